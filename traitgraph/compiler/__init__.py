@@ -1,0 +1,1 @@
+"""Study -> graph -> plan, as a tuple of pure passes. No torch, no network, no store."""

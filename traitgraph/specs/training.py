@@ -1,0 +1,59 @@
+"""How a personality model is trained: supervised fine-tuning or preference optimisation, full or low-rank."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from .spec import Spec
+
+
+class Lora(Spec):
+    """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685) through peft."""
+
+    rank: PositiveInt = Field(16, description="Inner dimension r. Adapter weights grow linearly with it.")
+    alpha: float = Field(32, gt=0, description="Numerator of the adapter's scale: alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input. [probability]")
+    targets: Literal["all-linear", "attention", "mlp"] = Field(
+        "all-linear", description="Modules that get an adapter: all linear layers, or those of attention or of the MLP."
+    )
+    rank_stabilised: bool = Field(False, description="Scale by alpha / sqrt(rank) (rsLoRA, arXiv:2312.03732).")
+
+
+class Training(Spec):
+    """What supervised fine-tuning and preference optimisation share."""
+
+    learning_rate: float = Field(gt=0, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]")
+    epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
+    steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
+    batch_size: PositiveInt = Field(8, description="Rows per forward pass and device.")
+    accumulation: PositiveInt = Field(1, description="Forward passes per optimiser step.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from 0. [steps]")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
+    max_length: PositiveInt = Field(1024, description="Longer rows are cut. [tokens]")
+    lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of `epochs` and `steps`")
+        return self
+
+
+class SftTraining(Training):
+    """Supervised fine-tuning on the rows of one trait and level; the loss covers the reply only."""
+
+    method: Literal["sft"] = Field("sft", description="Supervised fine-tuning.")
+
+
+class DpoTraining(Training):
+    """Direct preference optimisation (arXiv:2305.18290): chosen = the level's reply, rejected = the opposite level's."""
+
+    method: Literal["dpo"] = Field("dpo", description="Direct preference optimisation.")
+    beta: float = Field(0.1, gt=0, description="Strength of the pull towards the reference model. (0.1: BIG5-CHAT)")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Assumed share of swapped labels. [probability]")
+
+
+AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
