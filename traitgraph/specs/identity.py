@@ -73,6 +73,21 @@ def digest_file(path: Path) -> str:
         return digest_stream(stream)
 
 
+def digest_path(path: Path) -> str:
+    """32 hex digits of a file's content, or of a folder: the names and contents of the files below it.
+
+    Hidden files and ``__pycache__`` do not count. Raises OSError when something cannot be read.
+    """
+    if not path.is_dir():
+        return digest_file(path)
+    files = (file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path)))
+    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in files})
+
+
+def _counts(relative: Path) -> bool:
+    return not any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+
+
 def digest_stream(stream: BinaryIO) -> str:
     """32 hex digits (BLAKE2b-128, no tag) of what is left in a binary stream."""
     state = blake2b(digest_size=DIGEST_BYTES)
