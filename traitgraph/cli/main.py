@@ -1,0 +1,80 @@
+"""The table of commands and the one way into each.
+
+A command is a module of this folder with `add_arguments(parser)` and `run(options) -> int`. It is imported only when it
+is asked for, so that `--help` starts without the compiler and `plan` without the runtime.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from traitgraph import __version__
+
+from .output import say
+
+COMMANDS: dict[str, str] = {
+    "check": "Find every fault of a spec, with its place and its repair",
+    "plan": "Say what a spec would run, what is there already, and why",
+    "run": "Run what is missing, then write the report",
+    "status": "Say how far a study is, and what failed",
+    "results": "Print the rows of the results table",
+    "report": "Write the report again from what the store holds",
+}
+"""Name -> summary, in the order a user meets them. The module has the command's name."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code: 0 done, 1 a job failed, 2 the spec or the call is wrong."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        print(f"traitgraph {__version__}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        return _unknown(name)
+    try:
+        return _run_command(name, rest)
+    except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run_command(name: str, words: Sequence[str]) -> int:
+    module = importlib.import_module(f"traitgraph.cli.{name}")
+    parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=COMMANDS[name] + ".", allow_abbrev=False)
+    module.add_arguments(parser)
+    options = parser.parse_intermixed_args(words)
+    code: int = module.run(options)
+    return code
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "traitgraph: one YAML file in; a checked job graph, its runs and a report out.",
+            "",
+            "usage: traitgraph COMMAND SPEC [key=value ...] [options]",
+            "",
+            *lines,
+            "",
+            "traitgraph COMMAND --help tells its options. Exit codes: 0 done, 1 a job failed, 2 the spec or call is wrong.",
+            "Start with: traitgraph plan examples/quickstart.yaml",
+        ]
+    )
+
+
+def _unknown(name: str) -> int:
+    near = difflib.get_close_matches(name, COMMANDS, n=2)
+    say(f"traitgraph: no command '{name}'" + (f"; near: {', '.join(near)}" if near else ""))
+    say(f"commands: {', '.join(COMMANDS)}")
+    return 2

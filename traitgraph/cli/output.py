@@ -1,0 +1,24 @@
+"""Data to standard output, talk to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal something that is not data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document for machines."""
+    json.dump(document, sys.stdout, indent=1, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+def colour_wanted() -> bool:
+    """True when standard error is a terminal (and nobody asked for plain text)."""
+    import os
+
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
