@@ -1,0 +1,167 @@
+"""Messages about a spec: data here, text and JSON made from it in one place each.
+
+Must not know what any message means. Codes are grouped by who reports them; `codes.py` explains each of them.
+
+TG0xx  reading and composing: encoding, YAML, duplicate keys, presets, overrides
+TG1xx  the language: unknown keys, wrong types, useless options, unknown names, empty grids
+TG2xx  compiling and running: files that are gone, kinds that have no runtime, stores and plans that do not fit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+OVERRIDE = "override"
+"""File name of a span that lies in an override of the command line."""
+
+LINE_WIDTH = 120
+"""Longer source lines are shown as a window of this many characters around the fault."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A place in a source: 1-based line and column, length in characters, and the whole source line.
+
+    For an override: file is "override", line 1, and text is the override as it was typed.
+    """
+
+    file: str
+    line: int
+    column: int
+    length: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One fault or remark: what is wrong (`message`), where (`span`, and dotted `path`), and the repair (`hint`).
+
+    A hint has lines such as "near: bfi, mini-ipip" or "give: one of sft, dpo"; each is printed on a line of its own.
+    """
+
+    code: str
+    severity: Literal["error", "warning"]
+    message: str
+    span: Span | None
+    path: str
+    hint: str | None = None
+
+
+class SpecError(Exception):
+    """A spec that cannot be used; carries every diagnostic and prints as the whole text."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        return render_text(self.diagnostics)
+
+
+def error(code: str, message: str, span: Span | None = None, path: str = "", hint: str | None = None) -> Diagnostic:
+    """A diagnostic that makes the spec unusable."""
+    return Diagnostic(code, "error", message, span, path, hint)
+
+
+def warning(code: str, message: str, span: Span | None = None, path: str = "", hint: str | None = None) -> Diagnostic:
+    """A diagnostic that the user should read, but that stops nothing."""
+    return Diagnostic(code, "warning", message, span, path, hint)
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether at least one diagnostic is an error."""
+    return any(diagnostic.severity == "error" for diagnostic in diagnostics)
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """The diagnostics by place, each once; those without a place come last."""
+    return tuple(sorted(dict.fromkeys(diagnostics), key=_place))
+
+
+def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int, str, str]:
+    span = diagnostic.span
+    where = (False, span.file, span.line, span.column) if span else (True, "", 0, 0)
+    return (*where, diagnostic.code, diagnostic.message)
+
+
+def near_names(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
+    """At most `count` known names that look like `name`, the most similar first."""
+    import difflib
+
+    lowered = {candidate.lower().replace("_", "-"): candidate for candidate in known}
+    wanted = name.lower().replace("_", "-")[:100]  # difflib is quadratic, and nobody mistypes a novel
+    near = difflib.get_close_matches(wanted, lowered, count, 0.6)
+    longer = [low for low in lowered if len(wanted) >= 3 and (low.startswith(wanted) or wanted.startswith(low + "-"))]
+    return tuple(lowered[low] for low in dict.fromkeys([*near, *longer]))[:count]
+
+
+def render_text(diagnostics: Iterable[Diagnostic], colour: bool = False) -> str:
+    """The diagnostics as people read them, by place, with the source line and a mark under the fault."""
+    return "\n".join(_text(diagnostic, colour) for diagnostic in in_order(diagnostics))
+
+
+def _text(diagnostic: Diagnostic, colour: bool) -> str:
+    head = f"{diagnostic.severity}[{diagnostic.code}]"
+    lines = [_paint(head, diagnostic.severity, colour) + f": {printable(diagnostic.message)}"]
+    gutter = " " * len(str(diagnostic.span.line)) if diagnostic.span else ""
+    if diagnostic.span:
+        lines += _quote(diagnostic.span, gutter, diagnostic.severity, colour)
+    notes = diagnostic.hint.splitlines() if diagnostic.hint else []
+    lines += [f"{gutter} = {printable(note)}" for note in [*notes, f"see: traitgraph explain {diagnostic.code}"]]
+    return "\n".join(lines) + "\n"
+
+
+def _quote(span: Span, gutter: str, severity: str, colour: bool) -> list[str]:
+    where = span.file if span.file == OVERRIDE else f"{span.file}:{span.line}:{span.column}"
+    text, column = _window(span)
+    mark = "^" * max(1, min(span.length, len(text) - column))
+    return [
+        f"{gutter}--> {where}",
+        f"{gutter} |",
+        f"{span.line} | {text}".rstrip(),
+        f"{gutter} | {' ' * column}{_paint(mark, severity, colour)}",
+    ]
+
+
+def _window(span: Span) -> tuple[str, int]:
+    """The part of the source line that is shown, one column per character, and the 0-based column of the fault in it."""
+    column = max(0, span.column - 1)
+    if len(span.text) <= LINE_WIDTH:
+        return printable(span.text), column
+    start = max(0, min(column - LINE_WIDTH // 3, len(span.text) - LINE_WIDTH))
+    cut = span.text[start : start + LINE_WIDTH]
+    before = "..." if start else ""
+    after = "..." if start + LINE_WIDTH < len(span.text) else ""
+    return before + printable(cut) + after, column - start + len(before)
+
+
+def printable(text: str) -> str:
+    """The text with every control character replaced, so that a spec cannot drive the terminal it is shown on."""
+    return "".join(" " if letter == "\t" else letter if letter.isprintable() else "�" for letter in text)
+
+
+def _paint(text: str, severity: str, colour: bool) -> str:
+    if not colour:
+        return text
+    return f"\x1b[1;{31 if severity == 'error' else 33}m{text}\x1b[0m"
+
+
+def render_json(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
+    """The diagnostics as plain data: {"ok", "diagnostics": [{code, severity, message, file, line, column, path, hint}]}."""
+    return {"ok": not has_errors(diagnostics), "diagnostics": [_plain(each) for each in in_order(diagnostics)]}
+
+
+def _plain(diagnostic: Diagnostic) -> dict[str, object]:
+    span = diagnostic.span
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "file": span.file if span else None,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "path": diagnostic.path,
+        "hint": diagnostic.hint,
+    }
