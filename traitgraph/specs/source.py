@@ -1,0 +1,281 @@
+"""Text of a spec to a `Document`: YAML with positions, read by the rules of YAML 1.2's core schema.
+
+`1e-4` is a number, `no` is a word, `010` is ten; numbers with a point or an exponent are exact decimals. Duplicate
+keys, tags, runaway aliases and deep nesting are refused with their place. Knows nothing of the language's own keys
+except the Greek spellings of alpha and gamma.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .diagnostics import Diagnostic, Span, error
+from .document import LATIN, Document, NodeLayer, SourceText, Step
+from .unreadable import cannot_open, control_character, not_utf8, not_yaml
+
+if TYPE_CHECKING:
+    from yaml import MappingNode, Node, ScalarNode
+
+Where = tuple[Step, ...]
+
+MAX_BYTES = 4_000_000
+MAX_DEPTH = 64
+MAX_VALUES = 200_000
+MAX_DIGITS = 40
+MAX_EXPONENT = 400
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
+_PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_WORDS: dict[str, object] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_IF_TEXT = "quote it if it is text"
+_NO_MERGE_KEY = "values at the top of a study are the defaults of every arm; or use a `defaults:` list"
+_PLAIN, _QUOTED = "plain", "quoted"
+_TAG = "tag:yaml.org,2002:"
+_TAGGED: dict[str, Callable[[object], bool]] = {
+    _TAG + "int": lambda value: type(value) is int,
+    _TAG + "float": lambda value: isinstance(value, Decimal) or type(value) is int,
+    _TAG + "bool": lambda value: isinstance(value, bool),
+    _TAG + "null": lambda value: value is None,
+}
+
+
+class _TooDeepError(Exception):
+    """Raised inside the parser when a node is nested deeper than `MAX_DEPTH`; holds the node around it."""
+
+    def __init__(self, parent: Node) -> None:
+        self.parent = parent
+
+
+class _Resolver:
+    """Says of each node only whether it was plain or quoted, and stops at a nesting that no person writes.
+
+    PyYAML calls these three for every node; its own resolver follows YAML 1.1, where `no` is False and `1e-4` text.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def resolve(self, kind: type[Node], value: object, implicit: tuple[bool, bool]) -> str:
+        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _QUOTED
+
+    def descend_resolver(self, parent: Node | None, index: object) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH and parent is not None:
+            raise _TooDeepError(parent)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+
+def _composer(text: str) -> Any:
+    """A PyYAML composer over `text`: libyaml's where it is there, else the pure one with equal results."""
+    try:
+        from yaml.cyaml import CParser
+    except ImportError:
+        from yaml.composer import Composer
+        from yaml.parser import Parser
+        from yaml.reader import Reader
+        from yaml.scanner import Scanner
+
+        class Pure(Reader, Scanner, Parser, Composer, _Resolver):
+            def __init__(self, text: str) -> None:
+                Reader.__init__(self, text)
+                for part in (Scanner, Parser, Composer, _Resolver):
+                    part.__init__(self)
+
+        return Pure(text)
+
+    class Fast(CParser, _Resolver):
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            _Resolver.__init__(self)
+
+    return Fast(text)
+
+
+def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
+    """The file as a document, or None with every reason why not. Never raises for what is in the file.
+
+    `shown_as` is the name that messages use, by default the path as given.
+    """
+    shown = shown_as or str(path)
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as problem:
+        return None, [cannot_open(shown, path, problem)]
+    if len(raw) > MAX_BYTES:
+        what = f"the file is larger than {MAX_BYTES // 1_000_000} MB; no spec is"
+        return None, [error("TG003", what, Span(shown, 1, 1, 1, ""), hint="generate fewer arms; grids are axes")]
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        return None, [not_utf8(shown, raw, problem.start)]
+    return read_text(text, path, shown)
+
+
+def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
+    """Like `read_document` for text that is already at hand; `path` is only remembered."""
+    source = SourceText(shown_as or str(path), text)
+    root, faults = _compose_nodes(source, text)
+    if faults:
+        return None, faults
+    if root is None or (root.id == "scalar" and root.tag == _PLAIN and root.value in ("", "~", "null")):
+        hint = "`traitgraph init` writes one"
+        return None, [error("TG005", "the file holds no spec", source.span(0, 0, 1), hint=hint)]
+    if root.id != "mapping":
+        what = f"a spec is a mapping (`key: value` lines), not a {_NODE_NAMES[root.id]}"
+        return None, [error("TG006", what, source.between(root.start_mark, root.end_mark))]
+    reader = _Reader(source)
+    data = reader.mapping(root, ())
+    if reader.faults:
+        return None, reader.faults
+    return Document(data, path, (NodeLayer(source, root),)), []
+
+
+_NODE_NAMES = {"scalar": "single value", "sequence": "list", "mapping": "mapping"}
+
+
+def _compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
+    """The tree of YAML nodes, or the one place where the syntax breaks."""
+    try:
+        composer = _composer(text)
+        try:
+            return composer.get_single_node(), []
+        except _TooDeepError as problem:
+            mark = problem.parent.start_mark
+            what = f"values are nested more than {MAX_DEPTH} deep"
+            return None, [
+                error("TG003", what, source.span(mark.line, mark.column, 1), hint="a spec needs about six levels")
+            ]
+    except yaml.MarkedYAMLError as problem:
+        return None, [not_yaml(source, problem)]
+    except yaml.reader.ReaderError:
+        return None, [control_character(source, text)]
+
+
+class _Reader:
+    """Turns nodes into plain data and collects every fault on the way."""
+
+    def __init__(self, source: SourceText) -> None:
+        self.source = source
+        self.faults: list[Diagnostic] = []
+        self._values = 0
+        self._open: set[int] = set()
+        self._top: Node | None = None
+
+    def value(self, node: Node, path: Where) -> object:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            return self._runaway(path)
+        if node.id == "scalar":
+            return self._scalar(node, path)
+        if id(node) in self._open:
+            return self._report("TG008", "this anchor contains itself", node, path, "repeat the values instead")
+        self._open.add(id(node))
+        inside = self.mapping(node, path) if node.id == "mapping" else self._sequence(node, path)
+        self._open.discard(id(node))
+        return inside
+
+    def mapping(self, node: MappingNode, path: Where) -> dict[str, object]:
+        self._check_tag(node, "map", path)
+        data: dict[str, object] = {}
+        places: dict[str, Node] = {}
+        for key, item in node.value:
+            name = self._key(key, path)
+            if name is None:
+                continue
+            if not path:
+                self._top = key
+            if name in places:
+                self._duplicate(name, places[name], key, path)
+                continue
+            places[name] = key
+            data[name] = self.value(item, (*path, name))
+        return data
+
+    def _sequence(self, node: Node, path: Where) -> list[object]:
+        self._check_tag(node, "seq", path)
+        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _scalar(self, node: ScalarNode, path: Where) -> object:
+        text: str = node.value
+        if node.tag == _PLAIN:
+            return self._plain(text, node, path)
+        if node.tag in (_QUOTED, _TAG + "str"):
+            return text
+        fits = _TAGGED.get(node.tag)
+        if fits is None:
+            return self._bad_tag(node, path)
+        value = self._plain(text, node, path)
+        if not fits(value):
+            self._report("TG009", f"{text!r} is not of the type that its tag {_tag_name(node)} says", node, path)
+        return value
+
+    def _plain(self, text: str, node: Node, path: Where) -> object:
+        """A plain scalar by YAML 1.2's core schema."""
+        if text in _WORDS:
+            return _WORDS[text]
+        if text[0] not in "+-.0123456789":
+            return text
+        if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
+            return int(text)
+        if _PREFIXED.fullmatch(text) and len(text) <= MAX_DIGITS:
+            return int(text, 0)
+        if match := _DECIMAL.fullmatch(text):
+            exponent = match[1] or "0"
+            if len(text) <= MAX_DIGITS and len(exponent) <= 4 and abs(int(exponent)) <= MAX_EXPONENT:
+                return Decimal(text)
+            return self._report("TG010", "this number has more digits than any measure", node, path, _IF_TEXT)
+        if _NOT_FINITE.fullmatch(text):
+            return self._report("TG010", f"{text} is not a finite number", node, path, _IF_TEXT)
+        return text
+
+    def _key(self, key: Node, path: Where) -> str | None:
+        if key.id != "scalar":
+            return self._report("TG011", f"a key is a word, not a {_NODE_NAMES[key.id]}", key, path, _IF_TEXT)
+        if key.tag == _PLAIN and key.value == "<<":
+            return self._report("TG011", "the merge key `<<` is not part of the language", key, path, _NO_MERGE_KEY)
+        if key.tag not in (_PLAIN, _QUOTED, _TAG + "str"):
+            return self._bad_tag(key, path)
+        if not key.value:
+            return self._report("TG011", "this key is empty", key, path)
+        return LATIN.get(key.value, key.value)
+
+    def _check_tag(self, node: Node, plain: str, path: Where) -> None:
+        if node.tag not in (_QUOTED, _TAG + plain):
+            self._bad_tag(node, path)
+
+    def _bad_tag(self, node: Node, path: Where) -> None:
+        self._report("TG009", f"the tag {_tag_name(node)} is not allowed", node, path, "write the value plainly")
+
+    def _duplicate(self, name: str, first: Node, second: Node, path: Where) -> None:
+        where = f"{first.start_mark.line + 1}:{first.start_mark.column + 1}"
+        spelled = f" (as {first.value!r})" if first.value != second.value else ""
+        what = f"the key {second.value!r} is given twice: first at {where}{spelled}, again here"
+        self._report("TG007", what, second, (*path, name), "keep one of the two")
+
+    def _runaway(self, path: Where) -> None:
+        if self._values == MAX_VALUES + 1 and self._top is not None:
+            what = f"up to here the file makes more than {MAX_VALUES:,} values, with its aliases written out"
+            self._report("TG008", what, self._top, path[:1], "a grid is written as an axis: {from, to, step}")
+
+    def _report(self, code: str, what: str, node: Node, path: Where, hint: str | None = None) -> None:
+        span = self.source.between(node.start_mark, node.end_mark)
+        self.faults.append(error(code, what, span, ".".join(map(str, path)), hint))
+
+
+def _tag_name(node: Node) -> str:
+    return "!!" + node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else node.tag

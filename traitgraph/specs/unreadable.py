@@ -1,0 +1,100 @@
+"""Why a file is no YAML text, in our words: the file system, the encoding, the syntax.
+
+Translates what Python and PyYAML say, by one table. Must not know what a spec may hold.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .diagnostics import Diagnostic, Span, error, near_names
+from .document import SourceText
+
+if TYPE_CHECKING:
+    from yaml import MarkedYAMLError
+
+
+def cannot_open(shown: str, path: Path, problem: OSError) -> Diagnostic:
+    """The file is missing, a folder, or closed to us; names the files beside it that look alike."""
+    if isinstance(problem, FileNotFoundError):
+        near = near_names(path.name, _specs_beside(path))
+        return error("TG001", f"no such file: {shown}", hint="near: " + ", ".join(near) if near else None)
+    if isinstance(problem, IsADirectoryError):
+        return error("TG001", f"{shown} is a folder, not a spec file", None)
+    return error("TG001", f"cannot read {shown}: {problem.strerror or type(problem).__name__}", None)
+
+
+def _specs_beside(path: Path) -> list[str]:
+    try:
+        return sorted(item.name for item in path.parent.iterdir() if item.suffix in (".yaml", ".yml"))
+    except OSError:
+        return []
+
+
+def not_utf8(shown: str, raw: bytes, offset: int) -> Diagnostic:
+    """The first byte that is not UTF-8, at its line and column."""
+    before = raw[:offset].decode("utf-8-sig", errors="replace")
+    line = before.rpartition("\n")[2]
+    rest = raw[offset:].split(b"\n", 1)[0].decode("utf-8", errors="replace")
+    span = Span(shown, before.count("\n") + 1, len(line) + 1, 1, (line + rest).rstrip("\r"))
+    return error("TG002", f"byte 0x{raw[offset]:02x} is not UTF-8", span, hint="save the file as UTF-8")
+
+
+def control_character(source: SourceText, text: str) -> Diagnostic:
+    """The first character that YAML does not allow, at its line and column."""
+    match = re.search("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
+    before = text[: match.start()] if match else ""
+    lines = SourceText("", before).lines
+    span = source.span(len(lines) - 1, len(lines[-1]), 1)
+    character = f"U+{ord(match[0]):04X}" if match else "a character"
+    return error("TG002", f"{character} is a control character; a spec is text", span, hint="delete it")
+
+
+_CANNOT_START = "cannot start any token"
+_ALIGN = "align it with the other keys of its block"
+_SYNTAX: dict[str, tuple[str, str]] = {  # what libyaml or PyYAML says -> what we say, how to repair
+    "found a tab character": ("a tab cannot indent or separate here", "use spaces"),
+    "mapping values are not allowed": (
+        "a second `:` cannot stand here",
+        "quote the text, or align the key with its block",
+    ),
+    "undefined alias": ("this alias has no anchor before it", "write &name at the value to repeat, above"),
+    "found another document": ("a spec is one document; `---` starts a second one", "one study per file"),
+    "<document start>": ("the document has ended above this line", "one study per file"),
+    "expected ',' or ']'": ("this list has no `]`", "close it, or put a comma between the elements"),
+    "expected ',' or '}'": ("this mapping has no `}`", "close it, or put a comma between the entries"),
+    "unexpected end of stream": ("this quote is never closed", "close it on the same line"),
+    "could not find expected ':'": ("this key has no `:`", "write `key: value`"),
+    "expected '-' indicator": ("a key among the elements of a list", _ALIGN),
+    "expected key": ("the indentation does not fit the block above", _ALIGN),
+    "expected <block end>": ("the indentation does not fit the block above", _ALIGN),
+    "second occurrence": ("this anchor name is used twice", "give it another name"),
+    "unknown escape character": ("this backslash escape does not exist", "use single quotes: they keep backslashes"),
+}
+
+
+def not_yaml(source: SourceText, complaint: MarkedYAMLError) -> Diagnostic:
+    """The parser's complaint in our words, at its place; what the table lacks is passed on."""
+    problem = complaint.problem or "the text cannot be read"
+    mark = complaint.problem_mark or complaint.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    found = source.span(line, column, 1)
+    message, hint = _explain(problem, found)
+    opened = complaint.context_mark
+    if opened is not None and opened.line != line:
+        message += f" (it begins at line {opened.line + 1})"
+    return error("TG004", message, found, hint=hint)
+
+
+def _explain(problem: str, found: Span) -> tuple[str, str | None]:
+    for said, ours in _SYNTAX.items():
+        if said in problem:
+            return ours
+    if _CANNOT_START not in problem:
+        return f"not YAML: {problem}", None
+    character = found.text[found.column - 1 : found.column]
+    if character == "\t":
+        return "a tab cannot indent a line", "use spaces"
+    return f"a value cannot start with {character!r}", "quote it"
