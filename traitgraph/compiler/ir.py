@@ -13,9 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 
-RowIds = array  # of "I": row numbers, 4 bytes each
-
-
 def row_ids(numbers: Iterable[int] = ()) -> array[int]:
     """Row numbers in four bytes each."""
     return array("I", numbers)
@@ -214,6 +211,8 @@ class Draft:
     """Per row, 16 bytes: the job key."""
     status: bytes = b""
     """Per row: PRESENT, MISSING (will run) or UNNEEDED (absent, but nothing asks for it)."""
+    wanted: frozenset[int] | None = None
+    """Rows that a selection asks for; None asks for all."""
     tasks: tuple[TaskDraft, ...] = ()
 
     @cached_property
@@ -226,9 +225,13 @@ class Draft:
         """How many jobs the draft holds."""
         return self.offsets[-1]
 
+    def stage_of(self, row: int) -> int:
+        """Number of the stage that holds a row."""
+        return bisect_right(self.offsets, row) - 1
+
     def locate(self, row: int) -> tuple[Stage, int]:
         """The stage that holds a row number, and the row's place in it."""
-        index = bisect_right(self.offsets, row) - 1
+        index = self.stage_of(row)
         return self.stages[index], row - self.offsets[index]
 
     def inputs_of(self, row: int) -> dict[str, array[int]]:

@@ -1,0 +1,33 @@
+"""Point every reference of a draft to new row numbers; used by the passes that drop or move rows."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .ir import ArmTable, Input, Stage, row_ids
+
+
+def renumber_stage(stage: Stage, place: Sequence[int]) -> Stage:
+    """The stage whose inputs point to the new numbers: `place[old] == new`."""
+    return replace(stage, inputs=tuple(_renumber_input(each, place) for each in stage.inputs))
+
+
+def renumber_arm(arm: ArmTable, place: Sequence[int]) -> ArmTable:
+    """The arm whose jobs and measures point to the new numbers."""
+    measures = tuple((name, mapped(refs, place)) for name, refs in arm.measures)
+    return replace(arm, jobs=row_ids(sorted(set(mapped(arm.jobs, place)))), measures=measures)
+
+
+def mapped(refs: Sequence[int], place: Sequence[int]) -> array[int]:
+    """Each reference's new number."""
+    return row_ids(map(place.__getitem__, refs))
+
+
+def _renumber_input(each: Input, place: Sequence[int]) -> Input:
+    refs = mapped(each.refs, place)
+    if each.unordered and each.width == len(refs):  # one row: equal jobs fall together
+        refs = row_ids(dict.fromkeys(refs))
+        return replace(each, refs=refs, width=len(refs))
+    return replace(each, refs=refs)
