@@ -14,10 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
 from .diagnostics import Span
 
 if TYPE_CHECKING:
-    from yaml import Mark, Node
+    from yaml import Mark
 
 Step = str | int
 LATIN = {"α": "alpha", "γ": "gamma"}
@@ -87,7 +89,7 @@ class NodeLayer:
                 break
             key, node = entry
             depth += 1
-        return Place(depth, key and self._span(key), self._span(node))
+        return Place(depth, self._span(key) if key else None, self._span(node))
 
     def _span(self, node: Node) -> Span:
         return self.source.between(node.start_mark, node.end_mark)
@@ -114,11 +116,11 @@ class OverrideLayer:
 
 def child(node: Node, step: Step) -> tuple[Node | None, Node] | None:
     """The key node (None in a sequence) and the value node one step below `node`, or None."""
-    if node.id == "mapping" and isinstance(step, str):
+    if isinstance(node, MappingNode) and isinstance(step, str):
         for key, value in node.value:
-            if key.id == "scalar" and LATIN.get(key.value, key.value) == step:
+            if isinstance(key, ScalarNode) and LATIN.get(key.value, key.value) == step:
                 return key, value
-    elif node.id == "sequence" and isinstance(step, int) and 0 <= step < len(node.value):
+    elif isinstance(node, SequenceNode) and isinstance(step, int) and 0 <= step < len(node.value):
         return None, node.value[step]
     return None
 

@@ -82,7 +82,7 @@ class _Resolver:
 def _composer(text: str) -> Any:
     """A PyYAML composer over `text`: libyaml's where it is there, else the pure one with equal results."""
     try:
-        from yaml.cyaml import CParser
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
     except ImportError:
         from yaml.composer import Composer
         from yaml.parser import Parser
@@ -132,11 +132,11 @@ def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Docum
     root, faults = _compose_nodes(source, text)
     if faults:
         return None, faults
-    if root is None or (root.id == "scalar" and root.tag == _PLAIN and root.value in ("", "~", "null")):
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _PLAIN and root.value in ("", "~", "null")):
         hint = "`traitgraph init` writes one"
         return None, [error("TG005", "the file holds no spec", source.span(0, 0, 1), hint=hint)]
-    if root.id != "mapping":
-        what = f"a spec is a mapping (`key: value` lines), not a {_NODE_NAMES[root.id]}"
+    if not isinstance(root, yaml.MappingNode):
+        what = f"a spec is a mapping (`key: value` lines), not a {_NODE_NAMES[type(root)]}"
         return None, [error("TG006", what, source.between(root.start_mark, root.end_mark))]
     reader = _Reader(source)
     data = reader.mapping(root, ())
@@ -145,7 +145,7 @@ def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Docum
     return Document(data, path, (NodeLayer(source, root),)), []
 
 
-_NODE_NAMES = {"scalar": "single value", "sequence": "list", "mapping": "mapping"}
+_NODE_NAMES = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
 
 
 def _compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
@@ -179,13 +179,15 @@ class _Reader:
     def value(self, node: Node, path: Where) -> object:
         self._values += 1
         if self._values > MAX_VALUES:
-            return self._runaway(path)
-        if node.id == "scalar":
+            self._runaway(path)
+            return None
+        if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
-            return self._report("TG008", "this anchor contains itself", node, path, "repeat the values instead")
+            self._report("TG008", "this anchor contains itself", node, path, "repeat the values instead")
+            return None
         self._open.add(id(node))
-        inside = self.mapping(node, path) if node.id == "mapping" else self._sequence(node, path)
+        inside = self.mapping(node, path) if isinstance(node, yaml.MappingNode) else self._sequence(node, path)
         self._open.discard(id(node))
         return inside
 
@@ -218,7 +220,8 @@ class _Reader:
             return text
         fits = _TAGGED.get(node.tag)
         if fits is None:
-            return self._bad_tag(node, path)
+            self._bad_tag(node, path)
+            return None
         value = self._plain(text, node, path)
         if not fits(value):
             self._report("TG009", f"{text!r} is not of the type that its tag {_tag_name(node)} says", node, path)
@@ -238,20 +241,26 @@ class _Reader:
             exponent = match[1] or "0"
             if len(text) <= MAX_DIGITS and len(exponent) <= 4 and abs(int(exponent)) <= MAX_EXPONENT:
                 return Decimal(text)
-            return self._report("TG010", "this number has more digits than any measure", node, path, _IF_TEXT)
+            self._report("TG010", "this number has more digits than any measure", node, path, _IF_TEXT)
+            return None
         if _NOT_FINITE.fullmatch(text):
-            return self._report("TG010", f"{text} is not a finite number", node, path, _IF_TEXT)
+            self._report("TG010", f"{text} is not a finite number", node, path, _IF_TEXT)
+            return None
         return text
 
     def _key(self, key: Node, path: Where) -> str | None:
-        if key.id != "scalar":
-            return self._report("TG011", f"a key is a word, not a {_NODE_NAMES[key.id]}", key, path, _IF_TEXT)
+        if not isinstance(key, yaml.ScalarNode):
+            self._report("TG011", f"a key is a word, not a {_NODE_NAMES[type(key)]}", key, path, _IF_TEXT)
+            return None
         if key.tag == _PLAIN and key.value == "<<":
-            return self._report("TG011", "the merge key `<<` is not part of the language", key, path, _NO_MERGE_KEY)
+            self._report("TG011", "the merge key `<<` is not part of the language", key, path, _NO_MERGE_KEY)
+            return None
         if key.tag not in (_PLAIN, _QUOTED, _TAG + "str"):
-            return self._bad_tag(key, path)
+            self._bad_tag(key, path)
+            return None
         if not key.value:
-            return self._report("TG011", "this key is empty", key, path)
+            self._report("TG011", "this key is empty", key, path)
+            return None
         return LATIN.get(key.value, key.value)
 
     def _check_tag(self, node: Node, plain: str, path: Where) -> None:
