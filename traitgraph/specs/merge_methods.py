@@ -1,6 +1,8 @@
-"""How vectors become one change of the weights: task arithmetic, TIES, DARE.
+"""How vectors become one change of the weights: task arithmetic, TIES, DARE and their relatives.
 
 Only the declared parameters; formulas live where they run. A merge method never holds the coefficients: those are axes.
+Published implementations disagree on details (scope of the trim, election, mean). `conventions` fixes all of them in one
+word; every detail can also be set by itself. An absent option is the convention's choice, and is not part of a job key.
 """
 
 from __future__ import annotations
@@ -12,41 +14,196 @@ from pydantic import Field
 from .spec import Spec
 
 Density = Annotated[float, Field(ge=0, le=1, description="Share of the elements that is kept. [0, 1]")]
+Scale = Annotated[float, Field(description="Lambda: one factor after the merge.")]
+Seed = Annotated[int, Field(ge=0, description="Seed of the random masks.")]
+
+Conventions = Literal["paper", "authors", "mergekit", "peft", "mergelm", "personality-vector-repo"]
 Scope = Annotated[
-    Literal["model", "tensor"], Field(description="Trim over the whole vector (the papers) or each tensor (mergekit, peft).")
+    Literal["model", "tensor"] | None,
+    Field(description="Trim over the whole vector (the papers) or each tensor (mergekit, peft)."),
+]
+Kept = Annotated[
+    Literal["threshold", "exact"] | None,
+    Field(description="Elements equal at the cut: keep all of them (threshold), or exactly int(density * n)."),
+]
+Elect = Annotated[
+    Literal["mass", "count"] | None, Field(description="Sign by the sum of the values, or by the number of the signs.")
+]
+ElectOn = Annotated[
+    Literal["weighted", "plain"] | None,
+    Field(description="Elect on coefficient * vector, or on the vector alone (peft, the papers' w = 1)."),
+]
+ZeroSum = Annotated[
+    Literal["positive", "majority"] | None,
+    Field(description="Sign where the election is a draw: +, or the majority of all elected signs (the authors)."),
+]
+Mean = Annotated[
+    Literal["count", "weight", "sum"] | None,
+    Field(
+        description="Divide the agreeing sum by their count, by the sum of their coefficients (mergekit: the alpha of a "
+        "single vector cancels), or not at all."
+    ),
+]
+Rescale = Annotated[
+    Literal["inverse", "l1", "none"] | None,
+    Field(description="After dropping: divide by the density, restore each tensor's L1 norm (mergekit), or leave."),
+]
+Normalise = Annotated[
+    bool | None, Field(description="Divide by the sum of the coefficients, so that a common factor of them cancels.")
 ]
 
 
-class TaskArithmetic(Spec):
+class MergeMethod(Spec):
+    """What every merge method has."""
+
+    conventions: Conventions | None = Field(
+        None, description="Whose reading of the method: fixes every option that is not given. Absent: paper."
+    )
+    include: tuple[str, ...] | None = Field(
+        None, description="Regular expressions: only tensors whose name one of them finds are changed."
+    )
+    exclude: tuple[str, ...] | None = Field(
+        None, description="Regular expressions: tensors whose name one of them finds stay as in the base."
+    )
+    layer_weights: tuple[float, ...] | None = Field(
+        None, description="Factors on every coefficient from the first layer to the last, interpolated linearly."
+    )
+    rounding: Literal["nearest", "stochastic"] | None = Field(
+        None,
+        description="How float32 results become the base's number format. Stochastic keeps small changes on average. "
+        "Absent: nearest.",
+    )
+
+
+class TaskArithmetic(MergeMethod):
     """theta = base + sum_k alpha_k phi_k (Ilharco et al. 2022, arXiv:2212.04089)."""
 
     kind: Literal["task_arithmetic"] = Field("task_arithmetic", description="Scaled sum of the vectors.")
+    scale: Scale | None = None
+    normalise: Normalise = None
 
 
-class Ties(Spec):
+class Linear(MergeMethod):
+    """theta = sum_k alpha_k theta_k / sum_k alpha_k (model soups, Wortsman et al. 2022, arXiv:2203.05482)."""
+
+    kind: Literal["linear"] = Field("linear", description="Weighted mean of the tuned weights themselves.")
+    normalise: Normalise = None
+
+
+class CommonMode(MergeMethod):
+    """theta = base + sum_k alpha_k (phi_k - mean phi): what all vectors share is taken out of each."""
+
+    kind: Literal["common_mode"] = Field("common_mode", description="Scaled sum of the vectors less their mean.")
+    scale: Scale | None = None
+
+
+class Ties(MergeMethod):
     """Trim, elect sign, disjoint mean (Yadav et al. 2023, arXiv:2306.01708)."""
 
     kind: Literal["ties"] = Field("ties", description="Trim, elect sign, disjoint mean.")
     density: Density = 0.2
-    scope: Scope = "model"
-    scale: float = Field(1.0, description="Lambda: one factor after the merge.")
+    scope: Scope = None
+    scale: Scale = 1.0
+    kept: Kept = None
+    elect: Elect = None
+    elect_on: ElectOn = None
+    zero_sum: ZeroSum = None
+    mean: Mean = None
 
 
-class Dare(Spec):
+class Dare(MergeMethod):
     """Drop and rescale, then sum (Yu et al. 2023, arXiv:2311.03099)."""
 
     kind: Literal["dare"] = Field("dare", description="Random drop, rescale by 1/density, sum.")
     density: Density = 0.5
-    seed: int = Field(0, ge=0, description="Seed of the drop masks.")
+    seed: Seed = 0
+    scale: Scale | None = None
+    rescale: Rescale = None
 
 
-class DareTies(Spec):
+class DareTies(MergeMethod):
     """Drop and rescale each vector, then elect sign and take the disjoint mean."""
 
     kind: Literal["dare_ties"] = Field("dare_ties", description="Random drop, rescale, elect sign, disjoint mean.")
     density: Density = 0.5
-    scale: float = Field(1.0, description="Lambda: one factor after the merge.")
-    seed: int = Field(0, ge=0, description="Seed of the drop masks.")
+    scale: Scale = 1.0
+    seed: Seed = 0
+    rescale: Rescale = None
+    trim_density: Density | None = Field(None, description="Also trim after the drop to this share (the authors: 0.2).")
+    scope: Scope = None
+    kept: Kept = None
+    elect: Elect = None
+    elect_on: ElectOn = None
+    zero_sum: ZeroSum = None
+    mean: Mean = None
 
 
-AnyMerge = Annotated[TaskArithmetic | Ties | Dare | DareTies, Field(discriminator="kind")]
+class MagnitudePrune(MergeMethod):
+    """Keep the largest elements of each vector, then sum: TIES without the election."""
+
+    kind: Literal["magnitude_prune"] = Field("magnitude_prune", description="Trim by magnitude, sum.")
+    density: Density = 0.2
+    scope: Scope = None
+    scale: Scale | None = None
+    kept: Kept = None
+
+
+class Breadcrumbs(MergeMethod):
+    """Drop the smallest and the very largest elements of each tensor, then sum (Davari & Belilovsky, arXiv:2312.06795)."""
+
+    kind: Literal["breadcrumbs"] = Field("breadcrumbs", description="Trim both ends of the magnitudes, sum.")
+    density: Density = 0.9
+    outliers: float = Field(0.01, ge=0, le=1, description="Share of the largest elements that is dropped. [0, 1]")
+    scope: Scope = None
+    scale: Scale | None = None
+    elect: Elect = None
+    elect_on: ElectOn = None
+    mean: Mean = None
+
+
+class Della(MergeMethod):
+    """Drop with a probability that falls with magnitude, elect, disjoint mean (Deep et al. 2024, arXiv:2406.11617)."""
+
+    kind: Literal["della"] = Field("della", description="Magnitude-ranked random drop, elect sign, disjoint mean.")
+    density: Density = 0.5
+    epsilon: float = Field(0.15, ge=0, lt=1, description="Keep probability runs from density - to density + epsilon.")
+    seed: Seed = 0
+    scale: Scale | None = None
+    rescale: Rescale = None
+    elect: Elect = None
+    elect_on: ElectOn = None
+    zero_sum: ZeroSum = None
+    mean: Mean = None
+
+
+class DellaLinear(MergeMethod):
+    """DELLA's drop without the election: a sum."""
+
+    kind: Literal["della_linear"] = Field("della_linear", description="Magnitude-ranked random drop, sum.")
+    density: Density = 0.5
+    epsilon: float = Field(0.15, ge=0, lt=1, description="Keep probability runs from density - to density + epsilon.")
+    seed: Seed = 0
+    scale: Scale | None = None
+    rescale: Rescale = None
+
+
+class Slerp(MergeMethod):
+    """Spherical interpolation (Shoemake 1985): base to tuned at alpha, or tuned 1 to tuned 2 at alpha_2 / sum alpha."""
+
+    kind: Literal["slerp"] = Field("slerp", description="Interpolation on the arc between two models, tensor by tensor.")
+
+
+AnyMerge = Annotated[
+    TaskArithmetic
+    | Linear
+    | CommonMode
+    | Ties
+    | Dare
+    | DareTies
+    | MagnitudePrune
+    | Breadcrumbs
+    | Della
+    | DellaLinear
+    | Slerp,
+    Field(discriminator="kind"),
+]
