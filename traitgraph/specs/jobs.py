@@ -185,6 +185,8 @@ class Task(Spec):
     id: str = Field(description="Stage and number, '02-assess-000': also the name of its log.")
     jobs: tuple[Digest, ...]
     after: tuple[str, ...] = Field((), description="Tasks that must have ended before.")
+    minutes: float | None = Field(None, ge=0, description="Expected length, a guess for time limits. [minutes]")
+    billions: float | None = Field(None, gt=0, description="Size of the loaded model, where known. [1e9 parameters]")
 
 
 class JobTable(Spec):
