@@ -104,7 +104,12 @@ class SlurmCluster:
     def call(self, *command: str, timeout: float = 30, check: bool = True) -> str:
         """Standard output of one client command."""
         done = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -205,7 +210,9 @@ class SlurmCluster:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
-    def _daemon(self, name: str, *options: str, seconds: float = 30, variables: Mapping[str, str] | None = None) -> None:
+    def _daemon(
+        self, name: str, *options: str, seconds: float = 30, variables: Mapping[str, str] | None = None
+    ) -> None:
         """Run a program that forks its daemon and returns."""
         with (self.root / f"log/{name}.start.log").open("ab") as log:
             environment = {**os.environ, **self.environment, **(variables or {})}

@@ -91,9 +91,7 @@ class Cluster(Spec):
     kinds: dict[str, Resources] = Field(default_factory=dict, description="Resources by kind of job.")
     rules: tuple[Rule, ...] = Field((), description="Resources by kind, method and model size; later rules win.")
     escalation: Escalation = Field(Escalation(), description="What `retry` does after out-of-memory and time-out.")
-    setup: tuple[str, ...] = Field(
-        (), description="Shell lines before the task: modules, virtual environment, exports."
-    )
+    setup: tuple[str, ...] = Field((), description="Shell lines before the task: modules, environment, exports.")
     python: str | None = Field(None, description="Interpreter on the compute nodes; none: the one that submits.")
     prefix: tuple[str, ...] = Field((), description="Words before the interpreter, such as a container's `exec` line.")
     environment: tuple[EnvironmentName, ...] = Field(
@@ -132,7 +130,7 @@ class Cluster(Spec):
         return self
 
     def resources_of(self, kind: str, method: str | None, billions: float | None) -> Resources:
-        """What a task of this kind, method and model size [1e9 parameters] asks for; narrower rules win, then later ones."""
+        """What a task of this kind, method and model size [1e9 parameters] asks for; later, narrower rules win."""
         site = Resources(partition=self.partition, account=self.account, qos=self.qos, constraint=self.constraint)
         found = BARE.under(site).under(self.default)
         found = found.under(self.kinds[kind]) if kind in self.kinds else found
