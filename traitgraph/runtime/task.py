@@ -1,8 +1,305 @@
-"""The worker: runs the jobs of one task, one after the other, and publishes each on its own."""
+"""The worker: runs the jobs of one task, one after the other, and publishes each on its own.
+
+    python -m traitgraph.runtime.task STORE/runs/RUN/table.json TASK [--store DIR]
+
+Jobs that the store holds are skipped, so a task that was killed goes on where it stopped when it is started again.
+Events leave on standard output as JSON lines, all else on standard error. Exit code 0: every job of the task is in the
+store; 1: some are not; 2: wrong call. Knows no launcher and no scheduler.
+"""
 
 from __future__ import annotations
 
-from .context import JobContext, Session, without_torch
-from .job_kinds import JOB_FUNCTIONS
+import argparse
+import contextlib
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Literal, NoReturn
 
-__all__ = ["JOB_FUNCTIONS", "JobContext", "Session", "without_torch"]
+from pydantic import ValidationError
+
+from traitgraph.specs.jobs import JobRow, JobTable, Task
+
+from .context import JobContext, Session, without_torch
+from .events import Event, EventName, Observer, claim_standard_output
+from .job_kinds import JOB_FUNCTIONS, JobKind, job_kind
+from .records import BLOCKED, Failure, RunRecord, TaskEnd, failure_of, now
+from .store import DamagedArtifactError, MissingArtifactError, Store, StoreError
+
+__all__ = ["JOB_FUNCTIONS", "JobContext", "Session", "TaskRunner", "main", "without_torch"]
+
+Outcome = Literal["done", "present", "failed", "blocked", "waiting"]
+WAIT_SECONDS = 1.0  # between two looks at a job that another writer is making
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to end. Libraries that catch every Exception let a KeyboardInterrupt through."""
+
+
+@dataclass
+class TaskRunner:
+    """Runs one task of a run in this process."""
+
+    store: Store
+    record: RunRecord
+    table: JobTable
+    task: Task
+    emit: Observer
+    session: Session = field(default_factory=Session)
+    wait_seconds: float = WAIT_SECONDS
+
+    def __post_init__(self) -> None:
+        self._rows = {row.key: row for row in self.table.rows}
+        self._pending: list[str] = []
+        self._announced: set[str] = set()
+
+    def run(self) -> TaskEnd:
+        """Bring every job of the task to an end, and say how many ended how.
+
+        Jobs that another writer is making are put last and then waited for.
+        """
+        started = time.monotonic()
+        counts: Counter[Outcome] = Counter()
+        self.emit(Event("task_started", task=self.task.id, total=len(self.task.jobs)))
+        self._pending = list(self.task.jobs)
+        while self._pending:
+            settled = False
+            for key in list(self._pending):
+                outcome = self._bring_about(self._rows[key])
+                if outcome != "waiting":
+                    self._pending.remove(key)
+                    counts[outcome] += 1
+                    settled = True
+            if not settled:
+                time.sleep(self.wait_seconds)
+        end = TaskEnd(
+            task=self.task.id, done=counts["done"], present=counts["present"], failed=counts["failed"],
+            blocked=counts["blocked"], seconds=round(time.monotonic() - started, 3),
+        )  # fmt: skip
+        self.record.write_end(end)
+        self.emit(Event("task_ended", task=self.task.id, seconds=end.seconds))
+        return end
+
+    def _bring_about(self, row: JobRow) -> Outcome:
+        """See to it that the artifact of a row is in the store, as far as that can be done now."""
+        try:
+            if self._is_present(row):
+                return "present"
+            if failure := self._failed_before(row.key):
+                self._tell("job_failed", row, cause=failure.cause, message=failure.message)
+                return "failed"
+            for key in (key for keys in row.inputs.values() for key in keys):
+                if self._kind_of(key) is None:
+                    return "waiting" if self._is_coming(key) else self._block(row, key)
+            return self._run_if_free(row)
+        except (OSError, StoreError) as error:
+            return self._record(row, error)
+
+    def _run_if_free(self, row: JobRow) -> Outcome:
+        if not self.store.claims.take(row.key):
+            self._announce_wait(row)
+            return "waiting"
+        try:
+            return "present" if self._is_present(row) else self._run(row)
+        finally:
+            self.store.claims.release(row.key)
+
+    def _is_present(self, row: JobRow) -> bool:
+        if not self.store.path(row.kind, row.key).exists():
+            return False
+        try:
+            self.store.open(row.kind, row.key, asked=row)
+        except MissingArtifactError:
+            return False
+        except DamagedArtifactError as error:
+            self._tell("damaged", row, message=str(error))
+            return False
+        self._tell("job_present", row)
+        return True
+
+    def _failed_before(self, key: str) -> Failure | None:
+        failure = self.record.failure(key)
+        return failure if failure is not None and failure.cause != BLOCKED else None
+
+    def _kind_of(self, key: str) -> str | None:
+        row = self._rows.get(key)
+        if row is None:
+            return self.store.kind_of(key)
+        return row.kind if self.store.path(row.kind, key).exists() else None
+
+    def _is_coming(self, key: str) -> bool:
+        return key in self._pending or self.store.claims.is_held(key)
+
+    def _announce_wait(self, row: JobRow) -> None:
+        if row.key not in self._announced:
+            self._announced.add(row.key)
+            self._tell("job_waiting", row, message="another run on this store is making it")
+
+    def _block(self, row: JobRow, missing: str) -> Outcome:
+        earlier = self.record.failure(missing)
+        if earlier is None:
+            label = self._rows[missing].label if missing in self._rows else missing[:8]
+            message = f"blocked: its input '{label}' is not in the store; run again to plan it"
+        else:
+            message = earlier.message if earlier.cause == BLOCKED else f"blocked by {earlier.label} ({earlier.cause})"
+        self._fail(row, Failure(
+            key=row.key, kind=row.kind, label=row.label, task=self.task.id, cause=BLOCKED, message=message,
+            log=str(self.record.log_path(self.task.id)), at=now(),
+        ))  # fmt: skip
+        return "blocked"
+
+    def _run(self, row: JobRow) -> Outcome:
+        self._tell("job_started", row)
+        print(f"--- {now()} {row.label or row.kind} ({row.key})", file=sys.stderr, flush=True)
+        started = time.monotonic()
+        try:
+            self._make(row)
+        except Exception as error:  # the boundary: whatever a job raises is recorded and must not stop other jobs
+            self.session.clear()
+            if self.store.has(row.kind, row.key):  # another writer was faster and took our folder for a leftover
+                self._tell("job_present", row)
+                return "present"
+            return self._record(row, error)
+        self._tell("job_done", row, seconds=round(time.monotonic() - started, 3))
+        return "done"
+
+    def _make(self, row: JobRow) -> None:
+        kind = job_kind(row.kind)
+        params = kind.validated(row)
+        inputs = {name: tuple(self._input(key) for key in keys) for name, keys in row.inputs.items()}
+
+        def progress(done: int, total: int, what: str = "") -> None:
+            self._tell("progress", row, done=done, total=total, what=what)
+
+        seed_from_key(row.key, kind)
+        with self.store.publish(row) as out:
+            kind.function(JobContext(row, inputs, out, self.table.locations, self.session, progress), params)
+
+    def _input(self, key: str) -> Path:
+        """Verified folder of an input; a damaged one is built again first."""
+        kind = self._kind_of(key)
+        if kind is None:
+            raise MissingArtifactError(f"input {key[:8]} is not in the store any more")
+        try:
+            return self.store.open(kind, key).path
+        except DamagedArtifactError as error:
+            row = self._rows.get(key) or error.row
+            if row is None:
+                raise
+            self._tell("damaged", row, message=str(error))
+            while self._bring_about(row) == "waiting":
+                time.sleep(self.wait_seconds)
+            return self.store.open(kind, key).path
+
+    def _record(self, row: JobRow, error: Exception) -> Outcome:
+        failure = failure_of(error, row, self.task.id, self.record.log_path(self.task.id))
+        print(failure.traceback, file=sys.stderr, flush=True)
+        self._fail(row, failure)
+        return "failed"
+
+    def _fail(self, row: JobRow, failure: Failure) -> None:
+        self.record.write_failure(failure)
+        name: EventName = "job_blocked" if failure.cause == BLOCKED else "job_failed"
+        self._tell(name, row, cause=failure.cause, message=failure.message[:2000])
+
+    def _tell(
+        self, event: EventName, row: JobRow, *, done: int = 0, total: int = 0, what: str = "", seconds: float = 0.0,
+        cause: str = "", message: str = "",
+    ) -> None:  # fmt: skip
+        self.emit(Event(
+            event, self.task.id, row.key, row.kind, row.label, done, total, what, seconds, cause, message
+        ))  # fmt: skip
+
+
+def seed_from_key(key: str, kind: JobKind) -> None:
+    """Seed every global random stream from the job's key, so that the order of jobs in a process changes nothing.
+
+    Libraries that the job will load must be there already: one loaded later would begin with a seed of its own.
+    """
+    seed = int(key[:8], 16)
+    random.seed(seed)
+    if kind.uses_torch:
+        with contextlib.suppress(ImportError):
+            import torch  # noqa: F401
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed)
+    if torch_module := sys.modules.get("torch"):
+        torch_module.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Turn the first SIGTERM or SIGINT into `Stopped`; later ones are ignored while we clean up."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(signal.Signals(number).name)
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def end_with_launcher() -> None:
+    """End this process when the other end of standard input closes: a launcher that was killed leaves no orphans."""
+    pipe = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+
+    def watch() -> None:
+        while os.read(pipe, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="traitgraph-launcher-watch", daemon=True).start()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the worker process; the exit code."""
+    arguments = _parser().parse_args(argv)
+    record = RunRecord.of_table(arguments.table)
+    try:
+        table = JobTable.model_validate_json(arguments.table.read_bytes())
+    except (OSError, ValidationError) as error:
+        print(f"error: {arguments.table}: not a job table: {error}", file=sys.stderr)
+        return 2
+    task = next((task for task in table.tasks if task.id == arguments.task), None)
+    if task is None:
+        known = ", ".join(task.id for task in table.tasks[:20])
+        print(f"error: no task '{arguments.task}' in {arguments.table}; tasks: {known}", file=sys.stderr)
+        return 2
+    store = Store(arguments.store or record.folder.parent.parent)
+    emit = claim_standard_output()
+    if arguments.end_with_launcher:
+        end_with_launcher()
+    try:
+        with stopped_by_signals(), store, Session() as session:
+            return 0 if TaskRunner(store, record, table, task, emit, session).run().ok else 1
+    except Stopped as stopped:
+        print(f"stopped by {stopped}; what was finished is in the store", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m traitgraph.runtime.task", description="Run one task of a job table.")
+    parser.add_argument("table", type=Path, help="the run's table.json; logs and failures stand beside it")
+    parser.add_argument("task", help="id of the task")
+    parser.add_argument("--store", type=Path, help="the store (default: two folders above the table)")
+    parser.add_argument("--end-with-launcher", action="store_true", help="end when standard input closes")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Claims: who is making which artifact right now, so that two runs on one store share the work instead of repeating it.
+
+A claim is a file that only one writer can make, with the token of that writer. It is a hint: the rename of the
+finished artifact is what decides, so a claim that is lost or broken by mistake costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from .durable import make_folder, share_with_group
+from .writers import Watch, Writer
+
+
+class Claims:
+    """The claims of one writer in a store's claims folder."""
+
+    def __init__(self, folder: Path, root: Path, writer: Writer, watch: Watch) -> None:
+        self._folder = folder
+        self._root = root
+        self._writer = writer
+        self._watch = watch
+
+    def take(self, key: str) -> bool:
+        """Claim a job; False when a living writer has it. Claims of dead writers are broken, by one taker only.
+
+        Call again later to wait: a writer of another machine is judged dead only after it was watched for a while.
+        """
+        if self._create(key):
+            return True
+        holder = self.holder(key)
+        if holder == self._writer.token:
+            return True
+        if holder is not None and not self._watch.is_dead(holder):
+            return False
+        if holder is not None:
+            self._break(key, holder)
+        return self._create(key)
+
+    def release(self, key: str) -> None:
+        """Give a claim back; one that is not ours (any more) is left alone."""
+        if self.holder(key) == self._writer.token:
+            (self._folder / key).unlink(missing_ok=True)
+
+    def is_held(self, key: str) -> bool:
+        """Whether a living writer has the claim."""
+        holder = self.holder(key)
+        return holder is not None and (holder == self._writer.token or not self._watch.is_dead(holder))
+
+    def holder(self, key: str) -> str | None:
+        """Token of the writer that has the claim; None when nobody has it."""
+        try:
+            return (self._folder / key).read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return None
+
+    def _create(self, key: str) -> bool:
+        path = make_folder(self._folder, self._root) / key
+        draft = self._aside(key)
+        try:
+            draft.write_text(self._writer.token, encoding="ascii")
+            share_with_group(draft, self._root)
+            os.link(draft, path)  # unlike exclusive creation: never empty, and atomic on every NFS
+        except FileExistsError:
+            return False
+        finally:
+            draft.unlink(missing_ok=True)
+        return True
+
+    def _aside(self, key: str) -> Path:
+        return self._folder / f".{key}.{self._writer.token}"
+
+    def _break(self, key: str, dead: str) -> None:
+        """Take a dead writer's claim away. Renaming makes sure that only one of several takers has it in hand, and
+        a claim that changed hands meanwhile is put back."""
+        path, aside = self._folder / key, self._aside(key)
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(aside)
+            if aside.read_text(encoding="ascii", errors="replace") != dead:
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, path)
+            aside.unlink()

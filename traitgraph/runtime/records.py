@@ -1,0 +1,194 @@
+"""The record of a run in STORE/runs/<run id>/: its frozen job table, logs, failures and ended tasks.
+
+    table.json            written first, never changed
+    logs/<task>.log       everything the task printed
+    failures/<key>.json   why a job failed in this run; a run tries each job once
+    ended/<task>.json     counts of a task that came to its end: the sentinel a scheduler is checked against
+
+Only a report about the store, never its truth: removing a run removes no result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import time
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from traitgraph.specs.jobs import JobRow, JobTable
+from traitgraph.specs.spec import Spec
+
+from .durable import is_disk_full, make_folder, write_json
+
+BLOCKED = "blocked"
+
+
+class Failure(Spec):
+    """Why one job of a run has no artifact."""
+
+    key: str
+    kind: str
+    label: str
+    task: str
+    cause: str = Field(description="Short text that is equal for failures of one cause; what a summary groups by.")
+    message: str = Field(description="What to tell the user, one or a few lines.")
+    traceback: str = ""
+    log: str = Field("", description="Path of the task's log.")
+    at: str = Field("", description="UTC, ISO 8601.")
+
+
+class TaskEnd(Spec):
+    """Counts of a task that came to its end."""
+
+    task: str
+    done: int = 0
+    present: int = 0
+    failed: int = 0
+    blocked: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every job of the task is in the store."""
+        return not (self.failed or self.blocked)
+
+
+class RunRecord:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def create(cls, store_root: Path, table: JobTable) -> Self:
+        """A new folder STORE/runs/<study>-<time>-<random>/ with the table already in it."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        slug = re.sub("[^a-z0-9]+", "-", table.study.lower()).strip("-")[:40] or "run"
+        record = cls(store_root / "runs" / f"{slug}-{stamp}-{secrets.token_hex(3)}")
+        for folder in (record.folder, record.folder / "logs", record.folder / "failures", record.folder / "ended"):
+            make_folder(folder, store_root)
+        write_json(record.table_path, table.model_dump(mode="json"))
+        return record
+
+    @classmethod
+    def of_table(cls, table_path: Path) -> Self:
+        """The record in whose folder a table stands."""
+        return cls(table_path.resolve().parent)
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.folder.name
+
+    @property
+    def table_path(self) -> Path:
+        """Path of the frozen job table."""
+        return self.folder / "table.json"
+
+    def table(self) -> JobTable:
+        """The frozen job table. Raises OSError or ValueError when it cannot be read."""
+        return JobTable.model_validate_json(self.table_path.read_bytes())
+
+    def log_path(self, task: str) -> Path:
+        """Where a task's output goes."""
+        return self.folder / "logs" / f"{task}.log"
+
+    def write_failure(self, failure: Failure) -> None:
+        """Keep a failure; on a full disk it is only reported, not kept."""
+        with contextlib.suppress(OSError):
+            self._write("failures", failure.key, failure)
+
+    def failure(self, key: str) -> Failure | None:
+        """Why a job failed in this run, None when it did not."""
+        try:
+            return Failure.model_validate_json((self.folder / "failures" / f"{key}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def failures(self) -> list[Failure]:
+        """All failures of this run, in order of time."""
+        found = (self.failure(path.stem) for path in (self.folder / "failures").glob("[!.]*.json"))
+        return sorted((each for each in found if each is not None), key=lambda each: (each.at, each.key))
+
+    def write_end(self, end: TaskEnd) -> None:
+        """Keep the end of a task; losing it loses no result."""
+        with contextlib.suppress(OSError):
+            self._write("ended", end.task, end)
+
+    def end(self, task: str) -> TaskEnd | None:
+        """How a task ended, None when it did not come to its end."""
+        try:
+            return TaskEnd.model_validate_json((self.folder / "ended" / f"{task}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def _write(self, folder: str, name: str, record: Spec) -> None:
+        (self.folder / folder).mkdir(exist_ok=True)
+        write_json(self.folder / folder / f"{name}.json", record.model_dump(mode="json"))
+
+
+def failure_of(error: BaseException, row: JobRow, task: str, log: Path) -> Failure:
+    """The record of an exception that a job raised."""
+    return Failure(
+        key=row.key,
+        kind=row.kind,
+        label=row.label or f"{row.kind} {row.key[:8]}",
+        task=task,
+        cause=cause_of(error),
+        message=_message(error),
+        traceback="".join(traceback.format_exception(error)),
+        log=str(log),
+        at=now(),
+    )
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601 with microseconds."""
+    return datetime.fromtimestamp(time.time(), UTC).isoformat()
+
+
+_CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause); the first that matches
+    (r"OutOfMemoryError|MemoryError|out of memory|Cannot allocate memory", "out of memory"),
+    (r"DamagedArtifactError", "damaged input"),
+    (r"UnknownKindError", "no runtime for a job kind"),
+    (r"ModuleNotFoundError|ImportError", "a library is missing"),
+    (r"OfflineModeIsEnabled|LocalEntryNotFoundError|ConnectionError|ConnectTimeout|MaxRetryError", "no network"),
+    (r"GatedRepoError|401 Client Error|403 Client Error", "no access to a repository of the hub"),
+    (r"RepositoryNotFoundError|RevisionNotFoundError", "unknown repository or revision on the hub"),
+)
+
+
+def cause_of(error: BaseException) -> str:
+    """A short name that failures of the same cause share."""
+    if is_disk_full(error):
+        return "disk full"
+    text = f"{type(error).__name__}: {error}"
+    for pattern, cause in _CAUSES:
+        if re.search(pattern, text):
+            return cause
+    first_line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {_without_particulars(first_line)}"[:160].rstrip(": ")
+
+
+def _without_particulars(text: str) -> str:
+    """Text without digests and numbers, so that the same fault of many jobs is one group."""
+    return re.sub(r"\b[0-9a-f]{8,}\b|\d+(\.\d+)?", "#", text)
+
+
+def _message(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def by_cause(failures: Iterable[Failure]) -> list[tuple[str, list[Failure]]]:
+    """Failures grouped by cause, the largest group first; what is merely blocked comes last."""
+    groups: dict[str, list[Failure]] = {}
+    for failure in failures:
+        groups.setdefault(failure.cause, []).append(failure)
+    return sorted(groups.items(), key=lambda group: (group[0] == BLOCKED, -len(group[1])))

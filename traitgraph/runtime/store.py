@@ -1,0 +1,340 @@
+"""The store: finished artifacts by kind and key. What is in it is true; everything else about a run is a hint.
+
+    STORE/<kind>/<key>/        one artifact: its files and manifest.json, put there by one rename
+    STORE/tmp/                 artifacts in the making
+    STORE/damaged/             artifacts that no longer matched their manifest: kept to look at, never used
+    STORE/claims/, writers/    who is making what, and who is alive (hints)
+    STORE/runs/<run id>/       job table, logs and failures of each run
+
+Several processes, machines and people may use one store at the same time, on a network file system and without a lock
+server. Knows job rows; must not know what a kind of job means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import re
+import secrets
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from traitgraph.specs.jobs import JobRow
+
+from .artifacts import (
+    MANIFEST,
+    Artifact,
+    BadArtifactError,
+    Manifest,
+    content_faults,
+    parameter_differences,
+    read_manifest,
+    size_faults,
+    write_manifest,
+)
+from .claims import Claims
+from .durable import is_disk_full, make_folder, share_with_group, sync
+from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
+
+RESERVED = frozenset({"tmp", "damaged", "claims", "writers", "runs"})
+_KIND = re.compile("[a-z][a-z0-9_]{0,40}")
+_KEY = re.compile("[0-9a-f]{32}")
+_DURATIONS_READ = 30  # artifacts of each kind: enough for a median, however large the store is
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked.
+
+    StoreError
+    +- MissingArtifactError     not there
+    +- DamagedArtifactError     was there, did not verify, has been moved away
+    +- OtherParametersError     there, but made with other parameters
+    +- StoreFullError           no room on the disk
+    """
+
+
+class MissingArtifactError(StoreError):
+    """No artifact is published under this key."""
+
+
+class DamagedArtifactError(StoreError):
+    """An artifact did not verify; it was moved to STORE/damaged and will be built again when it is needed.
+
+    `row` is the job that made it, when its manifest was still whole: enough to build it again.
+    """
+
+    def __init__(self, message: str, row: JobRow | None) -> None:
+        super().__init__(message)
+        self.row = row
+
+
+class OtherParametersError(StoreError):
+    """Two different jobs have the same key: a fault of the program or a store edited by hand."""
+
+
+class StoreFullError(StoreError):
+    """The disk or the quota is full; nothing was published."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `verify` found out about one artifact."""
+
+    kind: str
+    key: str
+    bytes: int
+    faults: tuple[str, ...]
+
+
+class Store:
+    """A folder of verified artifacts. Making this object touches no disk; the folder is made by the first write."""
+
+    def __init__(
+        self, root: Path, *, beat_seconds: float = BEAT_SECONDS, dead_after_seconds: float = DEAD_AFTER_SECONDS
+    ) -> None:
+        self.root = Path(root).resolve()
+        self._beat_seconds = beat_seconds
+        self._watch = Watch(self.root / "writers", dead_after_seconds)
+        self._verified: dict[tuple[str, str], Artifact] = {}
+        self._numbers = itertools.count()
+
+    # ---------------------------------------------------------------- reading
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the artifact is or would be. Raises ValueError for a name that could leave the store."""
+        if not _KIND.fullmatch(kind) or kind in RESERVED:
+            raise ValueError(f"not a name of a job kind: {kind!r}")
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a job key (32 hex digits): {key!r}")
+        return self.root / kind / key
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the artifact is published, with a manifest of this job and all files in their size. Reads no file."""
+        try:
+            folder = self._folder(kind, key)
+            manifest = _manifest_of(folder, kind, key)
+        except (MissingArtifactError, BadArtifactError):
+            return False
+        return not size_faults(folder, manifest)
+
+    def kind_of(self, key: str) -> str | None:
+        """The kind under which a key is published, None when it is not."""
+        return next((kind for kind in self.kinds() if (self.root / kind / key / MANIFEST).is_file()), None)
+
+    def kinds(self) -> list[str]:
+        """Kinds with at least one artifact, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(
+            each.name for each in self.root.iterdir() if _KIND.fullmatch(each.name) and each.name not in RESERVED
+        )
+
+    def keys(self, kind: str) -> list[str]:
+        """Keys published under a kind, sorted."""
+        folder = self.root / kind
+        return sorted(each.name for each in folder.iterdir() if _KEY.fullmatch(each.name)) if folder.is_dir() else []
+
+    def open(self, kind: str, key: str, asked: JobRow | None = None) -> Artifact:
+        """The artifact, every byte of it verified once per process.
+
+        Raises MissingArtifactError, DamagedArtifactError (after moving it to STORE/damaged), and OtherParametersError
+        with the differences when `asked` is given and the stored artifact was made with other parameters.
+        """
+        artifact = self._verified.get((kind, key))
+        if artifact is None or not artifact.path.is_dir():
+            artifact = self._verified[kind, key] = self._verify_or_move(kind, key)
+        if asked is not None and (differences := parameter_differences(artifact.row, asked)):
+            raise OtherParametersError(
+                f"{kind} {key[:8]}: the store holds another job under this key:\n  " + "\n  ".join(differences)
+            )
+        return artifact
+
+    def _folder(self, kind: str, key: str) -> Path:
+        folder = self.path(kind, key)
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise BadArtifactError(f"{folder}: links are not allowed in a store")
+        if not folder.is_dir():
+            raise MissingArtifactError(f"{kind} {key[:8]} is not in the store {self.root}")
+        return folder
+
+    def _verify_or_move(self, kind: str, key: str) -> Artifact:
+        folder = self.path(kind, key)
+        identity, row = _inode(folder), None
+        try:
+            folder = self._folder(kind, key)
+            manifest = _manifest_of(folder, kind, key)
+            row = manifest.row
+            faults = content_faults(folder, manifest)
+        except BadArtifactError as error:
+            faults = [str(error)]
+        if not faults:
+            return Artifact(folder, manifest)
+        where = self._move_damaged(folder, identity)
+        raise DamagedArtifactError(f"{kind} {key[:8]} is damaged ({'; '.join(faults)}){where}", row)
+
+    def _move_damaged(self, folder: Path, identity: int | None) -> str:
+        """Move a damaged artifact out of the way; where it went, as the end of a sentence."""
+        target = (
+            make_folder(self.root / "damaged", self.root) / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
+        )
+        if _inode(folder) != identity:  # somebody moved it and built it again while we read
+            return "; it has been replaced meanwhile"
+        try:
+            folder.rename(target)
+        except FileNotFoundError:
+            return "; it has been moved meanwhile"
+        except OSError as error:
+            return f" and cannot be moved to {target}: {error.strerror}; remove it by hand: {folder}"
+        return f"; moved to {target}"
+
+    # ---------------------------------------------------------------- writing
+
+    @contextlib.contextmanager
+    def publish(self, row: JobRow) -> Iterator[Path]:
+        """An empty folder that becomes the artifact of `row` when the block ends without an exception.
+
+        The files are recorded, brought to the disk and renamed in one step. When another writer was first, its
+        artifact stays and this one is dropped quietly. After an exception nothing is left.
+        Raises StoreFullError in place of whatever a full disk made the block raise.
+        """
+        final = self.path(row.kind, row.key)
+        out: Path | None = None
+        try:
+            out = self._new_folder(row.kind)
+            started = time.monotonic()
+            yield out
+            write_manifest(out, row, time.monotonic() - started, datetime.now(UTC).isoformat(timespec="seconds"))
+            self._put(out, final)
+        except BaseException as error:
+            if out is not None:
+                shutil.rmtree(out, ignore_errors=True)
+            if is_disk_full(error):
+                raise StoreFullError(self._full_message(row)) from error
+            raise
+
+    def _new_folder(self, kind: str) -> Path:
+        name = f"{self.writer.token}-{next(self._numbers)}-{kind}"
+        return make_folder(self.root / "tmp" / name, self.root)
+
+    def _put(self, out: Path, final: Path) -> None:
+        for path in (out, *out.rglob("*")):
+            share_with_group(path, self.root)
+        make_folder(final.parent, self.root)
+        try:
+            out.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+            shutil.rmtree(out, ignore_errors=True)  # the other one has the same content by definition of the key
+        else:
+            sync(final.parent)
+
+    def _full_message(self, row: JobRow) -> str:
+        try:
+            free = f"{shutil.disk_usage(self.root).free / 2**20:,.0f} MiB free"
+        except OSError:
+            free = "quota or disk full"
+        return f"no room in the store {self.root} for {row.label or row.kind} ({free}); nothing was published"
+
+    @functools.cached_property
+    def writer(self) -> Writer:
+        """The sign of life of this process, begun by its first write."""
+        return Writer(self.root / "writers", self.root, self._beat_seconds)
+
+    @functools.cached_property
+    def claims(self) -> Claims:
+        """The claims of this process."""
+        return Claims(self.root / "claims", self.root, self.writer, self._watch)
+
+    def close(self) -> None:
+        """Take the sign of life away, if this object ever wrote."""
+        if writer := self.__dict__.pop("writer", None):
+            self.__dict__.pop("claims", None)
+            writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------- care
+
+    def verify(self, *, move: bool = True, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
+        """Every artifact, read from the first byte to the last; damaged ones are moved away unless `move` is false."""
+        everything = [(kind, key) for kind in self.kinds() for key in self.keys(kind)]
+        for done, (kind, key) in enumerate(everything, 1):
+            self._verified.pop((kind, key), None)
+            folder, identity = self.path(kind, key), _inode(self.path(kind, key))
+            try:
+                manifest = _manifest_of(self._folder(kind, key), kind, key)
+                finding = Finding(kind, key, manifest.bytes, tuple(content_faults(folder, manifest)))
+            except MissingArtifactError:
+                continue  # somebody moved it while we walked
+            except BadArtifactError as error:
+                finding = Finding(kind, key, 0, (str(error),))
+            if finding.faults and move:
+                self._move_damaged(folder, identity)
+            yield finding
+            if progress:
+                progress(done, len(everything))
+
+    def durations(self) -> dict[str, float]:
+        """Median wall time of a job of each kind, from what is stored. [s]"""
+        found = {kind: list(self._seconds(kind)) for kind in self.kinds()}
+        return {kind: statistics.median(seconds) for kind, seconds in found.items() if seconds}
+
+    def _seconds(self, kind: str) -> Iterator[float]:
+        for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                yield float(json.loads((self.root / kind / key / MANIFEST).read_bytes())["seconds"])
+
+    def collect_leftovers(self) -> int:
+        """Remove what dead writers left in the making; how many folders went.
+
+        A writer of this machine is known to be dead at once, one of another machine only when this is called again
+        after a while: call it now and then.
+        """
+        removed = 0
+        for folder in _entries(self.root / "tmp"):
+            if self._watch.is_dead(folder.name.partition("-")[0]):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += not folder.exists()
+        busy = {folder.name.partition("-")[0] for folder in _entries(self.root / "tmp")}
+        for sign in _entries(self.root / "writers"):
+            if sign.name not in busy and self._watch.is_dead(sign.name):
+                self._watch.forget(sign.name)
+        return removed
+
+
+def _manifest_of(folder: Path, kind: str, key: str) -> Manifest:
+    try:
+        manifest = read_manifest(folder)
+    except OSError as error:
+        raise BadArtifactError(f"{MANIFEST}: {error.strerror}") from error
+    if (manifest.row.kind, manifest.row.key) != (kind, key):
+        raise BadArtifactError(f"{MANIFEST}: is of {manifest.row.kind} {manifest.row.key[:8]}")
+    return manifest
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_ino
+    except OSError:
+        return None
