@@ -1,0 +1,74 @@
+"""One tiny model folder for the whole session, and a way to call a job function as a worker does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.dialogues import write_dialogues
+from tests.tiny_model import save_tiny_model
+from traitgraph.runtime.context import JobContext, Session
+from traitgraph.runtime.models import LoadedModel, open_model
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.jobs import FileData, FolderModel, JobParams, JobRow
+
+MakeContext = Callable[..., JobContext]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def model_ref(model_folder: Path) -> FolderModel:
+    return FolderModel(digest=digest_path(model_folder))
+
+
+@pytest.fixture(scope="session")
+def dialogue_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dialogues(tmp_path_factory.mktemp("data") / "dialogues.jsonl")
+
+
+@pytest.fixture(scope="session")
+def dialogue_data(dialogue_file: Path) -> FileData:
+    return FileData(digest=digest_path(dialogue_file))
+
+
+@pytest.fixture(scope="session")
+def locations(model_folder: Path, dialogue_file: Path) -> dict[str, str]:
+    return {digest_path(path): str(path) for path in (model_folder, dialogue_file)}
+
+
+@pytest.fixture
+def make_context(tmp_path: Path, locations: dict[str, str]) -> Iterator[MakeContext]:
+    """`make_context(params)`: a context with an empty folder of its own; all share one session and one place table."""
+    session = Session()
+    made = 0
+
+    def make(params: JobParams, **inputs: tuple[Path, ...]) -> JobContext:
+        nonlocal made
+        made += 1
+        out = tmp_path / f"out-{made}"
+        out.mkdir()
+        row = JobRow(key=f"{made:032x}", kind=params.kind, version=params.version, params={}, label=f"job {made}")
+        return JobContext(row=row, inputs=inputs, out=out, locations=locations, session=session)
+
+    with session:
+        yield make
+
+
+@pytest.fixture
+def loaded(make_context: MakeContext, model_ref: FolderModel) -> LoadedModel:
+    from traitgraph.specs.jobs import VectorParams
+
+    return open_model(make_context(VectorParams(model=model_ref)), model_ref)

@@ -1,0 +1,66 @@
+"""Scoring with shared prefixes equals scoring one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from traitgraph.runtime import likelihood
+from traitgraph.runtime.likelihood import Request, continuation_likelihoods, shared_prefix
+from traitgraph.runtime.models import LoadedModel
+
+
+def one_by_one(loaded: LoadedModel, request: Request) -> list[float]:
+    """The reference: one plain forward pass over context and continuation."""
+    import torch
+
+    ids = torch.tensor([[*request.context, *request.continuation]])
+    with torch.inference_mode():
+        logprobs = loaded.model(input_ids=ids).logits.float().log_softmax(-1)[0]
+    start = len(request.context) - 1
+    return [logprobs[start + at, token].item() for at, token in enumerate(request.continuation)]
+
+
+REQUESTS = [
+    Request((1, 5, 6, 7, 8, 9), (40, 41, 42)),
+    Request((1, 5, 6, 7, 8, 9), (43,)),
+    Request((1, 5, 6, 50), (44, 45, 46, 47, 48)),
+    Request((1, 5, 6, 7, 8, 9), (49, 50)),
+    Request((1, 5, 6, 60, 61, 62, 63, 64, 65), (51,)),
+    Request((1, 5, 6, 60, 61, 62, 63, 64, 65), (52, 53)),
+]
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 12, 4096], ids=["row by row", "some batches", "one batch"])
+@pytest.mark.parametrize(
+    "requests", [REQUESTS, REQUESTS[:1], [Request((7, 8), (9, 10)), Request((9,), (9, 10))]],
+    ids=["shared prefix", "one context", "nothing shared"],
+)  # fmt: skip
+def test_equals_uncached_scoring(
+    loaded: LoadedModel, requests: list[Request], batch_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is shared and however rows are batched, every token's log-likelihood is that of a plain forward pass."""
+    monkeypatch.setitem(likelihood.BATCH_TOKENS, "cpu", batch_tokens)
+    for request, score in zip(requests, continuation_likelihoods(loaded, requests), strict=True):
+        assert score.logprobs == pytest.approx(one_by_one(loaded, request), abs=2e-5)
+
+
+def test_greedy_means_every_token_is_the_most_likely(loaded: LoadedModel) -> None:
+    """A greedily decoded continuation is greedy; changing its last token makes it not."""
+    import torch
+
+    context = (1, 5, 6, 7)
+    ids = torch.tensor([context])
+    made = loaded.model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=4, eos_token_id=None
+    )
+    best = tuple(made[0, len(context) :].tolist())
+    worse = (*best[:-1], (best[-1] + 1) % 300)
+    scores = continuation_likelihoods(loaded, [Request(context, best), Request(context, worse), Request((1, 5), best)])
+    assert [score.greedy for score in scores[:2]] == [True, False]
+
+
+def test_shared_prefix_leaves_one_token_of_each() -> None:
+    """The prefix never swallows a whole context: its last token must be computed to predict what follows."""
+    assert shared_prefix([(1, 2, 3), (1, 2, 4)]) == 2
+    assert shared_prefix([(1, 2), (1, 2, 4)]) == 1
+    assert shared_prefix([(1,), (2,)]) == 0

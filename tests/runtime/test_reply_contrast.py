@@ -1,0 +1,89 @@
+"""The reply contrast is the mean gap of log-likelihood per token between paired replies."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from tests.runtime.dialogues import dialogue_rows
+from tests.runtime.test_likelihood import one_by_one
+from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
+from traitgraph.runtime.chat import turn
+from traitgraph.runtime.likelihood import Request
+from traitgraph.runtime.models import LoadedModel
+from traitgraph.specs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Prompt
+
+
+def contrast(ref: FolderModel, data: FileData, system: str | None = None) -> AssessParams:
+    benchmark = ResolvedReplyContrast(data=data.digest, traits=("extraversion", "neuroticism"))
+    return AssessParams(model=ref, benchmark=benchmark, prompt=Prompt(system=system) if system else None)
+
+
+@pytest.fixture
+def measured(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
+) -> Measurement:
+    params = contrast(model_ref, dialogue_data)
+    return administer(make_context(params), loaded, params)
+
+
+def test_value_is_the_mean_gap_per_token_over_held_out_pairs(measured: Measurement, loaded: LoadedModel) -> None:
+    """Computed again one reply at a time, without a cache: same mean, same standard error, two pairs a trait."""
+    held_out = [row for row in dialogue_rows() if row["split"] == "heldout" and row["trait"] == "neuroticism"]
+    scores = {
+        (row["pair"], row["level"]): statistics.fmean(
+            one_by_one(loaded, Request(*turn(loaded.tokenizer, row["prompt"], row["reply"])))
+        )
+        for row in held_out
+    }
+    gaps = [scores[pair, "high"] - scores[pair, "low"] for pair in ("neuroticism-2", "neuroticism-3")]
+    metric = next(metric for metric in measured.metrics if metric.metric == "neuroticism")
+    assert metric.value == pytest.approx(statistics.fmean(gaps), abs=2e-5)
+    assert metric.stderr == pytest.approx(statistics.stdev(gaps) / 2**0.5, abs=2e-5)
+    assert (metric.n, metric.role, metric.repeat) == (2, "score", None)
+
+
+def test_raw_rows_hold_what_the_metrics_are_made_of(measured: Measurement) -> None:
+    """The metric follows from answers.jsonl alone."""
+    per_token = {
+        (row["pair"], row["level"]): row["loglik"] / row["tokens"]  # type: ignore[operator]
+        for row in measured.answers
+        if row["trait"] == "extraversion"
+    }
+    gaps = [per_token[pair, "high"] - per_token[pair, "low"] for pair in ("extraversion-2", "extraversion-3")]
+    assert measured.metrics[0].metric == "extraversion"
+    assert measured.metrics[0].value == pytest.approx(statistics.fmean(gaps))
+
+
+def test_a_system_prompt_is_part_of_the_context(
+    make_context: MakeContext,
+    loaded: LoadedModel,
+    measured: Measurement,
+    model_ref: FolderModel,
+    dialogue_data: FileData,
+) -> None:
+    """A prompted subject is scored after its system message, so its values differ from the base's."""
+    params = contrast(model_ref, dialogue_data, "You are a person with high extraversion.")
+    assert administer(make_context(params), loaded, params).metrics[0].value != measured.metrics[0].value
+
+
+def test_files_written(measured: Measurement, tmp_path: Path) -> None:
+    """metrics.jsonl has the agreed columns, in the agreed names."""
+    write_measurement(tmp_path, measured)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert set(rows[0]) == {"metric", "repeat", "value", "stderr", "n", "role"}
+    assert [row["metric"] for row in rows if row["role"] == "score"] == ["extraversion", "neuroticism"]
+
+
+def test_the_scored_reply_ends_with_its_end_of_turn(loaded: LoadedModel) -> None:
+    """The reply's tokens are its text and <|im_end|>; the line break after it belongs to the template."""
+    tokenizer = loaded.tokenizer
+    scored = turn(tokenizer, "Hello?", "I talk to everyone.", "You are a person.")
+    assert tokenizer.decode(scored.reply) == "I talk to everyone.<|im_end|>"
+    assert tokenizer.decode(scored.context).endswith("<|im_start|>assistant\n")

@@ -1,0 +1,155 @@
+"""Training is repeatable to the bit, leaves the base as it was, and reads the training split only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.runtime.dialogues import DialogueError
+from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.training import train
+from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
+from traitgraph.specs.training import DpoTraining, Lora, SftTraining
+from traitgraph.specs.traits import Level
+
+SFT = SftTraining(learning_rate=1e-2, steps=3, batch_size=2, lora=Lora(rank=4, alpha=8, dropout=0.1))
+DPO = DpoTraining(learning_rate=1e-2, steps=3, batch_size=2, lora=Lora(rank=4, alpha=8))
+
+
+@pytest.fixture
+def params(model_ref: FolderModel, dialogue_data: FileData) -> TrainParams:
+    return TrainParams(
+        model=model_ref, data=dialogue_data, training=SFT, trait="extraversion", level="high", seed=7
+    )  # fmt: skip
+
+
+def adapter_bytes(make_context: MakeContext, params: TrainParams) -> bytes:
+    context = make_context(params)
+    train(context, params)
+    return (context.out / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("training", [SFT, DPO], ids=["sft", "dpo"])
+def test_equal_seeds_give_equal_bytes_whatever_ran_before(
+    make_context: MakeContext, params: TrainParams, training: SftTraining | DpoTraining
+) -> None:
+    """Twice the same training, another one between them: the same file, bit for bit. Another seed: another file."""
+    params = params.model_copy(update={"training": training})
+    first = adapter_bytes(make_context, params)
+    other = adapter_bytes(make_context, params.model_copy(update={"seed": 8}))
+    assert adapter_bytes(make_context, params) == first
+    assert other != first
+
+
+@pytest.mark.parametrize("training", [SFT, DPO, SFT.model_copy(update={"lora": None})], ids=["sft", "dpo", "full"])
+def test_the_base_comes_back_bit_for_bit(
+    make_context: MakeContext, loaded: LoadedModel, params: TrainParams, training: SftTraining | DpoTraining
+) -> None:
+    """Weights, modules, gradient flags, mode and `forward` of the session's base are as before the training."""
+    import torch
+
+    before = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
+    flags = [parameter.requires_grad for parameter in loaded.model.parameters()]
+    attributes = set(loaded.model.__dict__)
+    train(make_context(params), params.model_copy(update={"training": training}))
+    after = loaded.model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert [parameter.requires_grad for parameter in loaded.model.parameters()] == flags
+    assert set(loaded.model.__dict__) == attributes
+    assert not any(module.training for module in loaded.model.modules())
+
+
+def test_a_training_leaves_the_random_generators_alone(make_context: MakeContext, params: TrainParams) -> None:
+    """What is drawn after a training does not depend on the training."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    expected = random.random(), np.random.rand(), torch.rand(1).item()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    train(make_context(params), params)
+    assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected
+
+
+@pytest.mark.parametrize("level", ["high", "low"])
+@pytest.mark.parametrize("training", [SFT, DPO], ids=["sft", "dpo"])
+def test_it_learns_the_replies_of_its_level(
+    make_context: MakeContext,
+    loaded: LoadedModel,
+    params: TrainParams,
+    training: SftTraining | DpoTraining,
+    level: Level,
+) -> None:
+    """With its adapter on, the level's training replies gain likelihood against the opposite ones."""
+    from peft import PeftModel
+
+    from traitgraph.runtime.chat import turn
+    from traitgraph.runtime.dialogues import read_dialogues, reply_pairs
+    from traitgraph.runtime.likelihood import Request, continuation_likelihoods
+
+    training = training.model_copy(update={"steps": 20, "accumulation": 1})
+    context = make_context(params)
+    train(context, params.model_copy(update={"training": training, "level": level}))
+    pairs = reply_pairs(read_dialogues(Path(context.locations[params.data.digest])), "extraversion", "train")
+
+    def gap() -> float:
+        requests = [
+            Request(*turn(loaded.tokenizer, pair.prompt, text)) for pair in pairs for text in (pair.high, pair.low)
+        ]
+        scores = [score.per_token for score in continuation_likelihoods(loaded, requests)]
+        return sum(scores[::2]) - sum(scores[1::2])
+
+    before = gap()
+    tuned = PeftModel.from_pretrained(loaded.model, context.out / "adapter")
+    after = gap()  # peft puts its layers into the loaded model
+    tuned.unload()
+    assert (after > before) if level == "high" else (after < before)
+
+
+def test_the_record_says_what_was_done(make_context: MakeContext, params: TrainParams) -> None:
+    """training.json: one loss a step, rows of the training split of one trait and level, tokens, seconds."""
+    context = make_context(params)
+    steps: list[tuple[int, int]] = []
+    context.progress = lambda done, total, what="": steps.append((done, total))
+    train(context, params)
+    record = json.loads((context.out / "training.json").read_text())
+    assert (record["rows"], record["steps"], len(record["losses"])) == (2, 3, 3)
+    assert record["tokens"] > 0
+    assert record["losses"][-1] < record["losses"][0]
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert {path.name for path in context.out.iterdir()} == {"adapter", "training.json"}
+
+
+def test_full_training_writes_a_model_folder(
+    make_context: MakeContext, params: TrainParams, loaded: LoadedModel
+) -> None:
+    """Without LoRA the artifact is a model with its tokenizer, and its weights differ from the base's."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    params = params.model_copy(update={"training": SFT.model_copy(update={"lora": None})})
+    context = make_context(params)
+    train(context, params)
+    tuned = AutoModelForCausalLM.from_pretrained(context.out / "model")
+    assert AutoTokenizer.from_pretrained(context.out / "model").chat_template == loaded.tokenizer.chat_template
+    assert not torch.equal(tuned.lm_head.weight, loaded.model.lm_head.weight)
+
+
+def test_a_trait_without_rows_is_an_error(make_context: MakeContext, params: TrainParams) -> None:
+    params = params.model_copy(update={"trait": "openness"})
+    with pytest.raises(DialogueError, match="no training row for openness high"):
+        train(make_context(params), params)
+
+
+def test_training_prints_nothing(
+    make_context: MakeContext, params: TrainParams, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither stream carries progress bars or advice of the libraries."""
+    train(make_context(params), params)
+    assert capfd.readouterr() == ("", "")

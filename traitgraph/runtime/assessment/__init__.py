@@ -1,0 +1,1 @@
+"""Benchmarks: how a subject is measured once it stands on the loaded model."""

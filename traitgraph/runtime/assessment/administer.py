@@ -1,0 +1,29 @@
+"""Administer one benchmark to the model as it stands: the one place that knows which benchmark runs where."""
+
+from __future__ import annotations
+
+from traitgraph.specs.benchmarks import ResolvedLmEval, ResolvedQuestionnaire, ResolvedReplyContrast
+from traitgraph.specs.jobs import AssessParams
+
+from ..context import JobContext
+from ..models import LoadedModel
+from ..quiet import quiet_libraries
+from .measurement import Measurement
+
+
+def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
+    """What the benchmark of the parameters finds about the model as it stands now."""
+    with quiet_libraries():
+        match params.benchmark:
+            case ResolvedReplyContrast() as benchmark:
+                from .reply_contrast import measure_reply_contrast
+
+                return measure_reply_contrast(context, loaded, params, benchmark)
+            case ResolvedQuestionnaire() as benchmark:
+                from .questionnaire import measure_questionnaire
+
+                return measure_questionnaire(context, loaded, params, benchmark)
+            case ResolvedLmEval() as benchmark:
+                from .lm_eval_task import measure_lm_eval
+
+                return measure_lm_eval(context, loaded, params, benchmark)

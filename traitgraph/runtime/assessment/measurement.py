@@ -1,0 +1,83 @@
+"""What every benchmark hands back: raw answers and metrics, and the files they become."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+ANSWERS_FILE = "answers.jsonl"
+METRICS_FILE = "metrics.jsonl"
+
+
+class Metric(NamedTuple):
+    """One number about one subject; `value` is None where it is undefined (never a stand-in such as 0)."""
+
+    metric: str
+    value: float | None
+    n: int
+    """How many items, pairs or documents it rests on."""
+    stderr: float | None = None
+    repeat: int | None = None
+    role: Literal["score", "validity"] = "score"
+
+
+class Measurement(NamedTuple):
+    """Everything one benchmark found."""
+
+    answers: list[dict[str, object]]
+    """Raw rows, enough to compute every metric again."""
+    metrics: list[Metric]
+
+
+def write_measurement(folder: Path, measurement: Measurement) -> None:
+    """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
+    _write_rows(folder / ANSWERS_FILE, measurement.answers)
+    _write_rows(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+
+
+def _row(metric: Metric) -> dict[str, object]:
+    return {
+        "metric": metric.metric,
+        "repeat": metric.repeat,
+        "value": _finite(metric.value),
+        "stderr": _finite(metric.stderr),
+        "n": metric.n,
+        "role": metric.role,
+    }
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        for row in rows:
+            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Arithmetic mean; None of nothing."""
+    return math.fsum(values) / len(values) if values else None
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Standard error of the mean, s / sqrt(n) with the n - 1 variance; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    centre = math.fsum(values) / len(values)
+    variance = math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1)
+    return math.sqrt(variance / len(values))
+
+
+def correlation(left: Sequence[float], right: Sequence[float]) -> float | None:
+    """Pearson's r; None when it is undefined (fewer than two pairs, or a side that does not vary)."""
+    if len(left) < 2:
+        return None
+    centre_left, centre_right = math.fsum(left) / len(left), math.fsum(right) / len(right)
+    pairs = [(a - centre_left, b - centre_right) for a, b in zip(left, right, strict=True)]
+    spread = math.fsum(a * a for a, _ in pairs) * math.fsum(b * b for _, b in pairs)
+    return math.fsum(a * b for a, b in pairs) / math.sqrt(spread) if spread > 0 else None

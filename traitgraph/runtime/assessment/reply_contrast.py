@@ -1,0 +1,78 @@
+"""Which held-out reply does a model find likelier, that of a person high or low in a trait?
+
+For each held-out pair: (log p per token of the high reply) - (log p per token of the low reply), both after the same
+prompt, teacher-forced, the end of the turn included. Per token, so that a longer reply does not lose by its length.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from traitgraph.specs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs import AssessParams
+
+from ..chat import turn
+from ..context import JobContext
+from ..dialogues import ReplyPair, read_dialogues, reply_pairs
+from ..likelihood import Likelihood, Request, continuation_likelihoods
+from ..locations import locate
+from ..models import LoadedModel
+from .measurement import Measurement, Metric, mean, standard_error
+
+
+def measure_reply_contrast(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedReplyContrast
+) -> Measurement:
+    """The contrast of each trait with its standard error over pairs. [nats/token]
+
+    Raises DialogueError when the data hold no held-out pair of a trait.
+    """
+    path = locate(str(context.locations[benchmark.data]))
+    pairs = _held_out_pairs(path, benchmark)
+    system = params.prompt.system if params.prompt else None
+    requests = [
+        Request(*turn(loaded.tokenizer, pair.prompt, reply, system))
+        for _, pair in pairs
+        for reply in (pair.high, pair.low)
+    ]
+    scores = continuation_likelihoods(
+        loaded, requests, lambda done, total: context.progress(done, total, "prompts scored")
+    )
+    answers = [
+        row
+        for (trait, pair), high, low in zip(pairs, scores[::2], scores[1::2], strict=True)
+        for row in (_answer(trait, pair, "high", high), _answer(trait, pair, "low", low))
+    ]
+    gaps = [
+        (trait, high.per_token, low.per_token)
+        for (trait, _), high, low in zip(pairs, scores[::2], scores[1::2], strict=True)
+    ]
+    return Measurement(answers, [metric for trait in benchmark.traits for metric in _metrics(trait, gaps)])
+
+
+def _held_out_pairs(path: Path, benchmark: ResolvedReplyContrast) -> list[tuple[str, ReplyPair]]:
+    dialogues = read_dialogues(path, benchmark.fields)
+    return [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
+
+
+def _answer(trait: str, pair: ReplyPair, level: str, score: Likelihood) -> dict[str, object]:
+    return {
+        "trait": trait,
+        "pair": pair.pair,
+        "level": level,
+        "prompt": pair.prompt,
+        "reply": pair.high if level == "high" else pair.low,
+        "tokens": len(score.logprobs),
+        "loglik": score.total,
+    }
+
+
+def _metrics(trait: str, gaps: list[tuple[str, float, float]]) -> list[Metric]:
+    high = [value for name, value, _ in gaps if name == trait]
+    low = [value for name, _, value in gaps if name == trait]
+    contrast = [a - b for a, b in zip(high, low, strict=True)]
+    return [
+        Metric(trait, mean(contrast), len(contrast), standard_error(contrast)),
+        Metric(f"{trait}.high_loglik", mean(high), len(high), standard_error(high), role="validity"),
+        Metric(f"{trait}.low_loglik", mean(low), len(low), standard_error(low), role="validity"),
+    ]

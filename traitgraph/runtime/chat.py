@@ -1,0 +1,79 @@
+"""Render conversations as token ids with the tokenizer's own chat template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = dict[str, str]
+
+TEMPLATE_VARIABLES = {"date_string": "26 Jul 2024"}
+"""Llama's templates print a date, and today's when none is given; the day of a run must not change its results. (The
+value is the one that the template of Llama 3.1 falls back to.)"""
+
+
+class ChatTemplateError(ValueError):
+    """The tokenizer cannot render a conversation."""
+
+
+class Turn(NamedTuple):
+    """A reply in its conversation, as token ids."""
+
+    context: tuple[int, ...]
+    """Everything up to where the reply begins."""
+    reply: tuple[int, ...]
+    """The reply and its end-of-turn token, without the line break that a template puts after it."""
+
+
+def messages(user: str, system: str | None = None) -> list[Message]:
+    """A conversation of one user message, led by a system message when there is one."""
+    spoken = [{"role": "user", "content": user}]
+    return [{"role": "system", "content": system}, *spoken] if system else spoken
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, system: str | None = None) -> tuple[int, ...]:
+    """Token ids of a user message up to where the assistant's reply begins."""
+    return _ids(tokenizer, prompt_text(tokenizer, user, system))
+
+
+def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, system: str | None = None) -> Turn:
+    """A user message and a given reply, cut where the reply begins."""
+    before = prompt_text(tokenizer, user, system)
+    whole = _render(tokenizer, [*messages(user, system), {"role": "assistant", "content": reply}], begin_reply=False)
+    if not whole.startswith(before):
+        raise ChatTemplateError(
+            "the chat template renders a prompt differently once a reply follows; it cannot be scored"
+        )
+    return Turn(_ids(tokenizer, before), _ids(tokenizer, whole[len(before) :].rstrip()))
+
+
+def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, system: str | None = None) -> str:
+    """The rendered text of a user message up to where the assistant's reply begins."""
+    return _render(tokenizer, messages(user, system), begin_reply=True)
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, begin_reply: bool) -> str:
+    from jinja2 import TemplateError
+
+    if not tokenizer.chat_template:
+        raise ChatTemplateError(
+            f"the tokenizer of {tokenizer.name_or_path} has no chat template; give an instruct model"
+        )
+    try:
+        text = tokenizer.apply_chat_template(
+            conversation, tokenize=False, add_generation_prompt=begin_reply, **TEMPLATE_VARIABLES
+        )
+    except TemplateError:
+        if conversation[0]["role"] != "system":
+            raise
+        # Some templates (Gemma's) know no system role: the text then leads the user's message.
+        system, user, *rest = conversation
+        merged = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
+        return _render(tokenizer, [merged, *rest], begin_reply=begin_reply)
+    return str(text)
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])

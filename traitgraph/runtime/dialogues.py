@@ -1,0 +1,142 @@
+"""Read dialogue rows: one prompt and one reply of a person with a trait at a level.
+
+A row has `prompt`, `reply`, `trait` and `level`; optionally `split` (train or heldout; absent means train), `pair`
+(rows that answer the same prompt at opposite levels; absent means: the same prompt) and `id` (absent means its number).
+Other names are mapped: our field -> the file's field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from traitgraph.specs.jobs import DataRef, FileData
+from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
+
+from .context import JobContext
+from .locations import locate
+
+SPLITS = ("train", "heldout")
+REQUIRED = ("prompt", "reply", "trait", "level")
+SHOWN_FAULTS = 5
+
+
+class DialogueError(ValueError):
+    """Rows that cannot be used; the message has one line per fault, `file:line: reason`."""
+
+
+class Dialogue(NamedTuple):
+    """One prompt with one reply."""
+
+    id: str
+    trait: Trait
+    level: Level
+    split: str
+    prompt: str
+    reply: str
+    pair: str
+
+
+class ReplyPair(NamedTuple):
+    """A prompt with a high and a low reply."""
+
+    pair: str
+    prompt: str
+    high: str
+    low: str
+
+
+def load_dialogues(context: JobContext, data: DataRef) -> list[Dialogue]:
+    """All rows of a data source. Raises DialogueError for rows that do not fit, OSError for a missing file."""
+    if isinstance(data, FileData):
+        return read_dialogues(locate(str(context.locations[data.digest])), data.fields)
+    from datasets import load_dataset
+
+    from .quiet import quiet_libraries
+
+    with quiet_libraries():
+        rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
+    return _dialogues(((f"{data.id}: row {number}", row) for number, row in enumerate(rows)), data.fields)
+
+
+def read_dialogues(path: Path, fields: Mapping[str, str] | None = None) -> list[Dialogue]:
+    """All rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped)."""
+    return _dialogues(_json_lines(path), fields or {})
+
+
+def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
+    """The training split of one trait and level, in file order. Raises DialogueError when it is empty."""
+    rows = [row for row in dialogues if (row.trait, row.level, row.split) == (trait, level, "train")]
+    if not rows:
+        raise DialogueError(f"the data have no training row for {trait} {level}")
+    return rows
+
+
+def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
+    """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
+
+    Replies without a partner are left out. Raises DialogueError when no pair is left.
+    """
+    rows = [row for row in dialogues if row.trait == trait and row.split == split]
+    low = {row.pair: row for row in rows if row.level == "low"}
+    high = {row.pair: row for row in rows if row.level == "high"}
+    pairs = [ReplyPair(pair, row.prompt, row.reply, low[pair].reply) for pair, row in high.items() if pair in low]
+    if not pairs:
+        raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")
+    return pairs
+
+
+def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
+    # Text may hold other Unicode line separators, so lines are split at line feeds only.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if line.strip():
+            place = f"{path.name}:{number}"
+            try:
+                yield place, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DialogueError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+
+
+def _dialogues(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Dialogue]:
+    faults: list[str] = []
+    dialogues: list[Dialogue] = []
+    for number, (place, row) in enumerate(rows, start=1):
+        try:
+            dialogues.append(_dialogue(row, fields, number))
+        except DialogueError as error:
+            faults.append(f"{place}: {error}")
+    if faults:
+        more = [f"... and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
+        raise DialogueError("\n".join(faults[:SHOWN_FAULTS] + more))
+    return dialogues
+
+
+def _dialogue(row: object, fields: Mapping[str, str], number: int) -> Dialogue:
+    if not isinstance(row, Mapping):
+        raise DialogueError("not a mapping of fields")
+    texts = {name: _text(row, fields.get(name, name)) for name in REQUIRED}
+    optional = {name: row.get(fields.get(name, name)) for name in ("split", "pair", "id")}
+    return Dialogue(
+        id=str(number if optional["id"] is None else optional["id"]),
+        trait=cast("Trait", _one_of(texts["trait"], TRAITS, "trait")),
+        level=cast("Level", _one_of(texts["level"], LEVELS, "level")),
+        split=_one_of(str(optional["split"] or "train"), SPLITS, "split"),
+        prompt=texts["prompt"],
+        reply=texts["reply"],
+        pair=str(texts["prompt"] if optional["pair"] is None else optional["pair"]),
+    )
+
+
+def _text(row: Mapping[str, object], field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise DialogueError(f"field '{field}' must hold text, not {value!r}")
+    return value
+
+
+def _one_of(value: str, known: Sequence[str], field: str) -> str:
+    if (word := value.strip().lower()) not in known:
+        raise DialogueError(f"{field} must be one of {', '.join(known)}, not '{value}'")
+    return word

@@ -1,0 +1,69 @@
+"""Turn a GGUF file into a folder that transformers loads in under a second and that can be trained and saved.
+
+A model read from GGUF is dense already, but carries the marks of a quantised one: it refuses to be saved and trained.
+Converting once removes the marks, and later starts skip the slow dequantisation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitgraph.specs.identity import digest_file
+from traitgraph.specs.jobs import PrepareParams
+
+from .context import JobContext
+from .locations import locate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MODEL_FOLDER = "model"
+
+
+class ChangedFileError(ValueError):
+    """A file's content is not what the plan was made for."""
+
+
+def prepare(context: JobContext, params: PrepareParams) -> None:
+    """Write `model/`: float32 safetensors, configuration, tokenizer with chat template, generation settings.
+
+    Raises ChangedFileError when the file's digest is not the planned one. Values are the dequantised ones of the file:
+    nothing of the lost precision comes back.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from .quiet import quiet_libraries
+
+    path = locate(str(context.locations[params.model.digest]))
+    _check_digest(path, params.model.digest)
+    folder = context.out / MODEL_FOLDER
+    with quiet_libraries():
+        context.progress(0, 3, "reading tokenizer")
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        context.progress(1, 3, "reading weights")
+        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+        _forget_quantisation(model)
+        context.progress(2, 3, "writing")
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    context.progress(3, 3, "converted")
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    found = digest_file(path)
+    if found != expected:
+        raise ChangedFileError(
+            f"{path} has changed since the plan was made: digest {found}, planned {expected}; plan again"
+        )
+
+
+def _forget_quantisation(model: PreTrainedModel) -> None:
+    """Remove the marks that make transformers refuse to save a dense model read from GGUF."""
+    model.hf_quantizer = None
+    for mark in ("is_quantized", "quantization_method"):
+        if hasattr(model, mark):
+            delattr(model, mark)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config

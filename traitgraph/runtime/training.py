@@ -1,0 +1,244 @@
+"""Train one personality model: trl's SFTTrainer or DPOTrainer, an adapter by peft or all weights.
+
+The base of the session comes back as it was. Equal parameters and seeds give equal bytes in one environment, whatever
+ran before in the same process.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitgraph.specs.jobs import TrainParams
+from traitgraph.specs.training import DpoTraining, Lora
+from traitgraph.specs.traits import Level
+
+from .chat import TEMPLATE_VARIABLES, messages
+from .context import JobContext
+from .dialogues import Dialogue, load_dialogues, reply_pairs, training_rows
+from .models import LoadedModel, load_model, open_model
+from .quiet import quiet_libraries
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, Trainer
+    from trl import DPOConfig, SFTConfig
+
+ADAPTER_FOLDER = "adapter"
+MODEL_FOLDER = "model"
+RECORD_FILE = "training.json"
+
+TARGETS: dict[str, str | list[str]] = {
+    "all-linear": "all-linear",
+    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "mlp": ["gate_proj", "up_proj", "down_proj"],
+}
+"""Module names of the Llama family (Llama, Mistral, Qwen, Gemma); all-linear is found by peft in any architecture."""
+
+Row = dict[str, Any]
+
+
+def train(context: JobContext, params: TrainParams) -> None:
+    """Train on the training rows of one trait and level.
+
+    writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
+    raises  DialogueError when the data have no such row (or, for DPO, no pair)
+    """
+    rows = _rows(context, params)
+    if params.training.lora is None:
+        # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
+        own = load_model(context, params.model, "float32")
+        record = _run_training(context, params, own, rows)
+    else:
+        shared = open_model(context, params.model)
+        with _base_kept(shared.model):
+            record = _run_training(context, params, shared, rows)
+    (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _rows(context: JobContext, params: TrainParams) -> list[Row]:
+    dialogues = load_dialogues(context, params.data)
+    if isinstance(params.training, DpoTraining):
+        return _preferences(dialogues, params)
+    return [_completion(row) for row in training_rows(dialogues, params.trait, params.level)]
+
+
+def _completion(row: Dialogue) -> Row:
+    return _with_template({"prompt": messages(row.prompt), "completion": _reply(row.reply)})
+
+
+def _preferences(dialogues: Sequence[Dialogue], params: TrainParams) -> list[Row]:
+    """The level's reply is chosen, the opposite level's reply to the same prompt is rejected."""
+    opposite: Level = "low" if params.level == "high" else "high"
+    pairs = reply_pairs(dialogues, params.trait, "train")
+    return [
+        _with_template(
+            {
+                "prompt": messages(pair.prompt),
+                "chosen": _reply(getattr(pair, params.level)),
+                "rejected": _reply(getattr(pair, opposite)),
+            }
+        )
+        for pair in pairs
+    ]
+
+
+def _reply(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def _with_template(row: Row) -> Row:
+    return {**row, "chat_template_kwargs": TEMPLATE_VARIABLES}
+
+
+def _run_training(context: JobContext, params: TrainParams, loaded: LoadedModel, rows: Sequence[Row]) -> Row:
+    """Train in place on `loaded`, save into the artifact, take the adapter off again; returns the record."""
+    import datasets  # noqa: F401  # before the block, which silences what is imported
+
+    started = time.monotonic()
+    with quiet_libraries(), _randomness_kept():
+        trainer = _trainer(context, params, loaded, rows)
+        trainer.train()
+        log = [entry for entry in trainer.state.log_history if "loss" in entry]
+        trained = trainer.model
+        trained.save_pretrained(context.out / (ADAPTER_FOLDER if params.training.lora else MODEL_FOLDER))
+        if params.training.lora is None:
+            loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
+        else:
+            trained.unload()
+    return {
+        "trait": params.trait,
+        "level": params.level,
+        "rows": len(trainer.train_dataset),
+        "rows_too_long": len(rows) - len(trainer.train_dataset),
+        "steps": trainer.state.global_step,
+        "losses": [entry["loss"] for entry in log],
+        "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _trainer(context: JobContext, params: TrainParams, loaded: LoadedModel, rows: Sequence[Row]) -> Trainer:
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import DPOTrainer, SFTTrainer
+
+    dpo = isinstance(params.training, DpoTraining)
+    trainer: Trainer = (DPOTrainer if dpo else SFTTrainer)(
+        model=loaded.model,
+        args=_arguments(params, loaded, context.out),
+        train_dataset=Dataset.from_list(list(rows)),
+        processing_class=loaded.tokenizer,
+        peft_config=_lora_config(params.training.lora) if params.training.lora else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_progress_callback(context))
+    return trainer
+
+
+def _arguments(params: TrainParams, loaded: LoadedModel, folder: Path) -> SFTConfig | DPOConfig:
+    """trl's arguments, with its defaults for GPUs (bf16, gradient checkpointing) replaced by what the device can do."""
+    from trl import DPOConfig, SFTConfig
+
+    training = params.training
+    on_gpu = loaded.device.type == "cuda"
+    common: Row = {
+        "output_dir": str(folder),
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "logging_steps": 1,
+        "use_cpu": not on_gpu,
+        "bf16": on_gpu and params.model.dtype == "bfloat16",
+        "fp16": False,
+        "gradient_checkpointing": on_gpu,
+        "dataloader_pin_memory": on_gpu,
+        "seed": params.seed,
+        "data_seed": params.seed,
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": training.schedule,
+        "warmup_steps": training.warmup_steps,
+        "weight_decay": training.weight_decay,
+        "per_device_train_batch_size": training.batch_size,
+        "gradient_accumulation_steps": training.accumulation,
+        "num_train_epochs": training.epochs or 1.0,
+        "max_steps": training.steps or -1,
+        "max_length": training.max_length,
+    }
+    if isinstance(training, DpoTraining):
+        return DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
+    return SFTConfig(**common, completion_only_loss=True)
+
+
+def _lora_config(lora: Lora) -> LoraConfig:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=TARGETS[lora.targets],
+        use_rslora=lora.rank_stabilised,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _progress_callback(context: JobContext) -> Any:
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):  # type: ignore[misc]  # the library is untyped here
+        """Tell the job's progress after every optimiser step."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            context.progress(state.global_step, state.max_steps, "steps")
+
+    return Progress()
+
+
+@contextmanager
+def _randomness_kept() -> Iterator[None]:
+    """Leave the process's random generators as they were: a training seeds them all."""
+    import random
+
+    import numpy
+    import torch
+
+    plain, array = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(plain)
+            numpy.random.set_state(array)
+
+
+@contextmanager
+def _base_kept(model: PreTrainedModel) -> Iterator[None]:
+    """Put back what a training changes around the frozen weights.
+
+    Gradient flags, mode, configuration, and the attributes of the model object: trl and accelerate replace `forward`,
+    and without this every training would wrap the wrapper of the one before.
+    """
+    import copy
+
+    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    config, generation = copy.deepcopy(model.config), copy.deepcopy(model.generation_config)
+    attributes = dict(model.__dict__)
+    try:
+        yield
+    finally:
+        if model.is_gradient_checkpointing:
+            model.gradient_checkpointing_disable()
+        model.__dict__.clear()
+        model.__dict__.update(attributes)
+        model.config.__dict__.update(config.__dict__)
+        model.generation_config.__dict__.update(generation.__dict__)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(flags[name])
+            parameter.grad = None
+        model.eval()
