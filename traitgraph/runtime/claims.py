@@ -56,6 +56,21 @@ class Claims:
         except FileNotFoundError:
             return None
 
+    def collect_dead(self) -> int:
+        """Break the claims of dead writers; how many went."""
+        try:
+            keys = [path.name for path in self._folder.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            return 0
+        return sum(self._collect(key) for key in keys)
+
+    def _collect(self, key: str) -> bool:
+        holder = self.holder(key)
+        if holder is None or holder == self._writer.token or not self._watch.is_dead(holder):
+            return False
+        self._break(key, holder)
+        return True
+
     def _create(self, key: str) -> bool:
         path = make_folder(self._folder, self._root) / key
         draft = self._aside(key)

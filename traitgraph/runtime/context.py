@@ -15,6 +15,8 @@ from typing import Protocol, Self, TypeVar, cast
 
 from traitgraph.specs.jobs import JobRow
 
+from .locations import locate
+
 Value = TypeVar("Value")
 
 
@@ -93,11 +95,13 @@ class JobContext:
     progress: Progress = silent_progress
 
     def location(self, digest: str) -> Path:
-        """Path of the file or folder with this digest. Raises KeyError with the job's label when the run has none."""
-        try:
-            return Path(self.locations[digest])
-        except KeyError:
-            raise KeyError(f"{self.row.label or self.row.kind}: no path is known for digest {digest}") from None
+        """Path of the file or folder with this digest.
+
+        Raises LookupError when the run names none and FileNotFoundError when it lies in a package that is not there.
+        """
+        if digest not in self.locations:
+            raise LookupError(f"{self.row.label or self.row.kind}: no path is known for digest {digest}")
+        return locate(self.locations[digest])
 
 
 def without_torch(function: Callable[..., None]) -> Callable[..., None]:

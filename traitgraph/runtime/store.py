@@ -21,6 +21,7 @@ import secrets
 import shutil
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -288,15 +289,27 @@ class Store:
             if progress:
                 progress(done, len(everything))
 
-    def durations(self) -> dict[str, float]:
-        """Median wall time of a job of each kind, from what is stored. [s]"""
-        found = {kind: list(self._seconds(kind)) for kind in self.kinds()}
-        return {kind: statistics.median(seconds) for kind, seconds in found.items() if seconds}
+    def snapshot(self) -> Callable[[str, str], bool]:
+        """`has` for a great many keys: only those listed in the store now are looked at."""
+        published = {kind: frozenset(self.keys(kind)) for kind in self.kinds()}
+        return lambda kind, key: key in published.get(kind, ()) and self.has(kind, key)
 
-    def _seconds(self, kind: str) -> Iterator[float]:
+    def durations(self) -> dict[str, float]:
+        """Median wall time of stored jobs by kind ('train'), and by kind of benchmark ('assess questionnaire'). [s]"""
+        found: defaultdict[str, list[float]] = defaultdict(list)
+        for kind in self.kinds():
+            for name, seconds in self._durations_of(kind):
+                found[name].append(seconds)
+        return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+    def _durations_of(self, kind: str) -> Iterator[tuple[str, float]]:
         for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                yield float(json.loads((self.root / kind / key / MANIFEST).read_bytes())["seconds"])
+                manifest = json.loads((self.root / kind / key / MANIFEST).read_bytes())
+                seconds, benchmark = float(manifest["seconds"]), manifest["row"]["params"].get("benchmark")
+                yield kind, seconds
+                if isinstance(benchmark, dict):
+                    yield f"{kind} {benchmark['kind']}", seconds
 
     def collect_leftovers(self) -> int:
         """Remove what dead writers left in the making; how many folders went.
@@ -304,6 +317,9 @@ class Store:
         A writer of this machine is known to be dead at once, one of another machine only when this is called again
         after a while: call it now and then.
         """
+        if not self.root.is_dir():
+            return 0
+        self.claims.collect_dead()
         removed = 0
         for folder in _entries(self.root / "tmp"):
             if self._watch.is_dead(folder.name.partition("-")[0]):

@@ -149,7 +149,8 @@ class TaskRunner:
             label = self._rows[missing].label if missing in self._rows else missing[:8]
             message = f"blocked: its input '{label}' is not in the store; run again to plan it"
         else:
-            message = earlier.message if earlier.cause == BLOCKED else f"blocked by {earlier.label} ({earlier.cause})"
+            reason = earlier.message.partition("\n")[0]
+            message = reason if earlier.cause == BLOCKED else f"blocked by {earlier.label} ({reason})"
         self._fail(row, Failure(
             key=row.key, kind=row.kind, label=row.label, task=self.task.id, cause=BLOCKED, message=message,
             log=str(self.record.log_path(self.task.id)), at=now(),

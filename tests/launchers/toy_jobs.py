@@ -1,0 +1,53 @@
+"""Job kinds for tests, found by the worker through a real entry point: they write, wait, fail and die on request."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from traitgraph.runtime.context import JobContext, without_torch
+from traitgraph.specs.jobs import JobParams
+
+
+class ToyParams(JobParams):
+    kind: ClassVar[str] = "toy"
+    name: str
+    fail: str | None = None
+    """Raise this."""
+    seconds: float = 0.0
+    """Write for so long."""
+    die: bool = False
+    """SIGKILL this process while the artifact is half written."""
+    bytes: int = 0
+    trace: str | None = None
+    """Folder in which each run of the job leaves one file."""
+
+
+@without_torch
+def toy(context: JobContext, params: ToyParams) -> None:
+    if params.trace:
+        (Path(params.trace) / f"{params.name}.{time.time_ns()}.{os.getpid()}").touch()
+    print("a stray line on standard output")
+    os.system("echo a stray line of a child")
+    context.progress(0, 2, "halves")
+    with (context.out / "half.txt").open("w") as stream:
+        stream.write("first half\n" + "x" * params.bytes)
+        stream.flush()
+        deadline = time.monotonic() + params.seconds
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+        if params.die:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if params.fail:
+            raise ValueError(params.fail)
+    context.progress(1, 2, "halves")
+    loaded = context.session.get("loads", lambda: [0])
+    loaded[0] += 1
+    sources = [str((folder / "result.txt").read_text()) for folders in context.inputs.values() for folder in folders]
+    (context.out / "result.txt").write_text(f"{params.name} {random.random()} {' + '.join(sources)}")
+    print(f"loads {loaded[0]}", file=sys.stderr)

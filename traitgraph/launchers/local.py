@@ -1,0 +1,298 @@
+"""Run a job table on this machine: one worker process per task, each task when those before it have ended.
+
+The record of the run is written before the first worker starts. A worker that fails, or dies, stops no other task.
+Knows tasks and processes; must not know what a kind of job does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO, NoReturn, cast
+
+from traitgraph.runtime.events import Event, Observer
+from traitgraph.runtime.records import Failure, RunRecord, now
+from traitgraph.runtime.store import Store
+from traitgraph.specs.jobs import JobRow, JobTable, Task
+
+from .summary import RunSummary
+from .worker_process import usable_cores, worker_command, worker_environment
+
+GRACE_SECONDS = 10.0  # between asking a worker to end and ending it
+_LOG_TAIL_LINES = 5
+
+
+def run_locally(
+    table: JobTable, store: Store, *, workers: int = 1, observer: Observer = lambda event: None
+) -> RunSummary:
+    """Run every task of a table and say how it ended; `observer` hears every event of every worker.
+
+    Ctrl-C (or SIGTERM) ends the workers; what they finished is in the store, and the summary says `stopped`.
+    Raises ValueError for a table whose tasks cannot be ordered and OSError when the store cannot be written.
+    """
+    if not table.tasks:
+        return RunSummary(folder=None, total=0)
+    _check_order(table)
+    with store:
+        store.collect_leftovers()
+        return _LocalRun(table, store, RunRecord.create(store.root, table), workers, observer).run()
+
+
+def _check_order(table: JobTable) -> None:
+    before: set[str] = set()
+    rows = {row.key for row in table.rows}
+    for task in table.tasks:
+        if missing := [other for other in task.after if other not in before]:
+            raise ValueError(
+                f"task '{task.id}' comes after {', '.join(missing)}, which the table does not list before it"
+            )
+        if unknown := [key for key in task.jobs if key not in rows]:
+            raise ValueError(f"task '{task.id}' names jobs without a row: {', '.join(unknown)}")
+        before.add(task.id)
+
+
+@dataclass
+class _Worker:
+    """A running process and what it has said so far."""
+
+    task: Task
+    process: subprocess.Popen[bytes]
+    rest: bytes = b""
+    current: str | None = None
+    """Key of the job it is running."""
+    settled: int = 0
+    """Jobs that this process brought to an end."""
+    ended: bool = False
+
+    @property
+    def output(self) -> IO[bytes]:
+        """Where its events come from."""
+        return cast("IO[bytes]", self.process.stdout)
+
+    def close_pipes(self) -> None:
+        """Give both pipes back."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def ask_to_end(self) -> None:
+        """The process removes what it has in the making and ends."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process and whatever it started: it leads a process group of its own."""
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@dataclass
+class _LocalRun:
+    table: JobTable
+    store: Store
+    record: RunRecord
+    workers: int
+    observer: Observer
+    states: dict[str, str] = field(default_factory=dict)
+    """Key -> "done", "present", "failed" or "blocked"."""
+
+    def __post_init__(self) -> None:
+        self._rows = {row.key: row for row in self.table.rows}
+        self._waiting = list(self.table.tasks)
+        self._ended: set[str] = set()
+        self._running: dict[str, _Worker] = {}
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> RunSummary:
+        started, stopped = time.monotonic(), False
+        try:
+            with _signals_as_interrupt():
+                while self._waiting or self._running:
+                    self._start_what_is_ready()
+                    for worker in self._listen(timeout=1.0):
+                        self._take_stock(worker)
+        except KeyboardInterrupt:
+            stopped = True
+        finally:
+            self._end_workers()
+            self._selector.close()
+            self.store.collect_leftovers()
+        return self._summary(stopped, time.monotonic() - started)
+
+    def _summary(self, stopped: bool, seconds: float) -> RunSummary:
+        states = [self.states.get(row.key) for row in self.table.rows]
+        failures = [each for each in self.record.failures() if self.states.get(each.key) in ("failed", "blocked")]
+        return RunSummary(
+            self.record.folder,
+            len(states),
+            states.count("done"),
+            states.count("present"),
+            tuple(failures),
+            stopped,
+            seconds,
+        )
+
+    # ---------------------------------------------------------------- workers
+
+    def _start_what_is_ready(self) -> None:
+        for task in list(self._waiting):
+            if len(self._running) >= self.workers:
+                return
+            if self._ended.issuperset(task.after):
+                self._waiting.remove(task)
+                self._start(task)
+
+    def _start(self, task: Task) -> None:
+        kinds = {self._rows[key].kind for key in task.jobs}
+        cores = usable_cores() // self.workers if self.workers > 1 else None
+        command = worker_command(self.record.table_path, task.id, self.store.root)
+        with self.record.log_path(task.id).open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--end-with-launcher"],
+                stdin=subprocess.PIPE,  # closes when we die, and the worker ends
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=worker_environment(os.environ, kinds, cores),
+                start_new_session=True,  # Ctrl-C reaches us alone; we end the worker
+            )
+        worker = self._running[task.id] = _Worker(task, process)
+        os.set_blocking(worker.output.fileno(), False)
+        self._selector.register(worker.output, selectors.EVENT_READ, worker)
+
+    def _listen(self, timeout: float) -> list[_Worker]:
+        """Hear what the workers say; those whose process has ended, taken off the list of the running ones."""
+        for key, _ in self._selector.select(timeout):
+            worker: _Worker = key.data
+            if self._hear(worker) == b"":
+                self._selector.unregister(worker.output)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(timeout=5)
+        gone = [worker for worker in self._running.values() if worker.process.poll() is not None]
+        for worker in gone:  # also when something it started still holds its output open
+            self._hear(worker)
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(worker.output)
+            worker.close_pipes()
+            del self._running[worker.task.id]
+        return gone
+
+    def _hear(self, worker: _Worker) -> bytes | None:
+        """Take in new lines; b"" at the end of the output, None when there is nothing new."""
+        piece = worker.output.read()
+        if piece:
+            *lines, worker.rest = (worker.rest + piece).split(b"\n")
+            for event in map(Event.from_line, lines):
+                if event and self._note(worker, event):
+                    self.observer(event)
+        return piece
+
+    def _note(self, worker: _Worker, event: Event) -> bool:
+        """Keep account of an event; False when it tells nothing new (after a restart a task names its old jobs)."""
+        match event.event:
+            case "job_started":
+                worker.current = event.key
+            case "task_ended":
+                worker.ended = True
+            case "job_done" | "job_present" | "job_failed" | "job_blocked":
+                worker.current = None
+                if event.key in self.states:
+                    return False
+                worker.settled += 1
+                self.states[event.key] = event.event.removeprefix("job_")
+        return True
+
+    def _take_stock(self, worker: _Worker) -> None:
+        """What follows from a worker's end: its task has ended, or it died and left jobs."""
+        if worker.ended:
+            self._ended.add(worker.task.id)
+            return
+        left = [key for key in worker.task.jobs if key not in self.states]
+        victims = [worker.current] if worker.current else [] if worker.settled else left
+        for key in victims:
+            if self.store.has(self._rows[key].kind, key):
+                self.states[key] = "done"
+            else:
+                self._fail(worker, self._rows[key], worker.process.returncode)
+        if len(victims) < len(left):
+            self._waiting.insert(0, worker.task)  # the jobs that are left do not share the fault
+        else:
+            self._ended.add(worker.task.id)
+
+    def _fail(self, worker: _Worker, row: JobRow, code: int) -> None:
+        cause, message = _death(code)
+        log = self.record.log_path(worker.task.id)
+        failure = Failure(
+            key=row.key, kind=row.kind, label=row.label or row.kind, task=worker.task.id, cause=cause,
+            message="\n".join([message, *_last_lines(log)]), log=str(log), at=now(),
+        )  # fmt: skip
+        self.record.write_failure(failure)
+        self.states[row.key] = "failed"
+        self.observer(Event("job_failed", failure.task, row.key, row.kind, row.label, cause=cause, message=message))
+
+    def _end_workers(self) -> None:
+        """Ask the workers to end, then end them; an impatient second Ctrl-C shortens the wait."""
+        for worker in self._running.values():
+            worker.ask_to_end()
+        deadline = time.monotonic() + GRACE_SECONDS
+        with contextlib.suppress(KeyboardInterrupt):
+            while self._running and time.monotonic() < deadline:
+                self._listen(0.1)
+        for worker in self._running.values():
+            worker.kill()
+            worker.close_pipes()
+
+
+def _death(code: int) -> tuple[str, str]:
+    """Cause and message for a worker that ended without saying so."""
+    if code >= 0:
+        return (
+            f"worker ended early (exit code {code})",
+            f"the worker ended with exit code {code} before its task was done",
+        )
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "unknown"
+    cause = f"killed by signal {-code} ({name})"
+    hint = {"SIGKILL": "; out of memory?", "SIGSEGV": "; a crash in a library, see the log"}.get(name, "")
+    return cause, f"the worker was {cause}{hint}"
+
+
+def _last_lines(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 4000))
+            return stream.read().decode(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def _signals_as_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does. Only the main thread may say so; elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before: dict[signal.Signals, Callable[..., object] | int | None] = {}
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        before[each] = signal.signal(each, interrupt)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
