@@ -100,18 +100,14 @@ class OverrideLayer:
     """One override of the command line: it wrote everything at and below its path."""
 
     path: tuple[Step, ...]
-    text: str
-    start: int
+    key: Span
+    value: Span
 
     def find(self, path: Sequence[Step]) -> Place | None:
         """The key and the value inside the override as it was typed."""
-        known = len(self.path)
-        if tuple(path[:known]) != self.path:
+        if tuple(path[: len(self.path)]) != self.path:
             return None
-        mark = self.text.find("=")
-        key = Span("override", 1, self.start + 1, max(1, mark - self.start), self.text)
-        value = Span("override", 1, mark + 2, max(1, len(self.text) - mark - 1), self.text)
-        return Place(len(path), key, value)
+        return Place(len(path), self.key, self.value)
 
 
 def child(node: Node, step: Step) -> tuple[Node | None, Node] | None:

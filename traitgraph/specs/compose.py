@@ -1,0 +1,124 @@
+"""A spec file and overrides to one document, or to one document per member of a sweep.
+
+read the file -> compose its defaults list (Hydra, only when there is one) -> apply overrides -> follow references.
+A grid inside a spec is not expanded here: members of a sweep are whole studies that the compiler joins into one graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+from .apply import apply_overrides
+from .defaults import DEFAULTS, appends_preset, compose_defaults, walk_defaults
+from .diagnostics import Diagnostic, error
+from .document import Document
+from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
+from .preset_files import group_exists, preset_names
+from .references import missing_values, resolve_references
+from .source import read_document
+
+
+class Member(NamedTuple):
+    """One study of a sweep, named after what is swept: 'alpha=0.3,model=small'; '' when nothing is."""
+
+    name: str
+    document: Document
+
+
+def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None, list[Diagnostic]]:
+    """The spec with its presets and overrides as one document, and everything that is wrong so far.
+
+    The document is None when the file or its presets cannot be used; overrides that cannot be applied are left out.
+    """
+    spec, parsed, faults = _read(path, overrides)
+    faults += [_sweep_without_m(override) for override in parsed if override.swept]
+    if spec is None:
+        return None, faults
+    document, more = _member(spec, [each for each in parsed if not each.swept], {})
+    return document, faults + more
+
+
+def compose_many(path: Path, overrides: Sequence[str]) -> tuple[list[Member], list[Diagnostic]]:
+    """The product of all swept overrides, in the order in which they are written; empty when anything is wrong.
+
+    Values of a sweep are `a,b`, `range(from, to, step)`, `choice(a,b)` or `glob(*)`, in Hydra's grammar.
+    """
+    spec, parsed, faults = _read(path, overrides)
+    count = prod(len(override.values) for override in parsed if override.swept)
+    if count > LONGEST_SWEEP:
+        faults.append(error("TG024", f"this sweep has {count:,} members", hint="use axes inside the spec"))
+    if spec is None or faults:
+        return [], faults
+    members: list[Member] = []
+    bases: Bases = {}
+    for combination in product(*(list(each.members()) if each.swept else [each] for each in parsed)):
+        document, more = _member(spec, combination, bases)
+        faults += [fault for fault in more if fault not in faults]
+        swept = (each.text for each, source in zip(combination, parsed, strict=True) if source.swept)
+        if document is not None:
+            members.append(Member(",".join(swept), document))
+    return ([], faults) if faults else (members, [])
+
+
+class Base(NamedTuple):
+    """A spec merged with its presets, and the overrides that chose them."""
+
+    document: Document | None
+    choices: tuple[Override, ...]
+    faults: list[Diagnostic]
+
+
+Bases = dict[tuple[str, ...], Base]
+"""Bases of one sweep by what its members chose: most members share one."""
+
+
+def _read(path: Path, overrides: Sequence[str]) -> tuple[Document | None, list[Override], list[Diagnostic]]:
+    document, faults = read_document(path)
+    parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path))
+    return document, parsed, faults + more
+
+
+def _member(spec: Document, overrides: Sequence[Override], bases: Bases) -> tuple[Document | None, list[Diagnostic]]:
+    candidates = [each for each in overrides if _may_choose(each, spec)]
+    key = tuple(each.text for each in candidates)
+    if key not in bases:
+        bases[key] = _base(spec, candidates)
+    base = bases[key]
+    if base.document is None:
+        return None, base.faults
+    document, faults = apply_overrides(base.document, [each for each in overrides if each not in base.choices])
+    document, more = resolve_references(document)
+    missing = missing_values(document)
+    return (None if missing or more else document), base.faults + faults + more + missing
+
+
+def _may_choose(override: Override, spec: Document) -> bool:
+    """Whether an override can be a group choice: a value that is a name, and a key that is a group."""
+    if not override.path:
+        return True
+    named = isinstance(override.value, str | list) or override.action == "delete"
+    return named and DEFAULTS in spec.data and len(override.path) == 1 and group_exists(override.key, spec.file)
+
+
+def _base(spec: Document, candidates: Sequence[Override]) -> Base:
+    if DEFAULTS not in spec.data:
+        return Base(spec, tuple(candidates), [_no_list(choice) for choice in candidates])
+    walk = walk_defaults(spec, candidates)
+    choices = tuple(each for each in candidates if not each.path or each.key in walk.keys or appends_preset(each, spec))
+    document, faults = compose_defaults(spec, choices, walk)
+    return Base(document, choices, faults)
+
+
+def _no_list(choice: Override) -> Diagnostic:
+    what = f"{choice.key!r} chooses a preset, but this spec has no `defaults:` list"
+    return error("TG031", what, choice.span("key"), "", "set the value itself: group=name")
+
+
+def _sweep_without_m(override: Override) -> Diagnostic:
+    listed = spelled(list(override.values[:4]))[:-1] + (",...]" if len(override.values) > 4 else "]")
+    hint = f"add -m for one study per value\nor give the axis a list: {override.key}={listed}"
+    return error("TG024", "this is a sweep of several values", override.span("value"), override.key, hint)
