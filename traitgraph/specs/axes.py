@@ -1,0 +1,239 @@
+"""Axes of numbers: one value, a list, or a range, all read as exact decimals.
+
+value   0.5
+list    [-1, 0, {from: 0.1, to: 2.0, step: 0.1}]
+range   {from, to, step} counts exactly; {from, to, count} spaces evenly; {log: {from, to, count}} by equal factors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Context, Decimal, localcontext
+from typing import Annotated, Any
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from .faults import each_read, located, validated
+from .identity import number_text
+from .spec import Spec
+
+LONGEST = 100_000
+"""An axis with more values is a slip of the pen (a step of 1e-9), not a study."""
+
+DIGITS = 12
+"""Significant digits of the values of a range by count, whose exact values may have no end (1/3)."""
+
+
+class _Range(Spec):
+    start: float = Field(alias="from", description="First value.")
+    stop: float = Field(alias="to", description="Last value; it belongs to the range.")
+
+
+class StepRange(_Range):
+    """from, from + step, ..., to: the step must hit `to` exactly."""
+
+    step: float = Field(description="Distance of two values; negative when `to` is the smaller one.")
+
+
+class CountRange(_Range):
+    """`count` evenly spaced values from `from` to `to`."""
+
+    count: int = Field(ge=2, le=LONGEST, description="How many values, both ends included.")
+
+
+class LogEnds(Spec):
+    """`count` values from `from` to `to`, each the same multiple of the one before."""
+
+    start: float = Field(alias="from", gt=0, description="First value.")
+    stop: float = Field(alias="to", gt=0, description="Last value; it belongs to the range.")
+    count: int = Field(ge=2, le=LONGEST, description="How many values, both ends included.")
+
+
+class LogRange(Spec):
+    """A range of equal factors."""
+
+    log: LogEnds = Field(description="Ends and number of the values.")
+
+
+def exact(number: object) -> Decimal:
+    """A number as it was written: 0.1 is 0.1. Raises PydanticCustomError for anything that is not a finite number."""
+    if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
+        raise PydanticCustomError("number_type", "`{value}` is not a number", {"value": shown(number)})
+    value = number if isinstance(number, Decimal) else Decimal(repr(number))
+    if not value.is_finite():
+        raise PydanticCustomError("number_finite", "`{value}` is not a finite number", {"value": shown(number)})
+    return plain(value)
+
+
+def plain(number: Decimal) -> Decimal:
+    """The same number without trailing zeros, exponent or negative zero."""
+    return Decimal(number_text(number))
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: short, on one line, in the spelling of YAML."""
+    spelled = {True: "true", False: "false", None: "null"}
+    text = spelled[value] if value is None or isinstance(value, bool) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def values_of(value: object) -> tuple[Decimal, ...]:
+    """The values of an axis in the order they are written.
+
+    Raises pydantic's errors, located inside the axis, for a range that is wrong, an empty list or a value given twice.
+    """
+    if isinstance(value, list | tuple):
+        return _each_once(_of_list(value))
+    if isinstance(value, Mapping):
+        return _of_range(value)
+    return (exact(value),)
+
+
+def _of_list(items: list[object] | tuple[object, ...]) -> Iterator[tuple[int, Decimal]]:
+    if not items:
+        raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+    parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
+    return ((place, value) for place, values in enumerate(parts) for value in values)
+
+
+def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
+    seen: dict[Decimal, None] = {}
+    for place, value in values:
+        if value in seen:
+            about = {"value": number_text(value)}
+            raise located("axis_twice", "the value {value} stands twice in the axis", about, place, str(value))
+        seen[value] = None
+    return tuple(seen)
+
+
+def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
+    if "log" in value:
+        ends = validated(LogRange, value).log
+        return _log_values(exact(ends.start), exact(ends.stop), ends.count)
+    if "count" in value:
+        even = validated(CountRange, value)
+        return _even_values(exact(even.start), exact(even.stop), even.count)
+    steps = validated(StepRange, value)
+    return _step_values(exact(steps.start), exact(steps.stop), exact(steps.step))
+
+
+def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:
+    if step == 0:
+        raise located("axis_step", "a step of 0 goes nowhere", {}, "step", 0)
+    count, rest = divmod(stop - start, step)
+    if count < 0 or (count == 0 and rest):
+        raise located("axis_step", "{about}", {"about": _away(start, stop, step, int(count))}, "step", str(step))
+    if rest:
+        about = {"about": _missed(start, stop, step, int(count)), "last": number_text(start + count * step)}
+        raise located("axis_step", "{about}", about, "step", str(step))
+    if count >= LONGEST:
+        about = {"count": int(count) + 1, "longest": LONGEST}
+        raise located(
+            "axis_long", "the range has {count} values; at most {longest} are allowed", about, "step", str(step)
+        )
+    return tuple(plain(start + index * step) for index in range(int(count) + 1))
+
+
+def _away(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
+    if count < 0:
+        return f"a step of {number_text(step)} leads away from {number_text(stop)}: turn its sign, or swap the ends"
+    return f"one step of {number_text(step)} from {number_text(start)} is already past {number_text(stop)}"
+
+
+def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
+    before, after = start + count * step, start + (count + 1) * step
+    return (
+        f"the step never reaches {number_text(stop)}: "
+        f"{number_text(start)} + {count} x {number_text(step)} = {number_text(before)}, and then {number_text(after)}"
+    )
+
+
+def _even_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
+    _must_differ(start, stop)
+    context = Context(prec=DIGITS)
+    inner = (context.plus(start + (stop - start) * index / (count - 1)) for index in range(1, count - 1))
+    return (start, *(plain(value) for value in inner), stop)
+
+
+def _log_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
+    _must_differ(start, stop)
+    with localcontext(prec=30):
+        factor = (stop / start).ln() / (count - 1)
+        inner = [start * (factor * index).exp() for index in range(1, count - 1)]
+    return (start, *(plain(Context(prec=DIGITS).plus(value)) for value in inner), stop)
+
+
+def _must_differ(start: Decimal, stop: Decimal) -> None:
+    if start == stop:
+        about = {"value": number_text(start)}
+        raise located("axis_step", "both ends of the range are {value}: write the value alone", about, "to", str(stop))
+
+
+def whole_numbers(value: object) -> tuple[int, ...]:
+    """The values of an axis of whole numbers."""
+    numbers = values_of(value)
+    for number in numbers:
+        if number != number.to_integral_value():
+            raise PydanticCustomError("number_whole", "{value} is not a whole number", {"value": number_text(number)})
+    return tuple(int(number) for number in numbers)
+
+
+class NumberAxis:
+    """Annotation of an axis: whatever is written becomes a tuple of exact values."""
+
+    def __init__(self, read: Callable[[object], tuple[Any, ...]], item: str) -> None:
+        self.read, self.item = read, item
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read with exact decimals; the annotated tuple is for readers and mypy."""
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces by the forms of an axis."""
+        return {"x-axis": self.item}
+
+
+Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]
+"""A number, a list of numbers and ranges, or a range."""
+
+WholeAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer")]
+"""The same for whole numbers: seeds, layers."""
+
+
+class WordAxis:
+    """Annotation of an axis of known words: one word, a list of words, or `all`."""
+
+    def __init__(self, noun: str, words: tuple[str, ...]) -> None:
+        self.noun, self.words = noun, words
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read words; the annotated tuple is for readers and mypy."""
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """`all`, a word, or a list of different words."""
+        word = {"enum": list(self.words)}
+        many = {"type": "array", "items": word, "minItems": 1, "uniqueItems": True}
+        return {"anyOf": [{"const": "all"}, word, many]}
+
+    def read(self, value: object) -> tuple[str, ...]:
+        """The words of an axis in the order they are written. Raises pydantic's errors."""
+        if value == "all":
+            return self.words
+        if not isinstance(value, list | tuple):
+            return (self._word(value),)
+        if not value:
+            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+        words = each_read(value, self._word)
+        for place, word in enumerate(words):
+            if word in words[:place]:
+                raise located("axis_twice", "{value} stands twice in the axis", {"value": word}, place, word)
+        return tuple(words)
+
+    def _word(self, value: object) -> str:
+        if isinstance(value, str) and value in self.words:
+            return value
+        about = {"noun": self.noun, "value": shown(value), "names": self.words}
+        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)

@@ -1,0 +1,60 @@
+"""A field that holds one of several registered models, chosen by a tag: `kind: ties`, or just `ties`.
+
+It does what a discriminated union does and three things more: plugins join it, only the models that a spec uses are
+built (start-up time), and locations of errors hold no tags, so that they are paths of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from .faults import located, validated
+from .registry import Registry, UnknownName
+from .spec import Spec
+
+S = TypeVar("S", bound=Spec)
+
+
+class Choice:
+    """Annotation: a mapping whose `tag` names a model of the registry, or that name alone."""
+
+    def __init__(self, registry: Registry[type[S]], tag: str = "kind") -> None:
+        self.registry, self.tag = registry, tag
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate by looking the model up; the annotated type is only for readers and mypy."""
+        return core_schema.with_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces by the union of all registered models."""
+        return {"x-choice": self.registry.group, "x-tag": self.tag}
+
+    def read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
+        """The model of a mapping or a name. Raises pydantic's errors."""
+        if isinstance(value, Spec):
+            return value
+        if isinstance(value, str):
+            value = {self.tag: value}
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
+        return validated(self.model_of(value), value, info.context)
+
+    def model_of(self, value: Mapping[str, object]) -> type[Spec]:
+        """The model that a mapping asks for. Raises pydantic's errors for a tag that is missing or unknown."""
+        if self.tag not in value:
+            raise PydanticCustomError("choice_missing", "`{tag}` is missing: which {noun}?", self.about(None))
+        name = value[self.tag]
+        try:
+            return self.registry.get(name if isinstance(name, str) else repr(name))
+        except UnknownName:
+            raise located("choice_unknown", "unknown {noun} '{value}'", self.about(name), self.tag, name) from None
+
+    def about(self, value: object) -> dict[str, Any]:
+        """What a message about this choice may mention."""
+        from .axes import shown
+
+        return {"noun": self.registry.noun, "tag": self.tag, "value": shown(value), "names": self.registry.names()}

@@ -1,0 +1,48 @@
+"""Dialogue data: a preset, a JSONL file, a data set of the hub, or dialogues to be generated.
+
+A row has a prompt and a reply, the trait and level of the reply, a split (train or test), and a `pair` that joins the high
+and the low reply to one prompt; `fields` says how a file calls them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .models import HUB_ID
+from .named import Local, Named, Reference
+
+Fields = dict[Literal["prompt", "reply", "trait", "level", "split", "pair"], str]
+
+
+class DataSpec(Named):
+    """What all dialogue data have."""
+
+    fields: Fields = Field({}, description="Our field (prompt, reply, trait, level, split, pair): the file's field.")
+
+
+class FileDataSpec(DataSpec, Local):
+    """A JSONL file: one row a line, UTF-8."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl",)
+    path: str = Field(min_length=1, description="The .jsonl file; relative paths start at the spec's folder.")
+
+
+class HubDataSpec(DataSpec):
+    """A data set of the hub."""
+
+    key: ClassVar[str] = "id"
+    id: str = Field(pattern=HUB_ID, description="Owner and name on the hub: `owner/name`.")
+    revision: str = Field("main", min_length=1, description="Commit, tag or branch; only a commit pins the rows.")
+    config: str | None = Field(None, description="Configuration of the data set.")
+    split: str = Field("train", min_length=1, description="Split that is read.")
+
+
+DATA_FORMS = (FileDataSpec, HubDataSpec)
+
+Data = Annotated[DataSpec, Reference("data set", "data", *DATA_FORMS)]
+"""One data set."""
+
+DataAxis = Annotated[tuple[DataSpec, ...], Reference("data set", "data", *DATA_FORMS, many=True)]
+"""An axis of data sets."""

@@ -1,0 +1,77 @@
+"""Base models: a preset, a hub id, a local path, or a mapping.
+
+`model: llama-3.1-8b-instruct` names a preset, `owner/name` the hub, `./folder` or `file.gguf` this machine.
+After validation an arm holds one of the three classes below, with a name and an absolute path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from .named import Local, Named, Reference
+
+HUB_ID = r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$"
+DIGEST = r"^[0-9a-f]{32}$"
+
+
+class ModelSpec(Named):
+    """What every base model has, wherever it lies."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        None, description="Number format of the loaded weights; absent: bfloat16 from the hub, else float32."
+    )
+    trust_remote_code: bool = Field(False, description="Run the Python files that come with the model.")
+    parameters: PositiveInt | None = Field(
+        None, description="Number of weights: for prices only, it changes no result. [weights]"
+    )
+
+
+class HubModelSpec(ModelSpec):
+    """A model of the hub."""
+
+    key: ClassVar[str] = "id"
+    id: str = Field(pattern=HUB_ID, description="Owner and name on the hub: `owner/name`.")
+    revision: str = Field("main", min_length=1, description="Commit, tag or branch; only a commit pins the weights.")
+
+
+class LocalModelSpec(ModelSpec, Local):
+    """A folder that transformers loads, or one GGUF file."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".gguf",)
+    path: str = Field(min_length=1, description="Folder or .gguf file; relative paths start at the spec's folder.")
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the path is a GGUF file, which a `prepare` job turns into a folder."""
+        return self.path.endswith(".gguf")
+
+
+class PackagedModelSpec(ModelSpec):
+    """A GGUF file that an installed Python package ships."""
+
+    key: ClassVar[str] = "package"
+    package: str = Field(pattern=r"^[A-Za-z_]\w*$", description="Import name of the package; it is never imported.")
+    file: str = Field(pattern=r"^\w[\w.-]*\.gguf$", description="The .gguf file in the package's folder.")
+    digest: str = Field(
+        pattern=DIGEST, description="BLAKE2b-128 of the file, so that a plan needs no installed package."
+    )
+
+    def location(self) -> Path | None:
+        """Where the file is on this machine; None when the package is not installed."""
+        from importlib.util import find_spec
+
+        found = find_spec(self.package)
+        path = Path(found.origin).parent / self.file if found and found.origin else None
+        return path if path and path.is_file() else None
+
+
+MODEL_FORMS = (HubModelSpec, LocalModelSpec, PackagedModelSpec)
+
+Model = Annotated[ModelSpec, Reference("model", "model", *MODEL_FORMS)]
+"""One model: a name, or a mapping with `id`, `path` or `package`."""
+
+Models = Annotated[tuple[ModelSpec, ...], Reference("model", "model", *MODEL_FORMS, many=True)]
+"""An axis of models."""

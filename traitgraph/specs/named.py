@@ -1,0 +1,199 @@
+"""Fields that are written as a name or as a mapping: models, data, clusters.
+
+A name is a preset (`llama-3.1-8b-instruct`), a hub id (`owner/name`) or a path (`./folder`, `rows.jsonl`); a mapping is
+told apart by the one key that only its form has (`id`, `path`, `package`, ...), or names a preset and changes parts of
+it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study holds a `Named` model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
+
+from .axes import shown
+from .faults import each_read, located, validated
+from .scope import Preset, Scope, scope_of
+from .spec import Spec
+
+Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w.+-]*)?$")]
+
+
+class Named(Spec):
+    """Something that a spec may refer to by a name."""
+
+    key: ClassVar[str] = ""
+    """The key that tells this form from the others of its field."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Ends of a text that make it a path of this form."""
+
+    name: Name = Field(
+        "", description="Name in results and messages; absent: the preset's, or the end of the id or path."
+    )
+
+    def settled(self, folder: Path, name: str) -> Self:
+        """Itself with a name and absolute paths; `folder` is where relative paths start.
+
+        Raises pydantic's errors for a path that is not there.
+        """
+        return self.model_copy(update={"name": self.name or name or self.own_name()})
+
+    def own_name(self) -> str:
+        """The name when neither the spec nor a preset gives one."""
+        return str(getattr(self, self.key)).rstrip("/").rsplit("/", 1)[-1]
+
+
+class Local(Named):
+    """Something on this machine: `path` is absolute once the spec has been read."""
+
+    key: ClassVar[str] = "path"
+    path: str = Field(min_length=1, description="Relative paths start at the folder of the spec.")
+
+    def settled(self, folder: Path, name: str) -> Self:
+        """Itself with a name and an absolute path that exists."""
+        path = (folder / Path(self.path).expanduser()).resolve()
+        if not path.exists():
+            about = {"value": self.path, "path": str(path), "names": _beside(path)}
+            raise located("path_missing", "there is no file or folder '{value}'", about, "path", self.path)
+        return super().settled(folder, name).model_copy(update={"path": str(path)})
+
+    def own_name(self) -> str:
+        """The last part of the path, without its suffix."""
+        return Path(self.path).stem if self.path.endswith(self.suffixes) else Path(self.path).name
+
+
+def _beside(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(item.name for item in path.parent.iterdir() if not item.name.startswith(".")))
+    except OSError:
+        return ()
+
+
+class Reference:
+    """Annotation: a name, or a mapping of one of the forms; `many` makes it an axis (one of them, or a list)."""
+
+    def __init__(self, noun: str, group: str, *forms: type[Named], many: bool = False) -> None:
+        self.noun, self.group, self.forms, self.many = noun, group, forms, many
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read through the scope of the spec; the annotated type is only for readers and mypy."""
+        return core_schema.with_info_plain_validator_function(self._read_axis if self.many else self._read_one)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces by a name or the union of the forms."""
+        return {"x-reference": self.group, "x-many": self.many, "x-forms": self.forms}
+
+    def _read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Named, ...]:
+        if not isinstance(value, list | tuple):
+            return (self._read_one(value, info),)
+        if not value:
+            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+        seen: set[str] = set()
+
+        def read(item: object) -> Named:
+            one = self._read_one(item, info)
+            if one.name in seen:
+                about = {"value": one.name, "noun": self.noun}
+                raise PydanticCustomError("axis_twice", "the {noun} '{value}' stands twice in the axis", about)
+            seen.add(one.name)
+            return one
+
+        return tuple(each_read(value, read))
+
+    def _read_one(self, value: object, info: core_schema.ValidationInfo) -> Named:
+        scope = scope_of(info.context)
+        if isinstance(value, Named):
+            return value
+        if isinstance(value, str):
+            return self._of_text(value, scope)
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self._about(value, scope))
+        if "preset" in value:
+            return self._changed_preset(value, scope)
+        return self._of_mapping(value, "", scope)
+
+    def _of_text(self, text: str, scope: Scope) -> Named:
+        preset = scope.preset(self.group, text) if _may_be_file(text) else None
+        if preset is not None:
+            return self._of_preset(preset, {}, scope)
+        form = next((form for form in self.forms if form.key == "path"), None)
+        if form and (text.startswith(("./", "../", "/", "~")) or (form.suffixes and text.endswith(form.suffixes))):
+            return _flat(form, "path", text, scope)
+        form = next((form for form in self.forms if form.key == "id"), None)
+        if form and "/" in text:
+            self._must_be_hub_id(text, scope)
+            return _flat(form, "id", text, scope)
+        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(text, scope))
+
+    def _must_be_hub_id(self, text: str, scope: Scope) -> None:
+        if (scope.folder / text).exists():
+            about = {"value": text, "noun": self.noun}
+            raise PydanticCustomError("name_ambiguous", "'{value}' is a folder here and may be a hub id", about)
+
+    def _of_mapping(self, value: Mapping[str, object], name: str, scope: Scope) -> Named:
+        form = self._form_of(value, scope)
+        return validated(form, value, {"scope": scope}).settled(scope.folder, name)
+
+    def _form_of(self, value: Mapping[str, object], scope: Scope) -> type[Named]:
+        forms = [form for form in self.forms if form.key in value]
+        if len(forms) == 1:
+            return forms[0]
+        keys = " or ".join(f"`{form.key}`" for form in (forms or self.forms))
+        message = "a {noun} has only one of {keys}" if forms else "a {noun} needs {keys}"
+        raise PydanticCustomError("form_unclear", message, {**self._about(None, scope), "keys": keys})  # type: ignore[arg-type]  # one of two texts
+
+    def _changed_preset(self, value: Mapping[str, object], scope: Scope) -> Named:
+        name = value["preset"]
+        preset = scope.preset(self.group, name) if isinstance(name, str) and _may_be_file(name) else None
+        if preset is None:
+            raise located("name_unknown", "unknown {noun} '{value}'", self._about(name, scope), "preset", name)
+        return self._of_preset(preset, {key: item for key, item in value.items() if key != "preset"}, scope)
+
+    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Named:
+        try:
+            return self._of_mapping({**preset.data, **changes}, preset.name, scope)
+        except (ValidationError, PydanticCustomError) as problem:
+            _blame(preset, changes, problem, scope)
+            raise PydanticCustomError("reported", "the preset has faults of its own", {}) from None
+
+    def _about(self, value: object, scope: Scope) -> dict[str, Any]:
+        return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
+
+
+def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
+    """A mapping of one key that was written as a bare text: its faults lie in the text itself."""
+    try:
+        return validated(form, {key: text}, {"scope": scope}).settled(scope.folder, "")
+    except ValidationError as problems:
+        fault = problems.errors(include_url=False)[0]
+        message = fault["msg"].replace("{", "{{")
+        raise PydanticCustomError(fault["type"], message, fault.get("ctx", {})) from None  # type: ignore[arg-type]  # no literal
+
+
+def _may_be_file(name: str) -> bool:
+    return bool(name) and not set(name) & set("/\\\0") and not name.startswith(".") and len(name) < 100
+
+
+def _blame(preset: Preset, changes: Mapping[str, object], problem: Exception, scope: Scope) -> None:
+    """Report faults of a preset at the preset's own lines; faults of the user's changes are raised as they are."""
+    from .messages import diagnose
+
+    if isinstance(problem, ValidationError):
+        mine = [fault for fault in problem.errors() if fault["loc"] and fault["loc"][0] in changes]
+        if mine:
+            raise problem
+    scope.diagnostics += preset.problems or diagnose(problem, preset.data, preset.document)
+
+
+def one_or_list(schema: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a value that may stand alone or in a list."""
+    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+
+
+def names_in(values: Sequence[Named]) -> tuple[str, ...]:
+    """The names of some values of an axis."""
+    return tuple(value.name for value in values)

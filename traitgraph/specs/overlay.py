@@ -1,0 +1,83 @@
+"""Arms laid over the study: an arm's key replaces the study's; `train` and `sampling` are merged key by key.
+
+Knows where each value of the result was written, so that a fault in an arm is shown at the study's line when the value
+came from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .diagnostics import Diagnostic, error
+from .document import Document
+
+Path = tuple[int | str, ...]
+
+MERGED_KEYS = ("train", "sampling")
+"""Keys whose mappings are merged: an arm that changes one number of the training keeps the rest."""
+
+STUDY_ONLY = ("study", "description", "arms", "cluster")
+
+
+@dataclass
+class ArmText:
+    """One arm as it was written: its settings after the overlay, and where each of them stands in the document."""
+
+    name: str
+    values: dict[str, object]
+    own: frozenset[str]
+    """Keys that the arm itself has."""
+    prefix: Path
+    """Path of the arm in the document; () for a study without arms."""
+    written: Mapping[str, object]
+    faulty: set[str] = field(default_factory=set)
+    """Keys whose values could not be read: later rules do not speak of them again."""
+
+    def place(self, path: Path) -> Path:
+        """The path in the document of a path in `values`."""
+        inside: object = self.written
+        for step in path:
+            if not isinstance(inside, Mapping) or step not in inside:
+                break
+            inside = inside[str(step)]
+            if not (isinstance(inside, Mapping) and path[0] in MERGED_KEYS):
+                return (*self.prefix, *path)
+        else:
+            return (*self.prefix, *path)
+        return path
+
+
+def arm_texts(data: Mapping[str, object], document: Document, found: list[Diagnostic]) -> list[ArmText]:
+    """Every arm of the study with the study's keys filled in; faults in the shape of `arms` go to `found`."""
+    shared = {key: value for key, value in data.items() if key not in STUDY_ONLY}
+    if "arms" not in data:
+        return [ArmText("", shared, frozenset(), (), {})]
+    arms = data["arms"]
+    if not isinstance(arms, Mapping) or not arms:
+        hint = "give: arms: {base: {method: direct}, ...}, or no `arms` for a study of one method"
+        found.append(error("TG103", "`arms` is not a mapping of arms", document.value_span(("arms",)), "arms", hint))
+        return []
+    return [text for name, arm in arms.items() if (text := _arm_text(name, arm, shared, document, found))]
+
+
+def _arm_text(
+    name: str, arm: object, shared: dict[str, object], document: Document, found: list[Diagnostic]
+) -> ArmText | None:
+    arm = {} if arm is None else arm
+    if not isinstance(arm, Mapping):
+        span = document.value_span(("arms", name))
+        found.append(error("TG103", f"the arm '{name}' is not a mapping", span, f"arms.{name}", "give: {method: ...}"))
+        return None
+    values = {**shared, **arm}
+    for key in MERGED_KEYS:
+        values.update({key: merged(shared[key], arm[key])} if key in shared and key in arm else {})
+    return ArmText(name, {**values, "name": name}, frozenset(arm), ("arms", name), arm)
+
+
+def merged(lower: object, upper: object) -> object:
+    """Two mappings key by key, the upper one's values first in rank; anything else is replaced by the upper one."""
+    if not isinstance(lower, Mapping) or not isinstance(upper, Mapping):
+        return upper
+    both = {key: merged(lower[key], upper[key]) for key in upper if key in lower}
+    return {**lower, **upper, **both}

@@ -1,0 +1,57 @@
+"""The choices of training and merge methods, open to plugins, as a spec writes them: a name, or a mapping."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from .choice import Choice
+from .faults import each_read
+from .merge_methods import AnyMerge, MergeMethod
+from .registry import Registry
+from .spec import Spec
+from .training import DpoTraining, SftTraining, Training
+
+TRAININGS: Registry[type[Training]] = Registry(
+    "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
+)
+
+Train = Annotated[SftTraining | DpoTraining, Choice(TRAININGS, tag="method")]
+"""How personality models are trained: a mapping with `method`."""
+
+MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
+    "merge method",
+    "traitgraph.merge_methods",
+    {member.model_fields["kind"].default: member for member in get_args(get_args(AnyMerge)[0])},
+)
+
+
+class _Merges(Choice):
+    """One merge method or a list of them: an axis."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read one or a list."""
+        return core_schema.with_info_plain_validator_function(self.read_axis)
+
+    def read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Spec, ...]:
+        """Every merge method of the axis. Raises pydantic's errors, those of all entries together."""
+        if not isinstance(value, list | tuple):
+            return (self.read(value, info),)
+        if not value:
+            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+        seen: list[Spec] = []
+
+        def read(item: object) -> Spec:
+            one = self.read(item, info)
+            if one in seen:
+                raise PydanticCustomError("axis_twice", "{value} stands twice in the axis", self.about(item))
+            seen.append(one)
+            return one
+
+        return tuple(each_read(value, read))
+
+
+Merges = Annotated[tuple[MergeMethod, ...], _Merges(MERGE_METHODS)]
+"""An axis of merge methods: names, or mappings with `kind`."""
