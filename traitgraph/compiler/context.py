@@ -6,12 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitgraph.specs.identity import digest_file, digest_folder
-
-
-def digest_of_path(path: Path) -> str:
-    """The content digest of a file or folder. Raises OSError when it cannot be read."""
-    return digest_folder(path) if path.is_dir() else digest_file(path)
+from traitgraph.specs.identity import digest_path
 
 
 def _nothing_present(kind: str, key: str) -> bool:
@@ -22,7 +17,7 @@ def _nothing_present(kind: str, key: str) -> bool:
 class Context:
     """Content digests, what the store holds, and how long things took before."""
 
-    digest_of: Callable[[Path], str] = digest_of_path
+    digest_of: Callable[[Path], str] = digest_path
     present: Callable[[str, str], bool] = _nothing_present
     durations: Mapping[str, float] = field(default_factory=dict)
     """Kind, or kind and benchmark ('assess mini-ipip') -> median seconds of such jobs in the store."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from .context import Context
 from .ir import Stage
 
-SECONDS = {"prepare": 60.0, "generate": 3600.0, "train": 900.0, "vector": 20.0, "merge": 1.0, "assess": 120.0, "collect": 5.0}
+SECONDS = {
+    "prepare": 60.0,
+    "generate": 3600.0,
+    "train": 900.0,
+    "vector": 20.0,
+    "merge": 1.0,
+    "assess": 120.0,
+    "collect": 5.0,
+}
 """First guesses, ours: they only size tasks, and the first run replaces them by measured medians."""
 
 LOAD_SECONDS = 30.0

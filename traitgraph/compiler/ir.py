@@ -12,6 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traitgraph.specs.study import Study
+
 
 def row_ids(numbers: Iterable[int] = ()) -> array[int]:
     """Row numbers in four bytes each."""
@@ -181,10 +186,13 @@ class ArmTable:
     jobs: array[int] = field(default_factory=row_ids)
     """Rows of all stages that the arm needs, each once."""
     weights: array[int] = field(default_factory=row_ids)
-    """For each subject a number that is equal if and only if the weights are."""
+    """For each subject the row that makes its weights, or BASE for the model as it is."""
     measures: tuple[tuple[str, array[int]], ...] = ()
     """Benchmark name and, for each subject, the row of its assessment."""
 
+
+BASE = 0xFFFFFFFF
+"""In the place of a row number: no job makes these weights."""
 
 PRESENT, MISSING, UNNEEDED = 0, 1, 2
 
@@ -198,6 +206,8 @@ class TaskDraft:
     rows: array[int]
     after: tuple[str, ...] = ()
     minutes: float = 0.0
+    parameters: int | None = None
+    """Weights of the loaded model, where the spec says."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +215,7 @@ class Draft:
     """What travels through the passes. A later field is empty until its pass has run."""
 
     study: str
+    source: Study | None = None
     arms: tuple[ArmTable, ...] = ()
     stages: tuple[Stage, ...] = ()
     keys: Sequence[bytes] = ()
@@ -214,6 +225,8 @@ class Draft:
     wanted: frozenset[int] | None = None
     """Rows that a selection asks for; None asks for all."""
     tasks: tuple[TaskDraft, ...] = ()
+    locations: Mapping[str, str] = field(default_factory=dict)
+    """Digest of a file or folder -> where it lies on this machine."""
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:

@@ -9,7 +9,9 @@ from .context import Context
 from .ir import Draft, row_ids
 from .renumber import mapped, renumber_arm, renumber_stage
 
-RANK = {kind: rank for rank, kind in enumerate(("prepare", "generate", "train", "vector", "merge", "assess", "collect"))}
+RANK = {
+    kind: rank for rank, kind in enumerate(("prepare", "generate", "train", "vector", "merge", "assess", "collect"))
+}
 """Among stages that could run now, the kind that comes first; a kind of a plugin comes after these."""
 
 

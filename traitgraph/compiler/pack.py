@@ -47,7 +47,9 @@ def pack_tasks(draft: Draft, context: Context) -> Draft:
 
 def _waves(draft: Draft) -> Iterator[tuple[str, list[int]]]:
     """Runs of neighbouring stages whose kinds pack together, in order."""
-    groups = groupby(range(len(draft.stages)), lambda index: GROUP.get(draft.stages[index].kind, draft.stages[index].kind))
+    groups = groupby(
+        range(len(draft.stages)), lambda index: GROUP.get(draft.stages[index].kind, draft.stages[index].kind)
+    )
     return ((group, list(stages)) for group, stages in groups)
 
 

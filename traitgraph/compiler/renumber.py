@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .ir import ArmTable, Input, Stage, row_ids
+from .ir import BASE, ArmTable, Input, Stage, row_ids
 
 
 def renumber_stage(stage: Stage, place: Sequence[int]) -> Stage:
@@ -17,7 +17,8 @@ def renumber_stage(stage: Stage, place: Sequence[int]) -> Stage:
 def renumber_arm(arm: ArmTable, place: Sequence[int]) -> ArmTable:
     """The arm whose jobs and measures point to the new numbers."""
     measures = tuple((name, mapped(refs, place)) for name, refs in arm.measures)
-    return replace(arm, jobs=row_ids(sorted(set(mapped(arm.jobs, place)))), measures=measures)
+    weights = row_ids(row if row == BASE else place[row] for row in arm.weights)
+    return replace(arm, jobs=row_ids(sorted(set(mapped(arm.jobs, place)))), measures=measures, weights=weights)
 
 
 def mapped(refs: Sequence[int], place: Sequence[int]) -> array[int]:

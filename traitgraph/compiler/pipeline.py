@@ -1,0 +1,45 @@
+"""The passes from a study to a plan, in order. Each is a pure function of a draft and a context.
+
+Reading, composing and validating the text comes before (`specs/validate.py`): a study that arrives here is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from traitgraph.specs.study import Study
+
+from .context import Context
+from .expand import expand_arms
+from .ir import Draft
+from .key import key_jobs
+from .lower import lower_methods
+from .order import order_stages
+from .pack import pack_tasks
+from .plan import Plan
+from .prune import prune_present_jobs
+from .share import share_equal_jobs
+
+Pass = Callable[[Draft, Context], Draft]
+
+PASSES: tuple[Pass, ...] = (
+    expand_arms,  # arms -> subjects
+    lower_methods,  # subjects -> stages of jobs
+    key_jobs,  # a key needs the keys of the inputs: stages are in order of need
+    share_equal_jobs,  # equal keys are equal work
+    order_stages,  # arms interleave: all training, then all assessing
+    prune_present_jobs,  # the store decides what runs
+    pack_tasks,  # only what runs is packed
+)
+
+
+def compile_study(study: Study, context: Context) -> Plan:
+    """The plan of a study. Pure: what it asks of the world comes in `context`."""
+    return Plan(run_passes(Draft(study.study, source=study), context))
+
+
+def run_passes(draft: Draft, context: Context, passes: tuple[Pass, ...] = PASSES) -> Draft:
+    """A draft after some of the passes."""
+    for each in passes:
+        draft = each(draft, context)
+    return draft

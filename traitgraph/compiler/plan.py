@@ -1,0 +1,174 @@
+"""What a compilation hands to everyone else: counts, arms, cells, and the job table that workers read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import BaseModel
+
+from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.specs.results import Cell
+
+from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
+from .key import KINDS
+from .label import label
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Jobs of a plan: all, in the store, to run, and neither (absent, but nothing asks for them)."""
+
+    jobs: int
+    present: int
+    missing: int
+    unneeded: int
+    by_kind: dict[str, int]
+    missing_by_kind: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ArmCounts:
+    """What one arm asks for, and how the count comes about."""
+
+    name: str
+    method: str
+    axes: tuple[tuple[str, int], ...]
+    conditions: int
+    """Rows of results: one per combination of the axes."""
+    subjects: int
+    """Distinct models under distinct prompts; alpha 0 is the base, whatever vector it scales."""
+    models: int
+    """Distinct weights."""
+    jobs: int
+    missing: int
+    assessments: int
+    """Jobs that measure a subject of the arm."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled study: a graph, what of it is in the store, and the tasks that would run the rest."""
+
+    draft: Draft
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.draft.study
+
+    @property
+    def tasks(self) -> tuple[TaskDraft, ...]:
+        """Missing jobs, packed by loaded model, in an order that can run."""
+        return self.draft.tasks
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Jobs by kind and by what the store says of them."""
+        kinds, missing = Counter[str](), Counter[str]()
+        for stage, status in self._status_by_stage():
+            kinds[stage.kind] += stage.rows
+            missing[stage.kind] += status.count(MISSING)
+        status = self.draft.status
+        return Counts(
+            jobs=self.draft.rows,
+            present=status.count(PRESENT),
+            missing=status.count(MISSING),
+            unneeded=status.count(UNNEEDED),
+            by_kind=dict(kinds),
+            missing_by_kind={kind: count for kind, count in missing.items() if count},
+        )
+
+    def _status_by_stage(self) -> Iterator[tuple[Stage, bytes]]:
+        starts = self.draft.offsets
+        for index, stage in enumerate(self.draft.stages):
+            yield stage, self.draft.status[starts[index] : starts[index + 1]]
+
+    @cached_property
+    def arms(self) -> tuple[ArmCounts, ...]:
+        """The arms in the order of the spec."""
+        return tuple(self._arm(arm) for arm in self.draft.arms)
+
+    def _arm(self, arm: ArmTable) -> ArmCounts:
+        return ArmCounts(
+            name=arm.name,
+            method=arm.method,
+            axes=arm.axes,
+            conditions=arm.subjects.rows,
+            subjects=_distinct_subjects(arm),
+            models=len(set(arm.weights) - {BASE}) + len(_base_models(arm)),
+            jobs=len(arm.jobs),
+            missing=sum(self.draft.status[row] == MISSING for row in arm.jobs),
+            assessments=len({row for _, rows in arm.measures for row in rows}),
+        )
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every subject under every benchmark, with the key of the job that measures it, in the order of the spec."""
+        return [cell for arm in self.draft.arms for cell in self._cells_of(arm)]
+
+    def _cells_of(self, arm: ArmTable) -> Iterator[Cell]:
+        names = [name for name in Cell._fields if name not in ("study", "arm", "method", "benchmark", "job")]
+        columns = [list(arm.names[name]) if name in arm.names else [""] * arm.subjects.rows for name in names]
+        for benchmark, rows in arm.measures:
+            for row, *values in zip(rows, *columns, strict=True):
+                key = self.draft.keys[row].hex()
+                yield Cell(arm.study, arm.name, arm.method, *values, benchmark, key)  # type: ignore[arg-type]  # names hold text
+
+    def job_table(self) -> JobTable:
+        """Rows and tasks for what is missing, as workers read them; rows come after the rows they need."""
+        missing = [row for row in range(self.draft.rows) if self.draft.status[row] == MISSING]
+        return JobTable(
+            study=self.study,
+            locations=dict(self.draft.locations),
+            rows=tuple(self.job_row(row) for row in missing),
+            tasks=tuple(self._task(task) for task in self.tasks),
+        )
+
+    def job_row(self, row: int) -> JobRow:
+        """One job as it travels."""
+        stage, place = self.draft.locate(row)
+        keys = self.draft.keys
+        return JobRow.model_construct(
+            key=keys[row].hex(),
+            kind=stage.kind,
+            version=KINDS[stage.kind].version,
+            params=plain_params(stage, place),
+            inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
+            label=label(stage, place),
+        )
+
+    def _task(self, task: TaskDraft) -> Task:
+        keys = tuple(self.draft.keys[row].hex() for row in task.rows)
+        billions = None if task.parameters is None else task.parameters / 1e9
+        return Task(id=task.id, jobs=keys, after=task.after, minutes=round(task.minutes, 2), billions=billions)
+
+
+def plain_params(stage: Stage, place: int) -> dict[str, object]:
+    """The parameters of one job as plain JSON data, absent ones left out."""
+    return {name: plain(value) for name, value in stage.params(place).items() if value is not None}
+
+
+def plain(value: object) -> object:
+    """Specs, decimals and tuples as JSON has them: mappings, exact text, lists."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    return str(value)
+
+
+def _base_models(arm: ArmTable) -> set[object]:
+    """Models of the arm that are assessed with their own weights."""
+    return {model for model, made in zip(arm.names["model"], arm.weights, strict=True) if made == BASE}
+
+
+def _distinct_subjects(arm: ArmTable) -> int:
+    """Subjects that differ in weights or prompt: those whose first assessments are different jobs."""
+    if not arm.measures:
+        return len(set(arm.weights))
+    return len(set(zip(*(rows for _, rows in arm.measures), strict=True)))
