@@ -29,6 +29,7 @@ LONGEST_SWEEP = 10_000
 
 _KEY = r"[A-Za-z_][\w-]*(?:\.(?:[A-Za-z_][\w-]*|0|[1-9][0-9]*))*"
 _PLAIN = re.compile(rf"(\+\+|\+|~)?({_KEY})=([^\s,'\"(){{}}\[\]=\\$:]+)", re.ASCII)
+_DELETE = re.compile(rf"~{_KEY}", re.ASCII)
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)\.|(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][+-]?[0-9]+)?"
@@ -96,6 +97,8 @@ class _Unreadable(Exception):  # noqa: N818 - carries a diagnostic, never reache
 
 def _plain(text: str) -> Override | None:
     """The override when its value is one number or one word, else None."""
+    if _DELETE.fullmatch(text):
+        return Override(text, "delete", text[1:], ())
     match = _PLAIN.fullmatch(text)
     if match is None:
         return None

@@ -17,6 +17,7 @@ from .overrides import exact
 
 REQUIRED = "???"
 _REFERENCE = re.compile(r"\$\{([^{}]*)")
+_WHOLE = re.compile(r"\$\{\.*[\w-]+(?:\.[\w-]+)*\}", re.ASCII)
 
 Path = tuple[Step, ...]
 
@@ -39,12 +40,12 @@ def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
         return document, []
     from omegaconf import OmegaConf
 
+    faults = [fault for path, text in marked if (fault := _refused(document, path, text))]
+    if faults:
+        return document, faults
     config = OmegaConf.create(_floats(document.data))
-    faults: list[Diagnostic] = []
     values: dict[Path, object] = {}
-    for path, text in marked:
-        fault = _refused(document, path, text) or _take(config, path, values, document)
-        faults += [fault] if fault else []
+    faults = [fault for path, _ in marked if (fault := _take(config, path, values, document))]
     data = {key: _placed(item, (key,), values) for key, item in document.data.items()}
     return replace(document, data=data), faults
 
@@ -52,8 +53,11 @@ def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
 def _refused(document: Document, path: Path, text: str) -> Diagnostic | None:
     if any(":" in inside for inside in _REFERENCE.findall(text)):
         what = "a reference names a key of the spec; resolvers such as `oc.env` are not part of the language"
-        return error("TG035", what, document.value_span(path), ".".join(map(str, path)), "write ${a.b}")
-    return None
+    elif "${" in _WHOLE.sub("", text):
+        what = "this is no reference"
+    else:
+        return None
+    return error("TG035", what, document.value_span(path), ".".join(map(str, path)), "write ${a.b}")
 
 
 def _take(config: object, path: Path, values: dict[Path, object], document: Document) -> Diagnostic | None:
