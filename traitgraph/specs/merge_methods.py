@@ -1,8 +1,8 @@
 """How vectors become one change of the weights: task arithmetic, TIES, DARE and their relatives.
 
-Only the declared parameters; formulas live where they run. A merge method never holds the coefficients: those are axes.
-Published implementations disagree on details (scope of the trim, election, mean). `conventions` fixes all of them in one
-word; every detail can also be set by itself. An absent option is the convention's choice, and is not part of a job key.
+Only the declared parameters; formulas live where they run. A merge method never holds the coefficients: they are axes.
+Published implementations disagree on details (scope of the trim, election, mean). `conventions` fixes all of them in
+one word; every detail can also be set by itself. An absent option is the convention's choice.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ ZeroSum = Annotated[
 Mean = Annotated[
     Literal["count", "weight", "sum"] | None,
     Field(
-        description="Divide the agreeing sum by their count, by the sum of their coefficients (mergekit: the alpha of a "
-        "single vector cancels), or not at all."
+        description="Divide the agreeing sum by their count, by the sum of their coefficients (mergekit: the alpha of "
+        "a single vector cancels), or not at all."
     ),
 ]
 Rescale = Annotated[
@@ -149,7 +149,7 @@ class MagnitudePrune(MergeMethod):
 
 
 class Breadcrumbs(MergeMethod):
-    """Drop the smallest and the very largest elements of each tensor, then sum (Davari & Belilovsky, arXiv:2312.06795)."""
+    """Drop the smallest and the very largest elements, then sum (Davari & Belilovsky 2023, arXiv:2312.06795)."""
 
     kind: Literal["breadcrumbs"] = Field("breadcrumbs", description="Trim both ends of the magnitudes, sum.")
     density: Density = 0.9
@@ -190,7 +190,9 @@ class DellaLinear(MergeMethod):
 class Slerp(MergeMethod):
     """Spherical interpolation (Shoemake 1985): base to tuned at alpha, or tuned 1 to tuned 2 at alpha_2 / sum alpha."""
 
-    kind: Literal["slerp"] = Field("slerp", description="Interpolation on the arc between two models, tensor by tensor.")
+    kind: Literal["slerp"] = Field(
+        "slerp", description="Interpolation on the arc between two models, tensor by tensor."
+    )
 
 
 AnyMerge = Annotated[

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.merging.conftest import load, save_adapter, save_fine_tune, untied
+from traitgraph.runtime.merging.checkpoint import Checkpoint
+from traitgraph.runtime.merging.errors import MergeError
+from traitgraph.runtime.merging.extraction import build_vector
+from traitgraph.runtime.vectors import Vector, load_vector
+
+
+def built(tmp_path: Path, base: Path, tuned: Path) -> Vector:
+    out = tmp_path / "vector"
+    out.mkdir()
+    build_vector(tuned, Checkpoint(base), out)
+    return load_vector(out)
+
+
+ADAPTERS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "rank-stabilised": {"use_rslora": True},
+    "rank and alpha by module": {
+        "rank_pattern": {"q_proj": 2},
+        "alpha_pattern": {"q_proj": 3, r"layers\.1\.mlp\.up_proj": 5},
+    },
+    "saved module": {"modules_to_save": ["norm"], "target_modules": ["q_proj"]},
+    "embedding": {"target_modules": ["embed_tokens", "v_proj"]},
+    "weight-decomposed": {"use_dora": True},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")
+@pytest.mark.parametrize("options", ADAPTERS.values(), ids=ADAPTERS)
+def test_vector_of_an_adapter_is_what_peft_merges(tmp_path: Path, base_folder: Path, options: dict[str, Any]) -> None:
+    import torch
+    from peft import PeftModel
+
+    base_folder = untied(base_folder, tmp_path / "untied")
+    adapter = save_adapter(base_folder, tmp_path / "adapter", seed=3, **options)
+    merged = dict(PeftModel.from_pretrained(load(base_folder), str(adapter)).merge_and_unload().named_parameters())
+    base = dict(load(base_folder).named_parameters())
+    vector = built(tmp_path, base_folder, adapter)
+    for name in base:
+        expected = merged[name] - base[name]
+        found = vector.delta(name) if name in vector.names else torch.zeros_like(expected)
+        torch.testing.assert_close(found, expected.detach(), atol=2e-6, rtol=0)
+
+
+def test_adapter_with_rank_stabilised_scale_and_pattern_stays_low_rank(tmp_path: Path, base_folder: Path) -> None:
+    adapter = save_adapter(base_folder, tmp_path / "adapter", seed=3, **ADAPTERS["rank and alpha by module"])
+    vector = built(tmp_path, base_folder, adapter)
+    assert vector.record["form"] == "low-rank"
+    assert vector.record["tensors"]["model.layers.0.self_attn.q_proj.weight"]["rank"] == 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float32", 0.3), ("float32", 1e-6), ("bfloat16", 0.05), ("float16", 0.05)]
+)
+def test_base_plus_full_vector_is_the_fine_tune_bit_for_bit(
+    tmp_path: Path, base_folder: Path, dtype: str, size: float
+) -> None:
+    import torch
+
+    load(base_folder, dtype).save_pretrained(tmp_path / "base")
+    tuned = save_fine_tune(tmp_path / "base", tmp_path / "tuned", seed=4, size=size, dtype=dtype)
+    vector = built(tmp_path, tmp_path / "base", tuned)
+    base, expected = Checkpoint(tmp_path / "base"), Checkpoint(tuned)
+    for name in base:
+        rows = vector.shape(name)[0] if len(vector.shape(name)) > 1 else 1
+        theta = base.read(name).float().flatten() + vector.piece(name, 0, rows)
+        if (rest := vector.rest(name, 0, rows)) is not None:
+            theta += rest
+        assert torch.equal(theta.reshape(vector.shape(name)).to(getattr(torch, dtype)), expected.read(name))
+
+
+def test_record_holds_norms_by_layer_that_add_up(tmp_path: Path, base_folder: Path) -> None:
+    import torch
+
+    vector = built(tmp_path, base_folder, save_fine_tune(base_folder, tmp_path / "tuned", seed=4))
+    whole = torch.cat([vector.delta(name).flatten() for name in vector.names])
+    layers = vector.record["layer_norms"]
+    assert set(layers) == {"0", "1", "rest"}
+    assert sum(norm**2 for norm in layers.values()) ** 0.5 == pytest.approx(vector.record["norm"])
+    assert vector.record["norm"] == pytest.approx(float(whole.double().norm()), rel=1e-6)
+    low_rank = built(tmp_path / "adapter", base_folder, save_adapter(base_folder, tmp_path / "adapter", seed=1))
+    whole = torch.cat([low_rank.delta(name).flatten() for name in low_rank.names])
+    assert low_rank.record["norm"] == pytest.approx(float(whole.double().norm()), rel=1e-5)
+
+
+def test_unchanged_tensors_are_not_stored_but_counted(tmp_path: Path, base_folder: Path) -> None:
+    import torch
+
+    model = load(base_folder)
+    with torch.no_grad():
+        model.model.norm.weight += 1
+    model.save_pretrained(tmp_path / "tuned")
+    vector = built(tmp_path, base_folder, tmp_path / "tuned")
+    assert vector.names == ("model.norm.weight",)
+    assert vector.elements == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_equal_vectors_have_equal_fingerprints_and_others_do_not(tmp_path: Path, base_folder: Path) -> None:
+    one, same, other = (
+        built(tmp_path / str(number), base_folder, save_adapter(base_folder, tmp_path / str(number), seed=seed))
+        for number, seed in enumerate((1, 1, 2))
+    )
+    assert one.id == same.id != other.id
+
+
+def test_adapter_of_another_base_is_refused_with_the_tensor(tmp_path: Path, base_folder: Path) -> None:
+    from tests.tiny_model import save_tiny_model
+
+    wide = save_tiny_model(tmp_path / "wide", hidden=64)
+    adapter = save_adapter(wide, tmp_path / "adapter", seed=1)
+    with pytest.raises(MergeError, match=r"'model\.layers\.0.*shape \[.*trained on another base"):
+        built(tmp_path, base_folder, adapter)
+    deep = save_tiny_model(tmp_path / "deep", layers=3)
+    with pytest.raises(MergeError, match=r"first 'model\.layers\.2.*needs a name map"):
+        built(tmp_path / "deep", base_folder, save_adapter(deep, tmp_path / "deep" / "adapter", seed=1))
+
+
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")
+def test_adapter_on_a_tied_embedding_is_refused(tmp_path: Path, base_folder: Path) -> None:
+    adapter = save_adapter(
+        untied(base_folder, tmp_path / "untied"), tmp_path / "a", seed=1, target_modules=["embed_tokens"]
+    )
+    with pytest.raises(MergeError, match=r"'model\.embed_tokens\.weight', which the base ties"):
+        built(tmp_path, base_folder, adapter)
+
+
+def test_nan_in_a_fine_tune_is_refused_with_the_tensor(tmp_path: Path, base_folder: Path) -> None:
+    import torch
+
+    model = load(base_folder)
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[3, 4] = float("nan")
+    model.save_pretrained(tmp_path / "tuned")
+    with pytest.raises(MergeError, match=r"'model\.layers\.1\.mlp\.up_proj\.weight'.*NaN"):
+        built(tmp_path, base_folder, tmp_path / "tuned")

@@ -1,0 +1,1 @@
+"""Personality vectors, merge methods and merged models. See docs/merging.md."""

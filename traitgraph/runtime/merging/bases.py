@@ -1,0 +1,34 @@
+"""Where the files of a base model lie: merging reads tensors from them, without loading the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from traitgraph.runtime.context import JobContext
+from traitgraph.runtime.gguf import MODEL_FOLDER
+from traitgraph.runtime.locations import locate
+from traitgraph.specs.jobs import FolderModel, GgufModel, HubModel, ModelRef
+
+from .errors import MergeError
+
+_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+
+
+def model_folder(context: JobContext, ref: ModelRef) -> Path:
+    """Folder with the model's safetensors: a local one, a converted GGUF file's, or the hub's cached snapshot."""
+    match ref:
+        case HubModel():
+            return hub_folder(ref.id, ref.revision)
+        case FolderModel():
+            return locate(str(context.location(ref.digest)))
+        case GgufModel():
+            if not context.inputs.get("model"):
+                raise MergeError(f"{context.row.label}: a GGUF model needs its converted folder as input `model`")
+            return context.inputs["model"][0] / MODEL_FOLDER
+
+
+def hub_folder(name: str, revision: str = "main") -> Path:
+    """The hub's snapshot of a model, downloaded when it is not in the cache; never pickled weights."""
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))

@@ -1,0 +1,184 @@
+"""Read tensors of a safetensors checkpoint (one file or shards) in pieces, so that memory is bounded by a piece.
+
+Files are read, not mapped: the pages of a map count as the process's memory and are dropped late.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import MergeError
+
+if TYPE_CHECKING:
+    import torch
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
+    "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
+}  # fmt: skip
+"""Names of the safetensors format -> names in torch."""
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+_MAX_HEADER = 100_000_000
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Where a tensor lies and what it is; `dtype` is torch's name of it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    file: Path
+    start: int
+    nbytes: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return prod(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether differences of it have a meaning (float8 needs its scales, integers may be packed blocks)."""
+        return self.dtype in FLOATS
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(rows, columns) of a tensor seen as a matrix: the last axis is a row; a vector is one row, a number is 1 x 1."""
+    if not shape:
+        return 1, 1
+    return prod(shape[:-1]), shape[-1]
+
+
+class Checkpoint(Mapping[str, TensorInfo]):
+    """The tensors of a folder or file by name, in the order of the files; nothing is read before `read` is called.
+
+    Raises MergeError for a folder without safetensors, a shard that is missing, an index that names a tensor no shard
+    holds, and a file that ends early or is no safetensors file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = _files(path)
+        self._infos: dict[str, TensorInfo] = {}
+        self._handles: dict[Path, int] = {}
+        for file in self.files:
+            for info in read_header(file):
+                if info.name in self._infos:
+                    raise MergeError(f"{path}: tensor '{info.name}' stands in two shards; write the checkpoint again")
+                self._infos[info.name] = info
+        _check_index(path, self._infos)
+
+    def __getitem__(self, name: str) -> TensorInfo:
+        return self._infos[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._infos)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(info.nbytes for info in self._infos.values())
+
+    def read(self, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
+        """Rows [first, last) of a tensor seen as a matrix, flat, or the whole tensor in its shape; in its own dtype.
+
+        The memory is the caller's.
+        """
+        import torch
+
+        info = self._infos[name]
+        dtype = getattr(torch, info.dtype)
+        height, width = matrix_shape(info.shape)
+        first, last = rows or (0, height)
+        flat = torch.empty((last - first) * width, dtype=dtype)
+        self._fill(info, first * width * dtype.itemsize, flat)
+        return flat if rows else flat.reshape(info.shape)
+
+    def _fill(self, info: TensorInfo, offset: int, flat: torch.Tensor) -> None:
+        import torch
+
+        view = memoryview(flat.view(torch.uint8).numpy())
+        position = info.start + offset
+        while view:
+            got = os.preadv(self._handle(info.file), [view], position)
+            if not got:
+                raise MergeError(f"{info.file}: ends inside tensor '{info.name}'; copy or download the file again")
+            view, position = view[got:], position + got
+
+    def _handle(self, file: Path) -> int:
+        if file not in self._handles:
+            self._handles[file] = os.open(file, os.O_RDONLY)
+        return self._handles[file]
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._handles:
+            os.close(self._handles.popitem()[1])
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handles"):
+            self.close()
+
+
+def read_header(file: Path) -> list[TensorInfo]:
+    """What a safetensors file holds, in the order of the data. Raises MergeError when it is not one."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > min(size - 8, _MAX_HEADER):
+            raise MergeError(f"{file}: not a safetensors file, or cut off; copy or download it again")
+        header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+    return sorted(infos, key=lambda info: info.start)
+
+
+def _info(file: Path, name: str, entry: dict[str, Any], data: int, size: int) -> TensorInfo:
+    dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if dtype not in DTYPES:
+        raise MergeError(f"{file}: tensor '{name}' has the unknown number format {dtype}; convert it to BF16 or F32")
+    if data + end > size:
+        raise MergeError(f"{file}: ends before tensor '{name}'; copy or download the file again")
+    return TensorInfo(name, tuple(shape), DTYPES[dtype], file, data + begin, end - begin)
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    if path.is_file():
+        return (path,)
+    if (path / INDEX).is_file():
+        shards = sorted(set(_weight_map(path).values()))
+        missing = [name for name in shards if not (path / name).is_file()]
+        if missing:
+            raise MergeError(f"{path}: shards named by {INDEX} are missing: {', '.join(missing)}; download them again")
+        return tuple(path / name for name in shards)
+    if (path / SINGLE).is_file():
+        return (path / SINGLE,)
+    raise MergeError(f"{path}: no {SINGLE} and no {INDEX}; other formats (pickle, GGUF) must be converted first")
+
+
+def _weight_map(path: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
+    if outside := [name for name in found.values() if Path(name).name != name]:
+        raise MergeError(f"{path}: {INDEX} names a file outside the folder: {outside[0]}")
+    return found
+
+
+def _check_index(path: Path, infos: Mapping[str, TensorInfo]) -> None:
+    if path.is_file() or not (path / INDEX).is_file():
+        return
+    lost = [name for name, file in _weight_map(path).items() if name not in infos or infos[name].file.name != file]
+    if lost:
+        raise MergeError(f"{path}: {INDEX} names tensors that the shards do not hold: {', '.join(lost[:5])}")

@@ -1,0 +1,232 @@
+"""Differences tuned - base by tensor name, read in pieces: of tensors in memory, of checkpoints, as low-rank factors.
+
+Everything is float32. A piece is a run of whole rows of a tensor seen as a matrix, flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from .adapters import Factors
+from .checkpoint import Checkpoint, TensorInfo, matrix_shape
+from .errors import MergeError
+
+if TYPE_CHECKING:
+    import torch
+
+PIECE = 1 << 17
+"""Elements of a piece on a processor: ten float32 pieces of this size fit into a second-level cache."""
+PIECE_ON_ACCELERATOR = 1 << 25
+
+
+class Difference(Protocol):
+    """phi = tuned - base: named tensors that are computed when asked for."""
+
+    @property
+    def id(self) -> str:
+        """Identity of the values: keys the random masks, so it must not depend on where they are stored."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Tensors that it changes."""
+        ...
+
+    @property
+    def elements(self) -> int:
+        """Size n of the vector: the elements that a whole-model trim counts, changed or not."""
+        ...
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor that it changes."""
+        ...
+
+    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """Rows [first, last) of the difference: float32 [(last - first) * columns], the caller's to change."""
+        ...
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact."""
+        ...
+
+    def factors(self, name: str) -> Factors | None:
+        """Low-rank form of a tensor's difference, or None when it has none."""
+        ...
+
+
+def pieces(shape: tuple[int, ...], elements: int = PIECE) -> Iterator[tuple[int, int]]:
+    """Row ranges [first, last) that cover a tensor in runs of about `elements` elements, at least one row each.
+
+    Depends on the shape alone, so that the same merge is computed in the same pieces everywhere.
+    """
+    height, width = matrix_shape(shape)
+    step = max(1, elements // max(width, 1))
+    for first in range(0, height, step):
+        yield first, min(first + step, height)
+
+
+def piece_size(device: torch.device | None) -> int:
+    """Elements of a piece that suit a device."""
+    return PIECE if device is None or device.type == "cpu" else PIECE_ON_ACCELERATOR
+
+
+def rest_of(tuned: torch.Tensor, base: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
+    """What base + difference lacks of tuned, all float32: added last, it gives tuned bit for bit.
+
+    float32(tuned - base) loses bits where the two are far apart; base + difference is then an ulp off.
+    """
+    return tuned - (base + difference)
+
+
+class TensorDifference:
+    """The difference of two mappings name -> tensor, both in memory."""
+
+    def __init__(self, base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], identity: str) -> None:
+        self.id = identity
+        self._base, self._tuned = base, tuned
+        self.names = tuple(name for name in tuned if tuned[name].is_floating_point())
+        self.elements = sum(tuned[name].numel() for name in self.names)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+        return tuple(self._tuned[name].shape)
+
+    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """float32(tuned) - float32(base) for rows [first, last)."""
+        return rows_of(self._tuned[name], first, last, device) - rows_of(self._base[name], first, last, device)
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """What the float32 difference lost."""
+        tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
+        return rest_of(tuned, base, tuned - base)
+
+    def factors(self, name: str) -> Factors | None:
+        """None: a difference of tensors is not low-rank."""
+        return None
+
+
+class GivenDifference:
+    """A difference that is given as a mapping name -> tensor."""
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor], identity: str) -> None:
+        self.id = identity
+        self._tensors = tensors
+        self.names = tuple(tensors)
+        self.elements = sum(tensor.numel() for tensor in tensors.values())
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+        return tuple(self._tensors[name].shape)
+
+    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """Rows [first, last) in float32."""
+        return rows_of(self._tensors[name], first, last, device).clone()
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """None: the difference is what it is."""
+        return None
+
+    def factors(self, name: str) -> Factors | None:
+        """None."""
+        return None
+
+
+class CheckpointDifference:
+    """The difference of two checkpoints on disk, computed as it is read."""
+
+    def __init__(self, base: Checkpoint, tuned: Checkpoint, identity: str, names: Sequence[str] | None = None) -> None:
+        self.id = identity
+        self._base, self._tuned = base, tuned
+        self.names = tuple(names if names is not None else comparable_names(base, tuned))
+        self.elements = sum(base[name].elements for name in self.names)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+        return self._base[name].shape
+
+    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """float32(tuned) - float32(base) for rows [first, last)."""
+        return self._read(self._tuned, name, first, last, device).sub_(
+            self._read(self._base, name, first, last, device)
+        )
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """What the float32 difference lost."""
+        tuned = self._read(self._tuned, name, first, last, device)
+        base = self._read(self._base, name, first, last, device)
+        return rest_of(tuned, base, tuned - base)
+
+    def factors(self, name: str) -> Factors | None:
+        """None: a difference of checkpoints is not low-rank."""
+        return None
+
+    @staticmethod
+    def _read(source: Checkpoint, name: str, first: int, last: int, device: torch.device | None) -> torch.Tensor:
+        return source.read(name, (first, last)).to(device).float()
+
+
+def rows_of(tensor: torch.Tensor, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+    """Rows [first, last) of a tensor seen as a matrix: float32, flat. A view where nothing has to be converted."""
+    width = matrix_shape(tuple(tensor.shape))[1]
+    return tensor.detach().contiguous().reshape(-1)[first * width : last * width].to(device).float()
+
+
+def low_rank_rows(factors: Factors, first: int, last: int) -> torch.Tensor:
+    """Rows [first, last) of scale * left @ right: float32, flat."""
+    product = factors.left[first:last].float() @ factors.right.float()  # [rows, columns]
+    return product.mul_(factors.scale).reshape(-1)
+
+
+def comparable_names(base: Checkpoint, tuned: Checkpoint) -> list[str]:
+    """Float tensors whose difference has a meaning, in the base's order.
+
+    Raises MergeError for tensors that only one side has, other shapes, float8 and quantised or unequal integers.
+    """
+    only_base = [name for name in base if name not in tuned]
+    only_tuned = [name for name in tuned if name not in base]
+    if only_base or only_tuned:
+        raise MergeError(_unmatched(base, tuned, only_base, only_tuned))
+    for name in base:
+        check_pair(base[name], tuned[name], tuned)
+        if not base[name].is_float:
+            _check_equal(name, base, tuned)
+    return [name for name in base if base[name].is_float]
+
+
+def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_tuned: list[str]) -> str:
+    if only_tuned == ["lm_head.weight"] or only_base == ["lm_head.weight"]:
+        tied, untied = (base, tuned) if only_tuned else (tuned, base)
+        return (
+            f"'lm_head.weight' stands in {untied.path} and not in {tied.path}: one has tied embeddings, the other not; "
+            "save both with the same tie_word_embeddings"
+        )
+    sides = [(base.path, only_base), (tuned.path, only_tuned)]
+    found = [f"{len(names)} only in {path} (first '{names[0]}')" for path, names in sides if names]
+    return f"the checkpoints hold different tensors: {', '.join(found)}; give a name map, or the base it was tuned from"
+
+
+def check_pair(base: TensorInfo, tuned: TensorInfo, source: Checkpoint) -> None:
+    """Raise MergeError unless a tensor has one shape on both sides and is no quantised block on one of them."""
+    if base.shape != tuned.shape:
+        rows = "; vocabulary rows differ: see the policy `vocabulary`" if base.shape[1:] == tuned.shape[1:] else ""
+        raise MergeError(
+            f"tensor '{base.name}' has shape {list(base.shape)} in the base and {list(tuned.shape)} in {source.path}"
+            f"{rows}"
+        )
+    if base.is_float != tuned.is_float:
+        raise MergeError(
+            f"tensor '{base.name}' is {base.dtype} in the base and {tuned.dtype} in {source.path}: a quantised "
+            "checkpoint has no differences; give the model in float32, bfloat16 or float16"
+        )
+
+
+def _check_equal(name: str, base: Checkpoint, tuned: Checkpoint) -> None:
+    import torch
+
+    info = base[name]
+    if info.dtype != tuned[name].dtype or not torch.equal(base.read(name), tuned.read(name)):
+        raise MergeError(
+            f"tensor '{name}' is {info.dtype} and differs between {base.path} and {tuned.path}: numbers of this format "
+            "are not subtracted; dequantise the model, or exclude the tensor"
+        )

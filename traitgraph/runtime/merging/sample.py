@@ -1,0 +1,81 @@
+"""Evenly spread rows of every tensor that a merge changes: enough to know its size, its angles and its rounding.
+
+A virtual merge is not computed when its recipe is written. Its statistics come from about a million elements, the same
+ones for every coefficient, read once per session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .checkpoint import Checkpoint, matrix_shape
+from .composition import Composition
+from .differences import Difference
+
+if TYPE_CHECKING:
+    import torch
+
+ELEMENTS = 1 << 20
+
+
+class Sample:
+    """Rows of the base, at the number format in which it is loaded, and of vectors, each as one float32 array."""
+
+    def __init__(self, base: Checkpoint, dtype: torch.dtype, names: Iterable[str], elements: int = ELEMENTS) -> None:
+        self._base, self._dtype = base, dtype
+        self.names = tuple(names)
+        self.total = sum(base[name].elements for name in self.names)
+        self.rows = {name: self._spread(name, elements) for name in self.names}
+        self._vectors: dict[str, torch.Tensor] = {}
+        self._weights: torch.Tensor | None = None
+
+    def _spread(self, name: str, elements: int) -> list[int]:
+        """Row numbers: a share of the sample that follows the tensor's size, evenly spaced, at least one row."""
+        height, width = matrix_shape(self._base[name].shape)
+        share = elements * self._base[name].elements / max(self.total, 1)
+        count = min(height, max(1, round(share / max(width, 1))))
+        return [(2 * index + 1) * height // (2 * count) for index in range(count)]
+
+    def base(self) -> torch.Tensor:
+        """The sampled base weights: float32, [elements], rounded as they are when the model is loaded."""
+        import torch
+
+        if self._weights is None:
+            parts = [self._base.read(name, (row, row + 1)) for name in self.names for row in self.rows[name]]
+            self._weights = torch.cat([part.to(self._dtype).float() for part in parts])
+        return self._weights
+
+    def vector(self, vector: Difference) -> torch.Tensor:
+        """The sampled rows of a vector: float32, [elements]; zeros in tensors that it does not change."""
+        import torch
+
+        if vector.id not in self._vectors:
+            self._vectors[vector.id] = torch.cat([self._rows_of(vector, name) for name in self.names])
+        return self._vectors[vector.id]
+
+    def _rows_of(self, vector: Difference, name: str) -> torch.Tensor:
+        import torch
+
+        if name in vector.names:
+            return torch.cat([vector.piece(name, row, row + 1) for row in self.rows[name]])
+        return torch.zeros(len(self.rows[name]) * self._width(name))
+
+    def _width(self, name: str) -> int:
+        return matrix_shape(self._base[name].shape)[1]
+
+    def change(self, composition: Composition) -> torch.Tensor:
+        """The sampled rows of what a composition adds: float32, [elements]; zeros where it changes nothing."""
+        import torch
+
+        if composition.is_plain_sum:
+            terms = [self.vector(v) * (w * composition.steps.scale) for v, w in composition.terms]
+            return torch.stack(terms).sum(0)
+        return torch.cat([self._change_of(composition, name) for name in self.names])
+
+    def _change_of(self, composition: Composition, name: str) -> torch.Tensor:
+        import torch
+
+        if name not in composition.names:
+            return torch.zeros(len(self.rows[name]) * self._width(name))
+        return torch.cat([composition.change(name, row, row + 1) for row in self.rows[name]])

@@ -1,0 +1,102 @@
+"""Write a safetensors file tensor by tensor, in any order and in pieces, without holding it in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from .checkpoint import DTYPES, matrix_shape
+
+if TYPE_CHECKING:
+    import torch
+
+_FORMAT_NAMES = {ours: theirs for theirs, ours in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor to be written: name, shape, torch's name of the number format."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data."""
+        import torch
+
+        return prod(self.shape) * int(getattr(torch, self.dtype).itemsize)
+
+
+class TensorFile:
+    """A safetensors file of known layout whose bytes are given later; complete when `close` returns.
+
+    Raises ValueError from `close` when bytes are missing: a file with holes must not look finished.
+    """
+
+    def __init__(self, path: Path, slots: Sequence[Slot], metadata: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self._slots = {slot.name: slot for slot in slots}
+        self._starts: dict[str, int] = {}
+        self._missing = sum(slot.nbytes for slot in slots)
+        header = self._layout(slots, metadata or {"format": "pt"})
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        _write(self._handle, memoryview(header), 0)
+
+    def _layout(self, slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
+        entries: dict[str, object] = {"__metadata__": dict(metadata)}
+        offset = 0
+        for slot in slots:
+            entries[slot.name] = {
+                "dtype": _FORMAT_NAMES[slot.dtype],
+                "shape": list(slot.shape),
+                "data_offsets": [offset, offset + slot.nbytes],
+            }
+            self._starts[slot.name] = offset
+            offset += slot.nbytes
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)  # the format wants the data aligned
+        self._starts = {name: start + 8 + len(text) for name, start in self._starts.items()}
+        return len(text).to_bytes(8, "little") + text
+
+    def write(self, name: str, data: torch.Tensor, first_row: int = 0) -> None:
+        """Put rows of a tensor (flat or in shape, in the slot's number format) at their place, from `first_row` on."""
+        import torch
+
+        slot = self._slots[name]
+        width = matrix_shape(slot.shape)[1]
+        if data.dtype is not getattr(torch, slot.dtype):
+            raise TypeError(f"{name}: {data.dtype} given, {slot.dtype} declared")
+        flat = data.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        if flat.numel() > slot.nbytes - first_row * width * data.dtype.itemsize:
+            raise ValueError(f"{name}: more rows than declared")
+        _write(self._handle, memoryview(flat.numpy()), self._starts[name] + first_row * width * data.dtype.itemsize)
+        self._missing -= flat.numel()
+
+    def close(self) -> None:
+        """Close the file; its content is then what was declared."""
+        os.close(self._handle)
+        if self._missing:
+            raise ValueError(f"{self.path}: {self._missing} bytes were never written")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            os.close(self._handle)
+
+
+def _write(handle: int, view: memoryview, position: int) -> None:
+    while view:
+        done = os.pwrite(handle, view, position)
+        view, position = view[done:], position + done
