@@ -1,0 +1,113 @@
+"""The table of results: what every assessment measured, one row per subject x benchmark x metric (x repeat).
+
+The compiler says which subject a job belongs to (`Cell`), the store holds what the job measured; here they meet.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO, TypedDict, cast
+
+from traitgraph.specs.jobs import CollectParams
+from traitgraph.specs.results import RESULT_COLUMNS, Cell
+
+from .context import JobContext, without_torch
+from .store import DamagedArtifactError, MissingArtifactError, Store
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class ResultRow(TypedDict):
+    """One number with its coordinates; '' and None where a column does not apply or the value is undefined."""
+
+    study: str
+    arm: str
+    method: str
+    model: str
+    trait: str
+    level: str
+    merge: str
+    alpha: str
+    gamma: str
+    seed: str
+    repeat: int | None
+    benchmark: str
+    metric: str
+    value: float | None
+    stderr: float | None
+    n: int | None
+    job: str
+    role: str
+    """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+
+
+@without_torch
+def collect(context: JobContext, params: CollectParams) -> None:
+    """Put the metrics of all assessments into one table.
+
+    reads   assess         metrics.jsonl of each
+    writes  metrics.jsonl  the same rows, each with the key of its `job`
+    """
+    keys, folders = context.row.inputs["assess"], context.inputs["assess"]
+    with (context.out / METRICS_FILE).open("w", encoding="utf-8", newline="\n") as stream:
+        for done, (key, folder) in enumerate(zip(keys, folders, strict=True), start=1):
+            for row in _read_metrics(folder):
+                stream.write(json.dumps({"job": key, **row}, ensure_ascii=False, allow_nan=False) + "\n")
+            context.progress(done, len(keys), "assessments")
+
+
+def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], list[Cell]]:
+    """The rows of every cell whose job is in the store, in the order of the cells, and the cells that are missing.
+
+    A damaged artifact counts as missing: the store has moved it away.
+    """
+    rows: list[ResultRow] = []
+    missing: list[Cell] = []
+    for cell in cells:
+        try:
+            folder = store.open("assess", cell.job).path
+        except (MissingArtifactError, DamagedArtifactError):
+            missing.append(cell)
+        else:
+            rows += (_row(cell, metric) for metric in _read_metrics(folder))
+    return rows, missing
+
+
+def _row(cell: Cell, metric: dict[str, object]) -> ResultRow:
+    fields = {"role": "score", **metric}
+    return cast(
+        "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
+    )
+
+
+def _read_metrics(folder: Path) -> Iterator[dict[str, object]]:
+    with (folder / METRICS_FILE).open(encoding="utf-8") as stream:
+        for line in stream:
+            if line.strip():
+                yield json.loads(line)
+
+
+def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
+    """Write `results.csv`: a header, then one line per row; floats in full precision, empty where undefined.
+
+    Open a file for it with newline="" (as for every csv writer).
+    """
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(RESULT_COLUMNS)
+    for row in rows:
+        writer.writerow([_cell_text(cast("dict[str, object]", row)[column]) for column in RESULT_COLUMNS])
+
+
+def _cell_text(value: object) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def to_json(rows: Sequence[ResultRow]) -> str:
+    """The same rows as one JSON array, one row a line; null where undefined."""
+    lines = (json.dumps({column: cast("dict[str, object]", row)[column] for column in RESULT_COLUMNS}) for row in rows)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
