@@ -1,4 +1,4 @@
-"""What a compilation may ask of the world, handed in by the caller: passes read no file, clock or variable themselves."""
+"""What a compilation may ask of the world. The caller hands it in: passes read no file, clock or variable."""
 
 from __future__ import annotations
 

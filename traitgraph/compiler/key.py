@@ -16,16 +16,12 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 from traitgraph.specs.identity import DIGEST_BYTES, SCHEME, encode
 from traitgraph.specs.jobs import JobParams
 
 from .context import Context
 from .ir import Draft, Input, Stage
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 KINDS: dict[str, type[JobParams]] = {kind.kind: kind for kind in JobParams.__subclasses__()}
 
@@ -53,7 +49,7 @@ def stage_keys(stage: Stage, keys: Sequence[bytes]) -> Iterator[bytes]:
         yield state.digest()
 
 
-def job_state(kind: str, template: Mapping[str, object]) -> _Hash:
+def job_state(kind: str, template: Mapping[str, object]) -> blake2b:
     """A hash that has read everything that the rows of a stage share."""
     version = KINDS[kind].version
     shared = {name: value for name, value in template.items() if name not in KINDS[kind].row_fields}

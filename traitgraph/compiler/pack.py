@@ -47,10 +47,12 @@ def pack_tasks(draft: Draft, context: Context) -> Draft:
 
 def _waves(draft: Draft) -> Iterator[tuple[str, list[int]]]:
     """Runs of neighbouring stages whose kinds pack together, in order."""
-    groups = groupby(
-        range(len(draft.stages)), lambda index: GROUP.get(draft.stages[index].kind, draft.stages[index].kind)
-    )
-    return ((group, list(stages)) for group, stages in groups)
+
+    def group_of(index: int) -> str:
+        kind = draft.stages[index].kind
+        return GROUP.get(kind, kind)
+
+    return ((group, list(stages)) for group, stages in groupby(range(len(draft.stages)), group_of))
 
 
 def _by_model(draft: Draft, stages: Iterable[int]) -> Iterable[list[int]]:

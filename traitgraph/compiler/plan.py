@@ -16,6 +16,9 @@ from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDr
 from .key import KINDS
 from .label import label
 
+NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "method", "benchmark", "job"))
+"""Columns of a cell that differ from subject to subject."""
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -27,6 +30,8 @@ class Counts:
     unneeded: int
     by_kind: dict[str, int]
     missing_by_kind: dict[str, int]
+    absent_by_kind: dict[str, int]
+    """Missing and unneeded."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,11 @@ class Plan:
     @cached_property
     def counts(self) -> Counts:
         """Jobs by kind and by what the store says of them."""
-        kinds, missing = Counter[str](), Counter[str]()
+        kinds, missing, absent = Counter[str](), Counter[str](), Counter[str]()
         for stage, status in self._status_by_stage():
             kinds[stage.kind] += stage.rows
             missing[stage.kind] += status.count(MISSING)
+            absent[stage.kind] += stage.rows - status.count(PRESENT)
         status = self.draft.status
         return Counts(
             jobs=self.draft.rows,
@@ -79,6 +85,7 @@ class Plan:
             unneeded=status.count(UNNEEDED),
             by_kind=dict(kinds),
             missing_by_kind={kind: count for kind, count in missing.items() if count},
+            absent_by_kind={kind: count for kind, count in absent.items() if count},
         )
 
     def _status_by_stage(self) -> Iterator[tuple[Stage, bytes]]:
@@ -110,12 +117,11 @@ class Plan:
         return [cell for arm in self.draft.arms for cell in self._cells_of(arm)]
 
     def _cells_of(self, arm: ArmTable) -> Iterator[Cell]:
-        names = [name for name in Cell._fields if name not in ("study", "arm", "method", "benchmark", "job")]
-        columns = [list(arm.names[name]) if name in arm.names else [""] * arm.subjects.rows for name in names]
+        texts = [_texts(arm, name) for name in NAMED]
+        hexes = {row: self.draft.keys[row].hex() for _, rows in arm.measures for row in rows}
         for benchmark, rows in arm.measures:
-            for row, *values in zip(rows, *columns, strict=True):
-                key = self.draft.keys[row].hex()
-                yield Cell(arm.study, arm.name, arm.method, *values, benchmark, key)  # type: ignore[arg-type]  # names hold text
+            for row, *named in zip(rows, *texts, strict=True):
+                yield Cell._make((arm.study, arm.name, arm.method, *named, benchmark, hexes[row]))
 
     def job_table(self) -> JobTable:
         """Rows and tasks for what is missing, as workers read them; rows come after the rows they need."""
@@ -144,6 +150,11 @@ class Plan:
         keys = tuple(self.draft.keys[row].hex() for row in task.rows)
         billions = None if task.parameters is None else task.parameters / 1e9
         return Task(id=task.id, jobs=keys, after=task.after, minutes=round(task.minutes, 2), billions=billions)
+
+
+def _texts(arm: ArmTable, name: str) -> list[str]:
+    """One column of the results table down the subjects of an arm; '' where it does not apply."""
+    return [str(text) for text in arm.names[name]] if name in arm.names else [""] * arm.subjects.rows
 
 
 def plain_params(stage: Stage, place: int) -> dict[str, object]:

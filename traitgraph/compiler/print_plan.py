@@ -1,0 +1,122 @@
+"""A plan as text for people and as plain data for machines: how each count comes about, what is there, what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from math import prod
+
+from .ir import TaskDraft
+from .plan import ArmCounts, Plan
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as plain text, with aligned columns."""
+    blocks = [
+        [f"study {plan.study}", *_arm_lines(plan.arms)],
+        _job_lines(plan),
+        _task_lines(plan.tasks) or ["nothing to run: everything is in the store"],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """The plan as plain data: study, arms, counts of jobs, tasks."""
+    counts = plan.counts
+    return {
+        "study": plan.study,
+        "arms": [_arm_json(arm) for arm in plan.arms],
+        "counts": {
+            "jobs": counts.jobs,
+            "present": counts.present,
+            "missing": counts.missing,
+            "unneeded": counts.unneeded,
+            "by_kind": counts.by_kind,
+            "missing_by_kind": counts.missing_by_kind,
+        },
+        "tasks": [
+            {"id": task.id, "jobs": len(task.rows), "after": list(task.after), "minutes": round(task.minutes, 2)}
+            for task in plan.tasks
+        ],
+    }
+
+
+def _arm_json(arm: ArmCounts) -> dict[str, object]:
+    return {
+        "name": arm.name,
+        "method": arm.method,
+        "axes": dict(arm.axes),
+        "conditions": arm.conditions,
+        "models": arm.models,
+        "subjects": arm.subjects,
+        "assessments": arm.assessments,
+        "jobs": arm.jobs,
+        "missing": arm.missing,
+    }
+
+
+def _arm_lines(arms: Sequence[ArmCounts]) -> list[str]:
+    width = max((len(arm.name) for arm in arms), default=0)
+    return [f"  {arm.name:<{width}}  {arm_formula(arm)}" for arm in arms]
+
+
+def arm_formula(arm: ArmCounts) -> str:
+    """How an arm's count comes about.
+
+    '5 traits x 2 levels x 20 alphas = 200 models, 200 subjects, 1,000 assessments'
+    '2 traits x 2 levels x 8 alphas = 32 conditions: 29 models, 29 subjects, 87 assessments (alpha 0 is the base)'
+    """
+    counts = ", ".join(
+        [_count(arm.models, "model"), _count(arm.subjects, "subject"), _count(arm.assessments, "assessment")]
+    )
+    axes = [f"{length:,} {noun}" for noun, length in arm.axes if length > 1]
+    if not axes:
+        return counts
+    product, full = " x ".join(axes), prod(length for _, length in arm.axes)
+    holes = f" - {full - arm.conditions:,} excluded" if full > arm.conditions else ""
+    if arm.subjects == arm.conditions == arm.models:
+        return f"{product}{holes} = {counts}"
+    shared = " (equal subjects are one: alpha 0 is the base)" if arm.subjects < arm.conditions else ""
+    return f"{product}{holes} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _job_lines(plan: Plan) -> list[str]:
+    counts = plan.counts
+    rows = [
+        (kind, number, number - counts.absent_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
+        for kind, number in counts.by_kind.items()
+    ]
+    rows.append(("all", counts.jobs, counts.present, counts.missing))
+    table = [
+        ("jobs", "all", "in store", "to run"),
+        *((name, *(f"{number:,}" for number in rest)) for name, *rest in rows),
+    ]
+    return list(aligned(table))
+
+
+def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for first, *rest in table:
+        cells = (f"{text:>{width}}" for text, width in zip(rest, widths[1:], strict=True))
+        yield "  ".join([f"{first:<{widths[0]}}", *cells])
+
+
+def _task_lines(tasks: Iterable[TaskDraft]) -> list[str]:
+    table = [("tasks", "number", "jobs", "minutes each")]
+    for name, group in groupby(tasks, lambda task: task.id.rpartition("-")[0]):
+        wave = list(group)
+        minutes = sorted(task.minutes for task in wave)
+        table.append(
+            (name, f"{len(wave):,}", f"{sum(len(task.rows) for task in wave):,}", _span(minutes[0], minutes[-1]))
+        )
+    return list(aligned(table)) if len(table) > 1 else []
+
+
+def _span(low: float, high: float) -> str:
+    short, long = (f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in (low, high))
+    return short if short == long else f"{short}-{long}"
