@@ -14,8 +14,9 @@ import sys
 from collections.abc import Sequence
 
 from traitgraph import __version__
+from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .output import say
+from .output import UsageError, colour_wanted, say
 
 COMMANDS: dict[str, str] = {
     "check": "Find every fault of a spec, with its place and its repair",
@@ -42,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unknown(name)
     try:
         return _run_command(name, rest)
+    except SpecError as problem:
+        sys.stderr.write(render_text(problem.diagnostics, colour_wanted()))
+        return 2
+    except UsageError as problem:
+        say(f"traitgraph {name}: {problem}")
+        return 2
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+
+
+class UsageError(Exception):
+    """A call that cannot be carried out as it stands: exit code 2, and a sentence that says what to do."""
 
 
 def say(text: str) -> None:
@@ -19,6 +24,4 @@ def print_json(document: object) -> None:
 
 def colour_wanted() -> bool:
     """True when standard error is a terminal (and nobody asked for plain text)."""
-    import os
-
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -1,0 +1,38 @@
+"""`traitgraph check SPEC`: every fault at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from traitgraph.specs.compose import compose
+from traitgraph.specs.diagnostics import has_errors, render_json, render_text
+from traitgraph.specs.validate import validate
+
+from .options import add_json, add_spec
+from .output import colour_wanted, print_json, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """SPEC [key=value ...] [--json]."""
+    add_spec(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print all diagnostics; 0 when the spec can be used, else 2."""
+    document, diagnostics = compose(options.spec, options.overrides)
+    study = None
+    if document is not None:
+        study, found = validate(document)
+        diagnostics += found
+    if options.json:
+        print_json(render_json(diagnostics))
+    elif diagnostics:
+        sys.stderr.write(render_text(diagnostics, colour_wanted()))
+    if has_errors(diagnostics) or study is None:
+        return 2
+    if not options.json:
+        arms = f"{len(study.arms)} arm" + ("s" if len(study.arms) > 1 else "")
+        say(f"{options.spec}: no faults ({arms})\nnext: traitgraph plan {options.spec}")
+    return 0
