@@ -217,7 +217,7 @@ def _order(spec: Document, choices: Sequence[Override]) -> tuple[list[ResultDefa
         return [], [error("TG033", f"Hydra cannot compose this: {what}", spec.key_span((DEFAULTS,)), DEFAULTS, hint)]
     finally:
         GlobalHydra.instance().hydra = outer
-        version.VersionBase.instance().setbase(outer_version)
+        version.VersionBase.instance().version_base = outer_version
     return [item for item in listed.defaults if not item.config_path.startswith("hydra/")], []
 
 
