@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 
 from .named import Local, Named, Reference
 
-HUB_ID = r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$"
+HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
 DIGEST = r"^[0-9a-f]{32}$"
 
 
@@ -53,8 +53,8 @@ class PackagedModelSpec(ModelSpec):
     """A GGUF file that an installed Python package ships."""
 
     key: ClassVar[str] = "package"
-    package: str = Field(pattern=r"^[A-Za-z_]\w*$", description="Import name of the package; it is never imported.")
-    file: str = Field(pattern=r"^\w[\w.-]*\.gguf$", description="The .gguf file in the package's folder.")
+    package: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Import name of the package; it is never imported.")
+    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.gguf$", description="The .gguf file in the package's folder.")
     digest: str = Field(
         pattern=DIGEST, description="BLAKE2b-128 of the file, so that a plan needs no installed package."
     )

@@ -19,7 +19,7 @@ from .faults import each_read, located, validated
 from .scope import Preset, Scope, scope_of
 from .spec import Spec
 
-Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w.+-]*)?$")]
+Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
 
 
 class Named(Spec):

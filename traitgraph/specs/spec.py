@@ -21,4 +21,5 @@ class Spec(BaseModel):
         validate_default=True,
         ser_json_inf_nan="constants",
         use_attribute_docstrings=False,
+        defer_build=True,
     )

@@ -25,7 +25,7 @@ from .spec import Spec
 from .trainings import Merges, Train
 from .traits import LEVELS, TRAITS, Level, Trait
 
-ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]*$")]
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Arm(Spec):
