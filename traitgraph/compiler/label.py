@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .ir import Stage
 
-NAMED = ("alpha", "gamma", "seed")
+BARE_NUMBERS = ("alpha", "gamma", "seed")
 """Coordinates that are bare numbers, so that the label says what they count."""
 
 
@@ -14,5 +14,14 @@ def label(stage: Stage, place: int) -> str:
     for name, column in stage.where.columns.items():
         value = str(column[place])
         if value:
-            words.append(f"{name} {value}" if name in NAMED else value)
-    return " ".join(words)
+            words.append(f"{name} {value}" if name in BARE_NUMBERS else value)
+    return " ".join([*words, *_subject_words(stage)])
+
+
+def _subject_words(stage: Stage) -> list[str]:
+    """What tells subjects of one trait and level apart: a tuned model, a prompted one; a merge has its alpha."""
+    if stage.kind != "assess":
+        return []
+    tuned = any(each.name == "tuned" for each in stage.inputs)
+    prompted = "prompt" in stage.table or stage.template.get("prompt") is not None
+    return ["tuned"] * tuned + ["prompted"] * prompted

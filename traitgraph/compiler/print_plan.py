@@ -76,7 +76,8 @@ def arm_formula(arm: ArmCounts) -> str:
     holes = f" - {full - arm.conditions:,} excluded" if full > arm.conditions else ""
     if arm.subjects == arm.conditions == arm.models:
         return f"{product}{holes} = {counts}"
-    shared = " (equal subjects are one: alpha 0 is the base)" if arm.subjects < arm.conditions else ""
+    why = "alpha 0 is the base" if arm.method == "vector" else "equal ones count once"
+    shared = f" ({why})" if arm.subjects < arm.conditions else ""
     return f"{product}{holes} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
 
 

@@ -1,0 +1,61 @@
+"""Every pass against golden files: a spec above `---`, the draft after the pass below it.
+
+Rewrite them with REWRITE_GOLDEN=1 and review the difference like code. A comment `# present: KIND ...` says which kinds
+the store already holds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from traitgraph.compiler.context import Context
+from traitgraph.compiler.ir import Draft
+from traitgraph.compiler.pipeline import PASSES, run_passes
+from traitgraph.compiler.print_draft import draft_text
+
+from .invariants import check_keys, check_repeats, check_shape, check_tasks
+from .specs import context, study_of
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+PASS_OF = {each.__name__: number for number, each in enumerate(PASSES)}
+CASES = sorted(file for name in PASS_OF for file in (GOLDEN / name).glob("*.yaml"))
+
+
+def _context(spec: str) -> Context:
+    present = [word for line in spec.splitlines() if line.startswith("# present:") for word in line.split()[2:]]
+    return context(present=lambda kind, key: kind in present)
+
+
+def _after(spec: str, name: str) -> Draft:
+    study = study_of(spec)
+    return run_passes(Draft(study.study, source=study), _context(spec), PASSES[: PASS_OF[name] + 1])
+
+
+@pytest.mark.parametrize("file", CASES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_pass_gives_what_the_golden_file_says(file: Path) -> None:
+    spec, _, expected = file.read_text(encoding="utf-8").partition("\n---\n")
+    draft = _after(spec, file.parent.name)
+    printed = draft_text(draft)
+    if os.environ.get("REWRITE_GOLDEN"):
+        file.write_text(f"{spec}\n---\n{printed}", encoding="utf-8")
+        expected = printed
+    assert printed == expected
+    check_shape(draft)
+    if draft.keys:
+        check_keys(draft)
+    if draft.tasks:
+        check_tasks(draft)
+    check_repeats(PASSES[PASS_OF[file.parent.name]], _comparable(draft), _context(spec))
+
+
+def _comparable(draft: Draft) -> Draft:
+    """Lowering starts from arms that have no jobs yet; every other pass takes its own result."""
+    return replace(draft, keys=list(draft.keys)) if draft.keys else draft
+
+
+def test_every_pass_has_a_golden_file() -> None:
+    assert {file.parent.name for file in CASES} == set(PASS_OF)
