@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-_WIDTH = 4096
+_ROWS, _WIDTH = 64, 4096
 _PRIME = 0x9E3779B1
 
 
@@ -23,24 +23,26 @@ def weights_checksum(model: torch.nn.Module) -> str:
 
 
 def tensor_checksum(tensor: torch.Tensor) -> int:
-    """Sum of the bits as integers, weighted by row and by column of a fixed width, modulo 2^64."""
+    """The bits as 64-bit words, summed by row and by column of blocks, each sum weighted by its place, modulo 2^64."""
+    words = _words(tensor)
+    blocks = words[: words.numel() // (_ROWS * _WIDTH) * (_ROWS * _WIDTH)].view(-1, _ROWS, _WIDTH)
+    parts = (blocks.sum(1), blocks.sum(2), words[blocks.numel() :])
+    total = 0
+    for part in parts:
+        total = total * _PRIME + _by_place(part.reshape(-1))
+    return total & 0xFFFFFFFFFFFFFFFF
+
+
+def _by_place(words: torch.Tensor) -> int:
     import torch
 
-    words = _words(tensor)
-    whole = words[: words.numel() // _WIDTH * _WIDTH].view(-1, _WIDTH)
-    columns = torch.arange(1, _WIDTH + 1, device=words.device)
-    rows = torch.arange(1, whole.shape[0] + 1, device=words.device)
-    rest = words[whole.numel() :].long()
-    total = (whole.sum(0, dtype=torch.int64) * columns).sum() + (whole.sum(1, dtype=torch.int64) * rows).sum() * _PRIME
-    return int(total + (rest * columns[: rest.numel()]).sum()) & 0xFFFFFFFFFFFFFFFF
+    return int((words * torch.arange(1, words.numel() + 1, device=words.device)).sum())
 
 
 def _words(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor's bits as int32 where its size allows, else as int16 or bytes; flat."""
+    """The tensor's bits as int64, flat, filled up with zeros."""
     import torch
 
-    flat = tensor.contiguous().reshape(-1)
-    nbytes = flat.numel() * flat.element_size()
-    if nbytes % 4 == 0:
-        return flat.view(torch.uint8).view(torch.int32) if flat.element_size() < 4 else flat.view(torch.int32)
-    return flat.view(torch.uint8)
+    octets = tensor.contiguous().reshape(-1).view(torch.uint8)
+    missing = -octets.numel() % 8
+    return (torch.nn.functional.pad(octets, (0, missing)) if missing else octets).view(torch.int64)

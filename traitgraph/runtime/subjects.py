@@ -117,17 +117,18 @@ class Workbench:
     def _merge_tensor(self, name: str, composition: Composition, recipe: Recipe) -> None:
         import torch
 
-        parameter, pristine = self._parameters[name], self._pristine_of(name)
-        target, source = parameter.detach().view(-1), pristine.view(-1)
+        parameter, pristine = self._parameters[name].detach(), self._pristine_of(name)
+        target, source = parameter.view(-1), pristine.view(-1)
         width = matrix_shape(tuple(parameter.shape))[1]
         self._changed.add(name)
-        with torch.no_grad():
-            for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
-                rows = slice(first * width, last * width)
+        for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
+            rows = slice(first * width, last * width)
+            if parameter.dtype is torch.float32:
+                composition.theta(name, first, last, source[rows], out=target[rows])
+            else:
                 theta = composition.theta(name, first, last, source[rows].float())
                 rounding = recipe.params.method.rounding
-                rounded = round_to(theta, parameter.dtype, rounding, seed=0, name=name, offset=rows.start)
-                target[rows].copy_(rounded)
+                target[rows] = round_to(theta, parameter.dtype, rounding, seed=0, name=name, offset=rows.start)
 
     def apply_tuned(self, key: str, folder: Path) -> None:
         """The trained artifact itself: its adapter through peft, or its full weights."""

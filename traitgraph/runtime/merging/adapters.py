@@ -157,7 +157,7 @@ def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
     changed = [*adapter.factors, *adapter.values, *adapter.shifts]
     if "lm_head.weight" not in base_names and (tied := [name for name in changed if name.endswith(_EMBEDDINGS)]):
         raise MergeError(
-            f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head; a merge would change both; "
+            f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head: a merge changes both; "
             "untie the base first (save it with tie_word_embeddings=false)"
         )
     unknown = [name for name in changed if name not in base_names]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from traitgraph.specs.merge_methods import MergeMethod
 
 from .adapters import Factors
-from .differences import Difference
+from .differences import Difference, weighted_sum
 from .errors import MergeError
 from .layers import layer_of, weight_at
 from .methods import steps_of
@@ -107,19 +107,20 @@ class Composition:
 
     def change(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base: float32, flat, the caller's to change."""
-        total: torch.Tensor | None = None
-        for vector, weight in self._present(name):
-            term = vector.piece(name, first, last, device).mul_(weight * self.steps.scale)
-            total = term if total is None else total.add_(term)
-        assert total is not None, f"{name}: asked for a tensor that no vector changes"
-        return total
+        terms = [(vector, weight * self.steps.scale) for vector, weight in self._present(name)]
+        return weighted_sum(terms, name, first, last, device)
 
-    def theta(self, name: str, first: int, last: int, base: torch.Tensor) -> torch.Tensor:
-        """Rows [first, last) of the merged weights from the base's: float32, flat; `base` is not changed.
+    def theta(
+        self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Rows [first, last) of the merged weights from the base's: float32, flat; written to `out` where given.
 
-        One vector at coefficient 1 gives the tuned weights bit for bit, also where float32(tuned - base) lost bits.
+        `base` is not changed. One vector at coefficient 1 gives the tuned weights bit for bit, also where
+        float32(tuned - base) lost bits.
         """
-        merged = self.change(name, first, last, base.device).add_(base)
+        import torch
+
+        merged = torch.add(self.change(name, first, last, base.device), base, out=out)
         if self.is_linear and len(self.vectors) == 1:
             (vector, weight), *_ = self._present(name)
             if (rest := vector.rest(name, first, last, base.device)) is not None:

@@ -50,8 +50,8 @@ class Difference(Protocol):
         """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact."""
         ...
 
-    def factors(self, name: str) -> Factors | None:
-        """Low-rank form of a tensor's difference, or None when it has none."""
+    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
+        """Low-rank form of a tensor's difference on a device, or None when it has none."""
         ...
 
 
@@ -101,7 +101,7 @@ class TensorDifference:
         tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
         return rest_of(tuned, base, tuned - base)
 
-    def factors(self, name: str) -> Factors | None:
+    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of tensors is not low-rank."""
         return None
 
@@ -127,7 +127,7 @@ class GivenDifference:
         """None: the difference is what it is."""
         return None
 
-    def factors(self, name: str) -> Factors | None:
+    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None."""
         return None
 
@@ -157,7 +157,7 @@ class CheckpointDifference:
         base = self._read(self._base, name, first, last, device)
         return rest_of(tuned, base, tuned - base)
 
-    def factors(self, name: str) -> Factors | None:
+    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of checkpoints is not low-rank."""
         return None
 
@@ -172,10 +172,36 @@ def rows_of(tensor: torch.Tensor, first: int, last: int, device: torch.device | 
     return tensor.detach().contiguous().reshape(-1)[first * width : last * width].to(device).float()
 
 
-def low_rank_rows(factors: Factors, first: int, last: int) -> torch.Tensor:
-    """Rows [first, last) of scale * left @ right: float32, flat."""
-    product = factors.left[first:last].float() @ factors.right.float()  # [rows, columns]
-    return product.mul_(factors.scale).reshape(-1)
+def low_rank_rows(factors: Factors, first: int, last: int, weight: float = 1.0) -> torch.Tensor:
+    """Rows [first, last) of weight * scale * left @ right: float32, flat."""
+    return (_scaled_left(factors, first, last, weight) @ factors.right.float()).reshape(-1)
+
+
+def _scaled_left(factors: Factors, first: int, last: int, weight: float) -> torch.Tensor:
+    return factors.left[first:last].float() * (factors.scale * weight)  # [rows, rank]
+
+
+def weighted_sum(
+    terms: Sequence[tuple[Difference, float]], name: str, first: int, last: int, device: torch.device | None = None
+) -> torch.Tensor:
+    """Rows [first, last) of sum_k weight_k * difference_k, added in the order given: float32, flat.
+
+    Low-rank terms are multiplied straight into the sum. Raises IndexError without terms.
+    """
+    total: torch.Tensor | None = None
+    for difference, weight in terms:
+        factors = difference.factors(name, device)
+        if factors is None:
+            term = difference.piece(name, first, last, device).mul_(weight)
+            total = term if total is None else total.add_(term)
+        elif total is None:
+            total = low_rank_rows(factors, first, last, weight)
+        else:
+            left = _scaled_left(factors, first, last, weight)
+            total.view(last - first, -1).addmm_(left, factors.right.float())
+    if total is None:
+        raise IndexError(f"{name}: a sum without terms")
+    return total
 
 
 def comparable_names(base: Checkpoint, tuned: Checkpoint) -> list[str]:
