@@ -51,3 +51,7 @@ def toy(context: JobContext, params: ToyParams) -> None:
     sources = [str((folder / "result.txt").read_text()) for folders in context.inputs.values() for folder in folders]
     (context.out / "result.txt").write_text(f"{params.name} {random.random()} {' + '.join(sources)}")
     print(f"loads {loaded[0]}", file=sys.stderr)
+
+
+def no_params(context: JobContext, params: dict[str, object]) -> None:
+    raise AssertionError("never called: its parameters have no model")

@@ -67,8 +67,8 @@ class _Worker:
     task: Task
     process: subprocess.Popen[bytes]
     rest: bytes = b""
-    current: str | None = None
-    """Key of the job it is running."""
+    running: list[str] = field(default_factory=list)
+    """Keys of what it is doing: a job of its task and, inside it, damaged inputs that it builds again."""
     settled: int = 0
     """Jobs that this process brought to an end."""
     ended: bool = False
@@ -201,11 +201,12 @@ class _LocalRun:
         """Keep account of an event; False when it tells nothing new (after a restart a task names its old jobs)."""
         match event.event:
             case "job_started":
-                worker.current = event.key
+                worker.running.append(event.key)
             case "task_ended":
                 worker.ended = True
             case "job_done" | "job_present" | "job_failed" | "job_blocked":
-                worker.current = None
+                with contextlib.suppress(ValueError):
+                    worker.running.remove(event.key)
                 if event.key in self.states:
                     return False
                 worker.settled += 1
@@ -218,7 +219,7 @@ class _LocalRun:
             self._ended.add(worker.task.id)
             return
         left = [key for key in worker.task.jobs if key not in self.states]
-        victims = [worker.current] if worker.current else [] if worker.settled else left
+        victims = worker.running[:1] if worker.running else [] if worker.settled else left
         for key in victims:
             if self.store.has(self._rows[key].kind, key):
                 self.states[key] = "done"

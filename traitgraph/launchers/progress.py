@@ -123,11 +123,11 @@ class Bars:
         self._settled: set[str] = set()
         self._jobs: dict[str, TaskID] = {}
         self._progress: Progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=Console(file=stream),
         )
         self._all = self._progress.add_task("jobs", total=len(left.kinds), note="")

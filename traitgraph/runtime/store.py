@@ -5,6 +5,8 @@
     STORE/damaged/             artifacts that no longer matched their manifest: kept to look at, never used
     STORE/claims/, writers/    who is making what, and who is alive (hints)
     STORE/runs/<run id>/       job table, logs and failures of each run
+    STORE/reports/<study>/     reports, rendered from the artifacts
+    STORE/hints/               digests of large local files, so that a plan need not read them again
 
 Several processes, machines and people may use one store at the same time, on a network file system and without a lock
 server. Knows job rows; must not know what a kind of job means.
@@ -46,7 +48,7 @@ from .claims import Claims
 from .durable import is_disk_full, make_folder, share_with_group, sync
 from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
 
-RESERVED = frozenset({"tmp", "damaged", "claims", "writers", "runs"})
+RESERVED = frozenset({"tmp", "damaged", "claims", "writers", "runs", "hints", "reports"})
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")
 _KEY = re.compile("[0-9a-f]{32}")
 _DURATIONS_READ = 30  # artifacts of each kind: enough for a median, however large the store is

@@ -196,8 +196,12 @@ class TaskRunner:
             if row is None:
                 raise
             self._tell("damaged", row, message=str(error))
-            while self._bring_about(row) == "waiting":
+            while (outcome := self._bring_about(row)) == "waiting":
                 time.sleep(self.wait_seconds)
+            if outcome in ("failed", "blocked"):
+                failure = self.record.failure(key)
+                reason = failure.message if failure else "see the log"
+                raise StoreError(f"its input {row.label} was damaged and could not be built again: {reason}") from error
             return self.store.open(kind, key).path
 
     def _record(self, row: JobRow, error: Exception) -> Outcome:

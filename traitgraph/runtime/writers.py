@@ -79,7 +79,7 @@ class Watch:
     def __init__(self, folder: Path, dead_after_seconds: float = DEAD_AFTER_SECONDS) -> None:
         self._folder = folder
         self._dead_after = dead_after_seconds
-        self._seen: dict[str, tuple[bytes, float]] = {}
+        self._seen: dict[str, tuple[bytes | None, float]] = {}
 
     def is_dead(self, token: str) -> bool:
         """Whether the writer is known to be gone: file taken away, process gone, or counter still for too long.
@@ -92,12 +92,17 @@ class Watch:
             text = (self._folder / token).read_bytes()
         except FileNotFoundError:
             return True
+        except OSError:  # not ours to read, or a network file system in trouble: watch it
+            text = b""
+        here = _runs_here(text)
+        if here is not None:
+            return not here
         now = time.monotonic()
-        seen, since = self._seen.get(token, (b"", now))
+        seen, since = self._seen.get(token, (None, now))
         if text != seen:
             self._seen[token] = (text, now)
-            return _process_is_gone(text)
-        return now - since > self._dead_after or _process_is_gone(text)
+            return False
+        return now - since > self._dead_after
 
     def forget(self, token: str) -> None:
         """Remove the file of a dead writer, once what it left is gone."""
@@ -106,19 +111,20 @@ class Watch:
             (self._folder / token).unlink()
 
 
-def _process_is_gone(text: bytes) -> bool:
-    """Whether the writer was a process of this machine that no longer runs; False when that cannot be known."""
+def _runs_here(text: bytes) -> bool | None:
+    """Whether the writer is a running process of this machine; None when that cannot be known."""
     try:
         sign = json.loads(text)
         if sign["machine"] != machine():
-            return False
-        os.kill(sign["pid"], 0)
+            return None
+        with contextlib.suppress(PermissionError):  # it runs, as another user
+            os.kill(sign["pid"], 0)
     except ProcessLookupError:
-        return True
-    except (ValueError, KeyError, TypeError, OSError):
         return False
+    except (ValueError, KeyError, TypeError):
+        return None
     started = _start_of(sign["pid"])
-    return started is not None and started != sign["started"]
+    return None if started is None else bool(started == sign["started"])
 
 
 @functools.cache

@@ -1,0 +1,122 @@
+"""Kill the launcher, its workers or both at any moment: nothing half made is used, nothing finished is made twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from traitgraph.launchers.local import run_locally
+from traitgraph.runtime.store import Store
+from traitgraph.specs.jobs import JobTable
+
+from .toys import below, result, runs_of, table, toy, wait_for
+
+LAUNCHER = Path(__file__).parent / "launch_toys.py"
+
+
+@pytest.fixture
+def launch(store: Store, tmp_path: Path) -> Iterator[object]:
+    """Start launchers in processes of their own; those still there at the end of the test are killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(plan: JobTable) -> subprocess.Popen[str]:
+        path = tmp_path / f"plan-{len(started)}.json"
+        path.write_text(plan.model_dump_json())
+        command = [sys.executable, str(LAUNCHER), str(store.root), str(path)]
+        root = str(Path(__file__).parents[2])
+        environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{root}"}
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_a_run_goes_on_after_its_launcher_was_killed(launch, store: Store, trace: Path) -> None:
+    first, slow = toy("first", trace=str(trace)), toy("slow", seconds=60, trace=str(trace))
+    plan = table([first, slow], [toy("after", slow, trace=str(trace))])
+    launcher = launch(plan)
+    wait_for(lambda: "slow" in runs_of(trace))
+    launcher.kill()
+    wait_for(lambda: not below(store.root / "tmp"))  # the orphan noticed, and cleaned up
+    wait_for(lambda: not below(store.root / "claims") and not below(store.root / "writers") - {store.writer.token})
+    assert not store.has("toy", slow.key)
+    quick = toy("slow", trace=str(trace))
+    assert run_locally(table([first, quick], [toy("after", quick, trace=str(trace))]), store).ok
+    assert runs_of(trace) == ["after", "first", "slow", "slow"]
+
+
+def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, store: Store, trace: Path) -> None:
+    slow = toy("slow", seconds=60, trace=str(trace))
+    launcher = launch(table([slow]))
+    wait_for(lambda: "slow" in runs_of(trace))
+    worker = int(next(trace.iterdir()).name.rpartition(".")[2])
+    os.kill(launcher.pid, signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)
+    launcher.wait()
+    assert below(store.root / "tmp")
+    wait_for(lambda: not Path(f"/proc/{worker}/exe").exists())
+    assert run_locally(table([toy("slow", trace=str(trace))]), store).ok
+    assert below(store.root / "tmp") == set()
+    assert below(store.root / "claims") == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, trace: Path, number: int) -> None:
+    plan = table([toy("first"), toy("slow", seconds=60, trace=str(trace))], [toy("never")])
+    launcher = launch(plan)
+    wait_for(lambda: runs_of(trace) == ["slow"])
+    launcher.send_signal(number)
+    out, err = launcher.communicate(timeout=15)
+    assert launcher.returncode == 1
+    assert out.startswith("stopped: 1 of 3 jobs done in ")
+    assert "2 not run" in out
+    assert "next: traitgraph run SPEC    (go on: only what is missing runs)" in out
+    assert "Traceback" not in err
+    assert below(store.root / "tmp") == set()
+    assert below(store.root / "claims") == set()
+    assert below(store.root / "writers") == set()
+
+
+def test_two_launchers_on_one_store_share_the_work(launch, store: Store, trace: Path) -> None:
+    rows = [toy(name, seconds=0.3, trace=str(trace)) for name in "abcdef"]
+    last = toy("last", *rows, trace=str(trace))
+    plan = table(rows, [last])
+    both = [launch(plan), launch(plan)]
+    outputs = [process.communicate(timeout=50) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert runs_of(trace) == ["a", "b", "c", "d", "e", "f", "last"]
+    assert result(store, last)
+
+
+def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch, store: Store, trace: Path) -> None:
+    slow = toy("slow", seconds=60, trace=str(trace))
+    first = launch(table([slow]))
+    wait_for(lambda: runs_of(trace) == ["slow"])
+    second = launch(table([toy("slow", trace=str(trace))]))
+    assert second.stderr.readline() == "waiting: slow: another run on this store is making it\n"
+    first.kill()
+    out, _ = second.communicate(timeout=30)
+    assert second.returncode == 0, out
+    assert runs_of(trace) == ["slow", "slow"]
+
+
+def test_a_full_disk_fails_the_large_job_alone(small_disk: Path) -> None:
+    large, small = toy("large", bytes=4 << 20), toy("small")
+    summary = run_locally(table([large, small, toy("dependent", large)]), Store(small_disk / "store"))
+    assert [(failure.label, failure.cause) for failure in summary.failures] == [
+        ("large", "disk full"), ("dependent", "blocked"),
+    ]  # fmt: skip
+    assert "nothing was published" in summary.failures[0].message
+    assert summary.done == 1
