@@ -6,10 +6,11 @@ import argparse
 import sys
 
 from traitgraph.specs.compose import compose
-from traitgraph.specs.diagnostics import has_errors, render_json, render_text
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text
+from traitgraph.specs.study import Study
 from traitgraph.specs.validate import validate
 
-from .options import add_json, add_spec
+from .options import add_json, add_spec, study_of
 from .output import colour_wanted, print_json, say
 
 
@@ -21,11 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
-    document, diagnostics = compose(options.spec, options.overrides)
-    study = None
-    if document is not None:
-        study, found = validate(document)
-        diagnostics += found
+    study, diagnostics = _read(options)
     if options.json:
         print_json(render_json(diagnostics))
     elif diagnostics:
@@ -36,3 +33,14 @@ def run(options: argparse.Namespace) -> int:
         arms = f"{len(study.arms)} arm" + ("s" if len(study.arms) > 1 else "")
         say(f"{options.spec}: no faults ({arms})\nnext: traitgraph plan {options.spec}")
     return 0
+
+
+def _read(options: argparse.Namespace) -> tuple[Study | None, list[Diagnostic]]:
+    if options.multirun:
+        try:
+            return study_of(options), []
+        except SpecError as problem:
+            return None, list(problem.diagnostics)
+    document, diagnostics = compose(options.spec, options.overrides)
+    study, found = validate(document) if document is not None else (None, [])
+    return study, diagnostics + found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_json, add_spec, add_store
+from .options import add_json, add_spec, add_store, study_of
 from .output import print_json, say
 
 
@@ -21,9 +21,8 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.compiler.print_plan import plan_json, plan_text
     from traitgraph.launchers.planning import plan_study
     from traitgraph.runtime.store import Store
-    from traitgraph.specs.validate import load_study
 
-    plan = plan_study(load_study(options.spec, options.overrides), Store(options.store))
+    plan = plan_study(study_of(options), Store(options.store))
     if options.json:
         print_json(plan_json(plan))
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_spec, add_store
+from .options import add_spec, add_store, study_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +19,8 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.planning import plan_study
     from traitgraph.launchers.reporting import write_study_report
     from traitgraph.runtime.store import Store
-    from traitgraph.specs.validate import load_study
 
-    study = load_study(options.spec, options.overrides)
+    study = study_of(options)
     store = Store(options.store)
     report = write_study_report(study, plan_study(study, store), store, overrides=options.overrides)
     sys.stdout.write(f"{report}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_spec, add_store
+from .options import add_spec, add_store, study_of
 from .output import say
 
 
@@ -23,10 +23,9 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.planning import plan_study
     from traitgraph.runtime.results import result_rows, to_json, write_csv
     from traitgraph.runtime.store import Store
-    from traitgraph.specs.validate import load_study
 
     store = Store(options.store)
-    plan = plan_study(load_study(options.spec, options.overrides), store)
+    plan = plan_study(study_of(options), store)
     rows, missing = result_rows(plan.cells, store)
     if options.json:
         sys.stdout.write(to_json(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 
-from .options import add_spec, add_store
+from .options import add_spec, add_store, study_of
 from .output import UsageError, say
 
 
@@ -23,9 +23,8 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.progress import progress_view
     from traitgraph.launchers.reporting import write_study_report
     from traitgraph.runtime.store import Store
-    from traitgraph.specs.validate import load_study
 
-    study = load_study(options.spec, options.overrides)
+    study = study_of(options)
     store = Store(options.store)
     plan = plan_study(study, store)
     counts = plan.counts

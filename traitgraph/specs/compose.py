@@ -23,10 +23,15 @@ from .source import read_document
 
 
 class Member(NamedTuple):
-    """One study of a sweep, named after what is swept: 'alpha=0.3,model=small'; '' when nothing is."""
+    """One study of a sweep, and what makes it one: ('alpha=0.3', 'model=small'); () when nothing is swept."""
 
-    name: str
+    parts: tuple[str, ...]
     document: Document
+
+    @property
+    def name(self) -> str:
+        """What is swept in one word: 'alpha=0.3,model=small'."""
+        return ",".join(self.parts)
 
 
 def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None, list[Diagnostic]]:
@@ -58,9 +63,9 @@ def compose_many(path: Path, overrides: Sequence[str]) -> tuple[list[Member], li
     for combination in product(*(list(each.members()) if each.swept else [each] for each in parsed)):
         document, more = _member(spec, combination, bases)
         faults += [fault for fault in more if fault not in faults]
-        swept = (each.text for each, source in zip(combination, parsed, strict=True) if source.swept)
+        swept = tuple(each.text for each, source in zip(combination, parsed, strict=True) if source.swept)
         if document is not None:
-            members.append(Member(",".join(swept), document))
+            members.append(Member(swept, document))
     return ([], faults) if faults else (members, [])
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hydra.core.default_element import ResultDefault
 
 DEFAULTS = "defaults"
+NOT_OURS = (DEFAULTS, "hydra")
+"""Keys for Hydra alone: a spec may also be the primary config of a Hydra application."""
+
 DEEPEST = 32
 """Presets that name presets that name presets: a longer chain is a mistake."""
 
@@ -134,7 +137,7 @@ def _entries(walk: Walk, document: Document, group: str) -> Iterator[Entry]:
             what = "this is no element of a defaults list"
             place = document.value_span((DEFAULTS, index))
             walk.faults.append(error("TG033", what, place, f"{DEFAULTS}.{index}", _LIST_FORM))
-        elif item != "_self_":
+        elif item != "_self_" and not entry.group.startswith("hydra"):
             yield entry
 
 
@@ -233,7 +236,7 @@ def _merge(spec: Document, order: Sequence[ResultDefault], walk: Walk) -> tuple[
         if document is None:
             continue
         prefix = tuple(item.package.split(".")) if item.package else ()
-        content: object = {key: value for key, value in document.data.items() if key != DEFAULTS}
+        content: object = {key: value for key, value in document.data.items() if key not in NOT_OURS}
         for step in reversed(prefix):
             content = {step: content}
         data = merged(data, content)
