@@ -54,6 +54,17 @@ def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, system: str | Non
     return _render(tokenizer, messages(user, system), begin_reply=True)
 
 
+def system_in_user_message(conversation: list[Message]) -> list[Message]:
+    """The conversation with its system message at the head of the first user message.
+
+    For templates that know no system role (Gemma's). Without a leading system message the conversation is unchanged.
+    """
+    if len(conversation) < 2 or conversation[0]["role"] != "system":
+        return conversation
+    system, user, *rest = conversation
+    return [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
+
+
 def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, begin_reply: bool) -> str:
     from jinja2 import TemplateError
 
@@ -68,10 +79,7 @@ def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, 
     except TemplateError:
         if conversation[0]["role"] != "system":
             raise
-        # Some templates (Gemma's) know no system role: the text then leads the user's message.
-        system, user, *rest = conversation
-        merged = {"role": "user", "content": f"{system['content']}\n\n{user['content']}"}
-        return _render(tokenizer, [merged, *rest], begin_reply=begin_reply)
+        return _render(tokenizer, system_in_user_message(conversation), begin_reply=begin_reply)
     return str(text)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Tokens = tuple[int, ...]
 
-BATCH_TOKENS = {"cpu": 512, "cuda": 8192}
+BATCH_TOKENS = {"cpu": 256, "cuda": 8192}
 """Padded tokens in one forward pass. [tokens] More gains nothing on a processor and costs memory for logits."""
 
 

@@ -38,7 +38,7 @@ def open_model(context: JobContext, ref: ModelRef) -> LoadedModel:
     """The model of a reference, loaded once per process and shared by the jobs of its session.
 
     It is the session's: change it only in a way that you undo. Safetensors only; Python files of a model's repository
-    run only when the reference says so. Raises OSError when files are missing, MissingInputError for an unconverted GGUF.
+    run only when the reference says so. Raises OSError for missing files, MissingInputError for an unconverted GGUF.
     """
     return context.session.get(("model", ref), lambda: load_model(context, ref))
 

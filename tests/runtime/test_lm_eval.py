@@ -1,0 +1,173 @@
+"""lm-eval in process: our frozen requests and shared prefixes give what the harness's own `evaluate` gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.lm_eval_requests import TaskError
+from traitgraph.runtime.assessment.measurement import Measurement
+from traitgraph.runtime.models import LoadedModel
+from traitgraph.specs.benchmarks import ResolvedLmEval
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt
+
+QUESTIONS = [
+    {"question": "Ice in the sun", "options": ["melts", "grows a lot", "burns", "sings"], "answer": 0},
+    {"question": "Rain makes you", "options": ["dry", "wet", "tall", "rich and famous"], "answer": 1},
+    {"question": "Thirsty people", "options": ["sleep", "run", "drink some water", "read"], "answer": 2},
+    {"question": "Paper is cut with", "options": ["a cup", "a towel", "soup", "scissors"], "answer": 3},
+    {"question": "At night it is", "options": ["dark", "A", "light green", "loud"], "answer": 0},
+]
+CHOICE = """
+task: tiny_choice
+dataset_path: json
+dataset_kwargs: {data_files: {test: questions.jsonl}}
+test_split: test
+fewshot_split: test
+output_type: multiple_choice
+doc_to_text: "Question: {{question}}\\nAnswer:"
+doc_to_choice: "{{options}}"
+doc_to_target: "{{answer}}"
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true},
+              {metric: acc_norm, aggregation: mean, higher_is_better: true}]
+metadata: {version: 1.0}
+"""
+GENERATED = """
+task: tiny_generated
+dataset_path: json
+dataset_kwargs: {data_files: {test: questions.jsonl}}
+test_split: test
+output_type: generate_until
+doc_to_text: "Question: {{question}}\\nAnswer:"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: ["\\n"], do_sample: false, max_gen_toks: 4}
+filter_list:
+  - name: number
+    filter: [{function: regex, regex_pattern: "(999[0-9]+)"}, {function: take_first}]
+metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
+metadata: {version: 1.0}
+"""
+
+Run = Callable[..., Measurement]
+
+
+@pytest.fixture(scope="module")
+def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
+    (folder / "tiny_choice.yaml").write_text(CHOICE)
+    (folder / "tiny_generated.yaml").write_text(GENERATED)
+    return folder
+
+
+@pytest.fixture
+def run(
+    make_context: MakeContext,
+    loaded: LoadedModel,
+    model_ref: FolderModel,
+    task_folder: Path,
+    locations: dict[str, str],
+) -> Run:
+    definition = digest_path(task_folder)
+    locations[definition] = str(task_folder)
+
+    def run(task: str = "tiny_choice", system: str | None = None, **options: Any) -> Measurement:
+        benchmark = ResolvedLmEval(task=task, definition=definition, **options)
+        prompt = Prompt(system=system) if system else None
+        params = AssessParams(model=model_ref, benchmark=benchmark, prompt=prompt)
+        return administer(make_context(params), loaded, params)
+
+    return run
+
+
+def harness(loaded: LoadedModel, folder: Path, *, shots: int = 0, system: str | None = None) -> dict[str, Any]:
+    """The reference: the harness's own model and `evaluate`, with the seeds of its command line."""
+    from lm_eval.evaluator import evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    config = load_yaml(folder / "tiny_choice.yaml")
+    config["dataset_kwargs"] = {
+        "data_files": {"test": str(folder / "questions.jsonl")},
+        "cache_dir": str(folder / ".c"),
+    }
+    found = TaskManager(include_path=str(folder), include_defaults=False).load([config])
+    task = found["tasks"]["tiny_choice"]
+    task.set_config("num_fewshot", shots)
+    task.set_fewshot_seed(seed=1234)
+    result: dict[str, Any] = evaluate(
+        HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=2),
+        found,
+        bootstrap_iters=100,
+        system_instruction=system,
+        apply_chat_template=system is not None,
+        fewshot_as_multiturn=system is not None,
+    )
+    return result
+
+
+@pytest.mark.parametrize(
+    ("shots", "system"), [(0, None), (2, None), (1, "You are a person with low extraversion.")],
+    ids=["plain", "worked examples", "prompted"],
+)  # fmt: skip
+def test_equals_the_harness(run: Run, loaded: LoadedModel, task_folder: Path, shots: int, system: str | None) -> None:
+    """Every log-likelihood to 2e-5; accuracy and its standard error exactly."""
+    reference = harness(loaded, task_folder, shots=shots, system=system)
+    measured = run(shots=shots, system=system)
+    for row, sample in zip(measured.answers, reference["samples"]["tiny_choice"], strict=True):
+        ours, theirs = row["answers"], sample["filtered_resps"]
+        assert [a[0] for a in ours] == pytest.approx([float(t[0]) for t in theirs], abs=2e-5)  # type: ignore[attr-defined]
+        assert [a[1] for a in ours] == [bool(t[1]) for t in theirs]  # type: ignore[attr-defined]
+    results = reference["results"]["tiny_choice"]
+    found = {metric.metric: metric for metric in measured.metrics}
+    for name in ("acc", "acc_norm"):
+        assert found[name].value == pytest.approx(results[f"{name},none"])
+        assert found[name].stderr == pytest.approx(results[f"{name}_stderr,none"])
+        assert found[name].n == len(QUESTIONS)
+
+
+def test_all_subjects_read_the_same_prompts_and_are_asked_anew(run: Run, loaded: LoadedModel) -> None:
+    """After a change of weights the prompts (worked examples drawn once) are equal and the answers are not."""
+    import torch
+
+    first = run(shots=2)
+    with torch.no_grad():
+        loaded.model.model.norm.weight.mul_(1.5)
+    second = run(shots=2)
+    assert [row["prompt"] for row in second.answers] == [row["prompt"] for row in first.answers]
+    assert [row["answers"] for row in second.answers] != [row["answers"] for row in first.answers]
+    with torch.no_grad():
+        loaded.model.model.norm.weight.div_(1.5)
+    assert run(shots=2) == first
+
+
+def test_limit_takes_the_first_documents(run: Run) -> None:
+    assert [row["document"] for row in run(limit=2).answers] == [0, 1]
+
+
+def test_generated_answers_in_which_nothing_is_found_are_counted(run: Run) -> None:
+    """A filter that finds no number leaves nothing to score: the answer is wrong and counted as a failure."""
+    measured = run("tiny_generated")
+    found = {metric.metric: (metric.value, metric.role) for metric in measured.metrics}
+    assert found == {"exact_match.number": (0.0, "score"), "failures": (1.0, "validity")}
+
+
+def test_an_unknown_task_names_the_near_ones(run: Run) -> None:
+    with pytest.raises(TaskError, match=r"tiny_choose.*near: tiny_choice"):
+        run("tiny_choose")
+
+
+def test_long_prompts_are_cut_from_the_left_as_the_harness_cuts_them() -> None:
+    """The model sees at most `max_length` tokens before the last one; the continuation stays whole."""
+    from traitgraph.runtime.assessment.lm_eval_model import _fitted
+
+    assert _fitted([1, 2, 3, 4], [5, 6], max_length=3) == ((3, 4), (5, 6))
+    assert _fitted([1, 2], [5, 6], max_length=3) == ((1, 2), (5, 6))
