@@ -63,6 +63,26 @@ def test_the_base_comes_back_bit_for_bit(
     assert not any(module.training for module in loaded.model.modules())
 
 
+def test_training_starts_from_the_base_though_a_subject_stands_on_it(
+    make_context: MakeContext, loaded: LoadedModel, params: TrainParams
+) -> None:
+    """After an assessment of a tuned subject in the same session, training gives the same bytes as before it."""
+    from traitgraph.runtime.subjects import subject
+    from traitgraph.specs.benchmarks import ResolvedReplyContrast
+    from traitgraph.specs.jobs import AssessParams
+
+    tuned = make_context(params)
+    train(tuned, params)
+    first = (tuned.out / "adapter" / "adapter_model.safetensors").read_bytes()
+    benchmark = ResolvedReplyContrast(data="0" * 32, traits=("extraversion",))
+    assessed = AssessParams(model=params.model, benchmark=benchmark)
+    context = make_context(assessed, tuned=(tuned.out,))
+    context.row = context.row.model_copy(update={"inputs": {"tuned": (tuned.row.key,)}})
+    with subject(context, loaded, assessed):
+        pass
+    assert adapter_bytes(make_context, params) == first
+
+
 def test_a_training_leaves_the_random_generators_alone(make_context: MakeContext, params: TrainParams) -> None:
     """What is drawn after a training does not depend on the training."""
     import random

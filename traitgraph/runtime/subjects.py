@@ -54,12 +54,21 @@ def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> I
     once; otherwise when another subject is asked for or the session ends. Raises MergeError when the change does not
     fit the model, BaseChangedError when the base cannot be brought back exactly.
     """
-    workbench = context.session.get(("workbench", id(loaded)), lambda: Workbench(loaded))
+    workbench = context.session.get(_workbench_key(loaded), lambda: Workbench(loaded))
     try:
         yield _activate(context, workbench)
     except BaseException:
         workbench.restore()
         raise
+
+
+def leave_subject(context: JobContext, loaded: LoadedModel) -> None:
+    """Bring the base back, checked, for a job that needs it as it was loaded. Raises BaseChangedError."""
+    context.session.drop(_workbench_key(loaded))
+
+
+def _workbench_key(loaded: LoadedModel) -> tuple[str, int]:
+    return "workbench", id(loaded)
 
 
 def _activate(context: JobContext, workbench: Workbench) -> Subject:

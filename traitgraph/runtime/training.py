@@ -22,6 +22,7 @@ from .context import JobContext
 from .dialogues import Dialogue, load_dialogues, reply_pairs, training_rows
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
+from .subjects import leave_subject
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -55,6 +56,7 @@ def train(context: JobContext, params: TrainParams) -> None:
         record = _run_training(context, params, own, rows)
     else:
         shared = open_model(context, params.model)
+        leave_subject(context, shared)  # an assessment before this job may have left its subject in place
         with _base_kept(shared.model):
             record = _run_training(context, params, shared, rows)
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
