@@ -1,0 +1,226 @@
+"""What a site allows: read once before a submission, so that a spec that cannot run is refused with its reason."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from getpass import getuser
+
+from traitgraph.specs.cluster import Cluster, Resources
+
+from .layout import TaskArray
+from .scheduler import SchedulerError, call
+
+DEFAULT_ARRAY_SIZE = 1001  # SLURM's own default of MaxArraySize
+
+
+@dataclass(frozen=True, slots=True)
+class NodeShape:
+    """One kind of node of a partition."""
+
+    cpus: int
+    memory_gb: float
+    gpus: int
+    gpu_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What one partition offers."""
+
+    name: str
+    is_default: bool
+    minutes: float | None
+    """Longest time limit; None: none. [minutes]"""
+    shapes: tuple[NodeShape, ...]
+    state: str = "up"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a site allows this user."""
+
+    array_size: int = DEFAULT_ARRAY_SIZE
+    submitted: int | None = None
+    """Jobs in the queue at once, elements counted one by one; None: no limit is known."""
+    running: int | None = None
+    requeue: bool = True
+    preempt_mode: str = "OFF"
+    accounting: bool = False
+    partitions: Mapping[str, Partition] = field(default_factory=dict)
+
+
+def read_limits(cluster: Cluster) -> Limits:
+    """The site's limits; the cluster file's own word wins. Raises SchedulerError when SLURM does not answer."""
+    config = read_config()
+    partitions = read_partitions()
+    accounting = "none" not in config.get("AccountingStorageType", "none").rpartition("/")[2]
+    submitted, running = _user_limits() if accounting else (None, None)
+    most_jobs = int(config.get("MaxJobCount", "10000"))
+    return Limits(
+        array_size=cluster.limits.array_size or int(config.get("MaxArraySize", str(DEFAULT_ARRAY_SIZE))),
+        submitted=_least(cluster.limits.submitted, submitted, most_jobs * 4 // 5),
+        running=running,
+        requeue=config.get("JobRequeue", "1") == "1",
+        preempt_mode=config.get("PreemptMode", "OFF"),
+        accounting=accounting,
+        partitions=partitions,
+    )
+
+
+def _least(*numbers: int | None) -> int | None:
+    return min((number for number in numbers if number is not None), default=None)
+
+
+def read_config() -> dict[str, str]:
+    """The controller's configuration by name."""
+    pairs = (line.split("=", 1) for line in call("scontrol", "show", "config").splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def read_partitions() -> dict[str, Partition]:
+    """Every partition that this user sees, by name."""
+    found: dict[str, Partition] = {}
+    for line in call("sinfo", "-h", "-e", "-o", "%P|%a|%l|%c|%m|%G").splitlines():
+        label, state, limit, cpus, memory, gres = line.split("|", 5)
+        name = label.rstrip("*")
+        before = found.get(name)
+        shape = NodeShape(_number(cpus), _number(memory) / 1024, *_gpus(gres))
+        shapes = (*(before.shapes if before else ()), shape)
+        found[name] = Partition(name, label.endswith("*"), minutes_of(limit), shapes, state)
+    return found
+
+
+def _number(text: str) -> int:
+    digits = re.match(r"\d+", text)
+    return int(digits.group()) if digits else 0
+
+
+def _gpus(gres: str) -> tuple[int, tuple[str, ...]]:
+    """Number of GPUs and their types of '(null)', 'gpu:2', 'gpu:a100:4(S:0-1),gpu:1g.10gb:7'."""
+    parts = [part.split(":") for part in re.sub(r"\([^)]*\)", "", gres).split(",") if part.startswith("gpu")]
+    return sum(_number(part[-1]) for part in parts), tuple(sorted({part[1] for part in parts if len(part) == 3}))
+
+
+def minutes_of(limit: str) -> float | None:
+    """Minutes of SLURM's 'days-hours:minutes:seconds'; None for 'infinite'.
+
+    >>> minutes_of("1-00:00:00"), minutes_of("30:00"), minutes_of("infinite")
+    (1440.0, 30.0, None)
+    """
+    if not limit[:1].isdigit():
+        return None
+    days, _, clock = limit.rpartition("-")
+    hours, minutes, seconds = [0, 0, 0, *(int(part) for part in clock.split(":"))][-3:]
+    return int(days or 0) * 1440 + hours * 60 + minutes + seconds / 60
+
+
+def _user_limits() -> tuple[int | None, int | None]:
+    """(MaxSubmitJobs, MaxJobs) of this user's associations and QoS: the least that is set."""
+    submitted: list[int] = []
+    running: list[int] = []
+    user = getuser()
+    for words in (
+        ("show", "assoc", f"user={user}", "format=MaxSubmit,GrpSubmit,MaxJobs"),
+        ("show", "qos", "format=MaxSubmitPU,GrpSubmit,MaxJobsPU"),
+    ):
+        try:
+            text = call("sacctmgr", "-n", "-P", *words, seconds=30)
+        except SchedulerError:
+            continue
+        for line in text.splitlines():
+            most, group, run = (int(value) if value.isdigit() else None for value in line.split("|", 2))
+            submitted += [value for value in (most, group) if value is not None]
+            running += [run] if run is not None else []
+    return min(submitted, default=None), min(running, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps a run from being submitted: what is wrong, and how to repair it."""
+
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  = {self.hint}" if self.hint else self.what
+
+
+def find_problems(
+    arrays: Sequence[TaskArray], cluster: Cluster, limits: Limits, variables: Mapping[str, str]
+) -> list[Problem]:
+    """Everything about these arrays that the site cannot give, each fault once."""
+    found = [problem for array in arrays for problem in _array_problems(array, limits)]
+    found += [
+        Problem(f"tasks need the variable {name}, which is not set here", f"export {name}=... before submitting")
+        for name in cluster.environment
+        if name not in variables
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:
+    asked = array.resources
+    names = (
+        asked.partition.split(",") if asked.partition else [p.name for p in limits.partitions.values() if p.is_default]
+    )
+    known = [limits.partitions[name] for name in names if name in limits.partitions]
+    for name in names:
+        if name not in limits.partitions:
+            yield _unknown_partition(name, limits.partitions)
+    for partition in known:
+        yield from _partition_problems(asked, partition)
+
+
+def _unknown_partition(name: str, known: Iterable[str]) -> Problem:
+    near = difflib.get_close_matches(name, list(known), n=2)
+    hint = f"near: {', '.join(near)}" if near else ""
+    return Problem(
+        f"partition '{name}' does not exist on this cluster", hint or f"partitions: {', '.join(sorted(known))}"
+    )
+
+
+def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Problem]:
+    where = f"partition '{partition.name}'"
+    if partition.state != "up":
+        yield Problem(f"{where} is {partition.state}", "wait, or choose another `partition`")
+    if asked.minutes and partition.minutes is not None and asked.minutes > partition.minutes:
+        yield Problem(
+            f"{asked.minutes} minutes are above the limit of {where}, {partition.minutes:g} minutes",
+            "lower `minutes`; work goes on from its checkpoint after each limit",
+        )
+    if any(_fits(asked, shape) for shape in partition.shapes):
+        return
+    most = _largest(partition.shapes)
+    for value, limit, unit in (
+        (asked.gpus or 0, most.gpus, "GPUs"),
+        (asked.cpus or 0, most.cpus, "CPU cores"),
+        (asked.memory_gb or 0, round(most.memory_gb, 1), "GiB of memory"),
+    ):
+        if value > limit:
+            yield Problem(f"{value:g} {unit} on one node are more than a node of {where} has, {limit:g}")
+    types = sorted({name for shape in partition.shapes for name in shape.gpu_types})
+    if asked.gpus and asked.gpu_type and asked.gpu_type not in types:
+        yield Problem(f"no node of {where} has GPUs of type '{asked.gpu_type}'", f"types: {', '.join(types) or 'none'}")
+
+
+def _fits(asked: Resources, shape: NodeShape) -> bool:
+    type_fits = not asked.gpus or asked.gpu_type is None or asked.gpu_type in shape.gpu_types
+    return (
+        (asked.gpus or 0) <= shape.gpus
+        and (asked.cpus or 0) <= shape.cpus
+        and (asked.memory_gb or 0) <= shape.memory_gb
+        and type_fits
+    )
+
+
+def _largest(shapes: Sequence[NodeShape]) -> NodeShape:
+    types = tuple(sorted({name for shape in shapes for name in shape.gpu_types}))
+    return NodeShape(
+        max((shape.cpus for shape in shapes), default=0),
+        max((shape.memory_gb for shape in shapes), default=0),
+        max((shape.gpus for shape in shapes), default=0),
+        types,
+    )

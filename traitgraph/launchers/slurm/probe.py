@@ -1,0 +1,141 @@
+"""Can tasks run on a compute node? One small job answers, before anything that matters is started.
+
+    python -m traitgraph.launchers.slurm.probe RUN_FOLDER
+
+On a site's first run the roots of the graph wait for this job, so that a missing interpreter fails one job and not a
+thousand. Its findings stand in STORE/runs/RUN/slurm/probe.json.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import Field
+
+from traitgraph.runtime.durable import write_json
+from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.identity import digest
+from traitgraph.specs.spec import Spec
+
+from .accounts import slurm_folder
+from .script import NO_INTERPRETER, STORE_UNSEEN
+
+LIBRARIES = ("torch", "transformers", "peft", "trl", "lm_eval", "submitit")
+NO_TRAITGRAPH = 1
+
+
+class Findings(Spec):
+    """What a compute node can do."""
+
+    node: str
+    python: str = Field(description="Interpreter, with its version.")
+    missing: tuple[str, ...] = Field((), description="Libraries that tasks need and that are not installed there.")
+    store_writable: bool = True
+    scontrol: str = Field("", description="Why a task cannot requeue itself; empty: it can.")
+    gpus: tuple[str, ...] = Field((), description="What the task was given (CUDA_VISIBLE_DEVICES).")
+    hub_cache: str = Field("", description="Folder of downloaded models.")
+    hub_cache_there: bool = False
+    free_gb: float = Field(0.0, description="Room in the store. [GiB]")
+
+    @property
+    def fatal(self) -> str:
+        """Why no task can run there, empty when they can."""
+        if not self.store_writable:
+            return f"{self.node} cannot write in the store"
+        if self.missing:
+            return f"{self.python} on {self.node} has no {', '.join(self.missing)}"
+        return ""
+
+
+def probe_path(run: Path) -> Path:
+    """Where the findings of a run's probe stand."""
+    return slurm_folder(run) / "probe.json"
+
+
+def read_findings(run: Path) -> Findings | None:
+    """The findings of a run's probe; None when it has not ended well."""
+    try:
+        return Findings.model_validate_json(probe_path(run).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def explain_exit(code: int, store: Path, python: str) -> str:
+    """What the exit code of a failed probe means."""
+    meanings = {
+        STORE_UNSEEN: f"compute nodes do not see the store {store}",
+        NO_INTERPRETER: f"there is no interpreter {python} on the compute nodes",
+        NO_TRAITGRAPH: f"{python} on the compute nodes cannot run traitgraph",
+    }
+    return meanings.get(code, f"the probe ended with exit code {code}")
+
+
+REPAIRS = {
+    STORE_UNSEEN: "put the store on a file system that all nodes share: --store DIR, or `store` in the cluster file",
+    NO_INTERPRETER: "set `python`, or make it with `setup` lines, in the cluster file",
+    NO_TRAITGRAPH: "install traitgraph in the environment of the compute nodes, or set `setup` in the cluster file",
+}
+
+
+def look_around(store: Path) -> Findings:
+    """What this node can do for tasks."""
+    hub = os.environ.get("HF_HUB_CACHE") or f"{os.environ.get('HF_HOME', '~/.cache/huggingface')}/hub"
+    cache = Path(hub).expanduser()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return Findings(
+        node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        python=f"{sys.executable} ({sys.version.split()[0]})",
+        missing=tuple(name for name in LIBRARIES if find_spec(name) is None),
+        store_writable=_can_write(store),
+        scontrol=_scontrol(),
+        gpus=tuple(each for each in visible.split(",") if each),
+        hub_cache=str(cache),
+        hub_cache_there=cache.is_dir(),
+        free_gb=round(shutil.disk_usage(store).free / 2**30, 2),
+    )
+
+
+def _can_write(folder: Path) -> bool:
+    trial = folder / f".probe-{secrets.token_hex(4)}"
+    try:
+        trial.write_bytes(b"")
+        trial.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _scontrol() -> str:
+    """Why scontrol does not work here; empty when it does."""
+    try:
+        done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if "UP" in done.stdout else (done.stderr or done.stdout).strip()
+
+
+def site_digest(cluster: Cluster, python: str) -> str:
+    """Equal for submissions that one probe can speak for."""
+    asked = {"partition", "account", "qos", "constraint", "setup", "prefix", "default", "kinds", "rules"}
+    return digest("site", {"cluster": cluster.model_dump(mode="json", include=asked), "python": python})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Look around and write it down; 0 when tasks can run here."""
+    (run,) = list(sys.argv[1:] if argv is None else argv)
+    findings = look_around(Path(run).parent.parent)
+    write_json(probe_path(Path(run)), findings.model_dump(mode="json"))
+    print(findings.fatal or f"{findings.node}: tasks can run here")
+    return 1 if findings.fatal else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""The calls of SLURM's own commands: one line around each, with a time limit, and errors in the user's words.
+
+Everything that this package learns from SLURM or tells it passes here. Knows no run, no task and no store.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from getpass import getuser
+
+CALL_SECONDS = 60.0  # the commands retry by themselves while a controller restarts
+
+ACTIVE = frozenset(
+    {
+        "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING",
+        "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "SPECIAL_EXIT",
+    }
+)  # fmt: skip
+"""States of a job that may still run or run again."""
+
+
+class SchedulerError(Exception):
+    """A command of SLURM failed, is not there, or did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One job, or one element of an array, as squeue knows it."""
+
+    job: str
+    """Id of the job or of the whole array."""
+    index: int | None
+    name: str
+    state: str
+    reason: str
+    nodes: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it waits or runs, now or again."""
+        return self.state in ACTIVE
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it waits for what can never happen."""
+        return self.state == "PENDING" and self.reason == "DependencyNeverSatisfied"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingEntry:
+    """One job or element as the accounting knows it."""
+
+    job: str
+    name: str
+    state: str
+    exit_code: str
+    nodes: str
+
+
+def call(*words: str, seconds: float = CALL_SECONDS) -> str:
+    """Standard output of a command. Raises SchedulerError with the command's own reason."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False, env=_environment())
+    except FileNotFoundError:
+        raise SchedulerError(
+            f"no {words[0]} on the PATH: this is no login node of a SLURM cluster, or a module has to be loaded"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise SchedulerError(f"{words[0]} did not answer within {seconds:g} s; try again later") from None
+    if done.returncode:
+        raise SchedulerError(f"{words[0]}: {_reason(done.stderr or done.stdout) or f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Our environment without what an enclosing job would lend to the jobs it submits."""
+    from submitit.helpers import clean_env
+
+    with clean_env():
+        inside = dict(os.environ)
+    return {**inside, **{name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}}
+
+
+def _reason(text: str) -> str:
+    """The last thing a SLURM command said, without its name in front."""
+    lines = [re.sub(r"^\w+: (error|fatal): ", "", line.strip()) for line in text.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line.startswith("Batch job submission failed: Unspec")), "")
+
+
+def is_available() -> bool:
+    """Whether sbatch is on the PATH."""
+    return shutil.which("sbatch") is not None
+
+
+def sbatch(arguments: Sequence[str]) -> str:
+    """Id of the job that these arguments submit."""
+    return call("sbatch", "--parsable", *arguments).strip().partition(";")[0]
+
+
+_QUEUE_FORMAT = "%F|%K|%T|%r|%N|%j"
+
+
+def queue(names: Iterable[str]) -> list[QueueEntry]:
+    """Every job of ours with one of these names that SLURM remembers, array elements one by one: one query."""
+    wanted = ",".join(names)
+    if not wanted:
+        return []
+    text = call("squeue", "-h", "-r", "-t", "all", f"--user={getuser()}", f"--name={wanted}", "-o", _QUEUE_FORMAT)
+    return [_queue_entry(line) for line in text.splitlines() if line.count("|") >= 5]
+
+
+def _queue_entry(line: str) -> QueueEntry:
+    job, index, state, reason, nodes, name = line.split("|", 5)
+    return QueueEntry(job, int(index) if index.isdigit() else None, name, state, reason, nodes)
+
+
+def count_queued() -> int:
+    """Jobs of this user that wait or run, array elements counted one by one."""
+    return len(call("squeue", "-h", "-r", f"--user={getuser()}", "-o", "%i").split())
+
+
+def accounting(names: Iterable[str], since: str) -> list[AccountingEntry] | None:
+    """What the accounting knows of jobs with these names since a local time; None where a site has no accounting."""
+    wanted = ",".join(names)
+    fields = "JobID,State,ExitCode,NodeList,JobName"
+    try:
+        text = call("sacct", "-X", "--parsable2", "-o", fields, f"--name={wanted}", f"--starttime={since}", seconds=30)
+    except SchedulerError:
+        return None
+    return [
+        AccountingEntry(job, entry["JobName"], entry["State"].split(" ")[0], entry["ExitCode"], entry["NodeList"])
+        for job, entry in _read_accounting(text).items()
+    ]
+
+
+def _read_accounting(text: str) -> Mapping[str, Mapping[str, str]]:
+    """submitit's reading of sacct's table: one entry per element, ranges of waiting elements expanded."""
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+    entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)
+    return entries
+
+
+def cancel(jobs: Iterable[str]) -> None:
+    """Cancel these jobs; those that have ended are no error."""
+    wanted = sorted(set(jobs))
+    if wanted:
+        call("scancel", "--quiet", *wanted)
+
+
+def release(jobs: Iterable[str]) -> None:
+    """Let held jobs go."""
+    wanted = sorted(set(jobs))
+    if wanted:
+        call("scontrol", "release", ",".join(wanted))
+
+
+def exit_code(job: str) -> int:
+    """Exit code of a job that ended a moment ago; 0 when SLURM does not know it any more."""
+    try:
+        text = call("scontrol", "--oneliner", "show", "job", job)
+    except SchedulerError:
+        return 0
+    found = re.search(r"\bExitCode=(\d+)", text)
+    return int(found.group(1)) if found else 0

@@ -1,0 +1,166 @@
+"""The text that reaches SLURM: one batch script per array and the options that name its elements and its edges.
+
+Pure functions; their texts are golden files. What is known only at submission (job ids, indices) stands on the command
+line of sbatch, so a script never changes once it is written.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from traitgraph.specs.cluster import Cluster, Resources
+
+from .layout import TaskArray
+
+ELEMENT = "traitgraph.launchers.slurm.element"
+CONTINUATION = "traitgraph.launchers.slurm.continuation"
+PROBE = "traitgraph.launchers.slurm.probe"
+
+STORE_UNSEEN, NO_INTERPRETER = 73, 74
+"""Exit codes of the probe that no program in it uses for anything else."""
+
+SMALL = Resources(nodes=1, gpus=0, cpus=1, memory_gb=1, minutes=30)
+"""What a continuation and a probe ask for, beside the site's partition and account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all scripts of one run share."""
+
+    run: Path
+    """The run's folder as the compute nodes see it."""
+    cluster: Cluster
+    python: str
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.run.name
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter's command line, inside the container where there is one."""
+        return shlex.join([*self.cluster.prefix, self.python])
+
+
+def job_name(run: str, array: str) -> str:
+    """Name of an array's job: carries run and stage, so that squeue alone can tell what is submitted."""
+    return f"{run}.{array}"
+
+
+def array_script(array: TaskArray, site: Site) -> str:
+    """The batch script of an array's elements."""
+    nodes = array.resources.nodes or 1
+    command = f"{site.interpreter} -m {ELEMENT} {shlex.quote(str(site.run))} {shlex.quote(array.id)}"
+    if nodes > 1:  # one element on each node; the first speaks for all
+        command = f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --kill-on-bad-exit=1 {command}"
+    warned = "" if nodes > 1 else "B:"  # the batch shell becomes the element; srun passes signals to its steps
+    options = {
+        "output": f"{site.run}/slurm/output/{array.id}-%a.log",
+        **_resource_options(array.resources, site.cluster),
+        "signal": f"{warned}USR2@{site.cluster.signal_seconds}",
+        "requeue": "",
+        **site.cluster.options,
+    }
+    title = f"run {site.id}: {array.id}, {len(array.tasks)} task{'s' * (len(array.tasks) != 1)}"
+    return _script(title, job_name(site.id, array.id), options, [*site.cluster.setup, f"exec {command}"])
+
+
+def continuation_script(site: Site) -> str:
+    """The batch script of the small job that submits what did not fit under the site's limit."""
+    small = site.cluster.resources_of("continue", None, None)
+    asked = SMALL.model_copy(update={"partition": small.partition, "account": small.account, "qos": small.qos})
+    options = {
+        "output": f"{site.run}/slurm/output/continuation-%j.log",
+        **_resource_options(asked, site.cluster),
+        "requeue": "",
+        **site.cluster.options,
+    }
+    command = f"exec {site.interpreter} -m {CONTINUATION} {shlex.quote(str(site.run))}"
+    title = f"run {site.id}: submit what did not fit before"
+    return _script(title, job_name(site.id, "continue"), options, [*site.cluster.setup, command])
+
+
+def probe_script(site: Site, asked: Resources) -> str:
+    """The batch script that finds out whether tasks can run on a compute node at all.
+
+    Its exit code is its message, because a node that does not see the store cannot write one there.
+    """
+    run = shlex.quote(str(site.run))
+    word = shlex.quote((*site.cluster.prefix, site.python)[0])
+    options = {"output": "/dev/null", **_resource_options(asked, site.cluster), **site.cluster.options}
+    lines = [
+        *site.cluster.setup,
+        f"test -d {run} || exit {STORE_UNSEEN}",
+        f"command -v {word} > /dev/null || exit {NO_INTERPRETER}",
+        f"exec > {run}/slurm/output/probe.log 2>&1",
+        f"exec {site.interpreter} -m {PROBE} {run}",
+    ]
+    return _script(f"run {site.id}: can tasks run here?", job_name(site.id, "probe"), options, lines)
+
+
+def _script(title: str, name: str, options: Mapping[str, str], lines: Sequence[str]) -> str:
+    head = [
+        "#!/bin/bash",
+        f"# traitgraph, {title}",
+        f"#SBATCH --job-name={name}",
+        *(f"#SBATCH --{option}{f'={value}' if value else ''}" for option, value in options.items()),
+        "#SBATCH --open-mode=append",
+        "#SBATCH --kill-on-invalid-dep=yes",
+        "",
+        "trap '' USR2  # python takes it once it is up; a warning while the environment loads must not kill the task",
+        "export SUBMITIT_EXECUTOR=slurm",
+    ]
+    return "\n".join([*head, *lines]) + "\n"
+
+
+def _resource_options(asked: Resources, cluster: Cluster) -> dict[str, str]:
+    """Options of sbatch by long name, in the order of the script."""
+    options = {
+        "partition": asked.partition,
+        "account": asked.account,
+        "qos": asked.qos,
+        "constraint": asked.constraint,
+        "nodes": str(asked.nodes or 1),
+        "ntasks-per-node": "1",
+        "cpus-per-task": str(asked.cpus or 1),
+        "mem": _memory(asked.memory_gb),
+        **_gpu_option(asked, cluster),
+        "time": str(asked.minutes) if asked.minutes else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _gpu_option(asked: Resources, cluster: Cluster) -> dict[str, str]:
+    if not asked.gpus:
+        return {}
+    what = f"{asked.gpu_type}:{asked.gpus}" if asked.gpu_type else str(asked.gpus)
+    return {"gres": f"gpu:{what}"} if cluster.gpu_request == "gres" else {"gpus-per-node": what}
+
+
+def _memory(gigabytes: float | None) -> str | None:
+    """sbatch takes whole mebibytes."""
+    return None if gigabytes is None else f"{max(1, round(gigabytes * 1024))}M"
+
+
+def index_ranges(indices: Iterable[int]) -> str:
+    """Indices as sbatch takes them.
+
+    >>> index_ranges([0, 1, 2, 5, 7, 8])
+    '0-2,5,7-8'
+    """
+    ranges: list[list[int]] = []
+    for index in sorted(indices):
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
+        else:
+            ranges.append([index, index])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+
+
+def array_option(indices: Iterable[int], throttle: int | None) -> str:
+    """The option that names elements and how many may run at once."""
+    return f"--array={index_ranges(indices)}" + (f"%{throttle}" if throttle else "")

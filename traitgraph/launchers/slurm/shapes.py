@@ -1,0 +1,120 @@
+"""What each task of a job table asks of SLURM: the cluster's rules, and more of what it ran out of before."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from traitgraph.specs.cluster import Cluster, Escalation, Resources
+from traitgraph.specs.jobs import JobRow, JobTable, Task
+
+from .accounts import MEMORY_CAUSES, OUT_OF_TIME
+from .layout import ShapedTask
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """How often the jobs of a task ran out of something in earlier runs."""
+
+    memory: int = 0
+    time: int = 0
+
+
+def shape_tasks(table: JobTable, cluster: Cluster, shortages: Mapping[str, Shortage] | None = None) -> list[ShapedTask]:
+    """The tasks of a table with their resources and hard edges; `shortages` are of job keys.
+
+    A task that packs several kinds asks for the most of each resource.
+    """
+    rows = {row.key: row for row in table.rows}
+    hard = hard_parents(table)
+    return [
+        ShapedTask(
+            id=task.id,
+            stage=stage_of(task),
+            resources=_resources(task, [rows[key] for key in task.jobs], cluster, shortages or {}),
+            after=task.after,
+            hard=hard[task.id],
+            minutes=task.minutes or 0.0,
+        )
+        for task in table.tasks
+    ]
+
+
+def stage_of(task: Task) -> str:
+    """'02-assess' of '02-assess-000'."""
+    stage, _, number = task.id.rpartition("-")
+    return stage if stage and number.isdigit() else task.id
+
+
+def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster, shortages: Mapping[str, Shortage]) -> Resources:
+    asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
+    most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
+    found = [shortages[key] for key in task.jobs if key in shortages]
+    memory = max((each.memory for each in found), default=0)
+    time = max((each.time for each in found), default=0)
+    return escalated(most, cluster.escalation, Shortage(memory, time))
+
+
+def _method(row: JobRow) -> str | None:
+    """'dpo' of a training, 'questionnaire' of an assessment."""
+    for part, field in (("training", "method"), ("benchmark", "kind")):
+        value = row.params.get(part)
+        if isinstance(value, Mapping) and isinstance(value.get(field), str):
+            return str(value[field])
+    return None
+
+
+def _most(asked: Sequence[Resources]) -> Resources:
+    """The most of every number; names (partition, GPU type) come from the one that asks for most GPUs, then memory."""
+    if len(asked) == 1:
+        return asked[0]
+    main = max(asked, key=lambda each: (each.gpus or 0, each.memory_gb or 0))
+    numbers = ("nodes", "gpus", "cpus", "memory_gb", "minutes")
+    most = {name: max((getattr(each, name) or 0) for each in asked) for name in numbers}
+    return main.model_copy(update={name: value for name, value in most.items() if value})
+
+
+def escalated(resources: Resources, escalation: Escalation, shortage: Shortage) -> Resources:
+    """More memory and time for a task that ran out of them, up to the most that the cluster file allows."""
+    changes: dict[str, object] = {}
+    if shortage.memory and resources.memory_gb:
+        asked = resources.memory_gb * escalation.memory**shortage.memory
+        changes["memory_gb"] = max(resources.memory_gb, min(asked, escalation.memory_gb_most or math.inf))
+    if shortage.time and resources.minutes:
+        limit = math.ceil(resources.minutes * escalation.minutes**shortage.time)
+        changes["minutes"] = max(resources.minutes, min(limit, escalation.minutes_most or limit))
+    return resources.model_copy(update=changes)
+
+
+def count_shortages(causes: Iterable[tuple[str, str]]) -> dict[str, Shortage]:
+    """Shortages by job key, of (key, cause) of earlier failures."""
+    memory, time = Counter[str](), Counter[str]()
+    for key, cause in causes:
+        memory[key] += cause in MEMORY_CAUSES
+        time[key] += cause == OUT_OF_TIME
+    return {key: Shortage(memory[key], time[key]) for key in memory if memory[key] or time[key]}
+
+
+def hard_parents(table: JobTable) -> dict[str, frozenset[str]]:
+    """For each task the parents whose failure leaves it nothing to do: each of its jobs needs all of theirs."""
+    jobs_of = {task.id: set(task.jobs) for task in table.tasks}
+    ancestors = _ancestors(table)
+    return {
+        task.id: frozenset(
+            parent
+            for parent in task.after
+            if parent in jobs_of and all(jobs_of[parent] <= ancestors[key] for key in task.jobs)
+        )
+        for task in table.tasks
+    }
+
+
+def _ancestors(table: JobTable) -> dict[str, frozenset[str]]:
+    """Every job that each job needs, near and far. Rows are in topological order."""
+    found: dict[str, frozenset[str]] = {}
+    for row in table.rows:
+        direct = {key for keys in row.inputs.values() for key in keys}
+        found[row.key] = frozenset(direct).union(*(found.get(key, frozenset()) for key in direct))
+    return found
