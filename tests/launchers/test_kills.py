@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from traitgraph.launchers.local import run_locally
+from traitgraph.launchers.worker_process import worker_command, worker_environment
+from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import JobTable
 
@@ -110,6 +112,39 @@ def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch, store: S
     out, _ = second.communicate(timeout=30)
     assert second.returncode == 0, out
     assert runs_of(trace) == ["slow", "slow"]
+
+
+def start_worker(store: Store, plan: JobTable) -> subprocess.Popen[bytes]:
+    """The worker of the first task, alone, as a scheduler starts it."""
+    record = RunRecord.create(store.root, plan)
+    command = worker_command(record.table_path, plan.tasks[0].id, store.root)
+    environment = worker_environment(os.environ, [])
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+
+
+def test_a_warned_worker_ends_after_the_job_at_hand(store: Store, trace: Path) -> None:
+    plan = table([toy("a", seconds=0.5, trace=str(trace)), toy("b", trace=str(trace))])
+    worker = start_worker(store, plan)
+    wait_for(lambda: runs_of(trace) == ["a"])
+    worker.send_signal(signal.SIGUSR2)
+    _, err = worker.communicate(timeout=15)
+    assert worker.returncode == 1
+    assert b"stopped (request); what was finished is in the store" in err
+    assert runs_of(trace) == ["a"]
+    assert store.has("toy", toy("a").key)
+
+
+def test_a_warned_job_saves_its_state_and_goes_on_from_it(store: Store, trace: Path) -> None:
+    job = toy("a", patient=True, trace=str(trace))
+    worker = start_worker(store, table([job]))
+    wait_for(lambda: runs_of(trace) == ["a"])
+    worker.send_signal(signal.SIGUSR2)
+    worker.communicate(timeout=15)
+    assert worker.returncode == 1
+    assert below(store.partial(job.key)) == {"state.txt"}
+    assert below(store.root / "tmp") == set()
+    assert run_locally(table([job]), store).ok
+    assert below(store.root / "partial") == set()
 
 
 def test_a_full_disk_fails_the_large_job_alone(small_disk: Path) -> None:

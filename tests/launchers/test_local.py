@@ -129,6 +129,27 @@ def test_a_damaged_input_is_reported_and_built_again_before_it_is_used(store: St
     assert len(below(store.root / "damaged")) == 1
 
 
+def test_an_artifact_that_a_job_itself_finds_damaged_is_built_again(store: Store, trace: Path) -> None:
+    a = toy("a", trace=str(trace))
+    b = toy("b", reads=a.key)
+    run_locally(table([a]), store)
+    good = result(store, a)
+    (store.path("toy", a.key) / "result.txt").write_text("bad" + good[3:])
+    assert run_locally(table([b]), store).ok
+    assert result(store, a) == good
+    assert runs_of(trace) == ["a", "a"]
+
+
+def test_an_input_that_cannot_be_built_again_is_the_reason_of_the_failure(store: Store) -> None:
+    a = toy("a")
+    run_locally(table([a]), store)
+    (store.path("toy", a.key) / "manifest.json").write_text("{}")
+    (failure,) = run_locally(table([toy("b", a)]), store).failures
+    assert failure.cause == "damaged input"
+    assert "manifest.json" in failure.message
+    assert not store.path("toy", a.key).exists()
+
+
 def test_a_damaged_artifact_of_the_table_is_built_again(store: Store, trace: Path) -> None:
     a = toy("a", trace=str(trace))
     run_locally(table([a]), store)

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from traitgraph.runtime.context import JobContext, without_torch
+from traitgraph.runtime.context import JobContext, Stopped, without_torch
+from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import JobParams
 
 
@@ -24,6 +25,10 @@ class ToyParams(JobParams):
     die: bool = False
     """SIGKILL this process while the artifact is half written."""
     bytes: int = 0
+    patient: bool = False
+    """Work until the process is asked to stop, keep the state, and be done when started again."""
+    reads: str | None = None
+    """Open this artifact through a store, as a recipe's vectors are."""
     trace: str | None = None
     """Folder in which each run of the job leaves one file."""
 
@@ -33,6 +38,10 @@ def toy(context: JobContext, params: ToyParams) -> None:
     if params.trace:
         (Path(params.trace) / f"{params.name}.{time.time_ns()}.{os.getpid()}").touch()
     print("a stray line on standard output")
+    if params.reads:
+        Store(context.out.parents[1]).open("toy", params.reads)
+    if params.patient:
+        go_on(context)
     os.system("echo a stray line of a child")
     context.progress(0, 2, "halves")
     with (context.out / "half.txt").open("w") as stream:
@@ -51,6 +60,18 @@ def toy(context: JobContext, params: ToyParams) -> None:
     sources = [str((folder / "result.txt").read_text()) for folders in context.inputs.values() for folder in folders]
     (context.out / "result.txt").write_text(f"{params.name} {random.random()} {' + '.join(sources)}")
     print(f"loads {loaded[0]}", file=sys.stderr)
+
+
+def go_on(context: JobContext) -> None:
+    assert context.partial is not None
+    state = context.partial / "state.txt"
+    if state.exists():
+        return
+    while not context.stop_wanted():
+        time.sleep(0.01)
+    context.partial.mkdir(parents=True)
+    state.write_text("half way")
+    raise Stopped("saved")
 
 
 def no_params(context: JobContext, params: dict[str, object]) -> None:

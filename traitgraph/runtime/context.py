@@ -32,6 +32,19 @@ def silent_progress(done: int, total: int, what: str = "") -> None:
     """Tell nobody: for tests and for calls of a job function outside a worker."""
 
 
+class Stopped(KeyboardInterrupt):
+    """The process ends before its work is done, because it was asked to.
+
+    A job function raises it after saving its state when `context.stop_wanted()` is true. Libraries that catch every
+    Exception let a KeyboardInterrupt through.
+    """
+
+
+def never() -> bool:
+    """Nobody asks this process to stop."""
+    return False
+
+
 class Session:
     """A cache of what is costly to load, kept from job to job of one process and released at the end.
 
@@ -93,6 +106,10 @@ class JobContext:
     """Digest of a file or folder -> path on this machine."""
     session: Session = field(default_factory=Session)
     progress: Progress = silent_progress
+    stop_wanted: Callable[[], bool] = never
+    """Whether the time is nearly up: a long job that can go on later saves what it has and raises `Stopped`."""
+    partial: Path | None = None
+    """Folder of this job that outlives the process, for checkpoints. May not exist yet; goes when the job is done."""
 
     def location(self, digest: str) -> Path:
         """Path of the file or folder with this digest.

@@ -2,6 +2,7 @@
 
     STORE/<kind>/<key>/        one artifact: its files and manifest.json, put there by one rename
     STORE/tmp/                 artifacts in the making
+    STORE/partial/<key>/       what an unfinished job kept to go on from: never an artifact, gone when there is one
     STORE/damaged/             artifacts that no longer matched their manifest: kept to look at, never used
     STORE/claims/, writers/    who is making what, and who is alive (hints)
     STORE/runs/<run id>/       job table, logs and failures of each run
@@ -48,7 +49,7 @@ from .claims import Claims
 from .durable import is_disk_full, make_folder, share_with_group, sync
 from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
 
-RESERVED = frozenset({"tmp", "damaged", "claims", "writers", "runs", "hints", "reports"})
+RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")
 _KEY = re.compile("[0-9a-f]{32}")
 _DURATIONS_READ = 30  # artifacts of each kind: enough for a median, however large the store is
@@ -232,6 +233,7 @@ class Store:
         for path in (out, *out.rglob("*")):
             share_with_group(path, self.root)
         make_folder(final.parent, self.root)
+        shutil.rmtree(self.partial(final.name), ignore_errors=True)
         try:
             out.rename(final)
         except OSError:
@@ -240,6 +242,15 @@ class Store:
             shutil.rmtree(out, ignore_errors=True)  # the other one has the same content by definition of the key
         else:
             sync(final.parent)
+
+    def partial(self, key: str) -> Path:
+        """Where an unfinished job may keep what it needs to go on after a kill. The job makes it, the store removes it.
+
+        Only the holder of the job's claim writes there.
+        """
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"not a job key (32 hex digits): {key!r}")
+        return self.root / "partial" / key
 
     def _full_message(self, row: JobRow) -> str:
         try:

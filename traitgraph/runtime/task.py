@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -28,20 +28,16 @@ from pydantic import ValidationError
 
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 
-from .context import JobContext, Session, without_torch
+from .context import JobContext, Session, Stopped, never, without_torch
 from .events import Event, EventName, Observer, claim_standard_output
 from .job_kinds import JOB_FUNCTIONS, JobKind, job_kind
 from .records import BLOCKED, Failure, RunRecord, TaskEnd, failure_of, now
 from .store import DamagedArtifactError, MissingArtifactError, Store, StoreError
 
-__all__ = ["JOB_FUNCTIONS", "JobContext", "Session", "TaskRunner", "main", "without_torch"]
+__all__ = ["JOB_FUNCTIONS", "JobContext", "Session", "Stopped", "TaskRunner", "main", "without_torch"]
 
 Outcome = Literal["done", "present", "failed", "blocked", "waiting"]
 WAIT_SECONDS = 1.0  # between two looks at a job that another writer is making
-
-
-class Stopped(KeyboardInterrupt):
-    """The process was asked to end. Libraries that catch every Exception let a KeyboardInterrupt through."""
 
 
 @dataclass
@@ -54,6 +50,7 @@ class TaskRunner:
     task: Task
     emit: Observer
     session: Session = field(default_factory=Session)
+    stop_wanted: Callable[[], bool] = never
     wait_seconds: float = WAIT_SECONDS
 
     def __post_init__(self) -> None:
@@ -64,7 +61,8 @@ class TaskRunner:
     def run(self) -> TaskEnd:
         """Bring every job of the task to an end, and say how many ended how.
 
-        Jobs that another writer is making are put last and then waited for.
+        Jobs that another writer is making are put last and then waited for. Raises Stopped between two jobs when
+        `stop_wanted`, and whenever a signal or a job says so.
         """
         started = time.monotonic()
         counts: Counter[Outcome] = Counter()
@@ -73,6 +71,8 @@ class TaskRunner:
         while self._pending:
             settled = False
             for key in list(self._pending):
+                if self.stop_wanted():
+                    raise Stopped("request")
                 outcome = self._bring_about(self._rows[key])
                 if outcome != "waiting":
                     self._pending.remove(key)
@@ -173,6 +173,18 @@ class TaskRunner:
         return "done"
 
     def _make(self, row: JobRow) -> None:
+        """Run the job's function; an artifact that it finds damaged is built again, and the job begins anew."""
+        rebuilt: set[str] = set()
+        while True:
+            try:
+                return self._call(row)
+            except DamagedArtifactError as error:
+                if error.row is None or error.row.key in rebuilt:
+                    raise
+                rebuilt.add(error.row.key)
+                self._build_again(error.row, error)
+
+    def _call(self, row: JobRow) -> None:
         kind = job_kind(row.kind)
         params = kind.validated(row)
         inputs = {name: tuple(self._input(key) for key in keys) for name, keys in row.inputs.items()}
@@ -182,27 +194,28 @@ class TaskRunner:
 
         seed_from_key(row.key, kind)
         with self.store.publish(row) as out:
-            kind.function(JobContext(row, inputs, out, self.table.locations, self.session, progress), params)
+            context = JobContext(
+                row, inputs, out, self.table.locations, self.session, progress, self.stop_wanted,
+                self.store.partial(row.key),
+            )  # fmt: skip
+            kind.function(context, params)
 
     def _input(self, key: str) -> Path:
-        """Verified folder of an input; a damaged one is built again first."""
+        """Verified folder of an input."""
         kind = self._kind_of(key)
         if kind is None:
             raise MissingArtifactError(f"input {key[:8]} is not in the store any more")
-        try:
-            return self.store.open(kind, key).path
-        except DamagedArtifactError as error:
-            row = self._rows.get(key) or error.row
-            if row is None:
-                raise
-            self._tell("damaged", row, message=str(error))
-            while (outcome := self._bring_about(row)) == "waiting":
-                time.sleep(self.wait_seconds)
-            if outcome in ("failed", "blocked"):
-                failure = self.record.failure(key)
-                reason = failure.message if failure else "see the log"
-                raise StoreError(f"its input {row.label} was damaged and could not be built again: {reason}") from error
-            return self.store.open(kind, key).path
+        return self.store.open(kind, key).path
+
+    def _build_again(self, row: JobRow, error: DamagedArtifactError) -> None:
+        self._tell("damaged", row, message=str(error))
+        self.session.clear()
+        while (outcome := self._bring_about(row)) == "waiting":
+            time.sleep(self.wait_seconds)
+        if outcome in ("failed", "blocked"):
+            failure = self.record.failure(row.key)
+            reason = failure.message if failure else "see the log"
+            raise StoreError(f"its input {row.label} was damaged and could not be built again: {reason}") from error
 
     def _record(self, row: JobRow, error: Exception) -> Outcome:
         failure = failure_of(error, row, self.task.id, self.record.log_path(self.task.id))
@@ -241,17 +254,23 @@ def seed_from_key(key: str, kind: JobKind) -> None:
 
 
 @contextlib.contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Turn the first SIGTERM or SIGINT into `Stopped`; later ones are ignored while we clean up."""
+def signals_heeded() -> Iterator[Callable[[], bool]]:
+    """Heed the signals of launchers and schedulers inside the block.
+
+    SIGTERM, SIGINT: the first raises `Stopped` at once, later ones are ignored while we clean up.
+    SIGUSR2: time is nearly up; from then on the function that the block is given returns true.
+    """
+    wanted = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_IGN)
         raise Stopped(signal.Signals(number).name)
 
-    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR2: lambda number, frame: wanted.set()}
+    before = {each: signal.signal(each, handler) for each, handler in handlers.items()}
     try:
-        yield
+        yield wanted.is_set
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -290,10 +309,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.end_with_launcher:
         end_with_launcher()
     try:
-        with stopped_by_signals(), store, Session() as session:
-            return 0 if TaskRunner(store, record, table, task, emit, session).run().ok else 1
+        with signals_heeded() as stop_wanted, store, Session() as session:
+            return 0 if TaskRunner(store, record, table, task, emit, session, stop_wanted).run().ok else 1
     except Stopped as stopped:
-        print(f"stopped by {stopped}; what was finished is in the store", file=sys.stderr)
+        print(f"stopped ({stopped}); what was finished is in the store", file=sys.stderr)
         return 1
 
 
