@@ -48,7 +48,7 @@ class RunSummary:
         """The end of a run for people; `again` is the command that goes on."""
         lines = [self._headline()]
         for cause, failures in by_cause(self.failures):
-            lines += _group(cause, failures)
+            lines += failure_lines(cause, failures)
         if not self.ok:
             hint = "go on" if self.stopped and not self.failures else "after the repair"
             lines.append(f"next: {again}    ({hint}: only what is missing runs)")
@@ -64,7 +64,8 @@ class RunSummary:
         return state + ", ".join(counts)
 
 
-def _group(cause: str, failures: list[Failure]) -> list[str]:
+def failure_lines(cause: str, failures: list[Failure]) -> list[str]:
+    """One group of failures as lines: how many, why, which jobs, the message and the logs."""
     count = f"{len(failures)} job" + ("s" if len(failures) > 1 else "")
     labels = ", ".join(failure.label for failure in failures[:_LABELS_SHOWN])
     if len(failures) > _LABELS_SHOWN:

@@ -1,0 +1,74 @@
+"""From a plan and a store to the report on disk: STORE/reports/<study>/report.html, results.csv, figures/.
+
+The report is a view: it is made again whenever what it shows has changed, and left alone when nothing has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitgraph import __version__
+from traitgraph.compiler.plan import Plan
+from traitgraph.runtime.durable import make_folder, write_json
+from traitgraph.runtime.records import by_cause
+from traitgraph.runtime.report import About, Failure, describe_results, write_report
+from traitgraph.runtime.results import ResultRow, result_rows
+from traitgraph.runtime.store import Store
+from traitgraph.specs.identity import digest
+from traitgraph.specs.study import Study
+
+from .status import study_status
+
+STAMP = "made-from.json"
+
+
+def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Sequence[str] = ()) -> Path:
+    """Write the report of what the store holds of a study; returns the path of the page."""
+    rows, _ = result_rows(plan.cells, store)
+    about = _about(study, plan, store, overrides)
+    folder = report_folder(store, study.study)
+    page, made_from = folder / "report.html", _digest_of(rows, about)
+    if page.is_file() and _stamp(folder) == made_from:
+        return page
+    make_folder(store.root, store.root)
+    make_folder(folder, store.root)
+    page = write_report(rows, about, folder)
+    write_json(folder / STAMP, made_from)
+    return page
+
+
+def report_folder(store: Store, study: str) -> Path:
+    """Where the report of a study goes: its name, reduced to letters that every file system takes."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", study).strip("-.")[:80]
+    return store.root / "reports" / (name or digest("study", study)[:8])
+
+
+def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> About:
+    failures = [
+        Failure(cause, [each.label for each in group], group[0].log)
+        for cause, group in by_cause(study_status(plan, store).failures)
+    ]
+    return describe_results(
+        study.study,
+        study.file.read_text(encoding="utf-8", errors="replace"),
+        plan.cells,
+        store,
+        overrides=overrides,
+        facts={"traitgraph": __version__, "jobs": f"{plan.counts.jobs:,}"},
+        failures=failures,
+    )
+
+
+def _digest_of(rows: Sequence[ResultRow], about: About) -> str:
+    """What the report was made from, and by which version: equal digests give equal reports."""
+    plain = {name: repr(value) for name, value in vars(about).items()}
+    return digest("report", {"version": __version__, "rows": [list(map(str, row.values())) for row in rows], "about": plain})
+
+
+def _stamp(folder: Path) -> str | None:
+    try:
+        return (folder / STAMP).read_text(encoding="utf-8").strip('"\n')
+    except OSError:
+        return None
