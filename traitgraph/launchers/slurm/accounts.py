@@ -29,6 +29,7 @@ class ArrayRecord:
     id: str
     tasks: Mapping[int, str]
     """Array index -> task id."""
+    store: str
     minutes: int
     """Time limit. [minutes]"""
     signal_seconds: int
@@ -110,6 +111,11 @@ def array_path(run: Path, array: str) -> Path:
 def account_path(run: Path, task: str) -> Path:
     """The account of one task."""
     return slurm_folder(run) / "accounts" / f"{task}.json"
+
+
+def output_path(run: Path, array: str, index: int) -> Path:
+    """What SLURM and the batch script printed before an element took over; gone when that was nothing."""
+    return slurm_folder(run) / "output" / f"{array}-{index}.log"
 
 
 def read_array(path: Path) -> ArrayRecord:

@@ -24,11 +24,11 @@ PAUSE_SECONDS = 20.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Go on with a submission; 0 when SLURM took it."""
     (run,) = list(sys.argv[1:] if argv is None else argv)
-    folder = Path(run)
-    with Store(folder.parent.parent) as store:
+    record = SubmissionRecord(RunRecord(Path(run)))
+    with Store(Path(record.text.store)) as store:
         for attempt in range(ATTEMPTS):
             try:
-                progress = submit(store, SubmissionRecord(RunRecord(folder)))
+                progress = submit(store, record)
             except (SchedulerError, BusyError) as error:
                 print(f"attempt {attempt + 1}: {error}", file=sys.stderr, flush=True)
                 time.sleep(PAUSE_SECONDS)

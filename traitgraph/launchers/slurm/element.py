@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -33,6 +33,7 @@ from .accounts import (
     account_path,
     array_path,
     death_cause,
+    output_path,
     read_account,
     read_array,
 )
@@ -62,15 +63,36 @@ class Element:
         self.environment.handle_signals(self._warn, self._end)
         self._account("running")
         with self._scratch() as variables:
-            command = node_command(self.array, self.run_folder / "table.json", self.task, self.environment)
-            environment = worker_environment({**os.environ, **variables}, self.array.kinds, self.array.cores)
+            code = self._run_workers(variables)
+        if self._warned.is_set() and code != 0:
+            return self._requeue(code)
+        return self._finish(code)
+
+    def _run_workers(self, variables: Mapping[str, str]) -> int:
+        """Exit code of the last worker. One that died is replaced: the jobs that are left do not share its fault."""
+        command = node_command(self.array, self.run_folder / "table.json", self.task, self.environment)
+        environment = worker_environment({**os.environ, **variables}, self.array.kinds, self.array.cores)
+        while True:
+            start = self._log.stat().st_size
             self._worker = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
             if self._warned.is_set():  # the warning came while there was nobody to pass it to
                 self._tell_worker(self._save_signal)
             code = self._worker.wait()
-        if self._warned.is_set() and code != 0:
-            return self._requeue(code)
-        return self._finish(code)
+            asked_to_end = self._warned.is_set() or self._told_to_end.is_set()
+            if code >= 0 or asked_to_end or self.array.is_distributed or not self._blame_running_job(code, start):
+                return code
+
+    def _blame_running_job(self, code: int, start: int) -> bool:
+        """Note the death of a worker at the job it was doing; False when it was doing none."""
+        from .post_mortem import note_death
+
+        with suppress(OSError, ValueError):
+            return note_death(self.run_folder, self.task, code, self._log, start)
+        return False
+
+    @property
+    def _log(self) -> Path:
+        return self.run_folder / "logs" / f"{self.task}.log"
 
     def _finish(self, code: int) -> int:
         if code and self._told_to_end.is_set():
@@ -134,11 +156,14 @@ class Element:
 
     def _take_over_output(self) -> None:
         """From here on everything goes to the task's log; SLURM's own file keeps only what came before."""
-        log = self.run_folder / "logs" / f"{self.task}.log"
-        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        handle = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         os.close(handle)
+        with suppress(OSError):
+            before = output_path(self.run_folder, self.array.id, self.environment.index)
+            if before.stat().st_size == 0:
+                before.unlink()
         _say(f"{self.task} is job {self.environment.job_id} on {self.environment.node}")
 
     @contextmanager

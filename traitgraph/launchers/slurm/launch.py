@@ -14,7 +14,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from site import getsitepackages as site_packages
+from site import getusersitepackages
 
+import traitgraph
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Cluster
@@ -126,8 +129,14 @@ def prepare(
     if problems:
         raise SubmissionRefusedError(tuple(problems))
     run = RunRecord.create(store.root, table)
-    site = Site(run.folder, cluster, cluster.python or sys.executable)
-    return SubmissionRecord.write(run, table, arrays, site, limits.submitted, retry_of)
+    site = Site(run.folder, cluster, cluster.python or sys.executable, source_folder())
+    return SubmissionRecord.write(run, table, arrays, site, store.root, limits.submitted, retry_of)
+
+
+def source_folder() -> str:
+    """Where compute nodes find this package when it runs from a checkout; empty when it is installed."""
+    folder = Path(traitgraph.__file__).resolve().parents[1]
+    return "" if str(folder) in (*site_packages(), getusersitepackages()) else str(folder)
 
 
 def plan_arrays(
@@ -222,7 +231,7 @@ def _explained(record: SubmissionRecord, job: str) -> Problem:
     if findings and findings.fatal:
         return Problem(findings.fatal, "repair the environment of the compute nodes, then run again")
     code = scheduler.exit_code(job)
-    store, python = record.run.folder.parent.parent, record.text.python
+    store, python = Path(record.text.store), record.text.python
     return Problem(explain_exit(code, store, python), REPAIRS.get(code, "try: traitgraph doctor"))
 
 

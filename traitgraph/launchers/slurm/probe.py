@@ -1,6 +1,6 @@
 """Can tasks run on a compute node? One small job answers, before anything that matters is started.
 
-    python -m traitgraph.launchers.slurm.probe RUN_FOLDER
+    python -m traitgraph.launchers.slurm.probe RUN_FOLDER STORE
 
 On a site's first run the roots of the graph wait for this job, so that a missing interpreter fails one job and not a
 thousand. Its findings stand in STORE/runs/RUN/slurm/probe.json.
@@ -130,8 +130,8 @@ def site_digest(cluster: Cluster, python: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Look around and write it down; 0 when tasks can run here."""
-    (run,) = list(sys.argv[1:] if argv is None else argv)
-    findings = look_around(Path(run).parent.parent)
+    run, store = list(sys.argv[1:] if argv is None else argv)
+    findings = look_around(Path(store))
     write_json(probe_path(Path(run)), findings.model_dump(mode="json"))
     print(findings.fatal or f"{findings.node}: tasks can run here")
     return 1 if findings.fatal else 0

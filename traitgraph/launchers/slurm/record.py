@@ -66,6 +66,8 @@ class SubmissionText(Spec):
     at: str = Field(description="UTC, ISO 8601.")
     cluster: Cluster
     python: str = Field(description="Interpreter on the compute nodes.")
+    source: str = Field("", description="Where compute nodes import traitgraph from, if it is not installed.")
+    store: str = Field(description="The store, as the compute nodes see it.")
     most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted one by one.")
     retry_of: str | None = Field(None, description="The run whose missing jobs these are.")
     arrays: tuple[ArrayText, ...]
@@ -112,7 +114,7 @@ class SubmissionRecord:
     @property
     def site(self) -> Site:
         """What the scripts of this run share."""
-        return Site(self.run.folder, self.text.cluster, self.text.python)
+        return Site(self.run.folder, self.text.cluster, self.text.python, self.text.source)
 
     @property
     def job_names(self) -> list[str]:
@@ -148,27 +150,27 @@ class SubmissionRecord:
         table: JobTable,
         arrays: Sequence[TaskArray],
         site: Site,
+        root: Path,
         most_submitted: int | None,
         retry_of: str | None = None,
     ) -> Self:
-        """Put everything on the disk that submission needs, the frozen record last."""
+        """Put everything on the disk that submission needs, the frozen record last; `root` is the store."""
         record = cls(run)
-        root = run.folder.parent.parent
         for name in ("arrays", "accounts", "output", "scripts"):
             make_folder(record.folder / name, root)
         kinds = {row.key: row.kind for row in table.rows}
         kinds_of = {task.id: {kinds[key] for key in task.jobs} for task in table.tasks}
         for array in arrays:
-            write_json(array_path(run.folder, array.id), array_record(array, site.cluster, kinds_of).as_json())
+            write_json(array_path(run.folder, array.id), array_record(array, site.cluster, root, kinds_of).as_json())
             record.script(array.id).write_text(array_script(array, site), encoding="utf-8")
         record.script(CONTINUE).write_text(continuation_script(site), encoding="utf-8")
         if arrays:
-            record.script(PROBE).write_text(probe_script(site, arrays[0].resources), encoding="utf-8")
-        write_json(record._path, _text(run, arrays, site, most_submitted, retry_of).model_dump(mode="json"))
+            record.script(PROBE).write_text(probe_script(site, root, arrays[0].resources), encoding="utf-8")
+        write_json(record._path, _text(run, arrays, site, root, most_submitted, retry_of).model_dump(mode="json"))
         return record
 
 
-def array_record(array: TaskArray, cluster: Cluster, kinds_of: Mapping[str, Iterable[str]]) -> ArrayRecord:
+def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mapping[str, Iterable[str]]) -> ArrayRecord:
     """What the elements of an array need to know; only training shares its work among processes."""
     asked = array.resources
     kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
@@ -176,6 +178,7 @@ def array_record(array: TaskArray, cluster: Cluster, kinds_of: Mapping[str, Iter
     return ArrayRecord(
         id=array.id,
         tasks=array.tasks,
+        store=str(root),
         minutes=asked.minutes or 60,
         signal_seconds=cluster.signal_seconds,
         continuations=cluster.continuations,
@@ -188,7 +191,12 @@ def array_record(array: TaskArray, cluster: Cluster, kinds_of: Mapping[str, Iter
 
 
 def _text(
-    run: RunRecord, arrays: Sequence[TaskArray], site: Site, most_submitted: int | None, retry_of: str | None
+    run: RunRecord,
+    arrays: Sequence[TaskArray],
+    site: Site,
+    root: Path,
+    most_submitted: int | None,
+    retry_of: str | None,
 ) -> SubmissionText:
     return SubmissionText(
         run=run.id,
@@ -197,6 +205,8 @@ def _text(
         at=now(),
         cluster=site.cluster,
         python=site.python,
+        source=site.source,
+        store=str(root),
         most_submitted=most_submitted,
         retry_of=retry_of,
         arrays=tuple(

@@ -34,6 +34,8 @@ class Site:
     """The run's folder as the compute nodes see it."""
     cluster: Cluster
     python: str
+    source: str = ""
+    """Folder of the traitgraph package where it is no installed one; compute nodes import it from there."""
 
     @property
     def id(self) -> str:
@@ -43,7 +45,13 @@ class Site:
     @property
     def interpreter(self) -> str:
         """The interpreter's command line, inside the container where there is one."""
-        return shlex.join([*self.cluster.prefix, self.python])
+        return shlex.join([*self.cluster.prefix, self.python, "-P"])
+
+    @property
+    def setup(self) -> list[str]:
+        """Shell lines that come before every task."""
+        path = f"export PYTHONPATH={shlex.quote(self.source)}${{PYTHONPATH:+:$PYTHONPATH}}"
+        return [*([path] if self.source else []), *self.cluster.setup]
 
 
 def job_name(run: str, array: str) -> str:
@@ -66,7 +74,7 @@ def array_script(array: TaskArray, site: Site) -> str:
         **site.cluster.options,
     }
     title = f"run {site.id}: {array.id}, {len(array.tasks)} task{'s' * (len(array.tasks) != 1)}"
-    return _script(title, job_name(site.id, array.id), options, [*site.cluster.setup, f"exec {command}"])
+    return _script(title, job_name(site.id, array.id), options, [*site.setup, f"exec {command}"])
 
 
 def continuation_script(site: Site) -> str:
@@ -81,10 +89,10 @@ def continuation_script(site: Site) -> str:
     }
     command = f"exec {site.interpreter} -m {CONTINUATION} {shlex.quote(str(site.run))}"
     title = f"run {site.id}: submit what did not fit before"
-    return _script(title, job_name(site.id, "continue"), options, [*site.cluster.setup, command])
+    return _script(title, job_name(site.id, "continue"), options, [*site.setup, command])
 
 
-def probe_script(site: Site, asked: Resources) -> str:
+def probe_script(site: Site, store: Path, asked: Resources) -> str:
     """The batch script that finds out whether tasks can run on a compute node at all.
 
     Its exit code is its message, because a node that does not see the store cannot write one there.
@@ -93,11 +101,11 @@ def probe_script(site: Site, asked: Resources) -> str:
     word = shlex.quote((*site.cluster.prefix, site.python)[0])
     options = {"output": "/dev/null", **_resource_options(asked, site.cluster), **site.cluster.options}
     lines = [
-        *site.cluster.setup,
+        *site.setup,
         f"test -d {run} || exit {STORE_UNSEEN}",
         f"command -v {word} > /dev/null || exit {NO_INTERPRETER}",
         f"exec > {run}/slurm/output/probe.log 2>&1",
-        f"exec {site.interpreter} -m {PROBE} {run}",
+        f"exec {site.interpreter} -m {PROBE} {run} {shlex.quote(str(store))}",
     ]
     return _script(f"run {site.id}: can tasks run here?", job_name(site.id, "probe"), options, lines)
 

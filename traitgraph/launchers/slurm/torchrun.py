@@ -29,8 +29,7 @@ class Allocation(Protocol):
 
 def node_command(array: ArrayRecord, table: Path, task: str, allocation: Allocation) -> list[str]:
     """The command that runs a task on this node."""
-    store = table.parent.parent.parent
-    python, *worker = worker_command(table, task, store)
+    python, *worker = worker_command(table, task, Path(array.store))
     if not array.is_distributed:
         return [python, *worker]
     return [

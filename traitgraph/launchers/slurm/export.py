@@ -1,0 +1,115 @@
+"""The scripts of a run as text: to look at before submitting, or to carry to a site where Python may not run.
+
+An exported folder is a run folder with one file more, `submit.sh`, which does with a POSIX shell what `launch` does: it
+submits every array once, roots held until the end, and can be run again after an interruption.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitgraph.runtime.durable import write_json
+from traitgraph.runtime.records import RunRecord
+from traitgraph.runtime.store import Store
+from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.jobs import JobTable
+
+from .launch import SubmissionRefusedError, plan_arrays, source_folder
+from .layout import Edge, TaskArray
+from .limits import DEFAULT_ARRAY_SIZE, Limits, Problem
+from .record import SubmissionRecord
+from .script import Site, array_option, array_script
+
+
+def offline_limits(cluster: Cluster) -> Limits:
+    """The site's limits where SLURM cannot be asked: the cluster file's, else SLURM's own defaults."""
+    return Limits(array_size=cluster.limits.array_size or DEFAULT_ARRAY_SIZE, submitted=cluster.limits.submitted)
+
+
+def dry_run(table: JobTable, store: Store, cluster: Cluster, limits: Limits | None = None) -> str:
+    """Every batch script of a run and the calls that would submit them, in order. Writes and submits nothing."""
+    arrays = plan_arrays(table, cluster, limits or offline_limits(cluster))
+    site = Site(store.root / "runs" / "RUN", cluster, cluster.python or sys.executable, source_folder())
+    calls = [f"{_variable(array.id)}=$(sbatch --parsable {_options(array, cluster)} {array.id}.sh)" for array in arrays]
+    scripts = [f"### {array.id}.sh\n{array_script(array, site)}" for array in arrays]
+    return "\n".join([*scripts, "### calls of sbatch", *calls, ""])
+
+
+def export(table: JobTable, store: Store, cluster: Cluster, folder: Path) -> Path:
+    """Write a run into `folder`, ready for `sh submit.sh` on a login node; the path of that file.
+
+    The folder must be one that the compute nodes see under the same path. Raises SubmissionRefusedError when the run
+    does not fit under the site's limit at once, for there is nobody to refill the queue, and FileExistsError when the
+    folder is not empty.
+    """
+    limits = offline_limits(cluster)
+    if limits.submitted is not None and len(table.tasks) > limits.submitted:
+        what = f"{len(table.tasks):,} tasks do not fit into the queue at once ({limits.submitted:,} may be submitted)"
+        raise SubmissionRefusedError((Problem(what, "make fewer, longer tasks, or submit with `traitgraph run`"),))
+    folder = folder.resolve()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty")
+    for each in ("", "logs", "failures", "ended", "slurm"):
+        (folder / each).mkdir(parents=True, exist_ok=True)
+    run = RunRecord(folder)
+    write_json(run.table_path, table.model_dump(mode="json"))
+    arrays = plan_arrays(table, cluster, limits)
+    site = Site(folder, cluster, cluster.python or sys.executable, source_folder())
+    SubmissionRecord.write(run, table, arrays, site, store.root, limits.submitted)
+    script = folder / "submit.sh"
+    script.write_text(submit_script(arrays, cluster, run.id), encoding="utf-8")
+    script.chmod(0o755)
+    return script
+
+
+_HEAD = """\
+#!/bin/sh
+# Submits run {run}. Run it again after an interruption: what was submitted is not submitted twice.
+set -eu
+cd "$(dirname "$0")"
+mkdir -p slurm/ids
+
+submit() {{ # array, indices as JSON, options of sbatch
+  array=$1 indices=$2
+  shift 2
+  if [ ! -s "slurm/ids/$array" ]; then
+    sbatch --parsable "$@" "slurm/scripts/$array.sh" | cut -d';' -f1 > "slurm/ids/$array.new"
+    [ -s "slurm/ids/$array.new" ]
+    mv "slurm/ids/$array.new" "slurm/ids/$array"
+    printf '{{"array": "%s", "indices": %s, "job": "%s"}}\\n' \\
+      "$array" "$indices" "$(id_of "$array")" >> slurm/submitted.jsonl
+  fi
+}}
+
+id_of() {{
+  cat "slurm/ids/$1"
+}}
+"""
+
+
+def submit_script(arrays: Sequence[TaskArray], cluster: Cluster, run: str) -> str:
+    """The shell script that submits an exported run."""
+    calls = [f"submit {array.id} '{sorted(array.tasks)}' {_options(array, cluster, known=True)}" for array in arrays]
+    roots = [f'"$(id_of {array.id})"' for array in arrays if not array.edges]
+    releases = [f"scontrol release {root} || true  # released before" for root in roots]
+    return "\n".join([_HEAD.format(run=run), *calls, "", *releases, f'echo "submitted {run}"', ""])
+
+
+def _options(array: TaskArray, cluster: Cluster, *, known: bool = False) -> str:
+    options = [array_option(array.tasks, cluster.throttle)]
+    if not array.edges:
+        return " ".join([*options, "--hold"])
+    terms = ",".join(_term(edge, known) for edge in array.edges)
+    return " ".join([*options, f'--dependency="{terms}"'])
+
+
+def _term(edge: Edge, known: bool) -> str:
+    job = f"$(id_of {edge.array})" if known else f"${{{_variable(edge.array)}}}"
+    return f"{edge.kind}:{job}" + ("" if edge.element is None else f"_{edge.element}")
+
+
+def _variable(array: str) -> str:
+    """'job_02_assess' of '02-assess'."""
+    return "job_" + "".join(each if each.isalnum() else "_" for each in array)

@@ -1,0 +1,76 @@
+"""Logs of a run: where the log of a job is, its last lines, and following it while it grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from traitgraph.runtime.events import Event
+from traitgraph.specs.jobs import JobTable
+
+from .accounts import output_path
+from .record import SubmissionRecord
+
+TAIL_LINES = 5
+_TAIL_BYTES = 8000
+
+
+def logs_of(record: SubmissionRecord, wanted: str) -> list[tuple[str, Path]]:
+    """Tasks and logs of a job or task: by key (its first digits will do), by label, or by the task's id.
+
+    A task that died before its element was up has only what SLURM wrote for it.
+    """
+    places = {task: (array.id, index) for array in record.arrays for index, task in array.tasks.items()}
+    found = []
+    for task in find_tasks(record.run.table(), wanted):
+        candidates = (record.run.log_path(task), output_path(record.run.folder, *places[task]))
+        found += [(task, path) for path in candidates if path.is_file()][:1]
+    return found
+
+
+def find_tasks(table: JobTable, wanted: str) -> list[str]:
+    """Ids of the tasks that have this id, or a job whose key begins so or whose label contains it."""
+    if any(task.id == wanted for task in table.tasks):
+        return [wanted]
+    keys = {row.key for row in table.rows if row.key.startswith(wanted) or wanted.lower() in row.label.lower()}
+    return [task.id for task in table.tasks if keys.intersection(task.jobs)]
+
+
+def readable(line: str) -> bool:
+    """Whether a line of a log is meant for people; events are not."""
+    return bool(line.strip()) and Event.from_line(line) is None
+
+
+def follow(log: Path, is_over: Callable[[], bool], pause: float = 1.0) -> Iterator[str]:
+    """Lines of a log as they come, until `is_over` says that no more will."""
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        while True:
+            last = is_over()  # asked before reading: what was written until now is still read
+            yield from (line.rstrip("\n") for line in stream)
+            if last:
+                return
+            time.sleep(pause)
+
+
+def last_lines(log: Path, count: int = TAIL_LINES) -> list[str]:
+    """The last lines of a log that people can read; events are left out. Empty when there is no log."""
+    return [line for line in _tail(log) if readable(line)][-count:]
+
+
+def current_step(log: Path) -> str:
+    """What a running task is doing, of the last event in its log."""
+    events = [event for event in map(Event.from_line, _tail(log)) if event is not None and event.label]
+    if not events:
+        return ""
+    last = events[-1]
+    return f"{last.label}, {last.done} of {last.total} {last.what}".rstrip() if last.total else last.label
+
+
+def _tail(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            return stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,47 @@
+"""Which job a worker was doing when it died: read from the events in its log, kept as the job's failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from traitgraph.runtime.events import Event
+from traitgraph.runtime.records import Failure, RunRecord, now
+
+from .accounts import death_cause
+from .logs import readable
+
+_LINES_KEPT = 5
+
+
+def note_death(run: Path, task: str, code: int, log: Path, start: int) -> bool:
+    """Record the death of a worker, whose log begins at byte `start`, as the failure of the job it was doing.
+
+    False when it was doing none: then nothing is recorded.
+    """
+    with log.open("rb") as stream:
+        stream.seek(start)
+        lines = stream.read().decode(errors="replace").splitlines()
+    running = _running(lines)
+    if running is None:
+        return False
+    cause = death_cause(code)
+    said = [line for line in lines if readable(line)][-_LINES_KEPT:]
+    hint = "; most likely memory ran out" if "SIGKILL" in cause else ""
+    RunRecord(run).write_failure(
+        Failure(
+            key=running.key, kind=running.kind, label=running.label or running.kind, task=task, cause=cause,
+            message="\n".join([f"the worker was {cause}{hint}", *said]), log=str(log), at=now(),
+        )
+    )  # fmt: skip
+    return True
+
+
+def _running(lines: list[str]) -> Event | None:
+    """The job that was started last and did not end."""
+    running: dict[str, Event] = {}
+    for event in map(Event.from_line, lines):
+        if event and event.event == "job_started":
+            running[event.key] = event
+        elif event and event.event in ("job_done", "job_present", "job_failed", "job_blocked"):
+            running.pop(event.key, None)
+    return next(reversed(running.values()), None)

@@ -1,0 +1,184 @@
+"""What is known of a run at one moment, task by task, and how it is told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from traitgraph.launchers.summary import duration_text, failure_lines
+from traitgraph.runtime.records import Failure, by_cause
+from traitgraph.specs.jobs import Task
+
+TaskState = Literal["done", "running", "waiting", "requeued", "later", "failed", "blocked", "cancelled"]
+ACTIVE_STATES = frozenset({"running", "waiting", "requeued", "later"})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One task now."""
+
+    id: str
+    stage: str
+    state: TaskState
+    jobs: int
+    done: int
+    """Jobs of the task that are in the store."""
+    job: str = ""
+    """SLURM's id, '12_3'; empty before submission."""
+    node: str = ""
+    cause: str = ""
+    message: str = ""
+    seconds: float | None = None
+    """Length of the last attempt that ended."""
+    restarts: int = 0
+    current: str = ""
+    """What it is doing, while it runs: 'train extraversion high, 3 of 12 steps'."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """The tasks of one stage together."""
+
+    name: str
+    jobs: int
+    done: int
+    tasks: Mapping[str, int]
+    """State -> number of tasks."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run now."""
+
+    run: Path
+    tasks: tuple[TaskStatus, ...]
+    failures: tuple[Failure, ...]
+    """Why jobs are missing that no active task will make."""
+    eta_seconds: float | None
+    """Guess of the time left; None when nothing has ended yet or nothing is left. [s]"""
+    queries: int
+    """Questions put to SLURM for this."""
+    notes: tuple[str, ...] = ()
+    """What a person should know besides: SLURM does not answer, a continuation died, the probe waits."""
+
+    @property
+    def jobs(self) -> int:
+        """Jobs of the run."""
+        return sum(task.jobs for task in self.tasks)
+
+    @property
+    def done(self) -> int:
+        """Jobs that are in the store."""
+        return sum(task.done for task in self.tasks)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything still waits or runs."""
+        return any(task.state in ACTIVE_STATES for task in self.tasks)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every job is in the store."""
+        return self.done == self.jobs
+
+    @property
+    def exit_code(self) -> int:
+        """0 while all is well, 1 once a job failed."""
+        return 1 if self.failures or not (self.ok or self.is_active) else 0
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Nodes on which tasks run now."""
+        return tuple(sorted({task.node for task in self.tasks if task.state == "running" and task.node}))
+
+    @property
+    def stages(self) -> tuple[StageStatus, ...]:
+        """The stages in order."""
+        groups: dict[str, list[TaskStatus]] = defaultdict(list)
+        for task in self.tasks:
+            groups[task.stage].append(task)
+        return tuple(
+            StageStatus(name, sum(t.jobs for t in tasks), sum(t.done for t in tasks), Counter(t.state for t in tasks))
+            for name, tasks in groups.items()
+        )
+
+
+def guess_seconds_left(tasks: Sequence[TaskStatus], planned: Iterable[Task]) -> float | None:
+    """Time left if tasks go on as those of their stage did, as many at once as now; None when there is no telling."""
+    left = [task for task in tasks if task.state in ACTIVE_STATES]
+    if not left:
+        return None
+    known: dict[str, list[float]] = defaultdict(list)
+    for task in tasks:
+        if task.state == "done" and task.seconds:
+            known[task.stage].append(task.seconds)
+    expected = {task.id: (task.minutes or 0) * 60 for task in planned}
+    seconds = 0.0
+    for task in left:
+        measured = known[task.stage]
+        length = sum(measured) / len(measured) if measured else expected.get(task.id, 0.0)
+        if not length:
+            return None
+        seconds += length / 2 if task.state == "running" else length
+    return seconds / max(1, sum(task.state == "running" for task in tasks))
+
+
+def status_text(status: RunStatus) -> str:
+    """A run for people: one line on the whole, one per stage, what runs, and failures by cause."""
+    failures = [line for cause, found in by_cause(status.failures) for line in failure_lines(cause, found)]
+    return "\n".join([_headline(status), *_stage_lines(status), *_running_lines(status), *status.notes, *failures])
+
+
+_RUNNING_SHOWN = 8
+
+
+def _headline(status: RunStatus) -> str:
+    parts = [f"run {status.run.name}: {status.done:,} of {status.jobs:,} jobs done"]
+    if status.nodes:
+        parts.append(f"tasks on {', '.join(status.nodes)}")
+    if status.eta_seconds is not None:
+        parts.append(f"about {duration_text(status.eta_seconds)} left")
+    return "; ".join(parts)
+
+
+def _stage_lines(status: RunStatus) -> list[str]:
+    stages = status.stages
+    width = max((len(stage.name) for stage in stages), default=0)
+    return [
+        ", ".join([f"  {stage.name:<{width}}  {stage.done:>6,} of {stage.jobs:,} jobs", *_task_counts(stage)])
+        for stage in stages
+    ]
+
+
+def _task_counts(stage: StageStatus) -> list[str]:
+    counts = sorted((state, count) for state, count in stage.tasks.items() if state != "done")
+    return [f"{count} task{'s' * (count != 1)} {state}" for state, count in counts]
+
+
+def _running_lines(status: RunStatus) -> list[str]:
+    running = [task for task in status.tasks if task.state == "running"]
+    lines = [f"  {task.id} on {task.node or '?'}: {task.current or 'starting'}" for task in running[:_RUNNING_SHOWN]]
+    more = len(running) - len(lines)
+    return [*lines, f"  and {more} more tasks"] if more > 0 else lines
+
+
+def status_json(status: RunStatus) -> dict[str, object]:
+    """The same as plain data."""
+    return {
+        "run": status.run.name,
+        "jobs": status.jobs,
+        "done": status.done,
+        "ok": status.ok,
+        "active": status.is_active,
+        "nodes": list(status.nodes),
+        "eta_seconds": status.eta_seconds,
+        "stages": [
+            {"name": stage.name, "jobs": stage.jobs, "done": stage.done, "tasks": dict(stage.tasks)}
+            for stage in status.stages
+        ],
+        "failures": [failure.model_dump(mode="json", exclude={"traceback"}) for failure in status.failures],
+        "notes": list(status.notes),
+    }

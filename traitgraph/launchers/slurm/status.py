@@ -1,0 +1,250 @@
+"""How far a run is: from the store and the sentinel files first, then one query of the queue, then the accounting.
+
+A job is done if and only if its artifact is in the store; what SLURM says only explains why one is not. Works without
+accounting. Asks SLURM nothing at all about a run whose jobs are all there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from traitgraph.runtime.records import BLOCKED, Failure, RunRecord
+from traitgraph.runtime.store import Store
+from traitgraph.specs.jobs import JobRow, JobTable, Task
+
+from . import scheduler
+from .accounts import OUT_OF_MEMORY, OUT_OF_TIME, Account, account_path, output_path, read_account
+from .layout import TaskArray
+from .logs import current_step, last_lines
+from .record import CONTINUE, PROBE, SubmissionRecord
+from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_seconds_left
+from .scheduler import QueueEntry, SchedulerError
+from .script import job_name
+from .shapes import stage_of
+
+_SLURM_CAUSES: dict[str, tuple[TaskState, str]] = {
+    "TIMEOUT": ("failed", OUT_OF_TIME),
+    "DEADLINE": ("failed", OUT_OF_TIME),
+    "OUT_OF_MEMORY": ("failed", OUT_OF_MEMORY),
+    "NODE_FAIL": ("failed", "node failed"),
+    "BOOT_FAIL": ("failed", "node failed"),
+    "PREEMPTED": ("failed", "preempted and not requeued"),
+    "CANCELLED": ("cancelled", "cancelled"),
+    "REVOKED": ("cancelled", "cancelled"),
+}
+
+
+def read_status(store: Store, record: SubmissionRecord) -> RunStatus:
+    """How far a run is now. Never raises because SLURM is away: then it says so and tells what the files know."""
+    return _Reading(store, record).status()
+
+
+@dataclass
+class _Reading:
+    store: Store
+    record: SubmissionRecord
+    notes: list[str] = field(default_factory=list)
+    queries: int = 0
+
+    def __post_init__(self) -> None:
+        self.table: JobTable = self.record.run.table()
+        self.rows: dict[str, JobRow] = {row.key: row for row in self.table.rows}
+        self.present = {key for key, row in self.rows.items() if self.store.has(row.kind, key)}
+        self.places = {task: (a, index) for a in self.record.arrays for index, task in a.tasks.items()}
+
+    def status(self) -> RunStatus:
+        entries = self._queue()
+        states = {task.id: self._from_files_and_queue(task, entries) for task in self.table.tasks}
+        undecided = [task for task in self.table.tasks if states[task.id] is None]
+        if undecided:
+            states |= self._from_accounting(undecided)
+        tasks = [status for task in self.table.tasks if (status := states[task.id]) is not None]
+        failures = self._failures(tasks)
+        blocked = {failure.task for failure in failures if failure.cause == BLOCKED}
+        tasks = [_as_blocked(task) if task.id in blocked and _only_blocked(task, failures) else task for task in tasks]
+        return RunStatus(
+            run=self.record.run.folder,
+            tasks=tuple(tasks),
+            failures=tuple(failures),
+            eta_seconds=guess_seconds_left(tasks, self.table.tasks),
+            queries=self.queries,
+            notes=tuple(self.notes),
+        )
+
+    # ---------------------------------------------------------------- one task
+
+    def _queue(self) -> dict[tuple[str, int], QueueEntry]:
+        """What is in the queue, by array and index."""
+        if len(self.present) == len(self.rows):
+            return {}
+        self.queries += 1
+        try:
+            found = scheduler.queue(self.record.job_names)
+        except SchedulerError as error:
+            self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
+            return {}
+        self._note_helpers(found)
+        prefix = len(self.record.run.id) + 1
+        return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
+
+    def _note_helpers(self, entries: Iterable[QueueEntry]) -> None:
+        for entry in entries:
+            if entry.name == job_name(self.record.run.id, PROBE) and entry.state == "PENDING":
+                self.notes.append(f"the first tasks wait for the probe of the site, job {entry.job} ({entry.reason})")
+            if entry.name == job_name(self.record.run.id, CONTINUE) and entry.state in (
+                "FAILED",
+                "TIMEOUT",
+                "CANCELLED",
+            ):
+                self.notes.append("the continuation that submits the rest has ended; run the study again to go on")
+
+    def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
+        """The task by what its files and the queue say; None where only the accounting can tell."""
+        account = read_account(account_path(self.record.run.folder, task.id))
+        if self.present.issuperset(task.jobs):
+            return self._task(task, "done", account)
+        array, index = self.places[task.id]
+        entry = entries.get((array.id, index))
+        if entry and entry.is_dead:
+            return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED)
+        if entry and entry.is_active:
+            return self._active(task, account, entry)
+        if account and account.state in ("failed", "done"):
+            message = account.message or (
+                "ended well, but its artifact is not in the store" if account.state == "done" else ""
+            )
+            return self._task(task, "failed", account, cause=account.cause, message=message)
+        if entry:
+            return self._ended(task, account, _job(entry), entry.state, entry.nodes)
+        if self._is_cancelled():
+            return self._task(task, "cancelled", account, cause="cancelled")
+        if account is None and not self._was_submitted(array, index):
+            return self._task(task, "later", None)
+        return None
+
+    def _active(self, task: Task, account: Account | None, entry: QueueEntry) -> TaskStatus:
+        if entry.state != "PENDING":
+            current = current_step(self.record.run.log_path(task.id)) if account and account.state == "running" else ""
+            return self._task(task, "running", account, job=_job(entry), node=entry.nodes, current=current)
+        again: TaskState = "requeued" if account else "waiting"
+        return self._task(task, again, account, job=_job(entry), message=entry.reason)
+
+    def _ended(self, task: Task, account: Account | None, job: str, state: str, node: str) -> TaskStatus:
+        """A task whose job has ended without a word of its element."""
+        kind, cause = _SLURM_CAUSES.get(state, ("failed", f"the job ended as {state}"))
+        if account and account.cause:
+            cause = account.cause
+        array, index = self.places[task.id]
+        said = last_lines(output_path(self.record.run.folder, array.id, index))
+        if state == "FAILED" and account is None:
+            cause = "did not start"
+        return self._task(task, kind, account, job=job, node=node, cause=cause, message="\n".join(said))
+
+    def _from_accounting(self, tasks: Sequence[Task]) -> dict[str, TaskStatus]:
+        self.queries += 1
+        names = sorted({job_name(self.record.run.id, self.places[task.id][0].id) for task in tasks})
+        since = datetime.fromisoformat(self.record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+        found = {entry.job: entry for entry in scheduler.accounting(names, since) or ()}
+        jobs = {(each.array, index): each.job for each in self.record.submitted() for index in each.indices}
+        return {task.id: self._accounted(task, found, jobs) for task in tasks}
+
+    def _accounted(
+        self, task: Task, found: Mapping[str, scheduler.AccountingEntry], jobs: Mapping[tuple[str, int], str]
+    ) -> TaskStatus:
+        array, index = self.places[task.id]
+        job = f"{jobs.get((array.id, index), '')}_{index}"
+        account = read_account(account_path(self.record.run.folder, task.id))
+        if job in found and found[job].state not in scheduler.ACTIVE:
+            return self._ended(task, account, job, found[job].state, found[job].nodes)
+        if account and account.state == "stopped":
+            return self._task(task, "cancelled", account, cause="cancelled")
+        if account is None and self._parents_failed(task):
+            return self._task(task, "blocked", None, job=job, cause=BLOCKED)
+        return self._task(task, "failed", account, job=job, cause="SLURM does not know its job any more")
+
+    def _task(
+        self, task: Task, state: TaskState, account: Account | None, *, job: str = "", node: str = "", cause: str = "",
+        message: str = "", current: str = "",
+    ) -> TaskStatus:  # fmt: skip
+        return TaskStatus(
+            id=task.id,
+            stage=stage_of(task),
+            state=state,
+            jobs=len(task.jobs),
+            done=len(self.present.intersection(task.jobs)),
+            job=job or (account.job if account else ""),
+            node=node or (account.node if account else ""),
+            cause=cause,
+            message=message,
+            seconds=account.seconds if account else None,
+            restarts=account.restarts if account else 0,
+            current=current,
+        )
+
+    def _was_submitted(self, array: TaskArray, index: int) -> bool:
+        return any(each.array == array.id and index in each.indices for each in self.record.submitted())
+
+    def _is_cancelled(self) -> bool:
+        return (self.record.folder / CANCELLED).exists()
+
+    def _parents_failed(self, task: Task) -> bool:
+        return any(not self.present.issuperset(other.jobs) for other in self.table.tasks if other.id in task.after)
+
+    # ---------------------------------------------------------------- failures
+
+    def _failures(self, tasks: Iterable[TaskStatus]) -> list[Failure]:
+        """One failure per missing job of a task that is over; a job's own record says more than its task's end."""
+        told = {failure.key: failure for failure in self.record.run.failures() if failure.key not in self.present}
+        over = {task.id: task for task in tasks if task.state not in ACTIVE_STATES}
+        found: dict[str, Failure] = {}
+        for task in self.table.tasks:
+            if task.id not in over:
+                continue
+            for key in task.jobs:
+                if key not in self.present:
+                    found[key] = told.get(key) or self._failure(self.rows[key], over[task.id], found)
+        return list(found.values())
+
+    def _failure(self, row: JobRow, task: TaskStatus, before: Mapping[str, Failure]) -> Failure:
+        parent = next((before[key] for keys in row.inputs.values() for key in keys if key in before), None)
+        log = self.record.run.log_path(task.id)
+        cause, message = task.cause or "ended without a result", task.message or "\n".join(last_lines(log))
+        if parent is not None:
+            reason = parent.message if parent.cause == BLOCKED else f"blocked by {parent.label} ({parent.cause})"
+            cause, message = BLOCKED, reason
+        return Failure(
+            key=row.key,
+            kind=row.kind,
+            label=row.label or row.kind,
+            task=task.id,
+            cause=cause,
+            message=message,
+            log=str(log),
+        )
+
+
+CANCELLED = "cancelled"
+"""File beside the submission of a run that its user cancelled."""
+
+
+def _job(entry: QueueEntry) -> str:
+    return f"{entry.job}_{entry.index}"
+
+
+def _only_blocked(task: TaskStatus, failures: Iterable[Failure]) -> bool:
+    return all(failure.cause == BLOCKED for failure in failures if failure.task == task.id)
+
+
+def _as_blocked(task: TaskStatus) -> TaskStatus:
+    return replace(task, state="blocked", cause=BLOCKED)
+
+
+def run_of(folder: Path) -> SubmissionRecord:
+    """The submission of a run's folder. Raises FileNotFoundError when it was not laid out for SLURM."""
+    record = SubmissionRecord(RunRecord(folder))
+    if not record.exists:
+        raise FileNotFoundError(f"{folder}: no run that was launched on SLURM")
+    return record
