@@ -1,14 +1,15 @@
 """Read dialogue rows: one prompt and one reply of a person with a trait at a level.
 
-A row has `prompt`, `reply`, `trait` and `level`; optionally `split` (train or heldout; absent means train), `pair`
-(rows that answer the same prompt at opposite levels; absent means: the same prompt) and `id` (absent means its number).
+A row has `prompt`, `reply`, `trait` and `level`. It may have `split` (train; heldout, also called test; absent means
+train), `pair` (shared by the replies to one prompt at opposite levels; absent means the prompt) and `id` (absent means
+its number).
 Other names are mapped: our field -> the file's field.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -18,7 +19,8 @@ from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 from .context import JobContext
 from .locations import locate
 
-SPLITS = ("train", "heldout")
+SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
+"""Split in a file -> split; data sets of the hub say test."""
 REQUIRED = ("prompt", "reply", "trait", "level")
 SHOWN_FAULTS = 5
 
@@ -122,7 +124,7 @@ def _dialogue(row: object, fields: Mapping[str, str], number: int) -> Dialogue:
         id=str(number if optional["id"] is None else optional["id"]),
         trait=cast("Trait", _one_of(texts["trait"], TRAITS, "trait")),
         level=cast("Level", _one_of(texts["level"], LEVELS, "level")),
-        split=_one_of(str(optional["split"] or "train"), SPLITS, "split"),
+        split=SPLITS[_one_of(str(optional["split"] or "train"), SPLITS, "split")],
         prompt=texts["prompt"],
         reply=texts["reply"],
         pair=str(texts["prompt"] if optional["pair"] is None else optional["pair"]),
@@ -136,7 +138,7 @@ def _text(row: Mapping[str, object], field: str) -> str:
     return value
 
 
-def _one_of(value: str, known: Sequence[str], field: str) -> str:
+def _one_of(value: str, known: Collection[str], field: str) -> str:
     if (word := value.strip().lower()) not in known:
         raise DialogueError(f"{field} must be one of {', '.join(known)}, not '{value}'")
     return word

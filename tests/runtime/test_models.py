@@ -1,0 +1,98 @@
+"""Loading: one copy a process, cast by loading, safetensors only, files found by digest or inside a package."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.runtime.chat import ChatTemplateError, prompt_text, turn
+from traitgraph.runtime.locations import MissingPackageError, locate
+from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, open_model
+from traitgraph.specs.jobs import FolderModel, GgufModel, VectorParams
+
+
+def test_a_session_loads_a_model_once(make_context: MakeContext, model_ref: FolderModel) -> None:
+    """Jobs of one session share the model; a private copy is another one."""
+    context, other = make_context(VectorParams(model=model_ref)), make_context(VectorParams(model=model_ref))
+    shared = open_model(context, model_ref)
+    assert open_model(other, model_ref) is shared
+    assert load_model(context, model_ref).model is not shared.model
+    assert not shared.model.training
+
+
+def test_bfloat16_is_cast_by_loading(make_context: MakeContext, model_ref: FolderModel) -> None:
+    """Weights are bfloat16, the rotary frequencies keep float32: casting afterwards would round them and the logits."""
+    import torch
+
+    ref = model_ref.model_copy(update={"dtype": "bfloat16"})
+    loaded = open_model(make_context(VectorParams(model=ref)), ref)
+    assert loaded.dtype is torch.bfloat16
+    assert loaded.model.model.embed_tokens.weight.dtype is torch.bfloat16
+    assert loaded.model.model.rotary_emb.inv_freq.dtype is torch.float32
+
+
+def test_pickled_weights_are_refused(make_context: MakeContext, loaded: LoadedModel, tmp_path: Path) -> None:
+    """A folder with pytorch_model.bin alone does not load: unpickling could run anything."""
+    import torch
+
+    folder = tmp_path / "pickled"
+    loaded.model.config.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    torch.save(loaded.model.state_dict(), folder / "pytorch_model.bin")
+    ref = FolderModel(digest="f" * 32)
+    context = make_context(VectorParams(model=ref))
+    context.locations = {ref.digest: str(folder)}
+    with pytest.raises(OSError, match="safetensors"):
+        open_model(context, ref)
+
+
+def test_a_gguf_model_needs_its_converted_folder(make_context: MakeContext, model_folder: Path, tmp_path: Path) -> None:
+    """The converted folder is the artifact given as input `model`."""
+    ref = GgufModel(digest="f" * 32)
+    with pytest.raises(MissingInputError, match="converted folder as input `model`"):
+        open_model(make_context(VectorParams(model=ref)), ref)
+    shutil.copytree(model_folder, tmp_path / "prepared" / "model")
+    assert open_model(
+        make_context(VectorParams(model=ref), model=(tmp_path / "prepared",)), ref
+    ).model.config.vocab_size
+
+
+def test_locations_are_paths_or_files_of_packages(tmp_path: Path) -> None:
+    """`package:NAME/FILE` finds a data file without importing the package; what is missing says how to get it."""
+    assert locate(str(tmp_path / "x")) == tmp_path / "x"
+    assert locate("package:traitgraph/py.typed").is_file()
+    with pytest.raises(MissingPackageError, match="holds no file 'nothing'"):
+        locate("package:traitgraph/nothing")
+    with pytest.raises(MissingPackageError, match="pip install no-such-package"):
+        locate("package:no_such_package/file")
+
+
+def test_a_template_without_system_role_keeps_the_system_text(loaded: LoadedModel) -> None:
+    """Where a template refuses a system message, its text leads the user's message: the personality is not lost."""
+    from copy import deepcopy
+
+    tokenizer = deepcopy(loaded.tokenizer)
+    refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    tokenizer.chat_template = refusal + loaded.tokenizer.chat_template
+    assert prompt_text(tokenizer, "Hello", "You are shy.") == prompt_text(loaded.tokenizer, "You are shy.\n\nHello")
+
+
+def test_the_day_of_the_run_does_not_enter_a_prompt(loaded: LoadedModel) -> None:
+    """Templates that print today's date are given a fixed one."""
+    from copy import deepcopy
+
+    tokenizer = deepcopy(loaded.tokenizer)
+    tokenizer.chat_template = "{% if not date_string is defined %}today{% else %}{{ date_string }}{% endif %}"
+    assert prompt_text(tokenizer, "Hello") == "26 Jul 2024"
+
+
+def test_without_a_chat_template_there_is_no_conversation(loaded: LoadedModel) -> None:
+    from copy import deepcopy
+
+    tokenizer = deepcopy(loaded.tokenizer)
+    tokenizer.chat_template = None
+    with pytest.raises(ChatTemplateError, match="instruct model"):
+        turn(tokenizer, "Hello", "Hi")
