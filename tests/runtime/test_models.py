@@ -52,7 +52,7 @@ def test_pickled_weights_are_refused(make_context: MakeContext, loaded: LoadedMo
 def test_a_gguf_model_needs_its_converted_folder(make_context: MakeContext, model_folder: Path, tmp_path: Path) -> None:
     """The converted folder is the artifact given as input `model`."""
     ref = GgufModel(digest="f" * 32)
-    with pytest.raises(MissingInputError, match="converted folder as input `model`"):
+    with pytest.raises(MissingInputError, match=r"converted folder \(input `model`\)"):
         open_model(make_context(VectorParams(model=ref)), ref)
     shutil.copytree(model_folder, tmp_path / "prepared" / "model")
     assert open_model(

@@ -83,6 +83,6 @@ def _source(context: JobContext, ref: ModelRef) -> tuple[str, str]:
 def _prepared_folder(context: JobContext) -> Path:
     if not context.inputs.get("model"):
         raise MissingInputError(
-            f"{context.row.label or context.row.kind}: a GGUF model needs its converted folder as input"
+            f"{context.row.label or context.row.kind}: a GGUF model needs its converted folder (input `model`)"
         )
     return context.inputs["model"][0] / MODEL_FOLDER
