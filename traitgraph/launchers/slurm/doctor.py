@@ -147,7 +147,10 @@ def describe(findings: Findings) -> Sequence[Check]:
             "store", findings.store_writable, f"{'writable' if findings.store_writable else 'not writable'} {where}",
             "" if findings.store_writable else "give the store's folder the rights, or choose another one",
         ),
-        Check("room", findings.free_gb > 1, f"{findings.free_gb:,.1f} GiB in the store", "" if findings.free_gb > 1 else "make room"),
+        Check(
+            "room", findings.free_gb > 1, f"{findings.free_gb:,.1f} GiB in the store",
+            "" if findings.free_gb > 1 else "make room, or choose another store",
+        ),
         Check(
             "scontrol", not findings.scontrol, findings.scontrol or f"answers {where}",
             "tasks cannot requeue themselves at their limit: use `retry`" if findings.scontrol else "",

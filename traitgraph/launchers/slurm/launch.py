@@ -80,9 +80,11 @@ def launch(
     *,
     shortages: Mapping[str, Shortage] | None = None,
     retry_of: str | None = None,
+    probe: bool = True,
 ) -> Launch:
     """Submit every task of a table, or take up the run that has these jobs already.
 
+    On a site's first run a `probe` guards the roots of the graph.
     Raises SubmissionRefusedError with every reason; then nothing is left in the queue. Raises SchedulerError when SLURM
     stops answering in a run that was taken up: call again.
     """
@@ -95,7 +97,7 @@ def launch(
             progress = submit(store, earlier)
             return _launched(earlier, progress, started, resumed=True)
         record = prepare(table, store, cluster, _limits(cluster), shortages=shortages, retry_of=retry_of)
-        with_probe = not _probed_before(store, record)
+        with_probe = probe and not _probed_before(store, record)
         try:
             progress = submit(store, record, is_new=True, with_probe=with_probe)
         except SchedulerError as error:  # what was submitted has been cancelled

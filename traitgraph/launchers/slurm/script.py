@@ -25,6 +25,8 @@ STORE_UNSEEN, NO_INTERPRETER = 73, 74
 SMALL = Resources(nodes=1, gpus=0, cpus=1, memory_gb=1, minutes=30)
 """What a continuation and a probe ask for, beside the site's partition and account."""
 
+PROBE_MINUTES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -99,7 +101,8 @@ def probe_script(site: Site, store: Path, asked: Resources) -> str:
     """
     run = shlex.quote(str(site.run))
     word = shlex.quote((*site.cluster.prefix, site.python)[0])
-    options = {"output": "/dev/null", **_resource_options(asked, site.cluster), **site.cluster.options}
+    short = asked.model_copy(update={"nodes": 1, "minutes": PROBE_MINUTES})
+    options = {"output": "/dev/null", **_resource_options(short, site.cluster), **site.cluster.options}
     lines = [
         *site.setup,
         f"test -d {run} || exit {STORE_UNSEEN}",

@@ -1,0 +1,88 @@
+"""One real SLURM per test process, a store, and the entry point under which workers find the step jobs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from traitgraph.runtime.store import Store
+
+from .cluster import REQUIRE, Settings, SlurmCluster, missing, running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one cluster go to one process, so that two processes share the machine evenly."""
+    for item in items:
+        if item.get_closest_marker("slurm"):
+            group = "slurm-accounting" if "accounting_cluster" in getattr(item, "fixturenames", ()) else "slurm"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def start(settings: Settings) -> Iterator[SlurmCluster]:
+    """A cluster for the fixtures below; a missing SLURM is a failure where it is required."""
+    if reason := missing(settings.accounting):
+        if os.environ.get(REQUIRE):
+            pytest.fail(f"{REQUIRE} is set, but: {reason}")
+        pytest.skip(reason)
+    with running(settings) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def plain_cluster() -> Iterator[SlurmCluster]:
+    yield from start(Settings())
+
+
+@pytest.fixture(scope="session")
+def shared_accounting_cluster() -> Iterator[SlurmCluster]:
+    yield from start(Settings(accounting=True))
+
+
+@pytest.fixture
+def slurm(plain_cluster: SlurmCluster, plugin: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
+    """The SLURM without accounting, as the one that commands of this test reach."""
+    yield from reached(plain_cluster, monkeypatch)
+
+
+@pytest.fixture
+def accounting_cluster(
+    shared_accounting_cluster: SlurmCluster, plugin: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SlurmCluster]:
+    """The SLURM with accounting, as the one that commands of this test reach."""
+    yield from reached(shared_accounting_cluster, monkeypatch)
+
+
+def reached(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
+    """Point the commands of this process at a cluster; cancel at the end what the test left there."""
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield cluster
+    cluster.call("scancel", "--user=root", check=False)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package, as far as Python can tell, whose entry point names the step jobs."""
+    info = tmp_path / "site" / "step_jobs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: step-jobs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[traitgraph.jobs]\nsteps = step_jobs:steps\n")
+    monkeypatch.setenv("PYTHONPATH", f"{info.parent}:{Path(__file__).parent}")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store") as store:
+        yield store
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """A folder in which every step of a job leaves a line."""
+    folder = tmp_path / "trace"
+    folder.mkdir()
+    return folder

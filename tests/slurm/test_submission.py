@@ -1,0 +1,240 @@
+"""Submission on a real SLURM: few calls, each element once, edges that hold, nothing by halves."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from traitgraph.launchers.slurm import scheduler
+from traitgraph.launchers.slurm.control import wait
+from traitgraph.launchers.slurm.launch import Launch, SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.record import SubmissionRecord
+from traitgraph.launchers.slurm.status import run_of
+from traitgraph.launchers.slurm.submit import submit
+from traitgraph.runtime.records import RunRecord
+from traitgraph.runtime.store import Store
+from traitgraph.specs.cluster import Resources, SiteLimits
+
+from .cluster import SlurmCluster, wait_until
+from .studies import CLUSTER, chain, job, results, starts, table, undisturbed
+
+pytestmark = pytest.mark.slurm
+
+
+def finish(store: Store, launched: Launch, seconds: float = 90) -> None:
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=seconds)
+    assert status.ok, status
+
+
+def queued_names(cluster: SlurmCluster) -> list[str]:
+    return cluster.call("squeue", "-h", "-o", "%j").split()
+
+
+def test_a_run_goes_through_and_gives_the_results_of_its_jobs(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    study = chain(trace)
+    launched = launch(study, store, CLUSTER)
+    assert (launched.jobs, launched.tasks, launched.arrays) == (7, 7, 3)
+    finish(store, launched)
+    assert results(store, study) == undisturbed(study)
+    assert all(starts(trace, str(row.params["name"])) == 1 for row in study.rows)
+
+
+def test_621_jobs_take_at_most_8_calls_and_5_seconds(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    train = [job(f"train{i}", trace) for i in range(10)]
+    vector = [job(f"vector{i}", trace, source) for i, source in enumerate(train)]
+    merge = [job(f"merge{i}-{a}", trace, source) for i, source in enumerate(vector) for a in range(20)]
+    assess = [job(f"{row.label}-{b}", trace, row) for row in merge for b in "xy"]
+    report = job("report", trace, *assess)
+    study = table(
+        {"train": [[r] for r in train], "vector": [[r] for r in vector], "merge": [[r] for r in merge],
+         "assess": [[r] for r in assess], "report": [[report]]}
+    )  # fmt: skip
+    launched = launch(study, store, CLUSTER)
+    assert launched.jobs == 621
+    assert launched.calls <= 8
+    assert launched.seconds < 5
+
+
+def test_the_elements_of_one_array_wait_for_the_elements_of_the_other(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    launch(chain(trace, 2), store, CLUSTER, probe=False)
+    edges = dict(
+        line.split() for line in slurm.call("squeue", "-h", "-o", "%j %E").splitlines() if "(null)" not in line
+    )
+    found = {name.partition(".")[2]: edge.partition(":")[0] for name, edge in edges.items()}
+    assert found == {"02-vector": "aftercorr", "03-collect": "afterok"}
+
+
+def test_what_a_failed_job_does_not_touch_still_runs_and_the_rest_is_dropped_by_slurm(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    train = [job("good", trace), job("bad", trace, fail="no such luck")]
+    vector = [job(f"v-{row.label}", trace, row) for row in train]
+    study = table(
+        {"train": [[r] for r in train], "vector": [[r] for r in vector], "end": [[job("end", trace, *vector)]]}
+    )
+    launched = launch(study, store, CLUSTER, probe=False)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    assert not status.is_active
+    assert set(results(store, study)) == {"job good", "job v-job good"}
+    assert {(task.id, task.state) for task in status.tasks if task.state != "done"} == {
+        ("01-train-001", "failed"), ("02-vector-001", "blocked"), ("03-end-000", "blocked"),
+    }  # fmt: skip
+    assert {failure.message.partition(" (")[0] for failure in status.failures if failure.cause == "blocked"} == {
+        "blocked by job bad"
+    }
+
+
+def test_an_array_is_split_at_the_largest_index_of_the_site(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    cluster = CLUSTER.model_copy(update={"limits": SiteLimits(array_size=3)})
+    study = table({"work": [[job(f"w{i}", trace)] for i in range(7)]})
+    launched = launch(study, store, cluster, probe=False)
+    assert (launched.arrays, launched.calls) == (3, 3)
+    finish(store, launched)
+    assert results(store, study) == undisturbed(study)
+
+
+def test_more_tasks_than_the_site_lets_wait_are_refilled_by_a_continuation(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    cluster = CLUSTER.model_copy(update={"limits": SiteLimits(submitted=6)})
+    study = chain(trace, 6)
+    launched = launch(study, store, cluster, probe=False)
+    assert launched.waiting > 0
+    most = 0
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(results(store, study)) < 13:
+        most = max(most, len(slurm.call("squeue", "-h", "-r", "-o", "%i").split()))
+        time.sleep(0.3)
+    assert results(store, study) == undisturbed(study)
+    assert most <= 6
+    assert all(starts(trace, str(row.params["name"])) == 1 for row in study.rows)
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_a_submission_cut_short_anywhere_is_taken_up_and_nothing_is_submitted_twice(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """The process dies after `calls` calls of sbatch, the last of them made but not noted."""
+    study = chain(trace)
+    shim = tmp_path / "shim"
+    shim.mkdir()
+    sbatch = subprocess.run(["which", "sbatch"], capture_output=True, text=True, check=True).stdout.strip()
+    (shim / "sbatch").write_text(
+        f'#!/bin/sh\necho x >> {shim}/count\n[ "$(wc -l < {shim}/count)" -gt {calls} ] && kill -9 $PPID && exit 1\n'
+        f'out=$({sbatch} "$@") || exit 1\n[ "$(wc -l < {shim}/count)" -eq {calls} ] && kill -9 $PPID\necho "$out"\n'
+    )
+    (shim / "sbatch").chmod(0o755)
+    frozen = tmp_path / "table.json"
+    frozen.write_text(study.model_dump_json())
+    environment = {**os.environ, "PATH": f"{shim}:{os.environ['PATH']}"}
+    died = subprocess.run(
+        [sys.executable, "-m", "tests.slurm.launch_once", str(frozen), str(store.root)], env=environment, check=False
+    )
+    assert died.returncode == -signal.SIGKILL
+    launched = launch(study, store, CLUSTER, probe=False)
+    assert launched.resumed
+    names = [entry.name for entry in scheduler.queue(run_of(launched.run).job_names)]
+    assert all(names.count(name) == (1 if name.endswith("collect") else 3) for name in set(names))
+    finish(store, launched)
+    assert all(starts(trace, str(row.params["name"])) == 1 for row in study.rows)
+
+
+def test_launching_the_same_study_again_takes_up_the_run_that_is_there(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    study = chain(trace, seconds=1.0)
+    first = launch(study, store, CLUSTER, probe=False)
+    second = launch(study, store, CLUSTER, probe=False)
+    assert second.run == first.run
+    assert second.calls == 0
+    finish(store, first)
+    assert all(starts(trace, str(row.params["name"])) == 1 for row in study.rows)
+
+
+def test_no_array_waits_for_a_job_that_has_ended(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    """A part that is submitted after its parents have ended names none of them; one whose parent failed stays out."""
+    train = [job("good", trace), job("bad", trace, fail="no")]
+    vector = [job(f"v-{row.params['name']}", trace, row) for row in train]
+    study = table({"train": [[r] for r in train], "vector": [[r] for r in vector]})
+    launched = launch(study, store, CLUSTER, probe=False)
+    record = run_of(launched.run)
+    wait(store, record, seconds=0.3, timeout=60)
+    lines = (record.folder / "submitted.jsonl").read_text().splitlines()
+    (record.folder / "submitted.jsonl").write_text(lines[0] + "\n")  # as if the vectors had not been submitted
+    for path in (record.folder / "accounts").glob("02-*"):
+        path.unlink()
+    store.path("steps", vector[0].key).rename(store.root / "tmp" / "gone")
+    before = {entry.job for entry in scheduler.queue(record.job_names)}
+    renamed = SubmissionRecord(RunRecord(record.run.folder.rename(record.run.folder.with_name("again"))))
+    progress = submit(store, renamed)
+    assert (progress.submitted, progress.blocked) == (1, 1)
+    new = [entry for entry in scheduler.queue(["again.02-vector", *record.job_names]) if entry.job not in before]
+    assert [entry.index for entry in new] == [0]
+    assert "Dependency=(null)" in slurm.call("scontrol", "show", "job", new[0].job)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"partition": "gpus"}, "partition 'gpus' does not exist on this cluster\n  = near: gpu"),
+        ({"default": Resources(gpus=3)}, "3 GPUs on one node are more than a node of partition 'gpu' has, 2"),
+        ({"default": Resources(gpus=1, gpu_type="a100")}, "no node of partition 'gpu' has GPUs of type 'a100'\n  = types: fake"),
+        ({"default": Resources(minutes=2000)}, "2000 minutes are above the limit of partition 'gpu', 1440 minutes"),
+        ({"default": Resources(memory_gb=100)}, "100 GiB of memory on one node are more than a node of partition 'gpu' has"),
+        ({"environment": ("A_SECRET",)}, "tasks need the variable A_SECRET, which is not set here"),
+        ({"account": "nobody", "options": {"reservation": "none"}}, "nothing was submitted"),
+        ({"python": "/no/such/python"}, "there is no interpreter /no/such/python on the compute nodes"),
+        ({"setup": ("alias_python() { exit 1; }; alias_python",)}, "cannot run traitgraph"),
+    ],
+)  # fmt: skip
+def test_what_the_site_cannot_run_is_refused_with_its_reason_and_nothing_is_left_in_the_queue(
+    slurm: SlurmCluster, store: Store, trace: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SubmissionRefusedError) as refused:
+        launch(chain(trace), store, CLUSTER.model_copy(update=changes))
+    assert message in str(refused.value)
+    wait_until(lambda: not queued_names(slurm), "queue empty", seconds=20)
+    assert not list((store.root / "runs").iterdir()) if (store.root / "runs").exists() else True
+
+
+def test_all_problems_are_told_at_once(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    cluster = CLUSTER.model_copy(update={"default": Resources(gpus=3, minutes=2000), "environment": ("A_SECRET",)})
+    with pytest.raises(SubmissionRefusedError) as refused:
+        launch(chain(trace), store, cluster)
+    assert len(refused.value.problems) == 3
+
+
+def test_without_sbatch_the_refusal_says_so(store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SubmissionRefusedError, match="no sbatch on the PATH"):
+        launch(chain(trace), store, CLUSTER)
+
+
+def test_job_names_carry_run_and_stage(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    launched = launch(chain(trace), store, CLUSTER, probe=False)
+    names = {name.partition(".")[2] for name in queued_names(slurm) if name.startswith(launched.run.name)}
+    assert names == {"01-train", "02-vector", "03-collect"}
+
+
+def test_a_throttle_holds(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    cluster = CLUSTER.model_copy(update={"throttle": 2})
+    study = table({"work": [[job(f"w{i}", trace, seconds=0.5)] for i in range(6)]})
+    launched = launch(study, store, cluster, probe=False)
+    most = 0
+    for _ in itertools.count():
+        running = slurm.call("squeue", "-h", "-r", "-t", "running", "-o", "%i").split()
+        most = max(most, len(running))
+        if not queued_names(slurm):
+            break
+        time.sleep(0.1)
+    assert 1 <= most <= 2
+    finish(store, launched)
