@@ -1,1 +1,11 @@
-"""Personality vectors, merge methods and merged models. See docs/merging.md."""
+"""Personality vectors, merge methods and merged models. See docs/merging.md.
+
+The two functions to build on are `merge_state_dicts` and `merge_vectors`.
+"""
+
+from __future__ import annotations
+
+from .errors import MergeError
+from .in_memory import merge_state_dicts, merge_vectors
+
+__all__ = ["MergeError", "merge_state_dicts", "merge_vectors"]

@@ -4,18 +4,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from .errors import MergeError
+from .masks import ONE, random_bits
+
 if TYPE_CHECKING:
     import torch
 
+Rounding = Literal["nearest", "stochastic"] | None
+
 
 def round_to(
-    values: torch.Tensor,
-    dtype: torch.dtype,
-    rounding: Literal["nearest", "stochastic"] | None = None,
-    *,
-    seed: int,
-    name: str,
-    offset: int,
+    values: torch.Tensor, dtype: torch.dtype, rounding: Rounding = None, *, seed: int, name: str, offset: int
 ) -> torch.Tensor:
-    """`values` (float32, flat) in `dtype`: to the nearest (ties to even), or up or down at random, right on average."""
-    return values.to(dtype)
+    """`values` (float32, flat) in `dtype`: to the nearest (ties to even), or up or down at random, right on average.
+
+    `offset` is the place of the first value in tensor `name`: random bits belong to elements, as in a mask, so that a
+    sweep over alpha rounds each element with the same luck. Raises MergeError for NaN, infinity and overflow.
+    """
+    import torch
+
+    check_finite(values, name, torch.finfo(dtype).max if dtype.is_floating_point else float("inf"))
+    rounded = values.to(dtype)
+    if rounding != "stochastic" or dtype.itemsize >= values.dtype.itemsize:
+        return rounded
+    lacking = values - rounded.float()
+    neighbour = _next(rounded, lacking)
+    step = (neighbour.float() - rounded.float()).abs_()
+    luck = random_bits(seed, "rounding", name, offset, values.numel(), values.device).float().mul_(1 / ONE)
+    return torch.where(luck * step < lacking.abs(), neighbour, rounded)
+
+
+def _next(rounded: torch.Tensor, lacking: torch.Tensor) -> torch.Tensor:
+    """The neighbouring number of a 16-bit format in the direction of `lacking`; itself where nothing is lacking."""
+    import torch
+
+    bits = rounded.view(torch.int16)
+    away = (lacking > 0) == (bits >= 0)  # away from zero: the next larger bits; a sign bit makes bits negative
+    moved = torch.where(away, bits + 1, bits - 1)
+    crossing = (rounded == 0) & (lacking < 0)
+    moved = torch.where(crossing, torch.full_like(bits, -(1 << 15) + 1), moved)
+    moved = torch.where((rounded == 0) & (lacking > 0), torch.ones_like(bits), moved)
+    return torch.where(lacking == 0, bits, moved).view(rounded.dtype)
+
+
+def check_finite(values: torch.Tensor, name: str, largest: float = float("inf")) -> None:
+    """Raise MergeError when values hold NaN or infinity, or a magnitude that the number format cannot hold."""
+    if not values.numel():
+        return
+    low, high = (float(end) for end in values.aminmax())
+    top = max(-low, high)
+    if not top <= 3.5e38:
+        raise MergeError(
+            f"tensor '{name}' would hold NaN or infinity: an input does, or its training diverged; train again"
+        )
+    if top > largest:
+        raise MergeError(
+            f"tensor '{name}' would hold {top:.3g}, more than its number format can: use float32 or bfloat16"
+        )

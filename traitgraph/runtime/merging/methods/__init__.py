@@ -1,21 +1,30 @@
-"""The merge methods, one module each: formula, options, source."""
+"""The merge methods, one module each: formula, options, source.
+
+A package outside adds a method by two entry points of one name: its options (a `MergeMethod`) in the group
+`traitgraph.merge_methods`, and a function from options to `Steps` in the group `traitgraph.merge_steps`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from traitgraph.specs.merge_methods import MergeMethod
 from traitgraph.specs.registry import Registry
 
+from ..conventions import PAPER, resolve
 from ..steps import Steps
 
-METHODS: Registry[Callable[[MergeMethod], Steps]] = Registry(
-    "merge method",
-    "traitgraph.merge_steps",
-    {name: f"traitgraph.runtime.merging.methods.{name}:steps" for name in ("task_arithmetic",)},
+METHODS: Registry[Callable[[Any], Steps]] = Registry(
+    "merge method", "traitgraph.merge_steps", {name: f"{__name__}.{name}:steps" for name in PAPER}
 )
 
 
 def steps_of(options: MergeMethod) -> Steps:
-    """What a method does with these options, every choice made. Raises UnknownName."""
-    return METHODS.get(str(options.kind))(options)  # type: ignore[attr-defined]  # each method declares its kind
+    """What a method does with these options, every choice made.
+
+    Raises UnknownName for a method nobody registered, MergeError for options that its conventions refuse.
+    """
+    kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
+    resolved = resolve(options) if kind in PAPER else options
+    return METHODS.get(kind)(resolved)

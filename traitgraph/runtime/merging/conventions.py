@@ -1,0 +1,97 @@
+"""Whose reading of a method: every detail that published implementations decide differently, in one table.
+
+paper                     the method's paper; where it is silent, the choice that keeps the meaning of alpha
+authors                   the reference code of the paper's authors
+mergekit, peft, mergelm   the libraries, as of mergekit 0.1.5, peft 0.21 and the MergeLM repository
+personality-vector-repo   the code released with arXiv:2509.19727: what it runs, which is not always what it is asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from traitgraph.specs.merge_methods import Conventions, MergeMethod
+
+from .errors import MergeError
+
+Options = TypeVar("Options", bound=MergeMethod)
+
+_ELECTION = {"elect": "mass", "elect_on": "weighted", "zero_sum": "positive", "mean": "count"}
+_TRIM = {"scope": "model", "kept": "threshold"}
+_AUTHORS_ELECTION = {"elect_on": "plain", "zero_sum": "majority"}
+
+PAPER: dict[str, dict[str, Any]] = {
+    "task_arithmetic": {"scale": 1.0, "normalise": False},
+    "linear": {"normalise": True},
+    "common_mode": {"scale": 1.0},
+    "ties": {**_TRIM, **_ELECTION},
+    "dare": {"scale": 1.0, "rescale": "inverse"},
+    "dare_ties": {"rescale": "inverse", **_TRIM, **_ELECTION},
+    "magnitude_prune": {"scale": 1.0, **_TRIM},
+    "breadcrumbs": {"scope": "tensor", "scale": 1.0, "elect_on": "weighted", "mean": "sum"},
+    "della": {"scale": 1.0, "rescale": "inverse", **_ELECTION},
+    "della_linear": {"scale": 1.0, "rescale": "inverse"},
+    "slerp": {},
+}
+"""The default, for every method: which options there are, and their values."""
+
+DIFFERENCES: dict[Conventions, dict[str, dict[str, Any]]] = {
+    "authors": {
+        "task_arithmetic": {},
+        "ties": _AUTHORS_ELECTION,
+        "dare": {},
+        "dare_ties": {**_AUTHORS_ELECTION, "trim_density": 0.2},
+    },
+    "mergekit": {
+        "task_arithmetic": {},
+        "linear": {},
+        "slerp": {},
+        "ties": {"scope": "tensor", "kept": "exact", "mean": "weight"},
+        "dare": {"rescale": "l1"},
+        "dare_ties": {"rescale": "l1", "mean": "sum"},
+        "breadcrumbs": {},
+        "della": {"rescale": "l1", "mean": "weight"},
+        "della_linear": {"rescale": "l1"},
+    },
+    "peft": {
+        "task_arithmetic": {},
+        "ties": {"scope": "tensor", "kept": "exact", "elect_on": "plain"},
+        "dare": {},
+        "dare_ties": {"elect_on": "plain"},
+        "magnitude_prune": {"scope": "tensor", "kept": "exact"},
+    },
+    "mergelm": {
+        "task_arithmetic": {},
+        "ties": _AUTHORS_ELECTION,
+        "dare": {},
+        "dare_ties": {**_AUTHORS_ELECTION, "trim_density": 0.2},
+    },
+    "personality-vector-repo": {
+        "task_arithmetic": {},
+        "ties": _AUTHORS_ELECTION,
+        "dare": {},
+        "dare_ties": {"elect": None, "mean": "sum"},
+    },
+}
+"""Where each convention departs from the paper, for the methods that it has."""
+
+
+def resolve(options: Options) -> Options:
+    """The same options with every absent one set by the conventions.
+
+    Raises MergeError when the conventions have no such method, or would not do what is asked.
+    """
+    kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
+    chosen = options.conventions or "paper"
+    table: Mapping[str, Mapping[str, Any]] = DIFFERENCES.get(chosen, {name: {} for name in PAPER})
+    if kind not in table:
+        raise MergeError(f"conventions '{chosen}' have no method '{kind}'; they have: {', '.join(table)}")
+    if chosen == "personality-vector-repo" and kind == "ties" and getattr(options, "density", 0.2) != 0.2:
+        raise MergeError(
+            "conventions 'personality-vector-repo' trim TIES to density 0.2 whatever is asked; drop `density`, or "
+            "choose other conventions"
+        )
+    values = {"conventions": "paper", "rounding": "nearest", **PAPER.get(kind, {}), **table[kind]}
+    absent = {name: value for name, value in values.items() if getattr(options, name) is None}
+    return options.model_copy(update=absent)

@@ -1,0 +1,153 @@
+"""Merge tensors in memory: two pure functions over mappings name -> tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from traitgraph.specs.merge_methods import MergeMethod
+
+from .checkpoint import matrix_shape
+from .composition import Composition
+from .differences import Difference, GivenDifference, TensorDifference, piece_size, pieces, rows_of, sampled_id
+from .errors import MergeError
+from .options import merge_options
+from .rounding import check_finite, round_to
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = Mapping[str, "torch.Tensor"]
+
+
+def merge_state_dicts(
+    base: Tensors,
+    tuned: Sequence[Tensors],
+    *,
+    method: str | MergeMethod,
+    weights: Sequence[float],
+    density: float | None = None,
+    scale: float = 1.0,
+    conventions: str = "paper",
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+    **options: Any,
+) -> dict[str, torch.Tensor]:
+    """The merged model: every tensor of `base`, changed by the fine-tunes `tuned` with one weight (alpha) each.
+
+    method       a name ("task_arithmetic", "ties", "dare_ties", ...) or options made before (`Ties(density=0.2)`)
+    density      share of the elements that is kept, for methods that take elements out; absent: the method's own
+    scale        lambda, one factor after the merge
+    conventions  paper | authors | mergekit | peft | mergelm | personality-vector-repo
+    seed         of the random masks; a mask depends on it, on the fine-tune's values and on the tensor's name alone
+    dtype        number format of the result; absent: each tensor keeps the base's
+    options      further options of the method, see `traitgraph.specs.merge_methods`
+
+    Shapes are those of `base`, tensors may be on any device and are not changed; the arithmetic is float32, rounded
+    once. weights 0 give the base bit for bit, one fine-tune at weight 1 with a linear method gives that fine-tune bit
+    for bit (but for the sign of zeros). Integer tensors must be equal in all and are copied.
+    Raises MergeError: other names or shapes, float against integer, NaN or infinity, unknown options.
+
+    >>> import torch
+    >>> base, tuned = {"w": torch.zeros(2)}, {"w": torch.tensor([1.0, -2.0])}
+    >>> merge_state_dicts(base, [tuned], method="task_arithmetic", weights=[0.5])["w"]
+    tensor([ 0.5000, -1.0000])
+    """
+    for each in tuned:
+        _check_same_tensors(base, each)
+    chosen = _options(method, density, scale, conventions, seed, options)
+    vectors = [_with_identity(TensorDifference(base, each, "")) for each in tuned]
+    merge = Composition(vectors, weights, chosen, base=lambda name, *rows: rows_of(base[name], *rows))
+    return {
+        name: _merged(merge, name, tensor, dtype, seed) if name in merge.names else _kept(tensor, dtype)
+        for name, tensor in base.items()
+    }
+
+
+def merge_vectors(
+    vectors: Sequence[Tensors | Difference],
+    *,
+    method: str | MergeMethod,
+    weights: Sequence[float],
+    density: float | None = None,
+    scale: float = 1.0,
+    conventions: str = "paper",
+    seed: int = 0,
+    **options: Any,
+) -> dict[str, torch.Tensor]:
+    """What a merge adds to the base, from the differences alone: float32, in the shapes of the vectors.
+
+    `vectors` are mappings name -> tensor, or vectors loaded by `traitgraph.runtime.vectors.load_vector`; a tensor that
+    a vector does not have counts as zero. Options as in `merge_state_dicts`. Raises MergeError, also for methods that
+    need the base itself (slerp, linear without normalise).
+
+    >>> import torch
+    >>> merge_vectors([{"w": torch.tensor([3.0, 1.0])}, {"w": torch.tensor([1.0, -2.0])}],
+    ...               method="ties", weights=[1, 1], density=1.0)["w"]
+    tensor([ 2., -2.])
+    """
+    chosen = _options(method, density, scale, conventions, seed, options)
+    merge = Composition([_as_difference(each) for each in vectors], weights, chosen)
+    return {name: _change(merge, name) for name in merge.names}
+
+
+def _options(
+    method: str | MergeMethod, density: float | None, scale: float, conventions: str, seed: int, more: Mapping[str, Any]
+) -> MergeMethod:
+    """Options of the method; `scale` and `seed` at their defaults are not asked of methods that do not have them."""
+    given = {"density": density, "scale": None if scale == 1.0 else scale, "seed": seed or None, **more}
+    return merge_options(method, {"conventions": conventions, **given})
+
+
+def _with_identity(difference: TensorDifference | GivenDifference) -> Difference:
+    difference.id = sampled_id(difference)
+    return difference
+
+
+def _as_difference(vector: Tensors | Difference) -> Difference:
+    return _with_identity(GivenDifference(vector, "")) if isinstance(vector, Mapping) else vector
+
+
+def _check_same_tensors(base: Tensors, tuned: Tensors) -> None:
+    import torch
+
+    if missing := [name for name in base if name not in tuned] + [name for name in tuned if name not in base]:
+        side = "base" if missing[0] in tuned else "fine-tune"
+        raise MergeError(f"tensor '{missing[0]}' is missing in the {side}: both must hold the same tensors")
+    for name, tensor in base.items():
+        other = tuned[name]
+        if tensor.shape != other.shape:
+            raise MergeError(
+                f"tensor '{name}' has shape {list(tensor.shape)} in the base, {list(other.shape)} in a fine-tune"
+            )
+        if tensor.is_floating_point() != other.is_floating_point():
+            raise MergeError(f"tensor '{name}' is {tensor.dtype} in the base and {other.dtype} in a fine-tune")
+        if not tensor.is_floating_point() and not torch.equal(tensor, other):
+            raise MergeError(
+                f"tensor '{name}' is {tensor.dtype} and differs: integers and packed weights are not subtracted"
+            )
+
+
+def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtype | None, seed: int) -> torch.Tensor:
+    import torch
+
+    result = torch.empty(base.shape, dtype=dtype or base.dtype, device=base.device)
+    flat, width = result.view(-1), matrix_shape(tuple(base.shape))[1]
+    for first, last in pieces(tuple(base.shape), piece_size(base.device)):
+        theta = merge.theta(name, first, last, rows_of(base, first, last))
+        rows = slice(first * width, last * width)
+        flat[rows] = round_to(theta, result.dtype, merge.options.rounding, seed=seed, name=name, offset=rows.start)
+    return result
+
+
+def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """A tensor that no vector changes, as it is."""
+    return tensor.detach().clone().to(dtype if tensor.is_floating_point() and dtype else tensor.dtype)
+
+
+def _change(merge: Composition, name: str) -> torch.Tensor:
+    import torch
+
+    change = torch.cat([merge.change(name, *rows) for rows in pieces(merge.shape(name))])
+    check_finite(change, name)
+    return change.reshape(merge.shape(name))

@@ -1,0 +1,20 @@
+"""Linear: theta = sum_k w_k theta_k / sum_k w_k, a mean of models (Wortsman et al. 2022, arXiv:2203.05482).
+
+With theta_k = base + phi_k that is base + sum_k w_k phi_k / sum_k w_k. Without `normalise` the base has the weight
+sum_k w_k.
+"""
+
+from __future__ import annotations
+
+from traitgraph.specs.merge_methods import Linear
+
+from ..steps import Steps, normalised, unchanged
+
+
+def steps(options: Linear) -> Steps:
+    """A mean of the tuned models; not a task-vector method."""
+    return Steps(
+        coefficients=normalised if options.normalise else unchanged,
+        keeps_base=bool(options.normalise),
+        zero_counts=not options.normalise,
+    )

@@ -1,0 +1,38 @@
+"""Merge options from plain words, as functions and files give them: a method's name and its options by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from traitgraph.specs.merge_methods import AnyMerge, MergeMethod
+
+from .errors import MergeError
+
+_UNION = get_args(AnyMerge)[0]
+MODELS: dict[str, type[MergeMethod]] = {model.model_fields["kind"].default: model for model in get_args(_UNION)}
+"""Method -> the model of its options."""
+
+
+def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeMethod:
+    """The options of a method; entries of `given` that are None are absent.
+
+    Raises MergeError for an unknown method, an option that the method does not have, and a value out of range, each
+    with what there is.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if isinstance(method, MergeMethod):
+        return method.model_copy(update=wanted)
+    if method not in MODELS:
+        raise MergeError(f"unknown merge method '{method}'; there are: {', '.join(MODELS)}")
+    fields = MODELS[method].model_fields
+    if unknown := [name for name in wanted if name not in fields]:
+        known = ", ".join(name for name in fields if name != "kind")
+        raise MergeError(f"{method} has no option '{unknown[0]}'; it has: {known}")
+    try:
+        return MODELS[method].model_validate(wanted)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MergeError(f"{method}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
