@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Context, Decimal, localcontext
+from itertools import islice
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -73,10 +75,20 @@ def plain(number: Decimal) -> Decimal:
 
 def shown(value: object) -> str:
     """A value as a message quotes it: short, on one line, in the spelling of YAML."""
-    spelled = {True: "true", False: "false", None: "null"}
-    text = spelled[value] if value is None or isinstance(value, bool) else str(value)
-    text = " ".join(text.split())
+    text = _plain_text(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain_text(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {"True": "true", "False": "false"}.get(str(value), "null")
+    if isinstance(value, float) and isfinite(value):
+        return number_text(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: ..." for key in islice(value, 4)) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain_text(item) for item in value[:4]) + (", ...]" if len(value) > 4 else "]")
+    return " ".join(str(value)[:100].split())
 
 
 def values_of(value: object) -> tuple[Decimal, ...]:
@@ -122,28 +134,23 @@ def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
 def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:
     if step == 0:
         raise located("axis_step", "a step of 0 goes nowhere", {}, "step", 0)
+    if (stop - start) * step < 0:
+        away = f"a step of {number_text(step)} leads away from {number_text(stop)}: turn its sign, or swap the ends"
+        raise located("axis_step", "{about}", {"about": away}, "step", str(step))
+    if abs((stop - start) / step) >= LONGEST:
+        limit = {"longest": LONGEST}
+        raise located("axis_long", "the range has more than {longest} values", limit, "step", str(step))
     count, rest = divmod(stop - start, step)
-    if count < 0 or (count == 0 and rest):
-        raise located("axis_step", "{about}", {"about": _away(start, stop, step, int(count))}, "step", str(step))
     if rest:
-        about = {"about": _missed(start, stop, step, int(count)), "last": number_text(start + count * step)}
+        about = {"about": _missed(start, stop, step, int(count))}
         raise located("axis_step", "{about}", about, "step", str(step))
-    if count >= LONGEST:
-        about = {"count": int(count) + 1, "longest": LONGEST}
-        raise located(
-            "axis_long", "the range has {count} values; at most {longest} are allowed", about, "step", str(step)
-        )
     return tuple(plain(start + index * step) for index in range(int(count) + 1))
-
-
-def _away(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
-    if count < 0:
-        return f"a step of {number_text(step)} leads away from {number_text(stop)}: turn its sign, or swap the ends"
-    return f"one step of {number_text(step)} from {number_text(start)} is already past {number_text(stop)}"
 
 
 def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
     before, after = start + count * step, start + (count + 1) * step
+    if count == 0:
+        return f"one step of {number_text(step)} from {number_text(start)} is already past {number_text(stop)}"
     return (
         f"the step never reaches {number_text(stop)}: "
         f"{number_text(start)} + {count} x {number_text(step)} = {number_text(before)}, and then {number_text(after)}"
@@ -200,40 +207,3 @@ Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]
 
 WholeAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer")]
 """The same for whole numbers: seeds, layers."""
-
-
-class WordAxis:
-    """Annotation of an axis of known words: one word, a list of words, or `all`."""
-
-    def __init__(self, noun: str, words: tuple[str, ...]) -> None:
-        self.noun, self.words = noun, words
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read words; the annotated tuple is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """`all`, a word, or a list of different words."""
-        word = {"enum": list(self.words)}
-        many = {"type": "array", "items": word, "minItems": 1, "uniqueItems": True}
-        return {"anyOf": [{"const": "all"}, word, many]}
-
-    def read(self, value: object) -> tuple[str, ...]:
-        """The words of an axis in the order they are written. Raises pydantic's errors."""
-        if value == "all":
-            return self.words
-        if not isinstance(value, list | tuple):
-            return (self._word(value),)
-        if not value:
-            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
-        words = each_read(value, self._word)
-        for place, word in enumerate(words):
-            if word in words[:place]:
-                raise located("axis_twice", "{value} stands twice in the axis", {"value": word}, place, word)
-        return tuple(words)
-
-    def _word(self, value: object) -> str:
-        if isinstance(value, str) and value in self.words:
-            return value
-        about = {"noun": self.noun, "value": shown(value), "names": self.words}
-        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)

@@ -12,7 +12,9 @@ from pydantic import Field
 from .spec import Spec
 from .traits import Trait
 
-ContentDigest = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="BLAKE2b-128 of the content, 32 hex digits.")]
+ContentDigest = Annotated[
+    str, Field(pattern="^[0-9a-f]{32}$", description="BLAKE2b-128 of the content, 32 hex digits.")
+]
 
 
 class ResolvedReplyContrast(Spec):
@@ -29,7 +31,9 @@ class ResolvedQuestionnaire(Spec):
 
     kind: Literal["questionnaire"] = "questionnaire"
     items: ContentDigest
-    mode: Literal["choice"] = Field("choice", description="choice: likelihood of the option letters, both orders.")
+    mode: Literal["choice", "generate"] = Field(
+        "choice", description="choice: likelihood of the option letters, both orders. generate: a written number."
+    )
 
 
 class ResolvedLmEval(Spec):

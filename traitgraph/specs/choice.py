@@ -12,18 +12,33 @@ from typing import Any, TypeVar
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from .axes import shown
 from .faults import located, validated
-from .registry import Registry, UnknownName
+from .preset_use import preset_in
+from .registry import Registry, UnknownNameError
+from .scope import Scope, scope_of
 from .spec import Spec
 
 S = TypeVar("S", bound=Spec)
 
 
 class Choice:
-    """Annotation: a mapping whose `tag` names a model of the registry, or that name alone."""
+    """Annotation: a mapping whose `tag` names a model of the registry, or that name alone.
 
-    def __init__(self, registry: Registry[type[S]], tag: str = "kind") -> None:
-        self.registry, self.tag = registry, tag
+    `default` is taken when the tag is missing. `variants` gives members that are choices themselves: `kind: prompt` is
+    one of the prompt styles. `group` is a group of presets whose names may stand for a mapping.
+    """
+
+    def __init__(
+        self,
+        registry: Registry[type[S]],
+        tag: str = "kind",
+        default: str | None = None,
+        variants: Mapping[str, Choice] | None = None,
+        group: str | None = None,
+    ) -> None:
+        self.registry, self.tag, self.default = registry, tag, default
+        self.variants, self.group = dict(variants or {}), group
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate by looking the model up; the annotated type is only for readers and mypy."""
@@ -31,30 +46,38 @@ class Choice:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """A mark that `schema.py` replaces by the union of all registered models."""
-        return {"x-choice": self.registry.group, "x-tag": self.tag}
+        return {"x-choice": self}
 
     def read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
         """The model of a mapping or a name. Raises pydantic's errors."""
         if isinstance(value, Spec):
             return value
+        if self.group and (
+            preset := preset_in(value, self.group, self.about, scope_of(info.context), self.registry.__contains__)
+        ):
+            return preset.read(lambda whole: self._of_mapping(whole, scope_of(info.context)))
         if isinstance(value, str):
             value = {self.tag: value}
         if not isinstance(value, Mapping):
             raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
-        return validated(self.model_of(value), value, info.context)
+        return self._of_mapping(value, scope_of(info.context))
+
+    def _of_mapping(self, value: Mapping[str, object], scope: Scope) -> Spec:
+        return validated(self.model_of(value), value, scope.context)
 
     def model_of(self, value: Mapping[str, object]) -> type[Spec]:
         """The model that a mapping asks for. Raises pydantic's errors for a tag that is missing or unknown."""
-        if self.tag not in value:
+        if self.tag not in value and self.default is None:
             raise PydanticCustomError("choice_missing", "`{tag}` is missing: which {noun}?", self.about(None))
-        name = value[self.tag]
+        name = value.get(self.tag, self.default)
+        if isinstance(name, str) and name in self.variants:
+            return self.variants[name].model_of(value)
         try:
             return self.registry.get(name if isinstance(name, str) else repr(name))
-        except UnknownName:
+        except UnknownNameError:
             raise located("choice_unknown", "unknown {noun} '{value}'", self.about(name), self.tag, name) from None
 
     def about(self, value: object) -> dict[str, Any]:
         """What a message about this choice may mention."""
-        from .axes import shown
-
-        return {"noun": self.registry.noun, "tag": self.tag, "value": shown(value), "names": self.registry.names()}
+        names = self.registry.names()
+        return {"noun": self.registry.noun, "tag": self.tag, "value": shown(value), "names": names}

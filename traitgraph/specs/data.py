@@ -1,7 +1,7 @@
-"""Dialogue data: a preset, a JSONL file, a data set of the hub, or dialogues to be generated.
+"""Dialogue data that are there: a preset, a JSONL file, a data set of the hub. `generation.py` adds those to be made.
 
-A row has a prompt and a reply, the trait and level of the reply, a split (train or test), and a `pair` that joins the high
-and the low reply to one prompt; `fields` says how a file calls them.
+A row has a prompt and a reply, the trait and level of the reply, a split (train or test), and a `pair` that joins the
+high and the low reply to one prompt; `fields` says how a file calls them.
 """
 
 from __future__ import annotations
@@ -41,8 +41,5 @@ class HubDataSpec(DataSpec):
 
 DATA_FORMS = (FileDataSpec, HubDataSpec)
 
-Data = Annotated[DataSpec, Reference("data set", "data", *DATA_FORMS)]
-"""One data set."""
-
-DataAxis = Annotated[tuple[DataSpec, ...], Reference("data set", "data", *DATA_FORMS, many=True)]
-"""An axis of data sets."""
+Rows = Annotated[DataSpec, Reference("data set", "data", *DATA_FORMS)]
+"""Data that are there: a name, or a mapping with `path` or `id`."""

@@ -126,7 +126,7 @@ def _quote(span: Span, gutter: str, severity: str, colour: bool) -> list[str]:
 
 
 def _window(span: Span) -> tuple[str, int]:
-    """The part of the source line that is shown, one column per character, and the 0-based column of the fault in it."""
+    """The part of the source line that is shown, and the 0-based column of the fault in it."""
     column = max(0, span.column - 1)
     if len(span.text) <= LINE_WIDTH:
         return printable(span.text), column
@@ -149,7 +149,7 @@ def _paint(text: str, severity: str, colour: bool) -> str:
 
 
 def render_json(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
-    """The diagnostics as plain data: {"ok", "diagnostics": [{code, severity, message, file, line, column, path, hint}]}."""
+    """The diagnostics as plain data: {"ok", "diagnostics": [{"code", "severity", "message", "file", ...}]}."""
     return {"ok": not has_errors(diagnostics), "diagnostics": [_plain(each) for each in in_order(diagnostics)]}
 
 

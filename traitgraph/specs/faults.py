@@ -22,7 +22,7 @@ Location = tuple[int | str, ...]
 
 def located(kind: str, message: str, about: dict[str, Any], place: str | int, value: object) -> ValidationError:
     """A fault of ours at a place inside the value that is being validated."""
-    fault = PydanticCustomError(kind, message, about)  # type: ignore[arg-type]  # kind is no literal
+    fault = PydanticCustomError(kind, message, about)
     return ValidationError.from_exception_data("spec", [InitErrorDetails(type=fault, loc=(place,), input=value)])
 
 
@@ -50,14 +50,14 @@ def again(fault: ErrorDetails, before: Location = ()) -> InitErrorDetails:
         PydanticKnownError(fault["type"], about)  # type: ignore[arg-type]  # KeyError says that the type is ours
     except KeyError:
         message = fault["msg"].replace("{", "{{")
-        same["type"] = PydanticCustomError(fault["type"], message, about)  # type: ignore[arg-type]  # no literal
+        same["type"] = PydanticCustomError(fault["type"], message, about)
     return same
 
 
 def validated(model: type[S], value: Mapping[str, object], context: object = None) -> S:
     """The model of a mapping of plain data, read strictly. Raises ValidationError with every fault of the mapping."""
     try:
-        return model.model_validate(value, strict=True, context=context)  # type: ignore[arg-type]  # any context
+        return model.model_validate(value, strict=True, context=context)
     except ValidationError as problems:
         faults = [_told(model, fault) for fault in problems.errors(include_url=False)]
         raise ValidationError.from_exception_data(model.__name__, faults) from None

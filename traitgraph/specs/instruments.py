@@ -1,40 +1,48 @@
 """What a subject is measured with, as a spec writes it: `benchmarks: [mini-ipip, {kind: lm_eval, task: arc_easy}]`.
 
-An entry is a mapping with `kind`, the name of a kind that needs no parameters, of a questionnaire of the library, or of a
-preset (group `benchmark`); `{kind: mini-ipip, mode: choice}` takes a questionnaire or preset and changes parts of it.
-The compiler turns each into a `Resolved*` of `benchmarks.py`.
+kind             measures
+reply_contrast   likelihood gap between high and low held-out replies
+questionnaire    items on a scale: by option likelihood, by a written number, or by interview and judge
+open_questions   free answers to questions about the trait, rated by a judge
+linguistic       word categories in free self-descriptions
+story            word categories in a written story
+lm_eval          any task or group of lm-evaluation-harness
+
+The compiler turns each into a `Resolved*` of `benchmarks.py`. Where they are read: `benchmark_list.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, GetCoreSchemaHandler, PositiveInt, field_validator
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import Field, PositiveInt, model_validator
 
-from .choice import Choice
-from .data import Data
-from .faults import each_read, located, validated
+from .data import Rows
+from .faults import located
+from .generation import Data
+from .judges import Judge
 from .named import Name
 from .preset_files import LIBRARY
-from .scope import Scope, scope_of
 from .registry import Registry
 from .spec import Spec
-from .traits import Trait
+from .words import Traits
 
 
 class Instrument(Spec):
-    """One measure. `draws` says whether answers are sampled, `uses` which keys of the arm fill what is left out here."""
+    """One measure.
+
+    `draws` says whether answers are sampled; `fills` which keys of the arm fill fields of that name when they are left
+    out here. A plugin's benchmark is a subclass with a `kind` of its own.
+    """
 
     kind: str
     draws: ClassVar[bool] = False
-    uses: ClassVar[frozenset[str]] = frozenset()
-    name: Name = Field("", description="Name in results; by default that of the questionnaire, task or kind.")
+    fills: ClassVar[tuple[str, ...]] = ()
+    name: Name = Field("", description="Name in results; absent: that of the questionnaire, task or kind.")
 
     def settled(self, folder: Path) -> Self:
-        """Itself with a name, absolute paths and no question left open. Raises pydantic's errors."""
+        """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
         return self.model_copy(update={"name": self.name or self.own_name()})
 
     def own_name(self) -> str:
@@ -46,9 +54,13 @@ class ReplyContrast(Instrument):
     """Log-likelihood gap per token between high and low held-out replies to the same prompt, for each trait."""
 
     kind: Literal["reply_contrast"] = Field("reply_contrast", description="Gap between high and low held-out replies.")
-    uses: ClassVar[frozenset[str]] = frozenset({"traits", "data"})
-    data: Data | None = Field(None, description="Rows of split `test` are scored; by default the arm's data.")
-    traits: tuple[Trait, ...] = Field((), description="Traits whose replies are scored; by default those of the arm.")
+    fills: ClassVar[tuple[str, ...]] = ("traits", "data")
+    data: Data | None = Field(
+        None, validate_default=False, description="Rows of split `test` are scored; absent: the arm's data."
+    )
+    traits: Traits = Field(
+        (), validate_default=False, description="Traits whose replies are scored; absent: the arm's."
+    )
 
 
 class Questionnaire(Instrument):
@@ -56,19 +68,28 @@ class Questionnaire(Instrument):
 
     kind: Literal["questionnaire"] = Field("questionnaire", description="Items answered on a scale.")
     draws: ClassVar[bool] = True
-    items: str = Field(
-        min_length=1, description="Name of a questionnaire of the library, or path of a JSON file of items."
+    items: str = Field(min_length=1, description="A questionnaire of the library, or the path of a JSON file of items.")
+    mode: Literal["choice", "generate", "interview"] = Field(
+        "choice",
+        description="choice: likelihood of the option letters, both orders. generate: the model writes a number. "
+        "interview: it answers an open question, and `judge` rates the trait.",
     )
-    mode: Literal["choice"] = Field("choice", description="choice: likelihood of the option letters, both orders.")
+    judge: Judge | None = Field(None, validate_default=False, description="Who rates the answers of an interview.")
+
+    @model_validator(mode="after")
+    def _judge_where_needed(self) -> Self:
+        if self.mode == "interview" and self.judge is None:
+            raise ValueError("an interview needs a `judge`")
+        if self.mode != "interview" and self.judge is not None:
+            raise ValueError(f"`judge` has no effect with `mode: {self.mode}`")
+        return self
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
-        path = questionnaire_path(self.items)
-        if path is None:
-            path = (folder / Path(self.items).expanduser()).resolve()
-            if not path.is_file():
-                about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
-                raise located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
+        path = questionnaire_path(self.items) or (folder / Path(self.items).expanduser()).resolve()
+        if not path.is_file():
+            about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+            raise located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
         return super().settled(folder).model_copy(update={"items": str(path)})
 
     def own_name(self) -> str:
@@ -76,27 +97,64 @@ class Questionnaire(Instrument):
         return Path(self.items).stem
 
 
-class LmEval(Instrument):
-    """A task of lm-evaluation-harness: one of its own, or a local task folder."""
+class OpenQuestions(Instrument):
+    """Free answers to questions about each trait; a judge rates trait and fluency from 1 to 5 (NPTI)."""
 
-    kind: Literal["lm_eval"] = Field("lm_eval", description="A task of lm-evaluation-harness.")
-    task: str = Field(min_length=1, description="Name of the task.")
+    kind: Literal["open_questions"] = Field("open_questions", description="Free answers, rated by a judge.")
+    draws: ClassVar[bool] = True
+    questions: Rows = Field(description="Rows with a prompt and a trait.")
+    judge: Judge = Field(description="Who rates the answers.")
+
+
+class Linguistic(Instrument):
+    """Shares of word categories in free texts about oneself. Dictionaries such as LIWC are the property of others."""
+
+    kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
+    draws: ClassVar[bool] = True
+    lexicon: str = Field(
+        min_length=1, description="Path of a dictionary: a JSON file, category -> words (* at the end)."
+    )
+    prompts: tuple[str, ...] = Field(
+        ("Tell me about yourself in 300 words.",), min_length=1, description="What is asked. (Personality Vector)"
+    )
+
+    def settled(self, folder: Path) -> Self:
+        """Itself with the absolute path of its dictionary."""
+        path = existing(self.lexicon, folder, "lexicon")
+        return super().settled(folder).model_copy(update={"lexicon": str(path)})
+
+
+class Story(Linguistic):
+    """Shares of word categories in a story, and their correlation with the level (PersonaLLM, arXiv:2305.02547)."""
+
+    kind: Literal["story"] = Field("story", description="Word categories in a written story.")  # type: ignore[assignment]  # another tag
+    prompts: tuple[str, ...] = Field(
+        ("Tell a personal story in 800 words without naming your personality traits.",),
+        min_length=1,
+        description="What is asked; our wording, the length is that of PersonaLLM.",
+    )
+
+
+class LmEval(Instrument):
+    """A task or group of lm-evaluation-harness: one of its own, or a local task folder."""
+
+    kind: Literal["lm_eval"] = Field("lm_eval", description="A task or group of lm-evaluation-harness.")
+    task: str = Field(min_length=1, description="Name of the task or group.")
     folder: str | None = Field(
         None, min_length=1, description="Folder with the task's YAML file and data; absent: built in."
     )
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
     limit: PositiveInt | None = Field(None, description="Only the first n documents.")
+    filters: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Only these answer filters, e.g. strict-match; absent: all, so that both show."
+    )
 
     def settled(self, folder: Path) -> Self:
         """Itself with an absolute folder that exists."""
         settled = super().settled(folder)
         if self.folder is None:
             return settled
-        path = (folder / Path(self.folder).expanduser()).resolve()
-        if not path.is_dir():
-            about = {"value": self.folder, "names": ()}
-            raise located("path_missing", "there is no file or folder '{value}'", about, "folder", self.folder)
-        return settled.model_copy(update={"folder": str(path)})
+        return settled.model_copy(update={"folder": str(existing(self.folder, folder, "folder"))})
 
     def own_name(self) -> str:
         """The task's name."""
@@ -106,8 +164,26 @@ class LmEval(Instrument):
 INSTRUMENTS: Registry[type[Instrument]] = Registry(
     "benchmark",
     "traitgraph.benchmarks",
-    {"reply_contrast": ReplyContrast, "questionnaire": Questionnaire, "lm_eval": LmEval},
+    {
+        "reply_contrast": ReplyContrast,
+        "questionnaire": Questionnaire,
+        "open_questions": OpenQuestions,
+        "linguistic": Linguistic,
+        "story": Story,
+        "lm_eval": LmEval,
+    },
 )
+
+LM_EVAL_TASKS = (
+    "arc_challenge", "arc_easy", "boolq", "commonsense_qa", "gpqa_diamond_zeroshot", "gpqa_extended_zeroshot",
+    "gpqa_main_n_shot", "gpqa_main_zeroshot", "gsm8k", "gsm8k_cot", "gsm8k_cot_llama", "gsm8k_cot_zeroshot",
+    "hellaswag", "mathqa", "mmlu", "piqa", "social_iqa", "truthfulqa_gen", "truthfulqa_mc1", "truthfulqa_mc2",
+    "winogrande",
+)  # fmt: skip
+"""Tasks whose name alone is a benchmark: those of the papers and their neighbours (names of lm-eval 0.4.13).
+
+Not all 14,000 of the harness: then every typing error could be a task.
+"""
 
 
 def questionnaire_names() -> tuple[str, ...]:
@@ -118,56 +194,13 @@ def questionnaire_names() -> tuple[str, ...]:
 def questionnaire_path(name: str) -> Path | None:
     """The file of a questionnaire of the library, or None."""
     path = LIBRARY / "questionnaire" / f"{name}.json"
-    return path if "/" not in name and path.is_file() else None
+    return path if not set(name) & set("/\\\0") and path.is_file() else None
 
 
-class _Benchmarks(Choice):
-    """The list of instruments, each with a name of its own."""
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read one instrument or a list of them."""
-        return core_schema.with_info_plain_validator_function(self.read_list)
-
-    def read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Instrument, ...]:
-        """Every instrument of a list. Raises pydantic's errors, those of all entries together."""
-        items = value if isinstance(value, list | tuple) else (value,)
-        scope, seen = scope_of(info.context), set[str]()
-
-        def read(item: object) -> Instrument:
-            one = self._read_one(item, scope)
-            if one.name in seen:
-                about = {"value": one.name}
-                raise PydanticCustomError("benchmark_twice", "two benchmarks are called '{value}'", about)
-            seen.add(one.name)
-            return one
-
-        return tuple(each_read(items, read))
-
-    def _read_one(self, value: object, scope: Scope) -> Instrument:
-        if isinstance(value, Instrument):
-            return value
-        if isinstance(value, str):
-            value = {"kind": value}
-        if not isinstance(value, Mapping):
-            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
-        written = self._without_preset(value, scope)
-        model = self.model_of(written)
-        assert issubclass(model, Instrument)
-        return validated(model, written, {"scope": scope}).settled(scope.folder)
-
-    def _without_preset(self, value: Mapping[str, object], scope: Scope) -> Mapping[str, object]:
-        """`kind: bfi` names a preset or a questionnaire: its mapping, changed by what stands beside it."""
-        name = value.get("kind")
-        if not isinstance(name, str) or name in self.registry:
-            return value
-        changes = {key: item for key, item in value.items() if key != "kind"}
-        preset = scope.preset("benchmark", name)
-        if preset:
-            return {"name": name, **preset.data, **changes}
-        if questionnaire_path(name):
-            return {"kind": "questionnaire", "name": name, "items": name, **changes}
-        return value
-
-
-Benchmarks = Annotated[tuple[Instrument, ...], _Benchmarks(INSTRUMENTS)]
-"""A list of instruments, or one."""
+def existing(path: str, folder: Path, key: str) -> Path:
+    """The absolute path. Raises pydantic's error, located at `key`, when nothing is there."""
+    found = (folder / Path(path).expanduser()).resolve()
+    if not found.exists():
+        about = {"value": path, "names": ()}
+        raise located("path_missing", "there is no file or folder '{value}'", about, key, path)
+    return found

@@ -1,6 +1,6 @@
 """The job row: the one document that compiler and runtime share.
 
-The compiler writes rows, the runtime reads them; neither imports the other. A parameter model lists, per kind, everything
+The compiler writes rows, the runtime reads them; neither imports the other. A parameter model lists, per kind, all
 that changes the result of the job and nothing else: it is hashed whole into the job key (with the keys of the inputs).
 What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed.
 
@@ -23,8 +23,8 @@ from pydantic import Field
 from .benchmarks import ResolvedBenchmark
 from .merge_methods import AnyMerge
 from .spec import Spec
-from .traits import Level, Trait
 from .training import AnyTraining
+from .traits import Level, Trait
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="BLAKE2b-128 of the content, 32 hex digits.")]
 Dtype = Annotated[
@@ -166,6 +166,10 @@ class CollectParams(JobParams):
     """Put the metrics of all assessments into one table."""
 
     kind: ClassVar[str] = "collect"
+
+
+ROW_FIELDS: dict[str, tuple[str, ...]] = {params.kind: params.row_fields for params in JobParams.__subclasses__()}
+"""Kind -> the parameters that vary inside a stage."""
 
 
 class JobRow(Spec):

@@ -13,13 +13,15 @@ from pydantic_core import ErrorDetails, PydanticCustomError, ValidationError
 from .axes import shown
 from .diagnostics import Diagnostic, error, near_names
 from .document import Document
+from .identity import number_text
+from .models import DIGEST, HUB_ID
 
 Path = tuple[int | str, ...]
 About = Mapping[str, Any]
 
 
 class Wording(NamedTuple):
-    """How one type of fault reads: code, sentence, repair (both filled from the fault), and whether the key is marked."""
+    """How one type of fault reads: code, sentence, repair (both filled from the fault); `at_key` marks the key."""
 
     code: str
     message: str
@@ -36,57 +38,101 @@ def _near(about: About) -> str | None:
     return "\n".join(lines) or None
 
 
+def _near_benchmark(about: About) -> str | None:
+    hint = _near(about)
+    task = "any other task of lm-eval: {kind: lm_eval, task: NAME}"
+    return f"{hint}\n{task}" if about["noun"] == "benchmark" else hint
+
+
+def _near_named(about: About) -> str | None:
+    """What a name can be, where it can be more than a preset."""
+    forms = {
+        "model": "a hub id is `owner/name`, a folder starts with ./, a file ends in .gguf",
+        "data set": "a hub id is `owner/name`, a file ends in .jsonl, a folder starts with ./",
+    }
+    return "\n".join(line for line in (_near(about), forms.get(str(about["noun"]))) if line) or None
+
+
 def _purpose(about: About) -> str | None:
     return f"`{about['key']}`: {about['what']}" if about.get("what") else None
 
 
-def _expected(about: About) -> str | None:
+def _allowed(about: About) -> str | None:
     names = str(about["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-    near = near_names(str(about["value"]), names)
-    return ("near: " + ", ".join(near) + "\n" if near else "") + "there are: " + ", ".join(names)
+    return _near({"value": about["value"], "names": names})
 
+
+def _folder_or_hub(about: About) -> str:
+    return f"write ./{about['value']} for the folder, {{id: {about['value']}}} for the hub"
+
+
+def _quoted_number(about: About) -> str | None:
+    return "a number stands without quotes" if isinstance(about["input"], str) else None
+
+
+def _bare_number(about: About) -> str | None:
+    return "quote it if it is text" if isinstance(about["input"], int | float) else None
+
+
+_RENAME = "give one of them a `name`"
+_NUMBERS = "give: a number, a list of numbers, or {from, to, step}"
+_NAME = "a name has letters, digits and - _ ., and starts with a letter or digit"
 
 WORDINGS: dict[str, Wording] = {
     # keys
     "unknown_key": Wording("TG101", "unknown key '{key}'", _near, at_key=True),
     "missing_key": Wording("TG102", "`{key}` is missing", _purpose, at_key=True),
+    "choice_missing": Wording("TG102", "`{tag}` is missing: which {noun}?", _near, at_key=True),
     # types
-    "string_type": Wording("TG103", "`{value}` is not text", lambda about: "quote it if it is text"),
-    "int_type": Wording("TG103", "`{value}` is not a whole number"),
-    "float_type": Wording("TG103", "`{value}` is not a number"),
+    "string_type": Wording("TG103", "`{value}` is not text", _bare_number),
+    "int_type": Wording("TG103", "{quoted} is not a whole number", _quoted_number),
+    "float_type": Wording("TG103", "{quoted} is not a number", _quoted_number),
     "bool_type": Wording("TG103", "`{value}` is neither true nor false"),
-    "tuple_type": Wording("TG103", "`{value}` is not a list"),
+    "tuple_type": Wording("TG103", "`{value}` is not a list", lambda about: f"give: [{about['value']}]"),
     "dict_type": Wording("TG103", "`{value}` is not a mapping"),
     "model_type": Wording("TG103", "`{value}` is not a mapping"),
-    "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near),
-    "number_type": Wording("TG103", "`{value}` is not a number", lambda about: "give: a number, a list, or {from, to, step}"),
+    "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near_named),
+    "number_type": Wording("TG103", "`{value}` is not a number", lambda about: _NUMBERS),
     "number_whole": Wording("TG103", "{value} is not a whole number"),
+    "word_type": Wording("TG103", "`{value}` is neither a word nor a whole number"),
     # values
-    "literal_error": Wording("TG104", "`{value}` is not allowed here", _expected),
+    "literal_error": Wording("TG104", "'{value}' is not allowed here", _allowed),
     "greater_than": Wording("TG104", "{value} is too small: it must be more than {gt}"),
     "greater_than_equal": Wording("TG104", "{value} is too small: it must be at least {ge}"),
     "less_than": Wording("TG104", "{value} is too large: it must be less than {lt}"),
     "less_than_equal": Wording("TG104", "{value} is too large: it must be at most {le}"),
     "finite_number": Wording("TG104", "{value} is not a finite number"),
     "number_finite": Wording("TG104", "{value} is not a finite number"),
-    "string_too_short": Wording("TG104", "the text is too short"),
-    "string_pattern_mismatch": Wording("TG104", "'{value}' is not a valid name here", lambda about: f"it must match {about['pattern']}"),
-    "too_short": Wording("TG104", "the list is too short: at least {min_length}"),
+    "int_from_float": Wording("TG103", "{value} is not a whole number"),
+    "string_too_short": Wording("TG104", "the text is empty"),
+    "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),
+    "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
+    "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
     "value_error": Wording("TG104", "{error}"),
     # axes
-    "axis_empty": Wording("TG105", "the axis is empty: it leaves nothing to run"),
-    "axis_twice": Wording("TG105", "{value} stands twice in the axis"),
+    "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
+    "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
     "axis_step": Wording("TG105", "{message}"),
-    "axis_long": Wording("TG105", "the range has {count} values; at most {longest} are allowed"),
+    "axis_long": Wording("TG105", "the range has more than {longest} values"),
     # names
-    "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near),
-    "name_ambiguous": Wording("TG106", "'{value}' is a folder here and may be a hub id", lambda about: "write ./{value} for the folder, {{id: {value}}} for the hub".format(**about)),
-    "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near),
-    "choice_missing": Wording("TG102", "`{tag}` is missing: which {noun}?", _near, at_key=True),
-    "form_unclear": Wording("TG107", "{message}", at_key=True),
+    "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
+    "name_ambiguous": Wording("TG106", "'{value}' is a folder here and may be a hub id", _folder_or_hub),
+    "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_benchmark),
+    "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
+    "form_unclear": Wording("TG107", "{message}"),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
     "reported": Wording("", ""),
 }  # fmt: skip
+"""Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
+
+
+def _shape(about: About) -> str:
+    pattern = str(about["pattern"])
+    if pattern == HUB_ID:
+        return "a hub id is `owner/name`"
+    if pattern == DIGEST:
+        return "a digest has 32 hex digits"
+    return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
 
 
 def diagnose(
@@ -111,24 +157,33 @@ def _diagnostic(
     fault: ErrorDetails, data: object, document: Document | None, place: Callable[[Path], Path]
 ) -> Diagnostic:
     wording = WORDINGS[fault["type"]]
-    about = {"value": shown(fault["input"]), "message": fault["msg"], **fault.get("ctx", {})}
+    value = shown(fault["input"])
+    quoted = f"'{value}'" if isinstance(fault["input"], str) else f"`{value}`"
+    known = {"value": value, "quoted": quoted, "input": fault["input"], "message": fault["msg"]}
+    about = {**known, **{name: _readable(value) for name, value in fault.get("ctx", {}).items()}}
     written = as_written(fault["loc"], data)
     path = place(written)
     span = None
     if document:
         span = document.key_span(path) if wording.at_key and written else document.value_span(path)
-    named = written if fault["type"] not in ("missing_key",) else fault["loc"]
-    dotted = ".".join(str(step) for step in place(tuple(named)))
+    named = place(fault["loc"]) if fault["type"] == "missing_key" else path
+    dotted = ".".join(str(step) for step in named)
     return error(wording.code, wording.message.format(**about), span, dotted, wording.hint(about))
+
+
+def _readable(value: object) -> object:
+    return number_text(value) if isinstance(value, float) else value
 
 
 def as_written(location: Sequence[int | str], data: object) -> Path:
     """The longest part of a location that the data have: a shorthand has no inner keys, one value no index."""
     path: list[int | str] = []
     for step in location:
-        if isinstance(data, Mapping) and step in data:
+        if isinstance(data, Mapping):
+            if step not in data:
+                break
             data = data[step]
-        elif isinstance(data, Sequence) and not isinstance(data, str) and isinstance(step, int) and step < len(data):
+        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
             data = data[step]
         else:
             break

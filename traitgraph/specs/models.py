@@ -53,8 +53,12 @@ class PackagedModelSpec(ModelSpec):
     """A GGUF file that an installed Python package ships."""
 
     key: ClassVar[str] = "package"
-    package: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Import name of the package; it is never imported.")
-    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.gguf$", description="The .gguf file in the package's folder.")
+    package: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Import name of the package; it is never imported."
+    )
+    file: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.gguf$", description="The .gguf file in the package's folder."
+    )
     digest: str = Field(
         pattern=DIGEST, description="BLAKE2b-128 of the file, so that a plan needs no installed package."
     )

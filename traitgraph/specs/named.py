@@ -7,7 +7,8 @@ it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -16,7 +17,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core
 
 from .axes import shown
 from .faults import each_read, located, validated
-from .scope import Preset, Scope, scope_of
+from .preset_use import preset_in
+from .scope import Scope, scope_of
 from .spec import Spec
 
 Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
@@ -45,6 +47,10 @@ class Named(Spec):
     def own_name(self) -> str:
         """The name when neither the spec nor a preset gives one."""
         return str(getattr(self, self.key)).rstrip("/").rsplit("/", 1)[-1]
+
+    def variants(self) -> tuple[Named, ...]:
+        """The values of an axis that it stands for: itself, or one for each value of an axis inside it."""
+        return (self,)
 
 
 class Local(Named):
@@ -85,41 +91,39 @@ class Reference:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """A mark that `schema.py` replaces by a name or the union of the forms."""
-        return {"x-reference": self.group, "x-many": self.many, "x-forms": self.forms}
+        return {"x-reference": self}
 
     def _read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Named, ...]:
         if not isinstance(value, list | tuple):
-            return (self._read_one(value, info),)
+            return self._read_one(value, info).variants()
         if not value:
             raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
         seen: set[str] = set()
 
-        def read(item: object) -> Named:
-            one = self._read_one(item, info)
-            if one.name in seen:
-                about = {"value": one.name, "noun": self.noun}
-                raise PydanticCustomError("axis_twice", "the {noun} '{value}' stands twice in the axis", about)
-            seen.add(one.name)
-            return one
+        def read(item: object) -> tuple[Named, ...]:
+            found = self._read_one(item, info).variants()
+            for one in found:
+                if one.name in seen:
+                    about = {"value": one.name, "noun": self.noun}
+                    raise PydanticCustomError("axis_twice", "the {noun} '{value}' stands twice in the axis", about)
+                seen.add(one.name)
+            return found
 
-        return tuple(each_read(value, read))
+        return tuple(chain.from_iterable(each_read(value, read)))
 
     def _read_one(self, value: object, info: core_schema.ValidationInfo) -> Named:
         scope = scope_of(info.context)
         if isinstance(value, Named):
             return value
+        if use := preset_in(value, self.group, lambda name: self._about(name, scope), scope):
+            return use.read(lambda whole: self._of_mapping(whole, use.preset.name, scope))
         if isinstance(value, str):
             return self._of_text(value, scope)
         if not isinstance(value, Mapping):
             raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self._about(value, scope))
-        if "preset" in value:
-            return self._changed_preset(value, scope)
         return self._of_mapping(value, "", scope)
 
     def _of_text(self, text: str, scope: Scope) -> Named:
-        preset = scope.preset(self.group, text) if _may_be_file(text) else None
-        if preset is not None:
-            return self._of_preset(preset, {}, scope)
         form = next((form for form in self.forms if form.key == "path"), None)
         if form and (text.startswith(("./", "../", "/", "~")) or (form.suffixes and text.endswith(form.suffixes))):
             return _flat(form, "path", text, scope)
@@ -136,7 +140,7 @@ class Reference:
 
     def _of_mapping(self, value: Mapping[str, object], name: str, scope: Scope) -> Named:
         form = self._form_of(value, scope)
-        return validated(form, value, {"scope": scope}).settled(scope.folder, name)
+        return validated(form, value, scope.context).settled(scope.folder, name)
 
     def _form_of(self, value: Mapping[str, object], scope: Scope) -> type[Named]:
         forms = [form for form in self.forms if form.key in value]
@@ -144,21 +148,7 @@ class Reference:
             return forms[0]
         keys = " or ".join(f"`{form.key}`" for form in (forms or self.forms))
         message = "a {noun} has only one of {keys}" if forms else "a {noun} needs {keys}"
-        raise PydanticCustomError("form_unclear", message, {**self._about(None, scope), "keys": keys})  # type: ignore[arg-type]  # one of two texts
-
-    def _changed_preset(self, value: Mapping[str, object], scope: Scope) -> Named:
-        name = value["preset"]
-        preset = scope.preset(self.group, name) if isinstance(name, str) and _may_be_file(name) else None
-        if preset is None:
-            raise located("name_unknown", "unknown {noun} '{value}'", self._about(name, scope), "preset", name)
-        return self._of_preset(preset, {key: item for key, item in value.items() if key != "preset"}, scope)
-
-    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Named:
-        try:
-            return self._of_mapping({**preset.data, **changes}, preset.name, scope)
-        except (ValidationError, PydanticCustomError) as problem:
-            _blame(preset, changes, problem, scope)
-            raise PydanticCustomError("reported", "the preset has faults of its own", {}) from None
+        raise PydanticCustomError("form_unclear", message, {**self._about(None, scope), "keys": keys})
 
     def _about(self, value: object, scope: Scope) -> dict[str, Any]:
         return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
@@ -167,33 +157,8 @@ class Reference:
 def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
     """A mapping of one key that was written as a bare text: its faults lie in the text itself."""
     try:
-        return validated(form, {key: text}, {"scope": scope}).settled(scope.folder, "")
+        return validated(form, {key: text}, scope.context).settled(scope.folder, "")
     except ValidationError as problems:
         fault = problems.errors(include_url=False)[0]
         message = fault["msg"].replace("{", "{{")
-        raise PydanticCustomError(fault["type"], message, fault.get("ctx", {})) from None  # type: ignore[arg-type]  # no literal
-
-
-def _may_be_file(name: str) -> bool:
-    return bool(name) and not set(name) & set("/\\\0") and not name.startswith(".") and len(name) < 100
-
-
-def _blame(preset: Preset, changes: Mapping[str, object], problem: Exception, scope: Scope) -> None:
-    """Report faults of a preset at the preset's own lines; faults of the user's changes are raised as they are."""
-    from .messages import diagnose
-
-    if isinstance(problem, ValidationError):
-        mine = [fault for fault in problem.errors() if fault["loc"] and fault["loc"][0] in changes]
-        if mine:
-            raise problem
-    scope.diagnostics += preset.problems or diagnose(problem, preset.data, preset.document)
-
-
-def one_or_list(schema: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of a value that may stand alone or in a list."""
-    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
-
-
-def names_in(values: Sequence[Named]) -> tuple[str, ...]:
-    """The names of some values of an axis."""
-    return tuple(value.name for value in values)
+        raise PydanticCustomError(fault["type"], message, fault.get("ctx", {})) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .apply import merged
 from .diagnostics import Diagnostic, error
 from .document import Document
 
@@ -17,7 +18,8 @@ Path = tuple[int | str, ...]
 MERGED_KEYS = ("train", "sampling")
 """Keys whose mappings are merged: an arm that changes one number of the training keeps the rest."""
 
-STUDY_ONLY = ("study", "description", "arms", "cluster")
+STUDY_ONLY = ("study", "description", "arms", "cluster", "tracking", "include", "exclude", "when")
+"""Keys of the study that no arm can have."""
 
 
 @dataclass
@@ -71,13 +73,12 @@ def _arm_text(
         return None
     values = {**shared, **arm}
     for key in MERGED_KEYS:
-        values.update({key: merged(shared[key], arm[key])} if key in shared and key in arm else {})
+        values.update({key: laid_over(shared[key], arm[key])} if key in shared and key in arm else {})
     return ArmText(name, {**values, "name": name}, frozenset(arm), ("arms", name), arm)
 
 
-def merged(lower: object, upper: object) -> object:
-    """Two mappings key by key, the upper one's values first in rank; anything else is replaced by the upper one."""
-    if not isinstance(lower, Mapping) or not isinstance(upper, Mapping):
-        return upper
-    both = {key: merged(lower[key], upper[key]) for key in upper if key in lower}
-    return {**lower, **upper, **both}
+def laid_over(lower: object, upper: object) -> object:
+    """A mapping over a mapping, key by key; a mapping over the name of a preset changes parts of it."""
+    if isinstance(lower, str) and isinstance(upper, Mapping):
+        return {"preset": lower, **upper}
+    return merged(lower, upper)

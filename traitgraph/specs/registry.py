@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class UnknownName(KeyError):
+class UnknownNameError(KeyError):
     """A name that no built-in and no plugin has; says which names are near and which there are."""
 
     def __init__(self, noun: str, name: str, names: tuple[str, ...]) -> None:
@@ -22,7 +22,7 @@ class UnknownName(KeyError):
         super().__init__(f"unknown {noun} {name!r}; there are: {', '.join(names)}")
 
 
-class DuplicateName(ValueError):
+class DuplicateNameError(ValueError):
     """Two places claim one name."""
 
     def __init__(self, noun: str, name: str, first: object, second: object) -> None:
@@ -32,7 +32,7 @@ class DuplicateName(ValueError):
 class Registry(Generic[T]):
     """Things of one kind by name; a target may be "module:attribute" and is then imported on first use.
 
-    `noun` is for messages ("merge method"), `group` the entry-point group that plugins use ("traitgraph.merge_methods").
+    `noun` is for messages ("merge method"), `group` the group of entry points of plugins ("traitgraph.merge_methods").
     """
 
     def __init__(self, noun: str, group: str, builtin: Mapping[str, T | str]) -> None:
@@ -43,17 +43,17 @@ class Registry(Generic[T]):
         self._plugins_read = False
 
     def register(self, name: str, target: T | str) -> None:
-        """Add a thing by hand. Raises DuplicateName when the name is taken."""
+        """Add a thing by hand. Raises DuplicateNameError when the name is taken."""
         if name in self._targets:
-            raise DuplicateName(self.noun, name, self._targets[name], target)
+            raise DuplicateNameError(self.noun, name, self._targets[name], target)
         self._targets[name] = target
 
     def get(self, name: str) -> T:
-        """The thing of that name. Raises UnknownName, or what importing it raises."""
+        """The thing of that name. Raises UnknownNameError, or what importing it raises."""
         if name not in self._targets:
             self._read_plugins()
         if name not in self._targets:
-            raise UnknownName(self.noun, name, self.names())
+            raise UnknownNameError(self.noun, name, self.names())
         target = self._targets[name]
         if isinstance(target, str):
             self._targets[name] = target = _imported(target)

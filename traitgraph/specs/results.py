@@ -11,8 +11,8 @@ from typing import NamedTuple
 class Cell(NamedTuple):
     """One subject under one benchmark: the names a reader uses, and the job that measured it.
 
-    Text as printed in `results.csv`; '' where a column does not apply. Several cells may share one job: an alpha of 0 is
-    the base model, whichever arm it was written in.
+    Text as printed in `results.csv`; '' where a column does not apply. Several cells may share one job: an alpha of 0
+    is the base model, whichever arm it was written in.
     """
 
     study: str

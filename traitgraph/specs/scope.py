@@ -5,22 +5,28 @@ Handed to pydantic as the validation context, so that a field that refers to som
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from .diagnostics import Diagnostic
+from pydantic_core import PydanticCustomError, ValidationError
+
+from .diagnostics import Diagnostic, error
 from .document import Document
+from .freeze import frozen
 from .preset_files import find_preset, preset_names, shown_path
+
+T = TypeVar("T")
 
 
 @dataclass
 class Preset:
-    """A preset file: its plain data, and where messages about it point."""
+    """A preset file: its plain data, where messages about it point, and what is wrong with the file itself."""
 
     name: str
+    document: Document
     data: dict[str, object]
-    document: Document | None = None
     problems: list[Diagnostic] = field(default_factory=list)
 
 
@@ -37,6 +43,11 @@ class Scope:
         """Where relative paths start."""
         return self.file.parent
 
+    @property
+    def context(self) -> dict[str, object]:
+        """The validation context that carries this scope."""
+        return {"scope": self}
+
     def names(self, group: str) -> tuple[str, ...]:
         """Every preset of a group, beside the spec or in the library."""
         return preset_names(group, self.file)
@@ -44,21 +55,78 @@ class Scope:
     def preset(self, group: str, name: str) -> Preset | None:
         """The preset of that name, read once; None when there is none."""
         if (group, name) not in self._presets:
-            path = find_preset(group, name, self.file)
+            path = find_preset(group, name, self.file) if _may_be_name(name) else None
             if path is None:
                 return None
-            self._presets[group, name] = _read(name, path)
+            self._presets[group, name] = self._read(group, name, path)
         return self._presets[group, name]
 
+    def _read(self, group: str, name: str, path: Path) -> Preset:
+        from .source import read_document
 
-def _read(name: str, path: Path) -> Preset:
-    from .freeze import frozen
-    from .source import read_document
+        document, problems = read_document(path, shown_path(path))
+        document = document or Document({}, path)
+        if "defaults" in document.data:
+            document, more = self._built(group, name, document)
+            problems += more
+        if not problems:
+            problems = _open_values(document)
+        data = frozen(document.data)
+        assert isinstance(data, dict), "a document is a mapping"
+        return Preset(name, document, data, problems)
 
-    document, problems = read_document(path, shown_path(path))
-    data = frozen(document.data) if document else {}
-    assert isinstance(data, dict), "a document is a mapping"
-    return Preset(name, data, document, problems)
+    def _built(self, group: str, name: str, document: Document) -> tuple[Document, list[Diagnostic]]:
+        """A preset merged over those of its own group that its `defaults` list names."""
+        from .apply import merged
+
+        own: object = {key: value for key, value in document.data.items() if key != "defaults"}
+        listed = document.data["defaults"]
+        items = listed if isinstance(listed, list) else [listed]
+        data: object = {}
+        layers = document.layers
+        for item in items if "_self_" in items else [*items, "_self_"]:
+            if item == "_self_":
+                data = merged(data, own)
+                continue
+            base = self.preset(group, item) if isinstance(item, str) and item != name else None
+            if base is None:
+                what = f"'{item}' is no preset of the group '{group}'"
+                hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
+                return document, [error("TG033", what, document.value_span(("defaults",)), "defaults", hint)]
+            data = merged(data, base.document.data)
+            layers = (*base.document.layers, *layers)
+        assert isinstance(data, dict), "mappings merge to a mapping"
+        return Document(data, document.file, layers), []
+
+    def reading(self, preset: Preset, read: Callable[[], T], changed: Collection[str] = ()) -> T:
+        """What `read` makes of a preset. Its faults are reported at the preset's own lines and raised as one.
+
+        Faults in the keys `changed` are the spec's own and are raised as they are.
+        """
+        from .messages import diagnose
+
+        if preset.problems:
+            self.diagnostics += preset.problems
+            raise PydanticCustomError("reported", "the preset has faults of its own")
+        try:
+            return read()
+        except (ValidationError, PydanticCustomError) as problem:
+            if isinstance(problem, ValidationError) and any(
+                set(fault["loc"][:1]) & set(changed) for fault in problem.errors()
+            ):
+                raise
+            self.diagnostics += diagnose(problem, preset.data, preset.document)
+            raise PydanticCustomError("reported", "the preset has faults of its own") from None
+
+
+def _may_be_name(name: str) -> bool:
+    return bool(name) and not set(name) & set("\\\0") and not name.startswith((".", "/", "~")) and len(name) < 100
+
+
+def _open_values(document: Document) -> list[Diagnostic]:
+    from .references import missing_values
+
+    return missing_values(document)
 
 
 def scope_of(context: object) -> Scope:

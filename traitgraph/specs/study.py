@@ -7,23 +7,33 @@ What the arm's method does not use is empty or None there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .axes import Axis, WholeAxis, WordAxis
-from .data import DataAxis
-from .instruments import Benchmarks
+from .analyses import Analyses
+from .axes import Axis, WholeAxis
+from .benchmark_list import Benchmarks
+from .cluster import Cluster
+from .coefficients import AlphaAxis
+from .generation import DataAxis
+from .grid import Filter, When, Zip
 from .jobs import Sampling
 from .merge_methods import TaskArithmetic
 from .methods import AnyMethod
 from .models import Models
 from .named import Name
+from .onto import Onto
+from .preset_use import PresetOr
+from .prompts import AnyPrompt
 from .spec import Spec
-from .trainings import Merges, Train
-from .traits import LEVELS, TRAITS, Level, Trait
+from .tracking import Tracking
+from .trainings import Merges, Samplings, Train
+from .traits import LEVELS, Trait
+from .words import Levels, Traits
 
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -31,30 +41,68 @@ ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class Arm(Spec):
     """One arm with everything filled in.
 
-    A tuple is an axis: its values stand in the order they are written, never twice. The subjects of an arm are the product
-    of `model`, `traits` x `levels`, `data`, `seeds`, `merge` and `alpha`, each of them only if the method uses it.
+    A tuple is an axis: its values stand in the order they are written, never twice. `axes` gives all axes of the arm;
+    its subjects are their product, less what `admits` refuses, plus one product for each entry of `included`.
     """
 
     name: Name = Field("", description="Name of the arm; a study without arms has one, named after its method.")
     method: AnyMethod = Field(description="How personality is induced.")
-    model: Models = Field((), validate_default=False, description="Base model, or several.")
-    traits: Annotated[tuple[Trait, ...], WordAxis("trait", TRAITS)] = Field(
-        (), validate_default=False, description="Big Five traits, or `all`."
+    model: Models = Field((), validate_default=False, description="Axis: base model, or several.")
+    traits: Traits = Field((), validate_default=False, description="Axis: Big Five traits, or `all`.")
+    levels: Levels = Field(LEVELS, validate_default=False, description="Axis: high, low; by default both.")
+    data: DataAxis = Field(
+        (), validate_default=False, description="Axis: dialogues for training and held-out measures."
     )
-    levels: Annotated[tuple[Level, ...], WordAxis("level", LEVELS)] = Field(
-        LEVELS, validate_default=False, description="Levels of each trait: high, low; by default both."
-    )
-    data: DataAxis = Field((), validate_default=False, description="Dialogues for training and held-out measures.")
     train: Train | None = Field(None, validate_default=False, description="How personality models are trained.")
-    merge: Merges = Field((TaskArithmetic(),), validate_default=False, description="How vectors become one change.")
-    alpha: Axis = Field(
-        (), validate_default=False, description="Scaling coefficient of a vector; 1 is the tuned model."
+    merge: Merges = Field(
+        (TaskArithmetic(),), validate_default=False, description="Axis: how vectors become one change of the weights."
     )
-    gamma: Axis = Field((), validate_default=False, description="Strength of steering by neurons.")
-    seeds: WholeAxis = Field((0,), validate_default=False, description="Seeds of training: one model for each.")
+    alpha: AlphaAxis = Field(
+        (), validate_default=False, description="Axis: scaling coefficient of a vector; 1 is the tuned model."
+    )
+    gamma: Axis = Field((), validate_default=False, description="Axis: strength of the trait's neurons.")
+    onto: Onto | None = Field(None, description="Another model of the same base that vectors are carried onto.")
+    prompt: AnyPrompt | None = Field(
+        None, validate_default=False, description="Prompt that tuned, merged and steered subjects see as well."
+    )
+    seeds: WholeAxis = Field((0,), validate_default=False, description="Axis: seeds of training, one model for each.")
     benchmarks: Benchmarks = Field((), validate_default=False, description="What every subject is measured with.")
-    sampling: Sampling = Field(Sampling(), description="How answers are drawn.")
+    analyses: Analyses = Field((), validate_default=False, description="What is compared across subjects.")
+    sampling: Samplings = Field(Sampling(), validate_default=False, description="How answers are drawn.")
     keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")
+    zip: Zip = Field((), description="Axes that move together, e.g. [[model, data]]; by default all are crossed.")
+
+    # Filled in from the study; not keys of an arm.
+    alpha_of: dict[Trait, tuple[Decimal, ...]] = Field(
+        {}, description="For `compose` with one alpha per trait: the axis of each trait; then `alpha` is empty."
+    )
+    excluded: tuple[Filter, ...] = Field((), description="Points of this arm that are left out.")
+    included: tuple[Filter, ...] = Field((), description="Points of this arm beside the product.")
+    rules: tuple[When, ...] = Field((), description="Conditions on the points of this arm.")
+
+    def axes(self) -> dict[str, tuple[object, ...]]:
+        """The axes that the method uses, in the singular, with their values: {"model": (...), "trait": (...), ...}.
+
+        One alpha per trait gives an axis `alpha:TRAIT` for each; `onto` is the axis of its alpha.
+        """
+        own = {name: getattr(self, key) for name, key in AXIS_KEYS.items() if key == "model" or key in self.method.uses}
+        own |= {f"alpha:{trait}": values for trait, values in self.alpha_of.items()}
+        own |= {"onto": self.onto.alpha} if self.onto else {}
+        return {name: values for name, values in (own | self.method.own_axes()).items() if values}
+
+    def admits(self, point: Mapping[str, object]) -> bool:
+        """Whether a point of the product is run: it meets every rule, and no exclusion matches it."""
+        return all(rule.admits(point) for rule in self.rules) and not any(hole.matches(point) for hole in self.excluded)
+
+
+AXIS_KEYS: dict[str, str] = {
+    "model": "model", "data": "data", "merge": "merge", "trait": "traits", "level": "levels", "seed": "seeds",
+    "gamma": "gamma", "alpha": "alpha",
+}  # fmt: skip
+"""Axis -> the key of an arm that holds it."""
+
+FILLED_IN = ("name", "alpha_of", "excluded", "included", "rules")
+"""Fields of an arm that no one writes in it."""
 
 
 class Study(Spec):
@@ -63,15 +111,12 @@ class Study(Spec):
     study: ArmName = Field(description="Name of the study, in results and in the report.")
     description: str = Field("", description="For readers; printed in the report.")
     arms: tuple[Arm, ...] = Field(description="The arms in the order they are written.")
+    cluster: Annotated[Cluster, PresetOr("cluster", "cluster", Cluster)] | None = Field(
+        None, description="SLURM site: where `--launcher slurm` runs."
+    )
+    tracking: Tracking = Field(Tracking(), description="Where the run is mirrored.")
     file: Path = Field(description="The file it was read from; relative paths of the spec started at its folder.")
 
     def resolved_arms(self) -> tuple[Arm, ...]:
         """Every arm with the study's keys filled in, presets and paths resolved, and axes as tuples of exact values."""
         return self.arms
-
-
-def values(numbers: tuple[Decimal, ...]) -> str:
-    """An axis for people: '0.1, 0.2, 0.3'."""
-    from .identity import number_text
-
-    return ", ".join(number_text(number) for number in numbers)

@@ -21,10 +21,19 @@ class Lora(Spec):
     rank_stabilised: bool = Field(False, description="Scale by alpha / sqrt(rank) (rsLoRA, arXiv:2312.03732).")
 
 
+class Validation(Spec):
+    """Rows that are held back, and how often their loss is measured; the state with the lowest loss is kept."""
+
+    share: float = Field(gt=0, lt=1, description="Share of the training rows that is held back.")
+    every: PositiveInt = Field(description="Measured every so many optimiser steps. [steps]")
+
+
 class Training(Spec):
     """What supervised fine-tuning and preference optimisation share."""
 
-    learning_rate: float = Field(gt=0, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]")
+    learning_rate: float = Field(
+        gt=0, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
+    )
     epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
     steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
     batch_size: PositiveInt = Field(8, description="Rows per forward pass and device.")
@@ -34,6 +43,18 @@ class Training(Spec):
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
     max_length: PositiveInt = Field(1024, description="Longer rows are cut. [tokens]")
     lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
+    instruction: str | None = Field(
+        None,
+        min_length=1,
+        description="System message of every training row, with {trait} and {level}; absent: none. (BIG5-CHAT has one)",
+    )
+    optimiser: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor"] | None = Field(
+        None, description="absent: adamw. The 8-bit ones need bitsandbytes and a GPU."
+    )
+    max_gradient_norm: float | None = Field(None, gt=0, description="Longer gradients are cut; absent: 1, as in trl.")
+    validation: Validation | None = Field(
+        None, description="Hold rows back and keep the best state; absent: keep the last."
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -49,7 +70,7 @@ class SftTraining(Training):
 
 
 class DpoTraining(Training):
-    """Direct preference optimisation (arXiv:2305.18290): chosen = the level's reply, rejected = the opposite level's."""
+    """Direct preference optimisation (arXiv:2305.18290): the level's reply is chosen, the opposite level's rejected."""
 
     method: Literal["dpo"] = Field("dpo", description="Direct preference optimisation.")
     beta: float = Field(0.1, gt=0, description="Strength of the pull towards the reference model. (0.1: BIG5-CHAT)")

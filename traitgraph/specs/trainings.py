@@ -1,15 +1,17 @@
-"""The choices of training and merge methods, open to plugins, as a spec writes them: a name, or a mapping."""
+"""Training, merging and sampling as a spec writes them: a name, a preset, or a mapping. Open to plugins."""
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from .choice import Choice
 from .faults import each_read
+from .jobs import Sampling
 from .merge_methods import AnyMerge, MergeMethod
+from .preset_use import PresetOr
 from .registry import Registry
 from .spec import Spec
 from .training import DpoTraining, SftTraining, Training
@@ -18,8 +20,8 @@ TRAININGS: Registry[type[Training]] = Registry(
     "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
 )
 
-Train = Annotated[SftTraining | DpoTraining, Choice(TRAININGS, tag="method")]
-"""How personality models are trained: a mapping with `method`."""
+Train = Annotated[SftTraining | DpoTraining, Choice(TRAININGS, tag="method", group="train")]
+"""How personality models are trained: a preset, or a mapping with `method`."""
 
 MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
     "merge method",
@@ -30,6 +32,10 @@ MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
 
 class _Merges(Choice):
     """One merge method or a list of them: an axis."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces."""
+        return {"x-choice": self, "x-many": True}
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read one or a list."""
@@ -55,3 +61,6 @@ class _Merges(Choice):
 
 Merges = Annotated[tuple[MergeMethod, ...], _Merges(MERGE_METHODS)]
 """An axis of merge methods: names, or mappings with `kind`."""
+
+Samplings = Annotated[Sampling, PresetOr("way of sampling", "sampling", Sampling)]
+"""How answers are drawn: a preset, or a mapping."""

@@ -1,7 +1,10 @@
 """From a document to a study: every fault of the file at once, each with its place.
 
-An arm is read as one mapping: the study's keys with the arm's own laid over them (`overlay.py`). Then come the rules that
-no single field can see (`consumption.py`): needed keys, options that nothing uses.
+keys       unknown keys of the study
+arms       the study's keys with each arm's own laid over them (`overlay.py`), read as one `Arm`
+use        needed keys, options that nothing uses (`consumption.py`), keys that contradict each other (`coherence.py`)
+holes      include, exclude, when (`holes.py`)
+settle     what is left open is filled in, what is not used is emptied (`settle.py`)
 """
 
 from __future__ import annotations
@@ -11,18 +14,21 @@ from pathlib import Path
 
 from pydantic_core import ValidationError
 
-from .consumption import check_use, settle
-from .diagnostics import Diagnostic, SpecError, error, has_errors, in_order
+from .coherence import check_arm
+from .consumption import ARM_KEYS, STUDY_KEYS, check_use
+from .diagnostics import Diagnostic, SpecError, has_errors, in_order
 from .document import Document
-from .faults import keys_of, validated
+from .faults import validated
 from .freeze import frozen
+from .holes import with_holes
 from .messages import diagnose, unknown_key
 from .overlay import ArmText, arm_texts
 from .scope import Scope
+from .settle import settle
 from .study import Arm, Study
 
-STUDY_KEYS = ("study", "description", "arms", "cluster")
-ARM_KEYS = tuple(key for key in keys_of(Arm) if key != "name")
+HEAD = ("study", "description", "cluster", "tracking")
+"""Keys of the study that are read as they are."""
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
@@ -42,44 +48,45 @@ def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
     """The study that a document means, or None; and every fault and warning in it, by place."""
     data = frozen(document.data)
     assert isinstance(data, dict), "a document is a mapping"
-    reading = _Reading(data, document, Scope(document.file))
-    study = reading.study()
-    return (None if has_errors(reading.found) else study), list(in_order(reading.found))
+    scope = Scope(document.file)
+    study = _study(data, document, scope)
+    found = list(in_order(scope.diagnostics))
+    return (None if has_errors(found) else study), found
 
 
-class _Reading:
-    """One pass over one document; `found` gathers what is wrong with it."""
+def _study(data: dict[str, object], document: Document, scope: Scope) -> Study | None:
+    """The study, as far as it can be read; what is wrong goes to the scope's list."""
+    found = scope.diagnostics
+    found += [unknown_key(key, STUDY_KEYS, (key,), document) for key in data if key not in STUDY_KEYS]
+    texts = arm_texts(data, document, found)
+    both = [(text, arm) for text in texts if (arm := _arm(text, document, scope))]
+    read = [(text, arm) for text, arm in both if "method" not in text.faulty]
+    found += check_use(data, texts, read, document)
+    for each in read:
+        found += check_arm(each, document)
+    settled = [settle(arm) for _, arm in both]
+    holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
+    head = {key: data[key] for key in HEAD if key in data}
+    try:
+        return validated(Study, {**head, "arms": holed, "file": document.file}, scope.context)
+    except ValidationError as problems:
+        found += diagnose(problems, data, document)
+        return None
 
-    def __init__(self, data: dict[str, object], document: Document, scope: Scope) -> None:
-        self.data, self.document, self.scope = data, document, scope
-        self.found: list[Diagnostic] = scope.diagnostics
 
-    def study(self) -> Study | None:
-        for key in self.data:
-            if key not in (*STUDY_KEYS, *ARM_KEYS):
-                self.found.append(unknown_key(key, (*STUDY_KEYS, *ARM_KEYS), (key,), self.document))
-        texts = arm_texts(self.data, self.document, self.found)
-        arms = [self._arm(text) for text in texts]
-        ready = tuple(arm for arm in arms if arm)
-        self.found += check_use(self.data, texts, arms, self.document)
-        head = {key: self.data[key] for key in ("study", "description") if key in self.data}
-        try:
-            return validated(Study, {**head, "arms": tuple(map(settle, ready)), "file": self.document.file})
-        except ValidationError as problems:
-            self.found += diagnose(problems, self.data, self.document)
-            return None
-
-    def _arm(self, text: ArmText) -> Arm | None:
-        """The arm, or what can be read of it without its faulty keys, so that later rules still see the rest."""
-        values = dict(text.values)
-        for key in [key for key in values if key not in ARM_KEYS and key != "name"]:
-            del values[key]
-        for _ in range(2):
-            try:
-                return validated(Arm, values, {"scope": self.scope})
-            except ValidationError as problems:
-                self.found += diagnose(problems, values, self.document, text.place)
-                faulty = {str(fault["loc"][0]) for fault in problems.errors()}
-                text.faulty |= faulty
-                values = {key: value for key, value in values.items() if key not in faulty}
+def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
+    """The arm, or what can be read of it without its faulty keys, so that later rules still see the rest."""
+    for key in text.values:
+        if key != "name" and key not in ARM_KEYS and text.prefix:
+            scope.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
+    values = {key: value for key, value in text.values.items() if key in ARM_KEYS or key == "name"}
+    try:
+        return validated(Arm, values, scope.context)
+    except ValidationError as problems:
+        scope.diagnostics += diagnose(problems, values, document, text.place)
+        text.faulty |= {str(fault["loc"][0]) for fault in problems.errors()}
+    sound = {key: value for key, value in values.items() if key not in text.faulty}
+    try:
+        return validated(Arm, {"method": "direct", **sound}, {"scope": Scope(scope.file)})
+    except ValidationError:
         return None

@@ -20,7 +20,7 @@ def lower_prompt(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Prompt)
     conditions, place = group.subjects.distinct(("trait", "level"))
     texts = [
-        PromptText(system=method.template.format(trait=trait, level=level))
+        PromptText(system=method.system(trait, level))
         for trait, level in zip(conditions["trait"], conditions["level"], strict=True)
     ]
     rows = group.subjects.rows

@@ -1,0 +1,111 @@
+"""Rules between the keys of one arm: training that fits the method, joint models told apart, axes that zip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .coefficients import PerTrait
+from .consumption import Read, dotted
+from .diagnostics import Diagnostic, error, warning
+from .document import Document
+from .grid import KEY_OF_AXIS
+from .identity import number_text
+from .methods import Compose, Tuned
+from .overlay import ArmText
+from .study import Arm
+
+SUM_OF_ALPHAS = 2
+"""Above this sum of coefficients composed models stop following instructions (Personality Vector, section 4.3)."""
+
+
+def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
+    """What does not fit together in one arm."""
+    text, arm = read
+    yield from _training(text, arm, document)
+    yield from _joint(text, arm, document)
+    yield from _alpha(text, arm, document)
+    yield from _combinations(text, arm, document)
+    yield from _analyses(text, arm, document)
+    yield from _zip(text, arm, document)
+
+
+def _training(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    wanted = arm.method.trains_by
+    if wanted and arm.train and arm.train.method != wanted:
+        path = text.place(("train", "method"))
+        what = f"method `{wanted}` cannot train by `{arm.train.method}`"
+        hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
+        yield error("TG121", what, document.value_span(path), dotted(path), hint)
+
+
+def _joint(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if isinstance(arm.method, Tuned) and arm.method.conditions == "joint" and arm.train and not arm.train.instruction:
+        path = text.place(("method", "conditions"))
+        what = "one model for all conditions needs `train.instruction`, or it cannot tell them apart"
+        hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
+        yield error("TG122", what, document.value_span(path), dotted(path), hint)
+
+
+def _alpha(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if "alpha" not in arm.method.uses:
+        return
+    path = text.place(("alpha",))
+    if not isinstance(arm.alpha, PerTrait):
+        if not arm.alpha:
+            return
+        largest = max(arm.alpha) * len(arm.traits)
+        if isinstance(arm.method, Compose) and largest > SUM_OF_ALPHAS:
+            what = f"{len(arm.traits)} x {number_text(max(arm.alpha))} = {number_text(largest)}: "
+            what += f"above a sum of {SUM_OF_ALPHAS} merged models stop following instructions (arXiv:2509.19727)"
+            yield warning("TG130", what, document.value_span(path), dotted(path))
+    elif not isinstance(arm.method, Compose):
+        what = f"one alpha for each trait has no effect on method `{arm.method.kind}`"
+        yield error("TG120", what, document.value_span(path), dotted(path), "one alpha for each trait is for: compose")
+    elif set(arm.alpha.axes) != set(arm.traits) and "traits" not in text.faulty:
+        odd = sorted(set(arm.alpha.axes) ^ set(arm.traits))
+        what = f"`alpha` and `traits` name different traits: {', '.join(odd)}"
+        yield error("TG123", what, document.value_span(path), dotted(path), "give one alpha for all, or one for each")
+
+
+def _combinations(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if not isinstance(arm.method, Compose) or arm.method.combinations == "all" or "traits" in text.faulty:
+        return
+    for index, combination in enumerate(arm.method.combinations):
+        if set(combination) != set(arm.traits):
+            path = text.place(("method", "combinations", index))
+            odd = sorted(set(combination) ^ set(arm.traits))
+            what = f"this combination and `traits` name different traits: {', '.join(odd)}"
+            yield error("TG123", what, document.value_span(path), dotted(path), "give a level for every trait")
+
+
+def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if arm.method.makes_vectors or "analyses" not in text.own | ({*text.values} if not text.prefix else set()):
+        return
+    for index, analysis in enumerate(arm.analyses):
+        if analysis.of_vectors:
+            path = text.place(("analyses", index))
+            what = f"`{analysis.kind}` has no effect on method `{arm.method.kind}`, which makes no vectors"
+            yield error(
+                "TG120", what, document.value_span(path), dotted(path), f"`{analysis.kind}` is for: vector, compose"
+            )
+
+
+def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    axes = arm.axes()
+    seen: set[str] = set()
+    for index, group in enumerate(arm.zip):
+        path = text.place(("zip", index))
+        unused = [name for name in group if name not in axes and KEY_OF_AXIS.get(name, name) not in text.faulty]
+        lengths = {name: len(axes[name]) for name in group if name in axes}
+        if unused and text.prefix and "zip" not in text.own:
+            continue  # the study's zip concerns the arms that have these axes
+        if unused:
+            what = f"`{unused[0]}` is no axis of method `{arm.method.kind}`"
+            yield error("TG124", what, document.value_span(path), dotted(path), f"its axes are: {', '.join(axes)}")
+        elif len(set(lengths.values())) > 1:
+            what = "zipped axes must be of one length: " + ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            yield error("TG124", what, document.value_span(path), dotted(path))
+        elif twice := seen & set(group):
+            what = f"`{min(twice)}` is zipped twice"
+            yield error("TG124", what, document.value_span(path), dotted(path), "join the two groups")
+        seen |= set(group)

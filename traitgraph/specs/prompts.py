@@ -1,0 +1,178 @@
+"""Prompts that give a subject its personality: the styles, and the text that each of them makes.
+
+style          text
+instruction    one sentence that names trait and level (BIG5-CHAT, arXiv:2410.16491)
+demonstration  replies of the condition as examples (BIG5-CHAT)
+description    a paragraph about a person at that pole (P2, Jiang et al. 2023, arXiv:2206.07550)
+adjectives     marker adjectives of the pole, each with a modifier (Personality Vector, arXiv:2509.19727)
+intensity      a trait defined, five anchors, and the level to reach (SAC)
+
+`system` gives the system message; demonstrations are drawn from data at run time and stand in for {examples}.
+"""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt
+
+from .axes import WholeAxis
+from .choice import Choice
+from .markers import drawn
+from .method import Method
+from .registry import Registry
+from .traits import Level, Trait
+from .words import WordAxis
+
+Modifier = Literal["a bit", "plain", "very", "extremely"]
+MODIFIERS: tuple[str, ...] = ("a bit", "plain", "very", "extremely")
+
+
+def _checked(template: str, names: frozenset[str]) -> str:
+    try:
+        used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    except ValueError as problem:
+        raise ValueError(f"the template cannot be read: {problem}") from None
+    if wrong := sorted(used - names):
+        known = ", ".join("{" + name + "}" for name in sorted(names))
+        raise ValueError(f"the template has no {{{wrong[0]}}}; it may hold {known}")
+    return template
+
+
+def _template(*names: str) -> AfterValidator:
+    known = frozenset(names)
+    return AfterValidator(lambda template: _checked(template, known))
+
+
+class Prompt(Method):
+    """The base model after a message that names the trait and the level."""
+
+    kind: Literal["prompt"] = Field("prompt", description="A message that names the trait and the level.")
+    uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels"})
+    needs: ClassVar[tuple[str, ...]] = ("traits",)
+    style: str
+    place: Literal["system", "user"] = Field(
+        "system", description="system: a system message. user: in front of every user message, as BIG5-CHAT asks items."
+    )
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The text for one condition; `intensity` is a value of the axis of that name, if the style has one."""
+        raise NotImplementedError(f"the prompt style {self.style} has no text of its own")
+
+
+class InstructionPrompt(Prompt):
+    """One sentence that names trait and level."""
+
+    style: Literal["instruction"] = Field("instruction", description="One sentence that names trait and level.")
+    template: Annotated[str, _template("trait", "level")] = Field(
+        "You are a person with {level} {trait}.", description="The text, with {trait} and {level}. (BIG5-CHAT)"
+    )
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template filled in."""
+        return self.template.format(trait=trait, level=level)
+
+
+class DemonstrationPrompt(Prompt):
+    """Replies of the condition as examples, drawn from the data at run time."""
+
+    style: Literal["demonstration"] = Field("demonstration", description="Replies of the condition as examples.")
+    uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels", "data"})
+    needs: ClassVar[tuple[str, ...]] = ("traits", "data")
+    examples: PositiveInt = Field(10, description="How many replies. (10: BIG5-CHAT)")
+    seed: int = Field(42, ge=0, description="Seed of the draw. (42: BIG5-CHAT)")
+    redraw: bool = Field(False, description="Draw other replies in each repeat, instead of the same ones.")
+    template: Annotated[str, _template("trait", "level", "examples")] = Field(
+        "People like you have answered as follows:\n{examples}",
+        description="The text, with {examples}, {trait} and {level}; our wording, after BIG5-CHAT.",
+    )
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template with trait and level filled in; {examples} is left for the run."""
+        return self.template.format(trait=trait, level=level, examples="{examples}")
+
+
+class DescriptionPrompt(Prompt):
+    """A paragraph about a person at that pole; published ones belong to their authors and must be given."""
+
+    style: Literal["description"] = Field("description", description="A paragraph about a person at that pole.")
+    descriptions: dict[Trait, dict[Level, str]] = Field(
+        description="The paragraphs: trait, then level. A model writes them from key words in P2 (arXiv:2206.07550)."
+    )
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The paragraph of the condition."""
+        assert level is not None, "a description belongs to a level"
+        return self.descriptions[trait][level]
+
+
+class AdjectivesPrompt(Prompt):
+    """Marker adjectives of the pole, each with a modifier."""
+
+    style: Literal["adjectives"] = Field("adjectives", description="Marker adjectives of the pole.")
+    intensity: Annotated[tuple[Modifier, ...], WordAxis("intensity", MODIFIERS)] = Field(
+        ("plain",), validate_default=False, description="Axis: modifier of each adjective; plain is none."
+    )
+    count: PositiveInt | None = Field(
+        5, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
+    )
+    seed: int = Field(0, ge=0, description="Seed of the draw.")
+    template: Annotated[str, _template("adjectives")] = Field(
+        "You are {adjectives}.", description="The text, with {adjectives}; our wording."
+    )
+
+    def own_axes(self) -> dict[str, tuple[object, ...]]:
+        """The modifiers."""
+        return {"intensity": self.intensity}
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template with the drawn adjectives, for example 'very calm, very patient'."""
+        assert level is not None, "adjectives belong to a level"
+        modifier = "" if intensity in (None, "plain") else f"{intensity} "
+        words = [modifier + word for word in drawn(trait, level, self.count, self.seed)]
+        return self.template.format(adjectives=", ".join(words))
+
+
+class IntensityPrompt(Prompt):
+    """A trait defined, five anchors from least to most, and the level to reach, 1 to 5 (SAC)."""
+
+    style: Literal["intensity"] = Field("intensity", description="A definition, five anchors, and the level to reach.")
+    uses: ClassVar[frozenset[str]] = frozenset({"traits"})
+    intensity: WholeAxis = Field(description="Axis: the level to reach, 1 (least) to 5 (most).")
+    definitions: dict[Trait, str] = Field(description="What each trait means, in one sentence.")
+    anchors: dict[Trait, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
+        description="Five words for each trait, from level 1 to level 5."
+    )
+    template: Annotated[str, _template("trait", "definition", "anchors", "level", "anchor")] = Field(
+        "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
+        description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
+    )
+
+    def own_axes(self) -> dict[str, tuple[object, ...]]:
+        """The levels 1 to 5."""
+        return {"intensity": self.intensity}
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template for one level of one trait."""
+        assert isinstance(intensity, int), "this style has an axis of levels"
+        anchors = self.anchors[trait]
+        listed = ", ".join(f"{number} {word}" for number, word in enumerate(anchors, 1))
+        known = {"trait": trait, "definition": self.definitions[trait], "anchors": listed}
+        return self.template.format(**known, level=intensity, anchor=anchors[intensity - 1])
+
+
+PROMPT_STYLES: Registry[type[Prompt]] = Registry(
+    "prompt style",
+    "traitgraph.prompt_styles",
+    {
+        "instruction": InstructionPrompt,
+        "demonstration": DemonstrationPrompt,
+        "description": DescriptionPrompt,
+        "adjectives": AdjectivesPrompt,
+        "intensity": IntensityPrompt,
+    },
+)
+
+AnyPrompt = Annotated[Prompt, Choice(PROMPT_STYLES, tag="style", default="instruction")]
+"""A prompt: the name of a style, or a mapping with `style` and its parameters."""
