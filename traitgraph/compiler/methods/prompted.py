@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from traitgraph.compiler.builder import Builder, Group, Made
 from traitgraph.compiler.ir import Column, Table, row_ids
 from traitgraph.specs.jobs import Prompt as PromptText
 from traitgraph.specs.methods import Prompt
+from traitgraph.specs.traits import Level, Trait
 
 
 def lower_direct(group: Group, builder: Builder) -> list[Made]:
@@ -20,7 +23,7 @@ def lower_prompt(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Prompt)
     conditions, place = group.subjects.distinct(("trait", "level"))
     texts = [
-        PromptText(system=method.system(trait, level))
+        PromptText(system=method.system(cast(Trait, trait), cast(Level, level)))
         for trait, level in zip(conditions["trait"], conditions["level"], strict=True)
     ]
     rows = group.subjects.rows
