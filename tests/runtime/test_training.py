@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,25 @@ def test_the_base_comes_back_bit_for_bit(
     assert [parameter.requires_grad for parameter in loaded.model.parameters()] == flags
     assert set(loaded.model.__dict__) == attributes
     assert not any(module.training for module in loaded.model.modules())
+
+
+def test_gradient_checkpointing_leaves_no_trace(
+    make_context: MakeContext, loaded: LoadedModel, params: TrainParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where it is on: afterwards no module has a hook, and none checkpoints."""
+    from traitgraph.runtime import training
+
+    plain = training._arguments
+
+    def with_checkpointing(*arguments: Any) -> Any:
+        made = plain(*arguments)
+        made.gradient_checkpointing = True
+        return made
+
+    monkeypatch.setattr(training, "_arguments", with_checkpointing)
+    train(make_context(params), params)
+    assert not any(module._forward_hooks for module in loaded.model.modules())
+    assert not loaded.model.is_gradient_checkpointing
 
 
 def test_training_starts_from_the_base_though_a_subject_stands_on_it(

@@ -223,19 +223,23 @@ def _randomness_kept() -> Iterator[None]:
 def _base_kept(model: PreTrainedModel) -> Iterator[None]:
     """Put back what a training changes around the frozen weights.
 
-    Gradient flags, mode, configuration, and the attributes of the model object: trl and accelerate replace `forward`,
-    and without this every training would wrap the wrapper of the one before.
+    Gradient flags, mode, configuration, hooks (gradient checkpointing leaves some on the embedding), and the attributes
+    of the model object: trl and accelerate replace `forward`, and every training would wrap the wrapper of the last.
     """
     import copy
 
     flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     config, generation = copy.deepcopy(model.config), copy.deepcopy(model.generation_config)
     attributes = dict(model.__dict__)
+    hooks = {module: set(module._forward_hooks) for module in model.modules()}
     try:
         yield
     finally:
         if model.is_gradient_checkpointing:
             model.gradient_checkpointing_disable()
+        for module, kept in hooks.items():
+            for added in module._forward_hooks.keys() - kept:
+                del module._forward_hooks[added]
         model.__dict__.clear()
         model.__dict__.update(attributes)
         model.config.__dict__.update(config.__dict__)

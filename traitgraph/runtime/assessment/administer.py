@@ -19,6 +19,10 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .reply_contrast import measure_reply_contrast
 
                 return measure_reply_contrast(context, loaded, params, benchmark)
+            case ResolvedQuestionnaire(mode="generate") as benchmark:
+                from .questionnaire_written import measure_written_questionnaire
+
+                return measure_written_questionnaire(context, loaded, params, benchmark)
             case ResolvedQuestionnaire() as benchmark:
                 from .questionnaire import measure_questionnaire
 

@@ -98,7 +98,7 @@ def _drawn(
 ) -> Metric:
     low = questionnaire.response_scale.min
     values = [
-        _keyed(questionnaire, answer.item, low + sampled_step(answer, sampling, repeat))
+        keyed_value(questionnaire, answer.item, low + sampled_step(answer, sampling, repeat))
         for answer in answers
         if answer.item.trait == trait
     ]
@@ -108,14 +108,15 @@ def _drawn(
 def _expected(questionnaire: Questionnaire, answers: Sequence[ItemAnswers], sampling: Sampling, trait: Trait) -> Metric:
     low = questionnaire.response_scale.min
     values = [
-        _keyed(questionnaire, answer.item, low + _centre(answer_distribution(answer, sampling.temperature)))
+        keyed_value(questionnaire, answer.item, low + _centre(answer_distribution(answer, sampling.temperature)))
         for answer in answers
         if answer.item.trait == trait
     ]
     return Metric(f"{trait}.expected", mean(values), len(values))
 
 
-def _keyed(questionnaire: Questionnaire, item: Item, value: float) -> float:
+def keyed_value(questionnaire: Questionnaire, item: Item, value: float) -> float:
+    """An answer as it counts for the trait: min + max - value for a reversed item."""
     scale = questionnaire.response_scale
     return value if item.keyed > 0 else scale.min + scale.max - value
 

@@ -1,0 +1,72 @@
+"""Written answers: repeatable, and parsed strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from tests.runtime.questionnaires import write_questionnaire
+from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.items import Scale
+from traitgraph.runtime.assessment.questionnaire_written import parsed_answer
+from traitgraph.runtime.chat import prompt_ids
+from traitgraph.runtime.generation import written_texts
+from traitgraph.runtime.models import LoadedModel
+from traitgraph.specs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.jobs import AssessParams, FolderModel, Sampling
+
+SCALE = Scale(min=1, max=5, anchors=("a", "b", "c", "d", "e"))
+
+
+def test_a_stream_gives_the_same_texts_whatever_was_drawn_before(loaded: LoadedModel) -> None:
+    """Equal streams give equal texts, another stream gives others, and the process's generator is left alone."""
+    import torch
+
+    prompts = [prompt_ids(loaded.tokenizer, question) for question in ("Hello?", "How was your weekend?", "Why?")]
+
+    def write(stream: str, temperature: float = 1.0) -> list[str]:
+        return written_texts(loaded, prompts, temperature=temperature, max_new_tokens=8, stream=stream)
+
+    torch.manual_seed(1)
+    expected = torch.rand(1).item()
+    torch.manual_seed(1)
+    first = write("0/0")
+    assert torch.rand(1).item() == expected
+    assert write("0/0") == first
+    assert write("0/1") != first
+    assert write("0/0", temperature=0) == write("0/1", temperature=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("4", 4), (" 5\n", 5), ("**2** inaccurate", 2), ("3 = neither", 3), ("1.", 1), ("2, because I am shy", 2)],
+)
+def test_a_leading_number_of_the_scale_is_the_answer(text: str, answer: int) -> None:
+    assert parsed_answer(text, SCALE) == answer
+
+
+@pytest.mark.parametrize("text", ["", "10", "0", "6", "4.5", "4,5", "3-4", "4/5", "3 or 4", "four", "I'd say 4", "-2"])
+def test_anything_else_is_a_failure(text: str) -> None:
+    """No guess: neither the last digit of 10 nor the middle of a range."""
+    assert parsed_answer(text, SCALE) is None
+
+
+def test_failures_are_counted_and_left_out(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, tmp_path: Path, locations: dict[str, str]
+) -> None:
+    """A random model writes no numbers: the share of failures says so, and a domain without answers has no value."""
+    path = write_questionnaire(tmp_path / "four.json")
+    locations[digest_path(path)] = str(path)
+    benchmark = ResolvedQuestionnaire(items=digest_path(path), mode="generate")
+    params = AssessParams(model=model_ref, benchmark=benchmark, sampling=Sampling(repeats=2))
+    measured = administer(make_context(params), loaded, params)
+    usable = [row for row in measured.answers if row["answer"] is not None]
+    assert len(measured.answers) == 8
+    assert measured.metrics[-1].metric == "parse_failures"
+    assert measured.metrics[-1].value == 1 - len(usable) / 8
+    for metric in measured.metrics[:-1]:
+        assert metric.n == sum((row["trait"], row["repeat"]) == (metric.metric, metric.repeat) for row in usable)
+        assert (metric.value is None) == (metric.n == 0)

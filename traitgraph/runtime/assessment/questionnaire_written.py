@@ -1,0 +1,98 @@
+"""Administer a questionnaire by letting the model write a number, one item a conversation, no history.
+
+A strict parser: what is no single whole number of the scale is a failure, counted and never replaced by a middle value.
+Source of the procedure: BIG5-CHAT (arXiv:2410.16491), whose parser kept the last character of a line.
+"""
+
+from __future__ import annotations
+
+import re
+
+from traitgraph.specs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs import AssessParams, Sampling
+
+from ..chat import prompt_ids
+from ..context import JobContext
+from ..generation import written_texts
+from ..locations import locate
+from ..models import LoadedModel
+from .items import Item, Questionnaire, Scale, read_questionnaire
+from .measurement import Measurement, Metric, mean
+from .questionnaire_scores import keyed_value
+
+ANSWER_TOKENS = 16
+"""A number at the head of an answer needs no more. [tokens]"""
+
+_LEADING_NUMBER = re.compile(r"""[\s"'*_(\[]*(\d+)(?![\d]|\s*[.,/:\-–]\s*\d|\s+(?:to|or|and)\s+\d)""")
+
+
+def measure_written_questionnaire(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
+) -> Measurement:
+    """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
+    questionnaire = read_questionnaire(locate(str(context.locations[benchmark.items])))
+    sampling = params.sampling or Sampling()
+    system = params.prompt.system if params.prompt else None
+    prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), system) for item in questionnaire.items]
+    rows: list[dict[str, object]] = []
+    for repeat in range(sampling.repeats):
+        texts = written_texts(
+            loaded,
+            prompts,
+            temperature=sampling.temperature,
+            max_new_tokens=min(sampling.max_new_tokens, ANSWER_TOKENS),
+            stream=f"{sampling.seed}/{repeat}",
+        )
+        rows += [_row(questionnaire, item, repeat, text) for item, text in zip(questionnaire.items, texts, strict=True)]
+        context.progress(repeat + 1, sampling.repeats, "repeats")
+    return Measurement(rows, _metrics(questionnaire, rows, sampling))
+
+
+def parsed_answer(text: str, scale: Scale) -> int | None:
+    """The whole number of the scale that an answer begins with; None when it begins with anything else.
+
+    >>> scale = Scale(min=1, max=5, anchors=("a", "b", "c", "d", "e"))
+    >>> [parsed_answer(text, scale) for text in ("4", "**2** - inaccurate", "3.", "10", "4.5", "3-4", "I'd say 4", "")]
+    [4, 2, 3, None, None, None, None, None]
+    """
+    found = _LEADING_NUMBER.match(text)
+    if found is None:
+        return None
+    number = int(found[1])
+    return number if scale.min <= number <= scale.max else None
+
+
+def _prompt(questionnaire: Questionnaire, item: Item) -> str:
+    scale = questionnaire.response_scale
+    steps = ", ".join(f"{number} = {anchor}" for number, anchor in enumerate(scale.anchors, start=scale.min))
+    return (
+        f"How accurately does a statement describe you, on a scale from {scale.min} to {scale.max}? {steps}. "
+        f"Write the number only.\nStatement: {item.second_person or questionnaire.statement(item)}"
+    )
+
+
+def _row(questionnaire: Questionnaire, item: Item, repeat: int, text: str) -> dict[str, object]:
+    return {
+        "item": item.id,
+        "repeat": repeat,
+        "trait": item.trait,
+        "keyed": item.keyed,
+        "text": text,
+        "answer": parsed_answer(text, questionnaire.response_scale),
+    }
+
+
+def _metrics(questionnaire: Questionnaire, rows: list[dict[str, object]], sampling: Sampling) -> list[Metric]:
+    items = {item.id: item for item in questionnaire.items}
+    metrics = []
+    for trait in questionnaire.traits():
+        for repeat in range(sampling.repeats):
+            values = [
+                keyed_value(questionnaire, items[number], answer)
+                for row in rows
+                if row["trait"] == trait and row["repeat"] == repeat
+                if isinstance(number := row["item"], int) and isinstance(answer := row["answer"], int)
+            ]
+            metrics.append(Metric(trait, mean(values), len(values), repeat=repeat))
+    failures = [1.0 if row["answer"] is None else 0.0 for row in rows]
+    return [*metrics, Metric("parse_failures", mean(failures), len(failures), role="validity")]

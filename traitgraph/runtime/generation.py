@@ -1,0 +1,76 @@
+"""Let the loaded model write: sampled texts that depend on the prompt, the settings and a named stream alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from .likelihood import Tokens
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
+
+    from .models import LoadedModel
+
+BATCH_ROWS = {"cpu": 8, "cuda": 64}
+
+
+def written_texts(
+    loaded: LoadedModel,
+    prompts: Sequence[Tokens],
+    *,
+    temperature: float,
+    max_new_tokens: int,
+    stream: str,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """One text for each prompt, in order, without special tokens and outer white space.
+
+    Plain sampling from the whole distribution; temperature 0 takes the likeliest token. The model's own generation
+    settings (top-p, penalties) do not count, only what ends a text. `stream` names the random numbers: equal names,
+    prompts and settings give equal texts, whatever was drawn before.
+    """
+    import torch
+
+    settings = _settings(loaded, temperature, max_new_tokens)
+    rows = BATCH_ROWS.get(loaded.device.type, BATCH_ROWS["cpu"])
+    texts: list[str] = []
+    for start in range(0, len(prompts), rows):
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(_seed(stream, start))
+            texts += _batch(loaded, prompts[start : start + rows], settings)
+        if on_batch is not None:
+            on_batch(len(texts), len(prompts))
+    return texts
+
+
+def _settings(loaded: LoadedModel, temperature: float, max_new_tokens: int) -> GenerationConfig:
+    from transformers import GenerationConfig
+
+    own = loaded.model.generation_config
+    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
+    return GenerationConfig(
+        **{"do_sample": False, **sampling},
+        max_new_tokens=max_new_tokens,
+        repetition_penalty=1.0,
+        eos_token_id=loaded.tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id,
+        pad_token_id=loaded.tokenizer.pad_token_id,
+    )
+
+
+def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationConfig) -> list[str]:
+    import torch
+
+    width = max(map(len, prompts))
+    pad = loaded.tokenizer.pad_token_id
+    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=loaded.device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
+    made = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
+    texts: list[str] = loaded.tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
+    return [text.strip() for text in texts]
+
+
+def _seed(stream: str, start: int) -> int:
+    """Less than 2**63, as torch's generators want it."""
+    return int.from_bytes(blake2b(f"write/{stream}/{start}".encode(), digest_size=8).digest()) >> 1
