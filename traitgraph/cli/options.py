@@ -33,7 +33,9 @@ def study_of(options: argparse.Namespace) -> Study:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """--store DIR."""
-    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help="where results are kept (default: %(default)s)")
+    parser.add_argument(
+        "--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help="where results are kept (default: %(default)s)"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

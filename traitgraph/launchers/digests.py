@@ -52,5 +52,9 @@ class DigestMemory:
 def _look(path: Path) -> tuple[int, str]:
     """Total size, and a digest of what a look at the directory tells of each file."""
     files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-    facts = [(str(each.resolve()), status.st_size, status.st_mtime_ns, status.st_ino) for each in files for status in [each.stat()]]
+    facts = [
+        (str(each.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+        for each in files
+        for status in [each.stat()]
+    ]
     return sum(fact[1] for fact in facts), digest("look", facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
 from traitgraph.specs.study import Study
 
 from .digests import DigestMemory
@@ -25,3 +25,20 @@ def plan_study(study: Study, store: Store, task_minutes: float = LOCAL_TASK_MINU
         task_minutes=task_minutes,
     )
     return compile_study(study, context)
+
+
+def set_aside_damaged(plan: Plan, store: Store) -> list[str]:
+    """Read every finished assessment of a plan; damaged ones are moved away, and told in a sentence each.
+
+    A plan looks at names and sizes only. Before a run, results are read whole, so that the same run makes a damaged one
+    again; inputs of jobs are verified by the workers that use them.
+    """
+    messages = []
+    for key in dict.fromkeys(cell.job for cell in plan.cells):
+        try:
+            store.open("assess", key)
+        except DamagedArtifactError as damage:
+            messages.append(str(damage))
+        except MissingArtifactError:
+            continue
+    return messages

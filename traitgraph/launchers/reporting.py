@@ -64,7 +64,9 @@ def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> 
 def _digest_of(rows: Sequence[ResultRow], about: About) -> str:
     """What the report was made from, and by which version: equal digests give equal reports."""
     plain = {name: repr(value) for name, value in vars(about).items()}
-    return digest("report", {"version": __version__, "rows": [list(map(str, row.values())) for row in rows], "about": plain})
+    return digest(
+        "report", {"version": __version__, "rows": [list(map(str, row.values())) for row in rows], "about": plain}
+    )
 
 
 def _stamp(folder: Path) -> str | None:

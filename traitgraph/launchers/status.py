@@ -83,7 +83,9 @@ def status_text(status: StudyStatus, again: str) -> str:
     lines += [f"running: {label}" for label in status.running]
     for cause, failures in by_cause(status.failures):
         lines += failure_lines(cause, failures)
-    lines.append(f"next: {again}    ({status.missing:,} jobs to run)" if status.missing else "everything is in the store")
+    lines.append(
+        f"next: {again}    ({status.missing:,} jobs to run)" if status.missing else "everything is in the store"
+    )
     return "\n".join(lines)
 
 
@@ -96,7 +98,10 @@ def status_json(status: StudyStatus) -> dict[str, object]:
     return {
         "study": status.study,
         "missing": status.missing,
-        "kinds": {each.kind: {"jobs": each.jobs, "present": each.present, "running": each.running, "failed": each.failed} for each in status.kinds},
+        "kinds": {
+            each.kind: {"jobs": each.jobs, "present": each.present, "running": each.running, "failed": each.failed}
+            for each in status.kinds
+        },
         "running": list(status.running),
         "failures": [failure.model_dump(exclude={"traceback"}) for failure in status.failures],
     }

@@ -1,0 +1,76 @@
+"""What a user meets before anything runs: help, exit codes, messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from traitgraph.cli.main import COMMANDS
+
+WRONG = """\
+study: wrong
+modle: smollm2-135m
+traits: [extravertion]
+method: vector
+alpha: {from: 0, to: 1, stp: 0.1}
+"""
+
+
+def call(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "traitgraph", *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    shown = call("--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert all(f"  {name} " in shown.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, tmp_path: Path) -> None:
+    shown = call(name, "--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"usage: traitgraph {name} ")
+
+
+def test_an_unknown_command_is_told_its_neighbour(tmp_path: Path) -> None:
+    refused = call("chekc", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "near: check" in refused.stderr
+
+
+def test_all_faults_of_a_file_are_reported_at_once_with_their_places(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(WRONG, encoding="utf-8")
+    checked = call("check", "wrong.yaml", "--json", cwd=tmp_path)
+    assert checked.returncode == 2
+    report = json.loads(checked.stdout)
+    assert report["ok"] is False
+    assert set(report["diagnostics"][0]) == {
+        "code", "severity", "message", "file", "line", "column", "path", "hint",
+    }  # fmt: skip
+    places = {(each["line"], each["column"]) for each in report["diagnostics"]}
+    assert {(2, 1), (3, 10), (5, 25)} <= places
+
+
+@pytest.mark.parametrize("name", ["check", "plan", "run", "status", "results", "report"])
+def test_a_wrong_spec_exits_2_with_its_place_and_no_traceback(name: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(WRONG, encoding="utf-8")
+    refused = call(name, "wrong.yaml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "wrong.yaml:2:1" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / ".traitgraph").exists()
+
+
+@pytest.mark.parametrize("name", ["check", "plan", "run"])
+def test_a_missing_file_exits_2(name: str, tmp_path: Path) -> None:
+    refused = call(name, "nowhere.yaml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "nowhere.yaml" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,60 @@
+"""Checking and planning need neither torch nor a network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+BLOCKED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "numpy", "matplotlib", "submitit", "wandb")
+
+PROGRAM = f"""
+import socket, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {BLOCKED!r}:
+            raise ImportError("blocked: " + name)
+
+def no_network(*arguments, **options):
+    raise OSError("no network in this test")
+
+sys.meta_path.insert(0, Refuse())
+socket.socket.connect = no_network
+from traitgraph.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def traitgraph(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_alpha_sweep_plans_200_models_without_torch() -> None:
+    planned = traitgraph("plan", "examples/alpha_sweep.yaml", "--json", "--store", "no-such-store")
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads(planned.stdout)
+    assert [arm["models"] for arm in plan["arms"]] == [200]
+    assert plan["counts"]["by_kind"]["train"] == 10
+    assert not (PROJECT / "no-such-store").exists()
+
+
+@pytest.mark.parametrize("spec", sorted(path.name for path in (PROJECT / "examples").glob("*.yaml")))
+def test_every_example_checks_without_torch(spec: str) -> None:
+    checked = traitgraph("check", f"examples/{spec}", "--json")
+    assert json.loads(checked.stdout) == {"ok": True, "diagnostics": []}
+    assert checked.returncode == 0
+
+
+def test_run_says_what_to_install_when_torch_is_missing(tmp_path: Path) -> None:
+    run = traitgraph("run", "examples/quickstart.yaml", "--store", str(tmp_path / "store"))
+    assert run.returncode == 2
+    assert "pip install 'traitgraph[run]'" in run.stderr
+    assert "Traceback" not in run.stderr
