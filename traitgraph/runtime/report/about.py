@@ -1,0 +1,122 @@
+"""How a table of results was made: what the spec cannot say, read from the manifests in the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from traitgraph.specs.results import Cell
+
+from ..artifacts import BadArtifactError, Manifest, read_manifest
+from ..store import Store
+
+KINDS = ("prepare", "train", "vector", "merge", "assess", "collect")
+"""Kinds in the order in which they run; others follow."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The jobs of one kind behind the results."""
+
+    kind: str
+    jobs: int
+    seconds: float
+    """Wall time of all of them, added up, as recorded when each one ran."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Jobs that failed for one reason."""
+
+    cause: str
+    jobs: Sequence[str]
+    """Their labels."""
+    log: str = ""
+    """Path of a log, where there is one."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Everything the report says about how it was made. Holds no clock: equal studies give equal reports."""
+
+    study: str
+    spec: str
+    """Text of the spec file."""
+    overrides: Sequence[str] = ()
+    """Overrides of the command line, as typed."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Library -> version; several versions are joined by a comma."""
+    seeds: Sequence[str] = ()
+    stages: Sequence[Stage] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Further lines: name -> value."""
+    failures: Sequence[Failure] = ()
+    missing: int = 0
+    """Assessments that the study asks for and the store does not hold."""
+
+
+def describe_results(
+    study: str,
+    spec: str,
+    cells: Sequence[Cell],
+    store: Store,
+    *,
+    overrides: Sequence[str] = (),
+    facts: Mapping[str, str] | None = None,
+    failures: Sequence[Failure] = (),
+) -> About:
+    """How the results of these cells were made: every job behind them that the store holds, by its manifest."""
+    manifests = _ancestors(store, (cell.job for cell in cells))
+    missing = {cell.job for cell in cells} - manifests.keys()
+    return About(
+        study=study,
+        spec=spec,
+        overrides=overrides,
+        versions=_versions(manifests.values()),
+        seeds=sorted({cell.seed for cell in cells if cell.seed}),
+        stages=_stages(manifests.values()),
+        facts=facts or {},
+        failures=failures,
+        missing=sum(cell.job in missing for cell in cells),
+    )
+
+
+def _ancestors(store: Store, keys: Iterable[str]) -> dict[str, Manifest]:
+    """Manifests of these jobs and of all their inputs; what is not in the store is left out."""
+    found: dict[str, Manifest] = {}
+    pending = list(dict.fromkeys(keys))
+    while pending:
+        key = pending.pop()
+        if key in found or (manifest := _manifest(store, key)) is None:
+            continue
+        found[key] = manifest
+        pending += [each for group in manifest.row.inputs.values() for each in group]
+    return found
+
+
+def _manifest(store: Store, key: str) -> Manifest | None:
+    kind = store.kind_of(key)
+    try:
+        return read_manifest(store.path(kind, key)) if kind else None
+    except (BadArtifactError, OSError):
+        return None
+
+
+def _stages(manifests: Iterable[Manifest]) -> list[Stage]:
+    jobs: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for manifest in manifests:
+        jobs[manifest.row.kind] += 1
+        seconds[manifest.row.kind] += manifest.seconds  # type: ignore[assignment]  # a Counter also counts in floats
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    kinds = sorted(jobs, key=lambda kind: (order.get(kind, len(order)), kind))
+    return [Stage(kind, jobs[kind], round(float(seconds[kind]), 1)) for kind in kinds]
+
+
+def _versions(manifests: Iterable[Manifest]) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for manifest in manifests:
+        for library, version in manifest.versions.items():
+            found.setdefault(library, set()).add(version)
+    return {library: ", ".join(sorted(found[library])) for library in sorted(found)}

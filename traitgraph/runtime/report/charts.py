@@ -1,0 +1,263 @@
+"""Which charts a study has: small multiples of score against strength, and of conditions without a strength.
+
+A chart is data; `svg` and `figures` draw it, for the page and for files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from traitgraph.specs.traits import LEVELS
+
+from .curves import Curve, Point, own_curves, without_strength
+from .summaries import BenchmarkScores, Score, Subject, subject_order
+from .wording import axis_title, plain, spread_note, subject_name, with_error
+
+MAX_ROWS = 60
+"""Conditions beyond this are left to the table: a chart with more rows is not read."""
+
+Range = tuple[float, float]
+
+
+class Mark(NamedTuple):
+    """One point of a line."""
+
+    x: float
+    y: float
+    spread: float | None
+    label: str
+
+
+class Line(NamedTuple):
+    """Marks joined in the order of x. `role` decides colour and dashes: a level, 'other', 'direct' or 'chance'."""
+
+    name: str
+    role: str
+    marks: tuple[Mark, ...]
+
+
+class Reference(NamedTuple):
+    """A level line across the panel."""
+
+    name: str
+    role: str
+    y: float
+
+
+class Panel(NamedTuple):
+    """One small multiple: lines over a strength."""
+
+    title: str
+    x_title: str
+    y_title: str
+    lines: tuple[Line, ...]
+    references: tuple[Reference, ...]
+    x_range: Range
+    y_range: Range
+    x_notes: dict[float, str]
+    """Strengths with a name: 0 is the base model, 1 the tuned one."""
+
+
+class Bar(NamedTuple):
+    """One condition: a dot with its spread."""
+
+    name: str
+    role: str
+    value: float
+    spread: float | None
+
+
+class DotPanel(NamedTuple):
+    """One small multiple: conditions below each other."""
+
+    title: str
+    x_title: str
+    bars: tuple[Bar, ...]
+    x_range: Range
+
+
+class Chart(NamedTuple):
+    """Panels with common axes, and what a reader must know about them."""
+
+    title: str
+    panels: tuple[Panel | DotPanel, ...]
+    note: str
+
+
+def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
+    """Score against alpha or gamma: one chart per family of vectors and metric of a task, one panel per trait."""
+    charts = []
+    curves = own_curves(benchmark)
+    names = _family_names(curves)
+    for family, members in _grouped(curves, benchmark.kind == "task").items():
+        y_range = _y_range(benchmark, members)
+        x_range = _padded([point.strength for curve in members for point in curve.points], 0.04)
+        panels = tuple(_panel(benchmark, trait, of, x_range, y_range) for trait, of in _by_trait(members))
+        scores = [point.score for curve in members for point in curve.points]
+        charts.append(Chart(_title(benchmark, names[family[:-1]], family[-1]), panels, spread_note(scores)))
+    return charts
+
+
+Family = tuple[str, ...]
+
+
+def _family(curve: Curve) -> Family:
+    subject = curve.family
+    return (subject.arm, subject.method, subject.model, subject.merge, subject.alpha, subject.gamma)
+
+
+def _grouped(curves: Iterable[Curve], by_metric: bool) -> dict[Family, list[Curve]]:
+    groups: dict[Family, list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault((*_family(curve), curve.metric if by_metric else ""), []).append(curve)
+    return groups
+
+
+def _family_names(curves: Sequence[Curve]) -> dict[Family, str]:
+    """What tells the families apart, and nothing that they share: '' for the only one."""
+    families = list(dict.fromkeys(map(_family, curves)))
+    varying = [place for place in range(6) if len({family[place] for family in families}) > 1]
+    return {family: ", ".join(family[place] for place in varying if family[place]) for family in families}
+
+
+def _title(benchmark: BenchmarkScores, family: str, metric: str) -> str:
+    metric = metric if len(benchmark.main_metrics) > 1 else ""
+    return " · ".join(part for part in (benchmark.name, metric, family) if part)
+
+
+def _by_trait(curves: Iterable[Curve]) -> Iterator[tuple[str, list[Curve]]]:
+    ordered = sorted(curves, key=lambda curve: subject_order(curve.family))
+    for trait, members in itertools.groupby(ordered, key=lambda curve: curve.family.trait):
+        yield trait, list(members)
+
+
+def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_range: Range, y_range: Range) -> Panel:
+    first = curves[0]
+    return Panel(
+        title=trait or first.family.arm,
+        x_title=first.axis,
+        y_title=axis_title(benchmark, first.metric),
+        lines=tuple(_line(curve) for curve in curves),
+        references=tuple(_references(benchmark, first.metric, trait, first.family.model)),
+        x_range=x_range,
+        y_range=y_range,
+        x_notes={0.0: "base", 1.0: "tuned"} if first.family.method == "vector" else {},
+    )
+
+
+def _line(curve: Curve) -> Line:
+    level = curve.family.level
+    marks = tuple(
+        Mark(
+            point.strength,
+            point.score.value,
+            point.score.spread,
+            _mark_label(curve, point),
+        )
+        for point in curve.points
+    )
+    return Line(level or "score", level if level in LEVELS else "other", marks)
+
+
+def _mark_label(curve: Curve, point: Point) -> str:
+    value = with_error(point.score.value, point.score.spread)
+    return f"{curve.family.level} {curve.axis} {plain(point.strength)}: {value}".strip()
+
+
+def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str) -> Iterator[Reference]:
+    """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
+    scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == model}
+    direct = [score.value for subject, score in scores.items() if subject.method == "direct"]
+    if direct:
+        yield Reference("direct", "direct", direct[0])
+    for level in LEVELS:
+        prompts = [
+            score.value
+            for subject, score in scores.items()
+            if (subject.method, subject.trait, subject.level) == ("prompt", trait, level)
+        ]
+        if len(prompts) == 1:
+            yield Reference(f"prompt {level}", level, prompts[0])
+    chance = list(benchmark.validity.get("chance", {}).values())
+    if chance:
+        yield Reference("chance", "chance", chance[0].value)
+
+
+def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
+    """Conditions without a strength, one panel per metric; None when there is nothing beside the base model."""
+    curves = own_curves(benchmark)
+    conditions = {metric: _conditions(benchmark, metric, curves) for metric in benchmark.main_metrics}
+    shown = {metric: found for metric, found in conditions.items() if 0 < len(found) <= MAX_ROWS}
+    if not any(subject.method != "direct" for found in shown.values() for subject, _ in found):
+        return None
+    traits = {subject.trait for found in shown.values() for subject, _ in found}
+    if benchmark.kind != "task" and traits & shown.keys():
+        shown = {metric: found for metric, found in shown.items() if metric in traits}
+    x_range = _value_range(benchmark, [score for found in shown.values() for _, score in found])
+    panels = tuple(
+        DotPanel(metric, axis_title(benchmark, metric), tuple(_bar(s, score, metric) for s, score in found), x_range)
+        for metric, found in shown.items()
+    )
+    return Chart(
+        f"{benchmark.name} · conditions without a strength",
+        panels,
+        spread_note([score for found in shown.values() for _, score in found]),
+    )
+
+
+def _conditions(benchmark: BenchmarkScores, metric: str, curves: Sequence[Curve]) -> list[tuple[Subject, Score]]:
+    found = without_strength(benchmark.scores.get(metric, {}), curves)
+    arms = {subject.arm: place for place, (subject, _) in reversed(list(enumerate(found)))}
+    return sorted(found, key=lambda pair: (pair[0].method != "direct", arms[pair[0].arm], *subject_order(pair[0])))
+
+
+def _bar(subject: Subject, score: Score, metric: str) -> Bar:
+    meant = subject.level if subject.level in LEVELS and metric in (subject.trait, "") else "other"
+    role = "direct" if subject.method == "direct" else meant
+    return Bar(subject_name(subject), role, score.value, score.spread)
+
+
+def _y_range(benchmark: BenchmarkScores, curves: Sequence[Curve]) -> Range:
+    metrics = {curve.metric for curve in curves}
+    scores = [point.score for curve in curves for point in curve.points]
+    scores += [
+        score
+        for metric in metrics
+        for subject, score in benchmark.scores[metric].items()
+        if subject.method in ("direct", "prompt")
+    ]
+    return _value_range(benchmark, scores)
+
+
+def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
+    """The whole scale where a benchmark has one, so that a null looks like a null; else the data with 0."""
+    values = [score.value + sign * (score.spread or 0) for score in scores for sign in (-1, 1)]
+    if benchmark.kind == "questionnaire":
+        return (1.0, 5.0)
+    if benchmark.kind == "task" and all(0 <= score.value <= 1 for score in scores):
+        return (0.0, 1.0)
+    return _padded([0.0, *values], 0.06)
+
+
+def _padded(values: Sequence[float], share: float) -> Range:
+    low, high = min(values), max(values)
+    room = (high - low) * share or 0.5
+    return low - room, high + room
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers inside a range, 1, 2 or 5 times a power of ten apart, about as many as asked for.
+
+    >>> ticks(-1.1, 1.6)
+    [-1.0, -0.5, 0.0, 0.5, 1.0, 1.5]
+    """
+    raw = (high - low) / about
+    power = Decimal(10) ** math.floor(math.log10(raw))
+    step = min((power * factor for factor in (1, 2, 5, 10)), key=lambda each: abs(math.log(float(each) / raw)))
+    first = math.ceil(Decimal(repr(low)) / step)
+    last = math.floor(Decimal(repr(high)) / step)
+    return [float(step * place) for place in range(first, last + 1)]

@@ -1,0 +1,106 @@
+"""Score against strength: the subjects of one vector (or one steering) in the order of alpha or gamma."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from .statistics import combined_error, pearson, spearman
+from .summaries import BenchmarkScores, Score, Scores, Subject, strength, subject_order
+
+AxisName = Literal["alpha", "gamma"]
+
+
+class Point(NamedTuple):
+    """One strength and its score."""
+
+    strength: float
+    score: Score
+
+
+class Change(NamedTuple):
+    """Score at one strength minus score at a weaker one."""
+
+    value: float
+    stderr: float | None
+
+
+class Curve(NamedTuple):
+    """One vector under one metric. `family` is its subject without the strength."""
+
+    family: Subject
+    axis: AxisName
+    benchmark: str
+    metric: str
+    points: tuple[Point, ...]
+
+    @property
+    def pearson(self) -> float | None:
+        """Pearson's r of strength and score; None for fewer than three points."""
+        return pearson(*self._columns()) if len(self.points) > 2 else None
+
+    @property
+    def spearman(self) -> float | None:
+        """Spearman's rho of strength and score; None for fewer than three points."""
+        return spearman(*self._columns()) if len(self.points) > 2 else None
+
+    @property
+    def change(self) -> Change:
+        """From `start` to the largest strength."""
+        first, last = self.start.score, self.points[-1].score
+        return Change(last.value - first.value, combined_error(first.stderr, last.stderr))
+
+    @property
+    def start(self) -> Point:
+        """The point nearest to strength 0; the smallest strength when no point lies above that one."""
+        nearest = min(self.points, key=lambda point: abs(point.strength))
+        return self.points[0] if nearest == self.points[-1] else nearest
+
+    def _columns(self) -> tuple[list[float], list[float]]:
+        return [point.strength for point in self.points], [point.score.value for point in self.points]
+
+
+def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
+    """The curves of a metric with at least two strengths, in the order of traits and levels."""
+    families: dict[tuple[Subject, AxisName], list[Point]] = {}
+    for subject, score in benchmark.scores.get(metric, {}).items():
+        if axis := axis_of(subject):
+            point = Point(strength(getattr(subject, axis)), score)
+            families.setdefault((family_of(subject, axis), axis), []).append(point)
+    found = [
+        Curve(family, axis, benchmark.name, metric, tuple(sorted(points)))
+        for (family, axis), points in families.items()
+        if len(points) > 1
+    ]
+    return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family)))
+
+
+def axis_of(subject: Subject) -> AxisName | None:
+    """The strength that a subject has: alpha before gamma; None when it has neither as one number."""
+    if math.isfinite(strength(subject.alpha)):
+        return "alpha"
+    return "gamma" if math.isfinite(strength(subject.gamma)) else None
+
+
+def family_of(subject: Subject, axis: AxisName) -> Subject:
+    """The subject without its strength."""
+    return subject._replace(alpha="") if axis == "alpha" else subject._replace(gamma="")
+
+
+def without_strength(scores: Scores, curves: Iterable[Curve]) -> list[tuple[Subject, Score]]:
+    """The subjects of a metric that lie on none of the curves: base, prompts, adapters, single strengths."""
+    drawn = {(curve.family, curve.axis) for curve in curves}
+    return [
+        (subject, score)
+        for subject, score in scores.items()
+        if (axis := axis_of(subject)) is None or (family_of(subject, axis), axis) not in drawn
+    ]
+
+
+def own_curves(benchmark: BenchmarkScores) -> list[Curve]:
+    """Each vector under the metric it is meant to move; under every metric when the benchmark is about no trait."""
+    curves = [curve for metric in benchmark.main_metrics for curve in curves_of(benchmark, metric)]
+    if benchmark.kind == "task":
+        return curves
+    return [curve for curve in curves if curve.metric == benchmark.target(curve.family.trait)]

@@ -1,0 +1,134 @@
+"""Draw charts as PNG files for papers and slides: the same data as on the page, on white."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .charts import Chart, DotPanel, Line, Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DPI = 160
+PANEL_INCHES = (4.2, 3.0)
+MAX_COLUMNS = 3
+INK, GRID = "#22262b", "#dcdedf"
+COLOURS = {"high": "#0b68ad", "low": "#c24a12", "direct": "#5d646d", "chance": "#8a8f96", "other": "#6d4ba0"}
+MARKERS = {"high": "o", "low": "s", "direct": "o"}
+DASHES: dict[str, Any] = {"low": (0, (5, 2)), "other": (0, (7, 2, 2, 2))}
+STYLE = {
+    "font.size": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
+    """One PNG per chart, named after its title; equal charts give equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png" for name in _file_names([chart.title for chart in charts])]
+    for chart, path in zip(charts, paths, strict=True):
+        _write(chart, path)
+    return paths
+
+
+def _file_names(titles: Sequence[str]) -> list[str]:
+    """Titles as names of files, told apart by a number where they would meet."""
+    names: list[str] = []
+    for title in titles:
+        name = re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).strip("-.")[:80] or "chart"
+        same = sum(
+            other == name or (other.startswith(f"{name}-") and other[len(name) + 1 :].isdigit()) for other in names
+        )
+        names.append(f"{name}-{same + 1}" if same else name)
+    return names
+
+
+def _write(chart: Chart, path: Path) -> None:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    columns = min(len(chart.panels), MAX_COLUMNS)
+    rows = math.ceil(len(chart.panels) / columns)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(PANEL_INCHES[0] * columns, _row_inches(chart) * rows + 0.5), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).flat
+        for axis, panel in zip(axes, chart.panels, strict=False):
+            _draw(axis, panel)
+        for axis in list(axes)[len(chart.panels) :]:
+            axis.set_axis_off()
+        _legend(figure, chart)
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def _row_inches(chart: Chart) -> float:
+    bars = max((len(panel.bars) for panel in chart.panels if isinstance(panel, DotPanel)), default=0)
+    return max(PANEL_INCHES[1] if not bars else 1.5, 0.9 + 0.22 * bars)
+
+
+def _draw(axis: Axes, panel: Panel | DotPanel) -> None:
+    axis.set_title(panel.title, loc="left", fontweight="bold")
+    axis.grid(visible=True, color=GRID, linewidth=0.6)
+    axis.set_axisbelow(True)
+    if isinstance(panel, Panel):
+        _draw_lines(axis, panel)
+    else:
+        _draw_bars(axis, panel)
+
+
+def _draw_lines(axis: Axes, panel: Panel) -> None:
+    for reference in panel.references:
+        dashes = ":" if reference.name.startswith("prompt") else "--"
+        axis.axhline(reference.y, color=COLOURS[reference.role], linestyle=dashes, linewidth=1.1, label=reference.name)
+    for line in panel.lines:
+        _draw_line(axis, line)
+    axis.set_xlim(*panel.x_range)
+    axis.set_ylim(*panel.y_range)
+    axis.set_xlabel(panel.x_title)
+    axis.set_ylabel(panel.y_title)
+
+
+def _draw_line(axis: Axes, line: Line) -> None:
+    colour = COLOURS[line.role]
+    x, y = [mark.x for mark in line.marks], [mark.y for mark in line.marks]
+    axis.plot(
+        x, y, color=colour, marker=MARKERS.get(line.role, "D"), markersize=4, linewidth=1.6,
+        linestyle=DASHES.get(line.role, "-"), label=line.name,
+    )  # fmt: skip
+    known = [(mark.x, mark.y - mark.spread, mark.y + mark.spread) for mark in line.marks if mark.spread is not None]
+    if len(known) > 1:
+        at, low, high = zip(*known, strict=True)
+        axis.fill_between(at, low, high, color=colour, alpha=0.13, linewidth=0)
+
+
+def _draw_bars(axis: Axes, panel: DotPanel) -> None:
+    for place, bar in enumerate(panel.bars):
+        axis.errorbar(
+            bar.value, place, xerr=bar.spread, color=COLOURS[bar.role], marker=MARKERS.get(bar.role, "D"),
+            markersize=5, linewidth=1.2, linestyle="none",
+        )  # fmt: skip
+    axis.set_yticks(range(len(panel.bars)), [bar.name.replace("$", r"\$") for bar in panel.bars])
+    axis.set_ylim(len(panel.bars) - 0.5, -0.5)
+    axis.set_xlim(*panel.x_range)
+    axis.set_xlabel(panel.x_title)
+
+
+def _legend(figure: Any, chart: Chart) -> None:  # Any: matplotlib's Figure, whose stubs follow_imports skips
+    handles: dict[str, Any] = {}
+    for axis in figure.axes:
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    if handles:
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower left", ncols=min(len(handles), 6), frameon=False
+        )
+    figure.suptitle(chart.title.replace("$", r"\$"), x=0.01, ha="left", fontsize=10, color=COLOURS["direct"])

@@ -1,0 +1,217 @@
+"""Put the page together: one HTML document without a single request to anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import chain
+from string import Template
+
+from ..results import ResultRow
+from .about import About
+from .charts import Chart, condition_chart, strength_charts
+from .findings import RULES, Finding, findings_of, headline
+from .gaps import Gap, gaps_of
+from .markup import Markup, element, join
+from .provenance import provenance
+from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
+from .svg import chart_svg, legend
+from .tables import checks_table, chip, findings_table, gaps_table, side_effects_table, subjects_table
+from .validity import checks_of, faults_of
+from .wording import plural, signed, subject_name, unit
+
+
+def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
+    """Every chart of a study: of each benchmark first its curves, then its conditions."""
+    charts: list[Chart] = []
+    for benchmark in benchmarks:
+        charts += strength_charts(benchmark)
+        if (conditions := condition_chart(benchmark)) is not None:
+            charts.append(conditions)
+    return charts
+
+
+def render_page(rows: Sequence[ResultRow], about: About, figures: Sequence[str] = ()) -> str:
+    """The whole report as HTML; `figures` are the names of the PNG files that stand beside it."""
+    benchmarks = summarise(rows)
+    findings = [findings_of(benchmark) for benchmark in benchmarks]
+    sections = [
+        ("moved", "What moved", _moved(benchmarks, findings)),
+        ("curves", "Score against strength", _curves(benchmarks)),
+        ("conditions", "Conditions without a strength", _conditions(benchmarks)),
+        ("effects", "Effects on other traits", _effects(benchmarks)),
+        ("checks", "Validity checks", _checks(benchmarks)),
+        ("subjects", "All subjects", _subjects(benchmarks)),
+        ("made", "How this was made", provenance(rows, about, figures)),
+    ]
+    shown = [(anchor, title, content) for anchor, title, content in sections if content]
+    body = join([
+        _header(rows, benchmarks, about),
+        element("nav", *(element("a", title, href=f"#{anchor}") for anchor, title, _ in shown), aria_label="Sections"),
+        element("main", *(_section(*each) for each in shown)),
+    ])  # fmt: skip
+    return _document(about.study, body)
+
+
+def _section(anchor: str, title: str, content: Markup) -> Markup:
+    return element("section", element("h2", title), content, id=anchor)
+
+
+def _document(study: str, body: Markup) -> str:
+    folder = files(__package__)
+    script = folder.joinpath("sort.js").read_text(encoding="utf-8")
+    allowed = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return Template(folder.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'",
+        title=join([f"{study} · traitgraph report"]),
+        style=folder.joinpath("style.css").read_text(encoding="utf-8"),
+        body=body,
+        script=script,
+    )
+
+
+def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], about: About) -> Markup:
+    subjects = len(set(map(subject_of, rows)))
+    models = sorted({row["model"] for row in rows if row["model"]})
+    parts = [
+        plural(subjects, "subject"), plural(len(benchmarks), "benchmark"),
+        plural(len({row["job"] for row in rows}), "assessment"),
+        f"model {', '.join(models)}" if models else None, f"seed {', '.join(about.seeds)}" if about.seeds else None,
+    ]  # fmt: skip
+    return element(
+        "header",
+        element("p", "traitgraph report", class_="eyebrow"),
+        element("h1", about.study),
+        element("p", " · ".join(part for part in parts if part), class_="lede"),
+        _incomplete(about, bool(rows)),
+    )
+
+
+def _incomplete(about: About, any_rows: bool) -> Markup | None:
+    """A warning when the table is not the whole study."""
+    faults = []
+    if about.missing:
+        faults.append(
+            f"{plural(about.missing, 'assessment')} of the study {'is' if about.missing == 1 else 'are'} missing here."
+        )
+    if about.failures:
+        faults.append(
+            f"{plural(sum(len(failure.jobs) for failure in about.failures), 'job')} failed; see the end of the page."
+        )
+    if not any_rows:
+        faults.append("There are no results yet.")
+    return element("p", " ".join(faults), class_="banner", role="status") if faults else None
+
+
+def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
+    gaps = [gap for benchmark in benchmarks for gap in gaps_of(benchmark)]
+    cards = [
+        card
+        for benchmark, found in zip(benchmarks, findings, strict=True)
+        if (card := _card(benchmark, found, [gap for gap in gaps if gap.benchmark == benchmark.name])) is not None
+    ]
+    if not cards:
+        return None
+    parts: list[Markup] = [element("div", *cards, class_="cards")]
+    if any(findings):
+        parts += [
+            element("h3", "Correlation of score with strength, for each vector"),
+            findings_table(benchmarks, findings),
+        ]
+    if gaps:
+        units = {benchmark.name: unit(benchmark) for benchmark in benchmarks}
+        parts += [element("h3", "High minus low, for each condition without a strength"), gaps_table(gaps, units)]
+    parts.append(element("p", RULES, class_="note"))
+    return join(parts)
+
+
+def _card(benchmark: BenchmarkScores, findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup | None:
+    """One benchmark in a few words."""
+    sentences = headline(benchmark, findings, faults_of(benchmark)) + _gap_sentence(gaps)
+    if not sentences:
+        return None
+    return element(
+        "article",
+        element("h3", benchmark.name),
+        _summary_chip(findings, gaps),
+        *(element("p", text) for text in sentences),
+        class_="card",
+    )
+
+
+def _summary_chip(findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup:
+    """The verdict that a card leads with, with its count; a null only when nothing at all moved."""
+    verdicts = [each.verdict for each in findings] or [gap.verdict for gap in gaps]
+    total = len(verdicts)
+    words = {"suffers": "show a loss", "moves": "move as intended", "reversed": "move the other way"}
+    for verdict, text in words.items():
+        if count := sum(each == verdict for each in verdicts):
+            return chip(verdict, f"{count} of {total} {text}")
+    if count := verdicts.count("unclear"):
+        return chip("unclear", f"0 of {total} move, {count} unclear")
+    return chip("holds" if "holds" in verdicts else "null")
+
+
+def _gap_sentence(gaps: Sequence[Gap]) -> list[str]:
+    if not gaps:
+        return []
+    clear = sum(gap.verdict == "moves" for gap in gaps)
+    largest = max(gaps, key=lambda gap: abs(gap.value))
+    return [
+        f"Without a strength, {clear} of {plural(len(gaps), 'condition')} separate high from low; the largest gap is "
+        f"{signed(largest.value)} ({subject_name(largest.condition)})."
+    ]
+
+
+def _curves(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    charts = list(chain.from_iterable(strength_charts(benchmark) for benchmark in benchmarks))
+    return join(map(_chart, charts)) if charts else None
+
+
+def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    charts = [chart for benchmark in benchmarks if (chart := condition_chart(benchmark)) is not None]
+    return join(map(_chart, charts)) if charts else None
+
+
+def _chart(chart: Chart) -> Markup:
+    return element(
+        "figure",
+        element("h3", chart.title),
+        legend(chart),
+        chart_svg(chart),
+        element("figcaption", chart.note, class_="note"),
+    )
+
+
+def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    parts: list[Markup] = []
+    for benchmark in benchmarks:
+        if (effects := side_effects_table(benchmark)) is not None:
+            parts += [element("h3", f"{benchmark.name} [{unit(benchmark)}]"), effects]
+    if not parts:
+        return None
+    intro = (
+        "Change of every score from strength 0 (or the weakest) to the largest. In bold: the trait of the vector. "
+        "The line below a number compares sizes."
+    )
+    return join([element("p", intro), *parts])
+
+
+def _checks(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    parts: list[Markup] = []
+    for benchmark in benchmarks:
+        if checks := checks_of(benchmark):
+            parts += [element("h3", benchmark.name), checks_table(benchmark, checks)]
+    return join(parts) if parts else None
+
+
+def _subjects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    if not subjects_in_order(benchmarks):
+        return None
+    intro = (
+        "Means over repeats and seeds. A click on a column sorts by it; a pointer on a number shows its spread. "
+        "Everything else is in results.csv."
+    )
+    return join([element("p", intro, class_="note"), subjects_table(benchmarks)])

@@ -1,0 +1,148 @@
+"""From rows to one score per subject: the mean over repeats and seeds, with a spread that says what it is."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from traitgraph.specs.traits import LEVELS, TRAITS
+
+from ..results import ResultRow
+
+
+class Subject(NamedTuple):
+    """One model condition as a reader names it. Seeds are not told apart: they are repetitions."""
+
+    arm: str
+    method: str
+    model: str
+    trait: str
+    level: str
+    merge: str
+    alpha: str
+    gamma: str
+
+
+class Score(NamedTuple):
+    """A mean with its uncertainty."""
+
+    value: float
+    spread: float | None
+    """What an error bar shows: the SD over repeats and seeds when there are at least two, else the standard error."""
+    stderr: float | None
+    """Standard error of `value`: SD / sqrt(k) over k repeats and seeds, else the benchmark's own (over items)."""
+    over: Literal["repeats", "seeds", "runs", "items", ""]
+    """What the spread is over; 'runs' are seeds x repeats, '' when there is none."""
+    values: int
+    """How many repeats and seeds were averaged."""
+    n: int | None
+    """Items, pairs or documents behind each value."""
+
+
+Scores = Mapping[Subject, Score]
+
+
+class BenchmarkScores(NamedTuple):
+    """Everything measured by one benchmark: metric -> subject -> score, in the order of the rows."""
+
+    name: str
+    scores: Mapping[str, Scores]
+    validity: Mapping[str, Scores]
+
+    @property
+    def kind(self) -> Literal["reply_contrast", "questionnaire", "task"]:
+        """What was measured, known by the metrics that only this kind has."""
+        if any(name.endswith(".high_loglik") for name in self.validity):
+            return "reply_contrast"
+        if any(name in TRAITS for name in self.scores):
+            return "questionnaire"
+        return "task"
+
+    def target(self, trait: str) -> str | None:
+        """The metric a subject with this trait is meant to move; None for a task, which is about no trait."""
+        return trait if trait in self.scores else None
+
+    @property
+    def main_metrics(self) -> list[str]:
+        """The metrics worth a curve: domains of a questionnaire or contrast, accuracies of a task."""
+        if self.kind == "task":
+            return list(self.scores)
+        return [trait for trait in TRAITS if trait in self.scores]
+
+
+def summarise(rows: Iterable[ResultRow]) -> list[BenchmarkScores]:
+    """Scores of every benchmark, in the order in which the rows first name it. Undefined values are left out."""
+    groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
+    for row in rows:
+        by_role = groups.setdefault(row["benchmark"], {"score": {}, "validity": {}})
+        by_subject = by_role["validity" if row["role"] == "validity" else "score"].setdefault(row["metric"], {})
+        if row["value"] is not None:
+            by_subject.setdefault(subject_of(row), []).append(row)
+    return [
+        BenchmarkScores(name, _scores(roles["score"]), _scores(roles["validity"])) for name, roles in groups.items()
+    ]
+
+
+def _scores(metrics: Mapping[str, Mapping[Subject, Sequence[ResultRow]]]) -> dict[str, Scores]:
+    return {metric: {subject: _score(rows) for subject, rows in found.items()} for metric, found in metrics.items()}
+
+
+def subject_of(row: ResultRow) -> Subject:
+    """The subject that a row is about."""
+    return Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # fields are columns
+
+
+def _score(rows: Sequence[ResultRow]) -> Score:
+    values = [row["value"] for row in rows if row["value"] is not None]
+    mean = math.fsum(values) / len(values)
+    n = rows[0]["n"]
+    if len(values) < 2:
+        stderr = rows[0]["stderr"]
+        return Score(mean, stderr, stderr, "items" if stderr is not None else "", 1, n)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return Score(mean, deviation, deviation / math.sqrt(len(values)), _over(rows), len(values), n)
+
+
+def _over(rows: Sequence[ResultRow]) -> Literal["repeats", "seeds", "runs"]:
+    repeats, seeds = {row["repeat"] for row in rows}, {row["seed"] for row in rows}
+    if len(seeds) < 2:
+        return "repeats"
+    return "seeds" if len(repeats) < 2 else "runs"
+
+
+def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:
+    """Every subject once: arms in the order of the rows, then trait, level, and strengths as numbers."""
+    found: dict[Subject, None] = {}
+    arms: dict[str, int] = defaultdict(lambda: len(arms))
+    for benchmark in benchmarks:
+        for metric in (*benchmark.scores.values(), *benchmark.validity.values()):
+            found |= dict.fromkeys(metric)
+    for subject in found:
+        arms[subject.arm]
+    return sorted(found, key=lambda subject: (arms[subject.arm], *subject_order(subject)))
+
+
+def subject_order(subject: Subject) -> tuple[object, ...]:
+    """Sort key: model, merge, trait in the order of the literature, high before low, then strengths as numbers."""
+    return (
+        subject.model,
+        subject.merge,
+        _place(subject.trait, TRAITS),
+        _place(subject.level, LEVELS),
+        strength(subject.gamma),
+        strength(subject.alpha),
+    )
+
+
+def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(name) if name in order else len(order), name)
+
+
+def strength(text: str) -> float:
+    """An alpha or gamma as a number; NaN-free: text that is no number sorts before all numbers."""
+    try:
+        return float(text)
+    except ValueError:
+        return -math.inf

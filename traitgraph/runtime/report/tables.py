@@ -1,0 +1,216 @@
+"""The report's tables: what each vector did, what else it moved, checks, and all subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .curves import Curve, curves_of
+from .findings import Finding
+from .gaps import Gap
+from .markup import Markup, element
+from .summaries import BenchmarkScores, Subject, subjects_in_order
+from .validity import Checked
+from .wording import fixed, number, plural, signed, subject_name, unit, vector_name, with_error
+
+MAX_SUBJECTS = 2000
+"""Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
+
+CHIPS = {
+    "moves": ("●", "moves as intended"),
+    "reversed": ("▲", "moves the other way"),
+    "unclear": ("◐", "unclear"),
+    "null": ("○", "null"),
+    "suffers": ("▼", "loss"),
+    "holds": ("●", "no measurable loss"),
+}
+"""Verdict -> a sign that differs without colour, and its words."""
+
+
+def chip(verdict: str, words: str | None = None) -> Markup:
+    """A verdict as a small label."""
+    sign, usual = CHIPS[verdict]
+    return element("span", element("span", sign, aria_hidden="true"), f" {words or usual}", class_=f"chip {verdict}")
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = (), class_: str = ""
+) -> Markup:
+    """A table in a box that scrolls by itself; `numbers` are the places of right-aligned columns."""
+    kinds = ["number" if place in numbers else None for place in range(len(head))]
+    header = element(
+        "tr", *(element("th", name, class_=kind, scope="col") for name, kind in zip(head, kinds, strict=True))
+    )
+    body = [
+        element("tr", *(element("td", content, class_=kind) for content, kind in zip(row, kinds, strict=True)))
+        for row in rows
+    ]
+    inner = element("table", element("thead", header), element("tbody", *body), class_=class_ or None)
+    return element("div", inner, class_="scroll", tabindex="0")
+
+
+def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup:
+    """Correlation of score with strength for every vector under the measures it bears on."""
+    curves = [finding.curve for group in findings for finding in group]
+    families = len({(c.family.arm, c.family.model, c.family.merge, c.family.gamma) for c in curves}) > 1
+    head = [
+        "vector",
+        *(["family"] if families else []),
+        "measure",
+        "strengths",
+        "Pearson",
+        "Spearman",
+        "change",
+        "unit",
+        "verdict",
+    ]
+    rows = []
+    for benchmark, group in zip(benchmarks, findings, strict=True):
+        for finding in group:
+            curve = finding.curve
+            measure = benchmark.name if benchmark.kind != "task" else f"{benchmark.name}: {curve.metric}"
+            rows.append([
+                vector_name(curve.family), *([family_name(curve.family)] if families else []), measure,
+                str(len(curve.points)), _correlation(curve.pearson), _correlation(curve.spearman),
+                with_error(*curve.change), unit(benchmark) or "share correct", chip(finding.verdict),
+            ])  # fmt: skip
+    shift = int(families)
+    return table(head, rows, numbers=[2 + shift, 3 + shift, 4 + shift, 5 + shift])
+
+
+def family_name(family: Subject) -> str:
+    """What tells vectors of one trait apart: arm, merge method, model."""
+    return ", ".join(
+        part for part in (family.arm, family.merge, family.model, family.gamma and f"gamma {family.gamma}") if part
+    )
+
+
+def _correlation(value: float | None) -> str:
+    return "–" if value is None else fixed(value)
+
+
+def gaps_table(gaps: Sequence[Gap], units: dict[str, str]) -> Markup:
+    """High minus low for every condition without a strength."""
+    rows = [
+        [
+            subject_name(gap.condition),
+            gap.benchmark,
+            with_error(gap.value, gap.stderr),
+            units[gap.benchmark],
+            chip(gap.verdict),
+        ]
+        for gap in gaps
+    ]
+    return table(["condition", "measure", "high minus low", "unit", "verdict"], rows, numbers=[2])
+
+
+def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
+    """How much each vector moves every trait of a benchmark; None when it has fewer than two."""
+    metrics = benchmark.main_metrics
+    if benchmark.kind == "task" or len(metrics) < 2:
+        return None
+    by_family: dict[Subject, dict[str, Curve]] = {}
+    for metric in metrics:
+        for curve in curves_of(benchmark, metric):
+            by_family.setdefault(curve.family, {})[metric] = curve
+    if not by_family:
+        return None
+    largest = max(abs(curve.change.value) for curves in by_family.values() for curve in curves.values()) or 1.0
+    several = len({family_name(family) for family in by_family}) > 1
+    rows = [
+        element(
+            "tr",
+            element("th", vector_name(family) + (f" ({family_name(family)})" if several else ""), scope="row"),
+            *(_effect(curves.get(metric), metric == family.trait, largest) for metric in metrics),
+        )
+        for family, curves in by_family.items()
+    ]
+    head = element(
+        "tr",
+        element("th", "vector", scope="col"),
+        *(element("th", metric, class_="number", scope="col") for metric in metrics),
+    )
+    inner = element("table", element("thead", head), element("tbody", *rows), class_="effects")
+    return element("div", inner, class_="scroll", tabindex="0")
+
+
+def _effect(curve: Curve | None, own: bool, largest: float) -> Markup:
+    if curve is None:
+        return element("td", "–", class_="number")
+    value = curve.change.value
+    share = round(100 * abs(value) / largest)
+    classes = f"number {'up' if value > 0 else 'down'}{' own' if own else ''}"
+    return element("td", signed(value), class_=classes, style=f"--share:{share}%", title=with_error(*curve.change))
+
+
+def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Markup:
+    """Every check of a benchmark over its subjects."""
+    rows = []
+    for check in checks:
+        name = element("span", element("code", check.name), element("small", check.meaning) if check.meaning else None)
+        reading = (
+            element("span", "▲ fails", class_="chip reversed") if check.fault else ("passes" if check.wanted else "")
+        )
+        direct = "–" if check.direct is None else fixed(check.direct)
+        rows.append([name, check.wanted, direct, _range(check.conditions), _range(check.vectors), reading])
+    head = ["check", "wanted", "direct", "other conditions", "all strengths", "median subject"]
+    return table(head, rows, numbers=[2, 3, 4], class_="checks")
+
+
+def _range(found: tuple[float, float] | None) -> str:
+    if found is None:
+        return "–"
+    low, high = fixed(found[0]), fixed(found[1])
+    return low if low == high else f"{low} to {high}"
+
+
+SUBJECT_COLUMNS = ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma")
+
+
+def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
+    """One row per subject, one column per score; sorts by any column where scripts run."""
+    subjects = subjects_in_order(benchmarks)
+    used = [
+        name for name in SUBJECT_COLUMNS if name == "arm" or len({getattr(each, name) for each in subjects} - {""}) > 0
+    ]
+    used = [name for name in used if name != "model" or len({each.model for each in subjects}) > 1]
+    measures = [(benchmark, metric) for benchmark in benchmarks for metric in benchmark.main_metrics]
+    groups = [element("th", "subject", colspan=len(used), scope="colgroup")]
+    groups += [
+        element("th", benchmark.name, colspan=len(benchmark.main_metrics), scope="colgroup", class_="group")
+        for benchmark in benchmarks
+        if benchmark.main_metrics
+    ]
+    columns = [(name, "number" if name in ("alpha", "gamma") else None) for name in used]
+    columns += [(metric, "number") for _, metric in measures]
+    buttons = [
+        element("th", element("button", name, type="button"), scope="col", class_=kind) for name, kind in columns
+    ]
+    rows = [_subject_row(subject, used, measures) for subject in subjects[:MAX_SUBJECTS]]
+    inner = element(
+        "table",
+        element("thead", element("tr", *groups), element("tr", *buttons)),
+        element("tbody", *rows),
+        class_="sortable",
+    )
+    left_out = len(subjects) - len(rows)
+    note = element("p", f"{plural(left_out, 'more subject')} in results.csv.", class_="note") if left_out > 0 else None
+    return element("div", element("div", inner, class_="scroll tall", tabindex="0"), note)
+
+
+def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple[BenchmarkScores, str]]) -> Markup:
+    cells = [_name_cell(name, getattr(subject, name)) for name in used]
+    for benchmark, metric in measures:
+        score = benchmark.scores[metric].get(subject)
+        if score is None:
+            cells.append(element("td", "", class_="number"))
+            continue
+        spread = "" if score.spread is None else f" ± {number(score.spread)} over {score.over}"
+        title = f"{benchmark.name}, {metric}: {number(score.value, 4)}{spread}, n = {score.n}"
+        cells.append(element("td", fixed(score.value), class_="number", data_v=repr(score.value), title=title))
+    return element("tr", *cells)
+
+
+def _name_cell(name: str, value: str) -> Markup:
+    if name in ("alpha", "gamma"):
+        return element("td", value.replace("-", "\N{MINUS SIGN}"), class_="number", data_v=value)
+    return element("td", value)

@@ -1,0 +1,89 @@
+"""Numbers, units and names as the report writes them."""
+
+from __future__ import annotations
+
+from .summaries import BenchmarkScores, Score, Subject
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with a real minus sign: '0.38', '−1.40'; whole numbers keep no point: '2'."""
+    whole = float(value).is_integer() and abs(value) < 1e6
+    text = str(int(value)) if whole else f"{value:.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else text.replace("-", "")
+
+
+def plain(value: float) -> str:
+    """A strength as a person writes it: '0.5', '−1', '1.25'."""
+    return f"{value:g}".replace("-", MINUS)
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    """As `number`, always with the same number of decimals: for columns."""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", MINUS) if float(text) else text.replace("-", "")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A change: always with its sign."""
+    text = fixed(value, digits)
+    return text if text.startswith(MINUS) or not float(text) else f"+{text}"
+
+
+def with_error(value: float, stderr: float | None) -> str:
+    """A change with its standard error: '+1.07 ± 0.37'."""
+    return signed(value) if stderr is None else f"{signed(value)} ± {fixed(stderr)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 vector', '4 vectors'."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def unit(benchmark: BenchmarkScores) -> str:
+    """The unit of a benchmark's scores."""
+    return {
+        "reply_contrast": "nats per token",
+        "questionnaire": "points (1 to 5)",
+        "task": "",
+    }[benchmark.kind]
+
+
+def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
+    """The label of a score axis, with its unit."""
+    if benchmark.kind == "reply_contrast":
+        return "high minus low reply [nats per token]"
+    if benchmark.kind == "questionnaire":
+        return "score [1 to 5]"
+    return f"{metric} [share correct]" if metric.startswith(("acc", "exact_match")) else metric
+
+
+def spread_note(scores: list[Score]) -> str:
+    """What the bands and bars of a chart show."""
+    overs = {score.over for score in scores if score.over}
+    if not overs:
+        return "No uncertainty is known for these points."
+    if overs == {"items"}:
+        return "Bands and bars: ± one standard error over items."
+    counts = sorted({score.values for score in scores if score.values > 1})
+    runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    noun = {"repeats": "repeats", "seeds": "seeds"}.get(min(overs - {"items"}), "runs (seeds and repeats)")
+    mixed = " (points with one value: standard error over items)" if "items" in overs else ""
+    return f"Bands and bars: ± one standard deviation over {runs} {noun}{mixed}."
+
+
+def vector_name(family: Subject) -> str:
+    """How a sentence names a vector: 'extraversion high'."""
+    return f"{family.trait} {family.level}".strip() or family.arm or family.method
+
+
+def subject_name(subject: Subject) -> str:
+    """How a chart names a condition: 'base', 'prompt: extraversion high', 'negation: openness low, alpha -1'."""
+    name = subject.arm or subject.method
+    condition = f"{subject.trait} {subject.level}".strip()
+    strengths = ", ".join(
+        f"{axis} {value}" for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma)) if value
+    )
+    details = ", ".join(part for part in (condition, strengths) if part)
+    return f"{name}: {details}" if details else name
