@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite-golden", action="store_true", help="write golden files again from what the code says now")
+    parser.addoption("--rewrite-golden", action="store_true", help="write golden files from what the code says now")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "status": "Say how far a study is, and what failed",
     "results": "Print the rows of the results table",
     "report": "Write the report again from what the store holds",
+    "verify": "Read every artifact of a store and set damaged ones aside",
 }
 """Name -> summary, in the order a user meets them. The module has the command's name."""
 
@@ -74,7 +75,8 @@ def _overview() -> str:
             "",
             *lines,
             "",
-            "traitgraph COMMAND --help tells its options. Exit codes: 0 done, 1 a job failed, 2 the spec or call is wrong.",
+            "traitgraph COMMAND --help tells its options.",
+            "Exit codes: 0 done, 1 a job failed, 2 the spec or the call is wrong.",
             "Start with: traitgraph plan examples/quickstart.yaml",
         ]
     )

@@ -32,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         write_csv(rows, sys.stdout)
     if missing:
-        say(
-            f"{len(missing):,} of {len(plan.cells):,} assessments are not in {options.store}; next: traitgraph run {options.spec}"
-        )
+        say(f"{len(missing):,} of {len(plan.cells):,} assessments are not in {options.store}")
+        say(f"next: traitgraph run {options.spec}")
     return 0

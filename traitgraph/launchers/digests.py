@@ -1,7 +1,7 @@
 """Content digests of local files and folders, remembered so that a plan does not read 16 GB twice.
 
-A remembered digest is a hint: it holds while names, sizes, times and inodes of the files stay the same. Whoever uses the
-content for real (a worker that loads a model) may check again.
+A remembered digest is a hint: it holds while names, sizes, times and inodes of the files stay the same.
+Whoever uses the content for real (a worker that loads a model) may check again.
 """
 
 from __future__ import annotations
