@@ -23,7 +23,7 @@ def lower_prompt(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Prompt)
     conditions, place = group.subjects.distinct(("trait", "level"))
     texts = [
-        PromptText(system=method.system(cast(Trait, trait), cast(Level, level)))
+        PromptText(system=method.system(cast("Trait", trait), cast("Level", level)))
         for trait, level in zip(conditions["trait"], conditions["level"], strict=True)
     ]
     rows = group.subjects.rows
