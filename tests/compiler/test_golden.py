@@ -1,7 +1,7 @@
 """Every pass against golden files: a spec above `---`, the draft after the pass below it.
 
 Rewrite them with REWRITE_GOLDEN=1 and review the difference like code. A comment `# present: KIND ...` says which kinds
-the store already holds.
+the store already holds, `# minutes: N` how long tasks should be.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ CASES = sorted(file for name in PASS_OF for file in (GOLDEN / name).glob("*.yaml
 
 
 def _context(spec: str) -> Context:
-    present = [word for line in spec.splitlines() if line.startswith("# present:") for word in line.split()[2:]]
-    return context(present=lambda kind, key: kind in present)
+    options = {
+        line[2:].partition(":")[0]: line.partition(":")[2].split() for line in spec.splitlines() if line[0] == "#"
+    }
+    present = options.get("present", [])
+    minutes = float(options.get("minutes", ["30"])[0])
+    return context(present=lambda kind, key: kind in present, task_minutes=minutes)
 
 
 def _after(spec: str, name: str) -> Draft:

@@ -127,6 +127,6 @@ collect    1         0       1
 all       35         8      27
 
 tasks       number  jobs  minutes each
-01-assess        1    26            36
-02-collect       1     1           0.1
+01-assess        1    26           3.8
+02-collect       1     1           0.3
 """

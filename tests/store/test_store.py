@@ -257,7 +257,8 @@ def test_a_snapshot_answers_as_has_does(store: Store) -> None:
 def test_durations_are_medians_by_kind_and_benchmark(store: Store) -> None:
     put(store, row("a", kind="assess", benchmark={"kind": "questionnaire"}))
     put(store, row("b", kind="train"))
-    assert store.durations().keys() == {"assess", "assess questionnaire", "train"}
+    wide = {name for name in store.durations() if not set(name) & set("#@")}
+    assert wide == {"assess", "assess questionnaire", "train"}
 
 
 def test_every_error_of_the_store_is_a_store_error() -> None:

@@ -23,6 +23,8 @@ class Builder:
     resolver: Resolver
     stages: list[Stage] = field(default_factory=list)
     rows: int = 0
+    sizes: dict[bytes, int] = field(default_factory=dict)
+    """Weights of the models met so far, where the spec says."""
 
     def add(
         self,

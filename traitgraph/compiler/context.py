@@ -20,6 +20,10 @@ class Context:
     digest_of: Callable[[Path], str] = digest_path
     present: Callable[[str, str], bool] = _nothing_present
     durations: Mapping[str, float] = field(default_factory=dict)
-    """Kind, or kind and benchmark ('assess mini-ipip') -> median seconds of such jobs in the store."""
+    """Median seconds of jobs in the store, by the names of `specs/durations.py`."""
     task_minutes: float = 30.0
     """Jobs are packed into tasks of about this length."""
+    device: str | None = None
+    """Accelerator of `hardware.DEVICES` that prices are for; None: a CPU for small models, else an A100."""
+    throttle: int | None = None
+    """Tasks that may run at the same time; None: no limit."""

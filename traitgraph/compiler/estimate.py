@@ -1,28 +1,119 @@
-"""How long a job takes, as far as packing needs it: the store's own record first, else a coarse guess by kind."""
+"""How long a job takes on which device: the store's own record of such jobs, else a range from work and hardware."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import ceil
+
+from traitgraph.specs.durations import duration_names
+from traitgraph.specs.identity import encode
+from traitgraph.specs.training import Training
+
 from .context import Context
-from .ir import Stage
+from .hardware import Device, device_for
+from .ir import Draft, Stage
+from .plain import plain_template
+from .ranges import NOTHING, Range
+from .work import bytes_per_weight, size_from_name, work_of
 
-SECONDS = {
-    "prepare": 60.0,
-    "generate": 3600.0,
-    "train": 900.0,
-    "vector": 20.0,
-    "merge": 1.0,
-    "assess": 120.0,
-    "collect": 5.0,
+SPREAD = Range(0.7, 1.5)
+"""How far a job may be from the median of such jobs in the store."""
+
+FIXED: Mapping[str, Range] = {
+    "prepare": Range(10, 90),
+    "train": Range(5, 40),
+    "vector": Range(1, 20),
+    "merge": Range(0.01, 1),
+    "assess": Range(0.5, 5),
+    "collect": Range(0.5, 10),
 }
-"""First guesses, ours: they only size tasks, and the first run replaces them by measured medians."""
+"""Seconds that a job of the kind takes whatever the model's size; ours."""
 
-LOAD_SECONDS = 30.0
-"""Starting a process and loading a model of a few billion weights; paid once per task."""
+START = Range(8, 40)
+"""Starting a process with its libraries. [s]"""
+
+LOAD_BANDWIDTH = Range(0.3e9, 3e9)
+"""Reading weights from a disk or a file system. [bytes/s]"""
+
+BATCH = Range(8, 64)
+"""Sequences that are decoded side by side."""
+
+TRAIN_MEMORY = Range(1.3, 9.0)
+"""Memory of training by that of the weights: adapters at the low end, every weight with AdamW at the high end."""
 
 
-def job_seconds(stage: Stage, context: Context) -> float:
-    """Seconds one job of a stage takes: the median of such jobs in the store, or a guess by kind."""
-    for name in (f"{stage.kind} {stage.name}", stage.kind):
-        if name in context.durations:
-            return context.durations[name]
-    return SECONDS.get(stage.kind, 60.0)
+class Estimator:
+    """Seconds, devices and sizes of the jobs of one draft."""
+
+    def __init__(self, draft: Draft, context: Context) -> None:
+        self._sizes, self._context = draft.sizes, context
+        self._seconds: dict[int, Range] = {}
+
+    def seconds(self, stage: Stage) -> Range:
+        """Seconds that one job of a stage takes, without loading its model."""
+        known = self._seconds.get(id(stage))
+        if known is None:
+            known = self._seconds[id(stage)] = self._measured(stage) or self._computed(stage)
+        return known
+
+    def weights(self, stage: Stage) -> Range:
+        """Weights of the model that a stage loads; nothing for a stage without a model."""
+        model = stage.template.get("model")
+        if model is None:
+            return NOTHING
+        known = self._sizes.get(encode(model))
+        return Range.exactly(known) if known else size_from_name(model)
+
+    def device(self, stage: Stage) -> Device:
+        """What the stage would run on."""
+        return device_for(self._context.device, self.weights(stage).middle)
+
+    def devices(self, stage: Stage) -> int:
+        """How many of them one job needs so that the model fits, with room for activations and optimiser."""
+        model = stage.template.get("model")
+        if model is None or self.device(stage).name == "cpu":
+            return 0
+        factor = 1.2
+        training = stage.template.get("training")
+        if isinstance(training, Training):
+            factor = TRAIN_MEMORY.low if training.lora is not None else TRAIN_MEMORY.high
+        needed = self.weights(stage).middle * bytes_per_weight(model) * factor
+        return max(1, ceil(needed / (self.device(stage).memory * 1e9)))
+
+    def loading(self, stage: Stage) -> Range:
+        """Seconds to start a process and load the stage's model."""
+        model = stage.template.get("model")
+        if model is None:
+            return START
+        return START.plus(self.weights(stage).times(bytes_per_weight(model)).over(LOAD_BANDWIDTH))
+
+    def is_measured(self, stage: Stage) -> bool:
+        """Whether the store knows how long such jobs take."""
+        return self._measured(stage) is not None
+
+    def _measured(self, stage: Stage) -> Range | None:
+        names = duration_names(stage.kind, plain_template(stage))
+        same_model = names[: 2 if "model" in stage.template else len(names)]
+        found = next((self._context.durations[name] for name in same_model if name in self._context.durations), None)
+        return None if found is None else Range.exactly(max(found, 0.01)).times(SPREAD)
+
+    def _computed(self, stage: Stage) -> Range:
+        fixed = FIXED.get(stage.kind, Range(1, 60))
+        if "model" not in stage.template:
+            return fixed
+        device, work, weights = self.device(stage), work_of(stage), self.weights(stage)
+        many = max(1, self.devices(stage))
+        rate = device.tflops * 1e12 * many
+        training = stage.template.get("training")
+        # Forward: 2 FLOP for each weight and token; backward: 4, or 2 where only adapters learn (no weight gradients).
+        backward = 2.0 if isinstance(training, Training) and training.lora is not None else 4.0
+        reading = work.read.times(weights).times(2.0).over(device.forward.times(rate))
+        learning = work.learnt.times(weights).times(2.0 + backward).over(device.train.times(rate))
+        step = weights.times(bytes_per_weight(stage.template["model"])).over(
+            device.stream.times(device.bandwidth * 1e12)
+        )
+        writing = work.written.times(step).over(BATCH).over(many)
+        in_place = (
+            weights.times(6.0).over(device.stream.times(device.bandwidth * 1e12)) if stage.kind == "merge" else NOTHING
+        )
+        return fixed.plus(reading).plus(learning).plus(writing).plus(in_place)

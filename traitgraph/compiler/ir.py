@@ -225,6 +225,8 @@ class Draft:
     wanted: frozenset[int] | None = None
     """Rows that a selection asks for; None asks for all."""
     tasks: tuple[TaskDraft, ...] = ()
+    sizes: Mapping[bytes, int] = field(default_factory=dict)
+    """Canonical bytes of a model -> number of its weights, where the spec says. Never hashed."""
     locations: Mapping[str, str] = field(default_factory=dict)
     """Digest of a file or folder -> where it lies on this machine."""
 

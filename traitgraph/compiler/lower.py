@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import replace
 
+from traitgraph.specs.identity import encode
 from traitgraph.specs.models import ModelSpec
 from traitgraph.specs.study import Arm
 
@@ -27,7 +28,9 @@ def lower_methods(draft: Draft, context: Context) -> Draft:
         lower_arm(table, arm, builder) for table, arm in zip(draft.arms, draft.source.resolved_arms(), strict=True)
     )
     collect(arms, builder)
-    return replace(draft, arms=arms, stages=tuple(builder.stages), locations=builder.resolver.locations)
+    return replace(
+        draft, arms=arms, stages=tuple(builder.stages), locations=builder.resolver.locations, sizes=builder.sizes
+    )
 
 
 def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
@@ -48,6 +51,8 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
 def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: Builder) -> Group:
     assert isinstance(model, ModelSpec)
     reference = builder.resolver.model(model)
+    if model.parameters is not None:
+        builder.sizes[encode(reference)] = model.parameters
     return Group(arm, reference, prepare(builder, reference), table.subjects.take(rows), table.names.take(rows))
 
 

@@ -10,7 +10,7 @@ from itertools import chain, groupby, repeat
 from traitgraph.specs.identity import encode
 
 from .context import Context
-from .estimate import job_seconds
+from .estimate import Estimator
 from .ir import MISSING, Draft, Stage, TaskDraft, row_ids
 
 GROUP = {"vector": "assess", "merge": "assess", "assess": "assess"}
@@ -35,14 +35,16 @@ def pack_tasks(draft: Draft, context: Context) -> Draft:
     before: vector, merge x 20, assess x 40    after: 02-assess-000: [vector, merge, assess, assess, merge, ...]
     A vector that several tasks use gets a task of its own before them.
     """
+    estimator = Estimator(draft, context)
+    limit = context.task_minutes * 60
     waves: list[tuple[str, list[Unit]]] = []
     for group, stages in _waves(draft):
         if group == "assess":
-            vectors, subjects = _pack_subjects(draft, stages, context)
+            vectors, subjects = _pack_subjects(draft, stages, estimator, limit)
             waves += [("vector", vectors), ("assess", subjects)]
         else:
-            waves.append((group, _pack_alone(draft, stages, context)))
-    return replace(draft, tasks=_with_edges(draft, _named([wave for wave in waves if wave[1]])))
+            waves.append((group, _pack_alone(draft, stages, estimator, limit)))
+    return replace(draft, tasks=_with_edges(draft, _named([wave for wave in waves if wave[1]], draft, estimator)))
 
 
 def _waves(draft: Draft) -> Iterator[tuple[str, list[int]]]:
@@ -67,28 +69,30 @@ def _missing(draft: Draft, index: int) -> Iterator[int]:
     return (row for row in range(draft.offsets[index], draft.offsets[index + 1]) if draft.status[row] == MISSING)
 
 
-def _pack_alone(draft: Draft, stages: Iterable[int], context: Context) -> list[Unit]:
+def _pack_alone(draft: Draft, stages: Iterable[int], estimator: Estimator, limit: float) -> list[Unit]:
     """Tasks of jobs that need nothing of each other (training), by model."""
     tasks = []
     for same_model in _by_model(draft, stages):
         units = [
-            Unit(row_ids((row,)), seconds=job_seconds(draft.stages[index], context))
+            Unit(row_ids((row,)), seconds=estimator.seconds(draft.stages[index]).middle)
             for index in same_model
             for row in _missing(draft, index)
         ]
-        tasks += _chunks(units, context.task_minutes * 60)
+        tasks += _chunks(units, limit)
     return tasks
 
 
-def _pack_subjects(draft: Draft, stages: Iterable[int], context: Context) -> tuple[list[Unit], list[Unit]]:
+def _pack_subjects(
+    draft: Draft, stages: Iterable[int], estimator: Estimator, limit: float
+) -> tuple[list[Unit], list[Unit]]:
     """Tasks for vectors that several tasks use, and tasks of whole subjects, by model."""
     ahead, tasks = [], []
     for same_model in _by_model(draft, stages):
-        subjects = _sweeps(_subjects(draft, same_model, context), context.task_minutes * 60)
-        packed = _chunks(subjects, context.task_minutes * 60)
+        subjects = _sweeps(_subjects(draft, same_model, estimator), limit)
+        packed = _chunks(subjects, limit)
         shared = _shared_vectors(draft, same_model, packed)
         if shared:
-            seconds = sum(job_seconds(draft.locate(row)[0], context) for row in shared)
+            seconds = sum(estimator.seconds(draft.locate(row)[0]).middle for row in shared)
             ahead.append(Unit(row_ids(sorted(shared)), seconds=seconds))
         for task in packed:
             task.rows = row_ids(sorted(set(task.vectors) - shared)) + task.rows
@@ -96,14 +100,14 @@ def _pack_subjects(draft: Draft, stages: Iterable[int], context: Context) -> tup
     return ahead, tasks
 
 
-def _subjects(draft: Draft, stages: Iterable[int], context: Context) -> list[Unit]:
+def _subjects(draft: Draft, stages: Iterable[int], estimator: Estimator) -> list[Unit]:
     """One unit per subject: its recipe first, then its assessments."""
     units: dict[int, Unit] = {}
     for index in stages:
         stage = draft.stages[index]
         if stage.kind == "vector":
             continue
-        seconds = job_seconds(stage, context)
+        seconds = estimator.seconds(stage).middle
         makers = _makers(stage)
         for row in _missing(draft, index):
             place = row - draft.offsets[index]
@@ -165,13 +169,16 @@ def _shared_vectors(draft: Draft, stages: Iterable[int], tasks: Iterable[Unit]) 
     return {row for row, count in users.items() if count != 1}
 
 
-def _named(waves: Iterable[tuple[str, list[Unit]]]) -> list[TaskDraft]:
+def _named(waves: Iterable[tuple[str, list[Unit]]], draft: Draft, estimator: Estimator) -> list[TaskDraft]:
     """Tasks with their names: number of the wave, group, number inside: '02-assess-000'."""
-    return [
-        TaskDraft(f"{wave:02d}-{group}-{number:03d}", group, unit.rows, minutes=unit.seconds / 60)
-        for wave, (group, units) in enumerate(waves, start=1)
-        for number, unit in enumerate(units)
-    ]
+    tasks = []
+    for wave, (group, units) in enumerate(waves, start=1):
+        for number, unit in enumerate(units):
+            stage, _ = draft.locate(unit.rows[-1])
+            minutes = (unit.seconds + estimator.loading(stage).middle) / 60
+            known = draft.sizes.get(encode(stage.template["model"])) if "model" in stage.template else None
+            tasks.append(TaskDraft(f"{wave:02d}-{group}-{number:03d}", group, unit.rows, (), minutes, known))
+    return tasks
 
 
 def _with_edges(draft: Draft, tasks: Sequence[TaskDraft]) -> tuple[TaskDraft, ...]:

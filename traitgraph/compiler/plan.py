@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from pydantic import BaseModel
-
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 from traitgraph.specs.results import Cell
 
 from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
 from .key import KINDS
 from .label import label
+from .plain import plain_row, plain_template
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "method", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""
@@ -141,10 +140,19 @@ class Plan:
             key=keys[row].hex(),
             kind=stage.kind,
             version=KINDS[stage.kind].version,
-            params=plain_params(stage, place),
+            params={**self._template(stage), **plain_row(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
             label=label(stage, place),
         )
+
+    def _template(self, stage: Stage) -> dict[str, object]:
+        if id(stage) not in self._templates:
+            self._templates[id(stage)] = plain_template(stage)
+        return self._templates[id(stage)]
+
+    @cached_property
+    def _templates(self) -> dict[int, dict[str, object]]:
+        return {}
 
     def _task(self, task: TaskDraft) -> Task:
         keys = tuple(self.draft.keys[row].hex() for row in task.rows)
@@ -155,22 +163,6 @@ class Plan:
 def _texts(arm: ArmTable, name: str) -> list[str]:
     """One column of the results table down the subjects of an arm; '' where it does not apply."""
     return [str(text) for text in arm.names[name]] if name in arm.names else [""] * arm.subjects.rows
-
-
-def plain_params(stage: Stage, place: int) -> dict[str, object]:
-    """The parameters of one job as plain JSON data, absent ones left out."""
-    return {name: plain(value) for name, value in stage.params(place).items() if value is not None}
-
-
-def plain(value: object) -> object:
-    """Specs, decimals and tuples as JSON has them: mappings, exact text, lists."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if isinstance(value, bool | int | float | str) or value is None:
-        return value
-    return str(value)
 
 
 def _base_models(arm: ArmTable) -> set[object]:

@@ -32,7 +32,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from traitgraph.specs.jobs import JobRow
+from traitgraph.specs.durations import duration_names
+from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
 from .artifacts import (
     MANIFEST,
@@ -308,7 +309,7 @@ class Store:
         return lambda kind, key: key in published.get(kind, ()) and self.has(kind, key)
 
     def durations(self) -> dict[str, float]:
-        """Median wall time of stored jobs by kind ('train'), and by kind of benchmark ('assess questionnaire'). [s]"""
+        """Median wall time of stored jobs by the names of `specs/durations.py`: 'train', 'assess questionnaire'. [s]"""
         found: defaultdict[str, list[float]] = defaultdict(list)
         for kind in self.kinds():
             for name, seconds in self._durations_of(kind):
@@ -319,10 +320,10 @@ class Store:
         for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 manifest = json.loads((self.root / kind / key / MANIFEST).read_bytes())
-                seconds, benchmark = float(manifest["seconds"]), manifest["row"]["params"].get("benchmark")
-                yield kind, seconds
-                if isinstance(benchmark, dict):
-                    yield f"{kind} {benchmark['kind']}", seconds
+                seconds, params = float(manifest["seconds"]), manifest["row"]["params"]
+                shared = {name: value for name, value in params.items() if name not in ROW_FIELDS.get(kind, ())}
+                for name in duration_names(kind, shared):
+                    yield name, seconds
 
     def collect_leftovers(self) -> int:
         """Remove what dead writers left in the making; how many folders went.

@@ -1,0 +1,154 @@
+"""What a plan costs: device hours, wall time on the critical path, download and disk, as ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from traitgraph.specs.identity import encode
+from traitgraph.specs.jobs import HubModel
+from traitgraph.specs.training import Lora, Training
+
+from .context import Context
+from .estimate import Estimator
+from .ir import MISSING, Draft, Stage, TaskDraft
+from .ranges import NOTHING, Range, total
+
+
+@dataclass(frozen=True)
+class Price:
+    """What running the missing jobs takes."""
+
+    device: str
+    """Accelerators that the price is for ('a100', 'cpu', 'a100, cpu')."""
+    device_hours: Range
+    """Accelerators x hours; hours of a whole machine for jobs on a CPU count as 0 GPU hours, but do take wall time."""
+    cpu_hours: Range
+    wall_hours: Range
+    """From the first task to the last, under the throttle, without waiting in a queue."""
+    download_bytes: Range
+    """Lowest when everything is in the machine's cache already."""
+    disk_bytes: Range
+    """What the store grows by, and what training needs beside it at its widest."""
+    measured: float
+    """Share of the missing jobs whose duration comes from the store. [0, 1]"""
+
+
+def price_plan(draft: Draft, context: Context) -> Price:
+    """The price of the missing jobs of a packed draft."""
+    estimator = Estimator(draft, context)
+    missing = _missing_by_stage(draft)
+    gpu, cpu = _hours(draft, estimator)
+    names = dict.fromkeys(estimator.device(stage).name for stage, _ in missing if "model" in stage.template)
+    measured = sum(count for stage, count in missing if estimator.is_measured(stage))
+    return Price(
+        device=", ".join(names) or "cpu",
+        device_hours=gpu,
+        cpu_hours=cpu,
+        wall_hours=_wall_hours(draft, estimator, context.throttle),
+        download_bytes=_download(missing, estimator),
+        disk_bytes=total(
+            [_disk(stage, estimator).times(count) for stage, count in missing] + [_scratch(missing, estimator)]
+        ),
+        measured=measured / max(1, sum(count for _, count in missing)),
+    )
+
+
+def _missing_by_stage(draft: Draft) -> list[tuple[Stage, int]]:
+    counts = [
+        (stage, draft.status[first : first + stage.rows].count(MISSING))
+        for stage, first in zip(draft.stages, draft.offsets, strict=False)
+    ]
+    return [(stage, count) for stage, count in counts if count]
+
+
+def task_seconds(draft: Draft, task: TaskDraft, estimator: Estimator) -> Range:
+    """Seconds from the start of a task's process to its end."""
+    counts: dict[int, int] = {}
+    for row in task.rows:
+        index = draft.stage_of(row)
+        counts[index] = counts.get(index, 0) + 1
+    jobs = [estimator.seconds(draft.stages[index]).times(count) for index, count in counts.items()]
+    return total(jobs).plus(estimator.loading(draft.stages[max(counts)]))
+
+
+def _hours(draft: Draft, estimator: Estimator) -> tuple[Range, Range]:
+    gpu, cpu = [], []
+    for task in draft.tasks:
+        devices = max(estimator.devices(draft.locate(row)[0]) for row in (task.rows[0], task.rows[-1]))
+        hours = task_seconds(draft, task, estimator).over(3600)
+        gpu.append(hours.times(devices))
+        cpu.append(hours if devices == 0 else NOTHING)
+    return total(gpu), total(cpu)
+
+
+def _wall_hours(draft: Draft, estimator: Estimator, throttle: int | None) -> Range:
+    seconds = {task.id: task_seconds(draft, task, estimator) for task in draft.tasks}
+    low = wall_seconds(draft.tasks, {name: each.low for name, each in seconds.items()}, throttle)
+    high = wall_seconds(draft.tasks, {name: each.high for name, each in seconds.items()}, throttle)
+    return Range(low, high).over(3600)
+
+
+def wall_seconds(tasks: tuple[TaskDraft, ...], seconds: dict[str, float], throttle: int | None) -> float:
+    """When the last task ends if each starts as soon as its inputs and one of `throttle` slots are there. [s]"""
+    ends: dict[str, float] = {}
+    slots = [0.0] * min(throttle or len(tasks), len(tasks))
+    for task in tasks:
+        ready = max((ends[other] for other in task.after), default=0.0)
+        start = max(ready, heappop(slots))
+        ends[task.id] = start + seconds[task.id]
+        heappush(slots, ends[task.id])
+    return max(ends.values(), default=0.0)
+
+
+def _download(missing: list[tuple[Stage, int]], estimator: Estimator) -> Range:
+    models = {
+        encode(model): estimator.weights(stage).high * 2
+        for stage, _ in missing
+        if isinstance(model := stage.template.get("model"), HubModel)
+    }
+    return Range(0.0, sum(models.values()))
+
+
+PER_RANK = Range(15, 45)
+"""Weights of an adapter on all linear layers, by its rank and the square root of the base's weights.
+
+26 for a Llama of 135 M weights, 29 for Llama 3 8B, 49 for 70B, counted from their configurations.
+"""
+
+RECORDS = Range(2e3, 4e5)
+"""Answers, metrics and the manifest of one job. [bytes]"""
+
+
+def _disk(stage: Stage, estimator: Estimator) -> Range:
+    """Bytes that one job of a stage leaves in the store."""
+    weights = estimator.weights(stage)
+    training = stage.template.get("training")
+    if stage.kind == "prepare":
+        return weights.times(4)
+    if isinstance(training, Training):
+        return adapter_bytes(training.lora, weights).plus(RECORDS)
+    if stage.kind == "vector":
+        return Range(adapter_bytes(Lora(rank=8), weights).low, weights.high * 4)
+    if stage.kind == "merge" and stage.template.get("keep") == "weights":
+        return weights.times(Range(2, 4))
+    return RECORDS
+
+
+def adapter_bytes(lora: Lora | None, weights: Range) -> Range:
+    """Bytes of what training leaves: an adapter, or every weight."""
+    if lora is None:
+        return weights.times(Range(2, 4))
+    root = Range(weights.low**0.5, weights.high**0.5)
+    return root.times(PER_RANK).times(lora.rank).times(Range(2, 4))
+
+
+def _scratch(missing: list[tuple[Stage, int]], estimator: Estimator) -> Range:
+    """The widest checkpoint of one training: weights and the optimiser's two moments, removed at its end."""
+    widest = NOTHING
+    for stage, _ in missing:
+        training = stage.template.get("training")
+        if isinstance(training, Training):
+            size = adapter_bytes(training.lora, estimator.weights(stage)).times(3)
+            widest = max(widest, size, key=lambda each: each.high)
+    return widest

@@ -1,0 +1,45 @@
+"""A quantity that is only known between two ends."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """A lowest and a highest value of one positive quantity."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def exactly(cls, value: float) -> Range:
+        """A known value."""
+        return cls(value, value)
+
+    @property
+    def middle(self) -> float:
+        """The geometric mean of the ends: what is as far from one end as from the other, as a factor."""
+        return sqrt(self.low * self.high)
+
+    def plus(self, other: Range) -> Range:
+        """The sum of two quantities that do not know of each other."""
+        return Range(self.low + other.low, self.high + other.high)
+
+    def times(self, other: Range | float) -> Range:
+        """The product with a factor or another positive quantity."""
+        low, high = other if isinstance(other, Range) else (other, other)
+        return Range(self.low * low, self.high * high)
+
+    def over(self, other: Range | float) -> Range:
+        """The quotient: lowest by highest, highest by lowest."""
+        low, high = other if isinstance(other, Range) else (other, other)
+        return Range(self.low / high, self.high / low)
+
+
+NOTHING = Range(0.0, 0.0)
+
+
+def total(ranges: list[Range]) -> Range:
+    """The sum of many."""
+    return Range(sum(each.low for each in ranges), sum(each.high for each in ranges))

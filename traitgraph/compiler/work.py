@@ -1,0 +1,132 @@
+"""How much work a job is: tokens read, learnt from and written, by kind and benchmark, as ranges.
+
+Figures without a source are ours: they hold for questionnaires, chat turns and multiple-choice items of usual length.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from traitgraph.specs.benchmarks import ResolvedLmEval, ResolvedReplyContrast
+from traitgraph.specs.jobs import FolderModel, GgufModel, HubData, HubModel, Sampling
+from traitgraph.specs.training import DpoTraining, Training
+
+from .ir import Stage
+from .ranges import NOTHING, Range
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens that one job moves through the model."""
+
+    read: Range = NOTHING
+    """Through a forward pass. [tokens]"""
+    learnt: Range = NOTHING
+    """Through a forward and a backward pass. [tokens]"""
+    written: Range = NOTHING
+    """Decoded one after the other. [tokens]"""
+
+
+ROWS_OF_DATA = {"wenkai-li/big5_chat": 10_000}
+"""Training rows for one trait and level (arXiv:2410.16491: 100,000 dialogues over 5 traits x 2 levels)."""
+
+UNKNOWN_ROWS = Range(200, 10_000)
+TURN = Range(40, 250)
+"""A chat turn with its prompt. [tokens]"""
+REPLIES_OF_A_TRAIT = Range(20, 400)
+ITEMS = Range(20, 120)
+ITEM = Range(60, 150)
+"""A questionnaire item with its instruction and options. [tokens]"""
+
+LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
+    # task: (documents, options scored for each, tokens of one request, tokens written for each document)
+    # Documents: sizes of the evaluated splits of the published data sets.
+    "arc_easy": (2376, 4, Range(30, 60), NOTHING),
+    "commonsense_qa": (1221, 5, Range(40, 90), NOTHING),
+    "gpqa_main_n_shot": (448, 4, Range(300, 1500), NOTHING),
+    "gpqa_main_zeroshot": (448, 4, Range(150, 350), NOTHING),
+    "gsm8k": (1319, 1, Range(600, 1100), Range(80, 256)),
+    "hellaswag": (10042, 4, Range(80, 140), NOTHING),
+    "mathqa": (2985, 5, Range(60, 120), NOTHING),
+    "mmlu": (14042, 4, Range(90, 250), NOTHING),
+    "piqa": (1838, 2, Range(30, 80), NOTHING),
+    "social_iqa": (1954, 3, Range(40, 80), NOTHING),
+    "truthfulqa_mc1": (817, 5, Range(200, 320), NOTHING),
+    "truthfulqa_mc2": (817, 7, Range(200, 320), NOTHING),
+    "winogrande": (1267, 2, Range(25, 50), NOTHING),
+}
+UNKNOWN_TASK = (1500, 4, Range(40, 400), Range(0, 64))
+
+
+def work_of(stage: Stage) -> Work:
+    """What one job of a stage moves through its model."""
+    training = stage.template.get("training")
+    if isinstance(training, Training):
+        return _training_work(training, stage.template.get("data"))
+    if stage.kind == "assess":
+        return _assess_work(stage)
+    return Work()
+
+
+def _training_work(training: Training, data: object) -> Work:
+    rows = _rows(training, data)
+    tokens = rows.times(Range(TURN.low, min(TURN.high, training.max_length)))
+    pair = 2.0 if isinstance(training, DpoTraining) else 1.0  # chosen and rejected
+    reference = tokens.times(pair) if isinstance(training, DpoTraining) else NOTHING
+    return Work(read=reference, learnt=tokens.times(pair))
+
+
+def _rows(training: Training, data: object) -> Range:
+    if training.steps is not None:
+        return Range.exactly(training.steps * training.batch_size * training.accumulation)
+    known = ROWS_OF_DATA.get(data.id) if isinstance(data, HubData) else None
+    return (Range.exactly(known) if known else UNKNOWN_ROWS).times(training.epochs or 1)
+
+
+def _assess_work(stage: Stage) -> Work:
+    benchmark = stage.template.get("benchmark")
+    sampling = stage.template.get("sampling")
+    repeats = sampling.repeats if isinstance(sampling, Sampling) else 1
+    if isinstance(benchmark, ResolvedReplyContrast):
+        return Work(read=REPLIES_OF_A_TRAIT.times(len(benchmark.traits)).times(TURN))
+    if isinstance(benchmark, ResolvedLmEval):
+        return _lm_eval_work(benchmark)
+    items = _items(stage.name)
+    if getattr(benchmark, "mode", "choice") == "choice":
+        return Work(read=items.times(2).times(ITEM))  # both orders of the options, one pass for all repeats
+    written = sampling.max_new_tokens if isinstance(sampling, Sampling) else 128
+    return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(Range(8, written)))
+
+
+def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
+    documents, options, tokens, written = LM_EVAL.get(benchmark.task, UNKNOWN_TASK)
+    count = Range.exactly(documents) if benchmark.task in LM_EVAL else Range(20, documents)
+    if benchmark.limit is not None:
+        count = Range(min(count.low, benchmark.limit), min(count.high, benchmark.limit))
+    shots = 1 + (benchmark.shots or 0)
+    return Work(read=count.times(options).times(tokens).times(shots), written=count.times(written))
+
+
+def _items(name: str) -> Range:
+    """The number at the end of a questionnaire's name (`ipip-neo-120`), else what is usual."""
+    found = re.search(r"(\d+)$", name)
+    return Range.exactly(int(found.group())) if found else ITEMS
+
+
+UNKNOWN_SIZE = Range(1e8, 1.5e10)
+_SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mMbB])(?![A-Za-z0-9])")
+
+
+def size_from_name(model: object) -> Range:
+    """Weights of a model as its name tells them ('Llama-3.1-8B-Instruct'), else a wide guess."""
+    found = _SIZE.search(model.id) if isinstance(model, HubModel) else None
+    if not found:
+        return UNKNOWN_SIZE
+    return Range.exactly(float(found[1]) * (1e9 if found[2] in "bB" else 1e6))
+
+
+def bytes_per_weight(model: object) -> float:
+    """Bytes of one loaded weight."""
+    assert isinstance(model, HubModel | FolderModel | GgufModel)
+    return 4.0 if model.dtype == "float32" else 2.0
