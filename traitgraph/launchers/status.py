@@ -77,7 +77,7 @@ def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
 
 def status_text(status: StudyStatus, again: str) -> str:
     """The status for people; `again` is the command that goes on."""
-    table = [("jobs", "all", "in store", "running", "failed")]
+    table: list[Sequence[str]] = [("jobs", "all", "in store", "running", "failed")]
     table += [(each.kind, *_numbers(each)) for each in status.kinds]
     lines = [f"study {status.study}", *(f"  {line}" for line in aligned(table))]
     lines += [f"running: {label}" for label in status.running]
