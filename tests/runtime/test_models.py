@@ -9,8 +9,9 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.chat import ChatTemplateError, prompt_text, turn
-from traitgraph.runtime.locations import MissingPackageError, locate
+from traitgraph.runtime.locations import ChangedFileError, MissingPackageError, locate, verified
 from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, open_model
+from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import FolderModel, GgufModel, VectorParams
 
 
@@ -68,6 +69,18 @@ def test_locations_are_paths_or_files_of_packages(tmp_path: Path) -> None:
         locate("package:traitgraph/nothing")
     with pytest.raises(MissingPackageError, match="pip install no-such-package"):
         locate("package:no_such_package/file")
+
+
+def test_a_file_edited_after_planning_is_refused(tmp_path: Path) -> None:
+    """A digest names content: an edited file must not give results under the key of the old one."""
+    path = tmp_path / "data.jsonl"
+    path.write_text("as planned")
+    locations = {digest_path(path): str(path)}
+    (digest,) = locations
+    assert verified(locations, digest) == path
+    path.write_text("edited")
+    with pytest.raises(ChangedFileError, match="plan again"):
+        verified(locations, digest)
 
 
 def test_a_template_without_system_role_keeps_the_system_text(loaded: LoadedModel) -> None:

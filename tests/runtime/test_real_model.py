@@ -10,8 +10,8 @@ import pytest
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.chat import prompt_ids
 from traitgraph.runtime.context import JobContext, Session
-from traitgraph.runtime.gguf import ChangedFileError, prepare
-from traitgraph.runtime.locations import locate
+from traitgraph.runtime.gguf import prepare
+from traitgraph.runtime.locations import ChangedFileError, locate
 from traitgraph.runtime.models import open_model
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
 from traitgraph.specs.identity import digest_file, digest_path

@@ -17,7 +17,7 @@ from traitgraph.specs.jobs import DataRef, FileData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
-from .locations import locate
+from .locations import verified
 
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
@@ -53,7 +53,7 @@ class ReplyPair(NamedTuple):
 def load_dialogues(context: JobContext, data: DataRef) -> list[Dialogue]:
     """All rows of a data source. Raises DialogueError for rows that do not fit, OSError for a missing file."""
     if isinstance(data, FileData):
-        return read_dialogues(locate(str(context.locations[data.digest])), data.fields)
+        return read_dialogues(verified(context.locations, data.digest), data.fields)
     from datasets import load_dataset
 
     from .quiet import quiet_libraries

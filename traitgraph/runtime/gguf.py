@@ -6,23 +6,17 @@ Converting once removes the marks, and later starts skip the slow dequantisation
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.identity import digest_file
 from traitgraph.specs.jobs import PrepareParams
 
 from .context import JobContext
-from .locations import locate
+from .locations import verified
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MODEL_FOLDER = "model"
-
-
-class ChangedFileError(ValueError):
-    """A file's content is not what the plan was made for."""
 
 
 def prepare(context: JobContext, params: PrepareParams) -> None:
@@ -36,8 +30,7 @@ def prepare(context: JobContext, params: PrepareParams) -> None:
 
     from .quiet import quiet_libraries
 
-    path = locate(str(context.locations[params.model.digest]))
-    _check_digest(path, params.model.digest)
+    path = verified(context.locations, params.model.digest)
     folder = context.out / MODEL_FOLDER
     with quiet_libraries():
         context.progress(0, 3, "reading tokenizer")
@@ -49,14 +42,6 @@ def prepare(context: JobContext, params: PrepareParams) -> None:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     context.progress(3, 3, "converted")
-
-
-def _check_digest(path: Path, expected: str) -> None:
-    found = digest_file(path)
-    if found != expected:
-        raise ChangedFileError(
-            f"{path} has changed since the plan was made: digest {found}, planned {expected}; plan again"
-        )
 
 
 def _forget_quantisation(model: PreTrainedModel) -> None:

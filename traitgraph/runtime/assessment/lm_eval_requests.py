@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.specs.benchmarks import ResolvedLmEval
 
-from ..locations import locate
+from ..locations import verified
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -91,7 +91,7 @@ def frozen_tasks(locations: Mapping[str, str], model: HFLM, rendering: Rendering
         tasks = (
             _built_in(benchmark.task)
             if benchmark.definition is None
-            else _local(benchmark.task, locate(str(locations[benchmark.definition])), Path(scratch))
+            else _local(benchmark.task, verified(locations, benchmark.definition), Path(scratch))
         )
     for name, task in tasks.items():
         if getattr(task, "UNSAFE_CODE", False):

@@ -17,7 +17,7 @@ from traitgraph.specs.jobs import AssessParams, Sampling
 from ..chat import prompt_ids
 from ..context import JobContext
 from ..likelihood import Request, continuation_likelihoods
-from ..locations import locate
+from ..locations import verified
 from ..models import LoadedModel
 from .items import Questionnaire, read_questionnaire
 from .measurement import Measurement
@@ -39,7 +39,7 @@ def measure_questionnaire(
     context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
 ) -> Measurement:
     """Domain scores of each repeat and their expectation, with validity checks; see `questionnaire_scores`."""
-    questionnaire = read_questionnaire(locate(str(context.locations[benchmark.items])))
+    questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
     sampling = params.sampling or NO_SAMPLING
     system = params.prompt.system if params.prompt else None
     forms = _forms(questionnaire)

@@ -14,7 +14,7 @@ from traitgraph.specs.jobs import AssessParams, Sampling
 from ..chat import prompt_ids
 from ..context import JobContext
 from ..generation import written_texts
-from ..locations import locate
+from ..locations import verified
 from ..models import LoadedModel
 from .items import Item, Questionnaire, Scale, read_questionnaire
 from .measurement import Measurement, Metric, mean
@@ -30,7 +30,7 @@ def measure_written_questionnaire(
     context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
 ) -> Measurement:
     """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
-    questionnaire = read_questionnaire(locate(str(context.locations[benchmark.items])))
+    questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
     sampling = params.sampling or Sampling()
     system = params.prompt.system if params.prompt else None
     prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), system) for item in questionnaire.items]

@@ -15,7 +15,7 @@ from ..chat import turn
 from ..context import JobContext
 from ..dialogues import ReplyPair, read_dialogues, reply_pairs
 from ..likelihood import Likelihood, Request, continuation_likelihoods
-from ..locations import locate
+from ..locations import verified
 from ..models import LoadedModel
 from .measurement import Measurement, Metric, mean, standard_error
 
@@ -27,7 +27,7 @@ def measure_reply_contrast(
 
     Raises DialogueError when the data hold no held-out pair of a trait.
     """
-    path = locate(str(context.locations[benchmark.data]))
+    path = verified(context.locations, benchmark.data)
     pairs = _held_out_pairs(path, benchmark)
     system = params.prompt.system if params.prompt else None
     requests = [
