@@ -9,20 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .refs import DataRef, Digest
 from .spec import Spec
 from .traits import Trait
-
-ContentDigest = Annotated[
-    str, Field(pattern="^[0-9a-f]{32}$", description="BLAKE2b-128 of the content, 32 hex digits.")
-]
 
 
 class ResolvedReplyContrast(Spec):
     """Log-likelihood gap per token between high and low held-out replies to the same prompt, for each trait."""
 
     kind: Literal["reply_contrast"] = "reply_contrast"
-    data: ContentDigest
-    fields: dict[str, str] = Field(default_factory=dict, description="Our field -> the file's field.")
+    data: DataRef
     traits: tuple[Trait, ...] = Field(description="Traits whose held-out replies are scored.")
 
 
@@ -30,7 +26,7 @@ class ResolvedQuestionnaire(Spec):
     """Items answered on a scale, scored per domain, with validity checks."""
 
     kind: Literal["questionnaire"] = "questionnaire"
-    items: ContentDigest
+    items: Digest
     mode: Literal["choice", "generate"] = Field(
         "choice", description="choice: likelihood of the option letters, both orders. generate: a written number."
     )
@@ -41,7 +37,7 @@ class ResolvedLmEval(Spec):
 
     kind: Literal["lm_eval"] = "lm_eval"
     task: str = Field(description="Name of the task.")
-    definition: ContentDigest | None = Field(None, description="Digest of a local task folder; absent: built in.")
+    definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
     limit: int | None = Field(None, ge=1, description="Only the first n documents.")
 

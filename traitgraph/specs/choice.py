@@ -52,15 +52,18 @@ class Choice:
         """The model of a mapping or a name. Raises pydantic's errors."""
         if isinstance(value, Spec):
             return value
-        if self.group and (
-            preset := preset_in(value, self.group, self.about, scope_of(info.context), self.registry.__contains__)
-        ):
-            return preset.read(lambda whole: self._of_mapping(whole, scope_of(info.context)))
+        scope = scope_of(info.context)
+        if self.group and (use := preset_in(value, self.group, self.about, scope, self.registry.__contains__)):
+            return use.read(lambda whole: self._of_mapping(whole, scope))
         if isinstance(value, str):
+            if self.group and value not in self.registry.names():
+                about = self.about(value)
+                about["names"] = (*about["names"], *scope.names(self.group))
+                raise PydanticCustomError("choice_unknown", "unknown {noun} '{value}'", about)
             value = {self.tag: value}
         if not isinstance(value, Mapping):
             raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
-        return self._of_mapping(value, scope_of(info.context))
+        return self._of_mapping(value, scope)
 
     def _of_mapping(self, value: Mapping[str, object], scope: Scope) -> Spec:
         return validated(self.model_of(value), value, scope.context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .analyses import Analysis
-from .diagnostics import Diagnostic, error
+from .diagnostics import Diagnostic, error, near_names
 from .document import Document
 from .faults import keys_of
 from .instruments import Instrument
@@ -42,7 +42,8 @@ def check_use(
     for text, arm in read:
         found += _useless(text, arm, document)
         found += _missing(text, arm, document)
-    if "arms" in data and len(read) == len(texts):
+    arms = data.get("arms")
+    if isinstance(arms, Mapping) and len(read) == len(texts) == len(arms):
         found += _useless_for_all(data, read, document)
     return found
 
@@ -98,7 +99,7 @@ def _useless_for_all(data: Mapping[str, object], read: Sequence[Read], document:
 
 
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    have = frozenset(text.values) | text.faulty
+    have = frozenset(text.values) | text.faulty | _meant(text)
     wanted: dict[str, str] = dict.fromkeys(NEEDED, "")
     wanted |= {key: f": method `{_kind(arm)}` needs it" for key in arm.method.needs if key not in wanted}
     if isinstance(arm.prompt, Prompt) and "prompt" in arm.method.uses:
@@ -111,6 +112,12 @@ def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
     for key, reason in wanted.items():
         if key not in have:
             yield _absent(key, reason, text, document)
+
+
+def _meant(text: ArmText) -> set[str]:
+    """The keys that unknown keys most likely stand for: they are then not missing as well."""
+    unknown = [key for key in text.values if key not in ARM_KEYS]
+    return {near for key in unknown for near in near_names(key, ARM_KEYS, 1)}
 
 
 def _kind(arm: Arm) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError, ValidationError
 
+from .diagnostics import near_names
 from .spec import Spec
 
 S = TypeVar("S", bound=Spec)
@@ -59,8 +60,18 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     try:
         return model.model_validate(value, strict=True, context=context)
     except ValidationError as problems:
-        faults = [_told(model, fault) for fault in problems.errors(include_url=False)]
-        raise ValidationError.from_exception_data(model.__name__, faults) from None
+        faults = problems.errors(include_url=False)
+        meant = {(*fault["loc"][:-1], near) for fault in faults if (near := _meant(model, fault))}
+        told = [_told(model, fault) for fault in faults if fault["type"] != "missing" or fault["loc"] not in meant]
+        raise ValidationError.from_exception_data(model.__name__, told) from None
+
+
+def _meant(model: type[Spec], fault: ErrorDetails) -> str | None:
+    """The key that an unknown key most likely stands for: it is then not missing as well."""
+    if fault["type"] != "extra_forbidden":
+        return None
+    near = near_names(str(fault["loc"][-1]), keys_of(model_at(model, fault["loc"][:-1])), 1)
+    return near[0] if near else None
 
 
 def _told(model: type[Spec], fault: ErrorDetails) -> InitErrorDetails:

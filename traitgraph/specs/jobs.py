@@ -16,74 +16,25 @@ collect    one table of the metrics of every assessment                assess...
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from .benchmarks import ResolvedBenchmark
 from .merge_methods import AnyMerge
+from .refs import DataRef as DataRef
+from .refs import Digest as Digest
+from .refs import Dtype as Dtype
+from .refs import FileData as FileData
+from .refs import FolderModel as FolderModel
+from .refs import GeneratedData as GeneratedData
+from .refs import GgufModel as GgufModel
+from .refs import HubData as HubData
+from .refs import HubModel as HubModel
+from .refs import ModelRef as ModelRef
 from .spec import Spec
 from .training import AnyTraining
 from .traits import Level, Trait
-
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="BLAKE2b-128 of the content, 32 hex digits.")]
-Dtype = Annotated[
-    Literal["float32", "bfloat16", "float16"], Field(description="Number format of the loaded base weights.")
-]
-
-
-class HubModel(Spec):
-    """A model of the hub at a revision."""
-
-    kind: Literal["hub"] = "hub"
-    id: str = Field(description="Owner and name on the hub.")
-    revision: str = Field(description="Commit, tag or branch; only a commit pins the weights.")
-    dtype: Dtype = "bfloat16"
-    trust_remote_code: bool = Field(False, description="Run the Python files of the model's repository.")
-
-
-class FolderModel(Spec):
-    """A folder that transformers loads, named by the digest of its files."""
-
-    kind: Literal["folder"] = "folder"
-    digest: Digest
-    dtype: Dtype = "float32"
-    trust_remote_code: bool = Field(False, description="Run the Python files in the folder.")
-
-
-class GgufModel(Spec):
-    """One GGUF file, named by its digest; a `prepare` job turns it into a folder."""
-
-    kind: Literal["gguf"] = "gguf"
-    digest: Digest
-    dtype: Dtype = "float32"
-
-
-ModelRef = Annotated[HubModel | FolderModel | GgufModel, Field(discriminator="kind")]
-
-
-class FileData(Spec):
-    """Dialogue rows of a local JSONL file, named by the digest of its content."""
-
-    kind: Literal["file"] = "file"
-    digest: Digest
-    fields: dict[str, str] = Field(
-        default_factory=dict, description="Our field (prompt, reply, trait, level, split, pair) -> the file's field."
-    )
-
-
-class HubData(Spec):
-    """Dialogue rows of a data set on the hub."""
-
-    kind: Literal["hub"] = "hub"
-    id: str = Field(description="Owner and name on the hub.")
-    revision: str = Field(description="Commit, tag or branch.")
-    config: str | None = Field(None, description="Configuration of the data set.")
-    split: str = Field("train", description="Split that is read.")
-    fields: dict[str, str] = Field(default_factory=dict, description="Our field -> the data set's field.")
-
-
-DataRef = Annotated[FileData | HubData, Field(discriminator="kind")]
 
 
 class JobParams(Spec):

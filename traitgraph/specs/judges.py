@@ -9,6 +9,8 @@ from pydantic import Field
 from .models import Model
 from .named import Named, Reference
 
+VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
+
 
 class JudgeSpec(Named):
     """What every judge has."""
@@ -24,7 +26,7 @@ class ApiJudgeSpec(JudgeSpec):
     model: str = Field(min_length=1, description="Name of the model there, best a dated one.")
     key_from: str | None = Field(
         None,
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=VARIABLE,
         description="Environment variable that holds the key; never the key itself.",
     )
 

@@ -14,6 +14,7 @@ from .axes import shown
 from .diagnostics import Diagnostic, error, near_names
 from .document import Document
 from .identity import number_text
+from .judges import VARIABLE
 from .models import DIGEST, HUB_ID
 
 Path = tuple[int | str, ...]
@@ -33,7 +34,7 @@ def _near(about: About) -> str | None:
     names = tuple(str(name) for name in about.get("names", ()))
     near = near_names(str(about.get("key", about.get("value", ""))), names)
     lines = ["near: " + ", ".join(near)] if near else []
-    if names and (not near or len(names) <= 12):
+    if names and (not near or len(names) <= 6):
         lines.append("there are: " + ", ".join(names[:40]) + (", ..." if len(names) > 40 else ""))
     return "\n".join(lines) or None
 
@@ -132,6 +133,8 @@ def _shape(about: About) -> str:
         return "a hub id is `owner/name`"
     if pattern == DIGEST:
         return "a digest has 32 hex digits"
+    if pattern == VARIABLE:
+        return "give the name of an environment variable: letters, digits and _"
     return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
 
 

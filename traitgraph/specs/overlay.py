@@ -6,6 +6,7 @@ came from there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from .diagnostics import Diagnostic, error
 from .document import Document
 
 Path = tuple[int | str, ...]
+
+ARM_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", re.ASCII)
 
 MERGED_KEYS = ("train", "sampling")
 """Keys whose mappings are merged: an arm that changes one number of the training keeps the rest."""
@@ -66,6 +69,12 @@ def arm_texts(data: Mapping[str, object], document: Document, found: list[Diagno
 def _arm_text(
     name: str, arm: object, shared: dict[str, object], document: Document, found: list[Diagnostic]
 ) -> ArmText | None:
+    if not ARM_NAME.match(name):
+        what, hint = (
+            f"'{name}' is no name for an arm",
+            "a name has letters, digits and - _, and starts with one of the first",
+        )
+        found.append(error("TG104", what, document.key_span(("arms", name)), f"arms.{name}", hint))
     arm = {} if arm is None else arm
     if not isinstance(arm, Mapping):
         span = document.value_span(("arms", name))
@@ -74,7 +83,7 @@ def _arm_text(
     values = {**shared, **arm}
     for key in MERGED_KEYS:
         values.update({key: laid_over(shared[key], arm[key])} if key in shared and key in arm else {})
-    return ArmText(name, {**values, "name": name}, frozenset(arm), ("arms", name), arm)
+    return ArmText(name, values, frozenset(arm), ("arms", name), arm)
 
 
 def laid_over(lower: object, upper: object) -> object:

@@ -13,15 +13,15 @@ from .study import Arm
 Taker = TypeVar("Taker", Instrument, Analysis)
 
 
-def settle(arm: Arm) -> Arm:
-    """The arm as the compiler takes it."""
+def settle(arm: Arm, name: str) -> Arm:
+    """The arm as the compiler takes it; without a name it is called after its method."""
     used = arm.method.uses | (arm.prompt.uses if arm.prompt else frozenset())
     per_trait = arm.alpha.axes if isinstance(arm.alpha, PerTrait) else {}
     axes = arm.axes()
     return arm.model_copy(
         update={
             **{key: value for key, value in UNUSED.items() if key not in used},
-            "name": arm.name or arm.method.kind,
+            "name": name or arm.method.kind,
             "benchmarks": tuple(_filled(each, arm) for each in arm.benchmarks),
             "analyses": tuple(
                 _filled(each, arm) for each in arm.analyses if arm.method.makes_vectors or not each.of_vectors

@@ -64,7 +64,7 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
     found += check_use(data, texts, read, document)
     for each in read:
         found += check_arm(each, document)
-    settled = [settle(arm) for _, arm in both]
+    settled = [settle(arm, text.name) for text, arm in both]
     holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}
     try:
@@ -77,9 +77,9 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
 def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
     """The arm, or what can be read of it without its faulty keys, so that later rules still see the rest."""
     for key in text.values:
-        if key != "name" and key not in ARM_KEYS and text.prefix:
+        if key not in ARM_KEYS and text.prefix:
             scope.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
-    values = {key: value for key, value in text.values.items() if key in ARM_KEYS or key == "name"}
+    values = {key: value for key, value in text.values.items() if key in ARM_KEYS}
     try:
         return validated(Arm, values, scope.context)
     except ValidationError as problems:
