@@ -71,8 +71,9 @@ def test_a_log_range_multiplies_by_equal_factors() -> None:
         ({"from": 0, "to": 1, "step": 1e-9}, "step: the range has more than 100000 values"),
         ({"from": 0, "to": 1e300, "step": 1e-300}, "step: the range has more than 100000 values"),
         ({"from": 1, "to": 1, "count": 2}, "to: both ends of the range are 1: write the value alone"),
-        ({"from": 1, "ot": 2, "step": 1}, "ot: unknown key 'ot'"),
-        ([0, {"from": 0, "to": 1, "step": 3}, "y"], "1.step: one step of 3 from 0 is already past 1; 2: `y` is not a number"),
+        ({"from": 1, "ot": 2, "step": 1}, "to: `to` is missing; ot: unknown key 'ot'"),
+        ({"from": 1, "too": 2, "step": 1}, "too: unknown key 'too'"),
+        (["x", {"from": 0, "to": 1, "step": 0}, 1], "0: `x` is not a number; 1.step: a step of 0 goes nowhere"),
         ({"log": {"from": 0, "to": 1, "count": 3}}, "log.from: Input should be greater than 0"),
     ],
 )  # fmt: skip
