@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from traitgraph.specs.traits import LEVELS
+from traitgraph.specs.traits import LEVELS, TRAITS
 
-from .curves import Curve, Point, own_curves, without_strength
+from .curves import Curve, Point, family_labels, own_curves, without_strength
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 from .wording import axis_title, plain, spread_note, subject_name, with_error
 
@@ -84,44 +84,31 @@ class Chart(NamedTuple):
     """Panels with common axes, and what a reader must know about them."""
 
     title: str
+    name: str
+    """Name of its file: unlike `title`, never shared by two charts of a study."""
     panels: tuple[Panel | DotPanel, ...]
     note: str
 
 
 def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
     """Score against alpha or gamma: one chart per family of vectors and metric of a task, one panel per trait."""
-    charts = []
     curves = own_curves(benchmark)
-    names = _family_names(curves)
-    for family, members in _grouped(curves, benchmark.kind == "task").items():
-        y_range = _y_range(benchmark, members)
-        x_range = _padded([point.strength for curve in members for point in curve.points], 0.04)
-        panels = tuple(_panel(benchmark, trait, of, x_range, y_range) for trait, of in _by_trait(members))
-        scores = [point.score for curve in members for point in curve.points]
-        charts.append(Chart(_title(benchmark, names[family[:-1]], family[-1]), panels, spread_note(scores)))
-    return charts
-
-
-Family = tuple[str, ...]
-
-
-def _family(curve: Curve) -> Family:
-    subject = curve.family
-    return (subject.arm, subject.method, subject.model, subject.merge, subject.alpha, subject.gamma)
-
-
-def _grouped(curves: Iterable[Curve], by_metric: bool) -> dict[Family, list[Curve]]:
-    groups: dict[Family, list[Curve]] = {}
+    labels = family_labels(curves)
+    groups: dict[tuple[str, str, str], list[Curve]] = {}
     for curve in curves:
-        groups.setdefault((*_family(curve), curve.metric if by_metric else ""), []).append(curve)
-    return groups
+        metric = curve.metric if benchmark.kind == "task" else ""
+        groups.setdefault((curve.axis, labels[curve.family], metric), []).append(curve)
+    return [
+        _strength_chart(benchmark, _title(benchmark, label, metric), of) for (_, label, metric), of in groups.items()
+    ]
 
 
-def _family_names(curves: Sequence[Curve]) -> dict[Family, str]:
-    """What tells the families apart, and nothing that they share: '' for the only one."""
-    families = list(dict.fromkeys(map(_family, curves)))
-    varying = [place for place in range(6) if len({family[place] for family in families}) > 1]
-    return {family: ", ".join(family[place] for place in varying if family[place]) for family in families}
+def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
+    points = [point for curve in curves for point in curve.points]
+    x_range = _padded([point.strength for point in points], 0.04)
+    y_range = _y_range(benchmark, curves)
+    panels = tuple(_panel(benchmark, trait, of, x_range, y_range) for trait, of in _by_trait(curves))
+    return Chart(title, title, panels, spread_note([point.score for point in points]))
 
 
 def _title(benchmark: BenchmarkScores, family: str, metric: str) -> str:
@@ -203,7 +190,8 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
         for metric, found in shown.items()
     )
     return Chart(
-        f"{benchmark.name} · conditions without a strength",
+        benchmark.name,
+        f"{benchmark.name} conditions",
         panels,
         spread_note([score for found in shown.values() for _, score in found]),
     )
@@ -216,8 +204,9 @@ def _conditions(benchmark: BenchmarkScores, metric: str, curves: Sequence[Curve]
 
 
 def _bar(subject: Subject, score: Score, metric: str) -> Bar:
-    meant = subject.level if subject.level in LEVELS and metric in (subject.trait, "") else "other"
-    role = "direct" if subject.method == "direct" else meant
+    """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
+    own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
+    role = "direct" if subject.method == "direct" else subject.level if own else "other"
     return Bar(subject_name(subject), role, score.value, score.spread)
 
 

@@ -104,3 +104,22 @@ def own_curves(benchmark: BenchmarkScores) -> list[Curve]:
     if benchmark.kind == "task":
         return curves
     return [curve for curve in curves if curve.metric == benchmark.target(curve.family.trait)]
+
+
+_FAMILY_FIELDS = ("arm", "method", "model", "merge", "alpha", "gamma")
+
+
+def family_labels(curves: Iterable[Curve]) -> dict[Subject, str]:
+    """What tells families of vectors apart beside trait and level, and nothing that all share: '' for the only one."""
+    families = list(dict.fromkeys(curve.family for curve in curves))
+    varying = [name for name in _FAMILY_FIELDS if len({getattr(family, name) for family in families}) > 1]
+    if "arm" in varying:  # an arm has one method
+        varying = [name for name in varying if name != "method"]
+    return {
+        family: ", ".join(_labelled(family, name) for name in varying if getattr(family, name)) for family in families
+    }
+
+
+def _labelled(family: Subject, name: str) -> str:
+    value = str(getattr(family, name))
+    return f"{name} {value}" if name in ("alpha", "gamma") else value

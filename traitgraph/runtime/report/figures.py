@@ -33,16 +33,16 @@ STYLE = {
 
 
 def write_figures(charts: Sequence[Chart], folder: Path) -> list[Path]:
-    """One PNG per chart, named after its title; equal charts give equal bytes."""
+    """One PNG per chart, named after it; equal charts give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.png" for name in _file_names([chart.title for chart in charts])]
+    paths = [folder / f"{name}.png" for name in _file_names([chart.name for chart in charts])]
     for chart, path in zip(charts, paths, strict=True):
         _write(chart, path)
     return paths
 
 
 def _file_names(titles: Sequence[str]) -> list[str]:
-    """Titles as names of files, told apart by a number where they would meet."""
+    """Names of charts as names of files, told apart by a number where they would meet."""
     names: list[str] = []
     for title in titles:
         name = re.sub(r"[^a-z0-9_.-]+", "-", title.lower()).strip("-.")[:80] or "chart"

@@ -19,13 +19,17 @@ CLEAR = 2.0
 """Standard errors from which a change counts as larger than its uncertainty."""
 CLEAR_OF_MANY = 3.0
 """The same for the worst of several points, which is low by chance more often than one point chosen beforehand."""
+SPECIFIC, UNSPECIFIC = 0.25, 0.75
+"""Mean change of the other traits over the change of the own one: our words for a quarter and for three quarters."""
 
 RULES = (
-    f"A vector moves a measure when the score follows the strength (|Spearman| at least {MONOTONE}) and the change from "
-    f"strength 0 (or the weakest there is) to the largest is at least {CLEAR:g} standard errors. One of the two alone is "
-    "unclear, neither is a null. With fewer than four strengths only the second rule applies. "
+    f"A vector moves a measure when the score follows the strength (|Spearman| at least {MONOTONE}) and the change "
+    f"from strength 0 (or the weakest there is) to the largest is at least {CLEAR:g} standard errors. "
+    "One of the two alone is unclear, neither is a null. With fewer than four strengths only the second rule applies. "
     "The standard error of a change takes its two ends as independent. "
-    f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point."
+    f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point. "
+    f"An effect is specific when the other traits change by less than {SPECIFIC:.0%} as much, and not specific from "
+    f"{UNSPECIFIC:.0%} on. n is the number of strengths."
 )
 
 Verdict = Literal["moves", "reversed", "unclear", "null", "suffers", "holds"]
@@ -131,9 +135,9 @@ def _specificity_sentence(benchmark: BenchmarkScores, findings: Sequence[Finding
 
 
 def _specific(share: float) -> str:
-    if share < 0.25:
+    if share < SPECIFIC:
         return "specific to the trait"
-    return "partly specific to the trait" if share < 0.75 else "not specific to the trait"
+    return "partly specific to the trait" if share < UNSPECIFIC else "not specific to the trait"
 
 
 def side_effects(benchmark: BenchmarkScores, own: Curve) -> list[Curve]:

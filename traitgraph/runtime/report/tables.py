@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .curves import Curve, curves_of
+from .curves import Curve, curves_of, family_labels
 from .findings import Finding
 from .gaps import Gap
 from .markup import Markup, element
@@ -16,12 +16,12 @@ MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
 
 CHIPS = {
-    "moves": ("●", "moves as intended"),
-    "reversed": ("▲", "moves the other way"),
+    "moves": ("●", "moves"),
+    "reversed": ("▲", "reversed"),
     "unclear": ("◐", "unclear"),
     "null": ("○", "null"),
     "suffers": ("▼", "loss"),
-    "holds": ("●", "no measurable loss"),
+    "holds": ("●", "holds"),
 }
 """Verdict -> a sign that differs without colour, and its words."""
 
@@ -50,38 +50,30 @@ def table(
 
 def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup:
     """Correlation of score with strength for every vector under the measures it bears on."""
-    curves = [finding.curve for group in findings for finding in group]
-    families = len({(c.family.arm, c.family.model, c.family.merge, c.family.gamma) for c in curves}) > 1
+    labels = family_labels(finding.curve for group in findings for finding in group)
+    several = any(labels.values())
     head = [
         "vector",
-        *(["family"] if families else []),
+        *(["family"] if several else []),
         "measure",
-        "strengths",
-        "Pearson",
-        "Spearman",
+        "verdict",
         "change",
         "unit",
-        "verdict",
+        "Spearman",
+        "Pearson",
+        "n",
     ]
     rows = []
     for benchmark, group in zip(benchmarks, findings, strict=True):
         for finding in group:
             curve = finding.curve
-            measure = benchmark.name if benchmark.kind != "task" else f"{benchmark.name}: {curve.metric}"
             rows.append([
-                vector_name(curve.family), *([family_name(curve.family)] if families else []), measure,
-                str(len(curve.points)), _correlation(curve.pearson), _correlation(curve.spearman),
-                with_error(*curve.change), unit(benchmark) or "share correct", chip(finding.verdict),
+                vector_name(curve.family), *([labels[curve.family]] if several else []),
+                benchmark.name if benchmark.kind != "task" else f"{benchmark.name}: {curve.metric}",
+                chip(finding.verdict), with_error(*curve.change), unit(benchmark) or "share correct",
+                _correlation(curve.spearman), _correlation(curve.pearson), str(len(curve.points)),
             ])  # fmt: skip
-    shift = int(families)
-    return table(head, rows, numbers=[2 + shift, 3 + shift, 4 + shift, 5 + shift])
-
-
-def family_name(family: Subject) -> str:
-    """What tells vectors of one trait apart: arm, merge method, model."""
-    return ", ".join(
-        part for part in (family.arm, family.merge, family.model, family.gamma and f"gamma {family.gamma}") if part
-    )
+    return table(head, rows, numbers=[head.index(name) for name in ("change", "Spearman", "Pearson", "n")])
 
 
 def _correlation(value: float | None) -> str:
@@ -115,11 +107,11 @@ def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
     if not by_family:
         return None
     largest = max(abs(curve.change.value) for curves in by_family.values() for curve in curves.values()) or 1.0
-    several = len({family_name(family) for family in by_family}) > 1
+    labels = family_labels(curve for curves in by_family.values() for curve in curves.values())
     rows = [
         element(
             "tr",
-            element("th", vector_name(family) + (f" ({family_name(family)})" if several else ""), scope="row"),
+            element("th", vector_name(family) + (f" ({labels[family]})" if labels[family] else ""), scope="row"),
             *(_effect(curves.get(metric), metric == family.trait, largest) for metric in metrics),
         )
         for family, curves in by_family.items()
@@ -139,7 +131,7 @@ def _effect(curve: Curve | None, own: bool, largest: float) -> Markup:
     value = curve.change.value
     share = round(100 * abs(value) / largest)
     classes = f"number {'up' if value > 0 else 'down'}{' own' if own else ''}"
-    return element("td", signed(value), class_=classes, style=f"--share:{share}%", title=with_error(*curve.change))
+    return element("td", signed(value), class_=classes, style=f"--share:{share}", title=with_error(*curve.change))
 
 
 def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Markup:

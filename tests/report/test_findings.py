@@ -1,0 +1,185 @@
+"""What the report concludes: stated rules, checked on curves whose answer is plain."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.report.rows import about, row, study_rows
+from traitgraph.runtime.report.curves import Curve, curves_of, own_curves
+from traitgraph.runtime.report.findings import findings_of, headline, judge_task, judge_trait
+from traitgraph.runtime.report.gaps import gaps_of
+from traitgraph.runtime.report.page import render_page
+from traitgraph.runtime.report.statistics import combined_error, pearson, spearman
+from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
+from traitgraph.runtime.report.validity import checks_of, faults_of
+
+
+def curve(values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0) -> Curve:
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=str(first + place / 2), benchmark="b",
+            metric="openness", value=value, stderr=stderr)
+        for place, value in enumerate(values)
+    ]  # fmt: skip
+    (found,) = own_curves(summarise(rows)[0])
+    return found
+
+
+def benchmark(name: str) -> BenchmarkScores:
+    return next(each for each in summarise(study_rows()) if each.name == name)
+
+
+def test_a_rising_score_of_a_high_vector_moves() -> None:
+    assert judge_trait(curve([0, 0.3, 0.5, 0.9])) == "moves"
+
+
+def test_a_falling_score_of_a_low_vector_moves() -> None:
+    assert judge_trait(curve([0, -0.3, -0.5, -0.9], level="low")) == "moves"
+
+
+def test_a_falling_score_of_a_high_vector_is_reversed() -> None:
+    assert judge_trait(curve([0, -0.3, -0.5, -0.9])) == "reversed"
+
+
+def test_a_change_within_its_error_that_follows_no_strength_is_a_null() -> None:
+    assert judge_trait(curve([0, 0.1, -0.1, 0.05, 0.02])) == "null"
+
+
+def test_a_flat_line_is_a_null() -> None:
+    assert judge_trait(curve([3.0, 3.0, 3.0, 3.0])) == "null"
+    assert judge_trait(curve([3.0, 3.0, 3.0, 3.0], stderr=0.0)) == "null"
+
+
+def test_a_monotone_change_within_its_error_is_unclear() -> None:
+    assert judge_trait(curve([0, 0.02, 0.04, 0.06])) == "unclear"
+
+
+def test_a_clear_change_that_follows_no_strength_is_unclear() -> None:
+    assert judge_trait(curve([0, 0.9, -0.9, 0.8, -0.2, 0.6])) == "unclear"
+
+
+def test_without_a_standard_error_a_change_is_at_most_unclear() -> None:
+    assert judge_trait(curve([0, 1, 2, 3], stderr=None)) == "unclear"
+
+
+def test_of_two_strengths_only_the_size_counts() -> None:
+    assert judge_trait(curve([0, 1.0])) == "moves"
+    assert judge_trait(curve([0, 0.1])) == "null"
+
+
+def test_change_starts_at_strength_zero_even_when_negative_strengths_are_there() -> None:
+    found = curve([-2.0, -1.0, 0.0, 0.5, 1.0], first=-1.0)
+    assert found.start.strength == 0
+    assert found.change.value == pytest.approx(1.0)
+
+
+def test_change_of_negative_strengths_alone_goes_from_the_smallest() -> None:
+    found = curve([-2.0, -1.0, 0.0], first=-1.0)
+    assert found.change.value == pytest.approx(2.0)
+
+
+def test_a_task_suffers_only_by_three_standard_errors() -> None:
+    assert judge_task(curve([0.7, 0.7, 0.45], stderr=0.09)) == "holds"
+    assert judge_task(curve([0.7, 0.7, 0.25], stderr=0.09)) == "suffers"
+    assert judge_task(curve([0.7, 0.7, 0.0], stderr=None)) == "holds"
+
+
+def test_noise_is_rarely_called_a_movement() -> None:
+    """Of 400 curves of pure noise at most 3 % count as moving: the two rules together are stricter than either."""
+    source = random.Random(1)
+    verdicts = [judge_trait(curve([source.gauss(0, 0.1) for _ in range(8)])) for _ in range(400)]
+    assert sum(verdict in ("moves", "reversed") for verdict in verdicts) <= 12
+
+
+def test_the_headline_says_a_null_is_a_null() -> None:
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=str(alpha), benchmark="q", metric="openness",
+            repeat=repeat, value=3.0 + 0.1 * (repeat % 2))
+        for level in ("high", "low") for alpha in range(6) for repeat in range(4)
+    ]  # fmt: skip
+    (found,) = summarise(rows)
+    assert headline(found, findings_of(found), [])[0] == (
+        "A null: none of 2 vectors changes the score of its own trait measurably."
+    )
+
+
+def test_the_headline_counts_what_moved_and_names_the_largest() -> None:
+    contrast = benchmark("reply_contrast")
+    first, second, third = headline(contrast, findings_of(contrast), [])
+    assert first == "4 of 4 vectors move the score of their own trait in the intended direction."
+    assert "low" in second
+    assert "nats per token" in second
+    assert "specific to the trait" in third
+
+
+def test_failed_checks_are_said_with_the_scores_they_spoil() -> None:
+    questionnaire = benchmark("mini-ipip")
+    faults = faults_of(questionnaire)
+    assert len(faults) == 1
+    assert "forward and backward correlate" in faults[0]
+    assert "validity checks fail" in headline(questionnaire, findings_of(questionnaire), faults)[-1]
+
+
+def test_checks_cover_direct_conditions_and_strengths() -> None:
+    mass = next(check for check in checks_of(benchmark("mini-ipip")) if check.name == "option_mass")
+    assert mass.fault is None
+    assert mass.direct is not None
+    assert mass.conditions is not None
+    assert mass.vectors is not None
+
+
+def test_a_task_that_holds_says_its_range() -> None:
+    task = benchmark("everyday_reasoning")
+    (sentence,) = headline(task, findings_of(task), [])
+    assert sentence.startswith("No measurable loss: acc stays between ")
+
+
+def test_high_minus_low_of_a_prompt_is_reported() -> None:
+    gaps = gaps_of(benchmark("reply_contrast"))
+    assert [(gap.condition.arm, gap.metric) for gap in gaps] == [("prompt", "extraversion"), ("prompt", "neuroticism")]
+
+
+def test_no_number_of_the_summary_is_typed_in() -> None:
+    """Doubling every contrast doubles the change that the summary prints."""
+    rows = [each for each in study_rows() if each["benchmark"] == "reply_contrast"]
+    doubled = [{**each, "value": 2 * (each["value"] or 0)} for each in rows]
+    for table in (rows, doubled):
+        (found,) = summarise(table)  # type: ignore[arg-type]  # a changed row
+        largest = max(abs(finding.curve.change.value) for finding in findings_of(found))
+        assert f"{largest:.2f}" in render_page(table, about())  # type: ignore[arg-type]
+
+
+def test_every_seed_and_repeat_enters_the_mean() -> None:
+    rows = [
+        row(method="sft", trait="openness", level="high", benchmark="q", metric="openness", seed=str(seed),
+            repeat=repeat, value=float(seed + repeat))
+        for seed in range(3) for repeat in range(2)
+    ]  # fmt: skip
+    (score,) = summarise(rows)[0].scores["openness"].values()
+    assert (score.value, score.values, score.over) == (1.5, 6, "runs")
+
+
+def test_a_single_value_keeps_the_standard_error_over_items() -> None:
+    (score,) = summarise([row(benchmark="b", metric="acc", value=0.5, stderr=0.1)])[0].scores["acc"].values()
+    assert (score.spread, score.stderr, score.over) == (0.1, 0.1, "items")
+
+
+def test_spearman_shares_the_rank_of_ties() -> None:
+    """Ranks 1 2.5 2.5 4 against 1 2 3 4: rho = 0.9487 (Pearson of the ranks)."""
+    assert spearman([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)
+
+
+def test_correlations_of_constants_are_undefined() -> None:
+    assert spearman([1, 2, 3], [5, 5, 5]) is None
+    assert pearson([1, 2, 3], [5, 5, 5]) is None
+
+
+def test_errors_of_a_difference_add_in_squares() -> None:
+    assert combined_error(3.0, 4.0) == 5.0
+    assert combined_error(None, 4.0) is None
+
+
+def test_points_without_neighbours_make_no_curve() -> None:
+    rows = [row(method="vector", trait="openness", level="high", alpha="1", benchmark="b", metric="openness")]
+    assert curves_of(summarise(rows)[0], "openness") == []

@@ -1,0 +1,120 @@
+"""The table of results: what the store holds, exactly, with the coordinates that the compiler gave."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from traitgraph.runtime.context import JobContext
+from traitgraph.runtime.report import describe_results
+from traitgraph.runtime.results import collect, result_rows, to_json, write_csv
+from traitgraph.runtime.store import Store
+from traitgraph.specs.identity import digest
+from traitgraph.specs.jobs import CollectParams, JobRow
+from traitgraph.specs.results import RESULT_COLUMNS, Cell
+
+VALUES = (0.1, 1 / 3, -2.5e-17, None, 3.0)
+
+
+def job(kind: str, name: str, **inputs: tuple[str, ...]) -> JobRow:
+    return JobRow(key=digest(kind, name), kind=kind, version=1, params={}, inputs=inputs, label=f"{kind} {name}")
+
+
+def publish(store: Store, row: JobRow, metrics: tuple[float | None, ...] = VALUES) -> JobRow:
+    with store.publish(row) as out:
+        lines = [
+            {"metric": f"m{place}", "repeat": place or None, "value": value, "stderr": None, "n": 4, "role": "score"}
+            for place, value in enumerate(metrics)
+        ]
+        (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return row
+
+
+def cell(row: JobRow, **fields: str) -> Cell:
+    empty = dict.fromkeys(Cell._fields, "")
+    return Cell(
+        **{**empty, "study": "s", "arm": "base", "method": "direct", "benchmark": "b", **fields, "job": row.key}
+    )
+
+
+def test_rows_carry_the_coordinates_of_their_cell_and_the_values_of_their_job(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    rows, missing = result_rows([cell(publish(store, job("assess", "one")), alpha="0.30")], store)
+    assert missing == []
+    assert [row["value"] for row in rows] == list(VALUES)
+    assert {(row["study"], row["alpha"], row["job"]) for row in rows} == {("s", "0.30", digest("assess", "one"))}
+
+
+def test_cells_that_share_a_job_have_rows_each(tmp_path: Path) -> None:
+    """Alpha 0 is the base model, whichever arm it was written in."""
+    store = Store(tmp_path)
+    row = publish(store, job("assess", "one"))
+    rows, _ = result_rows([cell(row), cell(row, arm="vectors", alpha="0")], store)
+    assert [each["arm"] for each in rows] == ["base"] * len(VALUES) + ["vectors"] * len(VALUES)
+
+
+def test_missing_jobs_are_left_out_and_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    there, absent = cell(publish(store, job("assess", "one"))), cell(job("assess", "two"))
+    rows, missing = result_rows([absent, there], store)
+    assert missing == [absent]
+    assert {row["job"] for row in rows} == {there.job}
+
+
+def test_a_damaged_job_counts_as_missing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    one = cell(publish(store, job("assess", "one")))
+    (store.path("assess", one.job) / "metrics.jsonl").write_text("{}\n")
+    assert result_rows([one], Store(tmp_path)) == ([], [one])
+
+
+def test_csv_has_the_frozen_columns_and_exact_numbers(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    rows, _ = result_rows([cell(publish(store, job("assess", "one")), trait='a,"b"\nc')], store)
+    stream = io.StringIO(newline="")
+    write_csv(rows, stream)
+    read = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
+    assert tuple(read[0]) == RESULT_COLUMNS
+    assert [row["value"] for row in read] == ["0.1", "0.3333333333333333", "-2.5e-17", "", "3.0"]
+    assert [row["repeat"] for row in read] == ["", "1", "2", "3", "4"]
+    assert read[0]["trait"] == 'a,"b"\nc'
+
+
+def test_json_prints_the_same_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    rows, _ = result_rows([cell(publish(store, job("assess", "one")))], store)
+    read = json.loads(to_json(rows))
+    assert all(tuple(row) == RESULT_COLUMNS for row in read)
+    assert [row["value"] for row in read] == list(VALUES)
+    assert json.loads(to_json([])) == []
+
+
+def test_collect_writes_every_metric_with_its_job(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    rows = [publish(store, job("assess", name), metrics) for name, metrics in (("one", (1.0, None)), ("two", (2.0,)))]
+    keys = tuple(row.key for row in rows)
+    out = tmp_path / "out"
+    out.mkdir()
+    folders = {"assess": tuple(store.path("assess", key) for key in keys)}
+    collect(JobContext(job("collect", "all", assess=keys), folders, out, {}), CollectParams())
+    read = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["job"], row["value"]) for row in read] == [(keys[0], 1.0), (keys[0], None), (keys[1], 2.0)]
+
+
+def test_collect_needs_no_torch() -> None:
+    assert getattr(collect, "without_torch", False)
+
+
+def test_the_description_counts_every_job_behind_the_results_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    train = publish(store, job("train", "t"))
+    vector = publish(store, job("vector", "v", tuned=(train.key,)))
+    assess = [publish(store, job("assess", name, merge=(vector.key,))) for name in ("a", "b")]
+    cells = [cell(row, seed="0") for row in (*assess, job("assess", "gone"))]
+    about = describe_results("s", "study: s\n", cells, store, facts={"model": "tiny"})
+    assert [(stage.kind, stage.jobs) for stage in about.stages] == [("train", 1), ("vector", 1), ("assess", 2)]
+    assert about.missing == 1
+    assert about.seeds == ["0"]
+    assert "traitgraph" in about.versions
