@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 LIBRARY = Path(__file__).parent / "library"
-GROUPS = ("model", "data", "train", "sampling", "questionnaire", "cluster", "paper")
+GROUPS = ("model", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
 """Groups of the library, in the order in which the documentation lists them."""
 
 
