@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from .diagnostics import OVERRIDE, Diagnostic, Span, error
@@ -108,13 +109,17 @@ def _plain(text: str) -> Override | None:
         value = _RESERVED[written.lower()]
     elif _INTEGER.fullmatch(written) and len(written) < DIGITS:
         value = int(written)
-    elif _FLOAT.fullmatch(written) and len(written) < 2 * DIGITS:
+    elif _FLOAT.fullmatch(written) and len(written) < 2 * DIGITS and _fits(float(written)):
         value = exact(written)
     elif _WORD.fullmatch(written) and written.lower() not in ("nan", "inf"):
         value = written
     else:
         return None
     return Override(text, ACTIONS[prefix or ""], key, (value,))
+
+
+def _fits(number: float) -> bool:
+    return isfinite(number) and (number == 0 or abs(number) > 1e-300)
 
 
 def _by_grammar(text: str, options: Options) -> Override:

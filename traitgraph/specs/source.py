@@ -28,7 +28,7 @@ MAX_BYTES = 4_000_000
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
 MAX_DIGITS = 40
-MAX_EXPONENT = 400
+MAX_EXPONENT = 300
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
@@ -238,9 +238,9 @@ class _Reader:
         if _PREFIXED.fullmatch(text) and len(text) <= MAX_DIGITS:
             return int(text, 0)
         if match := _DECIMAL.fullmatch(text):
-            exponent = match[1] or "0"
-            if len(text) <= MAX_DIGITS and len(exponent) <= 4 and abs(int(exponent)) <= MAX_EXPONENT:
-                return Decimal(text)
+            fits = len(text) <= MAX_DIGITS and len(match[1] or "") <= 4
+            if fits and abs((number := Decimal(text)).adjusted()) <= MAX_EXPONENT:
+                return number
             self._report("TG010", "this number has more digits than any measure", node, path, _IF_TEXT)
             return None
         if _NOT_FINITE.fullmatch(text):
