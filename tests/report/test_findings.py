@@ -135,6 +135,13 @@ def test_a_task_that_holds_says_its_range() -> None:
     assert sentence.startswith("No measurable loss: acc stays between ")
 
 
+def test_a_group_of_tasks_is_drawn_by_its_pooled_scores() -> None:
+    """'mmlu_law.acc' stays in the file; 'acc' and 'exact_match.strict-match' (a filter's name) are drawn."""
+    names = ("acc", "mmlu_law.acc", "mmlu_art.acc", "exact_match.strict-match")
+    (found,) = summarise([row(benchmark="mmlu", metric=name, value=0.5) for name in names])
+    assert found.main_metrics == ["acc", "exact_match.strict-match"]
+
+
 def test_high_minus_low_of_a_prompt_is_reported() -> None:
     gaps = gaps_of(benchmark("reply_contrast"))
     assert [(gap.condition.arm, gap.metric) for gap in gaps] == [("prompt", "extraversion"), ("prompt", "neuroticism")]

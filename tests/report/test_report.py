@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -247,7 +248,7 @@ def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 11
     assert all(low <= tick <= high for tick in found)
-    steps = {Decimal(repr(b)) - Decimal(repr(a)) for a, b in zip(found, found[1:], strict=False)}
+    steps = {Decimal(repr(b)) - Decimal(repr(a)) for a, b in pairwise(found)}
     assert len(steps) == 1
 
 

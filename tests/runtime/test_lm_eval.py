@@ -160,6 +160,11 @@ def test_generated_answers_in_which_nothing_is_found_are_counted(run: Run) -> No
     assert found == {"exact_match.number": (0.0, "score"), "failures": (1.0, "validity")}
 
 
+def test_a_multiple_choice_task_tells_its_chance(run: Run) -> None:
+    chance = next(metric for metric in run().metrics if metric.metric == "chance")
+    assert (chance.value, chance.n, chance.role) == (0.25, len(QUESTIONS), "validity")
+
+
 def test_an_unknown_task_names_the_near_ones(run: Run) -> None:
     with pytest.raises(TaskError, match=r"tiny_choose.*near: tiny_choice"):
         run("tiny_choose")

@@ -35,7 +35,8 @@ def measure_lm_eval(
     """The task's own metrics, `<metric>` or, for a named filter, `<metric>.<filter>`; a group adds `<task>.<metric>`.
 
     A prompted subject hears its system message through the chat template; others read the plain prompt, as the harness
-    does by default. `failures` is the share of answers that were no number or in which nothing was found.
+    does by default. `failures` is the share of answers that were no number or in which nothing was found, `chance`
+    what guessing would score on a multiple-choice task.
     """
     model: HFLM = context.session.get(("lm_eval", id(loaded)), lambda: harness_model(loaded))
     model.on_batch = lambda done, total: context.progress(done, total, "prompts scored")
@@ -101,7 +102,16 @@ def _task_metrics(task: FrozenTask, rows: list[Row]) -> list[tuple[str, Metric]]
             metrics.append(Metric(name, float(aggregation[kind](values)), len(values), _stderr(values)))
     failed = [1.0 if _failed(row["answers"]) else 0.0 for row in rows]
     metrics.append(Metric("failures", mean(failed), len(failed), role="validity"))
+    if chances := [1 / count for document in task.documents if (count := _options(task, document.doc))]:
+        metrics.append(Metric("chance", mean(chances), len(chances), role="validity"))
     return [(task.name, metric) for metric in metrics]
+
+
+def _options(task: FrozenTask, doc: Any) -> int:
+    """How many options a guess chooses from; 0 for free answers and for tasks with scoring rules of their own."""
+    if task.task.OUTPUT_TYPE != "multiple_choice" or callable(task.task.config.process_results):
+        return 0
+    return len(task.task.doc_to_choice(doc))
 
 
 def _values(row: Row) -> Mapping[str, Any]:

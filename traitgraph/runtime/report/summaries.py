@@ -66,9 +66,9 @@ class BenchmarkScores(NamedTuple):
 
     @property
     def main_metrics(self) -> list[str]:
-        """The metrics worth a curve: domains of a questionnaire or contrast, accuracies of a task."""
+        """The metrics worth a curve: domains of a questionnaire or contrast; of a group of tasks the pooled ones."""
         if self.kind == "task":
-            return list(self.scores)
+            return [metric for metric in self.scores if metric.partition(".")[2] not in self.scores]
         return [trait for trait in TRAITS if trait in self.scores]
 
 

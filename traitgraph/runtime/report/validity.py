@@ -53,8 +53,16 @@ CHECKS: dict[str, Check] = {
         high=0.25,
         fault="agreement whatever is asked is {value} away from balance",
     ),
+    "failures": Check(
+        "share of answers that were no number, or in which nothing was found",
+        "at most 0.1",
+        low=None,
+        high=0.1,
+        fault="{value} of the answers could not be read",
+    ),
 }
-"""Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale."""
+"""Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale, a tenth of the
+answers."""
 
 SUFFIXES: dict[str, str] = {
     "high_loglik": "log-likelihood of the held-out replies of a person high in the trait [nats per token]",
