@@ -61,8 +61,8 @@ CHECKS: dict[str, Check] = {
         fault="{value} of the answers could not be read",
     ),
 }
-"""Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale, a tenth of the
-answers."""
+"""Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale,
+a tenth of the answers."""
 
 SUFFIXES: dict[str, str] = {
     "high_loglik": "log-likelihood of the held-out replies of a person high in the trait [nats per token]",
