@@ -79,7 +79,7 @@ def _leads_nowhere(document: Document, path: Path, problem: Exception) -> Diagno
     wanted = _REFERENCE.findall(str(text))
     known = [".".join(map(str, found)) for found, _ in _leaves(document.data)]
     near = near_names(wanted[0], known) if wanted else ()
-    circle = isinstance(problem, RecursionError)
+    circle = isinstance(problem, RecursionError) or bool(wanted and wanted[0] in known)
     what = f"{text!r} refers to itself in a circle" if circle else f"{text!r} names no key of the spec"
     hint = "near: " + ", ".join(near) if near and not circle else None
     return error("TG035", what, document.value_span(path), ".".join(map(str, path)), hint)

@@ -27,6 +27,7 @@ Where = tuple[Step, ...]
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
+MAX_KEYS = 2_000
 MAX_DIGITS = 40
 MAX_EXPONENT = 300
 
@@ -195,6 +196,10 @@ class _Reader:
         self._check_tag(node, "map", path)
         data: dict[str, object] = {}
         places: dict[str, Node] = {}
+        if len(node.value) > MAX_KEYS:
+            what = f"this mapping has {len(node.value):,} keys; the most is {MAX_KEYS:,}"
+            self._report("TG003", what, node.value[MAX_KEYS][0], path, "a grid is written as an axis: {from, to, step}")
+            return data
         for key, item in node.value:
             name = self._key(key, path)
             if name is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .diagnostics import Diagnostic, Span, error, near_names
 from .document import SourceText
@@ -52,49 +52,79 @@ def control_character(source: SourceText, text: str) -> Diagnostic:
     return error("TG002", f"{character} is a control character; a spec is text", span, hint="delete it")
 
 
+class Wording(NamedTuple):
+    """How one complaint of the parser reads.
+
+    `opening` moves the mark to where the unfinished part begins; `since` names that line where it is another one.
+    """
+
+    message: str
+    hint: str
+    opening: bool = False
+    since: str = ""
+    same_line: str = ""
+    """What it says instead, and where the parser stopped, when the part begins on the same line."""
+
+
 _CANNOT_START = "cannot start any token"
 _ALIGN = "align it with the other keys of its block"
-_SYNTAX: dict[str, tuple[str, str]] = {  # what libyaml or PyYAML says -> what we say, how to repair
-    "found a tab character": ("a tab cannot indent or separate here", "use spaces"),
-    "mapping values are not allowed": (
-        "a second `:` cannot stand here",
-        "quote the text, or align the key with its block",
+_BLOCK = " (the block begins at line {line})"
+_SYNTAX: dict[str, Wording] = {  # what libyaml or PyYAML says -> what we say
+    "found a tab character": Wording("a tab cannot indent or separate here", "use spaces"),
+    "mapping values are not allowed": Wording(
+        "a second `:` cannot stand here", "quote the text, or align the key with its block"
     ),
-    "undefined alias": ("this alias has no anchor before it", "write &name at the value to repeat, above"),
-    "found another document": ("a spec is one document; `---` starts a second one", "one study per file"),
-    "<document start>": ("the document has ended above this line", "one study per file"),
-    "expected ',' or ']'": ("this list has no `]`", "close it, or put a comma between the elements"),
-    "expected ',' or '}'": ("this mapping has no `}`", "close it, or put a comma between the entries"),
-    "unexpected end of stream": ("this quote is never closed", "close it on the same line"),
-    "could not find expected ':'": ("this key has no `:`", "write `key: value`"),
-    "expected '-' indicator": ("a key among the elements of a list", _ALIGN),
-    "expected key": ("the indentation does not fit the block above", _ALIGN),
-    "expected <block end>": ("the indentation does not fit the block above", _ALIGN),
-    "second occurrence": ("this anchor name is used twice", "give it another name"),
-    "unknown escape character": ("this backslash escape does not exist", "use single quotes: they keep backslashes"),
+    "undefined alias": Wording("this alias has no anchor before it", "write &name at the value to repeat, above"),
+    "found another document": Wording("a spec is one document; `---` starts a second one", "one study per file"),
+    "<document start>": Wording("the document has ended above this line", "one study per file"),
+    "expected ',' or ']'": Wording(
+        "this list has no `]`",
+        "close it, or put a comma between the elements",
+        True,
+        same_line="a `,` or `]` is missing before this",
+    ),
+    "expected ',' or '}'": Wording(
+        "this mapping has no `}`",
+        "close it, or put a comma between the entries",
+        True,
+        same_line="a `,` or `}` is missing before this",
+    ),
+    "unexpected end of stream": Wording("this quote is never closed", "close it on the same line", True),
+    "could not find expected ':'": Wording("this key has no `:`", "write `key: value`", True),
+    "expected '-' indicator": Wording("a key among the elements of a list", _ALIGN, since=_BLOCK),
+    "expected key": Wording("the indentation does not fit the block above", _ALIGN, since=_BLOCK),
+    "expected <block end>": Wording("the indentation does not fit the block above", _ALIGN, since=_BLOCK),
+    "second occurrence": Wording(
+        "this anchor name is used twice", "give it another name", since=" (first at line {line})"
+    ),
+    "unknown escape character": Wording(
+        "this backslash escape does not exist", "use single quotes: they keep backslashes"
+    ),
+    "version number": Wording("a spec has no `%` directives", "delete this line"),
+    "%YAML": Wording("a spec has no `%` directives", "delete this line"),
 }
 
 
 def not_yaml(source: SourceText, complaint: MarkedYAMLError) -> Diagnostic:
     """The parser's complaint in our words, at its place; what the table lacks is passed on."""
     problem = complaint.problem or "the text cannot be read"
-    mark = complaint.problem_mark or complaint.context_mark
-    line, column = (mark.line, mark.column) if mark else (0, 0)
-    found = source.span(line, column, 1)
-    message, hint = _explain(problem, found)
-    opened = complaint.context_mark
-    if opened is not None and opened.line != line:
-        message += f" (it begins at line {opened.line + 1})"
-    return error("TG004", message, found, hint=hint)
+    opened, found = complaint.context_mark, complaint.problem_mark or complaint.context_mark
+    wording = next((ours for said, ours in _SYNTAX.items() if said in problem), None)
+    if wording and wording.same_line and opened and found and opened.line == found.line:
+        wording = wording._replace(message=wording.same_line, opening=False)
+    mark = opened if opened is not None and wording and wording.opening else found
+    span = source.span(mark.line, mark.column, 1) if mark else source.span(0, 0, 1)
+    if wording is None:
+        message, hint = _without_wording(problem, span)
+        return error("TG004", message, span, hint=hint)
+    since = wording.since.format(line=opened.line + 1) if opened is not None and opened.line + 1 != span.line else ""
+    return error("TG004", wording.message + since, span, hint=wording.hint)
 
 
-def _explain(problem: str, found: Span) -> tuple[str, str | None]:
-    for said, ours in _SYNTAX.items():
-        if said in problem:
-            return ours
+def _without_wording(problem: str, span: Span) -> tuple[str, str | None]:
     if _CANNOT_START not in problem:
         return f"not YAML: {problem}", None
-    character = found.text[found.column - 1 : found.column]
+    character = span.text[span.column - 1 : span.column]
     if character == "\t":
         return "a tab cannot indent a line", "use spaces"
     return f"a value cannot start with {character!r}", "quote it"
