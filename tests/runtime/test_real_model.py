@@ -75,7 +75,7 @@ def test_converted_model_speaks_and_is_measured(tmp_path: Path) -> None:
     spoken = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10)
     assert "Paris" in loaded.tokenizer.decode(spoken[0, ids.shape[1] :])
 
-    params = AssessParams(model=ref, benchmark=ResolvedReplyContrast(data=digest_path(data), traits=("extraversion",)))
+    params = AssessParams(model=ref, benchmark=ResolvedReplyContrast(data=FileData(digest=digest_path(data)), traits=("extraversion",)))
     metrics = {metric.metric: metric.value for metric in administer(context, loaded, params).metrics}
     assert -8 < (metrics["extraversion.high_loglik"] or 0) < -1.5
     assert -8 < (metrics["extraversion.low_loglik"] or 0) < -1.5

@@ -21,7 +21,7 @@ from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Prompt
 
 
 def contrast(ref: FolderModel, data: FileData, system: str | None = None) -> AssessParams:
-    benchmark = ResolvedReplyContrast(data=data.digest, traits=("extraversion", "neuroticism"))
+    benchmark = ResolvedReplyContrast(data=data, traits=("extraversion", "neuroticism"))
     return AssessParams(model=ref, benchmark=benchmark, prompt=Prompt(system=system) if system else None)
 
 

@@ -94,7 +94,7 @@ def test_training_starts_from_the_base_though_a_subject_stands_on_it(
     tuned = make_context(params)
     train(tuned, params)
     first = (tuned.out / "adapter" / "adapter_model.safetensors").read_bytes()
-    benchmark = ResolvedReplyContrast(data="0" * 32, traits=("extraversion",))
+    benchmark = ResolvedReplyContrast(data=FileData(digest="0" * 32), traits=("extraversion",))
     assessed = AssessParams(model=params.model, benchmark=benchmark)
     context = make_context(assessed, tuned=(tuned.out,))
     context.row = context.row.model_copy(update={"inputs": {"tuned": (tuned.row.key,)}})

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from traitgraph.specs.jobs import GgufModel
 from traitgraph.specs.study import Arm
 
-from .ir import Input, Stage, Table, row_ids
+from .ir import BASE, Column, Input, Stage, Table, row_ids
 from .resolve import ModelReference, Resolver
 
-LABELLED = ("model", "trait", "level", "merge", "alpha", "gamma", "seed", "prompt")
+LABELLED = ("method", "model", "trait", "level", "merge", "alpha", "gamma", "seed")
 """Coordinates that a label may name, in its order."""
 
 
@@ -25,6 +26,7 @@ class Builder:
     rows: int = 0
     sizes: dict[bytes, int] = field(default_factory=dict)
     """Weights of the models met so far, where the spec says."""
+    _starts: list[int] = field(default_factory=list)
 
     def add(
         self,
@@ -40,8 +42,25 @@ class Builder:
         present = {key: value for key, value in template.items() if value is not None}
         labelled = where if where is not None else Table({}, table.rows)
         self.stages.append(Stage(kind, name or kind, present, table, tuple(inputs), labelled))
+        self._starts.append(self.rows)
         first, self.rows = self.rows, self.rows + table.rows
         return row_ids(range(first, self.rows))
+
+    def vectors_of(self, row: int) -> array[int]:
+        """Rows of the vectors that a merge combines; none for other weights."""
+        if row == BASE:
+            return row_ids()
+        stage, place = self._locate(row)
+        return next((each.of(place) for each in stage.inputs if each.name == "vectors"), row_ids())
+
+    def name_of(self, row: int) -> str:
+        """The trait and level of a job: 'openness high'."""
+        stage, place = self._locate(row)
+        return " ".join(str(stage.where[name][place]) for name in ("trait", "level") if name in stage.where)
+
+    def _locate(self, row: int) -> tuple[Stage, int]:
+        index = bisect_right(self._starts, row) - 1
+        return self.stages[index], row - self._starts[index]
 
 
 @dataclass(frozen=True)
@@ -70,16 +89,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Made:
-    """Some subjects of a group and what makes them: an adapter, a merge or nothing; and the prompt before them."""
+    """Some subjects of a group, and what makes them: an adapter, a merge, a steering, a prompt, or nothing."""
 
     places: array[int]
     """Row of each subject within the group."""
-    source: str | None
-    """Input name of the job that makes the weights: 'tuned', 'merge', or None for the base."""
-    refs: array[int]
-    """Row numbers of those jobs, one per subject; empty for the base."""
-    columns: Table
-    """Row fields of the assessments (`prompt`), one row per subject."""
+    inputs: tuple[Input, ...] = ()
+    """What their assessments take beside the model: tuned, merge, activations or neurons, one each per subject."""
+    weights: array[int] | None = None
+    """Row that makes the weights of each subject; None for the base's own."""
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    """Row fields of the assessments (prompt, steering, neurons), one value per subject."""
 
 
 def prepare(builder: Builder, model: ModelReference) -> int | None:

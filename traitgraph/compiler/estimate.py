@@ -21,10 +21,15 @@ SPREAD = Range(0.7, 1.5)
 
 FIXED: Mapping[str, Range] = {
     "prepare": Range(10, 90),
+    "generate": Range(1, 10),
     "train": Range(5, 40),
+    "train_joint": Range(5, 40),
+    "activations": Range(1, 10),
+    "neurons": Range(1, 10),
     "vector": Range(1, 20),
     "merge": Range(0.01, 1),
     "assess": Range(0.5, 5),
+    "analyse": Range(1, 60),
     "collect": Range(0.5, 10),
 }
 """Seconds that a job of the kind takes whatever the model's size; ours."""

@@ -1,32 +1,19 @@
-"""Expand every arm into a table with one row per subject: the product of the axes that its method uses."""
+"""Expand every arm into a table with one row per subject: the product of its axes, with its holes and extra points."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
 
-from traitgraph.specs.data import DataSpec
-from traitgraph.specs.identity import number_text
-from traitgraph.specs.merge_methods import MergeMethod
-from traitgraph.specs.models import ModelSpec
+from traitgraph.specs.grid import Filter, same
 from traitgraph.specs.study import Arm, Study
 
 from .context import Context
+from .dimensions import CELL_COLUMNS, Dimension, axes_of, dimensions_of, method_texts, texts_of
+from .holes import admitted_rows
 from .ir import ArmTable, Column, Draft, Table, row_ids
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """One axis of an arm: its values, and the columns of the results table that name them."""
-
-    column: str
-    noun: str
-    """What one value is called where counts are explained: '20 alphas'."""
-    values: Sequence[object]
-    names: dict[str, tuple[str, ...]]
-    """Column of `results.Cell` -> the text for each value."""
 
 
 def expand_arms(draft: Draft, context: Context) -> Draft:
@@ -41,20 +28,30 @@ def expand_arms(draft: Draft, context: Context) -> Draft:
 def expand_arm(study: Study, arm: Arm) -> ArmTable:
     """The subjects of one arm."""
     dimensions = dimensions_of(arm)
-    codes = product_codes([len(each.values) for each in dimensions])
-    rows = len(codes[0]) if codes else 1
-    subjects, names = {}, {}
-    for each, column in zip(dimensions, codes, strict=True):
-        subjects[each.column] = Column(tuple(each.values), column)
-        names.update({name: Column(texts, column) for name, texts in each.names.items()})
+    full = product_table(dimensions)
+    kept = admitted_rows(arm, full)
+    points = full if len(kept) == full.rows else full.take(kept)
+    beside = [product_table(_overlaid(arm, dimensions, each)) for each in arm.included]
+    subjects = joined([points, *beside]) if beside else points
     return ArmTable(
         study=study.study,
         name=arm.name,
         method=arm.method.kind,
-        axes=tuple((each.noun, len(each.values)) for each in dimensions),
-        subjects=Table(subjects, rows),
-        names=Table(names, rows),
+        axes=tuple((each.noun, each.length) for each in dimensions),
+        excluded=full.rows - len(kept),
+        included=subjects.rows - len(kept),
+        subjects=subjects,
+        names=names_of(arm, subjects),
     )
+
+
+def product_table(dimensions: Sequence[Dimension]) -> Table:
+    """The table of a cartesian product, the last dimension fastest."""
+    columns = {}
+    codes = product_codes([each.length for each in dimensions])
+    for each, column in zip(dimensions, codes, strict=True):
+        columns.update({name: Column(values, column) for name, values in each.columns.items()})
+    return Table(columns, prod(each.length for each in dimensions))
 
 
 def product_codes(lengths: Sequence[int]) -> list[array[int]]:
@@ -63,9 +60,7 @@ def product_codes(lengths: Sequence[int]) -> list[array[int]]:
     >>> [list(codes) for codes in product_codes([2, 3])]
     [[0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2]]
     """
-    rows = 1
-    for length in lengths:
-        rows *= length
+    rows = prod(lengths)
     columns, outer = [], 1
     for length in lengths:
         inner = rows // (outer * length)
@@ -77,60 +72,68 @@ def product_codes(lengths: Sequence[int]) -> list[array[int]]:
     return columns
 
 
-def dimensions_of(arm: Arm) -> list[Dimension]:
-    """The axes of an arm in the order in which its subjects are written down."""
-    used = [reader(arm) for key, reader in READERS.items() if key in arm.method.uses]
-    return [_models(arm.model), *(each for each in used if each.values)]
+def _overlaid(arm: Arm, dimensions: Sequence[Dimension], extra: Filter) -> list[Dimension]:
+    """The arm's axes with the values that an `include` gives in the place of the arm's own."""
+    given = extra.axes()
+    axes = axes_of(arm)
+    overlaid = []
+    for dimension in dimensions:
+        changed = {name for name in dimension.columns if name in given}
+        if not changed:
+            overlaid.append(dimension)
+            continue
+        overlaid += [Dimension({name: _values(axes[name], given.get(name))}) for name in dimension.columns]
+    return overlaid
 
 
-def _models(models: Iterable[ModelSpec]) -> Dimension:
-    chosen = tuple(models)
-    return Dimension("model", "models", chosen, {"model": tuple(model.name for model in chosen)})
+def _values(known: tuple[object, ...], given: tuple[object, ...] | None) -> tuple[object, ...]:
+    """The given values; a name stands for the arm's value of that name, and a new number for itself."""
+    if given is None:
+        return known
+    return tuple(next((value for value in known if same(wanted, value)), wanted) for wanted in given)
 
 
-def _words(column: str, noun: str, values: Sequence[str]) -> Dimension:
-    return Dimension(column, noun, values, {column: tuple(values)})
+def joined(tables: Sequence[Table]) -> Table:
+    """Tables of equal columns one below the other, each row once."""
+    columns = {}
+    for name in tables[0].columns:
+        values: list[object] = []
+        codes = row_ids()
+        for table in tables:
+            place = [_index(values, value) for value in table[name].values]
+            codes.extend(map(place.__getitem__, table[name].codes))
+        columns[name] = Column(tuple(values), codes)
+    whole = Table(columns, sum(table.rows for table in tables))
+    return whole.distinct(columns)[0]
 
 
-def _numbers(column: str, noun: str, values: Sequence[Decimal | int]) -> Dimension:
-    return Dimension(column, noun, values, {column: tuple(map(number_text, values))})
+def _index(values: list[object], value: object) -> int:
+    """The place of a value in a list to which it is added when it is not there; values need not be hashable."""
+    if value not in values:
+        values.append(value)
+    return values.index(value)
 
 
-def _data(data: Sequence[DataSpec]) -> Dimension:
-    return Dimension("data", "data sets", data, {})
+def names_of(arm: Arm, subjects: Table) -> Table:
+    """The columns of the results for each subject, as people read them."""
+    columns: dict[str, Column] = {}
+    for axis, column in subjects.columns.items():
+        columns.update({name: Column(texts, column.codes) for name, texts in texts_of(axis, column.values).items()})
+    alphas = [name for name in columns if name.startswith("alpha:")]
+    if alphas:
+        each = zip(*(list(columns.pop(name)) for name in alphas), strict=True)
+        columns["alpha"] = Column.of("+".join(map(str, texts)) for texts in each)
+    if "coefficient" in columns:
+        columns["alpha"] = columns.pop("coefficient")
+    return _with_method(arm.method.kind, Table(columns, subjects.rows))
 
 
-def _merges(methods: Sequence[MergeMethod]) -> Dimension:
-    return Dimension("merge", "merge methods", methods, {"merge": merge_names(methods)})
-
-
-def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
-    """A name for each merge method: its kind, and what tells it from others of its kind.
-
-    [ties, dare(density=0.5), dare(density=0.2)] -> ties, dare density=0.5, dare density=0.2
-    """
-    kinds = [str(getattr(method, "kind", type(method).__name__)) for method in methods]
-    names = []
-    for kind, method in zip(kinds, methods, strict=True):
-        alike = [other for other, other_kind in zip(methods, kinds, strict=True) if other_kind == kind]
-        telling = [
-            f"{name}={_text(value)}" for name, value in method if any(getattr(other, name) != value for other in alike)
-        ]
-        names.append(" ".join([kind, *telling]))
-    return tuple(names)
-
-
-def _text(value: object) -> str:
-    return number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
-READERS: dict[str, Callable[[Arm], Dimension]] = {
-    "data": lambda arm: _data(arm.data),
-    "merge": lambda arm: _merges(arm.merge),
-    "traits": lambda arm: _words("trait", "traits", arm.traits),
-    "levels": lambda arm: _words("level", "levels", arm.levels),
-    "seeds": lambda arm: _numbers("seed", "seeds", arm.seeds),
-    "gamma": lambda arm: _numbers("gamma", "gammas", arm.gamma),
-    "alpha": lambda arm: _numbers("alpha", "alphas", arm.alpha),
-}
-"""Key of an arm -> its axis; the order is that of the rows, the axis that is swept on one loaded model last."""
+def _with_method(kind: str, names: Table) -> Table:
+    extra = {
+        name: [str(text) for text in column]
+        for name, column in names.columns.items()
+        if name not in CELL_COLUMNS and len(column.values) > 1
+    }
+    named = {name: column for name, column in names.columns.items() if name in CELL_COLUMNS}
+    method = Column.of(method_texts(kind, extra, names.rows)) if extra else Column.constant(kind, names.rows)
+    return Table({"method": method, **named}, names.rows)

@@ -171,6 +171,18 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """One analysis across subjects of an arm."""
+
+    name: str
+    row: int
+    subject: int
+    """A subject of the compared group: what all of the group share names the result."""
+    shared: tuple[str, ...]
+    """Columns of the results in which the whole group agrees."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArmTable:
     """One arm after expansion: a row per subject, and (after lowering) the jobs that measure it."""
 
@@ -183,12 +195,18 @@ class ArmTable:
     """One row per subject: what the arm's method needs to make it."""
     names: Table
     """The same rows as people read them: the columns of `results.Cell` that vary."""
+    excluded: int = 0
+    """Points of the product that are left out."""
+    included: int = 0
+    """Points beside the product."""
     jobs: array[int] = field(default_factory=row_ids)
     """Rows of all stages that the arm needs, each once."""
     weights: array[int] = field(default_factory=row_ids)
     """For each subject the row that makes its weights, or BASE for the model as it is."""
     measures: tuple[tuple[str, array[int]], ...] = ()
     """Benchmark name and, for each subject, the row of its assessment."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Analyses across subjects."""
 
 
 BASE = 0xFFFFFFFF

@@ -10,10 +10,13 @@ from traitgraph.specs.models import ModelSpec
 from traitgraph.specs.study import Arm
 
 from .builder import Builder, Group, Made, prepare
+from .compare import assessed, compare
 from .context import Context
+from .instruments import resolve_all
 from .ir import BASE, ArmTable, Draft, Input, Table, row_ids
 from .measure import assess, spread
 from .methods import LOWERINGS
+from .methods.prompts import with_arm_prompt
 from .resolve import Resolver
 
 
@@ -36,16 +39,18 @@ def lower_methods(draft: Draft, context: Context) -> Draft:
 def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     """The arm with its jobs: which row measures each subject, and which row makes its weights."""
     first = builder.rows
+    benchmarks = resolve_all(arm, builder)
     weights = row_ids((BASE,)) * table.subjects.rows
-    measures = {each.name: row_ids((BASE,)) * table.subjects.rows for each in arm.benchmarks}
+    measures = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
-        made = LOWERINGS[arm.method.kind](group, builder)
+        made = with_arm_prompt(group, LOWERINGS.get(arm.method.kind)(group, builder), builder)
         _note_weights(made, rows, weights)
-        for instrument in arm.benchmarks:
-            spread(assess(group, made, instrument, builder), rows, measures[instrument.name])
-    jobs = row_ids(range(first, builder.rows))
-    return replace(table, jobs=jobs, weights=weights, measures=tuple(measures.items()))
+        for benchmark in benchmarks:
+            spread(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
+    lowered = replace(table, weights=weights, measures=tuple(measures.items()))
+    comparisons = compare(arm, lowered, builder)
+    return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
 
 
 def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: Builder) -> Group:
@@ -58,12 +63,15 @@ def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: 
 
 def _note_weights(made: list[Made], rows: array[int], weights: array[int]) -> None:
     for each in made:
-        for place, ref in zip(each.places, each.refs, strict=False):  # the base has no references
+        for place, ref in zip(each.places, each.weights or (), strict=False):  # the base has no row of its own
             weights[rows[place]] = ref
 
 
 def collect(arms: tuple[ArmTable, ...], builder: Builder) -> None:
-    """One job that puts the metrics of every assessment of the study into one table."""
-    assessments = row_ids(row for arm in arms for _, rows in arm.measures for row in rows)
-    inputs = (Input("assess", assessments, width=len(assessments), unordered=True),)
+    """One job that puts the metrics of every assessment and analysis of the study into one table."""
+    made = {
+        "assess": row_ids(row for arm in arms for row in assessed(arm)),
+        "analyse": row_ids(each.row for arm in arms for each in arm.comparisons),
+    }
+    inputs = [Input(name, rows, width=len(rows), unordered=True) for name, rows in made.items() if rows]
     builder.add("collect", {}, Table({}, 1), inputs)

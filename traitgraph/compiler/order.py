@@ -9,9 +9,11 @@ from .context import Context
 from .ir import Draft, row_ids
 from .renumber import mapped, renumber_arm, renumber_stage
 
-RANK = {
-    kind: rank for rank, kind in enumerate(("prepare", "generate", "train", "vector", "merge", "assess", "collect"))
-}
+KINDS = (
+    "prepare", "generate", "train", "train_joint", "activations", "neurons", "vector", "merge", "assess", "analyse",
+    "collect",
+)  # fmt: skip
+RANK = {kind: rank for rank, kind in enumerate(KINDS)}
 """Among stages that could run now, the kind that comes first; a kind of a plugin comes after these."""
 
 

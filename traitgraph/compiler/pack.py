@@ -13,7 +13,7 @@ from .context import Context
 from .estimate import Estimator
 from .ir import MISSING, Draft, Stage, TaskDraft, row_ids
 
-GROUP = {"vector": "assess", "merge": "assess", "assess": "assess"}
+GROUP = {"vector": "assess", "merge": "assess", "assess": "assess", "train_joint": "train"}
 """Kinds that share a task: a subject is made in place on the loaded base and measured there. Others pack alone."""
 
 NO_TASK = 0xFFFFFFFF

@@ -15,7 +15,7 @@ from .key import KINDS
 from .label import label
 from .plain import plain_row, plain_template
 
-NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "method", "benchmark", "job"))
+NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""
 
 
@@ -120,7 +120,12 @@ class Plan:
         hexes = {row: self.draft.keys[row].hex() for _, rows in arm.measures for row in rows}
         for benchmark, rows in arm.measures:
             for row, *named in zip(rows, *texts, strict=True):
-                yield Cell._make((arm.study, arm.name, arm.method, *named, benchmark, hexes[row]))
+                yield Cell._make((arm.study, arm.name, *named, benchmark, hexes[row]))
+        for each in arm.comparisons:
+            shared = [
+                text[each.subject] if name in each.shared else "" for name, text in zip(NAMED, texts, strict=True)
+            ]
+            yield Cell._make((arm.study, arm.name, *shared, each.name, self.draft.keys[each.row].hex()))
 
     def job_table(self) -> JobTable:
         """Rows and tasks for what is missing, as workers read them; rows come after the rows they need."""

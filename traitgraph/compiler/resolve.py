@@ -56,15 +56,11 @@ class Resolver:
         """The dialogue data as a job carries it."""
         match spec:
             case FileDataSpec():
-                return self.file_data(spec)
+                return FileData(digest=self.digest(spec.path), fields=renamed(spec))
             case HubDataSpec():
                 fields = renamed(spec)
                 return HubData(id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields)
         raise AssertionError(f"no job form for {type(spec).__name__}")
-
-    def file_data(self, spec: FileDataSpec) -> FileData:
-        """A file of dialogue rows as a job carries it."""
-        return FileData(digest=self.digest(spec.path), fields=renamed(spec))
 
 
 def renamed(spec: DataSpec) -> dict[str, str]:

@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from traitgraph.specs.benchmarks import ResolvedLmEval, ResolvedReplyContrast
+from traitgraph.specs.benchmarks import (
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
+    ResolvedLmEval,
+    ResolvedQuestionnaire,
+    ResolvedReplyContrast,
+    ResolvedStory,
+)
 from traitgraph.specs.jobs import FolderModel, GgufModel, HubData, HubModel, Sampling
 from traitgraph.specs.training import DpoTraining, Training
 
@@ -39,6 +46,9 @@ ITEMS = Range(20, 120)
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
 
+SCENARIOS = {"generate": Range(1_000, 10_000), "neurons": Range(2 * 80, 2 * 100)}
+"""Replies of one job where no limit is given: up to 10,000 scenes (BIG5-CHAT), about 90 questions at two levels (NPTI)."""
+
 LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
     # task: (documents, options scored for each, tokens of one request, tokens written for each document)
     # Documents: sizes of the evaluated splits of the published data sets.
@@ -66,7 +76,19 @@ def work_of(stage: Stage) -> Work:
         return _training_work(training, stage.template.get("data"))
     if stage.kind == "assess":
         return _assess_work(stage)
+    if stage.kind == "activations":
+        return Work(read=UNKNOWN_ROWS.times(TURN))
+    if stage.kind in ("generate", "neurons"):
+        return _writing_work(stage)
     return Work()
+
+
+def _writing_work(stage: Stage) -> Work:
+    """Replies to scenarios or questions, at both levels for neurons."""
+    limit, longest = stage.template.get("limit"), stage.template.get("max_new_tokens")
+    replies = Range.exactly(limit) if isinstance(limit, int) else SCENARIOS[stage.kind]
+    reply = Range(20, longest if isinstance(longest, int) else 500)
+    return Work(read=replies.times(TURN), written=replies.times(reply))
 
 
 def _training_work(training: Training, data: object) -> Work:
@@ -92,11 +114,22 @@ def _assess_work(stage: Stage) -> Work:
         return Work(read=REPLIES_OF_A_TRAIT.times(len(benchmark.traits)).times(TURN))
     if isinstance(benchmark, ResolvedLmEval):
         return _lm_eval_work(benchmark)
+    if not isinstance(benchmark, ResolvedQuestionnaire):
+        return _text_work(benchmark, repeats, sampling)
     items = _items(stage.name)
-    if getattr(benchmark, "mode", "choice") == "choice":
+    if benchmark.mode == "choice":
         return Work(read=items.times(2).times(ITEM))  # both orders of the options, one pass for all repeats
     written = sampling.max_new_tokens if isinstance(sampling, Sampling) else 128
     return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(Range(8, written)))
+
+
+def _text_work(benchmark: object, repeats: int, sampling: object) -> Work:
+    """Free texts: answers to open questions, self-descriptions, stories; or texts that are only read."""
+    longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else 0
+    if isinstance(benchmark, ResolvedLayerSimilarity):
+        return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
+    texts = len(benchmark.prompts) if isinstance(benchmark, ResolvedLinguistic | ResolvedStory) else 90
+    return Work(read=TURN.times(texts * repeats), written=Range(20, max(20, longest)).times(texts * repeats))
 
 
 def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from traitgraph.specs.jobs import DataRef, FileData
+from traitgraph.specs.jobs import DataRef, FileData, GeneratedData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
@@ -23,6 +23,8 @@ SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
 REQUIRED = ("prompt", "reply", "trait", "level")
 SHOWN_FAULTS = 5
+GENERATED_FILE = "dialogues.jsonl"
+"""Rows of a `generate` artifact, with our own field names."""
 
 
 class DialogueError(ValueError):
@@ -54,6 +56,8 @@ def load_dialogues(context: JobContext, data: DataRef) -> list[Dialogue]:
     """All rows of a data source. Raises DialogueError for rows that do not fit, OSError for a missing file."""
     if isinstance(data, FileData):
         return read_dialogues(verified(context.locations, data.digest), data.fields)
+    if isinstance(data, GeneratedData):
+        return [row for folder in context.inputs["data"] for row in read_dialogues(folder / GENERATED_FILE)]
     from datasets import load_dataset
 
     from .quiet import quiet_libraries

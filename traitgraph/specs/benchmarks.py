@@ -9,9 +9,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .refs import DataRef, Digest
+from .refs import DataRef, Digest, ModelRef
 from .spec import Spec
 from .traits import Trait
+
+
+class ApiJudge(Spec):
+    """A model behind an HTTP interface; where its key lies stands in the job table's locations, never here."""
+
+    kind: Literal["api"] = "api"
+    url: str
+    model: str
+    temperature: float
+
+
+class LocalJudge(Spec):
+    """A judging model that runs here."""
+
+    kind: Literal["local"] = "local"
+    model: ModelRef
+    temperature: float
+
+
+ResolvedJudge = Annotated[ApiJudge | LocalJudge, Field(discriminator="kind")]
 
 
 class ResolvedReplyContrast(Spec):
@@ -27,9 +47,12 @@ class ResolvedQuestionnaire(Spec):
 
     kind: Literal["questionnaire"] = "questionnaire"
     items: Digest
-    mode: Literal["choice", "generate"] = Field(
-        "choice", description="choice: likelihood of the option letters, both orders. generate: a written number."
+    mode: Literal["choice", "generate", "interview"] = Field(
+        "choice",
+        description="choice: likelihood of the option letters, both orders. generate: a written number. "
+        "interview: free answers, rated by `judge`.",
     )
+    judge: ResolvedJudge | None = None
 
 
 class ResolvedLmEval(Spec):
@@ -40,8 +63,48 @@ class ResolvedLmEval(Spec):
     definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
     limit: int | None = Field(None, ge=1, description="Only the first n documents.")
+    filters: tuple[str, ...] | None = Field(None, description="Only these answer filters; absent: all.")
+
+
+class ResolvedOpenQuestions(Spec):
+    """Free answers to questions about each trait, rated by a judge."""
+
+    kind: Literal["open_questions"] = "open_questions"
+    questions: DataRef
+    judge: ResolvedJudge
+
+
+class ResolvedLinguistic(Spec):
+    """Shares of word categories in free texts."""
+
+    kind: Literal["linguistic"] = "linguistic"
+    lexicon: Digest
+    prompts: tuple[str, ...]
+
+
+class ResolvedStory(Spec):
+    """Shares of word categories in stories."""
+
+    kind: Literal["story"] = "story"
+    lexicon: Digest
+    prompts: tuple[str, ...]
+
+
+class ResolvedLayerSimilarity(Spec):
+    """Cosine between the hidden states of base and subject after every block."""
+
+    kind: Literal["layer_similarity"] = "layer_similarity"
+    data: DataRef
+    rows: int
 
 
 ResolvedBenchmark = Annotated[
-    ResolvedReplyContrast | ResolvedQuestionnaire | ResolvedLmEval, Field(discriminator="kind")
+    ResolvedReplyContrast
+    | ResolvedQuestionnaire
+    | ResolvedLmEval
+    | ResolvedOpenQuestions
+    | ResolvedLinguistic
+    | ResolvedStory
+    | ResolvedLayerSimilarity,
+    Field(discriminator="kind"),
 ]

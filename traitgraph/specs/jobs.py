@@ -4,19 +4,24 @@ The compiler writes rows, the runtime reads them; neither imports the other. A p
 that changes the result of the job and nothing else: it is hashed whole into the job key (with the keys of the inputs).
 What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed.
 
-kind       makes                                                       inputs
-prepare    a folder transformers can load, from a GGUF file            -
-train      an adapter (or full weights) for one trait and level        model?
-vector     phi = tuned - base, as LoRA factors or tensors, with norms   model?, tuned
-merge      a recipe's record (and weights, when they are kept)         model?, vectors...
-assess     answers.jsonl and metrics.jsonl of one subject              model?, tuned? or merge?
-collect    one table of the metrics of every assessment                assess...
+kind         makes                                                       inputs
+prepare      a folder transformers can load, from a GGUF file            -
+generate     dialogues.jsonl, steered at decoding, for a trait and level model?, expert_model?, expert?, anti?
+train        an adapter (or full weights) for one trait and level        model?, data...?
+train_joint  one adapter for all levels of a trait, or for all traits    model?, data...?
+activations  mean activations of a trait, high minus low, at each layer  model?, data...?
+neurons      statistics of the MLP's gates at both levels of a trait     model?, data...?
+vector       phi = tuned - base, as LoRA factors or tensors, with norms  model?, tuned?, opposite?
+merge        a recipe's record (and weights, when they are kept)         model?, vectors..., onto?
+assess       answers.jsonl and metrics.jsonl of one subject              model?, tuned | merge | activations | neurons?
+analyse      metrics.jsonl of a comparison across subjects               vectors... or assess...
+collect      one table of the metrics of every assessment                assess..., analyse...?
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +40,50 @@ from .refs import ModelRef as ModelRef
 from .spec import Spec
 from .training import AnyTraining
 from .traits import Level, Trait
+
+
+class Demonstrations(Spec):
+    """Replies of a trait and level that stand in a prompt for {examples}."""
+
+    data: DataRef
+    trait: Trait
+    level: Level
+    count: int = Field(ge=1, description="How many replies.")
+    seed: int = Field(description="Seed of the draw.")
+    redraw: bool = Field(description="Draw other replies in each repeat.")
+
+
+class Prompt(Spec):
+    """The prompt that makes a subject: text that precedes every conversation."""
+
+    system: str = Field(description="The text.")
+    place: Literal["user"] | None = Field(
+        None, description="user: in front of every user message; absent: the system message."
+    )
+    examples: Demonstrations | None = Field(None, description="What stands for {examples} in the text.")
+
+
+class Steering(Spec):
+    """Activations shifted by coefficient * direction after one block, counted from 1."""
+
+    layer: int
+    coefficient: Decimal
+    positions: Literal["all", "prompt", "response"]
+    normalise: bool
+
+
+class NeuronSteering(Spec):
+    """Neurons of a trait's pole turned up by gamma, those of the other pole turned off (NPTI)."""
+
+    level: Level
+    gamma: Decimal
+    neurons: int
+    difference: float
+    share: float
+    quantile: float
+    midpoint: float
+    steepness: float
+    seed: int
 
 
 class JobParams(Spec):
@@ -69,28 +118,91 @@ class TrainParams(JobParams):
     seed: int
 
 
+class TrainJointParams(JobParams):
+    """Train one model for every level of a trait, or of all traits; `training.instruction` tells them apart."""
+
+    kind: ClassVar[str] = "train_joint"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "seed")
+    model: ModelRef
+    data: DataRef
+    training: AnyTraining
+    trait: Trait | None = Field(None, description="Absent: rows of all traits.")
+    seed: int
+
+
+class GenerateParams(JobParams):
+    """One steered reply to each scenario for a trait and level: logits of the model and of an expert, combined."""
+
+    kind: ClassVar[str] = "generate"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "level", "instruction", "opposite", "persona")
+    model: ModelRef
+    expert: ModelRef = Field(description="Base of the expert, or the expert itself when there is no input `expert`.")
+    scenarios: DataRef
+    limit: int | None = Field(None, description="Only the first n scenarios.")
+    combine: Literal["sum", "difference"]
+    gamma: Decimal = Field(description="Strength of the expert.")
+    filter_p: float | None = Field(None, description="Nucleus that the model's distribution is cut to first.")
+    temperature: float
+    top_p: float | None = None
+    max_new_tokens: int
+    seed: int
+    trait: Trait
+    level: Level
+    instruction: str = Field(description="User message that the expert sees before the dialogue.")
+    opposite: str | None = Field(None, description="That of the anti-expert; absent: the model itself is subtracted.")
+    persona: Prompt | None = Field(None, description="Prompt that the writing model sees.")
+
+
+class ActivationsParams(JobParams):
+    """Mean activations at the high level less those at the low level, for one trait, after every block."""
+
+    kind: ClassVar[str] = "activations"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait",)
+    model: ModelRef
+    data: DataRef
+    read_out: Literal["response", "prompt", "last_prompt"]
+    trait: Trait
+
+
+class NeuronsParams(JobParams):
+    """How often and how strongly each gate unit fires under high and under low prompts of one trait."""
+
+    kind: ClassVar[str] = "neurons"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "high", "low")
+    model: ModelRef
+    data: DataRef = Field(description="Questions that are answered.")
+    repetition_penalty: float
+    max_new_tokens: int
+    trait: Trait
+    high: Prompt
+    low: Prompt
+
+
 class VectorParams(JobParams):
-    """phi = theta_tuned - theta_base; low-rank factors stay factors."""
+    """phi = theta_tuned - theta_base; low-rank factors stay factors.
+
+    With the input `opposite`: theta_tuned - theta_opposite. With `tuned` a ready-made model instead of an input.
+    """
 
     kind: ClassVar[str] = "vector"
     model: ModelRef
+    tuned: ModelRef | None = Field(None, description="A ready-made tuned model of the same base.")
+    names: dict[str, str] | None = Field(None, description="Start of a tensor's name in the base -> in `tuned`.")
 
 
 class MergeParams(JobParams):
     """theta = base + merge(alpha_k phi_k); `coefficients` stand in the order of the input `vectors`."""
 
     kind: ClassVar[str] = "merge"
-    row_fields: ClassVar[tuple[str, ...]] = ("coefficients",)
+    row_fields: ClassVar[tuple[str, ...]] = ("coefficients", "onto")
     model: ModelRef
     method: AnyMerge
     coefficients: tuple[Decimal, ...] = Field(description="Alpha of each vector.")
+    onto: Decimal | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
     keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")
-
-
-class Prompt(Spec):
-    """The prompt that makes a subject: text that precedes every conversation."""
-
-    system: str = Field(description="System message.")
+    names: dict[str, str] | None = Field(
+        None, description="Start of a tensor's name in the vectors -> its start in the model, where they differ."
+    )
 
 
 class Sampling(Spec):
@@ -106,11 +218,37 @@ class AssessParams(JobParams):
     """Administer one benchmark to one subject (base, prompted, adapter, merge)."""
 
     kind: ClassVar[str] = "assess"
-    row_fields: ClassVar[tuple[str, ...]] = ("prompt",)
+    row_fields: ClassVar[tuple[str, ...]] = ("prompt", "steering", "neurons")
     model: ModelRef
     benchmark: ResolvedBenchmark
     sampling: Sampling | None = Field(None, description="Only for a benchmark that draws answers; else absent.")
     prompt: Prompt | None = None
+    steering: Steering | None = Field(None, description="How the input `activations` is applied.")
+    neurons: NeuronSteering | None = Field(None, description="How the input `neurons` is applied.")
+
+
+class VectorSimilarity(Spec):
+    """Cosine of every two vectors, over all weights or layer by layer."""
+
+    kind: Literal["vector_similarity"] = "vector_similarity"
+    scope: Literal["model", "layer"]
+
+
+class TraitCorrelation(Spec):
+    """Correlations between measured traits over conditions, and their distance to a human matrix."""
+
+    kind: Literal["trait_correlation"] = "trait_correlation"
+    reference: Digest
+    shuffles: int
+
+
+class AnalyseParams(JobParams):
+    """Compare subjects: their vectors, or their measured scores."""
+
+    kind: ClassVar[str] = "analyse"
+    row_fields: ClassVar[tuple[str, ...]] = ("conditions",)
+    analysis: Annotated[VectorSimilarity | TraitCorrelation, Field(discriminator="kind")]
+    conditions: tuple[str, ...] | None = Field(None, description="Names of the input `vectors`, in their order.")
 
 
 class CollectParams(JobParams):

@@ -66,7 +66,10 @@ class HubData(Spec):
 
 
 class GeneratedData(Spec):
-    """Dialogue rows that `generate` jobs make; they come with the input `data`, one artifact per trait and level."""
+    """Dialogue rows that `generate` jobs make; they are inputs, one artifact per trait and level.
+
+    The input is `data`, for demonstrations in a prompt `examples`.
+    """
 
     kind: Literal["generated"] = "generated"
 

@@ -1,6 +1,7 @@
 """What each method implies: one function per method, from the subjects of a group to what makes them.
 
-The table is the whole registry: a new method is one record of `specs/methods.py` and one line here.
+A new method is one record of `specs/methods.py` and one line here; a plugin gives the function under its method's name
+in the entry-point group `traitgraph.lowerings`.
 """
 
 from __future__ import annotations
@@ -8,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from traitgraph.compiler.builder import Builder, Group, Made
+from traitgraph.specs.registry import Registry
 
 from .prompted import lower_direct, lower_prompt
-from .trained import lower_tuned, lower_vector
+from .steered import lower_npti, lower_steer
+from .trained import lower_tuned
+from .vectors import lower_compose, lower_vector
 
 Lowering = Callable[[Group, Builder], list[Made]]
 
-LOWERINGS: dict[str, Lowering] = {
-    "direct": lower_direct,
-    "prompt": lower_prompt,
-    "sft": lower_tuned,
-    "dpo": lower_tuned,
-    "vector": lower_vector,
-}
+LOWERINGS: Registry[Lowering] = Registry(
+    "lowering of a method",
+    "traitgraph.lowerings",
+    {
+        "direct": lower_direct,
+        "prompt": lower_prompt,
+        "sft": lower_tuned,
+        "dpo": lower_tuned,
+        "vector": lower_vector,
+        "compose": lower_compose,
+        "steer": lower_steer,
+        "npti": lower_npti,
+    },
+)

@@ -1,30 +1,22 @@
-"""Subjects with the base's own weights: as it is, or after a system message."""
+"""Subjects with the base's own weights: as it is, or after a message."""
 
 from __future__ import annotations
 
-from typing import cast
-
 from traitgraph.compiler.builder import Builder, Group, Made
-from traitgraph.compiler.ir import Column, Table, row_ids
-from traitgraph.specs.jobs import Prompt as PromptText
-from traitgraph.specs.methods import Prompt
-from traitgraph.specs.traits import Level, Trait
+from traitgraph.compiler.ir import row_ids
+from traitgraph.specs.prompts import Prompt
+
+from .prompts import subject_prompts
 
 
 def lower_direct(group: Group, builder: Builder) -> list[Made]:
     """The base as it is: nothing is made."""
-    rows = group.subjects.rows
-    return [Made(row_ids(range(rows)), None, row_ids(), Table({}, rows))]
+    return [Made(row_ids(range(group.subjects.rows)))]
 
 
 def lower_prompt(group: Group, builder: Builder) -> list[Made]:
-    """The base after a system message for each trait and level."""
+    """The base after a message for each trait, level and intensity."""
     method = group.arm.method
     assert isinstance(method, Prompt)
-    conditions, place = group.subjects.distinct(("trait", "level"))
-    texts = [
-        PromptText(system=method.system(cast("Trait", trait), cast("Level", level)))
-        for trait, level in zip(conditions["trait"], conditions["level"], strict=True)
-    ]
-    rows = group.subjects.rows
-    return [Made(row_ids(range(rows)), None, row_ids(), Table({"prompt": Column(tuple(texts), place)}, rows))]
+    column, inputs = subject_prompts(group, method, builder)
+    return [Made(row_ids(range(group.subjects.rows)), inputs, columns={"prompt": column})]

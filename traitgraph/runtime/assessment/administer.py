@@ -13,6 +13,7 @@ from .measurement import Measurement
 
 def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
     """What the benchmark of the parameters finds about the model as it stands now."""
+    _refuse_unknown_subject(params)
     with quiet_libraries():
         match params.benchmark:
             case ResolvedReplyContrast() as benchmark:
@@ -23,7 +24,7 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .questionnaire_written import measure_written_questionnaire
 
                 return measure_written_questionnaire(context, loaded, params, benchmark)
-            case ResolvedQuestionnaire() as benchmark:
+            case ResolvedQuestionnaire(mode="choice") as benchmark:
                 from .questionnaire import measure_questionnaire
 
                 return measure_questionnaire(context, loaded, params, benchmark)
@@ -31,3 +32,15 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .lm_eval_task import measure_lm_eval
 
                 return measure_lm_eval(context, loaded, params, benchmark)
+            case other:
+                mode = f" in mode '{other.mode}'" if isinstance(other, ResolvedQuestionnaire) else ""
+                raise NotImplementedError(f"benchmark kind '{other.kind}'{mode} cannot be run by this version")
+
+
+def _refuse_unknown_subject(params: AssessParams) -> None:
+    """A subject that this version cannot make must fail, not be measured as something else."""
+    prompt = params.prompt
+    if params.steering or params.neurons:
+        raise NotImplementedError("steered subjects cannot be run by this version")
+    if prompt and (prompt.place or prompt.examples):
+        raise NotImplementedError("prompts before user messages, and demonstrations, cannot be run by this version")

@@ -6,16 +6,13 @@ prompt, teacher-forced, the end of the turn included. Per token, so that a longe
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
 from traitgraph.specs.jobs import AssessParams
 
 from ..chat import turn
 from ..context import JobContext
-from ..dialogues import ReplyPair, read_dialogues, reply_pairs
+from ..dialogues import ReplyPair, load_dialogues, reply_pairs
 from ..likelihood import Likelihood, Request, continuation_likelihoods
-from ..locations import verified
 from ..models import LoadedModel
 from .measurement import Measurement, Metric, mean, standard_error
 
@@ -27,8 +24,7 @@ def measure_reply_contrast(
 
     Raises DialogueError when the data hold no held-out pair of a trait.
     """
-    path = verified(context.locations, benchmark.data)
-    pairs = _held_out_pairs(path, benchmark)
+    pairs = _held_out_pairs(context, benchmark)
     system = params.prompt.system if params.prompt else None
     requests = [
         Request(*turn(loaded.tokenizer, pair.prompt, reply, system))
@@ -50,8 +46,8 @@ def measure_reply_contrast(
     return Measurement(answers, [metric for trait in benchmark.traits for metric in _metrics(trait, gaps)])
 
 
-def _held_out_pairs(path: Path, benchmark: ResolvedReplyContrast) -> list[tuple[str, ReplyPair]]:
-    dialogues = read_dialogues(path, benchmark.fields)
+def _held_out_pairs(context: JobContext, benchmark: ResolvedReplyContrast) -> list[tuple[str, ReplyPair]]:
+    dialogues = load_dialogues(context, benchmark.data)
     return [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
 
 

@@ -1,0 +1,78 @@
+"""Analyses across subjects: one job for each group of subjects that differ in trait and level only."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+from traitgraph.specs.analyses import Analysis, TraitCorrelation, VectorSimilarity
+from traitgraph.specs.instruments import Questionnaire
+from traitgraph.specs.jobs import TraitCorrelation as CorrelationParams
+from traitgraph.specs.jobs import VectorSimilarity as SimilarityParams
+from traitgraph.specs.study import Arm
+
+from .builder import Builder
+from .ir import ArmTable, Column, Comparison, Input, Table, row_ids
+
+VECTOR_COLUMNS = ("model", "seed")
+"""What all vectors of one comparison share, besides the data."""
+
+
+def compare(arm: Arm, table: ArmTable, builder: Builder) -> tuple[Comparison, ...]:
+    """The comparisons that an arm asks for, once all its subjects are lowered."""
+    return tuple(each for analysis in arm.analyses for each in _comparisons(analysis, arm, table, builder))
+
+
+def _comparisons(analysis: Analysis, arm: Arm, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
+    match analysis:
+        case VectorSimilarity():
+            yield from _vectors(SimilarityParams(scope=analysis.scope), table, builder)
+        case TraitCorrelation():
+            reference = builder.resolver.digest(analysis.reference)
+            params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
+            for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
+                yield from _correlations(params, name, table, builder)
+
+
+def _vectors(params: SimilarityParams, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
+    for _, subjects in table.subjects.split(("model", "data", "seed")):
+        vectors = _vectors_of(table, subjects, builder)
+        names = tuple(vectors.values())
+        inputs = (Input("vectors", row_ids(vectors), width=len(vectors)),)
+        row = _add("vector_similarity", params, inputs, builder, names)
+        yield Comparison("vector_similarity", row, subjects[0], ("method", *VECTOR_COLUMNS))
+
+
+def _vectors_of(table: ArmTable, subjects: Sequence[int], builder: Builder) -> dict[int, str]:
+    """Rows of the vectors that some subjects are made from, each with its name, in the order of names."""
+    found: dict[int, str] = {}
+    for subject in subjects:
+        for row in builder.vectors_of(table.weights[subject]):
+            found.setdefault(row, builder.name_of(row))
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _correlations(params: CorrelationParams, name: str, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
+    shared = tuple(column for column in table.names.columns if column not in ("trait", "level"))
+    measured = dict(table.measures)[name]
+    for _, subjects in table.names.split(shared):
+        rows = row_ids(dict.fromkeys(measured[subject] for subject in subjects))
+        inputs = (Input("assess", rows, width=len(rows), unordered=True),)
+        row = _add(f"trait_correlation {name}", params, inputs, builder, None)
+        yield Comparison(f"trait_correlation {name}", row, subjects[0], shared)
+
+
+def _add(
+    name: str,
+    params: SimilarityParams | CorrelationParams,
+    inputs: Sequence[Input],
+    builder: Builder,
+    conditions: tuple[str, ...] | None,
+) -> int:
+    column = {"conditions": Column((conditions,), row_ids((0,)))} if conditions else {}
+    return builder.add("analyse", {"analysis": params}, Table(column, 1), inputs, name=name)[0]
+
+
+def assessed(table: ArmTable) -> array[int]:
+    """Rows of all assessments of an arm."""
+    return row_ids(row for _, rows in table.measures for row in rows)

@@ -1,0 +1,138 @@
+"""The axes of an arm as the rows of its table see them: in which order, called what, named how in results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+from typing import cast
+
+from traitgraph.specs.identity import number_text
+from traitgraph.specs.merge_methods import MergeMethod
+from traitgraph.specs.methods import Compose
+from traitgraph.specs.named import Named
+from traitgraph.specs.study import Arm
+from traitgraph.specs.traits import TRAITS, Level, Trait
+
+Combination = tuple[tuple[Trait, Level], ...]
+"""One level for each of several traits, in the order of `TRAITS`."""
+
+ORDER = (
+    "model", "data", "merge", "onto", "intensity", "combination", "trait", "level", "seed", "gamma", "layer",
+    "coefficient", "alpha",
+)  # fmt: skip
+"""Order of the axes in a table, the last fastest: what is swept on one loaded model comes last."""
+
+NOUNS = {
+    "model": "models", "data": "data sets", "merge": "merge methods", "onto": "domain alphas",
+    "intensity": "intensities", "combination": "level combinations", "trait": "traits", "level": "levels",
+    "seed": "seeds", "gamma": "gammas", "layer": "layers", "coefficient": "coefficients", "alpha": "alphas",
+}  # fmt: skip
+
+CELL_COLUMNS = ("model", "trait", "level", "merge", "alpha", "gamma", "seed")
+"""Axes with a column of their own in the results; the others are told in the column `method`."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One factor of the product: an axis, or several that move together."""
+
+    columns: Mapping[str, tuple[object, ...]]
+    """Axis -> its values; all of one length."""
+
+    @property
+    def length(self) -> int:
+        """How many values."""
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def noun(self) -> str:
+        """What the values are called where counts are explained: 'alphas', 'models with data sets'."""
+        return " with ".join(noun_of(name) for name in self.columns)
+
+
+def noun_of(axis: str) -> str:
+    """What the values of an axis are called: 'alphas', 'alphas of openness'."""
+    name, _, trait = axis.partition(":")
+    return f"{NOUNS.get(name, name)} of {trait}" if trait else NOUNS.get(name, name)
+
+
+def dimensions_of(arm: Arm) -> list[Dimension]:
+    """The factors of an arm's product, in the order of its rows; zipped axes stand where the first of them would."""
+    axes = axes_of(arm)
+    group_of: dict[str, tuple[str, ...]] = {name: group for group in arm.zip for name in group if name in axes}
+    dimensions, placed = [], set[str]()
+    for name in sorted(axes, key=_place):
+        if name not in placed:
+            names = [other for other in group_of.get(name, (name,)) if other in axes]
+            dimensions.append(Dimension({other: axes[other] for other in names}))
+            placed.update(names)
+    return dimensions
+
+
+def axes_of(arm: Arm) -> dict[str, tuple[object, ...]]:
+    """The axes of an arm; where traits are composed, one axis of level combinations stands for trait and level."""
+    axes = dict(arm.axes())
+    if isinstance(arm.method, Compose):
+        axes["combination"] = combinations(arm, arm.method)
+        del axes["trait"], axes["level"]
+    return axes
+
+
+def combinations(arm: Arm, method: Compose) -> tuple[Combination, ...]:
+    """The level combinations that are composed, each in the order of `TRAITS`."""
+    traits = [trait for trait in TRAITS if trait in arm.traits]
+    if method.combinations == "all":
+        return tuple(tuple(zip(traits, levels, strict=True)) for levels in product(arm.levels, repeat=len(traits)))
+    return tuple(tuple((trait, chosen[trait]) for trait in traits) for chosen in method.combinations)
+
+
+def _place(axis: str) -> int:
+    name = axis.partition(":")[0]
+    return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+def texts_of(axis: str, values: Sequence[object]) -> dict[str, tuple[str, ...]]:
+    """Columns of the results and the text that each value has there."""
+    if axis == "combination":
+        chosen = cast("Sequence[Combination]", values)
+        return {
+            "trait": tuple("+".join(trait for trait, _ in pairs) for pairs in chosen),
+            "level": tuple("+".join(level for _, level in pairs) for pairs in chosen),
+        }
+    return {axis: merge_names(cast("Sequence[MergeMethod]", values)) if axis == "merge" else tuple(map(_text, values))}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Named):
+        return value.name
+    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
+        return number_text(value)
+    return str(value)
+
+
+def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
+    """A name for each merge method: its kind, and what tells it from others of its kind.
+
+    [ties, dare(density=0.5), dare(density=0.2)] -> ties, dare density=0.5, dare density=0.2
+    """
+    kinds = [str(getattr(method, "kind", type(method).__name__)) for method in methods]
+    names = []
+    for kind, method in zip(kinds, methods, strict=True):
+        alike = [other for other, other_kind in zip(methods, kinds, strict=True) if other_kind == kind]
+        telling = [f"{name}={_text(value)}" for name, value in method if _differs(alike, name, value)]
+        names.append(" ".join([kind, *telling]))
+    return tuple(names)
+
+
+def _differs(methods: Iterable[MergeMethod], name: str, value: object) -> bool:
+    return any(getattr(other, name) != value for other in methods)
+
+
+def method_texts(kind: str, extra: Mapping[str, list[str]], rows: int) -> list[str]:
+    """The column `method`: the kind, and the axes without a column of their own: 'prompt intensity=very'."""
+    if not extra:
+        return [kind] * rows
+    parts = ([f"{name}={text}" for text in texts] for name, texts in extra.items())
+    return [" ".join([kind, *words]) for words in zip(*parts, strict=True)]

@@ -1,0 +1,122 @@
+"""Benchmarks as jobs carry them: names of files are replaced by digests of their content, judges by what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from traitgraph.specs.analyses import LayerSimilarity
+from traitgraph.specs.benchmarks import (
+    ApiJudge,
+    LocalJudge,
+    ResolvedBenchmark,
+    ResolvedJudge,
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
+    ResolvedLmEval,
+    ResolvedOpenQuestions,
+    ResolvedQuestionnaire,
+    ResolvedReplyContrast,
+    ResolvedStory,
+)
+from traitgraph.specs.data import DataSpec
+from traitgraph.specs.instruments import (
+    Instrument,
+    Linguistic,
+    LmEval,
+    OpenQuestions,
+    Questionnaire,
+    ReplyContrast,
+    Story,
+)
+from traitgraph.specs.jobs import Sampling
+from traitgraph.specs.judges import ApiJudgeSpec, JudgeSpec, LocalJudgeSpec
+from traitgraph.specs.study import Arm
+from traitgraph.specs.traits import TRAITS
+
+from .builder import Builder, prepare
+from .ir import Input, row_ids
+from .methods.dialogues import Rows, dialogue_rows, repeated
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One benchmark of an arm, ready to be assessed."""
+
+    name: str
+    params: ResolvedBenchmark
+    sampling: Sampling | None = None
+    """Only for a benchmark that draws answers: changing the temperature re-keys those alone."""
+    rows: Rows | None = None
+    judge: int | None = None
+    """Row of the job that makes the judge loadable, if it needs one."""
+
+    def inputs(self, jobs: int) -> tuple[Input, ...]:
+        """What every assessment of the benchmark takes beside the subject."""
+        data = repeated(self.rows, jobs) if self.rows else ()
+        judge = () if self.judge is None else (Input("judge_model", row_ids((self.judge,)) * jobs),)
+        return (*data, *judge)
+
+
+def resolve_all(arm: Arm, builder: Builder) -> list[Resolved]:
+    """Every measure that is taken of each subject of an arm: its benchmarks, then analyses of single subjects."""
+    benchmarks = [resolve(instrument, arm, builder) for instrument in arm.benchmarks]
+    layers = [_layers(analysis, arm, builder) for analysis in arm.analyses if isinstance(analysis, LayerSimilarity)]
+    return [*benchmarks, *layers]
+
+
+def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
+    """One benchmark of an arm."""
+    digest = builder.resolver.digest
+    sampling = arm.sampling if instrument.draws else None
+    match instrument:
+        case ReplyContrast():
+            assert instrument.data is not None, "validation fills in the arm's data"
+            traits = tuple(trait for trait in TRAITS if trait in instrument.traits)
+            rows = dialogue_rows(instrument.data, arm, builder)
+            return Resolved(instrument.name, ResolvedReplyContrast(data=rows.data, traits=traits), rows=rows)
+        case Questionnaire():
+            judge, prepared = _judge(instrument.judge, builder) if instrument.judge else (None, None)
+            items = ResolvedQuestionnaire(items=digest(instrument.items), mode=instrument.mode, judge=judge)
+            return Resolved(instrument.name, items, sampling, judge=prepared)
+        case OpenQuestions():
+            judge, prepared = _judge(instrument.judge, builder)
+            questions = ResolvedOpenQuestions(questions=builder.resolver.data(instrument.questions), judge=judge)
+            return Resolved(instrument.name, questions, sampling, judge=prepared)
+        case Story():
+            story = ResolvedStory(lexicon=digest(instrument.lexicon), prompts=instrument.prompts)
+            return Resolved(instrument.name, story, sampling)
+        case Linguistic():
+            texts = ResolvedLinguistic(lexicon=digest(instrument.lexicon), prompts=instrument.prompts)
+            return Resolved(instrument.name, texts, sampling)
+        case LmEval():
+            return Resolved(instrument.name, _task(instrument, builder))
+    raise AssertionError(f"no job form for the benchmark {type(instrument).__name__}")
+
+
+def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:
+    return ResolvedLmEval(
+        task=instrument.task,
+        definition=None if instrument.folder is None else builder.resolver.digest(instrument.folder),
+        shots=instrument.shots,
+        limit=instrument.limit,
+        filters=instrument.filters,
+    )
+
+
+def _layers(analysis: LayerSimilarity, arm: Arm, builder: Builder) -> Resolved:
+    assert isinstance(analysis.data, DataSpec), "validation fills in the arm's data"
+    rows = dialogue_rows(analysis.data, arm, builder)
+    return Resolved(analysis.kind, ResolvedLayerSimilarity(data=rows.data, rows=analysis.rows), rows=rows)
+
+
+def _judge(spec: JudgeSpec, builder: Builder) -> tuple[ResolvedJudge, int | None]:
+    """The judge, and the row that makes it loadable. Where its key lies changes no result: it goes to `locations`."""
+    match spec:
+        case ApiJudgeSpec():
+            if spec.key_from:
+                builder.resolver.locations[f"key of {spec.url} {spec.model}"] = f"environment:{spec.key_from}"
+            return ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature), None
+        case LocalJudgeSpec():
+            model = builder.resolver.model(spec.local)
+            return LocalJudge(model=model, temperature=spec.temperature), prepare(builder, model)
+    raise AssertionError(f"no job form for {type(spec).__name__}")
