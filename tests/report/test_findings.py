@@ -106,11 +106,12 @@ def test_the_headline_says_a_null_is_a_null() -> None:
 
 def test_the_headline_counts_what_moved_and_names_the_largest() -> None:
     contrast = benchmark("reply_contrast")
-    first, second, third = headline(contrast, findings_of(contrast), [])
+    first, second, third, limit = headline(contrast, findings_of(contrast), [])
     assert first == "4 of 4 vectors move the score of their own trait in the intended direction."
     assert "low" in second
     assert "nats per token" in second
     assert "specific to the trait" in third
+    assert "style as much as of trait" in limit
 
 
 def test_failed_checks_are_said_with_the_scores_they_spoil() -> None:
@@ -133,6 +134,7 @@ def test_a_task_that_holds_says_its_range() -> None:
     task = benchmark("everyday_reasoning")
     (sentence,) = headline(task, findings_of(task), [])
     assert sentence.startswith("No measurable loss: acc stays between ")
+    assert sentence.endswith("guessing scores 0.25.")
 
 
 def test_a_group_of_tasks_is_drawn_by_its_pooled_scores() -> None:

@@ -155,7 +155,7 @@ def test_axes_name_their_unit(page: Page) -> None:
 
 
 def test_a_chart_says_what_its_bands_are(page: Page) -> None:
-    assert "± one standard error over items" in page.text
+    assert "± one standard error over items, of each score by itself" in page.text
     assert "± one standard deviation over 5 repeats" in page.text
 
 

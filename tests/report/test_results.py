@@ -7,8 +7,13 @@ import io
 import json
 from pathlib import Path
 
+import pytest
+
+from tests.report.rows import row
 from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.report import describe_results
+from traitgraph.runtime.report import ItemScores, describe_results
+from traitgraph.runtime.report.findings import findings_of
+from traitgraph.runtime.report.summaries import summarise
 from traitgraph.runtime.results import collect, result_rows, to_json, write_csv
 from traitgraph.runtime.store import Store
 from traitgraph.specs.identity import digest
@@ -118,3 +123,65 @@ def test_the_description_counts_every_job_behind_the_results_once(tmp_path: Path
     assert about.missing == 1
     assert about.seeds == ["0"]
     assert "traitgraph" in about.versions
+
+
+def answers(store: Store, name: str, rows: list[dict[str, object]]) -> str:
+    row = job("assess", name)
+    with store.publish(row) as out:
+        (out / "answers.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    return row.key
+
+
+def contrast(gaps: list[float]) -> list[dict[str, object]]:
+    """Pairs whose high reply has the given log-likelihood per token and whose low reply has none."""
+    return [
+        {"trait": "openness", "pair": f"p{place}", "level": level, "tokens": 10, "loglik": 10 * value}
+        for place, gap in enumerate(gaps)
+        for level, value in (("high", gap), ("low", 0.0))
+    ]
+
+
+def test_a_change_is_compared_item_by_item(tmp_path: Path) -> None:
+    """Pairs that differ wildly but all rise by 0.5 or 0.7 give a small error of the change."""
+    store = Store(tmp_path)
+    before, after = (answers(store, name, contrast(gaps)) for name, gaps in (("a", [-9.0, 4.0]), ("b", [-8.5, 4.7])))
+    change = ItemScores(store).change("openness", before, after)
+    assert change == pytest.approx((0.6, 0.1))
+
+
+def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    keys = [
+        answers(store, name, [
+            {"task": "t", "document": place, "filter": kind, "values": {"acc": value}}
+            for kind in ("none", "strict") for place, value in enumerate(values)
+        ])
+        for name, values in (("a", [1, 1, 0, 0]), ("b", [0, 1, 0, 0]))
+    ]  # fmt: skip
+    for metric in ("acc", "acc.strict"):
+        assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25))
+
+
+def test_other_items_or_missing_answers_are_not_compared(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    two, three = (answers(store, str(len(gaps)), contrast(gaps)) for gaps in ([0.0, 1.0], [0.0, 1.0, 2.0]))
+    items = ItemScores(store)
+    assert items.change("openness", two, three) is None
+    assert items.change("neuroticism", two, two) is None
+    assert items.change("openness", two, digest("assess", "gone")) is None
+
+
+def test_the_report_judges_changes_by_their_items(tmp_path: Path) -> None:
+    """The two scores alone are 1.2 standard errors apart; pair by pair they differ clearly."""
+    store = Store(tmp_path)
+    gaps = [-1.0, 0.0, 1.0, 0.2, -0.4]
+    risen = [gap + 0.5 + place / 100 for place, gap in enumerate(gaps)]
+    jobs = [answers(store, "before", contrast(gaps)), answers(store, "after", contrast(risen))]
+    values = (sum(gaps) / 5, sum(gaps) / 5 + 0.52)
+    rows = [
+        row(method="vector", trait="openness", level="high", alpha=alpha, benchmark="reply_contrast", metric="openness",
+            value=value, stderr=0.3, job=key)
+        for alpha, value, key in zip(("0", "1"), values, jobs, strict=True)
+    ]  # fmt: skip
+    assert [finding.verdict for finding in findings_of(summarise(rows)[0])] == ["null"]
+    assert [finding.verdict for finding in findings_of(summarise(rows, ItemScores(store))[0])] == ["moves"]

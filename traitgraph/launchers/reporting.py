@@ -13,7 +13,7 @@ from traitgraph import __version__
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.durable import make_folder, write_json
 from traitgraph.runtime.records import by_cause
-from traitgraph.runtime.report import About, Failure, describe_results, write_report
+from traitgraph.runtime.report import About, Failure, ItemScores, describe_results, write_report
 from traitgraph.runtime.results import ResultRow, result_rows
 from traitgraph.runtime.store import Store
 from traitgraph.specs.identity import digest
@@ -34,7 +34,7 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
         return page
     make_folder(store.root, store.root)
     make_folder(folder, store.root)
-    page = write_report(rows, about, folder)
+    page = write_report(rows, about, folder, ItemScores(store))
     write_json(folder / STAMP, made_from)
     return page
 

@@ -8,23 +8,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..assessment.item_scores import ItemScores
 from ..results import ResultRow, write_csv
 from .about import About, Failure, Stage, describe_results
 from .figures import write_figures
 from .page import charts_of, render_page
 from .summaries import summarise
 
-__all__ = ["About", "Failure", "Stage", "describe_results", "write_report"]
+__all__ = ["About", "Failure", "ItemScores", "Stage", "describe_results", "write_report"]
 
 PAGE = "report.html"
 TABLE = "results.csv"
 FIGURES = "figures"
 
 
-def write_report(rows: Sequence[ResultRow], about: About, out_dir: Path) -> Path:
+def write_report(rows: Sequence[ResultRow], about: About, out_dir: Path, items: ItemScores | None = None) -> Path:
     """Write `report.html`, `results.csv` and `figures/*.png` into a folder; returns the path of the page.
 
-    Equal rows and equal `about` give equal bytes. Figures of an earlier report in the same folder are removed.
+    With `items`, changes are tested item by item. Equal input gives equal bytes.
+    Figures of an earlier report in the same folder are removed.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with _replacing(out_dir / TABLE).open("w", encoding="utf-8", newline="") as stream:
@@ -33,7 +35,7 @@ def write_report(rows: Sequence[ResultRow], about: About, out_dir: Path) -> Path
     figures = write_figures(charts_of(summarise(rows)), out_dir / FIGURES)
     for old in set((out_dir / FIGURES).glob("*.png")) - set(figures):
         old.unlink()
-    page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures])
+    page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures], items)
     _replacing(out_dir / PAGE).write_text(page, encoding="utf-8", newline="\n")
     _finish(out_dir / PAGE)
     return out_dir / PAGE

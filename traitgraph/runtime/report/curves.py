@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from .statistics import combined_error, pearson, spearman
+from ..assessment.item_scores import ItemScores
+from .changes import Change, change_between
+from .statistics import pearson, spearman
 from .summaries import BenchmarkScores, Score, Scores, Subject, strength, subject_order
 
 AxisName = Literal["alpha", "gamma"]
@@ -19,13 +21,6 @@ class Point(NamedTuple):
     score: Score
 
 
-class Change(NamedTuple):
-    """Score at one strength minus score at a weaker one."""
-
-    value: float
-    stderr: float | None
-
-
 class Curve(NamedTuple):
     """One vector under one metric. `family` is its subject without the strength."""
 
@@ -34,6 +29,7 @@ class Curve(NamedTuple):
     benchmark: str
     metric: str
     points: tuple[Point, ...]
+    items: ItemScores | None = None
 
     @property
     def pearson(self) -> float | None:
@@ -48,8 +44,11 @@ class Curve(NamedTuple):
     @property
     def change(self) -> Change:
         """From `start` to the largest strength."""
-        first, last = self.start.score, self.points[-1].score
-        return Change(last.value - first.value, combined_error(first.stderr, last.stderr))
+        return self.change_to(self.points[-1])
+
+    def change_to(self, point: Point) -> Change:
+        """From `start` to a point."""
+        return change_between(self.metric, self.start.score, point.score, self.items)
 
     @property
     def start(self) -> Point:
@@ -69,7 +68,7 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
             point = Point(strength(getattr(subject, axis)), score)
             families.setdefault((family_of(subject, axis), axis), []).append(point)
     found = [
-        Curve(family, axis, benchmark.name, metric, tuple(sorted(points)))
+        Curve(family, axis, benchmark.name, metric, tuple(sorted(points)), benchmark.items)
         for (family, axis), points in families.items()
         if len(points) > 1
     ]

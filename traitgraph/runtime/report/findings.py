@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from .curves import Curve, curves_of, own_curves
-from .statistics import combined_error
-from .summaries import BenchmarkScores, Score
+from .curves import Curve, Point, curves_of, own_curves
+from .summaries import BenchmarkScores
 from .wording import number, plain, plural, signed, unit, vector_name, with_error
 
 MONOTONE = 0.8
@@ -26,10 +25,15 @@ RULES = (
     f"A vector moves a measure when the score follows the strength (|Spearman| at least {MONOTONE}) and the change "
     f"from strength 0 (or the weakest there is) to the largest is at least {CLEAR:g} standard errors. "
     "One of the two alone is unclear, neither is a null. With fewer than four strengths only the second rule applies. "
-    "The standard error of a change takes its two ends as independent. "
+    "The standard error of a change is that of the differences item by item where single answers are kept; "
+    "else its two ends count as independent. "
     f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point. "
     f"An effect is specific when the other traits change by less than {SPECIFIC:.0%} as much, and not specific from "
     f"{UNSPECIFIC:.0%} on. n is the number of strengths."
+)
+
+CONTRAST_LIMIT = (
+    "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
 )
 
 Verdict = Literal["moves", "reversed", "unclear", "null", "suffers", "holds"]
@@ -63,16 +67,14 @@ def judge_trait(curve: Curve) -> Verdict:
 
 def judge_task(curve: Curve) -> Verdict:
     """Whether the lowest point of a task lies clearly below its starting point."""
-    start, lowest = curve.start.score, lowest_score(curve)
-    error = combined_error(start.stderr, lowest.stderr)
-    return (
-        "suffers" if error is not None and start.value - lowest.value >= max(CLEAR_OF_MANY * error, 1e-12) else "holds"
-    )
+    loss = curve.change_to(lowest_point(curve))
+    suffers = loss.stderr is not None and loss.value < 0 and -loss.value >= CLEAR_OF_MANY * loss.stderr
+    return "suffers" if suffers else "holds"
 
 
-def lowest_score(curve: Curve) -> Score:
-    """The lowest score of a curve."""
-    return min((point.score for point in curve.points), key=lambda score: score.value)
+def lowest_point(curve: Curve) -> Point:
+    """The point with the lowest score."""
+    return min(curve.points, key=lambda point: point.score.value)
 
 
 def headline(benchmark: BenchmarkScores, findings: Sequence[Finding], faults: Sequence[str]) -> list[str]:
@@ -86,6 +88,8 @@ def headline(benchmark: BenchmarkScores, findings: Sequence[Finding], faults: Se
         *_extreme_sentence(benchmark, findings),
         *_specificity_sentence(benchmark, findings),
     ]
+    if benchmark.kind == "reply_contrast":
+        sentences.append(CONTRAST_LIMIT)
     if faults:
         sentences.append(f"Its validity checks fail ({'; '.join(faults)}), so its scores say little about personality.")
     return sentences
@@ -150,17 +154,22 @@ def _task_sentences(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> 
     metric = benchmark.main_metrics[0]
     curves = [finding.curve for finding in findings if finding.curve.metric == metric]
     scores = [point.score for curve in curves for point in curve.points]
-    worst = min(curves, key=lambda curve: lowest_score(curve).value)
-    start, lowest = worst.start.score, lowest_score(worst)
-    at = next(point.strength for point in worst.points if point.score == lowest)
+    worst = min(curves, key=lambda curve: lowest_point(curve).score.value)
+    start, lowest = worst.start.score, lowest_point(worst).score
+    at = lowest_point(worst).strength
     suffering = [finding.curve for finding in findings if finding.verdict == "suffers"]
     error = "" if start.stderr is None else f" (one standard error is {number(start.stderr)})"
     ranges = f"{metric} stays between {number(lowest.value)} and {number(max(score.value for score in scores))}"
     if not suffering:
-        return [f"No measurable loss: {ranges} over all strengths{error}."]
+        return [f"No measurable loss: {ranges} over all strengths{error}{_chance(benchmark)}."]
     losing, tried = ({curve.family for curve in group} for group in (suffering, curves))
     return [
         f"A loss: {len(losing)} of {plural(len(tried), 'vector')} "
         f"lower the score measurably. The lowest {metric} is {number(lowest.value)}, "
         f"for {vector_name(worst.family)} at {worst.axis} {plain(at)}, from {number(start.value)}{error}."
     ]
+
+
+def _chance(benchmark: BenchmarkScores) -> str:
+    known = list(benchmark.validity.get("chance", {}).values())
+    return f"; guessing scores {number(known[0].value)}" if known else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from .changes import change_between
 from .curves import own_curves, without_strength
 from .findings import CLEAR
-from .statistics import combined_error
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 
 
@@ -39,12 +39,10 @@ def gaps_of(benchmark: BenchmarkScores) -> list[Gap]:
         for subject, score in without_strength(benchmark.scores[metric], curves):
             if subject.trait == metric and subject.level:
                 levels.setdefault((subject._replace(level=""), metric), {})[subject.level] = score
-    gaps = [
-        _gap(benchmark.name, *which, scores) for which, scores in levels.items() if {"high", "low"} <= scores.keys()
-    ]
+    gaps = [_gap(benchmark, *which, scores) for which, scores in levels.items() if {"high", "low"} <= scores.keys()]
     return sorted(gaps, key=lambda gap: (gap.condition.arm, *subject_order(gap.condition)))
 
 
-def _gap(benchmark: str, condition: Subject, metric: str, scores: Mapping[str, Score]) -> Gap:
-    high, low = scores["high"], scores["low"]
-    return Gap(condition, benchmark, metric, high.value - low.value, combined_error(high.stderr, low.stderr))
+def _gap(benchmark: BenchmarkScores, condition: Subject, metric: str, scores: Mapping[str, Score]) -> Gap:
+    change = change_between(metric, scores["low"], scores["high"], benchmark.items)
+    return Gap(condition, benchmark.name, metric, *change)

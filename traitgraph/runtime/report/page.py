@@ -9,6 +9,7 @@ from importlib.resources import files
 from itertools import chain
 from string import Template
 
+from ..assessment.item_scores import ItemScores
 from ..results import ResultRow
 from .about import About
 from .charts import Chart, condition_chart, strength_charts
@@ -33,9 +34,11 @@ def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
     return charts
 
 
-def render_page(rows: Sequence[ResultRow], about: About, figures: Sequence[str] = ()) -> str:
+def render_page(
+    rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), items: ItemScores | None = None
+) -> str:
     """The whole report as HTML; `figures` are the names of the PNG files that stand beside it."""
-    benchmarks = summarise(rows)
+    benchmarks = summarise(rows, items)
     findings = [findings_of(benchmark) for benchmark in benchmarks]
     sections = [
         ("moved", "What moved", _moved(benchmarks, findings)),

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from traitgraph.specs.traits import LEVELS, TRAITS
 
+from ..assessment.item_scores import ItemScores
 from ..results import ResultRow
 
 
@@ -39,6 +40,8 @@ class Score(NamedTuple):
     """How many repeats and seeds were averaged."""
     n: int | None
     """Items, pairs or documents behind each value."""
+    job: str = ""
+    """The assessment, when it is one; '' for a mean over several."""
 
 
 Scores = Mapping[Subject, Score]
@@ -50,6 +53,8 @@ class BenchmarkScores(NamedTuple):
     name: str
     scores: Mapping[str, Scores]
     validity: Mapping[str, Scores]
+    items: ItemScores | None = None
+    """Item by item comparisons, where the single answers are at hand."""
 
     @property
     def kind(self) -> Literal["reply_contrast", "questionnaire", "task"]:
@@ -72,7 +77,7 @@ class BenchmarkScores(NamedTuple):
         return [trait for trait in TRAITS if trait in self.scores]
 
 
-def summarise(rows: Iterable[ResultRow]) -> list[BenchmarkScores]:
+def summarise(rows: Iterable[ResultRow], items: ItemScores | None = None) -> list[BenchmarkScores]:
     """Scores of every benchmark, in the order in which the rows first name it. Undefined values are left out."""
     groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
     for row in rows:
@@ -81,7 +86,8 @@ def summarise(rows: Iterable[ResultRow]) -> list[BenchmarkScores]:
         if row["value"] is not None:
             by_subject.setdefault(subject_of(row), []).append(row)
     return [
-        BenchmarkScores(name, _scores(roles["score"]), _scores(roles["validity"])) for name, roles in groups.items()
+        BenchmarkScores(name, _scores(roles["score"]), _scores(roles["validity"]), items)
+        for name, roles in groups.items()
     ]
 
 
@@ -100,7 +106,7 @@ def _score(rows: Sequence[ResultRow]) -> Score:
     n = rows[0]["n"]
     if len(values) < 2:
         stderr = rows[0]["stderr"]
-        return Score(mean, stderr, stderr, "items" if stderr is not None else "", 1, n)
+        return Score(mean, stderr, stderr, "items" if stderr is not None else "", 1, n, rows[0]["job"])
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
     return Score(mean, deviation, deviation / math.sqrt(len(values)), _over(rows), len(values), n)
 

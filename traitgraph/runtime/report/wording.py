@@ -65,7 +65,7 @@ def spread_note(scores: list[Score]) -> str:
     if not overs:
         return "No uncertainty is known for these points."
     if overs == {"items"}:
-        return "Bands and bars: ± one standard error over items."
+        return "Bands and bars: ± one standard error over items, of each score by itself."
     counts = sorted({score.values for score in scores if score.values > 1})
     runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     noun = {"repeats": "repeats", "seeds": "seeds"}.get(min(overs - {"items"}), "runs (seeds and repeats)")
