@@ -71,6 +71,8 @@ class Checkpoint(Mapping[str, TensorInfo]):
         self.files = _files(path)
         self._infos: dict[str, TensorInfo] = {}
         self._handles: dict[Path, int] = {}
+        self._last: tuple[tuple[str, int, int], torch.Tensor] | None = None
+        self._last_floats: tuple[tuple[str, int, int, torch.device | None], torch.Tensor] | None = None
         for file in self.files:
             for info in read_header(file):
                 if info.name in self._infos:
@@ -106,6 +108,19 @@ class Checkpoint(Mapping[str, TensorInfo]):
         flat = torch.empty((last - first) * width, dtype=dtype)
         self._fill(info, first * width * dtype.itemsize, flat)
         return flat if rows else flat.reshape(info.shape)
+
+    def rows(self, name: str, first: int, last: int) -> torch.Tensor:
+        """Rows [first, last), flat, in the tensor's own dtype; not to be changed: the next caller gets the same."""
+        if self._last is None or self._last[0] != (name, first, last):
+            self._last = (name, first, last), self.read(name, (first, last))
+        return self._last[1]
+
+    def floats(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """Rows [first, last), flat, in float32 on a device; not to be changed: the next caller gets the same."""
+        key = (name, first, last, device)
+        if self._last_floats is None or self._last_floats[0] != key:
+            self._last_floats = key, self.rows(name, first, last).to(device).float()
+        return self._last_floats[1]
 
     def _fill(self, info: TensorInfo, offset: int, flat: torch.Tensor) -> None:
         import torch

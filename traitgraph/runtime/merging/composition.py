@@ -10,7 +10,8 @@ lambda have one direction, which costs the trim, the masks and the election, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,64 +22,90 @@ from .arc import arc_weights
 from .differences import Difference, piece_size, pieces, weighted_sum
 from .election import elected_sign, majority, merge_elected
 from .errors import MergeError
-from .layers import layer_of, weight_at
+from .layers import Gradient, Weight, layer_count, value_at
 from .methods import steps_of
 from .sparsified import Cache, sparsified
+from .steps import Sparsification
 
 if TYPE_CHECKING:
     import torch
 
 BaseRows = Callable[[str, int, int], "torch.Tensor"]
 """Rows [first, last) of a tensor of the base: float32, flat; for methods that need more of the base than one piece."""
+Made = tuple["torch.Tensor", "torch.Tensor | None"]
+"""A direction, and what it lacks."""
 
 
 class Composition:
     """theta = base + merge(w_1 phi_1, ..., w_N phi_N) for one method and its options.
 
-    Vectors of coefficient 0 are left out where that changes nothing. `cache` keeps what was counted (thresholds) and
-    may be shared by compositions. Raises MergeError for vectors of unequal shapes and when the method does not take
-    that many.
+    Vectors of coefficient 0 are left out where that changes nothing. `densities` replace the method's own, one for each
+    vector. `onto` is a difference with its factor that moves the base first (a domain that traits are carried onto);
+    the method does not see it. `cache` keeps what was counted (thresholds) and may be shared by compositions. Raises
+    MergeError for vectors of unequal shapes and when the method does not take that many.
     """
 
     def __init__(
         self,
         vectors: Sequence[Difference],
-        weights: Sequence[float],
+        weights: Sequence[Weight],
         options: MergeMethod,
         *,
+        densities: Sequence[float | None] | None = None,
+        onto: tuple[Difference, float] | None = None,
         cache: Cache | None = None,
         base: BaseRows | None = None,
     ) -> None:
         if len(vectors) != len(weights):
             raise MergeError(f"{len(vectors)} vectors and {len(weights)} coefficients: one for each vector is needed")
-        self.options, self.steps, self.base = options, steps_of(options), base
-        kept = [(v, float(w)) for v, w in zip(vectors, weights, strict=True) if w or self.steps.zero_counts]
+        self.options, self.steps, self.base, self.onto = options, steps_of(options), base, onto
+        kept = [place for place, weight in enumerate(weights) if weight != 0 or self.steps.zero_counts]
         self._check_number(len(kept))
         self._cache: Cache = {} if cache is None else cache
-        self.vectors = tuple(vector for vector, _ in kept)
-        self.weights = tuple(self.steps.coefficients([weight for _, weight in kept]))
+        self.vectors = tuple(vectors[place] for place in kept)
+        self._weights = [weights[place] for place in kept]
         self._check_common()
-        self._parts = [sparsified(vector, self.steps.sparsify, self._cache) for vector in self.vectors]
-        self._shapes = {name: shape for name, shape in _common_shapes(self.vectors).items() if self._includes(name)}
+        chosen = [densities[place] if densities else None for place in kept]
+        self._parts = [
+            sparsified(vector, self._sparsification(density), self._cache)
+            for vector, density in zip(self.vectors, chosen, strict=True)
+        ]
+        self._merged = {name: shape for name, shape in _common_shapes(self.vectors).items() if self._includes(name)}
+        domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
+        self._shapes = {**self._merged, **domain}
 
     def _check_number(self, number: int) -> None:
         fewest, most = self.steps.vectors
         if number and (number < fewest or (most is not None and number > most)):
             wanted = f"at least {fewest}" if most is None else f"{fewest} to {most}"
-            raise MergeError(f"{self.options.kind}: {wanted} vectors are needed, {number} given")  # type: ignore[attr-defined]  # each method declares its kind
+            raise MergeError(f"{self.method}: {wanted} vectors are needed, {number} given")
 
     def _check_common(self) -> None:
-        if self.steps.one_coefficient and len(set(self.weights)) > 1:
+        if self.steps.one_coefficient and len(set(self._weights)) > 1:
             raise MergeError(
                 f"conventions '{self.options.conventions}' ignore the coefficients of single vectors in this method; "
                 "give all vectors one coefficient, or choose other conventions"
             )
+
+    def _sparsification(self, density: float | None) -> Sequence[Sparsification]:
+        """The method's steps, the first of them at a density of the vector's own where it has one."""
+        steps = self.steps.sparsify
+        if density is None:
+            return steps
+        if not steps:
+            raise MergeError(f"{self.method} has no density: it keeps every element")
+        return (replace(steps[0], density=density), *steps[1:])
 
     def _includes(self, name: str) -> bool:
         include, exclude = self.options.include, self.options.exclude
         if include is not None and not any(re.search(pattern, name) for pattern in include):
             return False
         return not any(re.search(pattern, name) for pattern in exclude or ())
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self.options.kind)  # type: ignore[attr-defined]  # each method declares its kind
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,9 +117,19 @@ class Composition:
         return self._shapes[name]
 
     @property
-    def terms(self) -> list[tuple[Difference, float]]:
-        """Vectors with their coefficients, before the method's own scale and weights over layers."""
-        return list(zip(self.vectors, self.weights, strict=True))
+    def merged_names(self) -> Collection[str]:
+        """Tensors that the vectors change, without those that only `onto` moves."""
+        return self._merged.keys()
+
+    @property
+    def parts(self) -> Sequence[Difference]:
+        """The vectors after what the method takes out of them."""
+        return self._parts
+
+    def counted(self) -> Cache:
+        """What was counted of this composition's whole vectors so far."""
+        histories = {getattr(part, "history", part.id) for part in self._parts}
+        return {key: value for key, value in self._cache.items() if len(key) == 1 and key[0] in histories}
 
     @property
     def is_linear(self) -> bool:
@@ -100,54 +137,73 @@ class Composition:
         return self.steps.is_linear
 
     @property
-    def is_plain_sum(self) -> bool:
-        """Whether the change is the same weighted sum in every tensor of the vectors."""
+    def is_uniform(self) -> bool:
+        """Whether every tensor of the vectors changes, with the same coefficients."""
         options = self.options
-        return self.is_linear and not (options.include or options.exclude or options.layer_weights)
+        return self._are_numbers and not (options.include or options.exclude or options.layer_weights)
 
     @property
     def is_pointwise(self) -> bool:
         """Whether the change of a tensor follows from the vectors alone, without the base."""
         return self.steps.keeps_base and not self.steps.on_arc
 
-    # ---------------------------------------------------------------- strength and direction
+    # ---------------------------------------------------------------- coefficients: a strength and a direction
+
+    @property
+    def _are_numbers(self) -> bool:
+        return all(isinstance(weight, int | float) for weight in self._weights)
 
     @cached_property
     def _common(self) -> float:
-        """The common factor of the coefficients: the largest magnitude. Dividing by it leaves a direction."""
-        return max((abs(weight) for weight in self.weights), default=0.0) or 1.0
+        """The common factor of the coefficients, their largest magnitude: dividing by it leaves a direction."""
+        if not self._are_numbers:
+            return 1.0
+        return max(map(abs, self.coefficients("")), default=0.0) or 1.0
 
     @property
     def strength(self) -> float:
         """What the direction is multiplied by: lambda, and the common factor unless the method divides by it."""
         return self.steps.scale * (1.0 if self.steps.mean == "weight" else self._common)
 
-    @property
+    @cached_property
     def direction_key(self) -> str:
         """Equal for compositions whose directions are equal."""
-        ignored = {"scale", "rounding"}
-        return repr(([v.id for v in self.vectors], self._ratios, self.options.model_dump(exclude=ignored)))
-
-    @property
-    def _ratios(self) -> list[float]:
-        return [weight / self._common for weight in self.weights]
+        histories = [getattr(part, "history", part.id) for part in self._parts]
+        weights = self._ratios("") if self._are_numbers else self._weights
+        return repr((histories, weights, self.options.model_dump(exclude={"scale", "rounding"})))
 
     @cached_property
     def _layers(self) -> int:
-        return 1 + max((layer_of(name) or 0 for name in self._shapes), default=0)
+        return layer_count(self.names)
+
+    def coefficients(self, name: str) -> list[float]:
+        """What each vector is multiplied by at a tensor ('': at none in particular), before the method's own scale."""
+        layers = self._layers if name else 1
+        found = self.steps.coefficients([value_at(weight, name, layers) for weight in self._weights])
+        if name and self.options.layer_weights:
+            factor = Gradient(self.options.layer_weights).at(name, layers)
+            return [weight * factor for weight in found]
+        return found
+
+    def _ratios(self, name: str) -> list[float]:
+        return [weight / self._common for weight in self.coefficients(name)]
 
     def _present(self, name: str) -> list[tuple[Difference, float]]:
         """The sparsified vectors that change a tensor, with their coefficients relative to the common factor."""
-        factor = weight_at(self.options.layer_weights, layer_of(name), self._layers)
-        pairs = zip(self._parts, self._ratios, strict=True)
-        return [(part, ratio * factor) for part, ratio in pairs if name in part.names]
+        pairs = zip(self._parts, self._ratios(name), strict=True)
+        return [(part, ratio) for part, ratio in pairs if name in part.names]
 
     def factors(self, name: str, device: torch.device | None = None) -> list[tuple[float, Factors]] | None:
         """The change of a tensor as scaled low-rank terms, or None when it is not of that form."""
         if not self.is_linear:
             return None
         terms = [(ratio * self.strength, part.factors(name, device)) for part, ratio in self._present(name)]
-        return [(w, f) for w, f in terms if f is not None] if all(f is not None for _, f in terms) else None
+        if self.onto and name in self.onto[0].names:
+            terms.append((self.onto[1], self.onto[0].factors(name, device)))
+        low_rank = [(weight, factors) for weight, factors in terms if factors is not None]
+        return low_rank if len(low_rank) == len(terms) else None
+
+    # ---------------------------------------------------------------- what is added
 
     def direction(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base at strength 1: float32, flat, the caller's to change."""
@@ -163,19 +219,21 @@ class Composition:
         """The sign that most elements of the whole model elect: what draws get under the authors' convention."""
         key = ("majority", self.direction_key)
         if key not in self._cache:
-            votes = 0.0
-            for name in self.names:
-                present, election = self._present(name), self.steps.election
-                assert election is not None, "a majority without an election"
-                for rows in pieces(self.shape(name), piece_size(device)):
-                    plain = [part.piece(name, *rows, device) for part, _ in present]
-                    ups = elected_sign(plain, [ratio for _, ratio in present], election, 1.0)
-                    downs = elected_sign(plain, [ratio for _, ratio in present], election, -1.0)
-                    votes += majority(ups + downs)  # draws cancel
+            votes = sum(self._votes(name, device) for name in self.names)
             self._cache[key] = 1.0 if votes >= 0 else -1.0
         return float(self._cache[key])
 
-    # ---------------------------------------------------------------- what is added, and the merged weights
+    def _votes(self, name: str, device: torch.device | None) -> float:
+        """Elements of a tensor that elect + less those that elect -."""
+        present, election = self._present(name), self.steps.election
+        assert election is not None, "a majority without an election"
+        votes = 0.0
+        for rows in pieces(self.shape(name), piece_size(device)):
+            plain = [part.piece(name, *rows, device) for part, _ in present]
+            ratios = [ratio for _, ratio in present]
+            both = [elected_sign(plain, ratios, election, draw) for draw in (1.0, -1.0)]
+            votes += majority(both[0] + both[1])  # draws cancel
+        return votes
 
     def change(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base: float32, flat, the caller's to change."""
@@ -184,6 +242,8 @@ class Composition:
         base = self._base_rows(name, first, last)
         return self.theta(name, first, last, base).sub_(base)
 
+    # ---------------------------------------------------------------- merged weights
+
     def theta(
         self,
         name: str,
@@ -191,39 +251,52 @@ class Composition:
         last: int,
         base: torch.Tensor,
         *,
-        direction: torch.Tensor | None = None,
+        made: Made | None = None,
         out: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Rows [first, last) of the merged weights: float32, flat; in `out` where it is given.
 
-        `base` are the base's rows, not changed; `direction` saves computing it again, not changed either. One vector at
-        coefficient 1 gives the tuned weights bit for bit, also where float32(tuned - base) lost bits.
+        `base` are the base's rows, not changed; `made` saves making the direction again, not changed either. One vector
+        at coefficient 1 gives the tuned weights bit for bit, also where float32(tuned - base) lost bits.
         """
         import torch
 
+        if self.onto is not None and name in self.onto[0].names:
+            base = _moved(base, name, first, last, *self.onto)
+            if name not in self._merged:
+                return base if out is None else out.copy_(base)
         if self.steps.on_arc:
             return self._on_arc(name, first, last, base, out)
-        if direction is None:
-            moved = self.direction(name, first, last, base.device).mul_(self.strength)
-        else:
-            moved = direction * self.strength
-        base_weight = 1.0 if self.steps.keeps_base else sum(self.weights)
+        direction, rest = made or self.made(name, first, last, base.device)
+        moved = direction * self.strength if made else direction.mul_(self.strength)
+        base_weight = 1.0 if self.steps.keeps_base else sum(self.coefficients(name))
         merged = torch.add(moved, base if base_weight == 1.0 else base * base_weight, out=out)
-        if self.is_linear and len(self.vectors) == 1:
-            ((part, ratio),) = self._present(name)
-            if (rest := part.rest(name, first, last, base.device)) is not None:
-                merged.add_(rest.mul_(ratio * self.strength))
-        return merged
+        return merged if rest is None else merged.add_(rest * self.strength)
+
+    def made(self, name: str, first: int, last: int, device: torch.device | None = None) -> Made:
+        """The direction of rows [first, last) and what it lacks at strength 1: float32, flat, or None for nothing.
+
+        float32(tuned - base) can lose bits. They are kept for one vector in a sum: more have no exact sum to restore.
+        """
+        return self.direction(name, first, last, device), self.rest(name, first, last, device)
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """What the direction of rows [first, last) lacks: float32, flat, or None for nothing."""
+        if not self.is_linear or len(self.vectors) > 1:
+            return None
+        ((part, ratio),) = self._present(name)
+        rest = part.rest(name, first, last, device)
+        return rest if rest is None or ratio == 1.0 else rest * ratio
 
     def _on_arc(self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
         import torch
 
         a, b = self._ends(name, first, last, base)
-        key = ("arc", self.direction_key, name)
+        key = ("arc", self.direction_key, str(self.coefficients(name)), name)
         if key not in self._cache:
             runs = pieces(self.shape(name), piece_size(base.device))
             pairs = (self._ends(name, *rows, self._base_rows(name, *rows)) for rows in runs)
-            self._cache[key] = arc_weights(pairs, self._way)
+            self._cache[key] = arc_weights(pairs, self._way(name))
         left, right = self._cache[key]
         return torch.add(a * left, b * right, out=out)
 
@@ -232,17 +305,22 @@ class Composition:
         ends = [base + v.piece(name, first, last, base.device) if name in v.names else base for v in self.vectors]
         return (base, ends[0]) if len(ends) == 1 else (ends[0], ends[1])
 
-    @property
-    def _way(self) -> float:
+    def _way(self, name: str) -> float:
         """How far along the arc: alpha, or alpha_2 / (alpha_1 + alpha_2)."""
-        if len(self.weights) == 1:
-            return self.weights[0]
-        return self.weights[1] / sum(self.weights)
+        weights = self.coefficients(name)
+        return weights[0] if len(weights) == 1 else weights[1] / sum(weights)
 
     def _base_rows(self, name: str, first: int, last: int) -> torch.Tensor:
         if self.base is None:
-            raise MergeError(f"{self.options.kind}: needs the base's weights, and only vectors are given")  # type: ignore[attr-defined]  # each method declares its kind
+            raise MergeError(f"{self.method}: needs the base's weights, and only vectors are given")
         return self.base(name, first, last)
+
+
+def _moved(base: torch.Tensor, name: str, first: int, last: int, domain: Difference, factor: float) -> torch.Tensor:
+    """base + factor * domain for rows [first, last); at factor 1 the domain's model bit for bit."""
+    rest = domain.rest(name, first, last, base.device)
+    moved = domain.piece(name, first, last, base.device).mul_(factor).add_(base)
+    return moved if rest is None else moved.add_(rest * factor)
 
 
 def _common_shapes(vectors: Sequence[Difference]) -> dict[str, tuple[int, ...]]:

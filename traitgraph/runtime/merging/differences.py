@@ -134,11 +134,22 @@ class GivenDifference:
 
 
 class CheckpointDifference:
-    """The difference of two checkpoints on disk, computed as it is read."""
+    """The difference of two checkpoints on disk, computed as it is read.
 
-    def __init__(self, base: Checkpoint, tuned: Checkpoint, identity: str, names: Sequence[str] | None = None) -> None:
+    `base` may be shared by several differences and with the writer: each of its pieces is then read once. `rows` names
+    tensors of which only the first rows are compared, because the vocabularies differ.
+    """
+
+    def __init__(
+        self,
+        base: Checkpoint,
+        tuned: Checkpoint,
+        identity: str,
+        names: Sequence[str] | None = None,
+        rows: Mapping[str, int] | None = None,
+    ) -> None:
         self.id = identity
-        self._base, self._tuned = base, tuned
+        self._base, self._tuned, self._rows = base, tuned, rows or {}
         self.names = tuple(names if names is not None else comparable_names(base, tuned))
         self.elements = sum(base[name].elements for name in self.names)
 
@@ -148,23 +159,28 @@ class CheckpointDifference:
 
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """float32(tuned) - float32(base) for rows [first, last)."""
-        return self._read(self._tuned, name, first, last, device).sub_(
-            self._read(self._base, name, first, last, device)
-        )
+        base = self._base.floats(name, first, last, device)
+        end = min(last, max(first, self._rows.get(name, last)))
+        if end == last:
+            return self._tuned.floats(name, first, last, device) - base
+        difference = base.new_zeros(base.shape)
+        if end > first:
+            width = matrix_shape(self.shape(name))[1]
+            count = (end - first) * width
+            difference[:count] = self._tuned.floats(name, first, end, device) - base[:count]
+        return difference
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the float32 difference lost."""
-        tuned = self._read(self._tuned, name, first, last, device)
-        base = self._read(self._base, name, first, last, device)
-        return rest_of(tuned, base, tuned - base)
+        if name in self._rows:
+            return None
+        tuned, base = self._tuned.floats(name, first, last, device), self._base.floats(name, first, last, device)
+        rest = rest_of(tuned, base, tuned - base)
+        return rest if bool(rest.any()) else None
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of checkpoints is not low-rank."""
         return None
-
-    @staticmethod
-    def _read(source: Checkpoint, name: str, first: int, last: int, device: torch.device | None) -> torch.Tensor:
-        return source.read(name, (first, last)).to(device).float()
 
 
 def rows_of(tensor: torch.Tensor, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:

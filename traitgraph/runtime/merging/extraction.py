@@ -133,7 +133,8 @@ def _rest_of_tensor(difference: CheckpointDifference, name: str) -> dict[str, to
     at, values = [], []
     for first, last in pieces(difference.shape(name)):
         rest = difference.rest(name, first, last)
-        if (found := rest.nonzero().flatten()).numel():
+        if rest is not None:
+            found = rest.nonzero().flatten()
             at.append(found + first * width)
             values.append(rest[found])
     return {"rest.at": torch.cat(at), "rest": torch.cat(values)} if at else {}

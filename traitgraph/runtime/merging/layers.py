@@ -1,11 +1,14 @@
-"""Which layer a tensor belongs to, and weights that run over the layers."""
+"""Which layer a tensor belongs to, and coefficients that differ by layer and by tensor name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
+_INPUT = re.compile(r"embed|wte|wpe")
 
 
 def layer_of(name: str) -> int | None:
@@ -18,19 +21,58 @@ def layer_of(name: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def weight_at(weights: Sequence[float] | None, layer: int | None, layers: int) -> float:
-    """Value at a layer of a line through `weights`, which stand evenly spaced from the first layer to the last.
+@dataclass(frozen=True)
+class Gradient:
+    """Values that stand evenly spaced from the first layer to the last, with a line between neighbours.
 
-    Tensors outside the layers get the mean of the line's ends. No weights: 1.
-
-    >>> weight_at((0.0, 1.0), 5, 11), weight_at((0.5,), 3, 8), weight_at(None, 3, 8)
-    (0.5, 0.5, 1.0)
+    >>> Gradient((0.0, 1.0)).at("model.layers.5.w", layers=11), Gradient((0.0, 1.0)).at("lm_head.weight", layers=11)
+    (0.5, 1.0)
     """
-    if not weights:
-        return 1.0
-    if layer is None:
-        return (weights[0] + weights[-1]) / 2
-    position = layer / max(layers - 1, 1) * (len(weights) - 1)
-    left = min(int(position), max(len(weights) - 2, 0))
-    right = min(left + 1, len(weights) - 1)
-    return weights[left] + (weights[right] - weights[left]) * (position - left)
+
+    values: tuple[float, ...]
+    outside: Literal["ends", "first"] = "ends"
+    """Tensors outside the layers: embeddings get the first value and the head the last, or all get the first one."""
+
+    def at(self, name: str, layers: int) -> float:
+        """The value for a tensor of a model with this many layers."""
+        layer = layer_of(name)
+        if layer is None:
+            return self.values[0 if self.outside == "first" or _INPUT.search(name) else -1]
+        if layers == 1:  # the way from the first to the last layer has no length: its end (as mergekit has it)
+            return self.values[-1]
+        position = layer / (layers - 1) * (len(self.values) - 1)
+        left = min(int(position), len(self.values) - 1)
+        right = min(left + 1, len(self.values) - 1)
+        share = position - left
+        return (1 - share) * self.values[left] + share * self.values[right]
+
+
+@dataclass(frozen=True)
+class ByName:
+    """The first value whose text occurs in the tensor's name; an empty text occurs in every name.
+
+    >>> ByName((("mlp", 0.5), ("", 1.0))).at("model.layers.0.mlp.up_proj.weight", layers=2)
+    0.5
+    """
+
+    choices: tuple[tuple[str, float | Gradient], ...]
+
+    def at(self, name: str, layers: int) -> float:
+        """The value for a tensor; 0 where no text occurs in its name."""
+        for text, value in self.choices:
+            if text in name:
+                return value_at(value, name, layers)
+        return 0.0
+
+
+Weight = float | Gradient | ByName
+
+
+def value_at(weight: Weight, name: str, layers: int) -> float:
+    """A coefficient at one tensor of a model with this many layers."""
+    return weight.at(name, layers) if isinstance(weight, Gradient | ByName) else float(weight)
+
+
+def layer_count(names: Sequence[str]) -> int:
+    """Layers of a model, from its tensors' names; at least 1."""
+    return 1 + max((layer_of(name) or 0 for name in names), default=0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .checkpoint import Checkpoint, matrix_shape
 from .composition import Composition
 from .differences import Difference
+from .rounding import round_to
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ class Sample:
     """Rows of the base, at the number format in which it is loaded, and of vectors, each as one float32 array."""
 
     def __init__(self, base: Checkpoint, dtype: torch.dtype, names: Iterable[str], elements: int = ELEMENTS) -> None:
-        self._base, self._dtype = base, dtype
+        self._base, self.dtype = base, dtype
         self.names = tuple(names)
         self.total = sum(base[name].elements for name in self.names)
         self.rows = {name: self._spread(name, elements) for name in self.names}
@@ -43,16 +44,17 @@ class Sample:
 
         if self._weights is None:
             parts = [self._base.read(name, (row, row + 1)) for name in self.names for row in self.rows[name]]
-            self._weights = torch.cat([part.to(self._dtype).float() for part in parts])
+            self._weights = torch.cat([part.to(self.dtype).float() for part in parts])
         return self._weights
 
     def vector(self, vector: Difference) -> torch.Tensor:
         """The sampled rows of a vector: float32, [elements]; zeros in tensors that it does not change."""
         import torch
 
-        if vector.id not in self._vectors:
-            self._vectors[vector.id] = torch.cat([self._rows_of(vector, name) for name in self.names])
-        return self._vectors[vector.id]
+        key = getattr(vector, "history", vector.id)
+        if key not in self._vectors:
+            self._vectors[key] = torch.cat([self._rows_of(vector, name) for name in self.names])
+        return self._vectors[key]
 
     def _rows_of(self, vector: Difference, name: str) -> torch.Tensor:
         import torch
@@ -68,14 +70,28 @@ class Sample:
         """The sampled rows of what a composition adds: float32, [elements]; zeros where it changes nothing."""
         import torch
 
-        if composition.is_plain_sum:
-            terms = [self.vector(v) * (w * composition.steps.scale) for v, w in composition.terms]
-            return torch.stack(terms).sum(0)
+        if composition.is_linear and composition.is_uniform:
+            weights = composition.coefficients("")
+            pairs = zip(composition.parts, weights, strict=True)
+            return torch.stack([self.vector(part) * (w * composition.steps.scale) for part, w in pairs]).sum(0)
         return torch.cat([self._change_of(composition, name) for name in self.names])
 
     def _change_of(self, composition: Composition, name: str) -> torch.Tensor:
         import torch
 
-        if name not in composition.names:
+        if name not in composition.merged_names:
             return torch.zeros(len(self.rows[name]) * self._width(name))
         return torch.cat([composition.change(name, row, row + 1) for row in self.rows[name]])
+
+    def start(self, composition: Composition) -> torch.Tensor:
+        """The sampled weights that the change is added to: the base, moved onto the domain where there is one."""
+        if composition.onto is None:
+            return self.base()
+        domain, factor = composition.onto
+        return self.base() + self.vector(domain) * factor
+
+    def rounded(self, change: torch.Tensor, composition: Composition) -> torch.Tensor:
+        """The sampled base plus a change, rounded as the merged weights will be: float32, [elements]."""
+        rounding, seed = composition.options.rounding, getattr(composition.options, "seed", 0)
+        values = round_to(self.start(composition) + change, self.dtype, rounding, seed=seed, name="sample", offset=0)
+        return values.float()

@@ -265,3 +265,22 @@ def _l1_factor(vector: Dropped | RankDropped, name: str, device: torch.device) -
         before += float(values.abs().double().sum())
         after += float(vector._masked(values, name, first).abs_().double().sum())
     return before / after if min(before, after) >= 1e-7 else 1.0
+
+
+def recount(cache: Cache) -> list[list[Any]]:
+    """What was counted of whole vectors, as JSON data: [what, numbers]; tensors' own counts are cheap to make again."""
+    rows: list[list[Any]] = []
+    for key, value in cache.items():
+        if len(key) == 1:
+            rows.append([key[0], [value.bits, value.last] if isinstance(value, Edge) else list(value)])
+    return rows
+
+
+def recall(rows: Sequence[Sequence[Any]]) -> Cache:
+    """The cache that `recount` wrote."""
+    cache: Cache = {}
+    for what, (first, second) in rows:
+        is_trim = what.rpartition("|")[2].startswith("Trim(")
+        last = tuple(second) if isinstance(second, list) else None
+        cache[(what,)] = Edge(first, last) if is_trim else (first, second)
+    return cache

@@ -1,0 +1,217 @@
+"""Fit vectors to the tensors of a base: other names (a vision-language model), other vocabulary sizes, or refuse.
+
+A vector of a language model is carried onto the language part of a larger model by a map of name starts. Nothing is
+guessed: what does not fit is listed, and a map that would fit is proposed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .adapters import Factors
+from .checkpoint import TensorInfo, matrix_shape
+from .differences import Difference
+from .errors import MergeError
+
+if TYPE_CHECKING:
+    import torch
+
+Vocabulary = Literal["refuse", "common", "base"]
+"""Embedding and head of unequal sizes: refuse; change the rows that both have; or leave them as in the base."""
+NameMap = Mapping[str, str]
+"""Start of a tensor's name in the vector -> its start in the base; the longest start that fits is taken."""
+
+KNOWN_STARTS: tuple[NameMap, ...] = (
+    {"model.": "model.language_model."},
+    {"model.": "language_model.model.", "lm_head.": "language_model.lm_head."},
+    {"model.language_model.": "model."},
+    {"language_model.model.": "model.", "language_model.lm_head.": "lm_head."},
+    {"language_model.model.": "model.language_model.", "language_model.lm_head.": "lm_head."},
+    {"model.language_model.": "language_model.model.", "lm_head.": "language_model.lm_head."},
+    {"": "model."},
+    {"model.": ""},
+)
+"""Where published architectures put the language model inside a larger one, and how their releases renamed it."""
+
+
+@dataclass
+class Fit:
+    """What of the vectors goes where; what a dry run prints."""
+
+    matched: dict[str, str] = field(default_factory=dict)
+    """Name in the vectors -> name in the base."""
+    unmatched: list[str] = field(default_factory=list)
+    """Tensors of the vectors that the base does not have."""
+    cut: dict[str, int] = field(default_factory=dict)
+    """Tensors of the base of which only the first rows are changed -> their number."""
+    left: list[str] = field(default_factory=list)
+    """Tensors of the vectors that are left out because their sizes differ (vocabulary: base)."""
+    skipped: list[str] = field(default_factory=list)
+    """Tensors of the base that no vector changes."""
+    changed_bytes: int = 0
+    total_bytes: int = 0
+
+
+def renamed(name: str, names: NameMap | None) -> str:
+    """The name in the base.
+
+    >>> renamed("model.layers.0.w", {"model.": "model.language_model."})
+    'model.language_model.layers.0.w'
+    """
+    starts = [start for start in names or () if name.startswith(start)]
+    if not starts:
+        return name
+    start = max(starts, key=len)
+    return (names or {})[start] + name.removeprefix(start)
+
+
+def fit_vectors(
+    vectors: Sequence[Difference],
+    base: Mapping[str, TensorInfo],
+    *,
+    names: NameMap | None = None,
+    vocabulary: Vocabulary = "refuse",
+    dry: bool = False,
+) -> tuple[list[Difference], Fit]:
+    """The vectors under the base's names and sizes, and the report. `dry` reports instead of refusing.
+
+    Raises MergeError for a tensor that the base lacks, of another shape, or not of floating point there.
+    """
+    fit = Fit()
+    for vector in vectors:
+        for name in vector.names:
+            _place(fit, name, renamed(name, names), vector, base, vocabulary, dry)
+    if fit.unmatched and not dry:
+        raise MergeError(_unmatched_message(fit, vectors, base, names))
+    changed = set(fit.matched.values())
+    fit.skipped = [name for name in base if name not in changed]
+    fit.changed_bytes = sum(base[name].nbytes for name in changed)
+    fit.total_bytes = sum(info.nbytes for info in base.values())
+    if all(ours == theirs for ours, theirs in fit.matched.items()) and not fit.cut and not fit.left:
+        return list(vectors), fit
+    return [Fitted(vector, fit, base) for vector in vectors], fit
+
+
+def _place(
+    fit: Fit,
+    name: str,
+    target: str,
+    vector: Difference,
+    base: Mapping[str, TensorInfo],
+    vocabulary: Vocabulary,
+    dry: bool,
+) -> None:
+    if target not in base:
+        if name not in fit.unmatched:
+            fit.unmatched.append(name)
+        return
+    ours, theirs = vector.shape(name), base[target].shape
+    if not base[target].is_float:
+        raise MergeError(f"tensor '{target}' of the base is {base[target].dtype}: quantised weights cannot be changed")
+    if ours != theirs:
+        if ours[1:] != theirs[1:] or not ours or (vocabulary == "refuse" and not dry):
+            raise MergeError(_shape_message(target, ours, theirs))
+        if vocabulary != "common":
+            fit.left.append(name)
+            return
+        fit.cut[target] = min(ours[0], theirs[0])
+    fit.matched[name] = target
+
+
+def _shape_message(name: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> str:
+    message = f"tensor '{name}' has shape {list(theirs)} in the base and {list(ours)} in a vector"
+    if ours[1:] == theirs[1:] and ours and theirs:
+        return (
+            f"{message}: the vocabularies differ; set vocabulary: common (change the rows that both have) or "
+            "vocabulary: base (leave this tensor as in the base)"
+        )
+    return f"{message}: it is a vector of another base"
+
+
+def _unmatched_message(
+    fit: Fit, vectors: Sequence[Difference], base: Mapping[str, TensorInfo], names: NameMap | None
+) -> str:
+    count = len(fit.unmatched)
+    message = f"{count} tensors of the vectors are not in the base, first '{renamed(fit.unmatched[0], names)}'"
+    if proposed := propose_names([name for vector in vectors for name in vector.names], base):
+        pairs = ", ".join(f"'{ours}': '{theirs}'" for ours, theirs in proposed.items())
+        return f"{message}; this map of names would fit: names: {{{pairs}}}"
+    if fit.unmatched == ["lm_head.weight"]:
+        return f"{message}: the base has tied embeddings; untie it first (save it with tie_word_embeddings=false)"
+    return f"{message}: vectors of another base, or a map of names is needed"
+
+
+def propose_names(wanted: Sequence[str], available: Collection[str]) -> NameMap | None:
+    """The first known map of starts under which every wanted name is available, or None."""
+    for names in KNOWN_STARTS:
+        if wanted and all(renamed(name, names) in available for name in wanted):
+            return names
+    return None
+
+
+class Fitted:
+    """A vector under other names, with zeros in rows that it does not have."""
+
+    def __init__(self, inner: Difference, fit: Fit, base: Mapping[str, TensorInfo]) -> None:
+        self.inner, self._base, self._cut = inner, base, fit.cut
+        self._names = {fit.matched[name]: name for name in inner.names if name in fit.matched}
+        self.id = inner.id
+        self.elements = sum(base[name].elements for name in self._names) if fit.cut or fit.left else inner.elements
+
+    @property
+    def names(self) -> Collection[str]:
+        """Tensors of the base that it changes."""
+        return self._names.keys()
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape in the base."""
+        return self._base[name].shape
+
+    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """Rows [first, last): float32, flat; zeros below the rows that the vector has."""
+        import torch
+
+        end = min(last, max(first, self._cut.get(name, last)))
+        found = self.inner.piece(self._names[name], first, end, device)
+        missing = (last - end) * matrix_shape(self.shape(name))[1]
+        return torch.nn.functional.pad(found, (0, missing)) if missing else found
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """What the vector's difference lost on its own base; None for tensors of another size."""
+        return None if name in self._cut else self.inner.rest(self._names[name], first, last, device)
+
+    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
+        """Low-rank form; None for tensors of another size."""
+        return None if name in self._cut else self.inner.factors(self._names[name], device)
+
+
+def check_same_tokens(folders: Sequence[Path], rows: int) -> None:
+    """Raise MergeError unless the tokenizers of all folders give the first `rows` ids the same tokens."""
+    tables = [_tokens(folder) for folder in folders]
+    for folder, table in zip(folders[1:], tables[1:], strict=True):
+        for number in range(rows):
+            if table.get(number) != tables[0].get(number):
+                raise MergeError(
+                    f"token {number} is {table.get(number)!r} in {folder} and {tables[0].get(number)!r} in "
+                    f"{folders[0]}: rows of equal number mean different tokens; set vocabulary: base"
+                )
+
+
+def _tokens(folder: Path) -> dict[int, str]:
+    """Id -> token of a folder's tokenizer.json."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise MergeError(
+            f"{folder}: no tokenizer.json, so that the vocabularies cannot be compared; set vocabulary: base"
+        )
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = read["model"].get("vocab", {})
+    if isinstance(vocabulary, list):
+        table = {number: str(entry[0]) for number, entry in enumerate(vocabulary)}
+    else:
+        table = {int(number): str(token) for token, number in vocabulary.items()}
+    return table | {int(each["id"]): str(each["content"]) for each in read.get("added_tokens", ())}
