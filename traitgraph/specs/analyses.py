@@ -74,7 +74,7 @@ class _AnalysisList(Choice):
         return core_schema.with_info_plain_validator_function(self._read_list)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"x-choice": self, "x-many": True}
+        return {"x-choice": self, "x-many": True, "x-empty": True}
 
     def _read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
         folder = scope_of(info.context).folder

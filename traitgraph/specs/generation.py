@@ -8,9 +8,9 @@ With w = gamma / (1 + gamma), `sum` at gamma is `difference` from the base at w,
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from .axes import Axis
 from .data import DATA_FORMS, DataSpec, Rows
@@ -22,8 +22,22 @@ from .spec import Spec
 from .trainings import Train
 
 
+def _trained_whole(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Expert` checks: `data` and `train` stand together."""
+    given = {key: {"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in ("data", "train")}
+    schema["oneOf"] = [{"allOf": list(given.values())}, {"not": {"anyOf": list(given.values())}}]
+
+
+def _no_anti_expert_in_sums(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Generation` checks: a sum subtracts nothing."""
+    schema["if"] = {"properties": {"combine": {"const": "sum"}}, "required": ["combine"]}
+    schema["then"] = {"properties": {"anti_expert": False}}
+
+
 class Expert(Spec):
     """The model that pulls towards a trait and level: trained here from `data`, or ready-made without `data`."""
+
+    model_config = ConfigDict(json_schema_extra=_trained_whole)
 
     model: Model = Field(description="Base of the expert; without `data` and `train`, the expert itself.")
     data: Rows | None = Field(None, description="Rows that the expert is trained on, with trait and level.")
@@ -53,6 +67,8 @@ class Decoding(Spec):
 
 class Generation(Spec):
     """One steered reply to each scenario, for each trait and level of the arm."""
+
+    model_config = ConfigDict(json_schema_extra=_no_anti_expert_in_sums)
 
     model: Model = Field(description="Model that writes the dialogues. (BIG5-CHAT: 70B)")
     expert: Expert = Field(description="What pulls towards the trait and level. (BIG5-CHAT: 8B)")

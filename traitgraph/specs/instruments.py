@@ -14,9 +14,9 @@ The compiler turns each into a `Resolved*` of `benchmarks.py`. Where they are re
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from .data import Rows
 from .faults import located
@@ -63,8 +63,17 @@ class ReplyContrast(Instrument):
     )
 
 
+def _judge_for_interviews(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Questionnaire` checks: an interview, and nothing else, has a judge."""
+    interview = {"properties": {"mode": {"const": "interview"}}, "required": ["mode"]}
+    judged = {"required": ["judge"], "properties": {"judge": {"not": {"type": "null"}}}}
+    schema.update({"if": interview, "then": judged, "else": {"not": judged}})
+
+
 class Questionnaire(Instrument):
     """Items answered on a scale, scored per domain, with validity checks."""
+
+    model_config = ConfigDict(json_schema_extra=_judge_for_interviews)
 
     kind: Literal["questionnaire"] = Field("questionnaire", description="Items answered on a scale.")
     draws: ClassVar[bool] = True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from .spec import Spec
 
@@ -28,8 +28,15 @@ class Validation(Spec):
     every: PositiveInt = Field(description="Measured every so many optimiser steps. [steps]")
 
 
+def _one_length(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Training` checks: exactly one of `epochs` and `steps`."""
+    schema["oneOf"] = [{"required": [key], "properties": {key: {"type": "number"}}} for key in ("epochs", "steps")]
+
+
 class Training(Spec):
     """What supervised fine-tuning and preference optimisation share."""
+
+    model_config = ConfigDict(json_schema_extra=_one_length)
 
     learning_rate: float = Field(
         gt=0, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"

@@ -20,7 +20,9 @@ TRAININGS: Registry[type[Training]] = Registry(
     "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
 )
 
-Train = Annotated[SftTraining | DpoTraining, Choice(TRAININGS, tag="method", group="train")]
+TRAINING_CHOICE = Choice(TRAININGS, tag="method", group="train")
+
+Train = Annotated[SftTraining | DpoTraining, TRAINING_CHOICE]
 """How personality models are trained: a preset, or a mapping with `method`."""
 
 MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
