@@ -1,7 +1,8 @@
 """Every pass against golden files: a spec above `---`, the draft after the pass below it.
 
 Rewrite them with REWRITE_GOLDEN=1 and review the difference like code. A comment `# present: KIND ...` says which kinds
-the store already holds, `# minutes: N` how long tasks should be.
+the store already holds, `# minutes: N` how long tasks should be,
+`# select: SELECTOR` what is asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from traitgraph.compiler.context import Context
 from traitgraph.compiler.ir import Draft
 from traitgraph.compiler.pipeline import PASSES, run_passes
 from traitgraph.compiler.print_draft import draft_text
+from traitgraph.compiler.select import parse_selector
 
 from .invariants import check_keys, check_repeats, check_shape, check_tasks
 from .specs import context, study_of
@@ -31,7 +33,8 @@ def _context(spec: str) -> Context:
     }
     present = options.get("present", [])
     minutes = float(options.get("minutes", ["30"])[0])
-    return context(present=lambda kind, key: kind in present, task_minutes=minutes)
+    select = tuple(parse_selector(each) for each in options.get("select", []))
+    return context(present=lambda kind, key: kind in present, task_minutes=minutes, select=select)
 
 
 def _after(spec: str, name: str) -> Draft:

@@ -13,8 +13,8 @@ from traitgraph.specs.study import Arm
 from .ir import BASE, Column, Input, Stage, Table, row_ids
 from .resolve import ModelReference, Resolver
 
-LABELLED = ("method", "model", "trait", "level", "merge", "alpha", "gamma", "seed")
-"""Coordinates that a label may name, in its order."""
+COORDINATES = ("method", "model", "trait", "level", "merge", "alpha", "gamma", "seed")
+"""Columns of the results that say which subject a job is about, in the order of a label."""
 
 
 @dataclass
@@ -79,12 +79,8 @@ class Group:
         return () if self.prepared is None else (Input("model", row_ids((self.prepared,)) * rows),)
 
     def where(self, columns: Sequence[str], rows: Sequence[int]) -> Table:
-        """The coordinates that tell these rows apart: an axis with one value appears in no label, traits always do."""
-        wanted = [name for name in LABELLED if name in columns and name in self.names and self._tells(name)]
-        return self.names.only(wanted).take(rows)
-
-    def _tells(self, name: str) -> bool:
-        return name in ("trait", "level", "alpha", "gamma") or len(self.names[name].values) > 1
+        """The coordinates of these subjects, for labels and selections."""
+        return self.names.only(name for name in COORDINATES if name in columns).take(rows)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from traitgraph.specs.identity import digest_path
+
+if TYPE_CHECKING:
+    from .select import Selector
 
 
 def _nothing_present(kind: str, key: str) -> bool:
@@ -25,5 +29,7 @@ class Context:
     """Jobs are packed into tasks of about this length."""
     device: str | None = None
     """Accelerator of `hardware.DEVICES` that prices are for; None: a CPU for small models, else an A100."""
+    select: tuple[Selector, ...] = ()
+    """What is asked for; empty: everything."""
     throttle: int | None = None
     """Tasks that may run at the same time; None: no limit."""

@@ -7,13 +7,16 @@ from .ir import Stage
 BARE_NUMBERS = ("alpha", "gamma", "seed")
 """Coordinates that are bare numbers, so that the label says what they count."""
 
+ALWAYS = ("trait", "level", "alpha", "gamma")
+"""Coordinates that are told even if there is only one value; an axis with one value appears in no name otherwise."""
+
 
 def label(stage: Stage, place: int) -> str:
     """The label of one job, from its kind, its benchmark and its coordinates. Never hashed."""
     words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
     for name, column in stage.where.columns.items():
         value = str(column[place])
-        if value:
+        if value and (name in ALWAYS or len(column.values) > 1):
             words.append(f"{name} {value}" if name in BARE_NUMBERS else value)
     return " ".join([*words, *_subject_words(stage)])
 

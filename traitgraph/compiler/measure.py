@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from .builder import LABELLED, Builder, Group, Made
+from .builder import COORDINATES, Builder, Group, Made
 from .instruments import Resolved
 from .ir import Column, Table
 
@@ -17,7 +17,7 @@ def assess(group: Group, made: Iterable[Made], benchmark: Resolved, builder: Bui
     for each in made:
         rows = len(each.places)
         inputs = (*group.model_input(rows), *each.inputs, *benchmark.inputs(rows))
-        where = group.where(LABELLED, each.places)
+        where = group.where(COORDINATES, each.places)
         fields: dict[str, Column] = dict(each.columns)
         numbers = builder.add("assess", template, Table(fields, rows), inputs, where=where, name=benchmark.name)
         pairs += zip(each.places, numbers, strict=True)

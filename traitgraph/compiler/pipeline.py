@@ -18,6 +18,7 @@ from .order import order_stages
 from .pack import pack_tasks
 from .plan import Plan
 from .prune import prune_present_jobs
+from .select import select_jobs
 from .share import share_equal_jobs
 
 Pass = Callable[[Draft, Context], Draft]
@@ -28,6 +29,7 @@ PASSES: tuple[Pass, ...] = (
     key_jobs,  # a key needs the keys of the inputs: stages are in order of need
     share_equal_jobs,  # equal keys are equal work
     order_stages,  # arms interleave: all training, then all assessing
+    select_jobs,  # `--select` names subjects and jobs as they now stand
     prune_present_jobs,  # the store decides what runs
     pack_tasks,  # only what runs is packed
 )
@@ -35,7 +37,7 @@ PASSES: tuple[Pass, ...] = (
 
 def compile_study(study: Study, context: Context) -> Plan:
     """The plan of a study. Pure: what it asks of the world comes in `context`."""
-    return Plan(run_passes(Draft(study.study, source=study), context))
+    return Plan(run_passes(Draft(study.study, source=study), context), context)
 
 
 def run_passes(draft: Draft, context: Context, passes: tuple[Pass, ...] = PASSES) -> Draft:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 from traitgraph.specs.results import Cell
 
+from .context import Context
 from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
 from .key import KINDS
 from .label import label
 from .plain import plain_row, plain_template
+from .price import Price, price_plan
+from .select import select_cells
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""
@@ -57,6 +60,7 @@ class Plan:
     """A compiled study: a graph, what of it is in the store, and the tasks that would run the rest."""
 
     draft: Draft
+    context: Context = field(default_factory=Context)
 
     @property
     def study(self) -> str:
@@ -93,6 +97,11 @@ class Plan:
             yield stage, self.draft.status[starts[index] : starts[index + 1]]
 
     @cached_property
+    def price(self) -> Price:
+        """What running the missing jobs takes."""
+        return price_plan(self.draft, self.context)
+
+    @cached_property
     def arms(self) -> tuple[ArmCounts, ...]:
         """The arms in the order of the spec."""
         return tuple(self._arm(arm) for arm in self.draft.arms)
@@ -112,8 +121,9 @@ class Plan:
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Every subject under every benchmark, with the key of the job that measures it, in the order of the spec."""
-        return [cell for arm in self.draft.arms for cell in self._cells_of(arm)]
+        """Every selected subject under every benchmark, with the key of its job, in the order of the spec."""
+        cells = (cell for arm in self.draft.arms for cell in self._cells_of(arm))
+        return select_cells(cells, self.context.select)
 
     def _cells_of(self, arm: ArmTable) -> Iterator[Cell]:
         texts = [_texts(arm, name) for name in NAMED]

@@ -21,6 +21,8 @@ def draft_text(draft: Draft, *, most_rows: int = 40) -> str:
         lines += _arm_lines(arm, most_rows)
     for index, stage in enumerate(draft.stages):
         lines += _stage_lines(draft, index, stage, most_rows)
+    if draft.wanted is not None:
+        lines.append(f"wanted {spans(sorted(draft.wanted))}")
     for task in draft.tasks:
         after = f" after {', '.join(task.after)}" if task.after else ""
         lines.append(f"task {task.id}: {spans(task.rows)}{after}")

@@ -47,7 +47,7 @@ ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
 
 SCENARIOS = {"generate": Range(1_000, 10_000), "neurons": Range(2 * 80, 2 * 100)}
-"""Replies of one job where no limit is given: up to 10,000 scenes (BIG5-CHAT), about 90 questions at two levels (NPTI)."""
+"""Replies of one job without a limit: up to 10,000 scenes (BIG5-CHAT), about 90 questions at two levels (NPTI)."""
 
 LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
     # task: (documents, options scored for each, tokens of one request, tokens written for each document)
