@@ -69,7 +69,6 @@ def go_on(context: JobContext) -> None:
         return
     while not context.stop_wanted():
         time.sleep(0.01)
-    context.partial.mkdir(parents=True)
     state.write_text("half way")
     raise Stopped("saved")
 

@@ -245,7 +245,7 @@ def _is_running(pid: int, program: str) -> bool:
 
 
 def slurm_conf(cluster: SlurmCluster) -> str:
-    """slurm.conf of a whole cluster on one host: loopback only, no cgroups, two partitions of one set of nodes."""
+    """slurm.conf of a whole cluster on one host: loopback only, no cgroups, three partitions of one set of nodes."""
     root, settings, host = cluster.root, cluster.settings, socket.gethostname().partition(".")[0]
     munge = root / "munge/sock"
     accounting = ["AccountingStorageType=accounting_storage/none"]
@@ -304,6 +304,7 @@ def slurm_conf(cluster: SlurmCluster) -> str:
         "PartitionName=gpu Nodes=ALL Default=YES DefaultTime=60 MaxTime=1440 PriorityTier=10 PreemptMode=OFF State=UP",
         "PartitionName=preempt Nodes=ALL Default=NO DefaultTime=60 PriorityTier=1 PreemptMode=REQUEUE"
         f" GraceTime={settings.grace} State=UP",
+        "PartitionName=harsh Nodes=ALL DefaultTime=60 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0 State=UP",
     ]
     return "\n".join(lines) + "\n"
 

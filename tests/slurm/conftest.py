@@ -12,13 +12,15 @@ from traitgraph.runtime.store import Store
 
 from .cluster import REQUIRE, Settings, SlurmCluster, missing, running
 
+LONG = "long-"
+"""A run whose study is named so outlives the test that started it."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one cluster go to one process, so that two processes share the machine evenly."""
     for item in items:
         if item.get_closest_marker("slurm"):
-            group = "slurm-accounting" if "accounting_cluster" in getattr(item, "fixturenames", ()) else "slurm"
-            item.add_marker(pytest.mark.xdist_group(group))
+            item.add_marker(pytest.mark.xdist_group("slurm-faults" if "faults" in item.nodeid else "slurm"))
 
 
 def start(settings: Settings) -> Iterator[SlurmCluster]:
@@ -61,17 +63,25 @@ def reached(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield cluster
-    cluster.call("scancel", "--user=root", check=False)
+    jobs = (line.split() for line in cluster.call("squeue", "-h", "-o", "%F %j", check=False).splitlines())
+    mine = {job for job, name in jobs if not name.startswith(LONG)}
+    if mine:
+        cluster.call("scancel", *sorted(mine), check=False)
 
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package, as far as Python can tell, whose entry point names the step jobs."""
-    info = tmp_path / "site" / "step_jobs-1.0.dist-info"
+    """Workers that this test starts find the step jobs."""
+    monkeypatch.setenv("PYTHONPATH", plugin_path(tmp_path))
+
+
+def plugin_path(folder: Path) -> str:
+    """Search path of an installed package, as far as Python can tell, whose entry point names the step jobs."""
+    info = folder / "site" / "step_jobs-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: step-jobs\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[traitgraph.jobs]\nsteps = step_jobs:steps\n")
-    monkeypatch.setenv("PYTHONPATH", f"{info.parent}:{Path(__file__).parent}")
+    return f"{info.parent}:{Path(__file__).parent}"
 
 
 @pytest.fixture

@@ -75,7 +75,6 @@ def restored(context: JobContext, params: StepsParams) -> tuple[str, int]:
 
 def save(context: JobContext, link: str, done: int) -> None:
     assert context.partial is not None
-    context.partial.mkdir(parents=True, exist_ok=True)
     draft = context.partial / "state.new"
     draft.write_text(f"{link} {done}")
     draft.rename(context.partial / "state.txt")

@@ -187,9 +187,9 @@ def test_no_array_waits_for_a_job_that_has_ended(slurm: SlurmCluster, store: Sto
     [
         ({"partition": "gpus"}, "partition 'gpus' does not exist on this cluster\n  = near: gpu"),
         ({"default": Resources(gpus=3)}, "3 GPUs on one node are more than a node of partition 'gpu' has, 2"),
-        ({"default": Resources(gpus=1, gpu_type="a100")}, "no node of partition 'gpu' has GPUs of type 'a100'\n  = types: fake"),
+        ({"default": Resources(gpus=1, gpu_type="a100")}, "no node of partition 'gpu' has GPUs of type 'a100'"),
         ({"default": Resources(minutes=2000)}, "2000 minutes are above the limit of partition 'gpu', 1440 minutes"),
-        ({"default": Resources(memory_gb=100)}, "100 GiB of memory on one node are more than a node of partition 'gpu' has"),
+        ({"default": Resources(memory_gb=100)}, "100 GiB of memory on one node are more than"),
         ({"environment": ("A_SECRET",)}, "tasks need the variable A_SECRET, which is not set here"),
         ({"account": "nobody", "options": {"reservation": "none"}}, "nothing was submitted"),
         ({"python": "/no/such/python"}, "there is no interpreter /no/such/python on the compute nodes"),

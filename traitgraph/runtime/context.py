@@ -109,7 +109,7 @@ class JobContext:
     stop_wanted: Callable[[], bool] = never
     """Whether the time is nearly up: a long job that can go on later saves what it has and raises `Stopped`."""
     partial: Path | None = None
-    """Folder of this job that outlives the process, for checkpoints. May not exist yet; goes when the job is done."""
+    """Folder of this job that outlives the process, for checkpoints; goes when the job is done."""
 
     def location(self, digest: str) -> Path:
         """Path of the file or folder with this digest.

@@ -222,6 +222,8 @@ class Store:
         except BaseException as error:
             if out is not None:
                 shutil.rmtree(out, ignore_errors=True)
+            with contextlib.suppress(OSError):  # only when the job kept nothing there
+                (self.root / "partial" / row.key).rmdir()
             if is_disk_full(error):
                 raise StoreFullError(self._full_message(row)) from error
             raise
@@ -234,7 +236,7 @@ class Store:
         for path in (out, *out.rglob("*")):
             share_with_group(path, self.root)
         make_folder(final.parent, self.root)
-        shutil.rmtree(self.partial(final.name), ignore_errors=True)
+        shutil.rmtree(self.root / "partial" / final.name, ignore_errors=True)
         try:
             out.rename(final)
         except OSError:
@@ -245,13 +247,13 @@ class Store:
             sync(final.parent)
 
     def partial(self, key: str) -> Path:
-        """Where an unfinished job may keep what it needs to go on after a kill. The job makes it, the store removes it.
+        """A folder in which an unfinished job may keep what it needs to go on after a kill; it goes when the job is done.
 
-        Only the holder of the job's claim writes there.
+        Only the holder of the job's claim writes there; who holds it next may be another user, so the group may write.
         """
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a job key (32 hex digits): {key!r}")
-        return self.root / "partial" / key
+        return make_folder(self.root / "partial" / key, self.root)
 
     def _full_message(self, row: JobRow) -> str:
         try:
