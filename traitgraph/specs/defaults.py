@@ -20,6 +20,7 @@ from .preset_files import GROUPS, LIBRARY, find_preset, group_exists, preset_nam
 from .source import read_document
 
 if TYPE_CHECKING:
+    import yaml
     from hydra.core.default_element import ResultDefault
 
 DEFAULTS = "defaults"
@@ -39,7 +40,7 @@ def compose_defaults(
         return None, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
     if walk.faults:
         return None, walk.faults
-    order, faults = _order(spec, choices)
+    order, faults = _order(walk, choices)
     return (None, faults) if faults else _merge(spec, order, walk)
 
 
@@ -195,16 +196,18 @@ def _missing(spec: Path, entry: Entry, name: str, span: Span | None) -> Diagnost
 # -- the order: Hydra's ------------------------------------------------------------------------------------------------
 
 
-def _order(spec: Document, choices: Sequence[Override]) -> tuple[list[ResultDefault], list[Diagnostic]]:
+def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault], list[Diagnostic]]:
     """Every file that takes part with its package, the last one wins; leaves no state in Hydra."""
     import warnings
 
+    import yaml
     from hydra import initialize_config_dir, version
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
+    spec = walk.spec
     outer, outer_version = GlobalHydra.instance().hydra, version.getbase()
     GlobalHydra.instance().clear()
     library = str(LIBRARY).replace("\\", "\\\\").replace('"', '\\"')
@@ -214,6 +217,8 @@ def _order(spec: Document, choices: Sequence[Override]) -> tuple[list[ResultDefa
             warnings.simplefilter("ignore")  # a list without _self_: the spec's own values win, as one expects
             loader = GlobalHydra.instance().config_loader()
             listed = loader.compute_defaults_list(spec.file.stem, overrides, RunMode.RUN)
+    except yaml.MarkedYAMLError as problem:
+        return [], [_read_differently(problem, walk)]
     except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as problem:
         what = " ".join(str(problem).split())[:300]
         hint = "a preset with `override` entries comes after what it overrides" if "override" in what else None
@@ -222,6 +227,17 @@ def _order(spec: Document, choices: Sequence[Override]) -> tuple[list[ResultDefa
         GlobalHydra.instance().hydra = outer
         version.VersionBase.instance().version_base = outer_version
     return [item for item in listed.defaults if not item.config_path.startswith("hydra/")], []
+
+
+def _read_differently(problem: yaml.MarkedYAMLError, walk: Walk) -> Diagnostic:
+    """Hydra reads the files again with PyYAML's own parser, which is stricter in a few corners than libyaml."""
+    mark = problem.problem_mark
+    what = f"Hydra cannot read this: {problem.problem}"
+    for file, document in walk.files.items():
+        layer = document.layers[0]
+        if mark and isinstance(layer, NodeLayer) and file.resolve() == Path(mark.name).resolve():
+            return error("TG033", what, layer.source.span(mark.line, mark.column, 1), DEFAULTS)
+    return error("TG033", what, walk.spec.key_span((DEFAULTS,)), DEFAULTS)
 
 
 # -- the merge ---------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from .faults import located
 from .generation import Data
 from .judges import Judge
 from .named import Name
+from .paths import exists, from_folder, is_file
 from .preset_files import LIBRARY
 from .registry import Registry
 from .spec import Spec
@@ -95,8 +96,8 @@ class Questionnaire(Instrument):
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
-        path = questionnaire_path(self.items) or (folder / Path(self.items).expanduser()).resolve()
-        if not path.is_file():
+        path = questionnaire_path(self.items) or from_folder(folder, self.items)
+        if not is_file(path):
             about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
             raise located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
         return super().settled(folder).model_copy(update={"items": str(path)})
@@ -203,13 +204,13 @@ def questionnaire_names() -> tuple[str, ...]:
 def questionnaire_path(name: str) -> Path | None:
     """The file of a questionnaire of the library, or None."""
     path = LIBRARY / "questionnaire" / f"{name}.json"
-    return path if not set(name) & set("/\\\0") and path.is_file() else None
+    return path if not set(name) & set("/\\\0") and is_file(path) else None
 
 
 def existing(path: str, folder: Path, key: str) -> Path:
     """The absolute path. Raises pydantic's error, located at `key`, when nothing is there."""
-    found = (folder / Path(path).expanduser()).resolve()
-    if not found.exists():
+    found = from_folder(folder, path)
+    if not exists(found):
         about = {"value": path, "names": ()}
         raise located("path_missing", "there is no file or folder '{value}'", about, key, path)
     return found

@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core
 
 from .axes import shown
 from .faults import each_read, located, validated
+from .paths import exists, from_folder
 from .preset_use import preset_in
 from .scope import Scope, scope_of
 from .spec import Spec
@@ -61,8 +62,8 @@ class Local(Named):
 
     def settled(self, folder: Path, name: str) -> Self:
         """Itself with a name and an absolute path that exists."""
-        path = (folder / Path(self.path).expanduser()).resolve()
-        if not path.exists():
+        path = from_folder(folder, self.path)
+        if not exists(path):
             about = {"value": self.path, "path": str(path), "names": _beside(path)}
             raise located("path_missing", "there is no file or folder '{value}'", about, "path", self.path)
         return super().settled(folder, name).model_copy(update={"path": str(path)})
@@ -134,7 +135,7 @@ class Reference:
         raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(text, scope))
 
     def _must_be_hub_id(self, text: str, scope: Scope) -> None:
-        if (scope.folder / text).exists():
+        if exists(scope.folder / text):
             about = {"value": text, "noun": self.noun}
             raise PydanticCustomError("name_ambiguous", "'{value}' is a folder here and may be a hub id", about)
 

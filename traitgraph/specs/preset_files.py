@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .paths import is_file, is_folder
+
 LIBRARY = Path(__file__).parent / "library"
 GROUPS = ("model", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
 """Groups of the library, in the order in which the documentation lists them."""
@@ -24,7 +26,7 @@ def find_preset(group: str, name: str, spec: Path) -> Path | None:
         return None
     for folder in search_folders(spec):
         file = folder / group / f"{name}.yaml"
-        if file.is_file():
+        if is_file(file):
             return file
     return None
 
@@ -39,7 +41,7 @@ def preset_names(group: str, spec: Path) -> tuple[str, ...]:
 
 def group_exists(group: str, spec: Path) -> bool:
     """Whether some search folder has presets of this group."""
-    return any((folder / group).is_dir() for folder in search_folders(spec))
+    return any(is_folder(folder / group) for folder in search_folders(spec))
 
 
 def shown_path(file: Path) -> str:

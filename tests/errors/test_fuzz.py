@@ -1,0 +1,31 @@
+"""No text makes the checker fail: it is understood, or refused with a reason and a place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from .mutation import answer, mutated
+
+EXAMPLES = int(os.environ.get("TRAITGRAPH_FUZZ_EXAMPLES", "150"))
+"""`benchmarks/fuzz_specs.py` runs the same for minutes."""
+
+SLOW = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+@given(seed=st.integers(0, 2**64 - 1))
+def test_a_changed_spec_is_understood_or_refused(seed: int, tmp_path: Path) -> None:
+    text = mutated(Random(seed))
+    note(text)
+    answer(text, tmp_path / "spec.yaml")
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+@given(text=st.text(max_size=200))
+def test_any_text_is_understood_or_refused(text: str, tmp_path: Path) -> None:
+    answer(text, tmp_path / "spec.yaml")

@@ -1,0 +1,40 @@
+"""Paths as a spec writes them: any text may stand there, so nothing here raises for what a file system refuses.
+
+A name that is too long, holds a NUL or starts with the `~` of nobody is a path at which nothing is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def from_folder(folder: Path, text: str) -> Path:
+    """The absolute path of a text; a relative one counts from `folder`, `~` is the user's home."""
+    try:
+        return (folder / Path(text).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return folder / text
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
