@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DPI = 160
 PANEL_INCHES = (4.2, 3.0)
 MAX_COLUMNS = 3
+HEAD_INCHES, FOOT_INCHES = 0.75, 0.55
 INK, GRID = "#22262b", "#dcdedf"
 COLOURS = {"high": "#0b68ad", "low": "#c24a12", "direct": "#5d646d", "chance": "#8a8f96", "other": "#6d4ba0"}
 MARKERS = {"high": "o", "low": "s", "direct": "o"}
@@ -59,20 +60,35 @@ def _write(chart: Chart, path: Path) -> None:
 
     columns = min(len(chart.panels), MAX_COLUMNS)
     rows = math.ceil(len(chart.panels) / columns)
+    width, height = PANEL_INCHES[0] * columns, _row_inches(chart) * rows + HEAD_INCHES + FOOT_INCHES
     with rc_context(STYLE):
-        figure = Figure(figsize=(PANEL_INCHES[0] * columns, _row_inches(chart) * rows + 0.5), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).flat
+        figure = Figure(figsize=(width, height))
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axis, panel in zip(axes, chart.panels, strict=False):
             _draw(axis, panel)
-        for axis in list(axes)[len(chart.panels) :]:
+        for axis in axes[len(chart.panels) :]:
             axis.set_axis_off()
-        _legend(figure, chart)
+        _place(figure, chart, columns, width, height)
+        _legend(figure, chart, 1 - HEAD_INCHES / 2 / height)
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def _place(figure: Any, chart: Chart, columns: int, width: float, height: float) -> None:
+    """Margins in inches: matplotlib's own layout engines cost more than the drawing."""
+    names = 2.4 if isinstance(chart.panels[0], DotPanel) else 0.7
+    figure.subplots_adjust(
+        left=names / width,
+        right=1 - 0.15 / width,
+        top=1 - HEAD_INCHES / height,
+        bottom=FOOT_INCHES / height,
+        wspace=names / (PANEL_INCHES[0] - names),
+        hspace=0.8 / (_row_inches(chart) - 0.8),
+    )
 
 
 def _row_inches(chart: Chart) -> float:
     bars = max((len(panel.bars) for panel in chart.panels if isinstance(panel, DotPanel)), default=0)
-    return max(PANEL_INCHES[1] if not bars else 1.5, 0.9 + 0.22 * bars)
+    return 0.9 + 0.22 * bars if bars else PANEL_INCHES[1]
 
 
 def _draw(axis: Axes, panel: Panel | DotPanel) -> None:
@@ -122,13 +138,13 @@ def _draw_bars(axis: Axes, panel: DotPanel) -> None:
     axis.set_xlabel(panel.x_title)
 
 
-def _legend(figure: Any, chart: Chart) -> None:  # Any: matplotlib's Figure, whose stubs follow_imports skips
+def _legend(figure: Any, chart: Chart, y: float) -> None:  # Any: matplotlib's stubs are not read
     handles: dict[str, Any] = {}
     for axis in figure.axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
     if handles:
         figure.legend(
-            handles.values(), handles.keys(), loc="outside lower left", ncols=min(len(handles), 6), frameon=False
+            handles.values(), handles.keys(), loc="center right", bbox_to_anchor=(0.99, y), ncols=6, frameon=False
         )
-    figure.suptitle(chart.title.replace("$", r"\$"), x=0.01, ha="left", fontsize=10, color=COLOURS["direct"])
+    figure.text(0.1 / figure.get_figwidth(), y, chart.title.replace("$", r"\$"), va="center", fontsize=11)

@@ -127,11 +127,13 @@ def _extreme_sentence(benchmark: BenchmarkScores, findings: Sequence[Finding]) -
 
 def _specificity_sentence(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> list[str]:
     """How much a vector moves other traits, when some vector moves its own."""
+    effects = [curve for metric in benchmark.main_metrics for curve in curves_of(benchmark, metric)]
     ratios = []
     for finding in findings:
-        others = [abs(curve.change.value) for curve in side_effects(benchmark, finding.curve)]
+        own = finding.curve
+        others = [abs(each.change.value) for each in effects if each.family == own.family and each.metric != own.metric]
         if finding.verdict == "moves" and others:
-            ratios.append(sum(others) / len(others) / abs(finding.curve.change.value))
+            ratios.append(sum(others) / len(others) / abs(own.change.value))
     if not ratios:
         return []
     share = sum(ratios) / len(ratios)
@@ -142,12 +144,6 @@ def _specific(share: float) -> str:
     if share < SPECIFIC:
         return "specific to the trait"
     return "partly specific to the trait" if share < UNSPECIFIC else "not specific to the trait"
-
-
-def side_effects(benchmark: BenchmarkScores, own: Curve) -> list[Curve]:
-    """The curves of the same vector under the other traits of the benchmark."""
-    others = [metric for metric in benchmark.main_metrics if metric != own.metric]
-    return [curve for metric in others for curve in curves_of(benchmark, metric) if curve.family == own.family]
 
 
 def _task_sentences(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> list[str]:

@@ -42,7 +42,7 @@ def render_page(
     findings = [findings_of(benchmark) for benchmark in benchmarks]
     sections = [
         ("moved", "What moved", _moved(benchmarks, findings)),
-        ("curves", "Score against strength", _curves(benchmarks)),
+        ("curves", "Score against strength", _curves(benchmarks, findings)),
         ("conditions", "Conditions without a strength", _conditions(benchmarks)),
         ("effects", "Effects on other traits", _effects(benchmarks)),
         ("checks", "Validity checks", _checks(benchmarks)),
@@ -117,17 +117,7 @@ def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Fi
     ]
     if not cards:
         return None
-    parts: list[Markup] = [element("div", *cards, class_="cards")]
-    if any(findings):
-        parts += [
-            element("h3", "Correlation of score with strength, for each vector"),
-            findings_table(benchmarks, findings),
-        ]
-    if gaps:
-        units = {benchmark.name: unit(benchmark) for benchmark in benchmarks}
-        parts += [element("h3", "High minus low, for each condition without a strength"), gaps_table(gaps, units)]
-    parts.append(element("p", RULES, class_="note"))
-    return join(parts)
+    return join([element("div", *cards, class_="cards"), element("p", RULES, class_="note")])
 
 
 def _card(benchmark: BenchmarkScores, findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup | None:
@@ -168,14 +158,22 @@ def _gap_sentence(gaps: Sequence[Gap]) -> list[str]:
     ]
 
 
-def _curves(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+def _curves(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
     charts = list(chain.from_iterable(strength_charts(benchmark) for benchmark in benchmarks))
-    return join(map(_chart, charts)) if charts else None
+    if not charts:
+        return None
+    title = element("h3", "Correlation of score with strength, for each vector")
+    return join([*map(_chart, charts), title, findings_table(benchmarks, findings)])
 
 
 def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     charts = [chart for benchmark in benchmarks if (chart := condition_chart(benchmark)) is not None]
-    return join(map(_chart, charts)) if charts else None
+    gaps = list(chain.from_iterable(map(gaps_of, benchmarks)))
+    if not charts and not gaps:
+        return None
+    units = {benchmark.name: unit(benchmark) for benchmark in benchmarks}
+    title = element("h3", "High minus low, for each condition at both levels")
+    return join([*map(_chart, charts), *([title, gaps_table(gaps, units)] if gaps else [])])
 
 
 def _chart(chart: Chart) -> Markup:

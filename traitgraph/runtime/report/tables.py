@@ -15,6 +15,9 @@ from .wording import fixed, number, plural, signed, subject_name, unit, vector_n
 MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
 
+LONG = 24
+"""Tables with more rows scroll inside their box."""
+
 CHIPS = {
     "moves": ("●", "moves"),
     "reversed": ("▲", "reversed"),
@@ -45,32 +48,22 @@ def table(
         for row in rows
     ]
     inner = element("table", element("thead", header), element("tbody", *body), class_=class_ or None)
-    return element("div", inner, class_="scroll", tabindex="0")
+    return element("div", inner, class_="scroll tall" if len(body) > LONG else "scroll", tabindex="0")
 
 
 def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup:
     """Correlation of score with strength for every vector under the measures it bears on."""
     labels = family_labels(finding.curve for group in findings for finding in group)
     several = any(labels.values())
-    head = [
-        "vector",
-        *(["family"] if several else []),
-        "measure",
-        "verdict",
-        "change",
-        "unit",
-        "Spearman",
-        "Pearson",
-        "n",
-    ]
+    head = ["vector", *(["family"] if several else []), "measure", "verdict", "change", "Spearman", "Pearson", "n"]
     rows = []
     for benchmark, group in zip(benchmarks, findings, strict=True):
         for finding in group:
             curve = finding.curve
             rows.append([
                 vector_name(curve.family), *([labels[curve.family]] if several else []),
-                benchmark.name if benchmark.kind != "task" else f"{benchmark.name}: {curve.metric}",
-                chip(finding.verdict), with_error(*curve.change), unit(benchmark) or "share correct",
+                f"{benchmark.name} [{unit(benchmark)}]" if unit(benchmark) else f"{benchmark.name}: {curve.metric}",
+                chip(finding.verdict), with_error(*curve.change),
                 _correlation(curve.spearman), _correlation(curve.pearson), str(len(curve.points)),
             ])  # fmt: skip
     return table(head, rows, numbers=[head.index(name) for name in ("change", "Spearman", "Pearson", "n")])
