@@ -123,7 +123,7 @@ def select_jobs(draft: Draft, context: Context) -> Draft:
     wanted: set[int] = set()
     for selector in context.select:
         rows = selected_rows(draft, selector)
-        wanted |= following(draft, rows) if selector.follow else rows
+        wanted |= following(draft, rows, context) if selector.follow else rows
     return replace(draft, wanted=frozenset(wanted))
 
 
@@ -183,14 +183,25 @@ def _others(draft: Draft, arm: ArmTable, selector: Selector) -> set[int]:
     return found
 
 
-def following(draft: Draft, rows: set[int]) -> set[int]:
-    """These jobs and all that need them, directly or not."""
+def following(draft: Draft, rows: set[int], context: Context) -> set[int]:
+    """These jobs and all that need them, directly or not.
+
+    A collection follows only when all that it collects is selected or there: it must not pull in the rest of the study.
+    """
     found = set(rows)
     for index, stage in enumerate(draft.stages):
         for each in stage.inputs:
-            users = range(draft.offsets[index], draft.offsets[index + 1])
-            found.update(user for place, user in enumerate(users) if any(ref in found for ref in each.of(place)))
+            for place, user in enumerate(range(draft.offsets[index], draft.offsets[index + 1])):
+                refs = each.of(place)
+                if each.unordered and not all(ref in found or _present(draft, ref, context) for ref in refs):
+                    continue
+                if any(ref in found for ref in refs):
+                    found.add(user)
     return found
+
+
+def _present(draft: Draft, row: int, context: Context) -> bool:
+    return context.present(draft.locate(row)[0].kind, draft.keys[row].hex())
 
 
 def select_cells(cells: Iterable[Cell], selectors: Sequence[Selector]) -> list[Cell]:

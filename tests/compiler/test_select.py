@@ -1,0 +1,94 @@
+"""The language of `--select`: what each form selects, and what a wrong one says."""
+
+from __future__ import annotations
+
+import pytest
+
+from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.select import parse_selector
+from traitgraph.specs.diagnostics import SpecError
+
+from .specs import SWEEP, plan_of
+
+ARMS = SWEEP.replace("method: vector\nalpha: [0, 0.5, 1]\n", "") + (
+    "arms:\n  base: {method: direct}\n  scaled: {method: vector, alpha: [0, 0.5, 1]}\n"
+)
+
+
+def _plan(*selectors: str, text: str = ARMS) -> Plan:
+    return plan_of(text, select=tuple(map(parse_selector, selectors)))
+
+
+def _labels(*selectors: str, kind: str = "assess") -> set[str]:
+    return {row.label for row in _plan(*selectors).job_table().rows if row.kind == kind}
+
+
+def test_all_conditions_must_hold() -> None:
+    assert _labels("trait=neuroticism,level=low,alpha>0.5,benchmark=arc_easy") == {
+        "assess arc_easy neuroticism low alpha 1"
+    }
+
+
+def test_values_are_alternatives_and_numbers_compare_as_numbers() -> None:
+    assert len(_labels("alpha=0.50|1.0,benchmark=mini-ipip,level=high")) == 4
+
+
+def test_selections_together_select_what_any_of_them_does() -> None:
+    assert _labels("arm=base,benchmark=mini-ipip", "alpha=1,trait=extraversion,level=high,benchmark=mini-ipip") == {
+        "assess mini-ipip",
+        "assess mini-ipip extraversion high alpha 1",
+    }
+
+
+def test_a_shared_job_is_selected_under_the_name_of_every_arm_that_asks_for_it() -> None:
+    """Alpha 0 is the base: selecting it in one arm selects the job of the other."""
+    assert _labels("alpha=0,trait=extraversion,level=high") == {"assess mini-ipip", "assess arc_easy"}
+
+
+def test_what_selected_jobs_need_runs_too() -> None:
+    kinds = _plan("alpha=0.5,trait=extraversion,level=high,kind=assess").counts.missing_by_kind
+    assert kinds == {"train": 1, "vector": 1, "merge": 1, "assess": 2}
+
+
+def test_plus_adds_what_follows() -> None:
+    kinds = _plan("kind=train,trait=extraversion,level=high+").counts.missing_by_kind
+    assert kinds == {"train": 1, "vector": 1, "merge": 2, "assess": 4}
+
+
+def test_a_key_is_known_by_its_start() -> None:
+    row = plan_of(ARMS).job_table().rows[0]
+    assert [each.key for each in _plan(f"key={row.key[:8]}").job_table().rows] == [row.key]
+
+
+def test_an_unequal_condition_refuses_every_value() -> None:
+    assert _labels("alpha!=0|0.5,benchmark=mini-ipip,trait!=neuroticism,level=high") == {
+        "assess mini-ipip extraversion high alpha 1"
+    }
+
+
+def test_cells_are_selected_like_jobs() -> None:
+    cells = _plan("trait=extraversion,alpha>=0.5,benchmark=mini-ipip").cells
+    assert {(cell.trait, cell.alpha) for cell in cells} == {("extraversion", "0.5"), ("extraversion", "1")}
+    assert len(cells) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trat=openness", "unknown name 'trat' in a selection"),
+        ("openness", "not a condition: 'openness'"),
+        ("alpha>high", "'high' is not a number"),
+        ("trait=", "not a condition: 'trait='"),
+    ],
+)
+def test_a_wrong_selection_says_what_is_wrong_with_it(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_selector(text)
+    assert [each.message for each in caught.value.diagnostics] == [message]
+
+
+def test_every_fault_of_a_selection_is_told_with_its_place() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_selector("trait=openness, levl=high, alpha<x")
+    spans = [each.span for each in caught.value.diagnostics]
+    assert [(span.column, span.length) for span in spans if span] == [(17, 9), (28, 7)]
