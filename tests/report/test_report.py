@@ -159,6 +159,12 @@ def test_a_chart_says_what_its_bands_are(page: Page) -> None:
     assert "± one standard deviation over 5 repeats" in page.text
 
 
+def test_a_score_has_no_plus_sign_and_a_change_has_one(rows: list[ResultRow]) -> None:
+    html = render_page(rows, about())
+    assert re.search(r"<title>base: 3\.\d\d ± ", html)
+    assert re.search(r">\+\d\.\d\d ± \d", html)
+
+
 def test_a_questionnaire_is_drawn_on_its_whole_scale(rows: list[ResultRow]) -> None:
     """A null must look like a null, not like a zoomed zigzag."""
     chart = next(chart for chart in charts_of(summarise(rows)) if chart.name == "mini-ipip")

@@ -15,7 +15,7 @@ from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .curves import Curve, Point, family_labels, own_curves, without_strength
 from .summaries import BenchmarkScores, Score, Subject, subject_order
-from .wording import axis_title, plain, spread_note, subject_name, with_error
+from .wording import axis_title, plain, spread_note, subject_name, with_spread
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -151,7 +151,7 @@ def _line(curve: Curve) -> Line:
 
 
 def _mark_label(curve: Curve, point: Point) -> str:
-    value = with_error(point.score.value, point.score.spread)
+    value = with_spread(point.score.value, point.score.spread)
     return f"{curve.family.level} {curve.axis} {plain(point.strength)}: {value}".strip()
 
 

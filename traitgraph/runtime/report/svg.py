@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from .charts import Bar, Chart, DotPanel, Line, Panel, Range, Reference, ticks
 from .markup import Markup, element
-from .wording import number, plain, with_error
+from .wording import number, plain, with_spread
 
 WIDTH = 400.0
 HEIGHT = 272.0
@@ -169,5 +169,5 @@ def _bar(bar: Bar, y: float, x: Scale) -> list[Markup]:
     if bar.spread is not None:
         ends = x(bar.value - bar.spread), x(bar.value + bar.spread)
         parts.append(element("line", x1=ends[0], y1=y, x2=ends[1], y2=y, class_=f"whisker {bar.role}"))
-    parts.append(_marker(bar.role, x(bar.value), y, f"{bar.name}: {with_error(bar.value, bar.spread)}"))
+    parts.append(_marker(bar.role, x(bar.value), y, f"{bar.name}: {with_spread(bar.value, bar.spread)}"))
     return parts

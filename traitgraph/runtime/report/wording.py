@@ -36,6 +36,11 @@ def with_error(value: float, stderr: float | None) -> str:
     return signed(value) if stderr is None else f"{signed(value)} ± {fixed(stderr)}"
 
 
+def with_spread(value: float, spread: float | None) -> str:
+    """A score: '3.35 ± 0.60'."""
+    return fixed(value) if spread is None else f"{fixed(value)} ± {fixed(spread)}"
+
+
 def plural(count: int, noun: str) -> str:
     """'1 vector', '4 vectors'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
