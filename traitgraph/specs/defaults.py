@@ -105,6 +105,9 @@ def _visit(walk: Walk, document: Document, trail: tuple[str, ...]) -> None:
 
 
 def _visit_names(walk: Walk, entry: Entry, trail: tuple[str, ...], span: Span | None) -> None:
+    if not group_exists(entry.group, walk.spec.file) and not entry.optional:
+        walk.faults.append(_missing(walk.spec.file, entry, "", span))
+        return
     for name in entry.names:
         if "${" in name:
             continue
@@ -203,9 +206,7 @@ def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault]
     import yaml
     from hydra import initialize_config_dir, version
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
     from hydra.types import RunMode
-    from omegaconf.errors import OmegaConfBaseException
 
     spec = walk.spec
     outer, outer_version = GlobalHydra.instance().hydra, version.getbase()
@@ -219,7 +220,7 @@ def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault]
             listed = loader.compute_defaults_list(spec.file.stem, overrides, RunMode.RUN)
     except yaml.MarkedYAMLError as problem:
         return [], [_read_differently(problem, walk)]
-    except (HydraException, OmegaConfBaseException, ValueError, RecursionError) as problem:
+    except Exception as problem:  # only Hydra runs above: whatever it raises is its answer to these files
         what = " ".join(str(problem).split())[:300]
         hint = "a preset with `override` entries comes after what it overrides" if "override" in what else None
         return [], [error("TG033", f"Hydra cannot compose this: {what}", spec.key_span((DEFAULTS,)), DEFAULTS, hint)]
