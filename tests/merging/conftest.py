@@ -128,13 +128,19 @@ class Bench:
         coefficients: list[str],
         method: AnyMerge | None = None,
         dtype: str = "float32",
+        onto: tuple[str, str] | None = None,
+        **more: Any,
     ) -> str:
+        """Merge vectors by key; `onto` is a domain's vector with its factor."""
         params = MergeParams(
             model=self.ref(base, dtype),
             method=method or TaskArithmetic(),
             coefficients=tuple(Decimal(each) for each in coefficients),
+            onto=Decimal(onto[1]) if onto else None,
+            **more,
         )
-        return self.run("merge", params, vectors=tuple(vectors))
+        inputs = {"vectors": tuple(vectors)} | ({"onto": (onto[0],)} if onto else {})
+        return self.run("merge", params, **inputs)
 
     def ref(self, base: Path, dtype: str = "float32") -> FolderModel:
         found = digest_path(base)

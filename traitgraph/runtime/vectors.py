@@ -20,7 +20,7 @@ from .merging.adapters import Factors
 from .merging.bases import model_folder
 from .merging.checkpoint import Checkpoint, matrix_shape
 from .merging.differences import low_rank_rows
-from .merging.extraction import RECORD, TENSORS, build_vector
+from .merging.extraction import RECORD, TENSORS, build_domain_vector, build_vector
 
 if TYPE_CHECKING:
     import torch
@@ -29,13 +29,19 @@ if TYPE_CHECKING:
 def vector(context: JobContext, params: VectorParams) -> None:
     """Keep what training changed, as small and exact as it can be kept.
 
-    reads   tuned   `adapter/` of a LoRA training, or `model/` of a full one
+    reads   tuned      `adapter/` of a LoRA training, or `model/` of a full one; or `params.tuned`, a ready-made model
+            opposite?  the training that is subtracted in place of the base
     writes  vector.safetensors, vector.json
     raises  MergeError when the tuned weights do not belong to the base
     """
     base = Checkpoint(model_folder(context, params.model))
     about = params.model.model_dump(mode="json")
-    build_vector(context.inputs["tuned"][0], base, context.out, base_record=about)
+    if params.tuned is not None:
+        tuned = model_folder(context, params.tuned)
+        build_domain_vector(tuned, base, context.out, names=params.names, base_record=about)
+    else:
+        opposite = next(iter(context.inputs.get("opposite", ())), None)
+        build_vector(context.inputs["tuned"][0], base, context.out, opposite=opposite, base_record=about)
 
 
 class Vector:
@@ -105,7 +111,7 @@ class Vector:
             return None
         if (name, device) not in self._factors:
             left, right = (self._file.read(f"{name}:{side}").to(device) for side in ("left", "right"))
-            self._factors[name, device] = Factors(left, right, about["scale"])
+            self._factors[name, device] = Factors(left, right, about["scale"], about.get("transposed", False))
         return self._factors[name, device]
 
 

@@ -47,6 +47,8 @@ class Factors:
     left: torch.Tensor
     right: torch.Tensor
     scale: float
+    transposed: bool = False
+    """Whether an adapter stores it the other way round: embeddings, and layers that keep [inputs, outputs]."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -143,7 +145,7 @@ def _factors(adapter: Adapter, module: str, weights: Checkpoint, key: str, partn
             f"share their rank are needed (convolutions are not read, and DeepSpeed must gather before saving)"
         )
     scale = _scale(adapter.config, module, a.shape[0])
-    return Factors(a.T.contiguous(), b.T.contiguous(), scale) if transposed else Factors(b, a, scale)
+    return Factors(a.T.contiguous(), b.T.contiguous(), scale, True) if transposed else Factors(b, a, scale)
 
 
 def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,6 +146,16 @@ class Checkpoint(Mapping[str, TensorInfo]):
     def __del__(self) -> None:
         if hasattr(self, "_handles"):
             self.close()
+
+
+class CheckpointView(Checkpoint):
+    """A checkpoint under other names: what it holds of one model inside a larger one. Shares the files of `whole`."""
+
+    def __init__(self, whole: Checkpoint, names: Mapping[str, str]) -> None:
+        """`names` maps the names here to the names in `whole`."""
+        self.path, self.files, self._whole, self._names = whole.path, whole.files, whole, dict(names)
+        self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
+        self._handles, self._last, self._last_floats = {}, None, None
 
 
 def read_header(file: Path) -> list[TensorInfo]:

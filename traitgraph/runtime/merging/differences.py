@@ -5,7 +5,7 @@ Everything is float32. A piece is a run of whole rows of a tensor seen as a matr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
@@ -221,8 +221,8 @@ def weighted_sum(
     return total
 
 
-def comparable_names(base: Checkpoint, tuned: Checkpoint) -> list[str]:
-    """Float tensors whose difference has a meaning, in the base's order.
+def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] = ()) -> list[str]:
+    """Float tensors whose difference has a meaning, in the base's order; those in `rows` may differ in their rows.
 
     Raises MergeError for tensors that only one side has, other shapes, float8 and quantised or unequal integers.
     """
@@ -231,7 +231,8 @@ def comparable_names(base: Checkpoint, tuned: Checkpoint) -> list[str]:
     if only_base or only_tuned:
         raise MergeError(_unmatched(base, tuned, only_base, only_tuned))
     for name in base:
-        check_pair(base[name], tuned[name], tuned)
+        if name not in rows:
+            check_pair(base[name], tuned[name], tuned)
         if not base[name].is_float:
             _check_equal(name, base, tuned)
     return [name for name in base if base[name].is_float]

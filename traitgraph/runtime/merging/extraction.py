@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.durable import write_json
 
+from .adapters import CONFIG as ADAPTER_CONFIG
 from .adapters import Adapter, Factors, read_adapter
-from .checkpoint import Checkpoint, matrix_shape
-from .differences import CheckpointDifference, low_rank_rows, pieces
+from .checkpoint import Checkpoint, CheckpointView, matrix_shape
+from .differences import CheckpointDifference, comparable_names, low_rank_rows, pieces
 from .errors import MergeError
+from .fitting import NameMap, check_same_tokens, renamed
+from .rounding import check_finite
 from .writer import Slot, TensorFile
 
 if TYPE_CHECKING:
@@ -28,42 +31,128 @@ TENSORS = "vector.safetensors"
 RECORD = "vector.json"
 
 
-def build_vector(tuned: Path, base: Checkpoint, out: Path, *, base_record: Mapping[str, Any] | None = None) -> None:
+def build_vector(
+    tuned: Path,
+    base: Checkpoint,
+    out: Path,
+    *,
+    opposite: Path | None = None,
+    base_record: Mapping[str, Any] | None = None,
+) -> None:
     """Write the vector of a trained artifact (`adapter/` or `model/`), a peft adapter or a checkpoint into `out`.
 
-    `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
+    With `opposite`, another artifact of the same base, the vector is tuned - opposite. `base_record` says in plain data
+    which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
-    folder = next((tuned / part for part in ("adapter", "model") if (tuned / part).is_dir()), tuned)
-    if (folder / "adapter_config.json").is_file():
-        record = _from_adapter(read_adapter(folder, base), base, out)
+    folders = [_weights_folder(path) for path in (tuned, opposite) if path is not None]
+    adapters = [(folder / ADAPTER_CONFIG).is_file() for folder in folders]
+    if all(adapters):
+        record = _from_adapters([read_adapter(folder, base) for folder in folders], base, out)
+    elif any(adapters):
+        raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
     else:
-        record = _from_checkpoint(Checkpoint(folder), base, out)
+        other = Checkpoint(folders[1]) if opposite else base
+        record = _from_checkpoint(CheckpointDifference(other, Checkpoint(folders[0]), ""), out, exact=opposite is None)
+    _write_record(record, out, base_record)
+
+
+def build_domain_vector(
+    tuned: Path,
+    base: Checkpoint,
+    out: Path,
+    *,
+    names: NameMap | None = None,
+    base_record: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the vector of a ready-made model of the same base into `out`, under the base's names.
+
+    `names` says where the base's tensors stand in a larger model (a vision-language model); what else that holds is not
+    part of the vector. Embeddings of unequal size are compared in the rows that both have, if these mean the same
+    tokens. Raises MergeError.
+    """
+    whole = Checkpoint(tuned)
+    part, rows = (whole, {}) if names is None else _part_of(whole, base, names)
+    if rows:
+        check_same_tokens([base.path, whole.path], min(rows.values()))
+    compared = comparable_names(base, part, rows)
+    record = _from_checkpoint(CheckpointDifference(base, part, "", compared, rows), out, exact=True)
+    _write_record(record, out, base_record)
+
+
+def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Checkpoint, dict[str, int]]:
+    """The base's tensors inside a larger model, and the number of common rows where the vocabularies differ."""
+    where = {name: renamed(name, names) for name in base}
+    if lost := [theirs for theirs in where.values() if theirs not in whole]:
+        raise MergeError(f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for")
+    part = CheckpointView(whole, where)
+    unequal = [name for name in base if base[name].shape != part[name].shape]
+    rows = {n: min(base[n].shape[0], part[n].shape[0]) for n in unequal if base[n].shape[1:] == part[n].shape[1:]}
+    return part, rows
+
+
+def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, Any] | None) -> None:
     write_json(out / RECORD, {"format": 1, **record, "base": dict(base_record or {})})
 
 
-def _from_adapter(adapter: Adapter, base: Checkpoint, out: Path) -> dict[str, Any]:
-    """Write an adapter's factors, and full differences for what it saves whole; returns the record."""
+def _weights_folder(path: Path) -> Path:
+    """The folder with the weights: a part of a trained artifact, or the given one."""
+    return next((path / part for part in ("adapter", "model") if (path / part).is_dir()), path)
+
+
+def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> dict[str, Any]:
+    """Write the factors of an adapter (less a second one's), and full differences where it saved whole tensors."""
     from safetensors.torch import save_file
 
     draft = _Draft()
-    for name, factors in adapter.factors.items():
-        if name in adapter.magnitudes:
-            draft.add_delta(name, _dora_difference(adapter, name, base))
-        else:
-            _check_shape(name, factors.shape, base)
-            draft.add_factors(name, factors, base[name].shape)
-    for name, delta in _full_changes(adapter, base).items():
-        draft.add_delta(name, delta)
+    full = [_full_changes(adapter, base) for adapter in adapters]
+    low_rank = [_plain_factors(adapter, base) for adapter in adapters]
+    for name in _union(full):
+        draft.add_delta(name, _less(name, full, base))
+    for name in _union(low_rank):
+        if name in draft.about:
+            raise MergeError(
+                f"'{name}' is low-rank in one adapter and saved whole in another; train both in the same way"
+            )
+        draft.add_factors(name, _joined([part.get(name) for part in low_rank]), base[name].shape)
     save_file(draft.tensors, out / TENSORS)
-    return draft.record(
-        source="adapter",
-        elements=sum(base[name].elements for name in draft.about),
-        stored=_dtypes(draft.tensors.values()),
-    )
+    elements = sum(base[name].elements for name in draft.about)
+    return draft.record(source="adapter", elements=elements, stored=_dtypes(draft.tensors.values()))
+
+
+def _union(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part))
+
+
+def _less(name: str, parts: Sequence[Mapping[str, torch.Tensor]], base: Checkpoint) -> torch.Tensor:
+    """The first part's change of a tensor less the second's; a part without one changes nothing."""
+    import torch
+
+    zero = torch.zeros(base[name].shape)
+    first, *others = (part.get(name, zero) for part in parts)
+    return first - others[0] if others else first
+
+
+def _joined(parts: Sequence[Factors | None]) -> Factors:
+    """Factors of the first change less the second: the ranks add up."""
+    import torch
+
+    signed = [(part, sign) for part, sign in zip(parts, (1.0, -1.0), strict=False) if part is not None]
+    if len(signed) == 1 and signed[0][1] == 1.0:
+        return signed[0][0]
+    left = torch.cat([part.left.float() * (part.scale * sign) for part, sign in signed], dim=1)
+    return Factors(left, torch.cat([part.right.float() for part, _ in signed]), 1.0, signed[0][0].transposed)
+
+
+def _plain_factors(adapter: Adapter, base: Checkpoint) -> dict[str, Factors]:
+    """The low-rank changes of an adapter that are linear in alpha: all but the weight-decomposed ones."""
+    plain = {name: factors for name, factors in adapter.factors.items() if name not in adapter.magnitudes}
+    for name, factors in plain.items():
+        _check_shape(name, factors.shape, base)
+    return plain
 
 
 def _full_changes(adapter: Adapter, base: Checkpoint) -> dict[str, torch.Tensor]:
-    """Differences of saved modules and biases that are not zero."""
+    """Differences of saved modules, biases and weight-decomposed matrices that are not zero."""
     changes: dict[str, torch.Tensor] = {}
     for name, value in adapter.values.items():
         _check_shape(name, tuple(value.shape), base)
@@ -73,7 +162,7 @@ def _full_changes(adapter: Adapter, base: Checkpoint) -> dict[str, torch.Tensor]
     changes = {name: delta for name, delta in changes.items() if delta.any()}
     if both := sorted(set(changes) & set(adapter.factors)):
         raise MergeError(f"{adapter.folder}: '{both[0]}' is both saved whole and low-rank; keep one of the two")
-    return changes
+    return changes | {name: _dora_difference(adapter, name, base) for name in adapter.magnitudes}
 
 
 def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Tensor:
@@ -97,28 +186,36 @@ def _check_shape(name: str, shape: tuple[int, ...], base: Checkpoint) -> None:
         )
 
 
-def _from_checkpoint(tuned: Checkpoint, base: Checkpoint, out: Path) -> dict[str, Any]:
-    """Stream tuned - base in float32 to disk, tensor by tensor; returns the record."""
-    difference = CheckpointDifference(base, tuned, identity="")
-    rests = {name: _rest_of_tensor(difference, name) for name in difference.names}
+def _from_checkpoint(difference: CheckpointDifference, out: Path, *, exact: bool) -> dict[str, Any]:
+    """Stream a difference in float32 to disk, tensor by tensor; returns the record.
+
+    `exact` keeps what float32(tuned - base) lost, so that base + vector is the tuned model bit for bit.
+    """
+    rests = {name: _rest_of_tensor(difference, name) if exact else {} for name in difference.names}
     changed = [name for name in difference.names if _is_changed(difference, name)]
     draft = _Draft()
-    slots = [slot for name in changed for slot in _slots(name, base[name].shape, rests[name])]
+    slots = [slot for name in changed for slot in _slots(name, difference.shape(name), rests[name])]
     with TensorFile(out / TENSORS, slots) as file:
         for name in changed:
-            squares = 0.0
-            for first, last in pieces(base[name].shape):
-                piece = difference.piece(name, first, last)
-                _refuse_nonfinite(name, piece, tuned)
-                squares += float(piece.double().square().sum())
-                draft.hash(name, piece)
-                file.write(f"{name}:delta", piece, first)
-            for part, tensor in rests[name].items():
-                draft.hash(name, tensor)
-                file.write(f"{name}:{part}", tensor)
-            draft.note(name, base[name].shape, sqrt(squares), form="full")
+            _write_tensor(difference, name, rests[name], file, draft)
     rest = sum(parts["rest"].numel() for parts in rests.values() if parts)
     return draft.record(source="checkpoint", elements=difference.elements, stored=["float32"], rest=rest)
+
+
+def _write_tensor(
+    difference: CheckpointDifference, name: str, rest: Mapping[str, torch.Tensor], file: TensorFile, draft: _Draft
+) -> None:
+    squares = 0.0
+    for first, last in pieces(difference.shape(name)):
+        piece = difference.piece(name, first, last)
+        check_finite(piece, name)
+        squares += float(piece.double().square().sum())
+        draft.hash(name, piece)
+        file.write(f"{name}:delta", piece, first)
+    for part, tensor in rest.items():
+        draft.hash(name, tensor)
+        file.write(f"{name}:{part}", tensor)
+    draft.note(name, difference.shape(name), sqrt(squares), form="full")
 
 
 def _is_changed(difference: CheckpointDifference, name: str) -> bool:
@@ -145,11 +242,6 @@ def _slots(name: str, shape: tuple[int, ...], rest: Mapping[str, torch.Tensor]) 
     return [Slot(f"{name}:delta", shape, "float32"), *parts]
 
 
-def _refuse_nonfinite(name: str, piece: torch.Tensor, source: Checkpoint) -> None:
-    if not bool(piece.isfinite().all()):
-        raise MergeError(f"tensor '{name}' of {source.path} holds NaN or infinity; its training diverged: train again")
-
-
 @dataclass
 class _Draft:
     """A vector while it is written: tensors, what is known of each, and a running digest."""
@@ -164,7 +256,15 @@ class _Draft:
         self.digest.update(repr(factors.scale).encode())
         for part in (factors.left, factors.right):
             self.hash(name, part)
-        self.note(name, shape, low_rank_norm(factors), form="low-rank", rank=factors.rank, scale=factors.scale)
+        self.note(
+            name,
+            shape,
+            low_rank_norm(factors),
+            form="low-rank",
+            rank=factors.rank,
+            scale=factors.scale,
+            **({"transposed": True} if factors.transposed else {}),
+        )
 
     def add_delta(self, name: str, delta: torch.Tensor) -> None:
         """Keep a full difference."""

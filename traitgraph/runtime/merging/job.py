@@ -53,7 +53,9 @@ def merge(context: JobContext, params: MergeParams) -> None:
     record = recipe_record(params, vectors, onto, composition, statistics, how, text)
     write_json(context.out / RECIPE, record)
     if params.keep == "weights":
-        write_merges(base, [Output(composition, context.out / MODEL_FOLDER, params.model.dtype, record)])
+        write_merges(
+            base, [Output(composition, context.out / MODEL_FOLDER, params.model.dtype, record, params.model.dtype)]
+        )
 
 
 def _vectors(context: JobContext, name: str) -> list[tuple[str, Vector]]:

@@ -46,6 +46,8 @@ class Output:
     dtype: str | None = None
     """Number format of all floating-point tensors; None: each tensor keeps the base's."""
     record: Mapping[str, Any] = field(default_factory=dict)
+    loaded_as: str | None = None
+    """Number format that the base is rounded to before the change is added, as a loaded model's is; None: as stored."""
 
     def dtype_of(self, info: TensorInfo) -> str:
         """Number format of a tensor in this output."""
@@ -173,6 +175,8 @@ def _merged_rows(
 ) -> torch.Tensor:
     """Rows of one output in its number format; what was made is kept for the other outputs of the same pass."""
     merge = output.composition
+    if output.loaded_as not in (None, info.dtype):
+        rows = rows.to(_torch_dtype(str(output.loaded_as))).float()
     found = None
     if made is not None and not merge.steps.on_arc and info.name in merge.merged_names:
         if merge.direction_key not in made:

@@ -1,0 +1,78 @@
+"""Turn recipes of a store into checkpoints, in one pass over base and vectors, or into adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from traitgraph.runtime.vectors import Vector
+
+from .adapter_out import write_adapter
+from .checkpoint import Checkpoint
+from .composition import Composition
+from .errors import MergeError
+from .fitting import fit_vectors
+from .on_disk import Output, Progress, write_merges
+from .recipe import Recipe, read_recipe, store_of, stored_vectors
+from .sparsified import Cache
+
+Form = Literal["weights", "adapter"]
+
+
+def materialize(
+    recipes: Sequence[Path],
+    folders: Sequence[Path],
+    base: Path,
+    *,
+    form: Form = "weights",
+    rank: int | None = None,
+    dtype: str | None = None,
+    base_name: str = "",
+    progress: Progress | None = None,
+) -> None:
+    """Write each recipe of a store (an artifact folder of kind `merge`) to its folder.
+
+    recipes    STORE/merge/KEY, all of one base; their vectors are read from the same store
+    base       the base's checkpoint: what `from_pretrained` would load
+    form       weights: a checkpoint that transformers loads, all of them in one pass; adapter: peft and vLLM load it
+    rank       of an adapter: None is exact (the vectors' ranks add up), a number takes the best of that rank
+    dtype      of the weights; absent: the number format in which the recipe's base is loaded
+    base_name  what cards and adapters call the base
+
+    The weights are bit for bit those that were assessed in place (on the same kind of device). Raises MergeError when a
+    folder is not empty, a vector does not fit the base, the disk is too small, or an adapter is asked of a merge that
+    has no low rank; MissingArtifactError when a vector is gone. Nothing half-written stays.
+    """
+    if len(recipes) != len(folders) or len(set(folders)) != len(folders):
+        raise MergeError(f"{len(recipes)} recipes and {len(set(folders))} folders: one folder for each is needed")
+    checkpoint, cache, known = Checkpoint(base), Cache(), dict[str, Vector]()
+    outputs = []
+    for path, folder in zip(recipes, folders, strict=True):
+        recipe = read_recipe(path)
+        composition = _composition(recipe, checkpoint, cache, known)
+        record = {**recipe.record, "base_name": base_name or str(base)}
+        outputs.append(
+            Output(composition, folder, dtype or recipe.params.model.dtype, record, recipe.params.model.dtype)
+        )
+    if form == "adapter":
+        for output in outputs:
+            name = str(output.record["base_name"])
+            write_adapter(output.composition, output.folder, base_name=name, rank=rank, record=output.record)
+    else:
+        write_merges(checkpoint, outputs, progress=progress)
+
+
+def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str, Vector]) -> Composition:
+    """A recipe's composition on the base's files, with what the merge job counted."""
+    import torch
+
+    keys = (*recipe.vector_keys, *recipe.onto_keys)
+    missing = [key for key in keys if key not in known]
+    known.update(zip(missing, stored_vectors(missing, store_of(recipe.folder)), strict=True))
+    fitted, _ = fit_vectors([known[key] for key in keys], base, names=recipe.params.names)
+    cache.update(recipe.counted())
+    dtype = getattr(torch, recipe.params.model.dtype)
+    return recipe.composition(
+        fitted, cache=cache, base=lambda name, first, last: base.rows(name, first, last).to(dtype).float()
+    )
