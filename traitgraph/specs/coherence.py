@@ -15,7 +15,7 @@ from .overlay import ArmText
 from .study import Arm
 
 SUM_OF_ALPHAS = 2
-"""Above this sum of coefficients composed models stop following instructions (Personality Vector, section 4.3)."""
+"""Above this sum of coefficients composed models stop following instructions (Personality Vector)."""
 
 
 def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:

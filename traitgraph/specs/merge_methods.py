@@ -15,6 +15,7 @@ from .spec import Spec
 
 Density = Annotated[float, Field(ge=0, le=1, description="Share of the elements that is kept. [0, 1]")]
 Scale = Annotated[float, Field(description="Lambda: one factor after the merge.")]
+ScaleIfAny = Annotated[float | None, Field(description="Lambda: one factor after the merge; absent: 1.")]
 Seed = Annotated[int, Field(ge=0, description="Seed of the random masks.")]
 
 Conventions = Literal["paper", "authors", "mergekit", "peft", "mergelm", "personality-vector-repo"]
@@ -79,7 +80,7 @@ class TaskArithmetic(MergeMethod):
     """theta = base + sum_k alpha_k phi_k (Ilharco et al. 2022, arXiv:2212.04089)."""
 
     kind: Literal["task_arithmetic"] = Field("task_arithmetic", description="Scaled sum of the vectors.")
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
     normalise: Normalise = None
 
 
@@ -94,7 +95,7 @@ class CommonMode(MergeMethod):
     """theta = base + sum_k alpha_k (phi_k - mean phi): what all vectors share is taken out of each."""
 
     kind: Literal["common_mode"] = Field("common_mode", description="Scaled sum of the vectors less their mean.")
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
 
 
 class Ties(MergeMethod):
@@ -117,7 +118,7 @@ class Dare(MergeMethod):
     kind: Literal["dare"] = Field("dare", description="Random drop, rescale by 1/density, sum.")
     density: Density = 0.5
     seed: Seed = 0
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
     rescale: Rescale = None
 
 
@@ -144,7 +145,7 @@ class MagnitudePrune(MergeMethod):
     kind: Literal["magnitude_prune"] = Field("magnitude_prune", description="Trim by magnitude, sum.")
     density: Density = 0.2
     scope: Scope = None
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
     kept: Kept = None
 
 
@@ -155,7 +156,7 @@ class Breadcrumbs(MergeMethod):
     density: Density = 0.9
     outliers: float = Field(0.01, ge=0, le=1, description="Share of the largest elements that is dropped. [0, 1]")
     scope: Scope = None
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
     elect: Elect = None
     elect_on: ElectOn = None
     mean: Mean = None
@@ -168,7 +169,7 @@ class Della(MergeMethod):
     density: Density = 0.5
     epsilon: float = Field(0.15, ge=0, lt=1, description="Keep probability runs from density - to density + epsilon.")
     seed: Seed = 0
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
     rescale: Rescale = None
     elect: Elect = None
     elect_on: ElectOn = None
@@ -183,7 +184,7 @@ class DellaLinear(MergeMethod):
     density: Density = 0.5
     epsilon: float = Field(0.15, ge=0, lt=1, description="Keep probability runs from density - to density + epsilon.")
     seed: Seed = 0
-    scale: Scale | None = None
+    scale: ScaleIfAny = None
     rescale: Rescale = None
 
 

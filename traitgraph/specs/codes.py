@@ -1,0 +1,201 @@
+"""What each code of a message means: for `traitgraph explain TG101`, and for the last part of the reference.
+
+TG0xx reading and composing, TG1xx the language, TG2xx compiling and running. A test finds every code in the sources and
+looks for it here; a code that is no longer used keeps its line and its number.
+"""
+
+from __future__ import annotations
+
+CODES: dict[str, tuple[str, str]] = {
+    "TG001": (
+        "the file cannot be read",
+        "It does not exist, is a folder, or is not readable by you. Paths on the command line start at the "
+        "working folder.",
+    ),
+    "TG002": (
+        "the file is not text",
+        "A spec is UTF-8 text without control characters. Save it as UTF-8.",
+    ),
+    "TG003": (
+        "the file is larger or deeper than any spec",
+        "Specs are limited in size and nesting, so that a broken or hostile file cannot stall the program. "
+        "Grids are written as axes ({from, to, step}), not spelled out.",
+    ),
+    "TG004": (
+        "the file is not YAML",
+        "Indentation, quotes or brackets do not fit together. The mark shows where reading stopped, which may "
+        "be a little below the slip.",
+    ),
+    "TG005": (
+        "the file is empty",
+        "A study needs at least `study`, `model`, `method` and `benchmarks`.",
+    ),
+    "TG006": (
+        "the file is not a mapping",
+        "A spec is a mapping of keys to values: `study: name`, `model: ...`.",
+    ),
+    "TG007": (
+        "a key stands twice",
+        "YAML would silently keep the last one. `α` and `alpha`, `γ` and `gamma` are the same key.",
+    ),
+    "TG008": (
+        "aliases multiply without end",
+        "An anchor (&name) may be repeated by an alias (*name), but it may not contain itself, and all "
+        "aliases together may not make the file enormous.",
+    ),
+    "TG009": (
+        "a tag is not allowed",
+        "Tags such as !!python/object can run programs. Plain values need none; !!str, !!int and the like are "
+        "allowed where they say the truth.",
+    ),
+    "TG010": (
+        "a number is not finite or has too many digits",
+        "Infinity and NaN are no settings. Quote it if it is text.",
+    ),
+    "TG011": (
+        "this is no key",
+        "Keys are words. YAML's merge key `<<` is not part of the language: values at the top of a study are "
+        "the defaults of every arm.",
+    ),
+    "TG020": (
+        "an override cannot be read",
+        "Overrides follow Hydra's grammar: key=value, +key=value, ~key.",
+    ),
+    "TG021": (
+        "an override names a key that is not there",
+        "Change an existing key by key=value; add a new one by +key=value.",
+    ),
+    "TG022": (
+        "an override adds a key that is there",
+        "Change it by key=value, or force it by ++key=value.",
+    ),
+    "TG023": (
+        "an override cannot delete this",
+        "~key deletes a key, ~key=value only if it has that value.",
+    ),
+    "TG024": (
+        "this sweep cannot be made",
+        "key=a,b, range(from, to, step), choice(...) and glob(...) need -m on the command line, make one "
+        "study for each value, and together must stay countable. A grid inside the spec is an axis.",
+    ),
+    "TG025": (
+        "a Greek letter in an override",
+        "α and γ are for files; shells and trackers want alpha and gamma.",
+    ),
+    "TG030": (
+        "a preset does not exist",
+        "Presets are files GROUP/NAME.yaml beside the spec or in the library.",
+    ),
+    "TG031": (
+        "a group of presets does not exist",
+        "The library has the groups model, data, train, sampling, cluster and paper.",
+    ),
+    "TG032": (
+        "presets name each other in a circle",
+        "Each preset in the chain builds on the next, and the last on the first.",
+    ),
+    "TG033": (
+        "the `defaults` list cannot be used",
+        "It is a list of `- group: name`, with `- _self_` where the values of the file itself come in.",
+    ),
+    "TG034": (
+        "a value must be given",
+        "A preset holds ??? where its paper does not state a number. Give it in the spec or on the command line.",
+    ),
+    "TG035": (
+        "a reference leads nowhere",
+        "${a.b} takes the value of key b in key a of the same spec.",
+    ),
+    "TG101": (
+        "an unknown key",
+        "No key is ever ignored: a misspelt option would otherwise change nothing, silently. The keys of each "
+        "mapping are in the reference (docs/language.md).",
+    ),
+    "TG102": (
+        "a key is missing",
+        "Keys without a default must be given, in the study or in the arm that needs them.",
+    ),
+    "TG103": (
+        "a value of the wrong type",
+        "Numbers stand without quotes, texts that look like numbers with quotes, lists in [], mappings in {}.",
+    ),
+    "TG104": (
+        "a value that is not allowed",
+        "It is outside the range or not among the words that the key takes.",
+    ),
+    "TG105": (
+        "an axis that cannot be",
+        "An axis is a value, a list, or a range. A range by step must hit its end exactly, in decimals; an "
+        "axis holds each value once, and at least one.",
+    ),
+    "TG106": (
+        "an unknown name",
+        "The name of a trait, method, preset, benchmark, questionnaire or arm that does not exist. Presets "
+        "may also lie beside the spec, in a folder named after their group.",
+    ),
+    "TG107": (
+        "a mapping whose form is unclear",
+        "A model has `id` (hub), `path` (this machine) or `package`; data has `path`, `id` or `generate`; "
+        "exactly one of them.",
+    ),
+    "TG108": (
+        "a file or folder is not there",
+        "Relative paths start at the folder of the spec.",
+    ),
+    "TG120": (
+        "an option that nothing uses",
+        "A value that has no effect would make a reader believe that it had. Each method uses certain keys of "
+        "an arm, benchmarks use `sampling`, and the study's keys must be used by at least one arm.",
+    ),
+    "TG121": (
+        "training that does not fit the method",
+        "`method: sft` trains by sft, `method: dpo` by dpo.",
+    ),
+    "TG122": (
+        "a joint model that cannot tell its conditions apart",
+        "One model for all traits and levels learns them by `train.instruction`, a text with {trait} and {level}.",
+    ),
+    "TG123": (
+        "traits that do not fit together",
+        "One alpha for each trait, or a listed combination, names every trait once.",
+    ),
+    "TG124": (
+        "axes that cannot be zipped",
+        "Zipped axes must be axes of the method, of one length, and in one group.",
+    ),
+    "TG125": (
+        "a hole that matches nothing",
+        "A value in `exclude` or `when` that no axis has is a slip of the pen.",
+    ),
+    "TG126": (
+        "nothing is left of an arm",
+        "`exclude` and `when` together leave out every point of it.",
+    ),
+    "TG130": (
+        "coefficients with a large sum",
+        "A warning. In the Personality Vector paper (arXiv:2509.19727) merged models stop following "
+        "instructions when the coefficients of their vectors add up to more than 2.",
+    ),
+    "TG203": (
+        "a selection that cannot be read",
+        "--select takes conditions joined by commas, such as trait=agreeableness,alpha>0.5,kind=assess+, where the + "
+        "adds what follows from the jobs.",
+    ),
+    "TG204": (
+        "no such job",
+        "A job is named by its key or by the first characters of it, as `plan --json` and `status` print them.",
+    ),
+    "TG210": (
+        "a saved plan that no longer fits",
+        "A plan is executed exactly or not at all. The store, the files or the program have changed since it was made: "
+        "make it again.",
+    ),
+}
+
+
+def explain(code: str) -> str | None:
+    """What a code means and what to do, as text; None for a code that does not exist."""
+    if code.upper() not in CODES:
+        return None
+    title, text = CODES[code.upper()]
+    return f"{code.upper()}: {title}\n\n{text}\n"
