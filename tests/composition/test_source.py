@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,19 +48,12 @@ def test_decimals_keep_their_digits() -> None:
 
 
 @pytest.fixture
-def without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyYAML as it is installed where no libyaml was found."""
-    real = builtins.__import__
-
-    def blocked(name: str, *args: Any, **kwargs: Any) -> ModuleType:
-        if name == "yaml.cyaml":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", blocked)
+    monkeypatch.setitem(sys.modules, "yaml.cyaml", None)
 
 
-@pytest.mark.usefixtures("without_libyaml")
+@pytest.mark.usefixtures("_without_libyaml")
 def test_without_libyaml_the_same_data_and_places() -> None:
     text = "".join(f"k{index}: {written}\n" for index, written in enumerate(SCALARS)) + "list: [1, {a: b}]\n"
     pure, _ = read_text(text, Path("spec.yaml"))
@@ -201,3 +192,13 @@ def test_no_text_raises(text: str) -> None:
     for fault in faults:
         assert fault.span is not None
         assert 1 <= fault.span.column <= len(fault.span.text) + 1
+
+
+CORPUS = sorted((Path(__file__).parents[1] / "errors").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_without_libyaml_the_same_files_are_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_libyaml = [fault.code for fault in read_document(file)[1]]
+    monkeypatch.setitem(sys.modules, "yaml.cyaml", None)
+    assert [fault.code for fault in read_document(file)[1]] == with_libyaml
