@@ -247,7 +247,7 @@ class Store:
             sync(final.parent)
 
     def partial(self, key: str) -> Path:
-        """A folder in which an unfinished job may keep what it needs to go on after a kill; it goes when the job is done.
+        """A folder in which an unfinished job keeps what it needs to go on after a kill; it goes when the job is done.
 
         Only the holder of the job's claim writes there; who holds it next may be another user, so the group may write.
         """

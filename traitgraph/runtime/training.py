@@ -18,6 +18,7 @@ from traitgraph.specs.training import DpoTraining, Lora
 from traitgraph.specs.traits import Level
 
 from .chat import TEMPLATE_VARIABLES, messages
+from .checkpoints import train_with_checkpoints
 from .context import JobContext
 from .dialogues import Dialogue, load_dialogues, reply_pairs, training_rows
 from .models import LoadedModel, load_model, open_model
@@ -104,14 +105,15 @@ def _run_training(context: JobContext, params: TrainParams, loaded: LoadedModel,
     started = time.monotonic()
     with quiet_libraries(), _randomness_kept():
         trainer = _trainer(context, params, loaded, rows)
-        trainer.train()
-        log = [entry for entry in trainer.state.log_history if "loss" in entry]
-        trained = trainer.model
-        trained.save_pretrained(context.out / (ADAPTER_FOLDER if params.training.lora else MODEL_FOLDER))
+        try:
+            train_with_checkpoints(trainer, context)
+            trainer.model.save_pretrained(context.out / (ADAPTER_FOLDER if params.training.lora else MODEL_FOLDER))
+        finally:
+            if params.training.lora is not None:
+                trainer.model.unload()
         if params.training.lora is None:
             loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
-        else:
-            trained.unload()
+        log = [entry for entry in trainer.state.log_history if "loss" in entry]
     return {
         "trait": params.trait,
         "level": params.level,
@@ -132,7 +134,7 @@ def _trainer(context: JobContext, params: TrainParams, loaded: LoadedModel, rows
     dpo = isinstance(params.training, DpoTraining)
     trainer: Trainer = (DPOTrainer if dpo else SFTTrainer)(
         model=loaded.model,
-        args=_arguments(params, loaded, context.out),
+        args=_arguments(params, loaded, context.partial or context.out),
         train_dataset=Dataset.from_list(list(rows)),
         processing_class=loaded.tokenizer,
         peft_config=_lora_config(params.training.lora) if params.training.lora else None,

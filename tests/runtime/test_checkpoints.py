@@ -1,0 +1,78 @@
+"""A training that was stopped anywhere goes on where it was and ends with the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.runtime.checkpoints import MARK
+from traitgraph.runtime.context import Stopped
+from traitgraph.runtime.training import train
+from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
+from traitgraph.specs.training import AnyTraining, DpoTraining, Lora, SftTraining
+
+SFT = SftTraining(learning_rate=1e-2, steps=5, batch_size=2, lora=Lora(rank=4, alpha=8, dropout=0.1))
+DPO = DpoTraining(learning_rate=1e-2, steps=5, batch_size=2, lora=Lora(rank=4, alpha=8))
+FULL = SftTraining(learning_rate=1e-2, steps=5, batch_size=1, lora=None)
+
+
+class Run:
+    """One training with a folder that outlives it."""
+
+    def __init__(self, make_context: MakeContext, params: TrainParams, partial: Path) -> None:
+        self.make_context, self.params, self.partial = make_context, params, partial
+        self.steps: list[int] = []
+
+    def train(self, stop_at: int | None = None) -> bytes:
+        """Train, or until a step; the trained tensors."""
+        self.steps = []
+        self.partial.mkdir(exist_ok=True)
+        context = replace(
+            self.make_context(self.params),
+            partial=self.partial,
+            progress=lambda done, total, what="": self.steps.append(done),
+            stop_wanted=lambda: self.steps[-1:] == [stop_at],
+        )
+        train(context, self.params)
+        return next(context.out.rglob("*model.safetensors")).read_bytes()
+
+
+@pytest.fixture
+def run(make_context: MakeContext, model_ref: FolderModel, dialogue_data: FileData, tmp_path: Path) -> Run:
+    params = TrainParams(
+        model=model_ref, data=dialogue_data, training=SFT, trait="extraversion", level="high", seed=7
+    )  # fmt: skip
+    return Run(make_context, params, tmp_path / "partial")
+
+
+@pytest.mark.parametrize("training", [SFT, DPO, FULL], ids=["sft", "dpo", "full"])
+def test_a_stopped_training_goes_on_and_ends_with_the_same_bytes(run: Run, training: AnyTraining) -> None:
+    run.params = run.params.model_copy(update={"training": training})
+    undisturbed = run.train()
+    with pytest.raises(Stopped, match="saved at step 3"):
+        run.train(stop_at=3)
+    assert run.train() == undisturbed
+    assert run.steps == [4, 5]
+
+
+def test_a_checkpoint_that_was_cut_short_is_not_used(run: Run) -> None:
+    undisturbed = run.train()
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    (run.partial / "checkpoint-2" / MARK).unlink()
+    assert run.train() == undisturbed
+    assert run.steps == [1, 2, 3, 4, 5]
+
+
+def test_only_the_newest_checkpoint_is_kept(run: Run) -> None:
+    for step in (1, 3):
+        with pytest.raises(Stopped):
+            run.train(stop_at=step)
+    assert [path.name for path in run.partial.glob("checkpoint-*")] == ["checkpoint-3"]
+
+
+def test_a_request_at_the_last_step_does_not_throw_the_result_away(run: Run) -> None:
+    assert run.train(stop_at=5) == run.train()
