@@ -70,6 +70,8 @@ class Sample:
         """The sampled rows of what a composition adds: float32, [elements]; zeros where it changes nothing."""
         import torch
 
+        if not composition.vectors:
+            return torch.zeros_like(self.base())
         if composition.is_linear and composition.is_uniform:
             weights = composition.coefficients("")
             pairs = zip(composition.parts, weights, strict=True)
