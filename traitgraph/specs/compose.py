@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .apply import apply_overrides
-from .defaults import DEFAULTS, appends_preset, compose_defaults, walk_defaults
+from .defaults import compose_defaults
 from .diagnostics import Diagnostic, error
 from .document import Document
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
 from .preset_files import group_exists, preset_names
+from .preset_walk import DEFAULTS, appends_preset, walk_defaults
 from .references import missing_values, resolve_references
 from .source import read_document
 
