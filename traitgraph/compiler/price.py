@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from traitgraph.specs.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import HubModel
 from traitgraph.specs.training import Lora, Training
@@ -12,7 +14,7 @@ from traitgraph.specs.training import Lora, Training
 from .context import Context
 from .estimate import Estimator
 from .ir import MISSING, Draft, Stage, TaskDraft
-from .ranges import NOTHING, Range, total
+from .ranges import NOTHING, Range, span, total
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,10 @@ class Price:
 
     device: str
     """Accelerators that the price is for ('a100', 'cpu', 'a100, cpu')."""
-    device_hours: Range
-    """Accelerators x hours; hours of a whole machine for jobs on a CPU count as 0 GPU hours, but do take wall time."""
+    gpu_hours: Range
+    """Accelerators x hours."""
     cpu_hours: Range
+    """Hours of tasks that need no accelerator, one after the other."""
     wall_hours: Range
     """From the first task to the last, under the throttle, without waiting in a queue."""
     download_bytes: Range
@@ -38,20 +41,29 @@ def price_plan(draft: Draft, context: Context) -> Price:
     """The price of the missing jobs of a packed draft."""
     estimator = Estimator(draft, context)
     missing = _missing_by_stage(draft)
-    gpu, cpu = _hours(draft, estimator)
+    seconds = {task.id: task_seconds(draft, task, estimator) for task in draft.tasks}
+    gpu, cpu = _hours(draft, seconds, estimator)
     names = dict.fromkeys(estimator.device(stage).name for stage, _ in missing if "model" in stage.template)
     measured = sum(count for stage, count in missing if estimator.is_measured(stage))
     return Price(
         device=", ".join(names) or "cpu",
-        device_hours=gpu,
+        gpu_hours=gpu,
         cpu_hours=cpu,
-        wall_hours=_wall_hours(draft, estimator, context.throttle),
+        wall_hours=_wall_hours(draft, seconds, context.throttle),
         download_bytes=_download(missing, estimator),
         disk_bytes=total(
-            [_disk(stage, estimator).times(count) for stage, count in missing] + [_scratch(missing, estimator)]
+            [_disk(draft, stage, estimator).times(count) for stage, count in missing] + [_scratch(missing, estimator)]
         ),
         measured=measured / max(1, sum(count for _, count in missing)),
     )
+
+
+def check_budget(price: Price, max_gpu_hours: float) -> None:
+    """Raises SpecError when the price may be above a limit: its upper end counts."""
+    if price.gpu_hours.high > max_gpu_hours:
+        what = f"the plan may take {span(price.gpu_hours)} GPU hours on {price.device}, the limit is {max_gpu_hours:g}"
+        hint = "give: a higher --max-gpu-hours, or --select a part of the study"
+        raise SpecError([Diagnostic("TG205", "error", what, None, "", hint)])
 
 
 def _missing_by_stage(draft: Draft) -> list[tuple[Stage, int]]:
@@ -72,18 +84,18 @@ def task_seconds(draft: Draft, task: TaskDraft, estimator: Estimator) -> Range:
     return total(jobs).plus(estimator.loading(draft.stages[max(counts)]))
 
 
-def _hours(draft: Draft, estimator: Estimator) -> tuple[Range, Range]:
+def _hours(draft: Draft, seconds: Mapping[str, Range], estimator: Estimator) -> tuple[Range, Range]:
+    """Hours of accelerators, and hours of tasks that need none."""
     gpu, cpu = [], []
     for task in draft.tasks:
         devices = max(estimator.devices(draft.locate(row)[0]) for row in (task.rows[0], task.rows[-1]))
-        hours = task_seconds(draft, task, estimator).over(3600)
+        hours = seconds[task.id].over(3600)
         gpu.append(hours.times(devices))
         cpu.append(hours if devices == 0 else NOTHING)
     return total(gpu), total(cpu)
 
 
-def _wall_hours(draft: Draft, estimator: Estimator, throttle: int | None) -> Range:
-    seconds = {task.id: task_seconds(draft, task, estimator) for task in draft.tasks}
+def _wall_hours(draft: Draft, seconds: Mapping[str, Range], throttle: int | None) -> Range:
     low = wall_seconds(draft.tasks, {name: each.low for name, each in seconds.items()}, throttle)
     high = wall_seconds(draft.tasks, {name: each.high for name, each in seconds.items()}, throttle)
     return Range(low, high).over(3600)
@@ -120,7 +132,7 @@ RECORDS = Range(2e3, 4e5)
 """Answers, metrics and the manifest of one job. [bytes]"""
 
 
-def _disk(stage: Stage, estimator: Estimator) -> Range:
+def _disk(draft: Draft, stage: Stage, estimator: Estimator) -> Range:
     """Bytes that one job of a stage leaves in the store."""
     weights = estimator.weights(stage)
     training = stage.template.get("training")
@@ -129,10 +141,17 @@ def _disk(stage: Stage, estimator: Estimator) -> Range:
     if isinstance(training, Training):
         return adapter_bytes(training.lora, weights).plus(RECORDS)
     if stage.kind == "vector":
-        return Range(adapter_bytes(Lora(rank=8), weights).low, weights.high * 4)
+        return adapter_bytes(_lora_behind(draft, stage), weights)
     if stage.kind == "merge" and stage.template.get("keep") == "weights":
         return weights.times(Range(2, 4))
     return RECORDS
+
+
+def _lora_behind(draft: Draft, vector: Stage) -> Lora | None:
+    """The adapter settings of the training that a vector comes from; None when every weight changes."""
+    tuned = next((each.refs[0] for each in vector.inputs if each.name == "tuned"), None)
+    training = None if tuned is None else draft.locate(tuned)[0].template.get("training")
+    return training.lora if isinstance(training, Training) else None
 
 
 def adapter_bytes(lora: Lora | None, weights: Range) -> Range:

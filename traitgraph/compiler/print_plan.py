@@ -8,6 +8,7 @@ from math import prod
 
 from .ir import TaskDraft
 from .plan import ArmCounts, Plan
+from .ranges import Range, span
 
 
 def plan_text(plan: Plan) -> str:
@@ -16,7 +17,9 @@ def plan_text(plan: Plan) -> str:
         [f"study {plan.study}", *_arm_lines(plan.arms)],
         _job_lines(plan),
         _task_lines(plan.tasks) or ["nothing to run: everything is in the store"],
+        _price_lines(plan) if plan.tasks else [],
     ]
+    blocks = [block for block in blocks if block]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
@@ -34,6 +37,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
             "by_kind": counts.by_kind,
             "missing_by_kind": counts.missing_by_kind,
         },
+        "price": price_json(plan),
         "tasks": [
             {"id": task.id, "jobs": len(task.rows), "after": list(task.after), "minutes": round(task.minutes, 2)}
             for task in plan.tasks
@@ -116,6 +120,44 @@ def _task_lines(tasks: Iterable[TaskDraft]) -> list[str]:
             (name, f"{len(wave):,}", f"{sum(len(task.rows) for task in wave):,}", _span(minutes[0], minutes[-1]))
         )
     return list(aligned(table)) if len(table) > 1 else []
+
+
+def _price_lines(plan: Plan) -> list[str]:
+    """What running the missing jobs takes, as ranges."""
+    price = plan.price
+    lines = []
+    if price.gpu_hours.high:
+        lines.append(("cost", f"{span(price.gpu_hours)} GPU hours on {price.device}"))
+    if price.cpu_hours.high and not price.gpu_hours.high:
+        lines.append(("cost", f"{span(price.cpu_hours)} hours on a CPU"))
+    at_once = f" with {plan.context.throttle} tasks at once" if plan.context.throttle else ""
+    lines.append(("wall time", f"{span(price.wall_hours)} hours{at_once}, if no task waits in a queue"))
+    if price.download_bytes.high:
+        lines.append(("download", f"up to {_short_bytes(price.download_bytes.high)}"))
+    lines.append(("disk", f"{_short_bytes(price.disk_bytes.low)}-{_short_bytes(price.disk_bytes.high)}"))
+    lines.append(("basis", f"such jobs in the store: {price.measured:.0%}; size and hardware: the rest"))
+    return [f"{name:<9}  {text}" for name, text in lines]
+
+
+def _short_bytes(size: float) -> str:
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{span(Range.exactly(size / factor))} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def price_json(plan: Plan) -> dict[str, object]:
+    """The price as plain data; ranges are [low, high]."""
+    price = plan.price
+    return {
+        "device": price.device,
+        "gpu_hours": list(price.gpu_hours),
+        "cpu_hours": list(price.cpu_hours),
+        "wall_hours": list(price.wall_hours),
+        "download_bytes": list(price.download_bytes),
+        "disk_bytes": list(price.disk_bytes),
+        "measured": price.measured,
+    }
 
 
 def _span(low: float, high: float) -> str:

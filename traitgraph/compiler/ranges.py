@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import floor, log10, sqrt
 from typing import NamedTuple
 
 
@@ -43,3 +43,24 @@ NOTHING = Range(0.0, 0.0)
 def total(ranges: list[Range]) -> Range:
     """The sum of many."""
     return Range(sum(each.low for each in ranges), sum(each.high for each in ranges))
+
+
+def span(quantity: Range) -> str:
+    """A range for people, with two significant digits: '0.6-2.9', '20-110', '3'.
+
+    >>> span(Range(0.61, 2.94)), span(Range(19.6, 114)), span(Range(3, 3))
+    ('0.61-2.9', '20-110', '3')
+    """
+    low, high = _short(quantity.low), _short(quantity.high)
+    return low if low == high else f"{low}-{high}"
+
+
+def _short(value: float) -> str:
+    if value == 0:
+        return "0"
+    digits = 1 - floor(log10(abs(value)))
+    return (
+        f"{round(value, digits):,.{max(0, digits)}f}".rstrip("0").rstrip(".")
+        if digits > 0
+        else f"{round(value, digits):,.0f}"
+    )

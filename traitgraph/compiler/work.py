@@ -41,7 +41,7 @@ ROWS_OF_DATA = {"wenkai-li/big5_chat": 10_000}
 UNKNOWN_ROWS = Range(200, 10_000)
 TURN = Range(40, 250)
 """A chat turn with its prompt. [tokens]"""
-REPLIES_OF_A_TRAIT = Range(20, 400)
+REPLIES_OF_A_TRAIT = Range(20, 200)
 ITEMS = Range(20, 120)
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
@@ -67,6 +67,8 @@ LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
     "winogrande": (1267, 2, Range(25, 50), NOTHING),
 }
 UNKNOWN_TASK = (1500, 4, Range(40, 400), Range(0, 64))
+LOCAL_TASK = (200, 4, Range(30, 120), Range(0, 8))
+"""A task folder of one's own is small, most often multiple choice."""
 
 
 def work_of(stage: Stage) -> Work:
@@ -133,8 +135,11 @@ def _text_work(benchmark: object, repeats: int, sampling: object) -> Work:
 
 
 def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
-    documents, options, tokens, written = LM_EVAL.get(benchmark.task, UNKNOWN_TASK)
-    count = Range.exactly(documents) if benchmark.task in LM_EVAL else Range(20, documents)
+    known = LM_EVAL if benchmark.definition is None else {}
+    documents, options, tokens, written = known.get(
+        benchmark.task, LOCAL_TASK if benchmark.definition else UNKNOWN_TASK
+    )
+    count = Range.exactly(documents) if benchmark.task in known else Range(20, documents)
     if benchmark.limit is not None:
         count = Range(min(count.low, benchmark.limit), min(count.high, benchmark.limit))
     shots = 1 + (benchmark.shots or 0)

@@ -1,0 +1,94 @@
+"""The difference of two studies names the field that is the cause; explain does so for one job."""
+
+from __future__ import annotations
+
+import pytest
+
+from traitgraph.compiler.diff import diff_json, diff_plans, diff_text
+from traitgraph.compiler.explain import explain_job
+from traitgraph.compiler.lock import lock_differences, lock_document, unpinned
+from traitgraph.specs.diagnostics import SpecError
+
+from .specs import SWEEP, keys_by_label, plan_of
+
+
+def _diff(*overrides: str, text: str = SWEEP) -> str:
+    return diff_text(diff_plans(plan_of(SWEEP), plan_of(text, *overrides)))
+
+
+def test_a_changed_field_is_named_once_with_both_values_and_what_follows_from_it() -> None:
+    assert _diff("train.learning_rate=2e-4") == (
+        "2 jobs are the same\n"
+        "~ 4 train: training.learning_rate: 0.0001 -> 0.0002\n"
+        "~ 4 vector: follows from train\n"
+        "~ 8 merge: follows from vector\n"
+        "~ 16 assess: follows from merge\n"
+        "~ 1 collect: follows from assess\n"
+    )
+
+
+def test_new_points_of_a_grid_are_new_jobs_and_re_key_none() -> None:
+    zero = "(alpha 0 is the base)"
+    assert _diff("alpha=[0,0.5,1,1.5]").splitlines() == [
+        f"  vector: 2 traits x 2 levels x 3 alphas = 12 conditions: 9 models, 9 subjects, 18 assessments {zero}",
+        f"          -> 2 traits x 2 levels x 4 alphas = 16 conditions: 13 models, 13 subjects, 26 assessments {zero}",
+        "",
+        "34 jobs are the same",
+        "~ 1 collect: follows from assess",
+        "+ 4 merge",
+        "+ 8 assess",
+    ]
+
+
+def test_a_change_that_changes_no_result_says_so() -> None:
+    assert _diff(text="# only a comment\n" + SWEEP) == "no result changes: all 35 jobs are the same\n"
+
+
+def test_the_difference_as_data() -> None:
+    document = diff_json(diff_plans(plan_of(SWEEP), plan_of(SWEEP, "train.steps=20")))
+    assert document["rekeyed"][0] == {  # type: ignore[index]  # a list
+        "kind": "train",
+        "jobs": 4,
+        "changes": [{"path": "training.steps", "old": 10, "new": 20}],
+        "follows": [],
+        "example": "train extraversion high",
+    }
+
+
+def test_explain_tells_who_asks_for_a_job_and_what_it_rests_on() -> None:
+    plan = plan_of(SWEEP)
+    key = keys_by_label(plan)["merge extraversion high alpha 0.5"]
+    text = explain_job(plan, key[:10])
+    assert text.startswith(f"{key}  merge extraversion high alpha 0.5\n  has to run\n")
+    assert "asked for by: vector\n" in text
+    assert '  coefficients = ["0.5"]\n' in text
+    assert "vector extraversion high  (has to run)" in text
+    assert "assess mini-ipip extraversion high alpha 0.5" in text
+
+
+def test_explain_names_the_field_in_which_a_job_differs_from_the_nearest_in_the_store() -> None:
+    stored = plan_of(SWEEP, "train.learning_rate=3e-4").job_table().rows
+    plan = plan_of(SWEEP)
+    text = explain_job(plan, keys_by_label(plan)["train neuroticism low"], stored)
+    assert "it differs in:\n    training.learning_rate: 0.0003 -> 0.0001\n" in text
+
+
+def test_explain_refuses_an_unknown_or_ambiguous_key() -> None:
+    plan = plan_of(SWEEP)
+    with pytest.raises(SpecError, match="no job of the study has a key that starts with 'zz'"):
+        explain_job(plan, "zz")
+    with pytest.raises(SpecError, match="35 jobs have keys that start with ''"):
+        explain_job(plan, "")
+
+
+def test_a_lock_lists_sources_and_marks_what_is_not_pinned() -> None:
+    lock = lock_document(plan_of(SWEEP), {"torch": "2.13.0"})
+    assert unpinned(lock) == ["owner/dialogues at main", "owner/model at main"]
+    pinned = lock_document(plan_of(SWEEP, f"model={{id:owner/model,revision:{'a' * 40}}}"), {"torch": "2.13.0"})
+    assert unpinned(pinned) == ["owner/dialogues at main"]
+
+
+def test_locks_of_equal_plans_are_equal_and_others_tell_the_difference() -> None:
+    one, two = (lock_document(plan_of(SWEEP), {"torch": version}) for version in ("2.13.0", "2.14.0"))
+    assert lock_document(plan_of(SWEEP), {"torch": "2.13.0"}) == one
+    assert lock_differences(one, two) == ["libraries.torch: 2.13.0 -> 2.14.0"]

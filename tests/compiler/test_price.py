@@ -1,0 +1,96 @@
+"""Prices: what a plan costs, from work and hardware, and from the durations of jobs like its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from traitgraph.compiler.ir import TaskDraft, row_ids
+from traitgraph.compiler.price import check_budget, wall_seconds
+from traitgraph.compiler.ranges import Range
+from traitgraph.specs.diagnostics import SpecError
+
+from .specs import SWEEP, plan_of
+
+BIG = SWEEP.replace("owner/model", "llama-3.1-8b-instruct")
+
+
+def _task(name: str, *after: str) -> TaskDraft:
+    return TaskDraft(name, "assess", row_ids(), after)
+
+
+def test_wall_time_is_that_of_the_longest_chain() -> None:
+    tasks = (_task("a"), _task("b"), _task("c", "a"))
+    assert wall_seconds(tasks, {"a": 1, "b": 5, "c": 2}, None) == 5
+    assert wall_seconds(tasks, {"a": 4, "b": 5, "c": 2}, None) == 6
+
+
+def test_a_throttle_makes_tasks_wait_for_a_slot() -> None:
+    tasks = tuple(_task(name) for name in "abcd")
+    assert wall_seconds(tasks, dict.fromkeys("abcd", 10.0), 2) == 20
+    assert wall_seconds(tasks, dict.fromkeys("abcd", 10.0), 1) == 40
+
+
+def test_a_large_model_is_priced_on_gpus_and_a_small_one_on_the_cpu() -> None:
+    large, small = plan_of(BIG).price, plan_of(SWEEP.replace("owner/model", "smollm2-135m")).price
+    assert (large.device, small.device) == ("a100", "cpu")
+    assert large.gpu_hours.low > 0
+    assert small.gpu_hours == Range(0, 0)
+    assert small.cpu_hours.low > 0
+
+
+def test_a_faster_device_takes_less_time() -> None:
+    slow, fast = plan_of(BIG, device="a100").price, plan_of(BIG, device="h200").price
+    assert fast.gpu_hours.low < slow.gpu_hours.low
+    assert fast.gpu_hours.high < slow.gpu_hours.high
+
+
+def test_a_model_that_does_not_fit_one_gpu_is_priced_on_several() -> None:
+    one, two = (
+        plan_of(SWEEP, f"model={name}", device="a100").price
+        for name in ("llama-3.1-8b-instruct", "llama-3.1-70b-instruct")
+    )
+    assert two.gpu_hours.low > 8 * one.gpu_hours.low
+
+
+def test_durations_in_the_store_go_before_guesses() -> None:
+    guessed = plan_of(BIG)
+    names = {f"{kind} @meta-llama/Llama-3.1-8B-Instruct": 100.0 for kind in ("train", "vector", "merge")}
+    names |= {f"assess {kind} @meta-llama/Llama-3.1-8B-Instruct": 10.0 for kind in ("questionnaire", "lm_eval")}
+    measured = plan_of(BIG, durations=names).price
+    assert guessed.price.measured == 0
+    assert measured.measured > 0.9
+    assert measured.gpu_hours.high / measured.gpu_hours.low < 4
+
+
+def test_durations_of_another_model_say_nothing() -> None:
+    assert plan_of(BIG, durations={"train": 1.0, "train @other": 1.0, "assess questionnaire": 1.0}).price.measured == 0
+
+
+def test_the_download_is_that_of_the_weights_or_nothing_if_they_are_there() -> None:
+    price = plan_of(BIG).price
+    assert price.download_bytes == Range(0.0, 2 * 8030261248)
+    assert plan_of(SWEEP.replace("owner/model", "smollm2-135m")).price.download_bytes == Range(0, 0)
+
+
+def test_written_weights_need_disk_and_virtual_ones_do_not() -> None:
+    virtual, written = plan_of(BIG).price.disk_bytes, plan_of(BIG, "+keep=weights").price.disk_bytes
+    assert virtual.high < 8e9
+    assert written.low > 8 * 2 * 8e9
+
+
+def test_what_is_in_the_store_costs_nothing() -> None:
+    price = plan_of(BIG, present=lambda kind, key: True).price
+    assert price.gpu_hours == price.wall_hours == price.disk_bytes == Range(0, 0)
+
+
+def test_a_budget_refuses_what_may_cost_more() -> None:
+    price = plan_of(BIG).price
+    check_budget(price, price.gpu_hours.high)
+    with pytest.raises(SpecError, match=r"GPU hours on a100, the limit is 0\.01"):
+        check_budget(price, 0.01)
+
+
+def test_large_tasks_are_cut_to_the_minutes_wanted() -> None:
+    plan = plan_of(BIG, task_minutes=5)
+    assert len(plan.tasks) > 4
+    assert all(task.minutes < 12 for task in plan.tasks)
