@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from .context import JobContext, Session, Stopped, never, without_torch
+from .distributed import Leader, follow, key_values, rank, take_own_device, world_size
 from .events import Event, EventName, Observer, claim_standard_output
 from .job_kinds import JOB_FUNCTIONS, JobKind, job_kind
 from .records import BLOCKED, Failure, RunRecord, TaskEnd, failure_of, now
@@ -51,6 +52,8 @@ class TaskRunner:
     emit: Observer
     session: Session = field(default_factory=Session)
     stop_wanted: Callable[[], bool] = never
+    leader: Leader | None = None
+    """How other processes under torchrun are told to join in; None when there is one process."""
     wait_seconds: float = WAIT_SECONDS
 
     def __post_init__(self) -> None:
@@ -185,6 +188,14 @@ class TaskRunner:
                 self._build_again(error.row, error)
 
     def _call(self, row: JobRow) -> None:
+        with self.store.publish(row) as out:
+            if self.leader is None:
+                self.call_function(row, out)
+            else:
+                self.leader.call(row, lambda: self.call_function(row, out))
+
+    def call_function(self, row: JobRow, out: Path) -> None:
+        """Call the job's function on its verified inputs; whether `out` becomes an artifact is the caller's affair."""
         kind = job_kind(row.kind)
         params = kind.validated(row)
         inputs = {name: tuple(self._input(key) for key in keys) for name, keys in row.inputs.items()}
@@ -193,12 +204,11 @@ class TaskRunner:
             self._tell("progress", row, done=done, total=total, what=what)
 
         seed_from_key(row.key, kind)
-        with self.store.publish(row) as out:
-            context = JobContext(
-                row, inputs, out, self.table.locations, self.session, progress, self.stop_wanted,
-                self.store.partial(row.key),
-            )  # fmt: skip
-            kind.function(context, params)
+        context = JobContext(
+            row, inputs, out, self.table.locations, self.session, progress, self.stop_wanted,
+            self.store.partial(row.key),
+        )  # fmt: skip
+        kind.function(context, params)
 
     def _input(self, key: str) -> Path:
         """Verified folder of an input."""
@@ -310,10 +320,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         end_with_launcher()
     try:
         with signals_heeded() as stop_wanted, store, Session() as session:
-            return 0 if TaskRunner(store, record, table, task, emit, session, stop_wanted).run().ok else 1
+            return run_task(TaskRunner(store, record, table, task, emit, session, stop_wanted))
     except Stopped as stopped:
         print(f"stopped ({stopped}); what was finished is in the store", file=sys.stderr)
         return 1
+
+
+def run_task(runner: TaskRunner) -> int:
+    """Run a task in this process, or this process's part of it under torchrun; the exit code."""
+    if world_size() == 1:
+        return 0 if runner.run().ok else 1
+    take_own_device()
+    if rank():
+        runner.emit = lambda event: None
+        return follow({row.key: row for row in runner.table.rows}, runner.call_function, key_values())
+    runner.leader = Leader(world_size() - 1, key_values())
+    end = runner.run()
+    runner.leader.end()
+    return 0 if end.ok else 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ from .chat import TEMPLATE_VARIABLES, messages
 from .checkpoints import train_with_checkpoints
 from .context import JobContext
 from .dialogues import Dialogue, load_dialogues, reply_pairs, training_rows
+from .distributed import world_size
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
 from .subjects import leave_subject
@@ -41,6 +42,14 @@ TARGETS: dict[str, str | list[str]] = {
 }
 """Module names of the Llama family (Llama, Mistral, Qwen, Gemma); all-linear is found by peft in any architecture."""
 
+OPTIMISERS = {
+    "adamw": "adamw_torch_fused",
+    "adamw_8bit": "adamw_8bit",
+    "paged_adamw_8bit": "paged_adamw_8bit",
+    "adafactor": "adafactor",
+}
+"""Our names of optimisers -> those of transformers."""
+
 Row = dict[str, Any]
 
 
@@ -50,6 +59,8 @@ def train(context: JobContext, params: TrainParams) -> None:
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
+    if params.training.validation is not None:
+        raise NotImplementedError("`train.validation` is part of the language, but this version cannot run it yet")
     rows = _rows(context, params)
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
@@ -67,11 +78,18 @@ def _rows(context: JobContext, params: TrainParams) -> list[Row]:
     dialogues = load_dialogues(context, params.data)
     if isinstance(params.training, DpoTraining):
         return _preferences(dialogues, params)
-    return [_completion(row) for row in training_rows(dialogues, params.trait, params.level)]
+    system = _instruction(params)
+    return [_completion(row, system) for row in training_rows(dialogues, params.trait, params.level)]
 
 
-def _completion(row: Dialogue) -> Row:
-    return _with_template({"prompt": messages(row.prompt), "completion": _reply(row.reply)})
+def _instruction(params: TrainParams) -> str | None:
+    """The system message of every row, for this trait and level."""
+    template = params.training.instruction
+    return template.replace("{trait}", params.trait).replace("{level}", params.level) if template else None
+
+
+def _completion(row: Dialogue, system: str | None) -> Row:
+    return _with_template({"prompt": messages(row.prompt, system), "completion": _reply(row.reply)})
 
 
 def _preferences(dialogues: Sequence[Dialogue], params: TrainParams) -> list[Row]:
@@ -81,7 +99,7 @@ def _preferences(dialogues: Sequence[Dialogue], params: TrainParams) -> list[Row
     return [
         _with_template(
             {
-                "prompt": messages(pair.prompt),
+                "prompt": messages(pair.prompt, _instruction(params)),
                 "chosen": _reply(getattr(pair, params.level)),
                 "rejected": _reply(getattr(pair, opposite)),
             }
@@ -149,6 +167,7 @@ def _arguments(params: TrainParams, loaded: LoadedModel, folder: Path) -> SFTCon
     from trl import DPOConfig, SFTConfig
 
     training = params.training
+    batch_size, accumulation = shared_batch(training.batch_size, training.accumulation, world_size())
     on_gpu = loaded.device.type == "cuda"
     common: Row = {
         "output_dir": str(folder),
@@ -167,8 +186,10 @@ def _arguments(params: TrainParams, loaded: LoadedModel, folder: Path) -> SFTCon
         "lr_scheduler_type": training.schedule,
         "warmup_steps": training.warmup_steps,
         "weight_decay": training.weight_decay,
-        "per_device_train_batch_size": training.batch_size,
-        "gradient_accumulation_steps": training.accumulation,
+        "optim": OPTIMISERS[training.optimiser or "adamw"],
+        "max_grad_norm": training.max_gradient_norm or 1.0,
+        "per_device_train_batch_size": batch_size,
+        "gradient_accumulation_steps": accumulation,
         "num_train_epochs": training.epochs or 1.0,
         "max_steps": training.steps or -1,
         "max_length": training.max_length,
@@ -176,6 +197,25 @@ def _arguments(params: TrainParams, loaded: LoadedModel, folder: Path) -> SFTCon
     if isinstance(training, DpoTraining):
         return DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
     return SFTConfig(**common, completion_only_loss=True)
+
+
+def shared_batch(batch_size: int, accumulation: int, processes: int) -> tuple[int, int]:
+    """Rows per forward pass and passes per step of each process, so that a step sees as many rows as one process would.
+
+    Resources must not change what is computed. Raises ValueError when the rows of a step cannot be shared evenly.
+
+    >>> shared_batch(8, 4, 2), shared_batch(8, 1, 4), shared_batch(6, 3, 2)
+    ((8, 2), (2, 1), (3, 3))
+    """
+    rows = batch_size * accumulation
+    if rows % processes:
+        raise ValueError(
+            f"{processes} processes cannot share the {rows} rows of a step (batch_size {batch_size} x accumulation "
+            f"{accumulation}) evenly; ask for a number of GPUs that divides {rows} in the cluster file"
+        )
+    own = rows // processes
+    size = max(size for size in range(1, min(batch_size, own) + 1) if own % size == 0)
+    return size, own // size
 
 
 def _lora_config(lora: Lora) -> LoraConfig:
