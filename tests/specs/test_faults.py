@@ -121,11 +121,11 @@ def test_every_wording_has_a_code_that_is_explained() -> None:
 
 
 KNOWN = """
-    study model traits levels data method train merge alpha gamma onto prompt seeds benchmarks analyses sampling keep
-    zip arms include exclude when cluster tracking description kind style from to step count log path id package preset name
-    vector compose direct steer npti prompt sft dpo all high low openness neuroticism mini-ipip gsm8k reply_contrast
-    lm_eval questionnaire mode interview judge url learning_rate epochs steps lora rank generate expert combine sum if
-    only wandb project task_arithmetic ties density smollm2-135m a/b ./x rows.jsonl
+    study model traits levels data method train merge alpha gamma onto prompt seeds benchmarks analyses sampling
+    zip arms include exclude when cluster tracking description kind style from to step count log path id package
+    preset name vector compose direct steer npti prompt sft dpo all high low openness neuroticism mini-ipip gsm8k
+    reply_contrast lm_eval questionnaire mode interview judge url learning_rate epochs steps lora rank generate expert
+    combine sum if only wandb project task_arithmetic ties density smollm2-135m a/b ./x rows.jsonl
 """
 WORDS = st.sampled_from(KNOWN.split())
 SCALARS = st.one_of(WORDS, st.text(max_size=8), st.integers(-9, 9), st.floats(), st.booleans(), st.none())

@@ -185,6 +185,10 @@ CODES: dict[str, tuple[str, str]] = {
         "no such job",
         "A job is named by its key or by the first characters of it, as `plan --json` and `status` print them.",
     ),
+    "TG205": (
+        "the plan is too expensive",
+        "The upper end of its price is above --max-gpu-hours. Nothing was started.",
+    ),
     "TG210": (
         "a saved plan that no longer fits",
         "A plan is executed exactly or not at all. The store, the files or the program have changed since it was made: "

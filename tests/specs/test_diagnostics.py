@@ -1,0 +1,96 @@
+"""Messages as text and as data: order, windows of long lines, nothing that drives a terminal."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traitgraph.specs.diagnostics import (
+    LINE_WIDTH,
+    Span,
+    SpecError,
+    error,
+    near_names,
+    printable,
+    render_json,
+    render_text,
+    warning,
+)
+
+SPAN = Span("spec.yaml", 14, 14, 17, "    dataset: trait-bigfive-dev")
+
+
+def test_text_shows_what_where_and_the_repair() -> None:
+    fault = error("TG106", "unknown dataset 'trait-bigfive-dev'", SPAN, "dataset", "near: trait-bigfive-eval")
+    assert render_text([fault]) == (
+        "error[TG106]: unknown dataset 'trait-bigfive-dev'\n"
+        "  --> spec.yaml:14:14\n"
+        "   |\n"
+        "14 |     dataset: trait-bigfive-dev\n"
+        "   |              ^^^^^^^^^^^^^^^^^\n"
+        "   = near: trait-bigfive-eval\n"
+        "   = see: traitgraph explain TG106\n"
+    )
+
+
+def test_json_has_every_field_and_null_where_there_is_no_place() -> None:
+    told = render_json([warning("TG130", "a lot", None, "alpha"), error("TG106", "x", SPAN, "dataset", "near: y")])
+    assert told == {
+        "ok": False,
+        "diagnostics": [
+            {
+                "code": "TG106", "severity": "error", "message": "x", "file": "spec.yaml", "line": 14, "column": 14,
+                "path": "dataset", "hint": "near: y",
+            },
+            {
+                "code": "TG130", "severity": "warning", "message": "a lot", "file": None, "line": None, "column": None,
+                "path": "alpha", "hint": None,
+            },
+        ],
+    }  # fmt: skip
+
+
+def test_warnings_alone_are_ok() -> None:
+    assert render_json([warning("TG130", "a lot")])["ok"] is True
+
+
+def test_messages_come_by_place_and_once() -> None:
+    second = error("TG101", "b", Span("spec.yaml", 2, 1, 1, "b: 1"))
+    first = error("TG101", "a", Span("spec.yaml", 1, 1, 1, "a: 1"))
+    assert render_text([second, first, second]) == render_text([first]) + "\n" + render_text([second])
+
+
+def test_an_override_is_its_own_file() -> None:
+    said = render_text([error("TG101", "unknown key", Span("override", 1, 1, 5, "alpah=3"))])
+    assert "--> override\n" in said
+    assert "1 | alpah=3" in said
+
+
+def test_a_long_line_is_shown_around_its_fault() -> None:
+    text = "x" * 5000 + "HERE" + "y" * 5000
+    shown, marks = render_text([error("TG101", "m", Span("f", 1, 5001, 4, text))]).splitlines()[3:5]
+    assert len(shown) <= LINE_WIDTH + 12
+    assert shown[marks.index("^") : marks.rindex("^") + 1] == "HERE"
+
+
+@given(text=st.text(max_size=400), column=st.integers(1, 420), length=st.integers(1, 50))
+def test_no_source_line_breaks_the_frame(text: str, column: int, length: int) -> None:
+    """Whatever a line holds, the quotation has its lines, no control characters, and marks inside what is shown."""
+    line = text.split("\n")[0]
+    said = render_text([error("TG101", "m", Span("f", 1, min(column, len(line) + 1), length, line))])
+    assert all(letter.isprintable() for row in said.split("\n") for letter in row)
+    assert said.count("\n") == 6
+
+
+def test_control_characters_are_shown_as_such() -> None:
+    assert printable("a\x1b[31mb\tc") == "a\ufffd[31mb c"
+
+
+def test_near_names_ignore_case_and_the_kind_of_dash() -> None:
+    assert near_names("Reply-Contrast", ["reply_contrast", "story"]) == ("reply_contrast",)
+    assert near_names("zzz", ["reply_contrast"]) == ()
+
+
+def test_an_error_prints_as_its_messages() -> None:
+    fault = error("TG101", "unknown key 'x'", SPAN)
+    assert str(SpecError([fault])) == render_text([fault])

@@ -1,0 +1,73 @@
+"""The texts that give a subject its personality."""
+
+from __future__ import annotations
+
+import pytest
+
+from traitgraph.specs.faults import validated
+from traitgraph.specs.markers import PAIRS, adjectives, drawn
+from traitgraph.specs.prompts import (
+    AdjectivesPrompt,
+    DemonstrationPrompt,
+    DescriptionPrompt,
+    InstructionPrompt,
+    IntensityPrompt,
+)
+from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
+
+
+def test_an_instruction_names_trait_and_level() -> None:
+    assert InstructionPrompt().system("openness", "high") == "You are a person with high openness."
+
+
+@pytest.mark.parametrize(("intensity", "modifier"), [("plain", ""), ("a bit", "a bit "), ("very", "very ")])
+def test_each_adjective_has_its_modifier_once(intensity: str, modifier: str) -> None:
+    """'very emotionally stable', not 'very emotionally very stable' as in the published script."""
+    prompt = AdjectivesPrompt(count=None)
+    text = prompt.system("neuroticism", "low", intensity).removeprefix("You are ").removesuffix(".")
+    assert text.split(", ") == [modifier + word for word in adjectives("neuroticism", "low")]
+
+
+def test_there_are_52_pairs_of_markers() -> None:
+    """Of E 9, A 11, C 10, N 10, O 12, as Serapio-Garcia et al. list them."""
+    counts = {trait: len(pairs.split(", ")) for trait, pairs in PAIRS.items()}
+    assert counts == {
+        "openness": 12, "conscientiousness": 10, "extraversion": 9, "agreeableness": 11, "neuroticism": 10,
+    }  # fmt: skip
+    assert sum(counts.values()) == 52
+
+
+@pytest.mark.parametrize("trait", TRAITS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_adjectives_are_drawn_without_repetition_and_the_same_each_time(trait: Trait, level: Level) -> None:
+    first = drawn(trait, level, 5, seed=0)
+    assert len(set(first)) == 5
+    assert set(first) <= set(adjectives(trait, level))
+    assert first == drawn(trait, level, 5, seed=0)
+    assert any(drawn(trait, level, 5, seed=seed) != first for seed in range(1, 5))
+
+
+def test_the_draw_is_the_same_on_every_machine() -> None:
+    """A frozen value: it is part of job keys."""
+    words = ("analytical", "spontaneous", "artistically appreciative", "aesthetic", "intelligent")
+    assert drawn("openness", "high", 5, seed=0) == words
+
+
+def test_a_demonstration_leaves_its_examples_for_the_run() -> None:
+    text = DemonstrationPrompt(template="{trait} {level}:\n{examples}").system("openness", "low")
+    assert text == "openness low:\n{examples}"
+
+
+def test_a_description_is_that_of_the_condition() -> None:
+    prompt = DescriptionPrompt(descriptions={"openness": {"high": "Curious.", "low": "Practical."}})
+    assert prompt.system("openness", "low") == "Practical."
+
+
+def test_an_intensity_names_its_anchor() -> None:
+    words = ("closed", "wary", "even", "open", "boundless")
+    openness = {"definitions": {"openness": "Liking the new."}, "anchors": {"openness": words}}
+    prompt = validated(IntensityPrompt, {"intensity": 4, **openness})
+    assert prompt.system("openness", None, 4) == (
+        "openness: Liking the new.\nIts levels are 1 closed, 2 wary, 3 even, 4 open, 5 boundless.\n"
+        "Answer as a person at level 4 (open)."
+    )

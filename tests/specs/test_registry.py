@@ -1,0 +1,136 @@
+"""Registries: built-ins at once, plugins from entry points when a name is not built in, faults of plugins contained."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import jsonschema
+import pytest
+
+from traitgraph.specs import methods
+from traitgraph.specs.instruments import INSTRUMENTS
+from traitgraph.specs.registry import DuplicateNameError, Registry, UnknownNameError
+from traitgraph.specs.schema import study_schema
+
+from .reading import faults_of, study_of
+
+PLUGIN = '''
+    """A method and a benchmark from another package."""
+
+    from typing import ClassVar, Literal
+
+    from pydantic import Field
+
+    from traitgraph.specs.instruments import Instrument
+    from traitgraph.specs.method import Method
+
+
+    class Hypnosis(Method):
+        """The base after hypnosis."""
+
+        kind: Literal["hypnosis"] = Field("hypnosis", description="The base after hypnosis.")
+        uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels"})
+        needs: ClassVar[tuple[str, ...]] = ("traits",)
+        depth: int = Field(ge=1, description="How deep.")
+
+
+    class Pulse(Instrument):
+        """Heartbeats."""
+
+        kind: Literal["pulse"] = Field("pulse", description="Heartbeats.")
+'''
+SPEC = """
+    study: s
+    model: a/b
+    traits: openness
+    method: {kind: hypnosis, depth: 3}
+    benchmarks: [pulse, gsm8k]
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package `hypnotist` with entry points, one of which cannot be loaded."""
+    site = tmp_path / "site"
+    info = site / "hypnotist-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hypnotist\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[traitgraph.methods]\nhypnosis = hypnotist:Hypnosis\n"
+        "broken = hypnotist_gone:Broken\nvector = hypnotist:Hypnosis\n"
+        "[traitgraph.benchmarks]\npulse = hypnotist:Pulse\n"
+    )
+    (site / "hypnotist.py").write_text(dedent(PLUGIN))
+    monkeypatch.syspath_prepend(str(site))
+    importlib.invalidate_caches()
+    for registry in (methods.METHODS, INSTRUMENTS):
+        monkeypatch.setattr(registry, "_targets", dict(registry._targets))
+        monkeypatch.setattr(registry, "_plugins_read", False)
+        monkeypatch.setattr(registry, "problems", [])
+    monkeypatch.delitem(sys.modules, "hypnotist", raising=False)
+    return tmp_path
+
+
+def test_a_method_and_a_benchmark_of_a_plugin_are_part_of_the_language(plugin: Path) -> None:
+    (arm,) = study_of(SPEC, plugin).arms
+    assert arm.method.kind == "hypnosis"
+    assert getattr(arm.method, "depth", None) == 3
+    assert arm.benchmarks[0].kind == "pulse"
+
+
+def test_faults_in_the_parameters_of_a_plugin_are_faults_like_any_other(plugin: Path) -> None:
+    assert faults_of(SPEC.replace("depth: 3", "deep: 3"), plugin) == ["TG101 method.deep: unknown key 'deep'"]
+    assert faults_of(SPEC.replace(", depth: 3", ""), plugin) == ["TG102 method.depth: `depth` is missing"]
+    assert faults_of(SPEC + "    alpha: 1\n", plugin) == ["TG120 alpha: `alpha` has no effect on method `hypnosis`"]
+
+
+def test_a_plugin_is_in_the_schema(plugin: Path) -> None:
+    schema = study_schema()
+    assert schema["$defs"]["Hypnosis"]["properties"]["depth"]["description"] == "How deep."
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    spec = {"study": "s", "model": "a/b", "traits": "openness", "benchmarks": ["pulse"]}
+    assert valid({**spec, "method": {"kind": "hypnosis", "depth": 3}})
+    assert not valid({**spec, "method": {"kind": "hypnosis", "depth": 0}})
+    assert not valid({**spec, "method": {"kind": "hypnosis", "depth": 3}, "alpha": 1})
+
+
+def test_a_plugin_that_cannot_load_is_a_sentence_and_hides_no_other(plugin: Path) -> None:
+    assert "hypnosis" in methods.METHODS.names()
+    broken, taken = methods.METHODS.problems
+    assert broken == "method 'broken' of hypnotist_gone:Broken cannot be loaded: No module named 'hypnotist_gone'"
+    assert taken == "method 'vector' of hypnotist:Hypnosis is ignored: the name is taken"
+
+
+def test_built_in_names_look_for_no_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the entry points of an environment costs more than checking a spec."""
+
+    def refuse(**_: object) -> None:
+        raise AssertionError("entry points were read")
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", refuse)
+    study_of("study: s\nmodel: smollm2-135m\nmethod: direct\nbenchmarks: mini-ipip\n", tmp_path)
+
+
+def test_an_unknown_name_says_which_there_are() -> None:
+    registry: Registry[int] = Registry("number", "traitgraph.no-such-group", {"one": 1})
+    with pytest.raises(UnknownNameError) as caught:
+        registry.get("two")
+    assert (caught.value.name, caught.value.names) == ("two", ("one",))
+
+
+def test_a_second_registration_names_both() -> None:
+    registry: Registry[int] = Registry("number", "traitgraph.no-such-group", {"one": 1})
+    registry.register("two", 2)
+    with pytest.raises(DuplicateNameError, match="number 'one' is registered twice: by 1 and by 3"):
+        registry.register("one", 3)
+
+
+def test_a_target_is_imported_on_first_use() -> None:
+    registry: Registry[object] = Registry("thing", "traitgraph.no-such-group", {"pi": "math:pi", "gone": "no_module:x"})
+    assert registry.get("pi") == pytest.approx(3.14159, abs=1e-5)
+    with pytest.raises(ModuleNotFoundError):
+        registry.get("gone")
