@@ -176,6 +176,11 @@ CODES: dict[str, tuple[str, str]] = {
         "A warning. In the Personality Vector paper (arXiv:2509.19727) merged models stop following "
         "instructions when the coefficients of their vectors add up to more than 2.",
     ),
+    "TG140": (
+        "a merge file that cannot be used",
+        "`traitgraph merge` does one merge without a study, from a file of ours or of mergekit where the meaning is the "
+        "same; see docs/merging.md.",
+    ),
     "TG203": (
         "a selection that cannot be read",
         "--select takes conditions joined by commas, such as trait=agreeableness,alpha>0.5,kind=assess+, where the + "

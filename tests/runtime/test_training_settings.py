@@ -1,0 +1,44 @@
+"""Every setting of a training that a spec may give reaches the trainer, or is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.runtime import training as module
+from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.training import train
+from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
+from traitgraph.specs.training import Lora, SftTraining, Validation
+
+SFT = SftTraining(learning_rate=1e-2, steps=2, batch_size=2, lora=Lora(rank=2, alpha=4))
+
+
+@pytest.fixture
+def params(model_ref: FolderModel, dialogue_data: FileData) -> TrainParams:
+    return TrainParams(model=model_ref, data=dialogue_data, training=SFT, trait="extraversion", level="high", seed=7)
+
+
+def test_the_instruction_leads_every_row(make_context: MakeContext, params: TrainParams) -> None:
+    told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{trait} - {level}, {x}"})})
+    rows = module._rows(make_context(told), told)
+    assert {row["prompt"][0]["content"] for row in rows} == {"extraversion - high, {x}"}
+    assert all(row["prompt"][0]["role"] == "system" for row in rows)
+    assert all(row["prompt"][0]["role"] == "user" for row in module._rows(make_context(params), params))
+
+
+def test_optimiser_and_gradient_norm_reach_the_trainer(
+    make_context: MakeContext, loaded: LoadedModel, params: TrainParams
+) -> None:
+    changed = SFT.model_copy(update={"optimiser": "adafactor", "max_gradient_norm": 0.3})
+    context = make_context(params)
+    arguments = module._arguments(params.model_copy(update={"training": changed}), loaded, context.out)
+    assert (str(arguments.optim.value), arguments.max_grad_norm) == ("adafactor", 0.3)
+    usual = module._arguments(params, loaded, context.out)
+    assert (str(usual.optim.value), usual.max_grad_norm) == ("adamw_torch_fused", 1.0)
+
+
+def test_what_cannot_run_yet_is_refused_and_not_ignored(make_context: MakeContext, params: TrainParams) -> None:
+    held_back = SFT.model_copy(update={"validation": Validation(share=0.1, every=1)})
+    with pytest.raises(NotImplementedError, match=r"train\.validation"):
+        train(make_context(params), params.model_copy(update={"training": held_back}))
