@@ -20,12 +20,20 @@ from .output import UsageError, colour_wanted, say
 
 COMMANDS: dict[str, str] = {
     "check": "Find every fault of a spec, with its place and its repair",
-    "plan": "Say what a spec would run, what is there already, and why",
-    "run": "Run what is missing, then write the report",
+    "plan": "Say what a spec would run, what is there already, and what it takes",
+    "run": "Run what is missing, here or on SLURM; then write the report",
     "status": "Say how far a study is, and what failed",
+    "wait": "Return when a SLURM run is over",
+    "logs": "Print the log of a job",
+    "retry": "Submit again what a SLURM run left missing",
+    "cancel": "Take a SLURM run out of the queue",
     "results": "Print the rows of the results table",
     "report": "Write the report again from what the store holds",
     "verify": "Read every artifact of a store and set damaged ones aside",
+    "explain": "Say what a message means and what to do",
+    "graph": "Print the job graph as Mermaid, Graphviz or JSON",
+    "schema": "Print the JSON Schema of a spec, for editors",
+    "doctor": "Look at a SLURM site and say what to repair",
 }
 """Name -> summary, in the order a user meets them. The module has the command's name."""
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean: the spec, its overrides, the store."""
+"""Options that several commands share, and what they mean: the spec, its overrides, the store, a selection."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from traitgraph.compiler.plan import Plan
+    from traitgraph.runtime.store import Store
     from traitgraph.specs.study import Study
 
 DEFAULT_STORE = Path(".traitgraph")
@@ -20,6 +22,23 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", "--multirun", action="store_true", help=sweep)
 
 
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """--store DIR."""
+    where = "where results are kept (default: %(default)s)"
+    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
+
+
+def add_select(parser: argparse.ArgumentParser) -> None:
+    """--select SELECTOR."""
+    help_text = "only these: trait=openness,alpha>0.5 or kind=vector+ (+ adds what follows); can be repeated"
+    parser.add_argument("--select", action="append", default=[], metavar="SELECTOR", help=help_text)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document for machines")
+
+
 def study_of(options: argparse.Namespace) -> Study:
     """The study that the words after the command mean. Raises SpecError with every fault."""
     if options.multirun:
@@ -31,13 +50,22 @@ def study_of(options: argparse.Namespace) -> Study:
     return load_study(options.spec, options.overrides)
 
 
-def add_store(parser: argparse.ArgumentParser) -> None:
-    """--store DIR."""
-    parser.add_argument(
-        "--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help="where results are kept (default: %(default)s)"
-    )
+def plan_of(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+    """The study, its store and the plan of one against the other, reduced to the selection."""
+    from traitgraph.launchers.planning import LOCAL_TASK_MINUTES, plan_study
+    from traitgraph.runtime.store import Store
+
+    study, store, select = study_of(options), Store(options.store), getattr(options, "select", ())
+    return study, store, plan_study(study, store, select=select, task_minutes=task_minutes or LOCAL_TASK_MINUTES)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """--json."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document for machines")
+def same_call(command: str, options: argparse.Namespace) -> str:
+    """The words of another command about the same study, for "next:" lines."""
+    import shlex
+
+    words = ["traitgraph", command, str(options.spec), *options.overrides]
+    words += ["-m"] if options.multirun else []
+    words += ["--store", str(options.store)] if getattr(options, "store", DEFAULT_STORE) != DEFAULT_STORE else []
+    for selector in getattr(options, "select", ()):
+        words += ["--select", selector]
+    return shlex.join(words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 
 class UsageError(Exception):
@@ -25,3 +26,14 @@ def print_json(document: object) -> None:
 def colour_wanted() -> bool:
     """True when standard error is a terminal (and nobody asked for plain text)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all. Raises UsageError when it cannot be written."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as problem:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {problem.strerror}") from problem

@@ -1,31 +1,39 @@
-"""`traitgraph plan SPEC`: what would run, what is there already, and why."""
+"""`traitgraph plan SPEC`: what would run, what is there already, and what it takes."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from .options import add_json, add_spec, add_store, study_of
-from .output import print_json, say
+from .options import add_json, add_select, add_spec, add_store, plan_of, same_call
+from .output import print_json, say, write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--json]."""
+    """SPEC [key=value ...] [-m] [--store DIR] [--select SELECTOR] [-o FILE] [--json]."""
     add_spec(parser)
     add_store(parser)
+    add_select(parser)
     add_json(parser)
+    save = "save the plan; `traitgraph run FILE` executes exactly it, or refuses"
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=save)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the plan; nothing is run or written."""
+    """Print the plan; nothing is run."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
-    from traitgraph.launchers.planning import plan_study
-    from traitgraph.runtime.store import Store
 
-    plan = plan_study(study_of(options), Store(options.store))
+    _, _, plan = plan_of(options)
     if options.json:
         print_json(plan_json(plan))
-        return 0
-    sys.stdout.write(plan_text(plan))
-    say(f"next: traitgraph run {options.spec}" if plan.counts.missing else f"next: traitgraph report {options.spec}")
+    else:
+        sys.stdout.write(plan_text(plan))
+    if options.output:
+        from traitgraph.compiler.saved import save_plan
+
+        write_whole(options.output, save_plan(plan).model_dump_json())
+        say(f"saved; next: traitgraph run {options.output}")
+    elif not options.json:
+        say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_spec, add_store, study_of
+from .options import add_spec, add_store, plan_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,12 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the report and print its path."""
-    from traitgraph.launchers.planning import plan_study
     from traitgraph.launchers.reporting import write_study_report
-    from traitgraph.runtime.store import Store
 
-    study = study_of(options)
-    store = Store(options.store)
-    report = write_study_report(study, plan_study(study, store), store, overrides=options.overrides)
-    sys.stdout.write(f"{report}\n")
+    study, store, plan = plan_of(options)
+    sys.stdout.write(f"{write_study_report(study, plan, store, overrides=options.overrides)}\n")
     return 0

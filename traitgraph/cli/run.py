@@ -1,53 +1,157 @@
-"""`traitgraph run SPEC`: run what is missing, then write the report."""
+"""`traitgraph run SPEC`: run what is missing, here or on SLURM; then write the report."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .options import add_spec, add_store, study_of
+from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
+from .slurm import PACKED_MINUTES, cluster_of
+
+if TYPE_CHECKING:
+    from traitgraph.compiler.plan import Plan
+    from traitgraph.runtime.store import Store
+    from traitgraph.specs.jobs import JobTable
+    from traitgraph.specs.study import Study
 
 NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--workers N]."""
+    """SPEC|PLAN [key=value ...] [--store DIR] [--select SELECTOR] [--launcher local|slurm] ..."""
     add_spec(parser)
     add_store(parser)
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="worker processes side by side (default: %(default)s)"
-    )
+    add_select(parser)
+    workers = "worker processes side by side on this machine (default: %(default)s)"
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help=workers)
+    parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="(default: %(default)s)")
+    dearest = "refuse to start when the plan may take more GPU-hours"
+    parser.add_argument("--max-gpu-hours", type=float, metavar="HOURS", help=dearest)
+    parser.add_argument("--dry-run", action="store_true", help="slurm: print the batch scripts and submit nothing")
+    export = "slurm: write the scripts and the job table here, for `sh submit.sh` on a login node"
+    parser.add_argument("--export", type=Path, metavar="DIR", help=export)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a study on this machine; 0 when every job is in the store, 1 when one failed or the run was stopped."""
-    from traitgraph.launchers.local import run_locally
-    from traitgraph.launchers.planning import plan_study, set_aside_damaged
-    from traitgraph.launchers.progress import progress_view
-    from traitgraph.launchers.reporting import write_study_report
-    from traitgraph.runtime.store import Store
+    """Run a study; 0 when every job is in the store (or submitted), 1 when one failed or the run was stopped."""
+    if (options.dry_run or options.export) and options.launcher != "slurm":
+        raise UsageError("--dry-run and --export go with --launcher slurm")
+    if _is_saved_plan(options.spec):
+        return _run_saved(options)
+    if options.launcher == "slurm":
+        return _submit(options)
+    study, store, plan = _fresh_plan(options)
+    code = 0
+    if plan.counts.missing:
+        code = _run_table(plan.job_table(), store, options)
+    _report(study, plan, store, options)
+    return code
 
-    study = study_of(options)
-    store = Store(options.store)
-    plan = plan_study(study, store)
+
+def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+    from traitgraph.launchers.planning import set_aside_damaged
+
+    study, store, plan = plan_of(options, task_minutes)
     if damages := set_aside_damaged(plan, store):
         say("\n".join([*damages, "made again in this run"]))
-        plan = plan_study(study, store)
+        study, store, plan = plan_of(options, task_minutes)
     counts = plan.counts
     say(f"study {plan.study}: {counts.jobs:,} jobs, {counts.present:,} in {options.store}, {counts.missing:,} to run")
-    again = " ".join(["traitgraph run", str(options.spec), *options.overrides])
-    code = 0
-    if counts.missing:
-        _check_installed()
-        table = plan.job_table()
-        with progress_view(table, durations=store.durations(), workers=options.workers) as view:
-            summary = run_locally(table, store, workers=options.workers, observer=view)
-        say(summary.text(again))
-        code = summary.exit_code
-    report = write_study_report(study, plan, store, overrides=options.overrides)
-    say(f"report: {report}")
-    return code
+    _check_price(plan, options.max_gpu_hours)
+    _check_runtime(plan)
+    return study, store, plan
+
+
+def _check_price(plan: Plan, most: float | None) -> None:
+    if most is not None and plan.counts.missing and (hours := plan.price.gpu_hours.high) > most:
+        raise UsageError(f"the plan may take {hours:,.1f} GPU-hours, more than --max-gpu-hours {most:g}")
+
+
+def _check_runtime(plan: Plan) -> None:
+    """Refuse jobs that can be planned and not run, before anything starts."""
+    from traitgraph.launchers.runnable import without_runtime
+
+    if lacking := without_runtime(plan):
+        kinds = "\n  ".join(lacking)
+        hint = "run the rest with --select, for example: --select 'arm=NAME'"
+        raise UsageError(f"these parts of the study can be planned but not run yet:\n  {kinds}\n{hint}")
+
+
+def _run_table(table: JobTable, store: Store, options: argparse.Namespace) -> int:
+    from traitgraph.launchers.local import run_locally
+    from traitgraph.launchers.progress import progress_view
+
+    _check_installed()
+    with progress_view(table, durations=store.durations(), workers=options.workers) as view:
+        summary = run_locally(table, store, workers=options.workers, observer=view)
+    say(summary.text(same_call("run", options)))
+    return summary.exit_code
+
+
+def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace) -> None:
+    from traitgraph.launchers.reporting import write_study_report
+
+    if options.select:
+        return  # a part of a study is no study; `report` shows what there is
+    say(f"report: {write_study_report(study, plan, store, overrides=options.overrides)}")
+
+
+# ---------------------------------------------------------------- saved plans
+
+
+def _is_saved_plan(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(1) == b"{"
+    except OSError:
+        return False
+
+
+def _run_saved(options: argparse.Namespace) -> int:
+    from traitgraph.compiler.saved import check_fit, read_plan
+    from traitgraph.launchers.digests import DigestMemory
+    from traitgraph.runtime.store import Store
+
+    if options.overrides or options.select or options.multirun or options.launcher != "local":
+        raise UsageError("a saved plan runs as it is: no overrides, no selection, no other launcher")
+    saved, store = read_plan(options.spec), Store(options.store)
+    check_fit(saved, store.snapshot(), DigestMemory(store.root).digest_of)
+    say(f"plan {options.spec}: study {saved.table.study}, {len(saved.table.rows):,} jobs")
+    return _run_table(saved.table, store, options) if saved.table.rows else 0
+
+
+# ---------------------------------------------------------------- SLURM
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from traitgraph.launchers.slurm.export import dry_run, export
+    from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
+
+    study, store, plan = _fresh_plan(options, PACKED_MINUTES)
+    cluster = cluster_of(study)
+    if not plan.counts.missing:
+        _report(study, plan, store, options)
+        return 0
+    try:
+        if options.dry_run:
+            sys.stdout.write(dry_run(plan.job_table(), store, cluster))
+            return 0
+        if options.export:
+            script = export(plan.job_table(), store, cluster, options.export)
+            say(f"next, on a login node: sh {script}")
+            return 0
+        say(launch(plan.job_table(), store, cluster).text())
+    except (SubmissionRefusedError, FileExistsError) as refusal:
+        raise UsageError(str(refusal)) from refusal
+    say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
+    return 0
+
+
+# ---------------------------------------------------------------- what must be installed
 
 
 def _check_installed() -> None:

@@ -5,29 +5,41 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_json, add_spec, add_store
+from .options import add_json, add_select, add_spec, add_store, plan_of, same_call
 from .output import print_json
+from .slurm import newest_submission, slurm_status, watch_until_over
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--json]."""
+    """SPEC [key=value ...] [--store DIR] [--select SELECTOR] [--watch] [--json]."""
     add_spec(parser)
     add_store(parser)
+    add_select(parser)
     add_json(parser)
+    parser.add_argument("--watch", action="store_true", help="on SLURM: show it again and again until the run is over")
+    every = "with --watch: ask SLURM this often (default: %(default)s)"
+    parser.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help=every)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print counts by kind, running jobs and standing failures; 1 when a job has failed."""
-    from traitgraph.launchers.planning import plan_study
+    """Print what the store holds of a study and how its newest SLURM run stands; 1 when a job has failed."""
+    _, store, plan = plan_of(options)
+    submission = newest_submission(store, plan.study)
+    if options.watch and submission is not None:
+        watch_until_over(store, submission, options.every)
+        _, store, plan = plan_of(options)
     from traitgraph.launchers.status import status_json, status_text, study_status
-    from traitgraph.runtime.store import Store
-    from traitgraph.specs.validate import load_study
 
-    store = Store(options.store)
-    status = study_status(plan_study(load_study(options.spec, options.overrides), store), store)
+    status = study_status(plan, store)
+    slurm = slurm_status(store, submission) if submission is not None and status.missing else None
     if options.json:
-        print_json(status_json(status))
-    else:
-        again = " ".join(["traitgraph run", str(options.spec), *options.overrides])
-        sys.stdout.write(status_text(status, again) + "\n")
+        from traitgraph.launchers.slurm.run_status import status_json as slurm_json
+
+        print_json(status_json(status) | ({"slurm": slurm_json(slurm)} if slurm else {}))
+        return 1 if status.failures else 0
+    if slurm is not None:
+        from traitgraph.launchers.slurm.run_status import status_text as slurm_text
+
+        sys.stdout.write(slurm_text(slurm) + "\n\n")
+    sys.stdout.write(status_text(status, same_call("run", options)) + "\n")
     return 1 if status.failures else 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.select import parse_selector
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
 from traitgraph.specs.study import Study
 
@@ -13,16 +16,27 @@ from .digests import DigestMemory
 LOCAL_TASK_MINUTES = 7 * 24 * 60.0  # one machine, one worker: a task per stage, so that each model is loaded once
 
 
-def plan_study(study: Study, store: Store, task_minutes: float = LOCAL_TASK_MINUTES) -> Plan:
+def plan_study(
+    study: Study,
+    store: Store,
+    *,
+    select: Sequence[str] = (),
+    device: str | None = None,
+    throttle: int | None = None,
+    task_minutes: float = LOCAL_TASK_MINUTES,
+) -> Plan:
     """What the study asks for and what of it the store holds, packed into tasks of about `task_minutes`.
 
-    Raises SpecError when a file that the spec names cannot be read.
+    Raises SpecError for a selector that cannot be read and for files that the spec names and that are not there.
     """
     context = Context(
         digest_of=DigestMemory(store.root).digest_of,
         present=store.snapshot(),
         durations=store.durations(),
         task_minutes=task_minutes,
+        device=device,
+        select=tuple(map(parse_selector, select)),
+        throttle=throttle,
     )
     return compile_study(study, context)
 

@@ -67,6 +67,11 @@ class JobKind:
         return self.params.model_validate(row.params)
 
 
+def known_kinds() -> frozenset[str]:
+    """Names of every kind that this program and its plugins can run."""
+    return frozenset(JOB_FUNCTIONS) | {point.name for point in entry_points(group=ENTRY_POINTS)}
+
+
 def job_kind(name: str) -> JobKind:
     """The kind of this name. Raises UnknownKindError with the known names."""
     if name in JOB_FUNCTIONS:

@@ -9,11 +9,13 @@ from ..context import JobContext
 from ..models import LoadedModel
 from ..quiet import quiet_libraries
 from .measurement import Measurement
+from .supported import lacking_benchmark, lacking_subject
 
 
 def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
     """What the benchmark of the parameters finds about the model as it stands now."""
-    _refuse_unknown_subject(params)
+    if reason := lacking_subject(params.prompt, params.steering, params.neurons):
+        raise NotImplementedError(f"{reason} cannot be run by this version")
     with quiet_libraries():
         match params.benchmark:
             case ResolvedReplyContrast() as benchmark:
@@ -32,15 +34,4 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .lm_eval_task import measure_lm_eval
 
                 return measure_lm_eval(context, loaded, params, benchmark)
-            case other:
-                mode = f" in mode '{other.mode}'" if isinstance(other, ResolvedQuestionnaire) else ""
-                raise NotImplementedError(f"benchmark kind '{other.kind}'{mode} cannot be run by this version")
-
-
-def _refuse_unknown_subject(params: AssessParams) -> None:
-    """A subject that this version cannot make must fail, not be measured as something else."""
-    prompt = params.prompt
-    if params.steering or params.neurons:
-        raise NotImplementedError("steered subjects cannot be run by this version")
-    if prompt and (prompt.place or prompt.examples):
-        raise NotImplementedError("prompts before user messages, and demonstrations, cannot be run by this version")
+    raise NotImplementedError(f"{lacking_benchmark(params.benchmark)} cannot be run by this version")

@@ -1,0 +1,47 @@
+"""`traitgraph logs SPEC JOB`: the log of a job, by its key, its label or its task."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .options import DEFAULT_STORE
+from .output import UsageError, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """SPEC JOB [--store DIR] [-f]."""
+    parser.add_argument("spec", type=Path, metavar="SPEC", help="the YAML file of a study")
+    which = "a job by the start of its key or a part of its label ('train extraversion'), or a task by its id"
+    parser.add_argument("job", metavar="JOB", help=which)
+    where = "where results are kept (default: %(default)s)"
+    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on printing while the task runs")
+    parser.add_argument("--events", action="store_true", help="print the lines for machines as well")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the newest log of each task that has the job."""
+    from traitgraph.launchers.study_runs import find_logs
+    from traitgraph.runtime.store import Store
+    from traitgraph.specs.validate import load_study
+
+    store, study = Store(options.store), load_study(options.spec).study
+    found = find_logs(store, study, options.job)
+    if not found:
+        raise UsageError(f"no log of study {study} in {options.store} belongs to {options.job!r}")
+    for task, log in found:
+        say(f"--- {task}: {log}")
+        _print_log(log, options)
+    return 0
+
+
+def _print_log(log: Path, options: argparse.Namespace) -> None:
+    from traitgraph.launchers.slurm.logs import follow, readable
+    from traitgraph.launchers.study_runs import is_over
+
+    for line in follow(log, lambda: not options.follow or is_over(log)):
+        if options.events or readable(line):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()

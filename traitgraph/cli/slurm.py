@@ -1,0 +1,73 @@
+"""What commands about SLURM runs share: the cluster of a study, the run that is meant, the refusal of a submission."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .options import study_of
+from .output import UsageError, say
+
+if TYPE_CHECKING:
+    from traitgraph.launchers.slurm.record import SubmissionRecord
+    from traitgraph.launchers.slurm.run_status import RunStatus
+    from traitgraph.runtime.store import Store
+    from traitgraph.specs.cluster import Cluster
+    from traitgraph.specs.study import Study
+
+PACKED_MINUTES = 30.0
+"""Tasks on a cluster are about this long: long enough to load a model, short enough to be lost."""
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """--run ID."""
+    parser.add_argument("--run", metavar="ID", dest="run_id", help="another run than the newest of the study")
+
+
+def cluster_of(study: Study) -> Cluster:
+    """Where a study runs on SLURM. Raises UsageError when its spec does not say."""
+    if study.cluster is None:
+        raise UsageError(f"{study.file} names no cluster; add `cluster: one-gpu` or a file of your own (docs/slurm.md)")
+    return study.cluster
+
+
+def submissions_of(store: Store, study: str) -> list[SubmissionRecord]:
+    """SLURM runs of a study, the newest first."""
+    from traitgraph.launchers.slurm.record import SubmissionRecord
+    from traitgraph.launchers.study_runs import runs_of
+
+    return [record for record in map(SubmissionRecord, runs_of(store, study)) if record.exists]
+
+
+def newest_submission(store: Store, study: str) -> SubmissionRecord | None:
+    """The newest SLURM run of a study; None when there was none."""
+    return next(iter(submissions_of(store, study)), None)
+
+
+def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]:
+    """The SLURM run that a command is about. Raises UsageError when there is none."""
+    from traitgraph.runtime.store import Store
+
+    store, study = Store(options.store), study_of(options).study
+    known = submissions_of(store, study)
+    wanted = [record for record in known if options.run_id in (None, record.run.id)]
+    if not wanted:
+        have = f"; there are: {', '.join(record.run.id for record in known[:5])}" if known else ""
+        which = f"no run {options.run_id}" if options.run_id else f"no SLURM run of study {study}"
+        raise UsageError(f"{which} in {options.store}{have}")
+    return store, wanted[0]
+
+
+def slurm_status(store: Store, record: SubmissionRecord) -> RunStatus:
+    """How a SLURM run stands: one query for all of its jobs."""
+    from traitgraph.launchers.slurm.status import read_status
+
+    return read_status(store, record)
+
+
+def watch_until_over(store: Store, record: SubmissionRecord, seconds: float) -> None:
+    """Show a SLURM run again and again, on standard error, until it is over."""
+    from traitgraph.launchers.slurm.control import watch
+    from traitgraph.launchers.slurm.run_status import status_text
+
+    watch(store, record, lambda status: say(status_text(status)), seconds=seconds)

@@ -1,0 +1,34 @@
+"""`traitgraph wait SPEC`: return when a SLURM run is over."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .options import add_spec, add_store, same_call
+from .output import say
+from .slurm import add_run, submission_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """SPEC [key=value ...] [--store DIR] [--run ID] [--timeout SECONDS] [--every SECONDS]."""
+    add_spec(parser)
+    add_store(parser)
+    add_run(parser)
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long (default: never)")
+    every = "ask SLURM this often (default: %(default)s)"
+    parser.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help=every)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Wait; 0 when every job of the run is done, else 1."""
+    from traitgraph.launchers.slurm.control import wait
+    from traitgraph.launchers.slurm.run_status import status_text
+
+    store, record = submission_of(options)
+    status = wait(store, record, seconds=options.every, timeout=options.timeout)
+    sys.stdout.write(status_text(status) + "\n")
+    if status.is_active:
+        say("still running")
+    say(f"next: {same_call('report' if status.ok else 'status' if status.is_active else 'retry', options)}")
+    return 0 if status.ok else 1
