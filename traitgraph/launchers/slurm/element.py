@@ -76,10 +76,11 @@ class Element:
             start = self._log.stat().st_size
             self._worker = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
             if self._warned.is_set():  # the warning came while there was nobody to pass it to
-                self._tell_worker(self._save_signal)
+                self._ask_to_save()
             code = self._worker.wait()
-            asked_to_end = self._warned.is_set() or self._told_to_end.is_set()
-            if code >= 0 or asked_to_end or self.array.is_distributed or not self._blame_running_job(code, start):
+            if code >= 0 or self._warned.is_set() or self._told_to_end.is_set():
+                return code
+            if not self._blame_running_job(code, start):
                 return code
 
     def _blame_running_job(self, code: int, start: int) -> bool:
@@ -134,15 +135,19 @@ class Element:
             return
         self._warned.set()
         _say(f"{self.task}: warned by SLURM, saving to go on later")
-        self._tell_worker(self._save_signal)
+        self._ask_to_save()
         timer = threading.Timer(max(2.0, self.array.signal_seconds - 15), self._tell_worker, (signal.SIGTERM,))
         timer.daemon = True
         timer.start()
 
-    @property
-    def _save_signal(self) -> signal.Signals:
-        """What asks the worker to save and stop; torchrun passes on SIGTERM only."""
-        return signal.SIGTERM if self.array.is_distributed else signal.SIGUSR2
+    def _ask_to_save(self) -> None:
+        """Ask the worker to save and stop. torchrun does not pass this on: its processes are asked themselves."""
+        if self._worker is None or not self.array.is_distributed:
+            self._tell_worker(signal.SIGUSR2)
+            return
+        for child in children(self._worker.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGUSR2)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         """TERM: the end is near (cancelled, preempted without grace, node drained). The worker cleans up."""
@@ -199,6 +204,14 @@ class Element:
         )
         with suppress(OSError):
             write_json(self._path, account.as_json())
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process started itself; none where Linux does not tell."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,108 @@
+"""One training on two nodes: torchrun inside the allocation, rendezvous from SLURM's variables, one artifact."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.dialogues import write_dialogues
+from tests.tiny_model import save_tiny_model
+from traitgraph.launchers.slurm.accounts import account_path, read_account
+from traitgraph.launchers.slurm.control import wait
+from traitgraph.launchers.slurm.launch import Launch, launch
+from traitgraph.launchers.slurm.status import run_of
+from traitgraph.runtime.store import Store
+from traitgraph.specs.cluster import Resources
+from traitgraph.specs.identity import digest, digest_path
+from traitgraph.specs.jobs import FileData, FolderModel, JobRow, JobTable, Task, TrainParams
+from traitgraph.specs.training import Lora, SftTraining
+
+from .cluster import SlurmCluster, wait_until
+from .studies import CLUSTER
+
+pytestmark = pytest.mark.slurm
+STEPS = 30
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> JobTable:
+    """One supervised training of a tiny model, four rows a step."""
+    model = save_tiny_model(tmp_path / "model")
+    data = write_dialogues(tmp_path / "dialogues.jsonl")
+    params = TrainParams(
+        model=FolderModel(digest=digest_path(model)),
+        data=FileData(digest=digest_path(data)),
+        training=SftTraining(learning_rate=1e-2, steps=STEPS, batch_size=2, lora=Lora(rank=4, alpha=8)),
+        trait="extraversion",
+        level="high",
+        seed=7,
+    )
+    key = digest("train", "two nodes")
+    row = JobRow(key=key, kind="train", version=1, params=params.model_dump(mode="json"), label="train extraversion")
+    locations = {digest_path(path): str(path) for path in (model, data)}
+    return JobTable(study="nodes", locations=locations, rows=(row,), tasks=(Task(id="01-train-000", jobs=(key,)),))
+
+
+ONE_NODE = CLUSTER.model_copy(update={"default": Resources(nodes=1, cpus=2, memory_gb=1, minutes=10)})
+TWO_NODES = CLUSTER.model_copy(update={"default": Resources(nodes=2, cpus=2, memory_gb=1, minutes=10)})
+
+
+def log_of(launched: Launch) -> str:
+    path = launched.run / "logs" / "01-train-000.log"
+    return path.read_text() if path.exists() else ""
+
+
+def trained(store: Store, launched: Launch, table: JobTable) -> tuple[dict[str, object], Path]:
+    """The record and the adapter of a training, once it is done."""
+    status = wait(store, run_of(launched.run), seconds=0.5, timeout=180)
+    assert status.ok, (status, log_of(launched))
+    folder = store.open("train", table.rows[0].key).path
+    return json.loads((folder / "training.json").read_text()), folder / "adapter" / "adapter_model.safetensors"
+
+
+def test_two_processes_on_two_nodes_train_what_one_process_trains(
+    slurm: SlurmCluster, training: JobTable, tmp_path: Path
+) -> None:
+    """Each step sees the same rows, so losses and weights are equal up to the order of float additions.
+
+    The training on two nodes is warned in the middle, saves, and goes on from its checkpoint.
+    """
+    from safetensors.torch import load_file
+    from torch import allclose
+
+    with Store(tmp_path / "one") as one, Store(tmp_path / "two") as two:
+        launched = launch(training, two, TWO_NODES, probe=False)
+        alone, alone_file = trained(one, launch(training, one, ONE_NODE, probe=False), training)
+        wait_until(lambda: '"done": 3,' in log_of(launched), "at step 3", seconds=90)
+        account = read_account(account_path(launched.run, "01-train-000"))
+        assert account is not None
+        slurm.call("scancel", "--signal=USR2", account.job)
+        record, file = trained(two, launched, training)
+    log = log_of(launched)
+    assert len(set(re.findall(r"is job \S+ on (n\d)", log))) == 2
+    assert log.count('"job_started"') == 2
+    assert log.count('"done": 3,') == 1
+    assert record["steps"] == alone["steps"] == STEPS
+    assert record["losses"] == pytest.approx(alone["losses"], rel=1e-3)
+    ours, theirs = load_file(file), load_file(alone_file)
+    assert ours.keys() == theirs.keys()
+    assert all(allclose(ours[name], theirs[name], atol=1e-3) for name in ours)
+
+
+def test_a_step_that_cannot_be_shared_evenly_is_a_failure_with_its_repair(
+    slurm: SlurmCluster, training: JobTable, tmp_path: Path
+) -> None:
+    row = training.rows[0]
+    given = row.params["training"]
+    assert isinstance(given, dict)
+    odd = row.model_copy(update={"params": {**row.params, "training": {**given, "batch_size": 1}}})
+    with Store(tmp_path / "store") as store:
+        launched = launch(training.model_copy(update={"rows": (odd,)}), store, TWO_NODES, probe=False)
+        status = wait(store, run_of(launched.run), seconds=0.5, timeout=180)
+    assert [failure.cause for failure in status.failures] == [
+        "ValueError: # processes cannot share the # rows of a step (batch_size # x accumulation #) evenly; "
+        "ask for a number of GPUs that divides # in the cluster file"
+    ]
