@@ -1,7 +1,8 @@
 """Look for a text that makes the checker crash: `python -m benchmarks.fuzz_specs --seconds 300`.
 
-Prints how many texts were tried, how many of them were sound specs, and the slowest. Stops at the first text that the
-checker neither understands nor refuses, and prints its seed and the text; `--seed N --texts 1` tries it again.
+Stops at the first text that the checker neither understands nor refuses, and prints its seed and the text;
+`--seed N --texts 1` tries it again. With `--plan` every sound spec of a moderate size is compiled as well.
+At the end it says how many texts were tried, how many of them were sound specs, and the time of the slowest.
 """
 
 from __future__ import annotations
@@ -11,10 +12,16 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 from random import Random
 
 from tests.errors.mutation import answer, mutated
+from traitgraph.launchers.planning import plan_study
+from traitgraph.runtime.store import Store
+from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.study import Study
 
 
 def main() -> int:
@@ -22,12 +29,24 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--texts", type=int, default=sys.maxsize)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--plan", action="store_true")
     options = parser.parse_args()
     first = options.seed if options.seed is not None else time.time_ns()
-    return search(first, options.seconds, options.texts)
+    return search(first, options.seconds, options.texts, options.plan)
 
 
-def search(first: int, seconds: float, texts: int) -> int:
+LARGEST = 20_000
+"""Points of a study that is still compiled here."""
+
+
+def plan(study: Study, folder: Path) -> None:
+    """Compile a study of a moderate size; a file that it names may be unreadable, all else must work."""
+    if sum(prod(len(values) for values in arm.axes().values()) for arm in study.arms) <= LARGEST:
+        with suppress(SpecError):
+            assert plan_study(study, Store(folder / "store")).counts.jobs >= 0
+
+
+def search(first: int, seconds: float, texts: int, planned: bool) -> int:
     """Try texts until one crashes, the time is over, or enough were tried; the exit code."""
     end, tried, sound, slowest = time.monotonic() + seconds, 0, 0, (0.0, 0)
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +55,10 @@ def search(first: int, seconds: float, texts: int) -> int:
             text = mutated(Random(seed))
             start = time.perf_counter()
             try:
-                sound += answer(text, Path(folder) / "spec.yaml") is not None
+                study = answer(text, Path(folder) / "spec.yaml")
+                sound += study is not None
+                if study is not None and planned:
+                    plan(study, Path(folder))
             except Exception:  # whatever it is, it is what we look for
                 traceback.print_exc()
                 print(f"seed {seed}:\n{text}")
