@@ -62,7 +62,7 @@ def test_names_that_do_not_fit_are_refused_with_a_map_that_would(tmp_path: Path,
     vector = GivenDifference({"model.norm.weight": torch.zeros(32)}, "v")
     with pytest.raises(
         MergeError,
-        match=r"first 'model\.norm\.weight'; this map of names would fit: names: \{'model\.': 'model\.language_model\.'",
+        match=r"first 'model\.norm\.weight'; this map of names would fit: .*'model\.': 'model\.language_model\.'",
     ):
         fit_vectors([vector], larger)
     with pytest.raises(MergeError, match="vectors of another base, or a map of names is needed"):

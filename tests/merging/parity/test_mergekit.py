@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.merging.conftest import load, save_fine_tune, weights
 from tests.merging.parity.inputs import MIXED, WEIGHTS, as_vectors, base_and_tuned, differences, our_bernoulli
 from traitgraph.runtime.merging import merge_state_dicts, merge_vectors
+from traitgraph.runtime.merging.from_file import merge_from_file
 
 pytest.importorskip("mergekit", reason="mergekit is not installed (see docs/merging.md, parity)")
 
@@ -92,3 +95,60 @@ def test_slerp_agrees(t: float) -> None:
     for name in base:
         expected = slerp(torch.tensor([t]), base[name][None], tuned[name][None])[0]
         torch.testing.assert_close(found[name], expected, atol=1e-5, rtol=0)
+
+
+FILES = {
+    "ties with gradients": """
+models:
+  - {model: BASE}
+  - {model: ONE, parameters: {weight: [0.2, 1], density: 0.4}}
+  - {model: TWO, parameters: {weight: 0.5, density: 0.7}}
+merge_method: ties
+base_model: BASE
+parameters: {lambda: 0.8}
+""",
+    "slerp with filters": """
+slices:
+  - sources:
+      - {model: BASE, layer_range: [0, 2]}
+      - {model: ONE, layer_range: [0, 2]}
+merge_method: slerp
+base_model: BASE
+parameters:
+  t: [{filter: self_attn, value: [0, 0.5, 1]}, {filter: mlp, value: [1, 0]}, {value: 0.5}]
+""",
+    "linear": """
+models:
+  - {model: ONE, parameters: {weight: 0.3}}
+  - {model: TWO, parameters: {weight: [1, 2]}}
+merge_method: linear
+""",
+    "breadcrumbs": """
+models:
+  - {model: ONE, parameters: {weight: 1, density: 0.6}}
+merge_method: breadcrumbs
+base_model: BASE
+parameters: {gamma: 0.1}
+""",
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_a_file_gives_what_mergekit_writes(tmp_path: Path, base_folder: Path, text: str) -> None:
+    import torch
+    import yaml
+    from mergekit.config import MergeConfiguration
+    from mergekit.merge import run_merge
+    from mergekit.options import MergeOptions
+
+    tuned = [save_fine_tune(base_folder, tmp_path / f"tuned{seed}", seed=seed) for seed in (1, 2)]
+    for word, folder in zip(("BASE", "ONE", "TWO"), (base_folder, *tuned), strict=True):
+        text = text.replace(word, str(folder))
+    (tmp_path / "recipe.yaml").write_text(text)
+    merge_from_file(tmp_path / "recipe.yaml", tmp_path / "ours")
+    config = MergeConfiguration.model_validate(yaml.safe_load(text))
+    run_merge(config, str(tmp_path / "theirs"), MergeOptions(copy_tokenizer=False, quiet=True))
+    found, wanted = weights(load(tmp_path / "ours")), weights(load(tmp_path / "theirs"))
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name], atol=1e-5, rtol=0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from traitgraph.specs.merge_methods import Della, DellaLinear
 
-from ..errors import MergeError
 from ..steps import RankDrop, Steps
 from .ties import election
 
@@ -25,9 +24,4 @@ def steps(options: Della) -> Steps:
 
 def rank_drop(options: Della | DellaLinear) -> RankDrop:
     """The drop of both forms. Raises MergeError when a keep probability would leave (0, 1)."""
-    low, high = options.density - options.epsilon, options.density + options.epsilon
-    if 0 < options.density < 1 and not 0 < low <= high < 1:
-        raise MergeError(
-            f"della: keep probabilities run from {low:g} to {high:g}; choose density and epsilon inside (0, 1)"
-        )
     return RankDrop(options.density, options.epsilon, options.seed, options.rescale or "inverse")

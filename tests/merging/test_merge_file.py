@@ -1,0 +1,242 @@
+"""`traitgraph merge RECIPE.yaml`: our own files, and mergekit's where they mean the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fine_tune, weights
+from traitgraph.runtime.merging import MergeError, merge_state_dicts
+from traitgraph.runtime.merging.from_file import merge_from_file, read_request
+from traitgraph.runtime.merging.layers import ByName, Gradient
+from traitgraph.specs.diagnostics import SpecError, render_text
+
+
+@pytest.fixture
+def folder(tmp_path: Path, base_folder: Path) -> Path:
+    """A folder with the base, two fine-tunes and an adapter, beside which recipes are written."""
+    (tmp_path / "base").symlink_to(base_folder)
+    for seed in (1, 2):
+        save_fine_tune(base_folder, tmp_path / f"tuned{seed}", seed=seed)
+    save_adapter(base_folder, tmp_path / "lora", seed=3)
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "recipe.yaml").write_text(text)
+    return folder / "recipe.yaml"
+
+
+def expected(folder: Path, alphas: list[float], **options: Any) -> dict[str, Any]:
+    """What the function on tensors in memory makes of the same models."""
+    base, *tuned = (weights(load(folder / name)) for name in ("base", "tuned1", "tuned2"))
+    return merge_state_dicts(base, tuned, weights=alphas, **options)
+
+
+def merged(folder: Path, text: str) -> dict[str, Any]:
+    merge_from_file(written(folder, text), folder / "out")
+    return weights(load(folder / "out"))
+
+
+MODELS = """
+models:
+  - model: base
+  - model: tuned1
+    parameters: {weight: 0.7, density: 0.4}
+  - model: tuned2
+    parameters: {weight: 0.5, density: 0.4}
+base_model: base
+"""
+
+
+def test_own_file_is_the_function_on_tensors(folder: Path) -> None:
+    text = """
+base: base
+method: {kind: ties, density: 0.4, seed: null}
+vectors:
+  - {model: tuned1, alpha: 0.7}
+  - {model: tuned2, alpha: -0.5}
+""".replace(", seed: null", "")
+    assert same_bits(merged(folder, text), expected(folder, [0.7, -0.5], method="ties", density=0.4))
+
+
+def test_random_masks_are_those_of_tensors_in_memory(folder: Path) -> None:
+    """The identity of a fine-tune is its values, wherever they lie."""
+    text = "base: base\nmethod: {kind: dare, seed: 4}\nvectors: [{model: tuned1}, {model: tuned2}]\n"
+    assert same_bits(merged(folder, text), expected(folder, [1, 1], method="dare", seed=4))
+
+
+def test_adapters_vectors_and_models_are_mixed(folder: Path, bench: Bench) -> None:
+    import torch
+    from peft import PeftModel
+
+    key = bench.vector(folder / "base", "model", folder / "tuned1")
+    text = f"""
+base: base
+vectors: [{{adapter: lora, alpha: 0.5}}, {{vector: {bench.store.path("vector", key)}, alpha: 2}}]
+"""
+    found = merged(folder, text)
+    base, tuned = weights(load(folder / "base")), weights(load(folder / "tuned1"))
+    lora = weights(PeftModel.from_pretrained(load(folder / "base"), str(folder / "lora")).merge_and_unload())
+    for name, start in base.items():
+        wanted = start + 0.5 * (lora[name] - start) + 2 * (tuned[name] - start)
+        torch.testing.assert_close(found[name], wanted, atol=2e-6, rtol=0)
+
+
+def test_vector_of_another_base_is_carried_onto_the_base(folder: Path) -> None:
+    import torch
+
+    found = merged(folder, "base: tuned2\nvectors: [{model: tuned1, of: base, alpha: 0.5}]\n")
+    base, tuned, onto = (weights(load(folder / name)) for name in ("base", "tuned1", "tuned2"))
+    for name, start in onto.items():
+        torch.testing.assert_close(found[name], start + 0.5 * (tuned[name] - base[name]), atol=1e-6, rtol=0)
+
+
+def test_list_of_alphas_runs_over_the_layers(folder: Path) -> None:
+    found = merged(folder, "base: base\nvectors: [{model: tuned1, alpha: [0, 1]}]\n")
+    base, tuned = weights(load(folder / "base")), weights(load(folder / "tuned1"))
+    assert all((found[name] == base[name]).all() for name in base if ".layers.0." in name or "embed" in name)
+    assert all((found[name] == tuned[name]).all() for name in base if ".layers.1." in name or "model.norm" in name)
+
+
+def test_adapters_are_written_as_one_adapter(folder: Path) -> None:
+    report = merge_from_file(
+        written(folder, "base: base\nwrite: adapter\nvectors: [{adapter: lora, alpha: 0.5}]\n"), folder / "out"
+    )
+    assert {file.name for file in (folder / "out").iterdir()} == {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "README.md",
+    }
+    assert report.warnings == ()
+
+
+def test_dry_run_says_what_would_be_written_and_writes_nothing(folder: Path) -> None:
+    report = merge_from_file(written(folder, MODELS + "merge_method: ties\n"), folder / "out", dry_run=True).as_data()
+    assert report["matched"] == 20
+    assert report["bytes_written"] == report["bytes_changed"] > 0
+    assert report["statistics"] == {}
+    assert not (folder / "out").exists()
+
+
+MERGEKIT: dict[str, tuple[str, list[float], dict[str, Any]]] = {
+    "task arithmetic": ("merge_method: task_arithmetic", [0.7, 0.5], {"method": "task_arithmetic"}),
+    "lambda and normalize": (
+        "merge_method: task_arithmetic\nparameters: {lambda: 0.5, normalize: true}",
+        [0.7, 0.5],
+        {"method": "task_arithmetic", "scale": 0.5, "normalise": True},
+    ),
+    "ties": ("merge_method: ties", [0.7, 0.5], {"method": "ties", "density": 0.4, "conventions": "mergekit"}),
+    "dare": ("merge_method: dare_linear", [0.7, 0.5], {"method": "dare", "density": 0.4, "conventions": "mergekit"}),
+    "breadcrumbs": (
+        "merge_method: breadcrumbs_ties\nparameters: {gamma: 0.1}",
+        [0.7, 0.5],
+        {"method": "breadcrumbs", "density": 0.4, "outliers": 0.1, "elect": "mass", "conventions": "mergekit"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MERGEKIT.values(), ids=MERGEKIT)
+def test_mergekit_file_means_the_same(folder: Path, case: tuple[str, list[float], dict[str, Any]]) -> None:
+    text, alphas, options = case
+    models = MODELS if "density" in options else MODELS.replace(", density: 0.4", "")
+    assert same_bits(merged(folder, models + text + "\n"), expected(folder, alphas, **options))
+
+
+def test_linear_of_mergekit_is_a_mean_of_all_its_models(folder: Path) -> None:
+    import torch
+
+    text = """
+models:
+  - {model: base, parameters: {weight: 1}}
+  - {model: tuned1, parameters: {weight: 2}}
+  - {model: tuned2, parameters: {weight: 1}}
+merge_method: linear
+"""
+    found = merged(folder, text)
+    models = [weights(load(folder / name)) for name in ("base", "tuned1", "tuned2")]
+    for name in found:
+        mean = (models[0][name] + 2 * models[1][name] + models[2][name]) / 4
+        torch.testing.assert_close(found[name], mean, atol=1e-6, rtol=0)
+
+
+def test_slices_over_all_layers_with_filters_and_gradients_are_read(folder: Path) -> None:
+    text = """
+slices:
+  - sources:
+      - {model: base, layer_range: [0, 2]}
+      - {model: tuned1, layer_range: [0, 2]}
+merge_method: slerp
+base_model: base
+parameters:
+  t:
+    - {filter: self_attn, value: [0, 0.5, 1]}
+    - {filter: mlp, value: 0.25}
+    - {value: 0.5}
+dtype: bfloat16
+"""
+    request = read_request(written(folder, text))
+    (source,) = request.sources
+    assert source.weight == ByName((("self_attn", Gradient((0, 0.5, 1), "first")), ("mlp", 0.25), ("", 0.5)))
+    assert request.dtype == "bfloat16"
+
+
+def test_adapter_of_the_base_is_read_from_the_plus_form(folder: Path) -> None:
+    text = "base_model: base\nmerge_method: task_arithmetic\nmodels: [{model: base+lora, parameters: {weight: 0.5}}]\n"
+    (source,) = read_request(written(folder, text)).sources
+    assert (source.kind, source.where, source.weight) == ("adapter", "lora", 0.5)
+
+
+FAULTS: dict[str, tuple[str, list[str]]] = {
+    "ours": (
+        "base: base\nmehtod: ties\nvectors:\n  - {model: tuned1, alpha: high}\n  - {alpha: 1}\nvocabulary: union\n",
+        [
+            "recipe.yaml:2:1",
+            "unknown key 'mehtod'",
+            "near: method",
+            "'high' is not a number",
+            "give exactly one of `model`",
+        ],
+    ),
+    "their method": (
+        MODELS + "merge_method: model_stock\n",
+        ["'model_stock' is not read here", "read are: task_arithmetic"],
+    ),
+    "several": (
+        MODELS + "merge_method: ties\ntokenizer_source: union\nchat_template: chatml\nparameters: {densty: 0.3}\n",
+        ["only the base's tokenizer", "chat templates are not replaced", "unknown parameter 'densty'", "near: density"],
+    ),
+    "gradient of density": (
+        "base_model: base\nmerge_method: ties\nmodels: [{model: tuned1, parameters: {weight: 1, density: [1, 0.5]}}]\n",
+        ["`density` is one number here"],
+    ),
+    "missing weight": (
+        "base_model: base\nmerge_method: ties\nmodels: [{model: tuned1}]\n",
+        ["the parameter `weight` is missing"],
+    ),
+    "cut layers": (
+        "base_model: base\nmerge_method: ties\nslices: [{sources: [{model: tuned1, layer_range: [0, 1]}]}]\n",
+        ["not the whole model, [0, 2]"],
+    ),
+    "no base": (
+        "merge_method: ties\nmodels: [{model: tuned1, parameters: {weight: 1}}]\n",
+        ["`base_model` is missing: ties works on differences"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS.values(), ids=FAULTS)
+def test_every_fault_of_a_file_is_told_with_its_place(folder: Path, case: tuple[str, list[str]]) -> None:
+    text, messages = case
+    with pytest.raises(SpecError) as caught:
+        merge_from_file(written(folder, text), folder / "out")
+    shown = render_text(caught.value.diagnostics)
+    assert all(message in shown for message in messages), shown
+    assert not (folder / "out").exists()
+
+
+def test_a_missing_folder_is_named(folder: Path) -> None:
+    with pytest.raises(MergeError, match=r"no file or folder '\./nowhere' .*no hub id"):
+        merge_from_file(written(folder, "base: base\nvectors: [{model: ./nowhere}]\n"), folder / "out")

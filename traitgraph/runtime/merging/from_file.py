@@ -1,0 +1,243 @@
+"""One merge without a study: read a recipe file (ours or mergekit's), fit, measure, write."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from traitgraph.runtime.vectors import load_vector
+from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.document import Document
+from traitgraph.specs.faults import validated
+from traitgraph.specs.freeze import frozen
+from traitgraph.specs.merge_file import MergeFile, MergeSource
+from traitgraph.specs.messages import diagnose
+from traitgraph.specs.source import read_document
+
+from .adapter_out import write_adapter
+from .checkpoint import Checkpoint
+from .composition import Composition
+from .differences import CheckpointDifference, Difference, comparable_names, sampled_id
+from .extraction import build_vector
+from .fitting import Fit, Vocabulary, check_same_tokens, fit_vectors
+from .layers import ByName, Gradient, Weight
+from .mergekit_file import is_mergekit, read_mergekit
+from .on_disk import Output, Progress, write_merges
+from .recipe import resolved_record
+from .request import Request, Source
+from .sample import Sample
+from .sparsified import Cache
+from .statistics import statistics_of, warning
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """What a merge did, or in a dry run would do."""
+
+    out: Path
+    request: Request
+    fit: Fit
+    statistics: dict[str, Any] = field(default_factory=dict)
+    """Empty in a dry run: measuring reads the vectors."""
+    warnings: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The report as plain data."""
+        fit = self.fit
+        return {
+            "out": str(self.out),
+            "base": self.request.base,
+            "method": resolved_record(self.request.options),
+            "vectors": [
+                {"from": s.where, "kind": s.kind, "alpha": weight_data(s.weight)} for s in self.request.sources
+            ],
+            "matched": len(fit.matched),
+            "unmatched": fit.unmatched,
+            "left_as_in_the_base": [*fit.left, *fit.skipped],
+            "rows_in_common": fit.cut,
+            "bytes_changed": fit.changed_bytes,
+            "bytes_written": fit.total_bytes,
+            "statistics": self.statistics,
+            "warnings": list(self.warnings),
+            "notes": list(self.request.notes),
+        }
+
+
+def merge_from_file(
+    recipe: Path, out: Path, *, dry_run: bool = False, dtype: str | None = None, progress: Progress | None = None
+) -> MergeReport:
+    """Do the merge that a file asks for, and write it to a new folder.
+
+    recipe   YAML: a `MergeFile` (see `traitgraph.specs.merge_file`), or mergekit's with `merge_method`
+    out      the folder; it must not exist or be empty
+    dry_run  read names and shapes only: what matches, what does not, and the bytes; nothing is written
+    dtype    number format of the result, in place of the file's
+
+    Raises SpecError with every fault of the file and its place, MergeError when inputs do not fit together, OSError.
+    """
+    request = read_request(recipe)
+    base = Checkpoint(request.locate(request.base))
+    with ExitStack() as stack:
+        vectors = [_difference(request, source, base, stack) for source in request.sources]
+        fitted, fit = fit_vectors(vectors, base, names=request.names, vocabulary=request.vocabulary, dry=dry_run)
+        if fit.cut:
+            _check_tokens(request, base, fit)
+        if dry_run:
+            return MergeReport(out, request, fit)
+        return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress)
+
+
+def _merge(
+    request: Request,
+    vectors: Sequence[Difference],
+    fit: Fit,
+    base: Checkpoint,
+    out: Path,
+    dtype: str | None,
+    progress: Progress | None,
+) -> MergeReport:
+    import torch
+
+    composition = Composition(
+        vectors,
+        [source.weight for source in request.sources],
+        request.options,
+        densities=[source.density for source in request.sources],
+        cache=Cache(),
+        base=base.floats,
+    )
+    number_format = dtype or next(iter(base.values())).dtype
+    sample = Sample(base, getattr(torch, number_format), composition.names)
+    statistics = statistics_of(composition, sample)
+    text = warning(statistics["effective_alpha"], number_format) if request.form == "weights" else None
+    warnings = (text,) if text else ()
+    record = _record(request, composition, statistics, warnings)
+    if request.form == "adapter":
+        write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
+    else:
+        write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
+    return MergeReport(out, request, fit, statistics, warnings)
+
+
+def _record(
+    request: Request, composition: Composition, statistics: dict[str, Any], warnings: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "base_name": request.base,
+        "sources": [source.where for source in request.sources],
+        "coefficients": [weight_data(source.weight) for source in request.sources],
+        "densities": [source.density for source in request.sources],
+        "resolved": resolved_record(request.options),
+        "vectors": [{"fingerprint": vector.id} for vector in composition.vectors],
+        "names": dict(request.names or {}),
+        "vocabulary": request.vocabulary,
+        "statistics": statistics,
+        "warnings": list(warnings),
+        "notes": list(request.notes),
+    }
+
+
+def weight_data(weight: Weight) -> Any:
+    """A coefficient as plain data: a number, a list over layers, or pairs of a text and one of these."""
+    if isinstance(weight, Gradient):
+        return list(weight.values)
+    if isinstance(weight, ByName):
+        return [[text, weight_data(value)] for text, value in weight.choices]
+    return weight
+
+
+# ---------------------------------------------------------------- sources
+
+
+def _difference(request: Request, source: Source, base: Checkpoint, stack: ExitStack) -> Difference:
+    """The vector of a source; an adapter's is made in a temporary folder, a model's is computed as it is read."""
+    where = request.locate(source.where)
+    if source.kind == "vector":
+        return load_vector(where)
+    if source.kind == "adapter":
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        build_vector(where, base, folder)
+        return load_vector(folder)
+    start = base if source.of is None else Checkpoint(request.locate(source.of))
+    difference = _of_checkpoints(start, Checkpoint(where), request.vocabulary)
+    difference.id = sampled_id(difference)
+    return difference
+
+
+def _of_checkpoints(start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary) -> CheckpointDifference:
+    """tuned - start, with the policy for tensors whose rows (the vocabulary) differ."""
+    both = [name for name in start if name in tuned and start[name].shape != tuned[name].shape]
+    uneven = [name for name in both if start[name].shape[1:] == tuned[name].shape[1:]]
+    if vocabulary == "refuse" or not uneven:
+        return CheckpointDifference(start, tuned, "")
+    names = comparable_names(start, tuned, uneven)
+    if vocabulary == "base":
+        return CheckpointDifference(start, tuned, "", [name for name in names if name not in uneven])
+    rows = {name: min(start[name].shape[0], tuned[name].shape[0]) for name in uneven}
+    check_same_tokens([start.path, tuned.path], min(rows.values()))
+    return CheckpointDifference(start, tuned, "", names, rows)
+
+
+def _check_tokens(request: Request, base: Checkpoint, fit: Fit) -> None:
+    """Rows of the base and of what the vectors were tuned from must mean the same tokens."""
+    starts = [request.locate(source.of) for source in request.sources if source.of]
+    if not starts:
+        return
+    check_same_tokens([base.path, *starts], min(fit.cut.values()))
+
+
+# ---------------------------------------------------------------- files
+
+
+def read_request(path: Path) -> Request:
+    """The merge that a file asks for. Raises SpecError with every fault of the file."""
+    document, found = read_document(path)
+    if document is None:
+        raise SpecError(found)
+    if is_mergekit(document):
+        return read_mergekit(document, lambda model: layers_of_model(path.parent, model))
+    return _own_request(document)
+
+
+def _own_request(document: Document) -> Request:
+    data = frozen(document.data)
+    assert isinstance(data, dict), "a document is a mapping"
+    try:
+        file = validated(MergeFile, data)
+    except ValidationError as problems:
+        raise SpecError(diagnose(problems, data, document)) from problems
+    return Request(
+        base=file.base,
+        sources=tuple(_source(each) for each in file.vectors),
+        options=file.method,
+        folder=Path(document.file).parent,
+        names=file.names,
+        vocabulary=file.vocabulary,
+        dtype=file.dtype,
+        form=file.write,
+        rank=file.rank,
+    )
+
+
+def _source(each: MergeSource) -> Source:
+    weight: Weight = each.alpha[0] if len(each.alpha) == 1 else Gradient(each.alpha)
+    if each.model is not None:
+        return Source("model", each.model, weight, each.density, each.of)
+    if each.adapter is not None:
+        return Source("adapter", each.adapter, weight, each.density)
+    return Source("vector", str(each.vector), weight, each.density)
+
+
+def layers_of_model(folder: Path, model: str) -> int:
+    """Number of layers that a model's configuration states. Raises MergeError when it states none."""
+    request = Request(model, (), MergeFile.model_fields["method"].default, folder)
+    config = json.loads((request.locate(model) / "config.json").read_text(encoding="utf-8"))
+    return int(config.get("num_hidden_layers") or config["text_config"]["num_hidden_layers"])

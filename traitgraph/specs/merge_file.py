@@ -1,0 +1,72 @@
+"""One merge without a study, as a file: `traitgraph merge RECIPE.yaml -o DIR`.
+
+base: ./llama                          # what is changed: a folder, or a hub id with @revision
+method: {kind: ties, density: 0.3}
+vectors:
+  - {model: ./llama-extraverted, alpha: 0.8}       # phi = model - base
+  - {adapter: ./neurotic-lora, alpha: -0.5}        # phi = scale * B A
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from .choice import Choice
+from .jobs import Dtype
+from .merge_methods import Density, MergeMethod, TaskArithmetic
+from .spec import Spec
+from .trainings import MERGE_METHODS
+
+
+class MergeSource(Spec):
+    """One vector of a merge, by where it comes from: give one of `model`, `adapter` and `vector`."""
+
+    model: str | None = Field(None, description="A tuned checkpoint (folder or hub id); the vector is model - base.")
+    adapter: str | None = Field(None, description="A LoRA adapter in peft's format (folder or hub id).")
+    vector: str | None = Field(None, description="Folder of a vector that traitgraph has made.")
+    of: str | None = Field(
+        None, description="What `model` was tuned from, when that is not the base: the vector is then model - of."
+    )
+    alpha: tuple[float, ...] = Field(
+        (1.0,), min_length=1, description="Coefficient; a list runs from the first layer to the last."
+    )
+    density: Density | None = Field(None, description="Share of this vector that is kept; absent: the method's.")
+
+    @field_validator("alpha", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return value if isinstance(value, tuple | list) else (value,)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in ("model", "adapter", "vector") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of `model`, `adapter` and `vector`")
+        if self.of is not None and self.model is None:
+            raise ValueError("`of` belongs to `model`: adapters and vectors are differences already")
+        return self
+
+
+class MergeFile(Spec):
+    """A base, vectors with their coefficients, a method, and what is written."""
+
+    base: str = Field(description="What is changed: a checkpoint folder, or a hub id, owner/name@revision.")
+    vectors: tuple[MergeSource, ...] = Field(min_length=1, description="The vectors, with one coefficient each.")
+    method: Annotated[MergeMethod, Choice(MERGE_METHODS)] = Field(
+        TaskArithmetic(), description="Merge method: a name, or a mapping with `kind` and options."
+    )
+    names: dict[str, str] | None = Field(
+        None, description="Start of a tensor's name in the vectors -> its start in the base, where they differ."
+    )
+    vocabulary: Literal["refuse", "common", "base"] = Field(
+        "refuse",
+        description="Embeddings of unequal size: refuse, change the rows that both have if they mean the same tokens, "
+        "or leave them as in the base. The base's tokenizer is kept.",
+    )
+    dtype: Dtype | None = Field(None, description="Number format of the result; absent: each tensor keeps the base's.")
+    write: Literal["weights", "adapter"] = Field(
+        "weights", description="A checkpoint, or (for sums of adapters) one adapter."
+    )
+    rank: PositiveInt | None = Field(None, description="Rank of a written adapter; absent: exact, ranks add up.")
