@@ -23,7 +23,7 @@ def row_ids(numbers: Iterable[int] = ()) -> array[int]:
     return array("I", numbers)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """One field down the rows of a table: each distinct value once, and a code per row."""
 
@@ -58,7 +58,7 @@ class Column:
         return Column(self.values, row_ids(map(self.codes.__getitem__, rows)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """Columns of equal length. The four verbs (take, split, distinct, join of columns) are all that lowering needs."""
 
@@ -117,7 +117,7 @@ def _groups(codes: Sequence[array[int]], rows: int) -> Iterable[array[int]]:
     return groups.values()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Input:
     """Row numbers that feed a named input: `width` of them for each row, one row after the other."""
 
@@ -138,7 +138,7 @@ class Input:
         return replace(self, refs=row_ids(ref for row in rows for ref in self.of(row)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """Jobs of one kind that differ only in their row fields."""
 
@@ -170,7 +170,7 @@ class Stage:
         return replace(self, table=self.table.take(rows), inputs=inputs, where=self.where.take(rows))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comparison:
     """One analysis across subjects of an arm."""
 
@@ -182,7 +182,7 @@ class Comparison:
     """Columns of the results in which the whole group agrees."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ArmTable:
     """One arm after expansion: a row per subject, and (after lowering) the jobs that measure it."""
 
@@ -215,7 +215,7 @@ BASE = 0xFFFFFFFF
 PRESENT, MISSING, UNNEEDED = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskDraft:
     """Rows that run one after the other in one process."""
 

@@ -29,7 +29,7 @@ NAMES = (*(name for name in Cell._fields if name != "job"), "kind", "key")
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_CONDITION = re.compile(r"\s*(?P<name>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$")
+_CONDITION = r"\s*(?P<name>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def parse_selector(text: str) -> Selector:
     """The selection that a text means. Raises SpecError with every fault in it."""
     conditions, faults, follow, column = [], [], False, 1
     for part in text.split(","):
-        found = _CONDITION.match(part)
+        found = re.match(_CONDITION, part)
         fault = _fault(part, found)
         if fault:
             span = Span("--select", 1, column + len(part) - len(part.lstrip()), max(1, len(part.strip())), text)
