@@ -95,3 +95,51 @@ def test_slurm_needs_a_cluster(traitgraph: CommandLine, tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "cluster" in refused.stderr
     assert not (tmp_path / "store").exists()
+
+
+def test_init_writes_a_spec_that_plans(traitgraph: CommandLine, tmp_path: Path) -> None:
+    started = traitgraph("init", "mine", "--folder", tmp_path)
+    assert started.returncode == 0, started.stderr
+    assert (tmp_path / "mine.yaml").read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=")
+    assert traitgraph("plan", tmp_path / "mine.yaml", "--store", tmp_path / "store").returncode == 0
+    assert traitgraph("init", "mine", "--folder", tmp_path).returncode == 2
+
+
+def test_diff_names_the_field_that_changed(traitgraph: CommandLine, study_folder: Path) -> None:
+    text = (study_folder / "study.yaml").read_text(encoding="utf-8")
+    changed = study_folder / "changed.yaml"
+    changed.write_text(text.replace("steps: 6", "steps: 7"), encoding="utf-8")
+    renamed = study_folder / "renamed.yaml"
+    renamed.write_text(text.replace("  tuned:", "  trained:"), encoding="utf-8")
+    printed = traitgraph("diff", "study.yaml", "changed.yaml", "--exit-code")
+    assert printed.returncode == 1
+    assert "steps" in printed.stdout
+    assert traitgraph("diff", "study.yaml", "renamed.yaml", "--exit-code").returncode == 0
+
+
+def test_lock_is_written_and_checked(traitgraph: CommandLine, tmp_path: Path) -> None:
+    lock = tmp_path / "study.lock.json"
+    assert traitgraph("lock", "study.yaml", "-o", lock).returncode == 0
+    assert traitgraph("lock", "study.yaml", "-o", lock, "--check").returncode == 0
+    other = traitgraph("lock", "study.yaml", "train.steps=9", "-o", lock, "--check")
+    assert other.returncode == 1
+    assert "jobs" in other.stderr
+
+
+def test_explain_tells_what_a_job_is(traitgraph: CommandLine, undisturbed: Path) -> None:
+    key = next((undisturbed / "train").iterdir()).name
+    printed = traitgraph("explain", key[:8], "study.yaml", "--store", undisturbed)
+    assert printed.returncode == 0
+    assert "learning_rate" in printed.stdout
+
+
+def test_materialize_writes_a_checkpoint_that_transformers_loads(
+    traitgraph: CommandLine, undisturbed: Path, tmp_path: Path
+) -> None:
+    words = ("study.yaml", "--store", undisturbed, "--select", "alpha=0.5,trait=extraversion,level=high")
+    written = traitgraph("materialize", *words, "-o", tmp_path / "models")
+    assert written.returncode == 0, written.stderr
+    from transformers import AutoModelForCausalLM
+
+    (folder,) = written.stdout.split()
+    assert AutoModelForCausalLM.from_pretrained(folder).num_parameters() > 0

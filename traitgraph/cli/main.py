@@ -19,6 +19,7 @@ from traitgraph.specs.diagnostics import SpecError, render_text
 from .output import UsageError, colour_wanted, say
 
 COMMANDS: dict[str, str] = {
+    "init": "Write a first spec, and the schema that editors check it with",
     "check": "Find every fault of a spec, with its place and its repair",
     "plan": "Say what a spec would run, what is there already, and what it takes",
     "run": "Run what is missing, here or on SLURM; then write the report",
@@ -30,7 +31,11 @@ COMMANDS: dict[str, str] = {
     "results": "Print the rows of the results table",
     "report": "Write the report again from what the store holds",
     "verify": "Read every artifact of a store and set damaged ones aside",
-    "explain": "Say what a message means and what to do",
+    "materialize": "Write merged models of a study as checkpoints or adapters",
+    "merge": "Do one merge without a study, from a recipe of ours or of mergekit",
+    "diff": "Say which jobs of two specs differ, and why",
+    "lock": "Write down every revision, digest and version that a study rests on",
+    "explain": "Say what a message means, or what a job is and why it runs",
     "graph": "Print the job graph as Mermaid, Graphviz or JSON",
     "schema": "Print the JSON Schema of a spec, for editors",
     "doctor": "Look at a SLURM site and say what to repair",

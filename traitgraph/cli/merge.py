@@ -1,0 +1,52 @@
+"""`traitgraph merge RECIPE.yaml -o DIR`: one merge without a study."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .output import UsageError, print_json, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """RECIPE -o DIR [--dry-run] [--dtype FORMAT] [--json]."""
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="YAML: ours (docs/merging.md), or mergekit's")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="new folder for the model")
+    names = "read names and shapes only: what matches, what does not, and the bytes"
+    parser.add_argument("--dry-run", action="store_true", help=names)
+    formats = ("float32", "bfloat16", "float16")
+    parser.add_argument("--dtype", choices=formats, help="number format of the result, in place of the file's")
+    parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Merge, write, and say what was done."""
+    from traitgraph.runtime.merging.errors import MergeError
+    from traitgraph.runtime.merging.from_file import merge_from_file
+
+    try:
+        report = merge_from_file(options.recipe, options.output, dry_run=options.dry_run, dtype=options.dtype)
+    except (MergeError, OSError) as problem:
+        raise UsageError(str(problem)) from problem
+    if options.json:
+        print_json(report.as_data())
+        return 0
+    for line in _lines(report.as_data()):
+        say(line)
+    say("nothing was written" if options.dry_run else f"wrote {options.output}")
+    return 0
+
+
+def _lines(done: Mapping[str, Any]) -> Iterator[str]:
+    """What matched, what it comes to, and everything that the user should know."""
+    yield f"{done['matched']} tensors matched, {done['bytes_changed'] / 2**20:,.1f} MiB changed"
+    for what in ("unmatched", "left_as_in_the_base"):
+        if names := list(done[what]):
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield f"{what.replace('_', ' ')}: {', '.join(map(str, names[:5]))}{more}"
+    if "effective_alpha" in done["statistics"]:
+        yield f"effective alpha {done['statistics']['effective_alpha']:.4f}"
+    yield from (f"warning: {text}" for text in done["warnings"])
+    yield from (f"note: {text}" for text in done["notes"])

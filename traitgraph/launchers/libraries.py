@@ -1,0 +1,29 @@
+"""Versions of the libraries that run jobs, as installed here."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "lm_eval",
+    "safetensors",
+    "tokenizers",
+    "numpy",
+    "gguf",
+)
+
+
+def installed_versions() -> dict[str, str]:
+    """Library -> version; what is not installed is left out."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,75 @@
+"""Write merged models of a study to disk: the recipes that a plan selects and the store holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from traitgraph.compiler.plan import Plan
+from traitgraph.runtime.context import JobContext
+from traitgraph.runtime.job_kinds import job_kind
+from traitgraph.runtime.merging.bases import model_folder
+from traitgraph.runtime.merging.errors import MergeError
+from traitgraph.runtime.merging.materialize import materialize
+from traitgraph.runtime.store import Store
+from traitgraph.specs.jobs import JobRow, MergeParams
+
+
+def materialize_merges(
+    plan: Plan,
+    store: Store,
+    folder: Path,
+    *,
+    form: Literal["weights", "adapter"] = "weights",
+    rank: int | None = None,
+    dtype: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write every merge behind the plan's (selected) results to a folder of its own below `folder`; their paths.
+
+    Merges of one base are written in one pass over it. Raises MergeError when there is none, or one has not been made.
+    """
+    rows = _merges_of(plan)
+    if not rows:
+        raise MergeError("no merged model is selected; methods with vectors have them, for example --select 'alpha>0'")
+    if absent := [row.label for row in rows if not store.has("merge", row.key)]:
+        raise MergeError(f"not in the store: {', '.join(absent[:5])}; run the study first")
+    written = {row.key: folder / _folder_name(row) for row in rows}
+    by_base: dict[Path, list[JobRow]] = {}
+    for row in rows:
+        by_base.setdefault(_base_of(row, plan, store), []).append(row)
+    for base, group in by_base.items():
+        materialize(
+            [store.open("merge", row.key).path for row in group],
+            [written[row.key] for row in group],
+            base,
+            form=form,
+            rank=rank,
+            dtype=dtype,
+            progress=progress,
+        )
+    return list(written.values())
+
+
+def _merges_of(plan: Plan) -> list[JobRow]:
+    """The merge behind each result of the plan, each once, in the order of the results."""
+    draft = plan.draft
+    row_of = {key: row for row, key in enumerate(draft.keys)}
+    assessments = (row_of[bytes.fromhex(key)] for key in dict.fromkeys(cell.job for cell in plan.cells))
+    merges = (ref for row in assessments for ref in draft.inputs_of(row).get("merge", ()))
+    return [plan.job_row(row) for row in dict.fromkeys(merges)]
+
+
+def _base_of(row: JobRow, plan: Plan, store: Store) -> Path:
+    params = job_kind("merge").validated(row)
+    assert isinstance(params, MergeParams), "a merge row has merge parameters"
+    inputs = {"model": tuple(store.open("prepare", key).path for key in row.inputs.get("model", ()))}
+    return model_folder(JobContext(row, inputs, out=store.root, locations=plan.draft.locations), params.model)
+
+
+def _folder_name(row: JobRow) -> str:
+    """The label without the word merge, and the start of the key: 'extraversion-high-alpha-0.5-3f2a9c01'."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label.removeprefix("merge")).strip("-.")
+    return f"{name[:100]}-{row.key[:8]}"
