@@ -66,7 +66,7 @@ class Workbench:
 
     def rows(self, name: str, first: int, last: int) -> torch.Tensor:
         """Rows [first, last) of a tensor of the base: float32, flat; not to be changed."""
-        source = self._pristine.get(name, self._parameters[name].detach())
+        source: torch.Tensor = self._pristine.get(name, self._parameters[name].detach())
         width = matrix_shape(tuple(source.shape))[1]
         return source.view(-1)[first * width : last * width].float()
 
@@ -121,7 +121,8 @@ class Workbench:
 
     @property
     def _device(self) -> torch.device:
-        return next(iter(self._parameters.values())).device
+        device: torch.device = next(iter(self._parameters.values())).device
+        return device
 
     def apply_low_rank(self, key: str, composition: Composition) -> None:
         """The change beside the weights, as an adapter: the base is not touched."""

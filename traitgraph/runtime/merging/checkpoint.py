@@ -59,6 +59,13 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return prod(shape[:-1]), shape[-1]
 
 
+def octets(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a tensor on the processor, in order; writing to them changes a contiguous tensor."""
+    import torch
+
+    return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]  # it is a buffer
+
+
 class Checkpoint(Mapping[str, TensorInfo]):
     """The tensors of a folder or file by name, in the order of the files; nothing is read before `read` is called.
 
@@ -123,9 +130,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         return self._last_floats[1]
 
     def _fill(self, info: TensorInfo, offset: int, flat: torch.Tensor) -> None:
-        import torch
-
-        view = memoryview(flat.view(torch.uint8).numpy())
+        view = octets(flat)
         position = info.start + offset
         while view:
             got = os.preadv(self._handle(info.file), [view], position)

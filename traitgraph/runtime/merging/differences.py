@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from .adapters import Factors
-from .checkpoint import Checkpoint, TensorInfo, matrix_shape
+from .checkpoint import Checkpoint, TensorInfo, matrix_shape, octets
 from .errors import MergeError
 
 if TYPE_CHECKING:
@@ -281,13 +281,11 @@ def sampled_id(difference: Difference) -> str:
 
     Four rows of each tensor, 64 values of each: enough to tell two trainings apart, cheap enough to take always.
     """
-    import torch
-
     state = blake2b(b"traitgraph difference 1", digest_size=16)
     for name in sorted(difference.names):
         state.update(f"{name}:{difference.shape(name)}".encode())
         height = matrix_shape(difference.shape(name))[0]
         for row in sorted({index * height // 4 for index in range(4)}):
             values = difference.piece(name, row, row + 1)[:64].cpu()
-            state.update(memoryview(values.contiguous().view(torch.uint8).numpy()))
+            state.update(octets(values))
     return state.hexdigest()

@@ -17,7 +17,7 @@ from traitgraph.runtime.durable import write_json
 
 from .adapters import CONFIG as ADAPTER_CONFIG
 from .adapters import Adapter, Factors, read_adapter
-from .checkpoint import Checkpoint, CheckpointView, matrix_shape
+from .checkpoint import Checkpoint, CheckpointView, matrix_shape, octets
 from .differences import CheckpointDifference, comparable_names, low_rank_rows, pieces
 from .errors import MergeError
 from .fitting import NameMap, check_same_tokens, renamed
@@ -173,7 +173,8 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
         raise MergeError(f"{adapter.folder}: DoRA on '{name}' is of a kind that is not read (embedding or convolution)")
     weight = base.read(name).float()
     moved = weight + low_rank_rows(factors, 0, factors.shape[0]).reshape(weight.shape)
-    return moved * (magnitude / moved.norm(dim=1)).unsqueeze(1) - weight
+    lengths: torch.Tensor = moved.norm(dim=1)
+    return moved * (magnitude / lengths).unsqueeze(1) - weight
 
 
 def _check_shape(name: str, shape: tuple[int, ...], base: Checkpoint) -> None:
@@ -274,10 +275,8 @@ class _Draft:
 
     def hash(self, name: str, part: torch.Tensor) -> None:
         """Mix a part of the values into the fingerprint."""
-        import torch
-
         self.digest.update(f"{name}:{part.dtype}:{tuple(part.shape)}".encode())
-        self.digest.update(memoryview(part.contiguous().reshape(-1).view(torch.uint8).numpy()))
+        self.digest.update(octets(part))
 
     def note(self, name: str, shape: tuple[int, ...], norm: float, **more: Any) -> None:
         """Remember what the record says of a tensor. Raises MergeError when its norm is no number."""

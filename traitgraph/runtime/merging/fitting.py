@@ -159,13 +159,10 @@ class Fitted:
     def __init__(self, inner: Difference, fit: Fit, base: Mapping[str, TensorInfo]) -> None:
         self.inner, self._base, self._cut = inner, base, fit.cut
         self._names = {fit.matched[name]: name for name in inner.names if name in fit.matched}
+        self.names = tuple(self._names)
+        """Tensors of the base that it changes."""
         self.id = inner.id
         self.elements = sum(base[name].elements for name in self._names) if fit.cut or fit.left else inner.elements
-
-    @property
-    def names(self) -> Collection[str]:
-        """Tensors of the base that it changes."""
-        return self._names.keys()
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape in the base."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from .checkpoint import DTYPES, matrix_shape
+from .checkpoint import DTYPES, matrix_shape, octets
 
 if TYPE_CHECKING:
     import torch
@@ -74,11 +74,11 @@ class TensorFile:
         width = matrix_shape(slot.shape)[1]
         if data.dtype is not getattr(torch, slot.dtype):
             raise TypeError(f"{name}: {data.dtype} given, {slot.dtype} declared")
-        flat = data.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        if flat.numel() > slot.nbytes - first_row * width * data.dtype.itemsize:
+        view, offset = octets(data.detach().cpu()), first_row * width * data.dtype.itemsize
+        if len(view) > slot.nbytes - offset:
             raise ValueError(f"{name}: more rows than declared")
-        _write(self._handle, memoryview(flat.numpy()), self._starts[name] + first_row * width * data.dtype.itemsize)
-        self._missing -= flat.numel()
+        self._missing -= len(view)
+        _write(self._handle, view, self._starts[name] + offset)
 
     def close(self) -> None:
         """Close the file; its content is then what was declared."""

@@ -33,5 +33,5 @@ def election(options: Ties | DareTies | Breadcrumbs | Della) -> Election | None:
     """How the sign of each element is elected; None where the convention runs no election."""
     if options.elect is None:
         return None
-    draw = getattr(options, "zero_sum", None) or "positive"
-    return Election(options.elect, options.elect_on or "weighted", draw)
+    draw = None if isinstance(options, Breadcrumbs) else options.zero_sum
+    return Election(options.elect, options.elect_on or "weighted", draw or "positive")
