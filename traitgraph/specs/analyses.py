@@ -1,7 +1,5 @@
 """What is compared across the subjects of an arm, beside the scores of each."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 

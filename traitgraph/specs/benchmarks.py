@@ -3,8 +3,6 @@
 `ResolvedBenchmark` is what a job carries: names of files are replaced by digests of their content.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -178,8 +178,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG140": (
         "a merge file that cannot be used",
-        "`traitgraph merge` does one merge without a study, from a file of ours or of mergekit where the meaning is the "
-        "same; see docs/merging.md.",
+        "`traitgraph merge` does one merge without a study, from a file of ours or of mergekit where the "
+        "meaning is the same; see docs/merging.md.",
     ),
     "TG203": (
         "a selection that cannot be read",

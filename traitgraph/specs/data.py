@@ -4,8 +4,6 @@ A row has a prompt and a reply, the trait and level of the reply, a split (train
 high and the low reply to one prompt; `fields` says how a file calls them.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field

@@ -6,8 +6,6 @@ With w = gamma / (1 + gamma), `sum` at gamma is `difference` from the base at w,
 1 + gamma: one never stands silently for the other, so `combine` must be given.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, model_validator

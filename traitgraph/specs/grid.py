@@ -9,8 +9,6 @@ A point is a mapping from the axes of an arm, in the singular (model, data, trai
 onto, intensity, layer, coefficient), to one value of each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal

@@ -11,8 +11,6 @@ lm_eval          any task or group of lm-evaluation-harness
 The compiler turns each into a `Resolved*` of `benchmarks.py`. Where they are read: `benchmark_list.py`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 

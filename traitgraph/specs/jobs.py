@@ -18,8 +18,6 @@ analyse      metrics.jsonl of a comparison across subjects               vectors
 collect      one table of the metrics of every assessment                assess..., analyse...?
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Who rates free answers: a model behind an API, or a local one. The judge is part of every result it makes."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import Field

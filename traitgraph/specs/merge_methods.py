@@ -5,8 +5,6 @@ Published implementations disagree on details (scope of the trim, election, mean
 one word; every detail can also be set by itself. An absent option is the convention's choice.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -10,8 +10,6 @@ steer     the base with activations shifted at one layer              activation
 npti      the base with trait neurons turned up and down              neurons -> assess
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt

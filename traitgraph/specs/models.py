@@ -4,8 +4,6 @@
 After validation an arm holds one of the three classes below, with a name and an absolute path.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Vectors carried onto another model of the same base: theta = base + a * (domain - base) + alpha * vector."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from .axes import Axis

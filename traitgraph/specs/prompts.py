@@ -10,8 +10,6 @@ intensity      a trait defined, five anchors, and the level to reach (SAC)
 `system` gives the system message; demonstrations are drawn from data at run time and stand in for {examples}.
 """
 
-from __future__ import annotations
-
 from string import Formatter
 from typing import Annotated, ClassVar, Literal
 

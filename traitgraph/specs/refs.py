@@ -1,7 +1,5 @@
 """What jobs name instead of paths: models and data, by revision or by the digest of their content."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,6 +1,7 @@
 """The base of every model of the language: frozen, closed, and silent about where it was written.
 
-Knows pydantic; must not know YAML, positions or any particular field.
+Knows pydantic; must not know YAML, positions or any particular field. Modules that only hold models do not postpone
+their annotations (`from __future__ import annotations`): pydantic would read each of them twice, and starting is dear.
 """
 
 from __future__ import annotations

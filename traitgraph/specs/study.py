@@ -5,8 +5,6 @@ settings: the study's own keys are filled in, presets and paths are replaced by 
 What the arm's method does not use is empty or None there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path

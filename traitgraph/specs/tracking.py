@@ -1,7 +1,5 @@
 """Where a run is mirrored for watching. Nothing here changes a result, and nothing is read back from there."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

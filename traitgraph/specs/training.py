@@ -1,7 +1,5 @@
 """How a personality model is trained: supervised fine-tuning or preference optimisation, full or low-rank."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
