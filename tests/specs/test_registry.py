@@ -13,19 +13,22 @@ import pytest
 
 from traitgraph.specs import methods
 from traitgraph.specs.instruments import INSTRUMENTS
+from traitgraph.specs.jobs import MergeParams
+from traitgraph.specs.merge_methods import MERGE_METHODS
 from traitgraph.specs.registry import DuplicateNameError, Registry, UnknownNameError
 from traitgraph.specs.schema import study_schema
 
 from .reading import faults_of, study_of
 
 PLUGIN = '''
-    """A method and a benchmark from another package."""
+    """A method, a benchmark and a merge method from another package."""
 
     from typing import ClassVar, Literal
 
     from pydantic import Field
 
     from traitgraph.specs.instruments import Instrument
+    from traitgraph.specs.merge_methods import MergeMethod
     from traitgraph.specs.method import Method
 
 
@@ -36,6 +39,13 @@ PLUGIN = '''
         uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels"})
         needs: ClassVar[tuple[str, ...]] = ("traits",)
         depth: int = Field(ge=1, description="How deep.")
+
+
+    class Blend(MergeMethod):
+        """Blended."""
+
+        kind: Literal["blend"] = Field("blend", description="Blended.")
+        parts: tuple[str, ...] = Field(("a",), description="Parts.")
 
 
     class Pulse(Instrument):
@@ -62,12 +72,12 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (info / "entry_points.txt").write_text(
         "[traitgraph.methods]\nhypnosis = hypnotist:Hypnosis\n"
         "broken = hypnotist_gone:Broken\nvector = hypnotist:Hypnosis\n"
-        "[traitgraph.benchmarks]\npulse = hypnotist:Pulse\n"
+        "[traitgraph.benchmarks]\npulse = hypnotist:Pulse\n[traitgraph.merge_methods]\nblend = hypnotist:Blend\n"
     )
     (site / "hypnotist.py").write_text(dedent(PLUGIN))
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
-    for registry in (methods.METHODS, INSTRUMENTS):
+    for registry in (methods.METHODS, INSTRUMENTS, MERGE_METHODS):
         monkeypatch.setattr(registry, "_targets", dict(registry._targets))
         monkeypatch.setattr(registry, "_plugins_read", False)
         monkeypatch.setattr(registry, "problems", [])
@@ -86,6 +96,14 @@ def test_faults_in_the_parameters_of_a_plugin_are_faults_like_any_other(plugin: 
     assert faults_of(SPEC.replace("depth: 3", "deep: 3"), plugin) == ["TG101 method.deep: unknown key 'deep'"]
     assert faults_of(SPEC.replace(", depth: 3", ""), plugin) == ["TG102 method.depth: `depth` is missing"]
     assert faults_of(SPEC + "    alpha: 1\n", plugin) == ["TG120 alpha: `alpha` has no effect on method `hypnosis`"]
+
+
+def test_a_job_carries_a_merge_method_of_a_plugin_there_and_back(plugin: Path) -> None:
+    model = {"kind": "hub", "id": "a/b", "revision": "main"}
+    method = {"kind": "blend", "parts": ["x", "y"]}
+    params = MergeParams.model_validate({"model": model, "method": method, "coefficients": ["0.5"]})
+    assert type(params.method).__name__ == "Blend"
+    assert MergeParams.model_validate_json(params.model_dump_json()) == params
 
 
 def test_a_plugin_is_in_the_schema(plugin: Path) -> None:

@@ -26,7 +26,8 @@ class Choice:
     """Annotation: a mapping whose `tag` names a model of the registry, or that name alone.
 
     `default` is taken when the tag is missing. `variants` gives members that are choices themselves: `kind: prompt` is
-    one of the prompt styles. `group` is a group of presets whose names may stand for a mapping.
+    one of the prompt styles. `group` is a group of presets whose names may stand for a mapping. Job rows, which come
+    from JSON, are read without `strict`.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class Choice:
         default: str | None = None,
         variants: Mapping[str, Choice] | None = None,
         group: str | None = None,
+        strict: bool = True,
     ) -> None:
-        self.registry, self.tag, self.default = registry, tag, default
+        self.registry, self.tag, self.default, self.strict = registry, tag, default, strict
         self.variants, self.group = dict(variants or {}), group
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -66,7 +68,7 @@ class Choice:
         return self._of_mapping(value, scope)
 
     def _of_mapping(self, value: Mapping[str, object], scope: Scope) -> Spec:
-        return validated(self.model_of(value), value, scope.context)
+        return validated(self.model_of(value), value, scope.context, self.strict)
 
     def model_of(self, value: Mapping[str, object]) -> type[Spec]:
         """The model that a mapping asks for. Raises pydantic's errors for a tag that is missing or unknown."""

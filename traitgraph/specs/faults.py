@@ -55,10 +55,13 @@ def again(fault: ErrorDetails, before: Location = ()) -> InitErrorDetails:
     return same
 
 
-def validated(model: type[S], value: Mapping[str, object], context: object = None) -> S:
-    """The model of a mapping of plain data, read strictly. Raises ValidationError with every fault of the mapping."""
+def validated(model: type[S], value: Mapping[str, object], context: object = None, strict: bool = True) -> S:
+    """The model of a mapping of plain data. Raises ValidationError with every fault of the mapping.
+
+    Read strictly, as specs are, a list must be a tuple and a number no text; data that come from JSON have lists.
+    """
     try:
-        return model.model_validate(value, strict=True, context=context)
+        return model.model_validate(value, strict=strict, context=context)
     except ValidationError as problems:
         faults = problems.errors(include_url=False)
         meant = {(*fault["loc"][:-1], near) for fault in faults if (near := _meant(model, fault))}

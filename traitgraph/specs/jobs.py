@@ -24,7 +24,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .benchmarks import ResolvedBenchmark
-from .merge_methods import AnyMerge
+from .choice import Choice
+from .merge_methods import MERGE_METHODS, MergeMethod
 from .refs import DataRef as DataRef
 from .refs import Digest as Digest
 from .refs import Dtype as Dtype
@@ -194,7 +195,7 @@ class MergeParams(JobParams):
     kind: ClassVar[str] = "merge"
     row_fields: ClassVar[tuple[str, ...]] = ("coefficients", "onto")
     model: ModelRef
-    method: AnyMerge
+    method: Annotated[MergeMethod, Choice(MERGE_METHODS, strict=False)] = Field(description="With all its options.")
     coefficients: tuple[Decimal, ...] = Field(description="Alpha of each vector.")
     onto: Decimal | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
     keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")

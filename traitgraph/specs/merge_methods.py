@@ -5,10 +5,11 @@ Published implementations disagree on details (scope of the trim, election, mean
 one word; every detail can also be set by itself. An absent option is the convention's choice.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from .registry import Registry
 from .spec import Spec
 
 Density = Annotated[float, Field(ge=0, le=1, description="Share of the elements that is kept. [0, 1]")]
@@ -208,3 +209,10 @@ AnyMerge = Annotated[
     | Slerp,
     Field(discriminator="kind"),
 ]
+
+MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
+    "merge method",
+    "traitgraph.merge_methods",
+    {member.model_fields["kind"].default: member for member in get_args(get_args(AnyMerge)[0])},
+)
+"""Every merge method by its name, plugins' included."""

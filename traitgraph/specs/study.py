@@ -33,7 +33,7 @@ from .trainings import Merges, Samplings, Train
 from .traits import LEVELS, Trait
 from .words import Levels, Traits
 
-ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Arm(Spec):
@@ -106,7 +106,7 @@ FILLED_IN = ("name", "alpha_of", "excluded", "included", "rules")
 class Study(Spec):
     """One study, complete: nothing in it refers to another file, and every arm stands alone."""
 
-    study: ArmName = Field(description="Name of the study, in results and in the report.")
+    study: StudyName = Field(description="Name of the study, in results and in the report.")
     description: str = Field("", description="For readers; printed in the report.")
     arms: tuple[Arm, ...] = Field(description="The arms in the order they are written.")
     cluster: Annotated[Cluster, PresetOr("cluster", "cluster", Cluster)] | None = Field(

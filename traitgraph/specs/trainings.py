@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -10,7 +10,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from .choice import Choice
 from .faults import each_read
 from .jobs import Sampling
-from .merge_methods import AnyMerge, MergeMethod
+from .merge_methods import MERGE_METHODS as MERGE_METHODS
+from .merge_methods import MergeMethod
 from .preset_use import PresetOr
 from .registry import Registry
 from .spec import Spec
@@ -24,12 +25,6 @@ TRAINING_CHOICE = Choice(TRAININGS, tag="method", group="train")
 
 Train = Annotated[SftTraining | DpoTraining, TRAINING_CHOICE]
 """How personality models are trained: a preset, or a mapping with `method`."""
-
-MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
-    "merge method",
-    "traitgraph.merge_methods",
-    {member.model_fields["kind"].default: member for member in get_args(get_args(AnyMerge)[0])},
-)
 
 
 class _Merges(Choice):
