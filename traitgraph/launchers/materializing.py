@@ -25,7 +25,7 @@ def materialize_merges(
     form: Literal["weights", "adapter"] = "weights",
     rank: int | None = None,
     dtype: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Path]:
     """Write every merge behind the plan's (selected) results to a folder of its own below `folder`; their paths.
 
