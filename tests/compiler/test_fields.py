@@ -1,0 +1,137 @@
+"""Every field of the language: what it re-keys is exactly what depends on it."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from traitgraph.compiler.context import Context
+from traitgraph.compiler.ir import Draft
+from traitgraph.compiler.pipeline import compile_study
+from traitgraph.compiler.plan import Plan
+from traitgraph.specs import (
+    analyses,
+    data,
+    generation,
+    instruments,
+    jobs,
+    judges,
+    merge_methods,
+    methods,
+    models,
+    onto,
+    prompts,
+    study,
+    training,
+)
+from traitgraph.specs.spec import Spec
+from traitgraph.specs.validate import load_study
+
+from .fields import FLIPS, NO_FLIP, STUDY, Flip, flipped
+from .specs import named_digest
+
+FILES = ("rows.jsonl", "other.jsonl", "words.json", "matrix.json", "model.gguf", "other.gguf")
+FOLDERS = ("task", "other-task")
+LANGUAGE: tuple[ModuleType, ...] = (
+    analyses, data, generation, instruments, judges, merge_methods, methods, models, onto, prompts, study, training,
+)  # fmt: skip
+
+
+def _plan(document: object) -> Plan:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in FILES:
+            (folder / file).write_text("{}\n", encoding="utf-8")
+        for each in FOLDERS:
+            (folder / each).mkdir()
+        (folder / "spec.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        return compile_study(load_study(folder / "spec.yaml"), Context(digest_of=named_digest))
+
+
+@cache
+def _before() -> Plan:
+    return _plan(STUDY)
+
+
+def _holders(draft: Draft, flip: Flip) -> set[int]:
+    """The jobs that hold the changed field: of these kinds (and benchmark), asked for by the arm."""
+    found = set()
+    for arm in draft.arms:
+        if flip.arms in ("*", arm.name):
+            found |= {row for row in arm.jobs if _holds(draft, row, flip)}
+    return found
+
+
+def _holds(draft: Draft, row: int, flip: Flip) -> bool:
+    stage, _ = draft.locate(row)
+    if flip.stage == "onto":
+        return stage.kind == "vector" and "tuned" in stage.template
+    return stage.kind in flip.kinds.split() and flip.stage in ("", stage.name)
+
+
+def _dependents(draft: Draft, rows: set[int]) -> set[int]:
+    found = set(rows)
+    for row in range(draft.rows):
+        if any(ref in found for refs in draft.inputs_of(row).values() for ref in refs):
+            found.add(row)
+    return found
+
+
+def _gone(before: Plan, after: Plan) -> set[int]:
+    """Jobs of the first plan whose keys the second does not have; the table of all results aside."""
+    kept = set(after.draft.keys)
+    rows = (row for row, key in enumerate(before.draft.keys) if key not in kept)
+    return {row for row in rows if before.draft.locate(row)[0].kind != "collect"}
+
+
+def _expected(draft: Draft, *flips: Flip) -> set[int]:
+    rows = set().union(*(_holders(draft, flip) for flip in flips))
+    return {row for row in _dependents(draft, rows) if draft.locate(row)[0].kind != "collect"}
+
+
+@pytest.mark.parametrize("flip", [flip for flip in FLIPS if flip.kinds != "unused"], ids=str)
+def test_a_changed_field_re_keys_exactly_what_depends_on_it(flip: Flip) -> None:
+    before = _before()
+    expected = _expected(before.draft, flip)
+    assert bool(expected) == bool(flip.kinds), "the table of changes names jobs that the study does not have"
+    assert _gone(before, _plan(flipped(flip))) == expected
+
+
+@pytest.mark.parametrize("flip", [flip for flip in FLIPS if flip.kinds == "unused"], ids=str)
+def test_a_smaller_choice_drops_jobs_and_re_keys_none(flip: Flip) -> None:
+    before, after = _before(), _plan(flipped(flip))
+    added = set(after.draft.keys) - set(before.draft.keys)
+    assert {after.draft.locate(after.draft.keys.index(key))[0].kind for key in added} == {"collect"}
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from([flip for flip in FLIPS if flip.kinds != "unused"]), min_size=2, max_size=5))
+def test_several_changes_re_key_what_depends_on_any_of_them(flips: list[Flip]) -> None:
+    chosen: dict[str, Flip] = {}
+    for flip in flips:
+        if not any(flip.path.startswith(path) or path.startswith(flip.path) for path in chosen):
+            chosen[flip.path] = flip
+    before = _before()
+    assert _gone(before, _plan(flipped(*chosen.values()))) == _expected(before.draft, *chosen.values())
+
+
+def _fields() -> set[str]:
+    found = {f"Sampling.{name}" for name in jobs.Sampling.model_fields}
+    for module in LANGUAGE:
+        for name, each in inspect.getmembers(module, inspect.isclass):
+            if issubclass(each, Spec) and each.__module__ == module.__name__:
+                inherited = {field for base in each.__mro__[1:] for field in getattr(base, "model_fields", {})}
+                found |= {f"{name}.{field}" for field in each.model_fields if field not in inherited}
+    return found
+
+
+def test_no_field_of_the_language_is_forgotten() -> None:
+    assert _fields() - {flip.field for flip in FLIPS} == set(NO_FLIP)
