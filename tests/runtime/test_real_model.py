@@ -15,7 +15,7 @@ from traitgraph.runtime.locations import ChangedFileError, locate
 from traitgraph.runtime.models import open_model
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
 from traitgraph.specs.identity import digest_file, digest_path
-from traitgraph.specs.jobs import AssessParams, GgufModel, JobRow, PrepareParams
+from traitgraph.specs.jobs import AssessParams, FileData, GgufModel, JobRow, PrepareParams
 
 pytestmark = pytest.mark.real_model
 
@@ -75,7 +75,8 @@ def test_converted_model_speaks_and_is_measured(tmp_path: Path) -> None:
     spoken = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10)
     assert "Paris" in loaded.tokenizer.decode(spoken[0, ids.shape[1] :])
 
-    params = AssessParams(model=ref, benchmark=ResolvedReplyContrast(data=FileData(digest=digest_path(data)), traits=("extraversion",)))
+    benchmark = ResolvedReplyContrast(data=FileData(digest=digest_path(data)), traits=("extraversion",))
+    params = AssessParams(model=ref, benchmark=benchmark)
     metrics = {metric.metric: metric.value for metric in administer(context, loaded, params).metrics}
     assert -8 < (metrics["extraversion.high_loglik"] or 0) < -1.5
     assert -8 < (metrics["extraversion.low_loglik"] or 0) < -1.5
