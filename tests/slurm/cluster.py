@@ -89,12 +89,13 @@ class SlurmCluster:
 
     def __post_init__(self) -> None:
         self.accounting = self.settings.accounting
+        self._path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        self._database: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables for every SLURM command of this cluster, and for its daemons."""
-        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-        return {"SLURM_CONF": str(self.root / "etc/slurm.conf"), "PATH": path}
+        return {"SLURM_CONF": str(self.root / "etc/slurm.conf"), "PATH": self._path}
 
     @property
     def nodes(self) -> list[str]:
@@ -156,6 +157,8 @@ class SlurmCluster:
             wait_until(lambda: not self.call("squeue", "-h", check=False).strip(), "jobs gone", seconds=15)
         for name in ("slurmctld", *(f"slurmd-{node}" for node in self.nodes), "slurmdbd", "mariadbd", "munged"):
             self._stop(name)
+        if self._database is not None:
+            self._database.wait(timeout=30)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _write_configuration(self) -> None:
@@ -197,7 +200,7 @@ class SlurmCluster:
         server = [str(_program("mariadbd")), "--no-defaults", "--user=root", f"--datadir={data}", "--skip-networking"]
         server += [f"--socket={run}/mariadb.sock", f"--pid-file={run}/mariadbd.pid"]
         with (self.root / "log/mariadbd.log").open("wb") as log:
-            subprocess.Popen(server, stdout=log, stderr=log, start_new_session=True)
+            self._database = subprocess.Popen(server, stdout=log, stderr=log, start_new_session=True)
         wait_until(lambda: (run / "mariadb.sock").exists(), "database answers")
         self._daemon("slurmdbd", variables={"MYSQL_UNIX_PORT": f"{run}/mariadb.sock"})
         wait_until(lambda: self._accepts(self.ports["dbd"]), "slurmdbd answers")

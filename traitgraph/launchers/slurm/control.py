@@ -35,7 +35,7 @@ class Retry:
     launch: Launch | None
     """The new run; None when there was nothing to try again."""
     left_out: int
-    """Missing jobs that wait for tasks that still run."""
+    """Missing jobs that are left to tasks that still wait or run, and what needs them."""
     escalated: int
     """Jobs that ask for more memory or time than before."""
 
@@ -96,7 +96,7 @@ def retry(store: Store, record: SubmissionRecord, cluster: Cluster | None = None
 
 
 def remaining_table(table: JobTable, store: Store, status: RunStatus) -> tuple[JobTable, int]:
-    """The part of a table that can be tried again now, and how many missing jobs have to wait for running tasks."""
+    """The part of a table that can be tried again now, and how many missing jobs are not in it."""
     active = {task.id for task in status.tasks if task.state in ACTIVE_STATES}
     missing = {row.key for row in table.rows if not store.has(row.kind, row.key)}
     coming = {key for task in table.tasks if task.id in active for key in task.jobs} & missing
@@ -113,7 +113,7 @@ def remaining_table(table: JobTable, store: Store, status: RunStatus) -> tuple[J
         if task.jobs
     ]
     rows = tuple(row for row in table.rows if row.key in now_missing)
-    return table.model_copy(update={"rows": rows, "tasks": tuple(tasks)}), len(later - coming)
+    return table.model_copy(update={"rows": rows, "tasks": tuple(tasks)}), len(later)
 
 
 def past_shortages(store: Store, record: SubmissionRecord, status: RunStatus) -> dict[str, Shortage]:

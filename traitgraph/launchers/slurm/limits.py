@@ -194,13 +194,14 @@ def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Prob
     if any(_fits(asked, shape) for shape in partition.shapes):
         return
     most = _largest(partition.shapes)
-    for value, limit, unit in (
-        (asked.gpus or 0, most.gpus, "GPUs"),
-        (asked.cpus or 0, most.cpus, "CPU cores"),
-        (asked.memory_gb or 0, round(most.memory_gb, 1), "GiB of memory"),
+    for field_name, value, limit, unit in (
+        ("gpus", asked.gpus or 0, most.gpus, "GPUs"),
+        ("cpus", asked.cpus or 0, most.cpus, "CPU cores"),
+        ("memory_gb", asked.memory_gb or 0, round(most.memory_gb, 1), "GiB of memory"),
     ):
         if value > limit:
-            yield Problem(f"{value:g} {unit} on one node are more than a node of {where} has, {limit:g}")
+            what = f"{value:g} {unit} on one node are more than a node of {where} has, {limit:g}"
+            yield Problem(what, f"lower `{field_name}`, or choose another `partition`")
     types = sorted({name for shape in partition.shapes for name in shape.gpu_types})
     if asked.gpus and asked.gpu_type and asked.gpu_type not in types:
         yield Problem(f"no node of {where} has GPUs of type '{asked.gpu_type}'", f"types: {', '.join(types) or 'none'}")

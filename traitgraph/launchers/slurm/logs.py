@@ -24,8 +24,11 @@ def logs_of(record: SubmissionRecord, wanted: str) -> list[tuple[str, Path]]:
     places = {task: (array.id, index) for array in record.arrays for index, task in array.tasks.items()}
     found = []
     for task in find_tasks(record.run.table(), wanted):
-        candidates = (record.run.log_path(task), output_path(record.run.folder, *places[task]))
-        found += [(task, path) for path in candidates if path.is_file()][:1]
+        log, before = record.run.log_path(task), output_path(record.run.folder, *places[task])
+        if log.is_file():
+            found.append((task, log))
+        elif before.is_file() and before.stat().st_size:
+            found.append((task, before))
     return found
 
 

@@ -157,7 +157,7 @@ class SubmissionRecord:
         """Put everything on the disk that submission needs, the frozen record last; `root` is the store."""
         record = cls(run)
         for name in ("arrays", "accounts", "output", "scripts"):
-            make_folder(record.folder / name, root)
+            make_folder(record.folder / name, run.folder)
         kinds = {row.key: row.kind for row in table.rows}
         kinds_of = {task.id: {kinds[key] for key in task.jobs} for task in table.tasks}
         for array in arrays:

@@ -66,7 +66,9 @@ def array_script(array: TaskArray, site: Site) -> str:
     nodes = array.resources.nodes or 1
     command = f"{site.interpreter} -m {ELEMENT} {shlex.quote(str(site.run))} {shlex.quote(array.id)}"
     if nodes > 1:  # one element on each node; the first speaks for all
-        command = f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --kill-on-bad-exit=1 {command}"
+        cores = array.resources.cpus or 1  # srun does not take it from sbatch
+        shape = f"--nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={cores}"
+        command = f"srun {shape} --kill-on-bad-exit=1 {command}"
     warned = "" if nodes > 1 else "B:"  # the batch shell becomes the element; srun passes signals to its steps
     options = {
         "output": f"{site.run}/slurm/output/{array.id}-%a.log",
@@ -117,8 +119,8 @@ def _script(title: str, name: str, options: Mapping[str, str], lines: Sequence[s
     head = [
         "#!/bin/bash",
         f"# traitgraph, {title}",
-        f"#SBATCH --job-name={name}",
-        *(f"#SBATCH --{option}{f'={value}' if value else ''}" for option, value in options.items()),
+        f"#SBATCH --job-name={shlex.quote(name)}",
+        *(f"#SBATCH --{option}{f'={shlex.quote(value)}' if value else ''}" for option, value in options.items()),
         "#SBATCH --open-mode=append",
         "#SBATCH --kill-on-invalid-dep=yes",
         "",

@@ -163,6 +163,10 @@ class _Reading:
             return self._task(task, "cancelled", account, cause="cancelled")
         if account is None and self._parents_failed(task):
             return self._task(task, "blocked", None, job=job, cause=BLOCKED)
+        if account is None and not output_path(self.record.run.folder, array.id, index).exists():
+            return self._task(
+                task, "cancelled", None, job=job, cause="cancelled", message="it left the queue unstarted"
+            )
         return self._task(task, "failed", account, job=job, cause="SLURM does not know its job any more")
 
     def _task(

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Submits run sweep-1. Run it again after an interruption: what was submitted is not submitted twice.
+set -eu
+cd "$(dirname "$0")"
+mkdir -p slurm/ids
+
+submit() { # array, indices as JSON, options of sbatch
+  array=$1 indices=$2
+  shift 2
+  if [ ! -s "slurm/ids/$array" ]; then
+    sbatch --parsable "$@" "slurm/scripts/$array.sh" | cut -d';' -f1 > "slurm/ids/$array.new"
+    [ -s "slurm/ids/$array.new" ]
+    mv "slurm/ids/$array.new" "slurm/ids/$array"
+    printf '{"array": "%s", "indices": %s, "job": "%s"}\n' \
+      "$array" "$indices" "$(id_of "$array")" >> slurm/submitted.jsonl
+  fi
+}
+
+id_of() {
+  cat "slurm/ids/$1"
+}
+
+submit 01-train '[0, 1]' --array=0-1%16 --hold
+submit 02-assess '[0, 1]' --array=0-1%16 --dependency="aftercorr:$(id_of 01-train)"
+submit 03-end '[0]' --array=0%16 --dependency="afterok:$(id_of 02-assess),afterany:$(id_of 01-train)_1"
+
+scontrol release "$(id_of 01-train)" || true  # released before
+echo "submitted sweep-1"

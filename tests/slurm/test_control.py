@@ -1,0 +1,291 @@
+"""What a person asks of a run: how far it is, its logs, to cancel it, to export it, and whether the site will do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from traitgraph.launchers.slurm import scheduler
+from traitgraph.launchers.slurm.accounts import account_path
+from traitgraph.launchers.slurm.control import NotYoursError, cancel, retry, wait, watch
+from traitgraph.launchers.slurm.doctor import examine
+from traitgraph.launchers.slurm.export import dry_run, export
+from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.limits import read_limits
+from traitgraph.launchers.slurm.logs import follow, logs_of
+from traitgraph.launchers.slurm.run_status import RunStatus, status_json, status_text
+from traitgraph.launchers.slurm.status import read_status, run_of
+from traitgraph.runtime.store import Store
+from traitgraph.specs.cluster import Resources
+
+from .cluster import SlurmCluster, wait_until
+from .studies import CLUSTER, chain, job, results, table, trace_of, undisturbed
+
+pytestmark = pytest.mark.slurm
+
+
+def test_one_question_per_look_however_many_jobs_and_none_once_all_are_there(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    plain = scheduler.call
+    monkeypatch.setattr(scheduler, "call", lambda *words, **more: calls.append(words[0]) or plain(*words, **more))
+    study = chain(trace, 20)
+    launched = launch(study, store, CLUSTER, probe=False)
+    calls.clear()
+    assert read_status(store, run_of(launched.run)).queries == 1
+    assert calls == ["squeue"]
+    status = wait(store, run_of(launched.run), seconds=0.5, timeout=120)
+    assert status.ok
+    calls.clear()
+    assert read_status(store, run_of(launched.run)).queries == 0
+    assert calls == []
+
+
+def test_the_status_names_stages_nodes_steps_and_the_time_left(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    first = job("first", trace)
+    slow = job("slow", trace, first, steps=100, seconds=0.1)
+    study = table({"train": [[first]], "vector": [[slow]], "end": [[job("end", trace, slow)]]})
+    study = study.model_copy(update={"tasks": tuple(t.model_copy(update={"minutes": 1.0}) for t in study.tasks)})
+    launched = launch(study, store, CLUSTER, probe=False)
+    wait_until(lambda: "step 4" in trace_of(trace, "slow"), "slow has begun")
+    status = read_status(store, run_of(launched.run))
+    assert [(stage.name, stage.done, dict(stage.tasks)) for stage in status.stages] == [
+        ("01-train", 1, {"done": 1}), ("02-vector", 0, {"running": 1}), ("03-end", 0, {"waiting": 1}),
+    ]  # fmt: skip
+    assert len(status.nodes) == 1
+    assert status.eta_seconds == pytest.approx(90)  # half of the running minute, all of the waiting one
+    text = status_text(status)
+    assert "1 of 3 jobs done" in text
+    assert "job slow" in text
+    assert "of 100 steps" in text
+    assert json.loads(json.dumps(status_json(status)))["stages"][1]["tasks"] == {"running": 1}
+
+
+def test_failures_are_grouped_by_cause_with_the_last_lines(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    bad = [job(f"bad{i}", trace, fail="no such luck") for i in range(3)]
+    launched = launch(table({"train": [[row] for row in bad]}), store, CLUSTER, probe=False)
+    text = status_text(wait(store, run_of(launched.run), seconds=0.3, timeout=60))
+    assert text.count("ValueError: no such luck") == 2  # the cause, and one message for the three of them
+    assert "3 jobs: ValueError: no such luck" in text
+    assert "logs/01-train-000.log" in text
+
+
+def test_a_task_that_never_began_shows_what_slurm_wrote(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    cluster = CLUSTER.model_copy(update={"setup": ("echo the module is gone >&2; exit 3",)})
+    launched = launch(table({"train": [[job("a", trace)]]}), store, cluster, probe=False)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    assert [(failure.cause, failure.message) for failure in status.failures] == [
+        ("did not start", "the module is gone")
+    ]
+    assert logs_of(run_of(launched.run), "01-train-000")[0][1].read_text() == "the module is gone\n"
+
+
+def test_without_an_answer_from_slurm_the_files_still_tell(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = table({"train": [[job("a", trace)]], "end": [[job("b", trace, fail="no")]]})
+    launched = launch(study, store, CLUSTER, probe=False)
+    wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    monkeypatch.setenv("PATH", "/nowhere")
+    status = read_status(store, run_of(launched.run))
+    assert {task.id: task.state for task in status.tasks} == {"01-train-000": "done", "02-end-000": "failed"}
+    assert "SLURM does not answer" in status.notes[0]
+
+
+def test_logs_are_found_by_task_key_or_label_and_followed_to_the_end(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    row = job("chatty", trace, steps=10, seconds=0.1)
+    launched = launch(table({"train": [[row]]}), store, CLUSTER, probe=False)
+    record = run_of(launched.run)
+    wait_until(lambda: logs_of(record, "chatty"), "the log is there")
+    for wanted in ("01-train-000", row.key[:8], "CHATTY"):
+        assert [task for task, _ in logs_of(record, wanted)] == ["01-train-000"]
+    assert logs_of(record, "nothing of that name") == []
+    lines = list(follow(logs_of(record, "chatty")[0][1], lambda: not read_status(store, record).is_active, 0.1))
+    assert any('"done": 10' in line for line in lines), lines
+
+
+def test_watching_shows_every_look_until_the_end(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    launched = launch(chain(trace, 2), store, CLUSTER, probe=False)
+    seen: list[RunStatus] = []
+    last = watch(store, run_of(launched.run), seen.append, seconds=0.2, timeout=60)
+    assert last.ok
+    assert len(seen) > 1
+    assert [status.done for status in seen] == sorted(status.done for status in seen)
+
+
+def test_waiting_ends_when_its_time_is_up(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    launched = launch(table({"train": [[job("slow", trace, steps=100, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    assert wait(store, run_of(launched.run), seconds=0.1, timeout=0.5).is_active
+
+
+def test_cancel_ends_one_run_and_no_other(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    slow = {"steps": 100, "seconds": 0.1}
+    mine = launch(table({"train": [[job("mine", trace, **slow)]]}, "mine"), store, CLUSTER, probe=False)
+    other = launch(table({"train": [[job("other", trace, **slow)]]}, "other"), store, CLUSTER, probe=False)
+    wait_until(lambda: trace_of(trace, "mine") and trace_of(trace, "other"), "both have begun")
+    assert cancel(run_of(mine.run)) == 1
+    status = wait(store, run_of(mine.run), seconds=0.2, timeout=30)
+    assert [task.state for task in status.tasks] == ["cancelled"]
+    assert read_status(store, run_of(other.run)).is_active
+
+
+def test_a_run_of_somebody_else_is_not_cancelled(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    launched = launch(table({"train": [[job("a", trace, steps=50, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    path = launched.run / "slurm" / "submission.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "user": "somebody"}))
+    with pytest.raises(NotYoursError, match="only somebody can cancel it"):
+        cancel(run_of(launched.run))
+    assert read_status(store, run_of(launched.run)).is_active
+
+
+def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    slow, bad = job("slow", trace, steps=60, seconds=0.1), job("bad", trace, fail_once="not yet")
+    study = table({"train": [[slow], [bad]], "end": [[job("end", trace, slow, bad)]]})
+    launched = launch(study, store, CLUSTER, probe=False)
+    wait_until(lambda: run_of(launched.run).run.failures(), "bad has failed")
+    wait_until(lambda: read_status(store, run_of(launched.run)).failures, "the failure is told")
+    first = retry(store, run_of(launched.run))
+    assert (first.launch and first.launch.jobs, first.left_out) == (1, 2)
+    wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    second = retry(store, run_of(launched.run)).launch
+    assert second is not None
+    assert wait(store, run_of(second.run), seconds=0.3, timeout=60).ok
+    assert results(store, study) == undisturbed(study)
+    assert retry(store, run_of(launched.run)).launch is None
+
+
+def test_a_dry_run_shows_everything_and_touches_nothing(store: Store, trace: Path) -> None:
+    text = dry_run(chain(trace), store, CLUSTER)
+    assert text.count("#!/bin/bash") == 3
+    assert 'sbatch --parsable --array=0-2 --dependency="aftercorr:${job_01_train}" 02-vector.sh' in text
+    assert not store.root.exists()
+
+
+def test_an_exported_run_is_submitted_by_a_shell_alone(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path
+) -> None:
+    study = chain(trace)
+    script = export(study, store, CLUSTER, tmp_path / "exported")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "sbatch", "scontrol", "cut", "cat", "mkdir", "mv", "dirname"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    environment = {**os.environ, **slurm.environment, "PATH": str(tools)}  # no python there
+    for _ in range(2):
+        subprocess.run(["sh", str(script)], check=True, cwd="/", timeout=60, env=environment)
+    record = run_of(script.parent)
+    entries = [entry for entry in scheduler.queue(record.job_names) if entry.index is not None]
+    assert len(entries) == 7
+    assert wait(store, record, seconds=0.3, timeout=60).ok
+    assert results(store, study) == undisturbed(study)
+
+
+def test_an_export_never_writes_into_a_folder_that_is_in_use(store: Store, trace: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(FileExistsError, match="is not empty"):
+        export(chain(trace), store, CLUSTER, tmp_path)
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, store: Store) -> None:
+    checks = list(examine(store, CLUSTER))
+    assert [str(check) for check in checks if not check.ok] == []
+    names = {check.name for check in checks}
+    assert {"array size", "requeue", "accounting", "interpreter", "store", "scontrol", "GPUs", "hub cache"} <= names
+    assert not list((store.root / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "found"),
+    [
+        ({"partition": "preemt"}, "cluster file", "partition 'preemt' does not exist on this cluster"),
+        ({"kinds": {"train": Resources(gpus=5)}}, "cluster file", "5 GPUs on one node"),
+        ({"python": "/no/python"}, "compute node", "there is no interpreter /no/python on the compute nodes"),
+        ({"python": "/bin/false"}, "compute node", "cannot run traitgraph"),
+    ],
+)
+def test_the_doctor_names_what_to_fix(
+    slurm: SlurmCluster, store: Store, changes: dict[str, object], name: str, found: str
+) -> None:
+    bad = [check for check in examine(store, CLUSTER.model_copy(update=changes)) if not check.ok]
+    assert any(check.name == name and found in check.found and check.repair for check in bad), bad
+
+
+@pytest.fixture
+def blind_node(slurm: SlurmCluster, store: Store) -> Iterator[str]:
+    """A node on which the store's folder is hidden by another file system, as when it is local to the login node."""
+    store.root.mkdir()
+    slurm.kill_node("n4")
+    hidden = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none {store.root} && slurmd -N n4"]
+    environment = {**os.environ, **slurm.environment}
+    if subprocess.run(hidden, env=environment, capture_output=True, timeout=30, check=False).returncode:
+        slurm.start_node("n4")
+        pytest.skip("needs the right to mount in a namespace of its own")
+    yield "n4"
+    slurm.kill_node("n4")
+    slurm.start_node("n4")
+    slurm.wait_idle()
+
+
+def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_and_at_submission(
+    slurm: SlurmCluster, store: Store, trace: Path, blind_node: str
+) -> None:
+    cluster = CLUSTER.model_copy(update={"options": {"nodelist": blind_node}})
+    assert any("do not see the store" in check.found for check in examine(store, cluster))
+    with pytest.raises(SubmissionRefusedError, match="do not see the store"):
+        launch(chain(trace), store, cluster)
+    wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
+
+
+# ---------------------------------------------------------------- with accounting
+
+
+def test_what_the_queue_forgot_the_accounting_knows(
+    accounting_cluster: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks that ended without leaving a file: once squeue forgets them, sacct says what became of them."""
+    slow, never = job("slow", trace, steps=100, seconds=0.1), job("never", trace)
+    cluster = CLUSTER.model_copy(update={"throttle": 1})
+    launched = launch(table({"train": [[slow], [never]]}), store, cluster, probe=False)
+    record = run_of(launched.run)
+    wait_until(lambda: trace_of(trace, "slow"), "slow has begun")
+    accounting_cluster.call("scancel", record.submitted()[0].job)
+    wait_until(lambda: not read_status(store, record).is_active, "the run is over")
+    since = datetime.fromisoformat(record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+
+    def cancelled() -> int:
+        return sum(entry.state == "CANCELLED" for entry in scheduler.accounting(record.job_names, since) or ())
+
+    wait_until(lambda: cancelled() > 0, "sacct knows", seconds=30)
+    account_path(launched.run, "01-train-000").unlink()
+    monkeypatch.setattr(scheduler, "queue", lambda names: [])  # as MinJobAge seconds later
+    status = read_status(store, record)
+    assert [(task.state, task.cause) for task in status.tasks] == [("cancelled", "cancelled")] * 2
+    assert status.queries == 2
+
+
+def test_the_limits_of_a_user_are_read_from_the_accounting_and_kept(
+    accounting_cluster: SlurmCluster, store: Store, trace: Path
+) -> None:
+    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=5")
+    try:
+        assert read_limits(CLUSTER).submitted == 5
+        assert read_limits(CLUSTER).accounting
+        study = table({"work": [[job(f"w{i}", trace)] for i in range(9)]})
+        launched = launch(study, store, CLUSTER, probe=False)
+        assert launched.waiting > 0
+        wait_until(lambda: len(results(store, study)) == 9, "all nine", seconds=90)
+    finally:
+        accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
