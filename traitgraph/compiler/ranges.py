@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, log10, sqrt
+from math import exp, floor, hypot, log, log10, sqrt
 from typing import NamedTuple
 
 
@@ -27,14 +27,31 @@ class Range(NamedTuple):
         return Range(self.low + other.low, self.high + other.high)
 
     def times(self, other: Range | float) -> Range:
-        """The product with a factor or another positive quantity."""
-        low, high = other if isinstance(other, Range) else (other, other)
-        return Range(self.low * low, self.high * high)
+        """The product with a factor, or with another quantity that errs for reasons of its own.
+
+        Independent errors seldom fall together: the widths, as factors, add like the sides of a right angle.
+        """
+        if not isinstance(other, Range):
+            return Range(self.low * other, self.high * other)
+        if min(self.low, other.low) <= 0:
+            return Range(self.low * other.low, self.high * other.high)
+        width = exp(hypot(self._width(), other._width()))
+        middle = self.middle * other.middle
+        return Range(middle / width, middle * width)
 
     def over(self, other: Range | float) -> Range:
-        """The quotient: lowest by highest, highest by lowest."""
-        low, high = other if isinstance(other, Range) else (other, other)
-        return Range(self.low / high, self.high / low)
+        """The quotient; the divisor is above 0."""
+        if not isinstance(other, Range):
+            return self.times(1 / other)
+        return self.times(Range(1 / other.high, 1 / other.low))
+
+    def at_most(self, limit: float) -> Range:
+        """The part of the range below a limit."""
+        return Range(min(self.low, limit), min(self.high, limit))
+
+    def _width(self) -> float:
+        """Half the width as a logarithm: 0 for a known value."""
+        return log(self.high / self.low) / 2
 
 
 NOTHING = Range(0.0, 0.0)

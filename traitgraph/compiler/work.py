@@ -42,6 +42,12 @@ UNKNOWN_ROWS = Range(200, 10_000)
 TURN = Range(40, 250)
 """A chat turn with its prompt. [tokens]"""
 REPLIES_OF_A_TRAIT = Range(20, 200)
+NUMBER = Range(2, 20)
+"""A written answer on a scale. [tokens]"""
+PORTRAIT, STORY = Range(150, 600), Range(400, 1500)
+"""300 words about oneself (Personality Vector), a story of 800 words (PersonaLLM). [tokens]"""
+OPEN_QUESTIONS = 90
+"""Questions about one trait (NPTI)."""
 ITEMS = Range(20, 120)
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
@@ -89,7 +95,7 @@ def _writing_work(stage: Stage) -> Work:
     """Replies to scenarios or questions, at both levels for neurons."""
     limit, longest = stage.template.get("limit"), stage.template.get("max_new_tokens")
     replies = Range.exactly(limit) if isinstance(limit, int) else SCENARIOS[stage.kind]
-    reply = Range(20, longest if isinstance(longest, int) else 500)
+    reply = TURN.at_most(longest if isinstance(longest, int) else TURN.high)
     return Work(read=replies.times(TURN), written=replies.times(reply))
 
 
@@ -121,17 +127,20 @@ def _assess_work(stage: Stage) -> Work:
     items = _items(stage.name)
     if benchmark.mode == "choice":
         return Work(read=items.times(2).times(ITEM))  # both orders of the options, one pass for all repeats
-    written = sampling.max_new_tokens if isinstance(sampling, Sampling) else 128
-    return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(Range(8, written)))
+    reply = NUMBER if benchmark.mode == "generate" else TURN
+    written = reply.at_most(sampling.max_new_tokens if isinstance(sampling, Sampling) else reply.high)
+    return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
 
 
 def _text_work(benchmark: object, repeats: int, sampling: object) -> Work:
     """Free texts: answers to open questions, self-descriptions, stories; or texts that are only read."""
-    longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else 0
+    longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
     if isinstance(benchmark, ResolvedLayerSimilarity):
         return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
-    texts = len(benchmark.prompts) if isinstance(benchmark, ResolvedLinguistic | ResolvedStory) else 90
-    return Work(read=TURN.times(texts * repeats), written=Range(20, max(20, longest)).times(texts * repeats))
+    texts = len(benchmark.prompts) if isinstance(benchmark, ResolvedLinguistic | ResolvedStory) else OPEN_QUESTIONS
+    usual = {"linguistic": PORTRAIT, "story": STORY}.get(str(getattr(benchmark, "kind", "")), TURN)
+    reply = usual.at_most(longest)
+    return Work(read=TURN.times(texts * repeats), written=reply.times(texts * repeats))
 
 
 def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
