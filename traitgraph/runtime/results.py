@@ -46,12 +46,13 @@ class ResultRow(TypedDict):
 
 @without_torch
 def collect(context: JobContext, params: CollectParams) -> None:
-    """Put the metrics of all assessments into one table.
+    """Put the metrics of all assessments and analyses into one table.
 
-    reads   assess         metrics.jsonl of each
-    writes  metrics.jsonl  the same rows, each with the key of its `job`
+    reads   assess, analyse?   metrics.jsonl of each
+    writes  metrics.jsonl      the same rows, each with the key of its `job`
     """
-    keys, folders = context.row.inputs["assess"], context.inputs["assess"]
+    keys = [key for name in sorted(context.row.inputs, reverse=True) for key in context.row.inputs[name]]
+    folders = [folder for name in sorted(context.row.inputs, reverse=True) for folder in context.inputs[name]]
     with (context.out / METRICS_FILE).open("w", encoding="utf-8", newline="\n") as stream:
         for done, (key, folder) in enumerate(zip(keys, folders, strict=True), start=1):
             for row in _read_metrics(folder):
@@ -68,12 +69,20 @@ def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], l
     missing: list[Cell] = []
     for cell in cells:
         try:
-            folder = store.open("assess", cell.job).path
+            folder = _open(store, cell.job)
         except (MissingArtifactError, DamagedArtifactError):
             missing.append(cell)
         else:
             rows += (_row(cell, metric) for metric in _read_metrics(folder))
     return rows, missing
+
+
+def _open(store: Store, key: str) -> Path:
+    """The folder of an assessment, or of an analysis across subjects. Raises what `Store.open` raises."""
+    try:
+        return store.open("assess", key).path
+    except MissingArtifactError:
+        return store.open("analyse", key).path
 
 
 def _row(cell: Cell, metric: dict[str, object]) -> ResultRow:
