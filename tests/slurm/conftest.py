@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from traitgraph.runtime.store import Store
 
-from .cluster import REQUIRE, Settings, SlurmCluster, missing, running
+from .cluster import REQUIRE, Settings, SlurmCluster, missing, running, wait_until
 
 LONG = "long-"
 """A run whose study is named so outlives the test that started it."""
@@ -63,10 +64,16 @@ def reached(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield cluster
-    jobs = (line.split() for line in cluster.call("squeue", "-h", "-o", "%F %j", check=False).splitlines())
-    mine = {job for job, name in jobs if not name.startswith(LONG)}
-    if mine:
+    if mine := left_over(cluster):
         cluster.call("scancel", *sorted(mine), check=False)
+    with suppress(TimeoutError):
+        wait_until(lambda: not left_over(cluster), "queue empty", seconds=20)
+
+
+def left_over(cluster: SlurmCluster) -> set[str]:
+    """Jobs in the queue but those that are meant to outlive their test."""
+    jobs = (line.split() for line in cluster.call("squeue", "-h", "-o", "%F %j", check=False).splitlines())
+    return {job for job, name in jobs if not name.startswith(LONG)}
 
 
 @pytest.fixture

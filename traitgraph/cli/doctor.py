@@ -21,7 +21,8 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.runtime.store import Store
 
     healthy = True
-    for check in examine(Store(options.store), cluster_of(study_of(options))):
+    cluster = cluster_of(study_of(options))
+    for check in examine(Store(options.store), cluster):
         print(check, flush=True)
         healthy = healthy and check.ok
     if healthy:

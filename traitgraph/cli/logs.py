@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import DEFAULT_STORE
+from .options import DEFAULT_STORE, study_of
 from .output import UsageError, say
 
 
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = "where results are kept (default: %(default)s)"
     parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing while the task runs")
+    parser.set_defaults(overrides=[], multirun=False)
     parser.add_argument("--events", action="store_true", help="print the lines for machines as well")
 
 
@@ -25,9 +26,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the newest log of each task that has the job."""
     from traitgraph.launchers.study_runs import find_logs
     from traitgraph.runtime.store import Store
-    from traitgraph.specs.validate import load_study
 
-    store, study = Store(options.store), load_study(options.spec).study
+    study = study_of(options).study
+    store = Store(options.store)
     found = find_logs(store, study, options.job)
     if not found:
         raise UsageError(f"no log of study {study} in {options.store} belongs to {options.job!r}")

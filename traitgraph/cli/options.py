@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,17 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def study_of(options: argparse.Namespace) -> Study:
-    """The study that the words after the command mean. Raises SpecError with every fault."""
+    """The study that the words after the command mean. Raises SpecError with every fault.
+
+    Where the call names no store, the one of the study's cluster becomes `options.store`.
+    """
+    study = _load(options)
+    if getattr(options, "store", None) == DEFAULT_STORE and study.cluster is not None and study.cluster.store:
+        options.store = Path(os.path.expandvars(study.cluster.store)).expanduser()
+    return study
+
+
+def _load(options: argparse.Namespace) -> Study:
     if options.multirun:
         from traitgraph.specs.multirun import load_sweep
 
@@ -55,7 +66,8 @@ def plan_of(options: argparse.Namespace, task_minutes: float | None = None) -> t
     from traitgraph.launchers.planning import LOCAL_TASK_MINUTES, plan_study
     from traitgraph.runtime.store import Store
 
-    study, store, select = study_of(options), Store(options.store), getattr(options, "select", ())
+    study, select = study_of(options), getattr(options, "select", ())
+    store = Store(options.store)
     return study, store, plan_study(study, store, select=select, task_minutes=task_minutes or LOCAL_TASK_MINUTES)
 
 

@@ -48,7 +48,8 @@ def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]
     """The SLURM run that a command is about. Raises UsageError when there is none."""
     from traitgraph.runtime.store import Store
 
-    store, study = Store(options.store), study_of(options).study
+    study = study_of(options).study
+    store = Store(options.store)
     known = submissions_of(store, study)
     wanted = [record for record in known if options.run_id in (None, record.run.id)]
     if not wanted:
