@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-LIBRARIES = (
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "datasets",
-    "lm_eval",
-    "safetensors",
-    "tokenizers",
-    "numpy",
-    "gguf",
-)
+from traitgraph.runtime.artifacts import LIBRARIES
 
 
 def installed_versions() -> dict[str, str]:
