@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, near_names
 from traitgraph.specs.study import Study
 
 from .context import Context
@@ -45,3 +46,18 @@ def run_passes(draft: Draft, context: Context, passes: tuple[Pass, ...] = PASSES
     for each in passes:
         draft = each(draft, context)
     return draft
+
+
+def draft_after(study: Study, context: Context, name: str) -> str:
+    """The draft after a pass as text, led by the pass's own first sentence. Raises SpecError for an unknown pass."""
+    from .print_draft import draft_text
+
+    names = [each.__name__ for each in PASSES]
+    if name not in names:
+        near = near_names(name, names)
+        hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names)}"
+        raise SpecError([Diagnostic("TG206", "error", f"there is no pass '{name}'", None, "", hint)])
+    last = names.index(name)
+    first_sentence = (PASSES[last].__doc__ or name).strip().splitlines()[0]
+    draft = run_passes(Draft(study.study, source=study), context, PASSES[: last + 1])
+    return f"# {name}: {first_sentence}\n{draft_text(draft)}"
