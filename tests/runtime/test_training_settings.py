@@ -20,9 +20,9 @@ def params(model_ref: FolderModel, dialogue_data: FileData) -> TrainParams:
 
 
 def test_the_instruction_leads_every_row(make_context: MakeContext, params: TrainParams) -> None:
-    told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{trait} - {level}, {x}"})})
+    told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{trait} - {level}"})})
     rows = module._rows(make_context(told), told)
-    assert {row["prompt"][0]["content"] for row in rows} == {"extraversion - high, {x}"}
+    assert {row["prompt"][0]["content"] for row in rows} == {"extraversion - high"}
     assert all(row["prompt"][0]["role"] == "system" for row in rows)
     assert all(row["prompt"][0]["role"] == "user" for row in module._rows(make_context(params), params))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.specs.jobs import TrainParams
 from traitgraph.specs.training import DpoTraining, Lora
+from traitgraph.specs.templates import filled
 from traitgraph.specs.traits import Level
 
 from .chat import TEMPLATE_VARIABLES, messages
@@ -85,7 +86,7 @@ def _rows(context: JobContext, params: TrainParams) -> list[Row]:
 def _instruction(params: TrainParams) -> str | None:
     """The system message of every row, for this trait and level."""
     template = params.training.instruction
-    return template.replace("{trait}", params.trait).replace("{level}", params.level) if template else None
+    return filled(template, params.trait, params.level) if template else None
 
 
 def _completion(row: Dialogue, system: str | None) -> Row:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Context, Decimal, localcontext
 from itertools import islice
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -188,22 +188,52 @@ def whole_numbers(value: object) -> tuple[int, ...]:
 
 
 class NumberAxis:
-    """Annotation of an axis: whatever is written becomes a tuple of exact values."""
+    """Annotation of an axis: whatever is written becomes a tuple of exact values between `least` and `most`."""
 
-    def __init__(self, read: Callable[[object], tuple[Any, ...]], item: str) -> None:
-        self.read, self.item = read, item
+    def __init__(
+        self,
+        read: Callable[[object], tuple[Any, ...]],
+        item: str,
+        least: int | None = None,
+        most: int | None = None,
+    ) -> None:
+        self.read, self.item, self.least, self.most = read, item, least, most
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read with exact decimals; the annotated tuple is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self.read)
+        return core_schema.no_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """A mark that `schema.py` replaces by the forms of an axis."""
-        return {"x-axis": self.item}
+        return {"x-axis": self}
+
+    def bounds(self) -> dict[str, int]:
+        """The limits as JSON Schema writes them."""
+        limits = {"minimum": self.least, "maximum": self.most}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    def _read(self, value: object) -> tuple[Any, ...]:
+        values = self.read(value)
+        for number in values:
+            if self.least is not None and number < self.least:
+                raise _outside("number_small", "{value} is too small: it must be at least {limit}", number, self.least)
+            if self.most is not None and number > self.most:
+                raise _outside("number_large", "{value} is too large: it must be at most {limit}", number, self.most)
+        return values
+
+
+def _outside(kind: LiteralString, message: LiteralString, number: Decimal | int, limit: int) -> PydanticCustomError:
+    return PydanticCustomError(kind, message, {"value": number_text(number), "limit": limit})
 
 
 Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]
 """A number, a list of numbers and ranges, or a range."""
 
-WholeAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer")]
-"""The same for whole numbers: seeds, layers."""
+StrengthAxis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number", least=0)]
+"""The same without negative numbers: strengths."""
+
+SeedAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=0)]
+"""The same for whole numbers from 0: seeds."""
+
+LayerAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1)]
+"""The same for whole numbers from 1: layers."""

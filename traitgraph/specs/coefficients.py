@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
-from .axes import values_of
+from .axes import NumberAxis, values_of
 from .faults import again, located
 from .traits import TRAITS, Trait
 
@@ -60,7 +60,7 @@ class _Alpha:
         return core_schema.no_info_plain_validator_function(alphas)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"x-axis": "number", "x-per-trait": True}
+        return {"x-axis": NumberAxis(values_of, "number"), "x-per-trait": True}
 
 
 AlphaAxis = Annotated[tuple[Decimal, ...], _Alpha()]

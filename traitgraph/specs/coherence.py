@@ -8,10 +8,12 @@ from .coefficients import PerTrait
 from .consumption import Read, dotted
 from .diagnostics import Diagnostic, error, warning
 from .document import Document
+from .generation import GeneratedDataSpec
 from .grid import KEY_OF_AXIS
 from .identity import number_text
-from .methods import Compose, Tuned
+from .methods import Compose, Npti, Tuned
 from .overlay import ArmText
+from .prompts import Prompt
 from .study import Arm
 
 SUM_OF_ALPHAS = 2
@@ -27,6 +29,7 @@ def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
     yield from _combinations(text, arm, document)
     yield from _analyses(text, arm, document)
     yield from _zip(text, arm, document)
+    yield from _prompts(text, arm, document)
 
 
 def _training(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
@@ -88,6 +91,35 @@ def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnosti
             yield error(
                 "TG120", what, document.value_span(path), dotted(path), f"`{analysis.kind}` is for: vector, compose"
             )
+
+
+def _prompts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """Every prompt has a text for each condition, and only subjects made by prompting have an axis of intensities."""
+    for place, prompt in _prompts_of(arm):
+        path = text.place(place)
+        if "traits" not in text.faulty and "levels" not in text.faulty:
+            lacking = prompt.lacks(arm.traits, arm.levels)
+            if lacking:
+                what = f"the prompt has no {lacking}"
+                yield error(
+                    "TG123", what, document.value_span(path), dotted(path), "give it, or fewer traits or levels"
+                )
+        many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
+        if many and place != ("method",):
+            path = text.place((*place, many[0])) if place != ("data",) else path
+            what = f"`{many[0]}` has several values; here it is no axis"
+            yield error("TG104", what, document.value_span(path), dotted(path), "give one value, or an arm for each")
+
+
+def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:
+    if isinstance(arm.method, Prompt):
+        yield ("method",), arm.method
+    if isinstance(arm.method, Npti):
+        yield ("method", "personas"), arm.method.personas
+    if arm.prompt and "prompt" in arm.method.uses:
+        yield ("prompt",), arm.prompt
+    generated = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
+    yield from ((("data",), persona) for persona in generated[:1] if persona and "data" in arm.method.uses)
 
 
 def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:

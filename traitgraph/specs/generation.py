@@ -10,13 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
-from .axes import Axis
+from .axes import StrengthAxis
 from .data import DATA_FORMS, DataSpec, Rows
 from .identity import number_text
 from .models import Model
 from .named import Named, Reference
 from .prompts import AnyPrompt
 from .spec import Spec
+from .templates import ConditionText
 from .trainings import Train
 
 
@@ -43,7 +44,7 @@ class Expert(Spec):
     conditions: Literal["separate", "trait", "joint"] = Field(
         "trait", description="One expert for each trait and level, for each trait (BIG5-CHAT), or one for all."
     )
-    instruction: str = Field(
+    instruction: ConditionText = Field(
         min_length=1, description="User message that the expert sees before the dialogue, with {trait} and {level}."
     )
 
@@ -73,7 +74,9 @@ class Generation(Spec):
     scenarios: Rows = Field(description="Rows that hold what is answered: a scene, or a first turn.")
     limit: PositiveInt | None = Field(None, description="Only the first n scenarios. (BIG5-CHAT: 10000)")
     combine: Literal["sum", "difference"] = Field(description="How the logits are combined; see above.")
-    gamma: Axis = Field((0.5,), validate_default=True, description="Axis: strength of the expert. (0.5: BIG5-CHAT)")
+    gamma: StrengthAxis = Field(
+        (0.5,), validate_default=True, description="Axis: strength of the expert. (0.5: BIG5-CHAT)"
+    )
     anti_expert: Literal["base", "opposite"] = Field(
         "base", description="For `difference`: the base itself, or the expert at the opposite level."
     )

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from .axes import Axis, WholeAxis, shown
+from .axes import Axis, LayerAxis, SeedAxis, StrengthAxis, shown
 from .faults import each_read
 from .merge_methods import MergeMethod
 from .spec import Spec
@@ -67,15 +67,15 @@ class Filter(Spec):
     data: Texts = Field((), validate_default=False, description="Names of data sets.")
     trait: Traits = Field((), validate_default=False, description="Traits.")
     level: Levels = Field((), validate_default=False, description="Levels.")
-    seed: WholeAxis = Field((), validate_default=False, description="Seeds.")
+    seed: SeedAxis = Field((), validate_default=False, description="Seeds.")
     merge: Merges = Field(
         (), validate_default=False, description="Merge methods; options that are not given may be any."
     )
     alpha: Axis = Field((), validate_default=False, description="Alphas.")
-    gamma: Axis = Field((), validate_default=False, description="Gammas.")
+    gamma: StrengthAxis = Field((), validate_default=False, description="Gammas.")
     onto: Axis = Field((), validate_default=False, description="Alphas of the domain that vectors are carried onto.")
     intensity: Texts = Field((), validate_default=False, description="Intensities of a prompt.")
-    layer: WholeAxis = Field((), validate_default=False, description="Layers.")
+    layer: LayerAxis = Field((), validate_default=False, description="Layers.")
     coefficient: Axis = Field((), validate_default=False, description="Coefficients of steering.")
 
     def axes(self) -> dict[str, tuple[object, ...]]:

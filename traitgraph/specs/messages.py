@@ -95,6 +95,8 @@ WORDINGS: dict[str, Wording] = {
     "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near_named),
     "number_type": Wording("TG103", "`{value}` is not a number", lambda about: _NUMBERS),
     "number_whole": Wording("TG103", "{value} is not a whole number"),
+    "number_small": Wording("TG104", "{value} is too small: it must be at least {limit}"),
+    "number_large": Wording("TG104", "{value} is too large: it must be at most {limit}"),
     "word_type": Wording("TG103", "`{value}` is neither a word nor a whole number"),
     # values
     "literal_error": Wording("TG104", "'{value}' is not allowed here", _allowed),

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from .axes import Axis, WholeAxis
+from .axes import Axis, LayerAxis
 from .choice import Choice
 from .method import Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
@@ -88,7 +88,7 @@ class Steer(Method):
     kind: Literal["steer"] = Field("steer", description="Activations shifted at one layer.")
     uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels", "data", "prompt"})
     needs: ClassVar[tuple[str, ...]] = ("traits", "data")
-    layer: WholeAxis = Field(
+    layer: LayerAxis = Field(
         description="Axis: block whose output is shifted, the first is 1; papers use one about 70 % deep."
     )
     coefficient: Axis = Field(description="Axis: factor on the difference; 1.5 to 2 is usual for 7B (Persona Vectors).")

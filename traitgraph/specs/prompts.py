@@ -10,37 +10,26 @@ intensity      a trait defined, five anchors, and the level to reach (SAC)
 `system` gives the system message; demonstrations are drawn from data at run time and stand in for {examples}.
 """
 
-from string import Formatter
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import Field, PositiveInt
 
-from .axes import WholeAxis
+from .axes import NumberAxis, whole_numbers
 from .choice import Choice
 from .markers import drawn
 from .method import Method
 from .registry import Registry
+from .templates import ConditionText, filled, places
 from .traits import Level, Trait
 from .words import WordAxis
 
+FEWEST = 9
+"""Markers of extraversion, the trait with the fewest: more than that cannot be drawn for every condition."""
+
+StepAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1, most=5)]
+
 Modifier = Literal["a bit", "plain", "very", "extremely"]
 MODIFIERS: tuple[str, ...] = ("a bit", "plain", "very", "extremely")
-
-
-def _checked(template: str, names: frozenset[str]) -> str:
-    try:
-        used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-    except ValueError as problem:
-        raise ValueError(f"the template cannot be read: {problem}") from None
-    if wrong := sorted(used - names):
-        known = ", ".join("{" + name + "}" for name in sorted(names))
-        raise ValueError(f"the template has no {{{wrong[0]}}}; it may hold {known}")
-    return template
-
-
-def _template(*names: str) -> AfterValidator:
-    known = frozenset(names)
-    return AfterValidator(lambda template: _checked(template, known))
 
 
 class Prompt(Method):
@@ -54,6 +43,10 @@ class Prompt(Method):
         "system", description="system: a system message. user: in front of every user message, as BIG5-CHAT asks items."
     )
 
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """What is not given for some of these conditions, such as 'descriptions of low openness'; None if nothing."""
+        return None
+
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
         """The text for one condition; `intensity` is a value of the axis of that name, if the style has one."""
         raise NotImplementedError(f"the prompt style {self.style} has no text of its own")
@@ -63,13 +56,13 @@ class InstructionPrompt(Prompt):
     """One sentence that names trait and level."""
 
     style: Literal["instruction"] = Field("instruction", description="One sentence that names trait and level.")
-    template: Annotated[str, _template("trait", "level")] = Field(
+    template: ConditionText = Field(
         "You are a person with {level} {trait}.", description="The text, with {trait} and {level}. (BIG5-CHAT)"
     )
 
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
         """The template filled in."""
-        return self.template.format(trait=trait, level=level)
+        return filled(self.template, trait, str(level))
 
 
 class DemonstrationPrompt(Prompt):
@@ -81,7 +74,7 @@ class DemonstrationPrompt(Prompt):
     examples: PositiveInt = Field(10, description="How many replies. (10: BIG5-CHAT)")
     seed: int = Field(42, ge=0, description="Seed of the draw. (42: BIG5-CHAT)")
     redraw: bool = Field(False, description="Draw other replies in each repeat, instead of the same ones.")
-    template: Annotated[str, _template("trait", "level", "examples")] = Field(
+    template: Annotated[str, places("trait", "level", "examples")] = Field(
         "People like you have answered as follows:\n{examples}",
         description="The text, with {examples}, {trait} and {level}; our wording, after BIG5-CHAT.",
     )
@@ -99,6 +92,11 @@ class DescriptionPrompt(Prompt):
         description="The paragraphs: trait, then level. A model writes them from key words in P2 (arXiv:2206.07550)."
     )
 
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """The first condition without a paragraph."""
+        pairs = ((trait, level) for trait in traits for level in levels)
+        return next((f"`descriptions` of {b} {a}" for a, b in pairs if b not in self.descriptions.get(a, {})), None)
+
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
         """The paragraph of the condition."""
         assert level is not None, "a description belongs to a level"
@@ -112,11 +110,11 @@ class AdjectivesPrompt(Prompt):
     intensity: Annotated[tuple[Modifier, ...], WordAxis("intensity", MODIFIERS)] = Field(
         ("plain",), validate_default=False, description="Axis: modifier of each adjective; plain is none."
     )
-    count: PositiveInt | None = Field(
-        5, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
+    count: int | None = Field(
+        5, ge=1, le=FEWEST, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
-    template: Annotated[str, _template("adjectives")] = Field(
+    template: Annotated[str, places("adjectives")] = Field(
         "You are {adjectives}.", description="The text, with {adjectives}; our wording."
     )
 
@@ -137,15 +135,20 @@ class IntensityPrompt(Prompt):
 
     style: Literal["intensity"] = Field("intensity", description="A definition, five anchors, and the level to reach.")
     uses: ClassVar[frozenset[str]] = frozenset({"traits"})
-    intensity: WholeAxis = Field(description="Axis: the level to reach, 1 (least) to 5 (most).")
+    intensity: StepAxis = Field(description="Axis: the level to reach, 1 (least) to 5 (most).")
     definitions: dict[Trait, str] = Field(description="What each trait means, in one sentence.")
     anchors: dict[Trait, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
         description="Five words for each trait, from level 1 to level 5."
     )
-    template: Annotated[str, _template("trait", "definition", "anchors", "level", "anchor")] = Field(
+    template: Annotated[str, places("trait", "definition", "anchors", "level", "anchor")] = Field(
         "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
         description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
     )
+
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """The first trait without a definition or anchors."""
+        needed = ((name, trait) for trait in traits for name in ("definitions", "anchors"))
+        return next((f"`{name}` of {trait}" for name, trait in needed if trait not in getattr(self, name)), None)
 
     def own_axes(self) -> dict[str, tuple[object, ...]]:
         """The levels 1 to 5."""

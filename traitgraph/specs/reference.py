@@ -208,7 +208,8 @@ def _type(field: dict[str, Any]) -> str:
     if "x-benchmarks" in field:
         return "benchmarks"
     if "x-axis" in field:
-        return "axis of whole numbers" if field["x-axis"] == "integer" else "axis of numbers"
+        bounds = _bounds(field["x-axis"].bounds())
+        return " ".join(["axis of", "whole numbers" if field["x-axis"].item == "integer" else "numbers", *bounds])
     if "enum" in field:
         return ", ".join(f"`{word}`" for word in field["enum"])
     if "const" in field:
@@ -238,8 +239,11 @@ def _plain(field: dict[str, Any]) -> str:
         return f"mapping: {keys} -> {_type(inner)}" if isinstance(inner, dict) else "mapping"
     if isinstance(kind, list):
         return " or ".join(TYPES[each] for each in kind)
-    bounds = [f"{sign} {field[name]:g}" for name, sign in BOUNDS.items() if name in field]
-    return " ".join([TYPES.get(str(kind), "value"), *bounds])
+    return " ".join([TYPES.get(str(kind), "value"), *_bounds(field)])
+
+
+def _bounds(field: dict[str, Any]) -> list[str]:
+    return [f"{sign} {field[name]:g}" for name, sign in BOUNDS.items() if name in field]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .axes import CountRange, LogRange, NumberAxis, StepRange
 from .benchmark_list import BenchmarkList, standing_for
 from .choice import Choice
 from .instruments import LM_EVAL_TASKS, questionnaire_names
@@ -191,16 +192,15 @@ class Forms:
 
     # -- axes --
 
-    def axis(self, item: str) -> Schema:
+    def axis(self, axis: NumberAxis) -> Schema:
         """A number, a list of numbers and ranges, or a range."""
-        name = "whole axis" if item == "integer" else "axis"
+        bounds = axis.bounds()
+        name = " ".join([axis.item, "axis", *(f"{limit}" for limit in bounds.values())])
         if name not in self.definitions:
-            from .axes import CountRange, LogRange, StepRange
-
             ranges = [self.model(model) for model in (StepRange, CountRange, LogRange)]
-            one: Schema = {"anyOf": [{"type": item}, *ranges]}
-            many = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
-            self.definitions[name] = {"anyOf": [{"type": item}, many, *ranges], "description": "Values of an axis."}
+            number: Schema = {"type": axis.item, **bounds}
+            many = {"type": "array", "items": {"anyOf": [number, *ranges]}, "minItems": 1, "uniqueItems": True}
+            self.definitions[name] = {"anyOf": [number, many, *ranges], "description": "Values of an axis."}
         return {"$ref": f"#/$defs/{name.replace(' ', '%20')}"}
 
     def _per_trait(self, axis: Schema) -> Schema:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .analyses import Analyses
-from .axes import Axis, WholeAxis
+from .axes import SeedAxis, StrengthAxis
 from .benchmark_list import Benchmarks
 from .cluster import Cluster
 from .coefficients import AlphaAxis
@@ -58,12 +58,12 @@ class Arm(Spec):
     alpha: AlphaAxis = Field(
         (), validate_default=False, description="Axis: scaling coefficient of a vector; 1 is the tuned model."
     )
-    gamma: Axis = Field((), validate_default=False, description="Axis: strength of the trait's neurons.")
+    gamma: StrengthAxis = Field((), validate_default=False, description="Axis: strength of the trait's neurons.")
     onto: Onto | None = Field(None, description="Another model of the same base that vectors are carried onto.")
     prompt: AnyPrompt | None = Field(
         None, validate_default=False, description="Prompt that tuned, merged and steered subjects see as well."
     )
-    seeds: WholeAxis = Field((0,), validate_default=False, description="Axis: seeds of training, one model for each.")
+    seeds: SeedAxis = Field((0,), validate_default=False, description="Axis: seeds of training, one model for each.")
     benchmarks: Benchmarks = Field((), validate_default=False, description="What every subject is measured with.")
     analyses: Analyses = Field((), validate_default=False, description="What is compared across subjects.")
     sampling: Samplings = Field(Sampling(), validate_default=False, description="How answers are drawn.")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from .spec import Spec
+from .templates import ConditionText
 
 
 class Lora(Spec):
@@ -48,9 +49,8 @@ class Training(Spec):
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
     max_length: PositiveInt = Field(1024, description="Longer rows are cut. [tokens]")
     lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
-    instruction: str | None = Field(
+    instruction: ConditionText | None = Field(
         None,
-        min_length=1,
         description="System message of every training row, with {trait} and {level}; absent: none. (BIG5-CHAT has one)",
     )
     optimiser: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor"] | None = Field(
