@@ -26,7 +26,9 @@ SELF_CONTAINED = [name for name in STUDY["arms"] if name not in ("local", "measu
 )
 def test_any_arms_against_any_store_give_a_plan_that_can_run(names: list[str], held: int, minutes: float) -> None:
     """The store holds an arbitrary half of the jobs: what is left is packed once each, after what it needs."""
-    text = yaml.safe_dump({**STUDY, "arms": {name: STUDY["arms"][name] for name in sorted({*names, "tuned"})}}, sort_keys=False)
+    text = yaml.safe_dump(
+        {**STUDY, "arms": {name: STUDY["arms"][name] for name in sorted({*names, "tuned"})}}, sort_keys=False
+    )
     plan = plan_of(text, present=lambda kind, key: (int(key, 16) ^ held) % 3 == 0, task_minutes=minutes)
     check_shape(plan.draft)
     check_keys(plan.draft)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from traitgraph.compiler.ir import TaskDraft, row_ids
+from traitgraph.compiler.plain import plain_template
 from traitgraph.compiler.price import check_budget, wall_seconds
 from traitgraph.compiler.ranges import Range
 from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.durations import duration_names
+from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
 from .specs import SWEEP, plan_of
 
@@ -60,6 +63,16 @@ def test_durations_in_the_store_go_before_guesses() -> None:
     assert guessed.price.measured == 0
     assert measured.measured > 0.9
     assert measured.gpu_hours.high / measured.gpu_hours.low < 4
+
+
+def test_the_store_and_the_plan_name_durations_alike() -> None:
+    """The store knows jobs as JSON rows, the plan as stages: both must come to the same names."""
+    plan = plan_of(BIG)
+    for row in range(plan.draft.rows):
+        stage, _ = plan.draft.locate(row)
+        stored = JobRow.model_validate_json(plan.job_row(row).model_dump_json())
+        shared = {name: value for name, value in stored.params.items() if name not in ROW_FIELDS[stored.kind]}
+        assert duration_names(stored.kind, shared) == duration_names(stage.kind, plain_template(stage))
 
 
 def test_durations_of_another_model_say_nothing() -> None:

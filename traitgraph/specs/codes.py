@@ -188,11 +188,15 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG204": (
         "no such job",
-        "A job is named by its key or by the first characters of it, as `plan --json` and `status` print them.",
+        "A job is named by its key or by the first characters of it, as `results` and `graph --full` print them.",
     ),
     "TG205": (
         "the plan is too expensive",
         "The upper end of its price is above --max-gpu-hours. Nothing was started.",
+    ),
+    "TG206": (
+        "no such pass of the compiler",
+        "The passes stand in one tuple, in traitgraph/compiler/pipeline.py; each can be named to see what it leaves.",
     ),
     "TG210": (
         "a saved plan that no longer fits",
