@@ -25,9 +25,11 @@ def without_runtime(plan: Plan) -> list[str]:
 def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
     if stage.kind not in kinds:
         return f"job kind '{stage.kind}'"
+    template: Any = stage.template
+    if getattr(template.get("training"), "validation", None) is not None:
+        return "training with a validation split"
     if stage.kind != "assess":
         return None
-    template: Any = stage.template
     subjects = zip(*(_values(stage, name) for name in ("prompt", "steering", "neurons")), strict=True)
     reasons = (lacking_subject(*subject) for subject in set(subjects))
     return lacking_benchmark(template["benchmark"]) or next(filter(None, reasons), None)
