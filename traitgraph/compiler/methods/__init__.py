@@ -12,7 +12,6 @@ from traitgraph.compiler.builder import Builder, Group, Made
 from traitgraph.specs.registry import Registry
 
 from .prompted import lower_direct, lower_prompt
-from .steered import lower_npti, lower_steer
 from .trained import lower_tuned
 from .vectors import lower_compose, lower_vector
 
@@ -28,7 +27,7 @@ LOWERINGS: Registry[Lowering] = Registry(
         "dpo": lower_tuned,
         "vector": lower_vector,
         "compose": lower_compose,
-        "steer": lower_steer,
-        "npti": lower_npti,
+        "steer": "traitgraph.compiler.methods.steered:lower_steer",
+        "npti": "traitgraph.compiler.methods.steered:lower_npti",
     },
 )
