@@ -46,9 +46,14 @@ def test_the_alpha_sweep_plans_200_models_without_torch() -> None:
     assert not (PROJECT / "no-such-store").exists()
 
 
-@pytest.mark.parametrize("spec", sorted(path.name for path in (PROJECT / "examples").glob("*.yaml")))
+EXAMPLES = sorted(
+    str(path.relative_to(PROJECT)) for path in (PROJECT / "examples").glob("**/*.yaml") if "study:" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("spec", EXAMPLES)
 def test_every_example_checks_without_torch(spec: str) -> None:
-    checked = traitgraph("check", f"examples/{spec}", "--json")
+    checked = traitgraph("check", spec, "--json")
     assert json.loads(checked.stdout) == {"ok": True, "diagnostics": []}
     assert checked.returncode == 0
 
@@ -58,3 +63,12 @@ def test_run_says_what_to_install_when_torch_is_missing(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert "pip install 'traitgraph[run]'" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("paper", ["big5-chat", "personality-vector"])
+def test_run_says_before_it_starts_what_cannot_be_run_yet(paper: str, tmp_path: Path) -> None:
+    run = traitgraph("run", f"examples/papers/{paper}.yaml", "--store", str(tmp_path / "store"))
+    assert run.returncode == 2
+    assert "can be planned but not run yet" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "store").exists()

@@ -30,10 +30,15 @@ def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
         return "training with a validation split"
     if stage.kind != "assess":
         return None
-    subjects = zip(*(_values(stage, name) for name in ("prompt", "steering", "neurons")), strict=True)
-    reasons = (lacking_subject(*subject) for subject in set(subjects))
+    prompts, *others = (_values(stage, name) for name in ("prompt", "steering", "neurons"))
+    subjects = [
+        *((prompt, None, None) for prompt in prompts),
+        *((None, value, None) for each in others for value in each),
+    ]
+    reasons = (lacking_subject(*subject) for subject in subjects)
     return lacking_benchmark(template["benchmark"]) or next(filter(None, reasons), None)
 
 
-def _values(stage: Stage, name: str) -> list[Any]:
-    return list(stage.table[name]) if name in stage.table else [None] * stage.rows
+def _values(stage: Stage, name: str) -> tuple[Any, ...]:
+    """The distinct values of a row field."""
+    return stage.table[name].values if name in stage.table else ()
