@@ -1,13 +1,12 @@
 """Every pass against golden files: a spec above `---`, the draft after the pass below it.
 
-Rewrite them with REWRITE_GOLDEN=1 and review the difference like code. A comment `# present: KIND ...` says which kinds
+Rewrite them with --rewrite-golden and review the difference like code. A comment `# present: KIND ...` says which kinds
 the store already holds, `# minutes: N` how long tasks should be,
 `# select: SELECTOR` what is asked for.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +42,11 @@ def _after(spec: str, name: str) -> Draft:
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_pass_gives_what_the_golden_file_says(file: Path) -> None:
+def test_pass_gives_what_the_golden_file_says(file: Path, rewrite_golden: bool) -> None:
     spec, _, expected = file.read_text(encoding="utf-8").partition("\n---\n")
     draft = _after(spec, file.parent.name)
     printed = draft_text(draft)
-    if os.environ.get("REWRITE_GOLDEN"):
+    if rewrite_golden:
         file.write_text(f"{spec}\n---\n{printed}", encoding="utf-8")
         expected = printed
     assert printed == expected
