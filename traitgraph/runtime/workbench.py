@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from .fingerprint import weights_checksum
 from .merging.checkpoint import Checkpoint, TensorInfo, matrix_shape
-from .merging.composition import Composition
+from .merging.composition import Composition, Made
 from .merging.differences import piece_size, pieces
 from .merging.errors import MergeError
 from .merging.fitting import propose_names, renamed
 from .merging.hooks import Removable, add_low_rank, module_of, takes_low_rank
-from .merging.rounding import round_to
+from .merging.rounding import check_finite, round_to
 from .models import LoadedModel
 from .quiet import quiet_libraries
 
@@ -38,6 +38,33 @@ class _Direction:
 
     key: str = ""
     values: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Tensor -> its direction, flat, float32."""
+    rests: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    """Tensor and first row of a piece -> places and values of what the direction lacks there; few pieces have any."""
+
+    def keep(self, composition: Composition, name: str, device: torch.device) -> None:
+        """Make the direction of a tensor and keep it."""
+        import torch
+
+        shape = composition.shape(name)
+        self.values[name] = torch.empty(prod(shape), device=device)
+        width = matrix_shape(shape)[1]
+        for first, last in pieces(shape, piece_size(device)):
+            direction, rest = composition.made(name, first, last, device)
+            self.values[name][first * width : last * width] = direction
+            if rest is not None:
+                at = rest.nonzero().flatten()
+                self.rests[name, first] = (at, rest[at])
+
+    def made(self, name: str, first: int, rows: slice) -> Made | None:
+        """What was kept of a piece, or None when nothing was kept of its tensor."""
+        if name not in self.values:
+            return None
+        direction = self.values[name][rows]
+        if (name, first) not in self.rests:
+            return direction, None
+        at, values = self.rests[name, first]
+        return direction, direction.new_zeros(direction.shape).index_copy_(0, at, values)
 
 
 class Workbench:
@@ -91,20 +118,18 @@ class Workbench:
         self._changed.add(name)
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
-            kept = self._direction.values.get(name)
-            made = None if kept is None else self._kept_direction(kept[rows], composition, name, first, last)
-            if parameter.dtype is torch.float32:
+            made = self._direction.made(name, first, rows)
+            if made is not None and made[1] is None and composition.is_plain_step:
+                torch.add(
+                    source[rows], made[0], alpha=composition.strength, out=target[rows]
+                )  # in float32, rounded once
+                check_finite(target[rows], name)
+            elif parameter.dtype is torch.float32:
                 composition.theta(name, first, last, source[rows], made=made, out=target[rows])
             else:
                 theta = composition.theta(name, first, last, source[rows].float(), made=made)
                 rounding = composition.options.rounding
                 target[rows] = round_to(theta, parameter.dtype, rounding, seed=seed, name=name, offset=rows.start)
-
-    @staticmethod
-    def _kept_direction(
-        values: torch.Tensor, composition: Composition, name: str, first: int, last: int
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return values, composition.rest(name, first, last, values.device)
 
     def _prepare_direction(self, composition: Composition) -> None:
         """Keep the direction whole when it is costly to make again and fits into half of the free memory."""
@@ -117,7 +142,7 @@ class Workbench:
         if low_rank or composition.steps.on_arc or size > _SHARE_OF_MEMORY * _free_memory(self._device):
             return
         for name in composition.merged_names:
-            self._direction.values[name] = _whole_direction(composition, name, self._device)
+            self._direction.keep(composition, name, self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -213,16 +238,6 @@ class Workbench:
         self.restore()
         self._pristine.clear()
         self._direction = _Direction()
-
-
-def _whole_direction(composition: Composition, name: str, device: torch.device) -> torch.Tensor:
-    import torch
-
-    parts = [
-        composition.direction(name, first, last, device)
-        for first, last in pieces(composition.shape(name), piece_size(device))
-    ]
-    return torch.cat(parts)
 
 
 def _info(name: str, parameter: torch.Tensor) -> TensorInfo:

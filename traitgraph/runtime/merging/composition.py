@@ -143,6 +143,12 @@ class Composition:
         return self._are_numbers and not (options.include or options.exclude or options.layer_weights)
 
     @property
+    def is_plain_step(self) -> bool:
+        """Whether theta is base + strength * direction and nothing more, rounded to the nearest."""
+        nearest = self.options.rounding in (None, "nearest")
+        return nearest and self.onto is None and self.steps.keeps_base and not self.steps.on_arc
+
+    @property
     def is_pointwise(self) -> bool:
         """Whether the change of a tensor follows from the vectors alone, without the base."""
         return self.steps.keeps_base and not self.steps.on_arc
@@ -268,10 +274,10 @@ class Composition:
         if self.steps.on_arc:
             return self._on_arc(name, first, last, base, out)
         direction, rest = made or self.made(name, first, last, base.device)
-        moved = direction * self.strength if made else direction.mul_(self.strength)
-        base_weight = 1.0 if self.steps.keeps_base else sum(self.coefficients(name))
-        merged = torch.add(moved, base if base_weight == 1.0 else base * base_weight, out=out)
-        return merged if rest is None else merged.add_(rest * self.strength)
+        if not self.steps.keeps_base:
+            base = base * sum(self.coefficients(name))
+        merged = torch.add(base, direction, alpha=self.strength, out=out)
+        return merged if rest is None else merged.add_(rest, alpha=self.strength)
 
     def made(self, name: str, first: int, last: int, device: torch.device | None = None) -> Made:
         """The direction of rows [first, last) and what it lacks at strength 1: float32, flat, or None for nothing.
@@ -319,8 +325,8 @@ class Composition:
 def _moved(base: torch.Tensor, name: str, first: int, last: int, domain: Difference, factor: float) -> torch.Tensor:
     """base + factor * domain for rows [first, last); at factor 1 the domain's model bit for bit."""
     rest = domain.rest(name, first, last, base.device)
-    moved = domain.piece(name, first, last, base.device).mul_(factor).add_(base)
-    return moved if rest is None else moved.add_(rest * factor)
+    moved = base.add(domain.piece(name, first, last, base.device), alpha=factor)
+    return moved if rest is None else moved.add_(rest, alpha=factor)
 
 
 def _common_shapes(vectors: Sequence[Difference]) -> dict[str, tuple[int, ...]]:

@@ -176,7 +176,7 @@ class CheckpointDifference:
             return None
         tuned, base = self._tuned.floats(name, first, last, device), self._base.floats(name, first, last, device)
         rest = rest_of(tuned, base, tuned - base)
-        return rest if bool(rest.any()) else None
+        return rest if float(rest.amax()) or float(rest.amin()) else None
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of checkpoints is not low-rank."""
@@ -209,7 +209,8 @@ def weighted_sum(
     for difference, weight in terms:
         factors = difference.factors(name, device)
         if factors is None:
-            term = difference.piece(name, first, last, device).mul_(weight)
+            term = difference.piece(name, first, last, device)
+            term = term if weight == 1.0 else term.mul_(weight)
             total = term if total is None else total.add_(term)
         elif total is None:
             total = low_rank_rows(factors, first, last, weight)
