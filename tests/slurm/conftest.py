@@ -16,12 +16,15 @@ from .cluster import REQUIRE, Settings, SlurmCluster, missing, running, wait_unt
 LONG = "long-"
 """A run whose study is named so outlives the test that started it."""
 
+GROUPS = {"test_faults": "slurm-faults", "test_study": "slurm-study", "test_docs": "slurm-study"}
+"""Files whose tests may run in another process, beside the rest."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one cluster go to one process, so that two processes share the machine evenly."""
     for item in items:
         if item.get_closest_marker("slurm"):
-            item.add_marker(pytest.mark.xdist_group("slurm-faults" if "faults" in item.nodeid else "slurm"))
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(Path(item.fspath).stem, "slurm")))
 
 
 def start(settings: Settings) -> Iterator[SlurmCluster]:
