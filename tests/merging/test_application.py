@@ -121,7 +121,7 @@ def test_thresholds_of_the_merge_job_are_not_counted_again(
     ]
     key = bench.merge(base_folder, vectors, ["0.3", "0.3"], Ties())
     bench.session.clear()
-    monkeypatch.setattr("traitgraph.runtime.merging.sparsified.kth_largest", None)
+    monkeypatch.setattr("traitgraph.runtime.merging.selection.Selection.settle", None)
     on_subject(bench, base_folder, opened(bench, base_folder), merge=(key,))
 
 

@@ -24,7 +24,7 @@ from .election import elected_sign, majority, merge_elected
 from .errors import MergeError
 from .layers import Gradient, Weight, layer_count, value_at
 from .methods import steps_of
-from .sparsified import Cache, sparsified
+from .sparsified import Cache, count_together, sparsified
 from .steps import Sparsification
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Composition:
         self._weights = [weights[place] for place in kept]
         self._check_common()
         chosen = [densities[place] if densities else None for place in kept]
+        self._is_counted = not self.steps.sparsify
         self._parts = [
             sparsified(vector, self._sparsification(density), self._cache)
             for vector, density in zip(self.vectors, chosen, strict=True)
@@ -213,6 +214,7 @@ class Composition:
 
     def direction(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base at strength 1: float32, flat, the caller's to change."""
+        self._count(device)
         present = self._present(name)
         election = self.steps.election
         if election is None:
@@ -220,6 +222,12 @@ class Composition:
         plain = [part.piece(name, first, last, device) for part, _ in present]
         draw = self._majority(device) if election.draw == "majority" else 1.0
         return merge_elected(plain, [ratio for _, ratio in present], election, self.steps.mean, draw)
+
+    def _count(self, device: torch.device | None) -> None:
+        """Find the thresholds of whole vectors, once."""
+        if not self._is_counted:
+            count_together(self._parts, device)
+            self._is_counted = True
 
     def _majority(self, device: torch.device | None) -> float:
         """The sign that most elements of the whole model elect: what draws get under the authors' convention."""

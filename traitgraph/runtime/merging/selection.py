@@ -36,27 +36,59 @@ def magnitude_bits(values: torch.Tensor) -> torch.Tensor:
     return values.view(torch.int32).bitwise_and(0x7FFFFFFF)
 
 
+class Selection:
+    """Finds the k-th largest magnitude of values that are shown to it twice, piece by piece, in any order."""
+
+    def __init__(self, k: int) -> None:
+        import torch
+
+        self._k = k
+        self._high = torch.zeros(_HIGH_BINS, dtype=torch.int64)
+        self._low = torch.zeros(_LOW_BINS, dtype=torch.int64)
+        self._bucket = self._above = 0
+
+    def see_first(self, values: torch.Tensor) -> None:
+        """Count the upper bits of a piece: float32, flat."""
+        import torch
+
+        bins = magnitude_bits(values).bitwise_right_shift_(16)
+        self._high += torch.bincount(bins, minlength=_HIGH_BINS).cpu()
+
+    def settle(self) -> None:
+        """Between the two rounds: which upper bits the value sought has.
+
+        Raises MergeError for NaN and infinity, IndexError when fewer than k values were shown.
+        """
+        if bool(self._high[_FIRST_NONFINITE:].any()):
+            raise MergeError("a vector holds NaN or infinity; its training diverged: train again")
+        self._bucket, self._above = _bin_of(self._high, self._k)
+
+    def see_again(self, values: torch.Tensor) -> None:
+        """Count the lower bits of those values of a piece that have the upper bits sought."""
+        import torch
+
+        bits = magnitude_bits(values)
+        inside = bits[bits.bitwise_right_shift(16) == self._bucket].bitwise_and_(_LOW_BINS - 1)
+        self._low += torch.bincount(inside, minlength=_LOW_BINS).cpu()
+
+    def cut(self) -> Cut:
+        """The k-th largest magnitude, after both rounds."""
+        lower, more = _bin_of(self._low, self._k - self._above)
+        return Cut(bits=(self._bucket << 16) | lower, above=self._above + more, equal=int(self._low[lower]))
+
+
 def kth_largest(pieces: Callable[[], Iterable[torch.Tensor]], k: int) -> Cut:
     """The k-th largest |value| (k from 1) of all the pieces, which are asked for twice.
 
     Raises MergeError for NaN and infinity, IndexError when there are fewer than k values.
     """
-    import torch
-
-    high = torch.zeros(_HIGH_BINS, dtype=torch.int64)
+    selection = Selection(k)
     for piece in pieces():
-        bins = magnitude_bits(piece).bitwise_right_shift_(16)
-        high += torch.bincount(bins, minlength=_HIGH_BINS).cpu()
-    if bool(high[_FIRST_NONFINITE:].any()):
-        raise MergeError("a vector holds NaN or infinity; its training diverged: train again")
-    bucket, above = _bin_of(high, k)
-    low = torch.zeros(_LOW_BINS, dtype=torch.int64)
+        selection.see_first(piece)
+    selection.settle()
     for piece in pieces():
-        bits = magnitude_bits(piece)
-        inside = bits[bits.bitwise_right_shift(16) == bucket].bitwise_and_(_LOW_BINS - 1)
-        low += torch.bincount(inside, minlength=_LOW_BINS).cpu()
-    lower, more = _bin_of(low, k - above)
-    return Cut(bits=(bucket << 16) | lower, above=above + more, equal=int(low[lower]))
+        selection.see_again(piece)
+    return selection.cut()
 
 
 def _bin_of(counts: torch.Tensor, k: int) -> tuple[int, int]:

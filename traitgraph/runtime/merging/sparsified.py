@@ -15,7 +15,7 @@ from .adapters import Factors
 from .checkpoint import matrix_shape
 from .differences import Difference, piece_size, pieces
 from .masks import ONE, keep_below, random_bits
-from .selection import Cut, keep_at_least, keep_at_most, kth_largest, magnitude_bits
+from .selection import Cut, Selection, keep_at_least, keep_at_most, kth_largest, magnitude_bits
 from .steps import Drop, Kept, RankDrop, Rescale, Sparsification, Trim, TrimBothEnds
 
 if TYPE_CHECKING:
@@ -117,21 +117,33 @@ class Trimmed(_Sparsified):
         count = kept_count(self.step.kept, self.step.density, size)
         if count == 0:
             return values.zero_()
-        edge = self._once(key, lambda: self._edge(names, count, size, values.device))
+        edge = self._once(key, lambda: self._found(names, count, values.device))
         if edge.last is not None:
             self._drop_late_equals(values, name, first, edge)
         return keep_at_least(values, edge.bits)
 
-    def _edge(self, names: Sequence[str], count: int, size: int, device: torch.device) -> Edge:
+    def sought(self) -> int | None:
+        """The number, from above, of the magnitude that the whole vector is cut at; None when it need not be found."""
+        known = self.step.scope != "model" or (self.history,) in self._cache or not 0 < self.step.density < 1
+        count = 0 if known else kept_count(self.step.kept, self.step.density, self.elements)
+        return count if 0 < count <= sum(map(self._size, self.names)) else None
+
+    def settle(self, cut: Cut, device: torch.device | None) -> None:
+        """Remember where the whole vector is cut."""
+        count = kept_count(self.step.kept, self.step.density, self.elements)
+        self._cache[(self.history,)] = self._edge(self.names, cut, count, device)
+
+    def _found(self, names: Sequence[str], count: int, device: torch.device) -> Edge:
         """Where the trim cuts. Elements that the vector does not store are 0 and count as the smallest."""
-        stored = sum(self._size(name) for name in names)
-        if count > stored:
+        if count > sum(map(self._size, names)):
             return Edge(0, None)
-        cut = kth_largest(lambda: self._pieces(names, device), count)
+        return self._edge(names, kth_largest(lambda: self._pieces(names, device), count), count, device)
+
+    def _edge(self, names: Sequence[str], cut: Cut, count: int, device: torch.device | None) -> Edge:
         exact = self.step.kept.startswith("exact") and cut.above + cut.equal > count
         return Edge(cut.bits, self._last_equal(names, cut, count - cut.above, device) if exact else None)
 
-    def _last_equal(self, names: Sequence[str], cut: Cut, wanted: int, device: torch.device) -> tuple[int, int]:
+    def _last_equal(self, names: Sequence[str], cut: Cut, wanted: int, device: torch.device | None) -> tuple[int, int]:
         """Place (tensor number, element) of the last value at the cut that is kept: the first ones are."""
         for number, name in enumerate(names):
             offset = 0
@@ -152,6 +164,27 @@ class Trimmed(_Sparsified):
         begin = 0 if here > tensor else max(0, element + 1 - self._offset(name, first))
         late = values[begin:]
         late[magnitude_bits(late) == edge.bits] = 0.0
+
+
+def count_together(parts: Sequence[Difference], device: torch.device | None) -> None:
+    """Find the cuts of all whole-vector trims in two rounds over all vectors: each piece of their base is read once."""
+    sought = [(part, part.sought()) for part in parts if isinstance(part, Trimmed)]
+    open_ = [(part, Selection(number)) for part, number in sought if number is not None]
+    shapes = {name: part.shape(name) for part, _ in open_ for name in part.names}
+    places = [(name, *rows) for name, shape in shapes.items() for rows in pieces(shape, piece_size(device))]
+
+    def show(see: Callable[[Selection, torch.Tensor], None]) -> None:
+        for name, first, last in places:
+            for part, selection in open_:
+                if name in part.names:
+                    see(selection, part.inner.piece(name, first, last, device))
+
+    show(Selection.see_first)
+    for _, selection in open_:
+        selection.settle()
+    show(Selection.see_again)
+    for part, selection in open_:
+        part.settle(selection.cut(), device)
 
 
 @dataclass(frozen=True)
