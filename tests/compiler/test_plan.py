@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.print_plan import plan_json, plan_text
 from traitgraph.specs.jobs import JobTable
@@ -136,3 +138,27 @@ download   up to 30 GB
 disk       54 kB-11 MB
 basis      such jobs in the store: 0%; size and hardware: the rest
 """
+
+
+@pytest.mark.parametrize(
+    ("merge", "vectors"),
+    [
+        ("task_arithmetic", {1}),
+        ("{kind: ties}", {1}),
+        ("{kind: ties, elect_on: plain}", {2}),
+        ("{kind: ties, conventions: peft}", {2}),
+        ("common_mode", {2}),
+    ],
+)
+def test_a_zero_coefficient_drops_its_vector_only_where_it_changes_nothing(merge: str, vectors: set[int]) -> None:
+    """The mean of common_mode and an election without coefficients count a vector whose coefficient is zero."""
+    text = SWEEP.replace("method: vector\nalpha: [0, 0.5, 1]", f"method: compose\nmerge: {merge}")
+    plan = plan_of(text + "alpha: {extraversion: 1, neuroticism: 0}\n")
+    widths = {
+        each.width
+        for stage in plan.draft.stages
+        if stage.kind == "merge"
+        for each in stage.inputs
+        if each.name == "vectors"
+    }
+    assert widths == vectors

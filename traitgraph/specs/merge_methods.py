@@ -74,6 +74,14 @@ class MergeMethod(Spec):
         "Absent: nearest.",
     )
 
+    @property
+    def ignores_zero(self) -> bool:
+        """Whether a vector with coefficient 0 changes nothing, so that a recipe with it and one without it are equal.
+
+        Not where signs are elected on the vectors without their coefficients, as the authors of TIES and peft do.
+        """
+        return getattr(self, "elect_on", None) != "plain" and self.conventions in (None, "paper", "mergekit")
+
 
 class TaskArithmetic(MergeMethod):
     """theta = base + sum_k alpha_k phi_k (Ilharco et al. 2022, arXiv:2212.04089)."""
@@ -95,6 +103,11 @@ class CommonMode(MergeMethod):
 
     kind: Literal["common_mode"] = Field("common_mode", description="Scaled sum of the vectors less their mean.")
     scale: ScaleIfAny = None
+
+    @property
+    def ignores_zero(self) -> bool:
+        """False: the mean is over all vectors."""
+        return False
 
 
 class Ties(MergeMethod):
@@ -193,6 +206,11 @@ class Slerp(MergeMethod):
     kind: Literal["slerp"] = Field(
         "slerp", description="Interpolation on the arc between two models, tensor by tensor."
     )
+
+    @property
+    def ignores_zero(self) -> bool:
+        """False: without its second model the arc would lead somewhere else."""
+        return False
 
 
 AnyMerge = Annotated[

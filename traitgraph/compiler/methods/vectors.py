@@ -10,6 +10,7 @@ from typing import cast
 from traitgraph.compiler.builder import Builder, Group, Made, prepare
 from traitgraph.compiler.dimensions import Combination
 from traitgraph.compiler.ir import Column, Input, Table, row_ids
+from traitgraph.specs.merge_methods import MergeMethod
 from traitgraph.specs.methods import Vector
 from traitgraph.specs.onto import Onto
 from traitgraph.specs.traits import LEVELS, TRAITS, Level
@@ -103,13 +104,13 @@ def domain_vector(group: Group, onto: Onto, builder: Builder) -> int:
 def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], coefficients: Column) -> list[Made]:
     """Rows of one merge per subject from parallel lists of vectors and the coefficients of each subject.
 
-    A zero coefficient drops out of the recipe; a subject without any vector left is the base.
+    A zero coefficient drops out of the recipe where the method lets it; a subject without any other is the base.
     """
     onto = group.arm.onto
     domain = domain_vector(group, onto, builder) if onto else None
     made = []
     for shared, rows in _by_recipe(group.subjects, coefficients).split(("merge", "kept", "carried")):
-        used = [index for index, keep in enumerate(cast("tuple[bool, ...]", shared["kept"])) if keep]
+        used = _used(cast("MergeMethod", shared["merge"]), cast("tuple[bool, ...]", shared["kept"]))
         carried = bool(shared.get("carried"))
         if not used and not carried:
             made.append(Made(rows))
@@ -127,6 +128,12 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         numbers = builder.add("merge", template, Table(columns, len(rows)), inputs, where=where)
         made.append(Made(rows, (Input("merge", numbers),), numbers))
     return made
+
+
+def _used(method: MergeMethod, kept: Sequence[bool]) -> list[int]:
+    """Which vectors the recipe names: those with a coefficient, or all where one without it still counts."""
+    everything = any(kept) and not method.ignores_zero
+    return [index for index, keep in enumerate(kept) if keep or everything]
 
 
 def _by_recipe(subjects: Table, coefficients: Column) -> Table:
