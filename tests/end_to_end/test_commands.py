@@ -35,6 +35,13 @@ def test_graph_prints_every_form(traitgraph: CommandLine, undisturbed: Path, for
     assert "train" in printed.stdout
 
 
+def test_compile_prints_the_form_after_a_pass(traitgraph: CommandLine) -> None:
+    printed = traitgraph("compile", "study.yaml", "--after", "share_equal_jobs")
+    assert printed.returncode == 0
+    assert "share_equal_jobs" in printed.stdout
+    assert traitgraph("compile", "study.yaml", "--after", "share_equal_job").returncode == 2
+
+
 def test_logs_finds_the_log_of_a_job_by_its_label(traitgraph: CommandLine, undisturbed: Path) -> None:
     printed = traitgraph("logs", "study.yaml", "train extraversion high", "--store", undisturbed)
     assert printed.returncode == 0

@@ -65,6 +65,14 @@ def test_run_says_what_to_install_when_torch_is_missing(tmp_path: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_a_plan_for_a_cluster_shows_its_arrays_and_what_they_ask_for() -> None:
+    planned = traitgraph("plan", "examples/alpha_sweep.yaml", "+cluster=one-gpu", "--store", "no-such-store")
+    assert planned.returncode == 0, planned.stderr
+    arrays = planned.stdout[planned.stdout.index("arrays ") :]
+    assert "01-train" in arrays
+    assert "GiB" in arrays
+
+
 @pytest.mark.parametrize("paper", ["big5-chat", "personality-vector"])
 def test_run_says_before_it_starts_what_cannot_be_run_yet(paper: str, tmp_path: Path) -> None:
     run = traitgraph("run", f"examples/papers/{paper}.yaml", "--store", str(tmp_path / "store"))

@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "diff": "Say which jobs of two specs differ, and why",
     "lock": "Write down every revision, digest and version that a study rests on",
     "explain": "Say what a message means, or what a job is and why it runs",
+    "compile": "Print the intermediate form of a study after a pass of the compiler",
     "graph": "Print the job graph as Mermaid, Graphviz or JSON",
     "schema": "Print the JSON Schema of a spec, for editors",
     "doctor": "Look at a SLURM site and say what to repair",

@@ -61,8 +61,10 @@ def _load(options: argparse.Namespace) -> Study:
     return load_study(options.spec, options.overrides)
 
 
-def plan_of(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
-    """The study, its store and the plan of one against the other, reduced to the selection."""
+def plan_of(
+    options: argparse.Namespace, task_minutes: float | None = None, study: Study | None = None
+) -> tuple[Study, Store, Plan]:
+    """The study (read unless it is given), its store and its plan, reduced to the selection."""
     from traitgraph.launchers.planning import LOCAL_TASK_MINUTES, plan_study
     from traitgraph.runtime.store import Store
 

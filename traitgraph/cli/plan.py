@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import add_json, add_select, add_spec, add_store, plan_of, same_call
+from .options import add_json, add_select, add_spec, add_store, plan_of, same_call, study_of
 from .output import print_json, say, write_whole
+from .slurm import PACKED_MINUTES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +25,16 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
 
-    _, _, plan = plan_of(options)
+    study = study_of(options)
+    _, _, plan = plan_of(options, PACKED_MINUTES if study.cluster else None, study)
     if options.json:
         print_json(plan_json(plan))
     else:
         sys.stdout.write(plan_text(plan))
+        if study.cluster and plan.counts.missing:
+            from traitgraph.launchers.slurm.arrays_text import arrays_text
+
+            sys.stdout.write("\n" + arrays_text(plan.job_table(), study.cluster))
     if options.output:
         from traitgraph.compiler.saved import save_plan
 
