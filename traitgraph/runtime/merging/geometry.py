@@ -32,15 +32,6 @@ def _inner_of_factors(a: Factors, b: Factors) -> float:
     return a.scale * b.scale * float((lefts * rights).sum())
 
 
-def gram(vectors: Sequence[Difference]) -> Gram:
-    """Inner products of all pairs: symmetric, [vectors][vectors]."""
-    table = [[0.0] * len(vectors) for _ in vectors]
-    for i, left in enumerate(vectors):
-        for j, right in enumerate(vectors[: i + 1]):
-            table[i][j] = table[j][i] = inner_product(left, right)
-    return table
-
-
 def norm_of_sum(table: Gram, weights: Sequence[float]) -> float:
     """|sum_k w_k phi_k| from the inner products."""
     size = range(len(weights))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from traitgraph.specs.merge_methods import AnyMerge, MergeMethod
+from traitgraph.specs.merge_methods import MergeMethod
+from traitgraph.specs.registry import UnknownNameError
+from traitgraph.specs.trainings import MERGE_METHODS
 
 from .errors import MergeError
-
-_UNION = get_args(AnyMerge)[0]
-MODELS: dict[str, type[MergeMethod]] = {model.model_fields["kind"].default: model for model in get_args(_UNION)}
-"""Method -> the model of its options."""
 
 
 def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeMethod:
@@ -25,14 +23,16 @@ def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeM
     wanted = {name: value for name, value in given.items() if value is not None}
     if isinstance(method, MergeMethod):
         return method.model_copy(update=wanted)
-    if method not in MODELS:
-        raise MergeError(f"unknown merge method '{method}'; there are: {', '.join(MODELS)}")
-    fields = MODELS[method].model_fields
+    try:
+        model = MERGE_METHODS.get(method)
+    except UnknownNameError as error:
+        raise MergeError(f"unknown merge method '{method}'; there are: {', '.join(error.names)}") from error
+    fields = model.model_fields
     if unknown := [name for name in wanted if name not in fields]:
         known = ", ".join(name for name in fields if name != "kind")
         raise MergeError(f"{method} has no option '{unknown[0]}'; it has: {known}")
     try:
-        return MODELS[method].model_validate(wanted)
+        return model.model_validate(wanted)
     except ValidationError as error:
         first = error.errors()[0]
         raise MergeError(f"{method}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -23,7 +23,7 @@ METHODS: Registry[Callable[[Any], Steps]] = Registry(
 def steps_of(options: MergeMethod) -> Steps:
     """What a method does with these options, every choice made.
 
-    Raises UnknownName for a method nobody registered, MergeError for options that its conventions refuse.
+    Raises UnknownNameError for a method nobody registered, MergeError for options that its conventions refuse.
     """
     kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
     resolved = resolve(options) if kind in PAPER else options

@@ -1,0 +1,72 @@
+"""The registry of methods, and what each choice of conventions resolves to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from traitgraph.runtime.merging import MergeError, merge_vectors
+from traitgraph.runtime.merging.conventions import DIFFERENCES, PAPER, resolve
+from traitgraph.runtime.merging.methods import METHODS
+from traitgraph.runtime.merging.options import merge_options
+from traitgraph.runtime.merging.steps import Steps
+from traitgraph.specs.merge_methods import Dare, MergeMethod, Ties
+from traitgraph.specs.trainings import MERGE_METHODS
+
+
+class Halved(MergeMethod):
+    """Half of the sum: a method that a package outside might add."""
+
+    kind: Literal["halved"] = Field("halved", description="Half of the sum.")
+
+
+def test_a_package_outside_adds_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setitem(MERGE_METHODS._targets, "halved", Halved)
+    monkeypatch.setitem(METHODS._targets, "halved", lambda options: Steps(scale=0.5))
+    found = merge_vectors([{"w": torch.tensor([2.0])}], method="halved", weights=[3])
+    assert found["w"].tolist() == [3.0]
+
+
+def test_every_method_of_the_language_runs_and_every_one_that_runs_is_in_the_language() -> None:
+    assert set(PAPER) == set(MERGE_METHODS.names()) == set(METHODS.names())
+    assert {name for table in DIFFERENCES.values() for name in table} <= set(PAPER)
+
+
+@pytest.mark.parametrize("kind", PAPER)
+def test_paper_decides_every_option_that_conventions_decide(kind: str) -> None:
+    """An option that only some convention sets would have no value in the others."""
+    decided = {name for table in DIFFERENCES.values() for name in table.get(kind, {})}
+    assert decided <= set(PAPER[kind]) | {"trim_density", "elect"}
+    resolved = resolve(merge_options(kind, {}))
+    open_ = {name for name, value in resolved.model_dump().items() if value is None}
+    assert open_ <= {"include", "exclude", "layer_weights", "trim_density", "elect"}
+
+
+def test_an_option_that_is_given_wins_over_the_conventions() -> None:
+    assert resolve(Ties(conventions="mergekit")).scope == "tensor"
+    assert resolve(Ties(conventions="mergekit", scope="model")).scope == "model"
+    assert resolve(Dare(conventions="mergekit", rescale="inverse")).rescale == "inverse"
+    assert resolve(Dare()).conventions == "paper"
+
+
+def test_a_mean_without_an_election_is_refused() -> None:
+    import torch
+
+    with pytest.raises(MergeError, match="`mean: count` has no effect without an election"):
+        merge_vectors([{"w": torch.ones(3)}], method="breadcrumbs", weights=[1], mean="count")
+
+
+def test_methods_refuse_numbers_of_vectors_that_they_do_not_take() -> None:
+    import torch
+
+    vectors = [{"w": torch.ones(3)}] * 3
+    with pytest.raises(MergeError, match="common_mode: at least 2 vectors are needed, 1 given"):
+        merge_vectors(vectors[:1], method="common_mode", weights=[1])
+    with pytest.raises(MergeError, match="slerp: 1 to 2 vectors are needed, 3 given"):
+        merge_vectors(vectors, method="slerp", weights=[1, 1, 1])
+    with pytest.raises(MergeError, match="slerp: needs the base's weights, and only vectors are given"):
+        merge_vectors(vectors[:1], method="slerp", weights=[0.5])
