@@ -120,12 +120,12 @@ class Workbench:
             rows = slice(first * width, last * width)
             made = self._direction.made(name, first, rows)
             if made is not None and made[1] is None and composition.is_plain_step:
-                torch.add(
-                    source[rows], made[0], alpha=composition.strength, out=target[rows]
-                )  # in float32, rounded once
+                # One call: computed in float32 and rounded once, whatever the number format of both sides.
+                torch.add(source[rows], made[0], alpha=composition.strength, out=target[rows])
                 check_finite(target[rows], name)
             elif parameter.dtype is torch.float32:
                 composition.theta(name, first, last, source[rows], made=made, out=target[rows])
+                check_finite(target[rows], name)
             else:
                 theta = composition.theta(name, first, last, source[rows].float(), made=made)
                 rounding = composition.options.rounding
@@ -142,7 +142,7 @@ class Workbench:
         if low_rank or composition.steps.on_arc or size > _SHARE_OF_MEMORY * _free_memory(self._device):
             return
         for name in composition.merged_names:
-            self._direction.keep(composition, name, self._device)
+            self._direction.keep(composition, name, self._parameters[name].device)
 
     @property
     def _device(self) -> torch.device:
