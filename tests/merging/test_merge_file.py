@@ -94,6 +94,33 @@ def test_vector_of_another_base_is_carried_onto_the_base(folder: Path) -> None:
         torch.testing.assert_close(found[name], start + 0.5 * (tuned[name] - base[name]), atol=1e-6, rtol=0)
 
 
+def test_vector_of_a_language_model_goes_into_a_vision_language_model(folder: Path, base_folder: Path) -> None:
+    """The language part gets base + alpha * phi; vision tower and extra rows of the embedding are copied."""
+    import torch
+    from safetensors.torch import load_file
+
+    from tests.merging.test_fitting import vision_language_model
+
+    vision_language_model(base_folder, folder / "vlm", rows=3)
+    recipe = """
+base: vlm
+names: {model.: model.language_model.}
+vocabulary: common
+vectors: [{model: tuned1, of: base, alpha: 1}]
+"""
+    report = merge_from_file(written(folder, recipe), folder / "out")
+    found, start = (load_file(folder / name / "model.safetensors") for name in ("out", "vlm"))
+    tuned = weights(load(folder / "tuned1"))
+    assert torch.equal(found["model.vision_tower.w"], start["model.vision_tower.w"])
+    rows = tuned["model.embed_tokens.weight"].shape[0]
+    name = "model.language_model.embed_tokens.weight"
+    assert torch.allclose(found[name][:rows], tuned["model.embed_tokens.weight"], atol=1e-6)
+    assert torch.equal(found[name][rows:], start[name][rows:])
+    inside = "model.language_model.layers.0.mlp.up_proj.weight"
+    assert torch.equal(found[inside], tuned["model.layers.0.mlp.up_proj.weight"])
+    assert report.as_data()["rows_in_common"] == {name: rows}
+
+
 def test_list_of_alphas_runs_over_the_layers(folder: Path) -> None:
     found = merged(folder, "base: base\nvectors: [{model: tuned1, alpha: [0, 1]}]\n")
     base, tuned = weights(load(folder / "base")), weights(load(folder / "tuned1"))

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from .adapters import Factors
-from .checkpoint import Checkpoint, TensorInfo, matrix_shape, octets
+from .checkpoint import Checkpoint, TensorInfo, matrix_shape, octets, sampled_rows
 from .errors import MergeError
 
 if TYPE_CHECKING:
@@ -285,8 +285,7 @@ def sampled_id(difference: Difference) -> str:
     state = blake2b(b"traitgraph difference 1", digest_size=16)
     for name in sorted(difference.names):
         state.update(f"{name}:{difference.shape(name)}".encode())
-        height = matrix_shape(difference.shape(name))[0]
-        for row in sorted({index * height // 4 for index in range(4)}):
+        for row in sampled_rows(difference.shape(name)):
             values = difference.piece(name, row, row + 1)[:64].cpu()
             state.update(octets(values))
     return state.hexdigest()

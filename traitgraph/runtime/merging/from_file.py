@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from traitgraph import __version__
 from traitgraph.runtime.vectors import load_vector
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.document import Document
@@ -22,7 +23,7 @@ from traitgraph.specs.messages import diagnose
 from traitgraph.specs.source import read_document
 
 from .adapter_out import write_adapter
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, sampled_fingerprint
 from .composition import Composition
 from .differences import CheckpointDifference, Difference, comparable_names, sampled_id
 from .extraction import build_vector
@@ -118,7 +119,7 @@ def _merge(
     statistics = statistics_of(composition, sample)
     text = warning(statistics["effective_alpha"], number_format) if request.form == "weights" else None
     warnings = (text,) if text else ()
-    record = _record(request, composition, statistics, warnings)
+    record = {"base_fingerprint": sampled_fingerprint(base), **_record(request, composition, statistics, warnings)}
     if request.form == "adapter":
         write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
     else:
@@ -131,6 +132,7 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "format": 1,
+        "traitgraph": __version__,
         "base_name": request.base,
         "sources": [source.where for source in request.sources],
         "coefficients": [weight_data(source.weight) for source in request.sources],
