@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from zipfile import is_zipfile
 
 import pytest
 
@@ -16,6 +17,7 @@ from traitgraph.specs.training import AnyTraining, DpoTraining, Lora, SftTrainin
 
 SFT = SftTraining(learning_rate=1e-2, steps=5, batch_size=2, lora=Lora(rank=4, alpha=8, dropout=0.1))
 DPO = DpoTraining(learning_rate=1e-2, steps=5, batch_size=2, lora=Lora(rank=4, alpha=8))
+ADAFACTOR = SFT.model_copy(update={"optimiser": "adafactor", "schedule": "cosine", "warmup_steps": 2})
 FULL = SftTraining(learning_rate=1e-2, steps=5, batch_size=1, lora=None)
 
 
@@ -48,7 +50,7 @@ def run(make_context: MakeContext, model_ref: FolderModel, dialogue_data: FileDa
     return Run(make_context, params, tmp_path / "partial")
 
 
-@pytest.mark.parametrize("training", [SFT, DPO, FULL], ids=["sft", "dpo", "full"])
+@pytest.mark.parametrize("training", [SFT, DPO, FULL, ADAFACTOR], ids=["sft", "dpo", "full", "adafactor"])
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bytes(run: Run, training: AnyTraining) -> None:
     run.params = run.params.model_copy(update={"training": training})
     undisturbed = run.train()
@@ -64,6 +66,30 @@ def test_a_checkpoint_that_was_cut_short_is_not_used(run: Run) -> None:
         run.train(stop_at=2)
     (run.partial / "checkpoint-2" / MARK).unlink()
     assert run.train() == undisturbed
+    assert run.steps == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("file", ["optimizer.safetensors", "random-0.json", "adapter_model.safetensors"])
+def test_a_checkpoint_that_cannot_be_read_is_not_used(run: Run, file: str) -> None:
+    """The disk was full, or the power failed: half of a file is there."""
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    path = run.partial / "checkpoint-2" / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    run.train()
+    assert run.steps == [1, 2, 3, 4, 5]
+
+
+def test_a_checkpoint_holds_no_pickle_and_none_is_read(run: Run) -> None:
+    """Whoever may write into a store must not run code in the processes of others."""
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    folder = run.partial / "checkpoint-2"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".jinja", ".md", ""}
+    assert not [path.name for path in files if is_zipfile(path)], "torch.save writes pickles in zip files"
+    (folder / "optimizer.pt").write_bytes(b"a pickle")
+    run.train()
     assert run.steps == [1, 2, 3, 4, 5]
 
 

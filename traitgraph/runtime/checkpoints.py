@@ -1,11 +1,12 @@
 """Checkpoints of a training that outlive its process: a killed training goes on where it was and ends the same.
 
-Trainer writes optimizer, schedule, random states and adapter (read back without unpickling code); a mark beside them
-says that all of it is there. Knows trainers, not jobs of other kinds.
+Trainer decides what belongs into a checkpoint; we write its state without pickles (docs/decisions/0011), and an empty
+mark, last of all, that says that everything is there. Knows trainers, not jobs of other kinds.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -13,50 +14,120 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .context import JobContext, Stopped
+from .durable import sync
+from .training_state import random_state, read_state, set_random_state, write_state
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
 SECONDS_BETWEEN = 300.0
-"""Chosen so that a kill costs at most five minutes, and saving an adapter and its optimizer stays below 1 % of that."""
+"""Chosen so that a kill costs at most some five minutes, and a training of seconds saves nothing."""
+SAVING_SHARE = 0.02
+"""Saving may take this share of a training's time; where it takes longer, as for all weights, we save less often."""
 MARK = "complete"
 """Empty file that is written last into a checkpoint."""
+PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle"})
+"""Endings of files from which a library might unpickle."""
 
 
-def train_with_checkpoints(trainer: Trainer, context: JobContext, seconds: float = SECONDS_BETWEEN) -> None:
-    """Train to the end, from the newest checkpoint of this job where there is one.
+def train_with_checkpoints(trainer: Trainer, context: JobContext) -> None:
+    """Train a `resumable` trainer to the end, from the newest checkpoint of this job where there is one.
 
-    Raises Stopped, with everything saved, when the context wants the process to end. A checkpoint that cannot be read
-    is thrown away, and the training begins anew.
+    Raises Stopped, with everything saved, when the context wants the process to end. A checkpoint that is not whole is
+    thrown away, and the training begins anew.
     """
     folder = context.partial
     if folder is None:
         trainer.train()
         return
-    trainer.add_callback(_saver(trainer, context.stop_wanted, seconds))
+    trainer.add_callback(_saver(trainer, context.stop_wanted))
     trainer.train(resume_from_checkpoint=_newest(folder))
     if trainer.state.global_step < trainer.state.max_steps and context.stop_wanted():
         raise Stopped(f"saved at step {trainer.state.global_step}")
 
 
+def resumable(kind: type[Trainer]) -> type[Trainer]:
+    """The kind of trainer, with its checkpoints in safetensors and JSON.
+
+    The methods replaced are private ones of transformers; tests notice when it renames them, since pickles come back.
+    """
+
+    class Resumable(kind):  # type: ignore[misc]  # the library is untyped here
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            super()._save(output_dir, state_dict)
+            if output_dir is not None:
+                (Path(output_dir) / "training_args.bin").unlink(missing_ok=True)  # a copy of what the job row says
+
+        def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+            if self.args.should_save:
+                write_state(Path(output_dir) / "optimizer", self.optimizer.state_dict())
+                write_state(Path(output_dir) / "schedule", self.lr_scheduler.state_dict())
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                self.optimizer.load_state_dict(read_state(Path(checkpoint) / "optimizer"))
+                self.lr_scheduler.load_state_dict(read_state(Path(checkpoint) / "schedule"))
+
+        def _save_rng_state(self, output_dir: str) -> None:
+            Path(output_dir).mkdir(parents=True, exist_ok=True)  # rank 0 may not have come so far
+            write_state(Path(output_dir) / f"random-{self.args.process_index}", random_state())
+
+        def _load_rng_state(self, checkpoint: str | None) -> None:
+            # Another number of processes than before leaves some without a state: they keep the one of their seed.
+            own = Path(checkpoint or "") / f"random-{self.args.process_index}"
+            if checkpoint is not None and own.with_suffix(".json").is_file():
+                set_random_state(read_state(own))
+
+    return Resumable
+
+
 def _newest(folder: Path) -> str | None:
-    """The newest whole checkpoint; broken ones are removed."""
+    """The newest whole checkpoint; all others are removed."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / MARK).is_file()]
+    newest = next((path for path in reversed(found) if _is_whole(path)), None)
     for path in found:
-        if path not in whole[-1:]:
+        if path != newest:
+            (path / MARK).unlink(missing_ok=True)  # first: a kill may come between
             shutil.rmtree(path, ignore_errors=True)
-    return str(whole[-1]) if whole else None
+    return str(newest) if newest else None
 
 
-def _saver(trainer: Trainer, stop_wanted: Callable[[], bool], seconds: float) -> Any:
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether all of it was written, can be read, and can be read without running code from it."""
+    from safetensors import SafetensorError, safe_open
+
+    if not (checkpoint / MARK).is_file() or any(path.suffix in PICKLED for path in checkpoint.rglob("*")):
+        return False
+    try:
+        for path in checkpoint.glob("*.json"):
+            json.loads(path.read_text(encoding="utf-8"))
+        for path in checkpoint.glob("*.safetensors"):
+            with safe_open(path, framework="pt"):  # checks names, shapes and the length of the file
+                pass
+    except (OSError, ValueError, SafetensorError):
+        return False
+    return True
+
+
+def _finish(checkpoint: Path) -> None:
+    """Bring a checkpoint to the disk and mark it; then older ones can go."""
+    for path in checkpoint.iterdir():
+        if path.is_file():
+            sync(path)
+    (checkpoint / MARK).touch()
+    sync(checkpoint)
+    _newest(checkpoint.parent)
+
+
+def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
     from transformers import TrainerCallback
 
     class Saver(TrainerCallback):  # type: ignore[misc]  # the library is untyped here
         """Saves now and then and when the process must end; keeps the newest checkpoint only."""
 
         def __init__(self) -> None:
-            self.saved_at = time.monotonic()
+            self.seconds = SECONDS_BETWEEN
+            self.began = self.saved_at = time.monotonic()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             tokens = [entry["num_tokens"] for entry in state.log_history if "num_tokens" in entry]
@@ -64,18 +135,18 @@ def _saver(trainer: Trainer, stop_wanted: Callable[[], bool], seconds: float) ->
                 trainer._total_train_tokens = int(tokens[-1])  # trl counts anew in each process
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            stop, save = agreed(stop_wanted(), time.monotonic() - self.saved_at > seconds)
+            self.began = time.monotonic()
+            stop, save = agreed(stop_wanted(), self.began - self.saved_at > self.seconds)
             if (stop or save) and state.global_step < state.max_steps:
                 control.should_save = True
                 control.should_training_stop = control.should_training_stop or stop
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.saved_at = time.monotonic()
             agreed(False, False)  # every process has written its part
             if state.is_world_process_zero:
-                folder = Path(args.output_dir)
-                (folder / f"checkpoint-{state.global_step}" / MARK).touch()
-                _newest(folder)
+                _finish(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            self.saved_at = time.monotonic()
+            self.seconds = max(self.seconds, (self.saved_at - self.began) / SAVING_SHARE)
 
     return Saver()
 

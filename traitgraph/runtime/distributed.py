@@ -23,7 +23,7 @@ from .context import Stopped
 PATIENCE = timedelta(days=30)
 """Followers wait so long for the next job: rank 0 may wait for another run's artifact. torchrun ends them with it."""
 SETTLE_SECONDS = 60.0
-"""After a job of its own has ended, rank 0 waits so long for the others; longer means that they are stuck in it."""
+"""A process whose part of a job has ended waits so long for the others; longer means that they wait for it in vain."""
 END = "end"
 
 
@@ -74,46 +74,84 @@ class Leader:
         self._others = others
         self._values = values
         self._count = 0
+        self.is_broken = False
+        """Whether the others are stuck in a job that has ended here: only an end of all processes helps then."""
 
     def call(self, row: JobRow, function: Callable[[], None]) -> None:
-        """Run a job together with the other processes.
-
-        Raises Stopped when it failed here and the others are stuck in it: only an end of all processes helps then.
-        """
+        """Run a job together with the other processes; raises what went wrong here, else RuntimeError."""
         number = self._count
         self._count += 1
         self._values.set(f"job-{number}", row.key)
         try:
             function()
-        except Exception:
-            self._settle(number)
-            raise
-        self._settle(number)
+        except Exception as error:
+            others = [reason for reason in self._settle(number) if reason != reason_of(error)]
+            if not others:
+                raise
+            # Often the other process failed first, and this one lost its connection to it.
+            raise RuntimeError("; ".join([reason_of(error), *others])) from error
+        reasons = self._settle(number)
+        if self.is_broken:
+            raise RuntimeError(f"the other processes did not end this job within {SETTLE_SECONDS:g} s")
+        if reasons:
+            raise RuntimeError("; ".join(reasons))
 
     def end(self) -> None:
         """Tell the others that the task is over."""
         self._values.set(f"job-{self._count}", END)
 
-    def _settle(self, number: int) -> None:
+    def _settle(self, number: int) -> list[str]:
+        """Wait for the end of the others' parts; why some of them failed."""
         ended = [f"ended-{number}-{other}" for other in range(1, self._others + 1)]
         try:
             self._values.wait(ended, timedelta(seconds=SETTLE_SECONDS))
-        except Exception as error:  # torch names the time-out differently from version to version
-            raise Stopped(f"the other processes of job {number} did not end with it: {error}") from None
+        except Exception:  # a time-out, which torch names differently from version to version
+            self.is_broken = True
+            return []
+        self._values.set(f"settled-{number}", "")
+        return [reason for reason in (self._values.get(key).decode() for key in ended) if reason]
 
 
-def follow(rows: Mapping[str, JobRow], call: Callable[[JobRow, Path], None], values: KeyValues) -> int:
-    """Join rank 0 in every job until it ends; `call` runs one job with a folder to throw away. The exit code."""
+def reason_of(error: Exception) -> str:
+    """What went wrong, in one line or more."""
+    return f"{type(error).__name__}: {error}"
+
+
+def follow(
+    rows: Mapping[str, JobRow],
+    call: Callable[[JobRow, Path], None],
+    record: Callable[[JobRow, Exception], object],
+    values: KeyValues,
+) -> int:
+    """Join rank 0 in every job until it ends; the exit code.
+
+    `call` runs one job with a folder to throw away. Rank 0 records failures; when one befell this process alone, rank 0
+    waits for it in vain, so `record` notes it here. Raises Stopped then: torchrun ends all processes with this one.
+    """
     number = 0
     while True:
         values.wait([f"job-{number}"], PATIENCE)
         key = values.get(f"job-{number}").decode()
         if key == END:
             return 0
-        with tempfile.TemporaryDirectory(prefix="traitgraph-rank-", ignore_cleanup_errors=True) as folder:
-            try:
-                call(rows[key], Path(folder))
-            except Exception:  # the boundary: rank 0 fails too, and records why
-                traceback.print_exc(file=sys.stderr)
-        values.set(f"ended-{number}-{rank()}", "")
+        error = _joined(call, rows[key])
+        values.set(f"ended-{number}-{rank()}", reason_of(error) if error else "")
+        try:
+            values.wait([f"settled-{number}"], timedelta(seconds=SETTLE_SECONDS) if error else PATIENCE)
+        except Exception:
+            if error is None:
+                raise
+            record(rows[key], error)
+            raise Stopped("rank 0 did not end the job that failed here") from error
         number += 1
+
+
+def _joined(call: Callable[[JobRow, Path], None], row: JobRow) -> Exception | None:
+    """Run this process's part of a job; what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="traitgraph-rank-", ignore_cleanup_errors=True) as folder:
+        try:
+            call(row, Path(folder))
+        except Exception as error:  # the boundary: what a job raises must not stop other jobs
+            traceback.print_exc(file=sys.stderr)
+            return error
+    return None

@@ -76,6 +76,8 @@ class TaskRunner:
             for key in list(self._pending):
                 if self.stop_wanted():
                     raise Stopped("request")
+                if self.leader and self.leader.is_broken:
+                    raise Stopped("processes that a failed job left stuck")
                 outcome = self._bring_about(self._rows[key])
                 if outcome != "waiting":
                     self._pending.remove(key)
@@ -104,7 +106,7 @@ class TaskRunner:
                     return "waiting" if self._is_coming(key) else self._block(row, key)
             return self._run_if_free(row)
         except (OSError, StoreError) as error:
-            return self._record(row, error)
+            return self.record_failure(row, error)
 
     def _run_if_free(self, row: JobRow) -> Outcome:
         if not self.store.claims.take(row.key):
@@ -171,7 +173,7 @@ class TaskRunner:
             if self.store.has(row.kind, row.key):  # another writer was faster and took our folder for a leftover
                 self._tell("job_present", row)
                 return "present"
-            return self._record(row, error)
+            return self.record_failure(row, error)
         self._tell("job_done", row, seconds=round(time.monotonic() - started, 3))
         return "done"
 
@@ -227,7 +229,8 @@ class TaskRunner:
             reason = failure.message if failure else "see the log"
             raise StoreError(f"its input {row.label} was damaged and could not be built again: {reason}") from error
 
-    def _record(self, row: JobRow, error: Exception) -> Outcome:
+    def record_failure(self, row: JobRow, error: Exception) -> Outcome:
+        """Write down that a job of this task failed, with the reason."""
         failure = failure_of(error, row, self.task.id, self.record.log_path(self.task.id))
         print(failure.traceback, file=sys.stderr, flush=True)
         self._fail(row, failure)
@@ -333,7 +336,9 @@ def run_task(runner: TaskRunner) -> int:
     take_own_device()
     if rank():
         runner.emit = lambda event: None
-        return follow({row.key: row for row in runner.table.rows}, runner.call_function, key_values())
+        return follow(
+            {row.key: row for row in runner.table.rows}, runner.call_function, runner.record_failure, key_values()
+        )
     runner.leader = Leader(world_size() - 1, key_values())
     end = runner.run()
     runner.leader.end()

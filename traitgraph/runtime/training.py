@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitgraph.specs.jobs import TrainParams
-from traitgraph.specs.training import DpoTraining, Lora
 from traitgraph.specs.templates import filled
+from traitgraph.specs.training import DpoTraining, Lora
 from traitgraph.specs.traits import Level
 
 from .chat import TEMPLATE_VARIABLES, messages
-from .checkpoints import train_with_checkpoints
+from .checkpoints import resumable, train_with_checkpoints
 from .context import JobContext
 from .dialogues import Dialogue, load_dialogues, reply_pairs, training_rows
 from .distributed import world_size
@@ -151,7 +151,7 @@ def _trainer(context: JobContext, params: TrainParams, loaded: LoadedModel, rows
     from trl import DPOTrainer, SFTTrainer
 
     dpo = isinstance(params.training, DpoTraining)
-    trainer: Trainer = (DPOTrainer if dpo else SFTTrainer)(
+    trainer: Trainer = resumable(DPOTrainer if dpo else SFTTrainer)(
         model=loaded.model,
         args=_arguments(params, loaded, context.partial or context.out),
         train_dataset=Dataset.from_list(list(rows)),
