@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -27,12 +28,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(GROUPS.get(Path(item.fspath).stem, "slurm")))
 
 
+def lacking(reason: str) -> NoReturn:
+    """Skip a test for want of a package; fail it where SLURM is required."""
+    if os.environ.get(REQUIRE):
+        pytest.fail(f"{REQUIRE} is set, but: {reason}")
+    pytest.skip(reason)
+
+
 def start(settings: Settings) -> Iterator[SlurmCluster]:
-    """A cluster for the fixtures below; a missing SLURM is a failure where it is required."""
+    """A cluster for the fixtures below."""
     if reason := missing(settings.accounting):
-        if os.environ.get(REQUIRE):
-            pytest.fail(f"{REQUIRE} is set, but: {reason}")
-        pytest.skip(reason)
+        lacking(reason)
     with running(settings) as cluster:
         yield cluster
 

@@ -31,7 +31,7 @@ from traitgraph.specs.cluster import Cluster
 from traitgraph.specs.jobs import JobTable
 
 from .cluster import Settings, SlurmCluster, wait_until
-from .conftest import LONG, plugin_path, reached, start
+from .conftest import LONG, lacking, plugin_path, reached, start
 from .studies import CLUSTER, chain, job, results, starts, table, trace_of, undisturbed
 
 __all__ = ["small_disk"]
@@ -259,7 +259,7 @@ def test_clocks_that_disagree_break_no_claim(slurm: SlurmCluster, store: Store, 
     """One node's clock is two days ahead, and neither node sees the other's processes: only the counter tells."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if library is None:
-        pytest.skip("apt-get install --no-install-recommends libfaketime")
+        lacking("apt-get install --no-install-recommends libfaketime")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text(
         "#!/bin/sh\n"

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from site import getsitepackages as site_packages
 from site import getusersitepackages
@@ -175,14 +176,15 @@ def slurm_runs(store: Store) -> Iterator[SubmissionRecord]:
 
 def find_open_run(store: Store, keys: set[str]) -> SubmissionRecord | None:
     """A run of this user that will still make all of these jobs: it waits, runs, or its submission was interrupted."""
-    for record in list(slurm_runs(store))[:RUNS_READ]:
+    waiting = {name.rpartition(".")[0] for name in scheduler.active_names()}
+    for record in islice(slurm_runs(store), RUNS_READ):
         try:
-            if record.text.user != getpass.getuser() or not keys <= {row.key for row in record.run.table().rows}:
+            if record.text.user != getpass.getuser() or not (record.run.id in waiting or unsubmitted(record)):
                 continue
+            if keys <= {row.key for row in record.run.table().rows} and _will_make(record, keys):
+                return record
         except (OSError, ValueError):
             continue
-        if _will_make(record, keys):
-            return record
     return None
 
 
@@ -209,7 +211,7 @@ def _probed_before(store: Store, record: SubmissionRecord) -> bool:
     """Whether a probe of an earlier run spoke well of this site."""
     text = record.text
     wanted = site_digest(text.cluster, text.python)
-    for earlier in list(slurm_runs(store))[:RUNS_READ]:
+    for earlier in islice(slurm_runs(store), RUNS_READ):
         findings = read_findings(earlier.run.folder)
         if findings and not findings.fatal and site_digest(earlier.text.cluster, earlier.text.python) == wanted:
             return True

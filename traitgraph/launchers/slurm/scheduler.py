@@ -119,6 +119,11 @@ def _queue_entry(line: str) -> QueueEntry:
     return QueueEntry(job, int(index) if index.isdigit() else None, name, state, reason, nodes)
 
 
+def active_names() -> set[str]:
+    """Names of this user's jobs that wait or run."""
+    return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%j").split())
+
+
 def count_queued() -> int:
     """Jobs of this user that wait or run, array elements counted one by one."""
     return len(call("squeue", "-h", "-r", f"--user={getuser()}", "-o", "%i").split())
