@@ -69,6 +69,12 @@ def test_a_saved_plan_runs_exactly_or_refuses(traitgraph: CommandLine, study_fol
     assert not store.exists()
 
 
+def test_a_run_without_workers_is_refused(traitgraph: CommandLine, undisturbed: Path) -> None:
+    refused = traitgraph("run", "study.yaml", "--store", undisturbed, "--workers", "0")
+    assert refused.returncode == 2
+    assert "--workers" in refused.stderr
+
+
 def test_max_gpu_hours_does_not_stop_a_cpu_study(traitgraph: CommandLine, undisturbed: Path) -> None:
     ran = traitgraph("run", "study.yaml", "--store", undisturbed, "--max-gpu-hours", "0.5")
     assert ran.returncode == 0

@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run a study; 0 when every job is in the store (or submitted), 1 when one failed or the run was stopped."""
+    if options.workers < 1:
+        raise UsageError("--workers takes a number from 1 on")
     if (options.dry_run or options.export) and options.launcher != "slurm":
         raise UsageError("--dry-run and --export go with --launcher slurm")
     if _is_saved_plan(options.spec):
