@@ -12,7 +12,7 @@ from .launch import plan_arrays
 
 def arrays_text(table: JobTable, cluster: Cluster) -> str:
     """One line for each array. Asks no controller: limits are the cluster file's, else SLURM's own defaults."""
-    rows = [("arrays", "elements", "nodes", "gpus", "cpus", "memory", "time limit", "partition")]
+    rows: list[tuple[str, ...]] = [("arrays", "elements", "nodes", "gpus", "cpus", "memory", "time limit", "partition")]
     for array in plan_arrays(table, cluster, offline_limits(cluster)):
         rows.append((array.id, f"{len(array.tasks):,}", *_asked(array.resources)))
     return "\n".join(aligned(rows)) + "\n"
