@@ -194,14 +194,17 @@ def test_the_controller_may_restart_in_between(slurm: SlurmCluster, store: Store
     assert all(starts(trace, str(row.params["name"])) == 1 for row in study.rows)
 
 
-def test_two_people_share_a_store_and_nothing_is_computed_twice(slurm: SlurmCluster, trace: Path) -> None:
+def test_two_people_share_a_store_and_nothing_is_computed_twice(
+    slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second person is a user of the system with no rights but those that the store's group gives."""
     python, as_nobody = interpreter_of_nobody()
     root = shared_store()
+    plugin = plugin_path(root)
+    monkeypatch.setenv("PYTHONPATH", plugin)
+    as_nobody["PYTHONPATH"] += f":{plugin}"
+    (trace := root / "trace").mkdir()
     trace.chmod(0o777)
-    for parent in trace.parents:
-        if parent.name.startswith("pytest-") or parent == trace.parent:
-            parent.chmod(0o755)
     common = [job(f"common{i}", trace, steps=4, seconds=0.2) for i in range(4)]
     mine = table({"train": [[row] for row in common], "end": [[job("mine", trace, *common)]]}, "mine")
     yours = table({"train": [[row] for row in reversed(common)], "end": [[job("yours", trace, *common)]]}, "yours")
@@ -232,7 +235,7 @@ def interpreter_of_nobody() -> tuple[str, dict[str, str]]:
     import submitit
 
     checkout, libraries = Path(__file__).parents[2], Path(submitit.__file__).parents[1]
-    path = f"{os.environ['PYTHONPATH']}:{checkout}:{libraries}"
+    path = f"{checkout}:{libraries}"
     variables = {"HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody", "PYTHONPATH": path}
     for python in (sys.executable, "/usr/bin/python3"):
         with contextlib.suppress(OSError):

@@ -68,6 +68,13 @@ def test_wide_fans_wait_for_the_whole_array_and_one_failure_there_stops_only_wha
     assert shown(lay_out(tasks, 1001))["b"][1] == ["afterany:a"]
 
 
+def test_one_task_that_does_not_need_an_array_is_enough_to_ask_for_its_end_only() -> None:
+    """Five different sets of parents share one array; only the last task needs `p-4`."""
+    tasks = [*(task(f"p-{i}", resources=PLAIN.model_copy(update={"cpus": i + 1})) for i in range(5))]
+    tasks += [task(f"c-{i}", f"p-{i}", hard=i == 4) for i in range(5)]
+    assert {edge.kind for edge in lay_out(tasks, 1001)[-1].edges} == {"afterany"}
+
+
 def test_few_different_parents_are_named_one_by_one() -> None:
     tasks = [task("a-0"), task("a-1"), task("a-2"), task("b-0", "a-0", "a-1"), task("b-1", "a-0", "a-1")]
     assert shown(lay_out(tasks, 1001))["b"] == (["b-0", "b-1"], ["afterok:a_0", "afterok:a_1"])

@@ -209,12 +209,15 @@ def _kind(members: Iterable[ShapedTask], parent: str) -> EdgeKind:
 
 def _whole(block: Sequence[ShapedTask], placed: Mapping[str, Place], sizes: Mapping[str, int]) -> _Group:
     """One group that waits for whole arrays: hard only where every task needs every element."""
-    hard: dict[str, float] = defaultdict(lambda: math.inf)
-    for task in block:
-        counts: dict[str, int] = defaultdict(int)
-        for parent, place in _parents(task, placed).items():
-            counts[place.array] += parent in task.hard
-        for array in {*counts, *hard}:
-            hard[array] = min(hard[array], counts[array])
-    edges = [Edge("afterok" if hard[array] == sizes[array] else "afterany", array) for array in sorted(hard)]
+    parents = {task.id: _parents(task, placed) for task in block}
+    arrays = sorted({place.array for places in parents.values() for place in places.values()})
+
+    def is_hard(array: str) -> bool:
+        return all(
+            sum(place.array == array and parent in task.hard for parent, place in parents[task.id].items())
+            == sizes[array]
+            for task in block
+        )
+
+    edges = [Edge("afterok" if is_hard(array) else "afterany", array) for array in arrays]
     return _Group(tuple(block), tuple(edges))
