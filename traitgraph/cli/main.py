@@ -93,7 +93,7 @@ def _overview() -> str:
             "",
             "traitgraph COMMAND --help tells its options.",
             "Exit codes: 0 done, 1 a job failed, 2 the spec or the call is wrong.",
-            "Start with: traitgraph plan examples/quickstart.yaml",
+            "Start with: traitgraph init my-study",
         ]
     )
 

@@ -18,7 +18,7 @@ DEFAULT_STORE = Path(".traitgraph")
 def add_spec(parser: argparse.ArgumentParser) -> None:
     """SPEC [key=value ...] [-m]."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the YAML file of a study")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace those of the file")
+    parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="values in place of the file's")
     sweep = "sweep: key=a,b and key=range(...) give one study per value, all in one graph"
     parser.add_argument("-m", "--multirun", action="store_true", help=sweep)
 

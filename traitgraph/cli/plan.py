@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
-from .options import add_json, add_select, add_spec, add_store, plan_of, same_call, study_of
+from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call, study_of
 from .output import print_json, say, write_whole
 from .slurm import PACKED_MINUTES
 
@@ -39,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
         from traitgraph.compiler.saved import save_plan
 
         write_whole(options.output, save_plan(plan).model_dump_json())
-        say(f"saved; next: traitgraph run {options.output}")
+        where = [] if options.store == DEFAULT_STORE else ["--store", str(options.store)]
+        say(f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}")
     elif not options.json:
         say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}")
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_spec, add_store, plan_of
+from .options import add_spec, add_store, plan_of, same_call
+from .output import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +20,7 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.reporting import write_study_report
 
     study, store, plan = plan_of(options)
+    if not any(store.has("assess", cell.job) for cell in plan.cells):
+        raise UsageError(f"no result of study {plan.study} is in {options.store}; next: {same_call('run', options)}")
     sys.stdout.write(f"{write_study_report(study, plan, store, overrides=options.overrides)}\n")
     return 0

@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         write_csv(rows, sys.stdout)
     if missing:
-        say(f"{len(missing):,} of {len(plan.cells):,} assessments are not in {options.store}")
+        absent, asked = len({cell.job for cell in missing}), len({cell.job for cell in plan.cells})
+        say(f"{absent:,} of {asked:,} assessments are not in {options.store}")
         say(f"next: {same_call('run', options)}")
     return 0

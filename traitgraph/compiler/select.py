@@ -123,8 +123,30 @@ def select_jobs(draft: Draft, context: Context) -> Draft:
     wanted: set[int] = set()
     for selector in context.select:
         rows = selected_rows(draft, selector)
+        if not rows:
+            raise SpecError([_selects_nothing(draft, selector)])
         wanted |= following(draft, rows, context) if selector.follow else rows
     return replace(draft, wanted=frozenset(wanted))
+
+
+def _selects_nothing(draft: Draft, selector: Selector) -> Diagnostic:
+    """What a selection that no job meets asks for, beside the values that there are."""
+    there = [(each.name, _values_of(draft, each.name)) for each in selector.conditions]
+    asked = " and ".join(f"{each.name}{each.operator}{'|'.join(each.values)}" for each in selector.conditions)
+    lines = [f"{name}: {', '.join(values[:20])}" for name, values in dict(there).items() if values]
+    hint = "\n".join(["there are, one by one:", *lines]) if lines else "look at: traitgraph results SPEC --csv"
+    return Diagnostic("TG203", "error", f"nothing in the study meets the selection {asked}", None, "", hint)
+
+
+def _values_of(draft: Draft, name: str) -> list[str]:
+    if name == "kind":
+        return list(dict.fromkeys(stage.kind for stage in draft.stages))
+    if name == "benchmark":
+        return list(dict.fromkeys(benchmark for arm in draft.arms for benchmark, _ in arm.measures))
+    if name in ("study", "arm"):
+        return list(dict.fromkeys(arm.study if name == "study" else arm.name for arm in draft.arms))
+    columns = (arm.names[name].values for arm in draft.arms if name in arm.names)
+    return list(dict.fromkeys(str(value) for values in columns for value in values if value != ""))
 
 
 def selected_rows(draft: Draft, selector: Selector) -> set[int]:

@@ -14,7 +14,7 @@ from traitgraph.runtime.merging.bases import model_folder
 from traitgraph.runtime.merging.errors import MergeError
 from traitgraph.runtime.merging.materialize import materialize
 from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import JobRow, MergeParams
+from traitgraph.specs.jobs import HubModel, JobRow, MergeParams
 
 
 def materialize_merges(
@@ -48,6 +48,7 @@ def materialize_merges(
             form=form,
             rank=rank,
             dtype=dtype,
+            base_name=_base_name(group[0], plan),
             progress=progress,
         )
     return list(written.values())
@@ -67,6 +68,13 @@ def _base_of(row: JobRow, plan: Plan, store: Store) -> Path:
     assert isinstance(params, MergeParams), "a merge row has merge parameters"
     inputs = {"model": tuple(store.open("prepare", key).path for key in row.inputs.get("model", ()))}
     return model_folder(JobContext(row, inputs, out=store.root, locations=plan.draft.locations), params.model)
+
+
+def _base_name(row: JobRow, plan: Plan) -> str:
+    """What cards call the base: its id on the hub, else the name it has in the study; never a path of this machine."""
+    params = job_kind("merge").validated(row)
+    assert isinstance(params, MergeParams), "a merge row has merge parameters"
+    return params.model.id if isinstance(params.model, HubModel) else plan.cells[0].model
 
 
 def _folder_name(row: JobRow) -> str:

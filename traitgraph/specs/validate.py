@@ -77,7 +77,7 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
 def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
     """The arm, or what can be read of it without its faulty keys, so that later rules still see the rest."""
     for key in text.values:
-        if key not in ARM_KEYS and text.prefix:
+        if key not in ARM_KEYS and key in text.own:
             scope.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
     values = {key: value for key, value in text.values.items() if key in ARM_KEYS}
     try:

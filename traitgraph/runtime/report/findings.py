@@ -24,7 +24,8 @@ SPECIFIC, UNSPECIFIC = 0.25, 0.75
 RULES = (
     f"A vector moves a measure when the score follows the strength (|Spearman| at least {MONOTONE}) and the change "
     f"from strength 0 (or the weakest there is) to the largest is at least {CLEAR:g} standard errors. "
-    "One of the two alone is unclear, neither is a null. With fewer than four strengths only the second rule applies. "
+    "One of the two alone is unclear, and so is a change without a standard error; neither is a null. "
+    "With fewer than four strengths only the second rule applies. "
     "The standard error of a change is that of the differences item by item where single answers are kept; "
     "else its two ends count as independent. "
     f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point. "
@@ -55,7 +56,9 @@ def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
 def judge_trait(curve: Curve) -> Verdict:
     """Whether a trait score follows its vector: up for high (and for levels without a direction), down for low."""
     change, rho = curve.change, curve.spearman
-    clear = change.stderr is not None and abs(change.value) >= CLEAR * change.stderr and change.value != 0
+    if change.stderr is None:
+        return "unclear"  # one item: nothing says how large a change chance makes
+    clear = abs(change.value) >= CLEAR * change.stderr and change.value != 0
     follows = clear if len(curve.points) < 4 or rho is None else abs(rho) >= MONOTONE and rho * change.value > 0
     if not (clear or follows):
         return "null"
