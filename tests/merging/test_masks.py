@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from traitgraph.runtime.merging.masks import ONE, keep_below, random_bits
+from traitgraph.runtime.merging.masks import HALF, ONE, keep_below, random_bits, random_shares
 
 
 def test_bits_are_frozen() -> None:
@@ -20,9 +20,9 @@ def test_bits_are_frozen() -> None:
     assert far.tolist() == FROZEN_FAR
 
 
-FROZEN_FIRST = [1937977260, 766471639, 1518041974, 1723853116]
-FROZEN_DIGEST = "a2ade462d39e0b08"
-FROZEN_FAR = [1813959957, 1380295300, 157864285, 1260231065, 1448983426, 614484092]
+FROZEN_FIRST = [-209494993, 766460024, -629464819, -423653501]
+FROZEN_DIGEST = "86b2c28e76202199"
+FROZEN_FAR = [-333530869, -767168319, 157866037, -887238012, -698487329, 614493404]
 
 
 @pytest.mark.parametrize("cuts", [[0, 1000], [0, 1, 500, 1000], [0, 333, 334, 1000]])
@@ -59,7 +59,7 @@ def test_masks_of_neighbours_vectors_tensors_and_seeds_are_independent() -> None
 
     size = 1 << 19
     masks = [
-        (random_bits(seed, vector, tensor, 0, size) < ONE // 2).float() - 0.5
+        (random_bits(seed, vector, tensor, 0, size) < 0).float() - 0.5
         for seed, vector, tensor in ((0, "a", "w"), (1, "a", "w"), (0, "b", "w"), (0, "a", "x"))
     ]
     masks.append(masks[0].roll(1))
@@ -74,14 +74,20 @@ def test_values_of_bits_are_uniform() -> None:
     import torch
 
     size, bins = 1 << 20, 256
-    counts = torch.bincount(random_bits(2, "v", "w", 0, size) // (ONE // bins), minlength=bins).double()
+    counts = torch.bincount((random_bits(2, "v", "w", 0, size) + HALF) // (ONE // bins), minlength=bins).double()
     chi_square = float(((counts - size / bins) ** 2 / (size / bins)).sum())
     assert abs(chi_square - (bins - 1)) < 5 * (2 * (bins - 1)) ** 0.5
+
+
+def test_shares_are_the_bits_as_numbers() -> None:
+    bits, shares = random_bits(1, "v", "w", 0, 1000), random_shares(1, "v", "w", 0, 1000)
+    assert float(((bits.double() + HALF) / ONE - shares).abs().max()) < 1e-7
+    assert 0 <= float(shares.min()) < 0.01 < 0.99 < float(shares.max()) <= 1
 
 
 def test_keeping_leaves_values_untouched_and_zeroes_the_others() -> None:
     import torch
 
     values = torch.tensor([1.5, -2.5, float("inf"), -0.0, 3.0])
-    bits = torch.tensor([0, ONE // 2 - 1, ONE // 2, ONE - 1, 5], dtype=torch.int32)
+    bits = torch.tensor([-HALF, -1, 0, HALF - 1, -5], dtype=torch.int32)
     assert keep_below(values, bits, 0.5).tolist() == [1.5, -2.5, 0.0, 0.0, 3.0]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traitgraph.runtime.merging import MergeError, merge_vectors
-from traitgraph.runtime.merging.selection import keep_at_least, keep_at_most, kth_largest, magnitude_bits
+from traitgraph.runtime.merging.selection import Selection, keep_at_least, keep_at_most, kth_largest, magnitude_bits
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -66,3 +66,23 @@ def test_density_one_keeps_all_and_density_zero_nothing(density: float, expected
 def test_nan_and_infinity_are_refused(bad: float) -> None:
     with pytest.raises(MergeError, match="NaN or infinity"):
         kept([1.0, bad, 2.0, 3.0], 0.5, "threshold")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(FLOATS, min_size=1, max_size=60), st.integers(0, 60), st.data())
+def test_a_guess_on_the_way_changes_nothing(values: list[float], seen: int, data: st.DataObject) -> None:
+    """Right or wrong, guessed early or late: the cut is that of two full rounds."""
+    import torch
+
+    tensor = torch.tensor(values)
+    k = data.draw(st.integers(1, len(values)))
+    selection = Selection(k, len(values))
+    before, after = tensor[:seen], tensor[seen:]
+    selection.see(before)
+    selection.guess()
+    selection.see(after)
+    right = selection.settle()
+    selection.see_again(before)
+    if not right:
+        selection.see_again(after)
+    assert selection.cut() == kth_largest(lambda: [tensor], k)

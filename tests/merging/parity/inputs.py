@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from traitgraph.runtime.merging.differences import GivenDifference
-from traitgraph.runtime.merging.masks import ONE, random_bits
+from traitgraph.runtime.merging.masks import random_shares
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,7 @@ def our_bernoulli(seed: int, name: str) -> Callable[[torch.Tensor], torch.Tensor
     numbers: Iterator[int] = iter(range(100))
 
     def bernoulli(chance: torch.Tensor) -> torch.Tensor:
-        bits = random_bits(seed, f"vector {next(numbers)}", name, 0, chance.numel())
-        return (bits.float() / ONE < chance.float().flatten()).reshape(chance.shape).to(chance.dtype)
+        shares = random_shares(seed, f"vector {next(numbers)}", name, 0, chance.numel())
+        return (shares < chance.float().flatten()).reshape(chance.shape).to(chance.dtype)
 
     return bernoulli

@@ -139,12 +139,12 @@ def test_breadcrumbs_of_one_tensor_keeps_the_middle_magnitudes() -> None:
 def test_della_divides_each_element_by_its_own_keep_probability() -> None:
     import torch
 
-    from traitgraph.runtime.merging.masks import ONE, random_bits
+    from traitgraph.runtime.merging.masks import random_shares
 
     vector = differences()[0]["layers.0.w"]
     ranks = vector.abs().argsort(1).argsort(1)
     chance = 0.5 - 0.2 + 2 * 0.2 * ranks / (vector.shape[1] - 1)
-    kept = random_bits(5, "vector 0", "layers.0.w", 0, vector.numel()).reshape(vector.shape).float() / ONE < chance
+    kept = random_shares(5, "vector 0", "layers.0.w", 0, vector.numel()).reshape(vector.shape) < chance
     found = merge_vectors(
         as_vectors(differences())[:1], method="della_linear", weights=[1], density=0.5, epsilon=0.2, seed=5
     )

@@ -27,7 +27,7 @@ def elected_sign(
         factor = weight if election.on == "weighted" else 1.0
         if election.by == "count":
             factor = float((factor > 0) - (factor < 0))
-        total.add_(vote if factor == 1.0 else vote * factor)
+        total.add_(vote, alpha=factor)
     if draw > 0:  # the sign bit alone, with sgn(-0) = +: x + 0 is +0 for both zeros
         return torch.copysign(torch.ones_like(total), total.add_(0.0))
     return torch.where(total > 0, 1.0, -1.0)
@@ -52,7 +52,7 @@ def merge_elected(
     for vector, weight in zip(plain, weights, strict=True):
         turned = weight < 0 and election.on == "weighted"
         part = vector.mul_(sign if not turned else sign.neg()).clamp_(min=0)  # |v_k| where it agrees, else 0
-        total.add_(part * (abs(weight) if election.on == "weighted" else weight))
+        total.add_(part, alpha=abs(weight) if election.on == "weighted" else weight)
         if mean != "sum":
             divisor.add_(part.sign_() if mean == "count" else part.sign_().mul_(weight))
     if mean == "count":

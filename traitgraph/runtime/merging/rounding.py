@@ -6,7 +6,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from .errors import MergeError
-from .masks import ONE, random_bits
+from .masks import random_shares
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ def round_to(
     lacking = values - rounded.float()
     neighbour = _next(rounded, lacking)
     step = (neighbour.float() - rounded.float()).abs_()
-    luck = random_bits(seed, "rounding", name, offset, values.numel(), values.device).float().mul_(1 / ONE)
+    luck = random_shares(seed, "rounding", name, offset, values.numel(), values.device)
     return torch.where(luck * step < lacking.abs(), neighbour, rounded)
 
 

@@ -1,7 +1,9 @@
-"""The exact k-th largest magnitude of any number of values by counting: no sort, two passes, half a megabyte of state.
+"""The exact k-th largest magnitude of any number of values by counting: no sort, and about a megabyte of state.
 
-Magnitudes of float32 numbers order as their bits do. The first pass counts the upper 16 bits, the second one the lower
-16 bits of the values that share the upper bits of the one sought. Counts add up over pieces, tensors and shards.
+Magnitudes of float32 numbers order as their bits do. A first round counts the upper 16 bits, a second one the lower 16
+bits of the values that share the upper bits of the one sought. Counts add up over pieces, tensors and shards. After a
+part of the first round the upper bits can be guessed: from then on the lower bits are counted on the way, and the
+second round has to see that part only.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 _HIGH_BINS, _LOW_BINS = 1 << 15, 1 << 16
+_MANY = 1 << 20
 _FIRST_NONFINITE = 0x7F80  # upper bits of infinity
 
 
@@ -37,39 +40,77 @@ def magnitude_bits(values: torch.Tensor) -> torch.Tensor:
 
 
 class Selection:
-    """Finds the k-th largest magnitude of values that are shown to it twice, piece by piece, in any order."""
+    """Finds the k-th largest magnitude of `size` values that are shown to it piece by piece, in any order."""
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, size: int) -> None:
         import torch
 
-        self._k = k
+        self._k, self._size, self._seen = k, size, 0
         self._high = torch.zeros(_HIGH_BINS, dtype=torch.int64)
         self._low = torch.zeros(_LOW_BINS, dtype=torch.int64)
         self._bucket = self._above = 0
+        self._guess: tuple[int, int] | None = None
+        self._kept: list[torch.Tensor] = []
+        self._kept_size = 0
+        self._lows = torch.zeros(0, dtype=torch.int64)
 
-    def see_first(self, values: torch.Tensor) -> None:
-        """Count the upper bits of a piece: float32, flat."""
+    def see(self, values: torch.Tensor) -> None:
+        """Count the upper bits of a piece (float32, flat), and the lower ones where the upper ones are guessed."""
         import torch
 
-        bins = magnitude_bits(values).bitwise_right_shift_(16)
-        self._high += torch.bincount(bins, minlength=_HIGH_BINS).cpu()
+        bits = magnitude_bits(values)
+        upper = bits.bitwise_right_shift(16)
+        self._high += torch.bincount(upper, minlength=_HIGH_BINS).cpu()
+        self._seen += values.numel()
+        if self._guess is not None:
+            self._keep(_where_between(bits, upper, *self._guess) - (self._guess[0] << 16))
 
-    def settle(self) -> None:
-        """Between the two rounds: which upper bits the value sought has.
+    def guess(self) -> None:
+        """Guess the upper bits from what was seen so far: those at the same share of it, and their neighbours."""
+        import torch
+
+        if not self._seen:
+            return
+        bucket, _ = _bin_of(self._high, min(max(1, round(self._k * self._seen / self._size)), self._seen))
+        self._guess = (max(0, bucket - 1), min(_HIGH_BINS - 1, bucket + 1))
+        self._lows = torch.zeros((self._guess[1] - self._guess[0] + 1) * _LOW_BINS, dtype=torch.int64)
+
+    def _keep(self, offsets: torch.Tensor) -> None:
+        """Gather offsets from the smallest guessed value, and count them when they have become many."""
+        self._kept.append(offsets)
+        self._kept_size += offsets.numel()
+        if self._kept_size > _MANY:
+            self._count_kept()
+
+    def _count_kept(self) -> None:
+        import torch
+
+        if self._kept:
+            self._lows += torch.bincount(torch.cat(self._kept), minlength=self._lows.numel()).cpu()
+        self._kept, self._kept_size = [], 0
+
+    def settle(self) -> bool:
+        """After the first round: whether the guess was right, so that the second round needs only what came before it.
 
         Raises MergeError for NaN and infinity, IndexError when fewer than k values were shown.
         """
         if bool(self._high[_FIRST_NONFINITE:].any()):
             raise MergeError("a vector holds NaN or infinity; its training diverged: train again")
         self._bucket, self._above = _bin_of(self._high, self._k)
+        self._count_kept()
+        right = self._guess is not None and self._guess[0] <= self._bucket <= self._guess[1]
+        if right and self._guess is not None:
+            start = (self._bucket - self._guess[0]) * _LOW_BINS
+            self._low += self._lows[start : start + _LOW_BINS]
+        return right
 
     def see_again(self, values: torch.Tensor) -> None:
         """Count the lower bits of those values of a piece that have the upper bits sought."""
         import torch
 
         bits = magnitude_bits(values)
-        inside = bits[bits.bitwise_right_shift(16) == self._bucket].bitwise_and_(_LOW_BINS - 1)
-        self._low += torch.bincount(inside, minlength=_LOW_BINS).cpu()
+        inside = _where_between(bits, bits.bitwise_right_shift(16), self._bucket, self._bucket)
+        self._low += torch.bincount(inside.bitwise_and_(_LOW_BINS - 1), minlength=_LOW_BINS).cpu()
 
     def cut(self) -> Cut:
         """The k-th largest magnitude, after both rounds."""
@@ -77,14 +118,25 @@ class Selection:
         return Cut(bits=(self._bucket << 16) | lower, above=self._above + more, equal=int(self._low[lower]))
 
 
+def _where_between(bits: torch.Tensor, upper: torch.Tensor, first: int, last: int) -> torch.Tensor:
+    """The bits of the values whose upper bits lie in [first, last]; numpy selects few of many faster than torch."""
+    import torch
+
+    if bits.device.type != "cpu":
+        return bits[(upper >= first) & (upper <= last)]
+    places = upper.numpy()
+    chosen = places == first if first == last else (places >= first) & (places <= last)
+    return torch.from_numpy(bits.numpy()[chosen])
+
+
 def kth_largest(pieces: Callable[[], Iterable[torch.Tensor]], k: int) -> Cut:
     """The k-th largest |value| (k from 1) of all the pieces, which are asked for twice.
 
     Raises MergeError for NaN and infinity, IndexError when there are fewer than k values.
     """
-    selection = Selection(k)
+    selection = Selection(k, 0)
     for piece in pieces():
-        selection.see_first(piece)
+        selection.see(piece)
     selection.settle()
     for piece in pieces():
         selection.see_again(piece)

@@ -7,14 +7,14 @@ asked for, and kept in a cache that compositions share.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .adapters import Factors
 from .checkpoint import matrix_shape
 from .differences import Difference, piece_size, pieces
-from .masks import ONE, keep_below, random_bits
+from .masks import keep_below, random_bits, random_shares
 from .selection import Cut, Selection, keep_at_least, keep_at_most, kth_largest, magnitude_bits
 from .steps import Drop, Kept, RankDrop, Rescale, Sparsification, Trim, TrimBothEnds
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 Value = TypeVar("Value")
+Place = tuple[str, int, int]
+_PROBES = 16
 Cache = dict[tuple[str, ...], Any]
 """What was counted: by what was done to which vector, and the tensor where it belongs to one."""
 
@@ -167,22 +169,32 @@ class Trimmed(_Sparsified):
 
 
 def count_together(parts: Sequence[Difference], device: torch.device | None) -> None:
-    """Find the cuts of all whole-vector trims in two rounds over all vectors: each piece of their base is read once."""
+    """Find the cuts of all whole-vector trims at once: each piece of their base is read for all of them together.
+
+    A sixteenth of the pieces, evenly spread, comes first and lets each selection guess.
+    """
     sought = [(part, part.sought()) for part in parts if isinstance(part, Trimmed)]
-    open_ = [(part, Selection(number)) for part, number in sought if number is not None]
+    open_ = [(part, Selection(k, sum(map(part._size, part.names)))) for part, k in sought if k is not None]
     shapes = {name: part.shape(name) for part, _ in open_ for name in part.names}
     places = [(name, *rows) for name, shape in shapes.items() for rows in pieces(shape, piece_size(device))]
+    probes = set(places[::_PROBES])
 
-    def show(see: Callable[[Selection, torch.Tensor], None]) -> None:
-        for name, first, last in places:
-            for part, selection in open_:
+    def show(
+        see: Callable[[Selection, torch.Tensor], None], where: Iterable[Place], to: Sequence[tuple[Trimmed, Selection]]
+    ) -> None:
+        for name, first, last in where:
+            for part, selection in to:
                 if name in part.names:
                     see(selection, part.inner.piece(name, first, last, device))
 
-    show(Selection.see_first)
+    show(Selection.see, places[::_PROBES], open_)
     for _, selection in open_:
-        selection.settle()
-    show(Selection.see_again)
+        selection.guess()
+    show(Selection.see, (place for place in places if place not in probes), open_)
+    right = [selection.settle() for _, selection in open_]
+    show(Selection.see_again, places[::_PROBES], open_)
+    wrong = [each for each, is_right in zip(open_, right, strict=True) if not is_right]
+    show(Selection.see_again, (place for place in places if place not in probes) if wrong else (), wrong)
     for part, selection in open_:
         part.settle(selection.cut(), device)
 
@@ -285,8 +297,8 @@ class RankDropped(_Sparsified):
     def _masked(self, values: torch.Tensor, name: str, first: int, chance: torch.Tensor | None = None) -> torch.Tensor:
         chance = self._keep_probability(values, name) if chance is None else chance
         start = self._offset(name, first)
-        bits = random_bits(self.step.seed, self.id, name, start, values.numel(), values.device)
-        values[bits.float().mul_(1 / ONE) >= chance] = 0.0
+        shares = random_shares(self.step.seed, self.id, name, start, values.numel(), values.device)
+        values[shares >= chance] = 0.0
         return values
 
 
