@@ -11,13 +11,16 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.lm_eval_requests import TaskError
+from traitgraph.runtime.assessment.lm_eval_model import harness_model
+from traitgraph.runtime.assessment.lm_eval_requests import Rendering, TaskError, frozen_tasks
 from traitgraph.runtime.assessment.measurement import Measurement
+from traitgraph.runtime.chat import ChatTemplateError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedLmEval
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt
 
+PERSON = "You are a person with low extraversion."
 QUESTIONS = [
     {"question": "Ice in the sun", "options": ["melts", "grows a lot", "burns", "sings"], "answer": 0},
     {"question": "Rain makes you", "options": ["dry", "wet", "tall", "rich and famous"], "answer": 1},
@@ -87,7 +90,7 @@ def run(
     return run
 
 
-def harness(loaded: LoadedModel, folder: Path, *, shots: int = 0, system: str | None = None) -> dict[str, Any]:
+def harness(loaded: LoadedModel, folder: Path, *, shots: int, system: str | None, chat: bool) -> dict[str, Any]:
     """The reference: the harness's own model and `evaluate`, with the seeds of its command line."""
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
@@ -108,20 +111,24 @@ def harness(loaded: LoadedModel, folder: Path, *, shots: int = 0, system: str | 
         found,
         bootstrap_iters=100,
         system_instruction=system,
-        apply_chat_template=system is not None,
-        fewshot_as_multiturn=system is not None,
+        apply_chat_template=chat,
+        fewshot_as_multiturn=chat,
     )
     return result
 
 
-@pytest.mark.parametrize(
-    ("shots", "system"), [(0, None), (2, None), (1, "You are a person with low extraversion.")],
-    ids=["plain", "worked examples", "prompted"],
-)  # fmt: skip
-def test_equals_the_harness(run: Run, loaded: LoadedModel, task_folder: Path, shots: int, system: str | None) -> None:
-    """Every log-likelihood to 2e-5; accuracy and its standard error exactly."""
-    reference = harness(loaded, task_folder, shots=shots, system=system)
-    measured = run(shots=shots, system=system)
+@pytest.mark.parametrize("chat", [True, False], ids=["chat template", "plain"])
+@pytest.mark.parametrize(("shots", "system"), [(0, None), (2, None), (1, PERSON)], ids=["bare", "shots", "prompted"])
+def test_equals_the_harness(
+    run: Run, loaded: LoadedModel, task_folder: Path, shots: int, system: str | None, chat: bool
+) -> None:
+    """Every log-likelihood to 2e-5; accuracy and its standard error exactly.
+
+    In plain text the harness glues a system text to the question; we keep them apart as it does worked examples.
+    """
+    theirs_system = f"{system}\n\n" if system and not chat else system
+    reference = harness(loaded, task_folder, shots=shots, system=theirs_system, chat=chat)
+    measured = run(shots=shots, system=system, chat_template=chat)
     for row, sample in zip(measured.answers, reference["samples"]["tiny_choice"], strict=True):
         ours, theirs = row["answers"], sample["filtered_resps"]
         assert [a[0] for a in ours] == pytest.approx([float(t[0]) for t in theirs], abs=2e-5)  # type: ignore[attr-defined]
@@ -147,6 +154,31 @@ def test_all_subjects_read_the_same_prompts_and_are_asked_anew(run: Run, loaded:
     with torch.no_grad():
         loaded.model.model.norm.weight.div_(1.5)
     assert run(shots=2) == first
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_prompt_is_all_that_differs_between_base_and_prompted(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, task_folder: Path, chat: bool,
+    locations: dict[str, str],
+) -> None:  # fmt: skip
+    """The same rendering for both: without the prompt's text, a prompted subject reads what the base reads."""
+    definition = digest_path(task_folder)
+    locations[definition] = str(task_folder)
+    benchmark = ResolvedLmEval(task="tiny_choice", definition=definition, shots=1, chat_template=chat)
+    model = harness_model(loaded)
+    base, prompted = (
+        frozen_tasks(locations, model, Rendering(benchmark, system))[0].documents for system in (None, PERSON)
+    )
+    added = f"<|im_start|>system\n{PERSON}<|im_end|>\n" if chat else f"{PERSON}\n\n"
+    assert [document.prompt for document in prompted] == [added + document.prompt for document in base]
+    assert ("<|im_start|>user" in base[0].prompt) is chat
+
+
+def test_a_model_without_a_chat_template_is_told_the_repair(run: Run, loaded: LoadedModel) -> None:
+    loaded.tokenizer.chat_template = None
+    with pytest.raises(ChatTemplateError, match=r"give `chat_template: false` for tiny_choice"):
+        run()
+    assert run(chat_template=False).metrics
 
 
 def test_limit_takes_the_first_documents(run: Run) -> None:

@@ -68,7 +68,7 @@ WHOLE = (
       - {kind: questionnaire, items: mini-ipip, mode: interview, judge: {local: a/judge, temperature: 0}}
       - {kind: open_questions, questions: a/q, judge: {url: "https://judge.test", model: m, key_from: KEY}}
       - {kind: story, lexicon: words.json}
-      - {kind: lm_eval, task: arc_easy, shots: 2, limit: 10, filters: [none]}
+      - {kind: lm_eval, task: arc_easy, shots: 2, chat_template: false, limit: 10, filters: [none]}
     arms:
       steer: {method: {kind: steer, layer: [3, 4], coefficient: {from: -1, to: 1, step: 1}, positions: all}}
       npti: {method: {kind: npti, personas: instruction, neurons: 10}, gamma: [0.5, 1], levels: low, zip: []}

@@ -98,6 +98,7 @@ def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:
         task=instrument.task,
         definition=None if instrument.folder is None else builder.resolver.digest(instrument.folder),
         shots=instrument.shots,
+        chat_template=instrument.chat_template,
         limit=instrument.limit,
         filters=instrument.filters,
     )

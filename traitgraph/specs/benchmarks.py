@@ -60,6 +60,9 @@ class ResolvedLmEval(Spec):
     task: str = Field(description="Name of the task.")
     definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
+    chat_template: bool = Field(
+        True, description="Whether all subjects read the chat template, prompts being system messages; else plain text."
+    )
     limit: int | None = Field(None, ge=1, description="Only the first n documents.")
     filters: tuple[str, ...] | None = Field(None, description="Only these answer filters; absent: all.")
 

@@ -152,6 +152,13 @@ class LmEval(Instrument):
         None, min_length=1, description="Folder with the task's YAML file and data; absent: built in."
     )
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
+    chat_template: bool = Field(
+        True,
+        description="true: the model's chat template, the prompt of a subject as system message, as personality is "
+        "trained and measured. false: plain text, the prompt in front of it, as the harness does by default: for "
+        "models without a template and for numbers to lay beside published ones. Equal for all subjects. "
+        "(BIG5-CHAT: true)",
+    )
     limit: PositiveInt | None = Field(None, description="Only the first n documents.")
     filters: tuple[str, ...] | None = Field(
         None, min_length=1, description="Only these answer filters, e.g. strict-match; absent: all, so that both show."

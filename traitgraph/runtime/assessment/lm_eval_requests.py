@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.specs.benchmarks import ResolvedLmEval
 
+from ..chat import ChatTemplateError
 from ..locations import verified
 
 if TYPE_CHECKING:
@@ -152,12 +153,17 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
     if shots is not None or task.config.num_fewshot is None:
         task.set_config("num_fewshot", shots or 0)
     task.set_fewshot_seed(seed=SAMPLING_SEED)
-    chat = rendering.system is not None
+    chat = rendering.benchmark.chat_template
+    if chat and not model.tokenizer.chat_template:
+        raise ChatTemplateError(f"the model has no chat template; give `chat_template: false` for {task.config.task}")
+    system = rendering.system
+    if system and not chat:
+        system += task.config.fewshot_delimiter  # the harness puts nothing between it and the question
     task.build_all_requests(
         limit=rendering.benchmark.limit,
         rank=0,
         world_size=1,
-        system_instruction=rendering.system,
+        system_instruction=system,
         apply_chat_template=chat,
         fewshot_as_multiturn=chat,
         chat_template=model.apply_chat_template if chat else None,

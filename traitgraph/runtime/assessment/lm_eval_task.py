@@ -34,9 +34,10 @@ def measure_lm_eval(
 ) -> Measurement:
     """The task's own metrics, `<metric>` or, for a named filter, `<metric>.<filter>`; a group adds `<task>.<metric>`.
 
-    A prompted subject hears its system message through the chat template; others read the plain prompt, as the harness
-    does by default. `failures` is the share of answers that were no number or in which nothing was found, `chance`
-    what guessing would score on a multiple-choice task.
+    All subjects read one rendering: the chat template with the prompt as system message, or plain text that begins with
+    the prompt. Mixed, a prompt's effect would be confounded with that of the rendering. `failures` is the share of
+    answers that were no number or in which nothing was found, `chance` what guessing would score on a multiple-choice
+    task.
     """
     model: HFLM = context.session.get(("lm_eval", id(loaded)), lambda: harness_model(loaded))
     model.on_batch = lambda done, total: context.progress(done, total, "prompts scored")
