@@ -74,3 +74,35 @@ def test_a_missing_file_exits_2(name: str, tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "nowhere.yaml" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+DATA_STUDY = """\
+study: data
+model: smollm2-135m
+traits: [extraversion]
+data: ./rows.jsonl
+method: vector
+train: {method: sft, learning_rate: 1e-3, steps: 2}
+alpha: [1]
+benchmarks: [reply_contrast]
+"""
+ROW = '{"trait": "extraversion", "level": "high", "prompt": "Hello?", "reply": "Hi there."}\n'
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (ROW, "no training row for extraversion low"),
+        (ROW + ROW.replace("high", "low"), "no pair of a high and a low reply for extraversion"),
+        (ROW.replace('"level": "high", ', ""), "rows.jsonl:1: field 'level'"),
+        ("not JSON\n", "rows.jsonl:1: not JSON"),
+    ],
+)
+def test_data_that_a_job_would_stumble_over_are_refused_before_the_run(rows: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(DATA_STUDY, encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(rows, encoding="utf-8")
+    refused = call("run", "study.yaml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / ".traitgraph").exists()

@@ -65,6 +65,7 @@ def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) 
     say(f"study {plan.study}: {counts.jobs:,} jobs, {counts.present:,} in {options.store}, {counts.missing:,} to run")
     _check_price(plan, options.max_gpu_hours)
     _check_runtime(plan)
+    _check_data(plan)
     return study, store, plan
 
 
@@ -81,6 +82,14 @@ def _check_runtime(plan: Plan) -> None:
         kinds = "\n  ".join(lacking)
         hint = "run the rest with --select, for example: --select 'arm=NAME'"
         raise UsageError(f"these parts of the study can be planned but not run yet:\n  {kinds}\n{hint}")
+
+
+def _check_data(plan: Plan) -> None:
+    """Refuse data that a job would stumble over later, before anything starts."""
+    from traitgraph.launchers.data_check import data_faults
+
+    if faults := data_faults(plan):
+        raise UsageError("the data of the study cannot be used:\n  " + "\n  ".join(faults))
 
 
 def _run_table(table: JobTable, store: Store, options: argparse.Namespace) -> int:
