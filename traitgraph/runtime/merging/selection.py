@@ -50,7 +50,7 @@ class Selection:
         self._low = torch.zeros(_LOW_BINS, dtype=torch.int64)
         self._bucket = self._above = 0
         self._guess: tuple[int, int] | None = None
-        self._kept: list[torch.Tensor] = []
+        self._kept = torch.zeros(0, dtype=torch.int32)
         self._kept_size = 0
         self._lows = torch.zeros(0, dtype=torch.int64)
 
@@ -76,18 +76,23 @@ class Selection:
         self._lows = torch.zeros((self._guess[1] - self._guess[0] + 1) * _LOW_BINS, dtype=torch.int64)
 
     def _keep(self, offsets: torch.Tensor) -> None:
-        """Gather offsets from the smallest guessed value, and count them when they have become many."""
-        self._kept.append(offsets)
-        self._kept_size += offsets.numel()
-        if self._kept_size > _MANY:
+        """Gather offsets from the smallest guessed value, and count them when there is no room for more.
+
+        They are copied into one buffer: many small tensors that live on would tear holes into the heap.
+        """
+        if self._kept_size + offsets.numel() > self._kept.numel():
             self._count_kept()
+        if offsets.numel() > self._kept.numel():
+            self._kept = offsets.new_zeros(max(_MANY, offsets.numel()))
+        self._kept[self._kept_size : self._kept_size + offsets.numel()] = offsets
+        self._kept_size += offsets.numel()
 
     def _count_kept(self) -> None:
         import torch
 
-        if self._kept:
-            self._lows += torch.bincount(torch.cat(self._kept), minlength=self._lows.numel()).cpu()
-        self._kept, self._kept_size = [], 0
+        if self._kept_size:
+            self._lows += torch.bincount(self._kept[: self._kept_size], minlength=self._lows.numel()).cpu()
+        self._kept_size = 0
 
     def settle(self) -> bool:
         """After the first round: whether the guess was right, so that the second round needs only what came before it.
