@@ -21,6 +21,7 @@ GROUPS = {"test_faults": "slurm-faults", "test_study": "slurm-study", "test_docs
 """Files whose tests may run in another process, beside the rest."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one cluster go to one process, so that two processes share the machine evenly."""
     for item in items:
