@@ -6,6 +6,7 @@ accounting. Asks SLURM nothing at all about a run whose jobs are all there.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +18,6 @@ from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from . import scheduler
 from .accounts import OUT_OF_MEMORY, OUT_OF_TIME, Account, account_path, output_path, read_account
-from .layout import TaskArray
 from .logs import current_step, last_lines
 from .record import CONTINUE, PROBE, SubmissionRecord
 from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_seconds_left
@@ -53,6 +53,8 @@ class _Reading:
         self.table: JobTable = self.record.run.table()
         self.rows: dict[str, JobRow] = {row.key: row for row in self.table.rows}
         self.present = {key for key, row in self.rows.items() if self.store.has(row.kind, key)}
+        self.jobs_of = {task.id: task.jobs for task in self.table.tasks}
+        self.submitted = {(each.array, index): each.job for each in self.record.submitted() for index in each.indices}
         self.places = {task: (a, index) for a in self.record.arrays for index, task in a.tasks.items()}
 
     def status(self) -> RunStatus:
@@ -63,8 +65,10 @@ class _Reading:
             states |= self._from_accounting(undecided)
         tasks = [status for task in self.table.tasks if (status := states[task.id]) is not None]
         failures = self._failures(tasks)
-        blocked = {failure.task for failure in failures if failure.cause == BLOCKED}
-        tasks = [_as_blocked(task) if task.id in blocked and _only_blocked(task, failures) else task for task in tasks]
+        causes: dict[str, set[str]] = defaultdict(set)
+        for failure in failures:
+            causes[failure.task].add(failure.cause)
+        tasks = [_as_blocked(task) if causes[task.id] == {BLOCKED} else task for task in tasks]
         return RunStatus(
             run=self.record.run.folder,
             tasks=tuple(tasks),
@@ -121,7 +125,7 @@ class _Reading:
             return self._ended(task, account, _job(entry), entry.state, entry.nodes)
         if self._is_cancelled():
             return self._task(task, "cancelled", account, cause="cancelled")
-        if account is None and not self._was_submitted(array, index):
+        if account is None and (array.id, index) not in self.submitted:
             return self._task(task, "later", None)
         return None
 
@@ -148,14 +152,11 @@ class _Reading:
         names = sorted({job_name(self.record.run.id, self.places[task.id][0].id) for task in tasks})
         since = datetime.fromisoformat(self.record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
         found = {entry.job: entry for entry in scheduler.accounting(names, since) or ()}
-        jobs = {(each.array, index): each.job for each in self.record.submitted() for index in each.indices}
-        return {task.id: self._accounted(task, found, jobs) for task in tasks}
+        return {task.id: self._accounted(task, found) for task in tasks}
 
-    def _accounted(
-        self, task: Task, found: Mapping[str, scheduler.AccountingEntry], jobs: Mapping[tuple[str, int], str]
-    ) -> TaskStatus:
+    def _accounted(self, task: Task, found: Mapping[str, scheduler.AccountingEntry]) -> TaskStatus:
         array, index = self.places[task.id]
-        job = f"{jobs.get((array.id, index), '')}_{index}"
+        job = f"{self.submitted.get((array.id, index), '')}_{index}"
         account = read_account(account_path(self.record.run.folder, task.id))
         if job in found and found[job].state not in scheduler.ACTIVE:
             return self._ended(task, account, job, found[job].state, found[job].nodes)
@@ -188,14 +189,11 @@ class _Reading:
             current=current,
         )
 
-    def _was_submitted(self, array: TaskArray, index: int) -> bool:
-        return any(each.array == array.id and index in each.indices for each in self.record.submitted())
-
     def _is_cancelled(self) -> bool:
         return (self.record.folder / CANCELLED).exists()
 
     def _parents_failed(self, task: Task) -> bool:
-        return any(not self.present.issuperset(other.jobs) for other in self.table.tasks if other.id in task.after)
+        return any(not self.present.issuperset(self.jobs_of[other]) for other in task.after if other in self.jobs_of)
 
     # ---------------------------------------------------------------- failures
 
@@ -236,10 +234,6 @@ CANCELLED = "cancelled"
 
 def _job(entry: QueueEntry) -> str:
     return f"{entry.job}_{entry.index}"
-
-
-def _only_blocked(task: TaskStatus, failures: Iterable[Failure]) -> bool:
-    return all(failure.cause == BLOCKED for failure in failures if failure.task == task.id)
 
 
 def _as_blocked(task: TaskStatus) -> TaskStatus:
