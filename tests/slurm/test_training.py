@@ -55,6 +55,11 @@ def log_of(launched: Launch) -> str:
     return path.read_text() if path.exists() else ""
 
 
+def steps_of(launched: Launch) -> list[int]:
+    """Steps that the log tells of; some are left out where they are quick."""
+    return [int(step) for step in re.findall(r'"done": (\d+),', log_of(launched))]
+
+
 def trained(store: Store, launched: Launch, table: JobTable) -> tuple[dict[str, object], Path]:
     """The record and the adapter of a training, once it is done."""
     status = wait(store, run_of(launched.run), seconds=0.5, timeout=180)
@@ -76,7 +81,7 @@ def test_two_processes_on_two_nodes_train_what_one_process_trains(
     with Store(tmp_path / "one") as one, Store(tmp_path / "two") as two:
         launched = launch(training, two, TWO_NODES, probe=False)
         alone, alone_file = trained(one, launch(training, one, ONE_NODE, probe=False), training)
-        wait_until(lambda: '"done": 3,' in log_of(launched), "at step 3", seconds=90)
+        wait_until(lambda: max(steps_of(launched), default=0) > 2, "at step 3", seconds=90)
         account = read_account(account_path(launched.run, "01-train-000"))
         assert account is not None
         slurm.call("scancel", "--signal=USR2", account.job)
@@ -84,7 +89,7 @@ def test_two_processes_on_two_nodes_train_what_one_process_trains(
     log = log_of(launched)
     assert len(set(re.findall(r"is job \S+ on (n\d)", log))) == 2
     assert log.count('"job_started"') == 2
-    assert log.count('"done": 3,') == 1
+    assert steps_of(launched) == sorted(set(steps_of(launched))), "no step was done twice"
     assert record["steps"] == alone["steps"] == STEPS
     assert record["losses"] == pytest.approx(alone["losses"], rel=1e-3)
     ours, theirs = load_file(file), load_file(alone_file)
