@@ -292,15 +292,14 @@ class Composition:
 
         float32(tuned - base) can lose bits. They are kept for one vector in a sum: more have no exact sum to restore.
         """
-        return self.direction(name, first, last, device), self.rest(name, first, last, device)
-
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """What the direction of rows [first, last) lacks: float32, flat, or None for nothing."""
         if not self.is_linear or len(self.vectors) > 1:
-            return None
+            return self.direction(name, first, last, device), None
         ((part, ratio),) = self._present(name)
-        rest = part.rest(name, first, last, device)
-        return rest if rest is None or ratio == 1.0 else rest * ratio
+        direction = part.piece(name, first, last, device)
+        rest = part.rest(name, first, last, device, direction)
+        if ratio == 1.0:
+            return direction, rest
+        return direction.mul_(ratio), rest if rest is None else rest * ratio
 
     def _on_arc(self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
         import torch

@@ -47,8 +47,13 @@ class Difference(Protocol):
         """Rows [first, last) of the difference: float32 [(last - first) * columns], the caller's to change."""
         ...
 
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact."""
+    def rest(
+        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
+    ) -> torch.Tensor | None:
+        """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact.
+
+        `piece` is the difference of these rows, where the caller has it.
+        """
         ...
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
@@ -72,12 +77,15 @@ def piece_size(device: torch.device | None) -> int:
     return PIECE if device is None or device.type == "cpu" else PIECE_ON_ACCELERATOR
 
 
-def rest_of(tuned: torch.Tensor, base: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
-    """What base + difference lacks of tuned, all float32: added last, it gives tuned bit for bit.
+def rest_of(tuned: torch.Tensor, base: torch.Tensor, difference: torch.Tensor) -> torch.Tensor | None:
+    """What base + difference lacks of tuned, all float32: added last, it gives tuned bit for bit. None for nothing.
 
     float32(tuned - base) loses bits where the two are far apart; base + difference is then an ulp off.
     """
-    return tuned - (base + difference)
+    import torch
+
+    reached = base + difference
+    return None if torch.equal(reached, tuned) else torch.sub(tuned, reached, out=reached)
 
 
 class TensorDifference:
@@ -97,10 +105,12 @@ class TensorDifference:
         """float32(tuned) - float32(base) for rows [first, last)."""
         return rows_of(self._tuned[name], first, last, device) - rows_of(self._base[name], first, last, device)
 
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+    def rest(
+        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
+    ) -> torch.Tensor | None:
         """What the float32 difference lost."""
         tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
-        return rest_of(tuned, base, tuned - base)
+        return rest_of(tuned, base, tuned - base if piece is None else piece)
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of tensors is not low-rank."""
@@ -124,7 +134,9 @@ class GivenDifference:
         """Rows [first, last) in float32."""
         return rows_of(self._tensors[name], first, last, device).clone()
 
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+    def rest(
+        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
+    ) -> torch.Tensor | None:
         """None: the difference is what it is."""
         return None
 
@@ -170,13 +182,14 @@ class CheckpointDifference:
             difference[:count] = self._tuned.floats(name, first, end, device) - base[:count]
         return difference
 
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+    def rest(
+        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
+    ) -> torch.Tensor | None:
         """What the float32 difference lost."""
         if name in self._rows:
             return None
         tuned, base = self._tuned.floats(name, first, last, device), self._base.floats(name, first, last, device)
-        rest = rest_of(tuned, base, tuned - base)
-        return rest if float(rest.amax()) or float(rest.amin()) else None
+        return rest_of(tuned, base, tuned - base if piece is None else piece)
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of checkpoints is not low-rank."""

@@ -23,7 +23,7 @@ from .composition import Composition, Made
 from .differences import piece_size, pieces
 from .errors import MergeError
 from .rounding import round_to
-from .writer import Slot, TensorFile
+from .writer import BackgroundWriter, Slot, TensorFile
 
 if TYPE_CHECKING:
     import torch
@@ -68,10 +68,10 @@ def write_merges(
         drafts = [stack.enter_context(_drafted(output.folder)) for output in outputs]
         for output, draft in zip(outputs, drafts, strict=True):
             _write_beside(base, output, draft)
-        with _Files(base, outputs, drafts) as files:
+        with _Files(base, outputs, drafts) as files, BackgroundWriter() as writer:
             done, total = 0, base.nbytes
             for name in base:
-                _write_tensor(name, base, outputs, files, device)
+                _write_tensor(name, base, outputs, files, writer, device)
                 done += base[name].nbytes
                 if progress:
                     progress(done, total, "bytes of the base")
@@ -149,7 +149,12 @@ def _write_index(draft: Path, shards: Mapping[str, Sequence[Slot]]) -> None:
 
 
 def _write_tensor(
-    name: str, base: Checkpoint, outputs: Sequence[Output], files: _Files, device: torch.device | None
+    name: str,
+    base: Checkpoint,
+    outputs: Sequence[Output],
+    files: _Files,
+    writer: BackgroundWriter,
+    device: torch.device | None,
 ) -> None:
     info = base[name]
     targets = list(zip(outputs, files.of(info), strict=True))
@@ -158,11 +163,11 @@ def _write_tensor(
         for output, file in targets:
             if name in output.composition.names:
                 rows = base.floats(name, first, last, device)
-                file.write(
-                    name, _merged_rows(output, info, first, last, rows, made if len(targets) > 1 else None), first
+                writer.write(
+                    file, name, _merged_rows(output, info, first, last, rows, made if len(targets) > 1 else None), first
                 )
             else:
-                file.write(name, base.rows(name, first, last).to(_torch_dtype(output.dtype_of(info))), first)
+                writer.write(file, name, base.rows(name, first, last).to(_torch_dtype(output.dtype_of(info))), first)
 
 
 def _merged_rows(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from threading import BoundedSemaphore
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -80,6 +82,10 @@ class TensorFile:
         self._missing -= len(view)
         _write(self._handle, view, self._starts[name] + offset)
 
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        os.fsync(self._handle)
+
     def close(self) -> None:
         """Close the file; its content is then what was declared."""
         os.close(self._handle)
@@ -94,6 +100,58 @@ class TensorFile:
             self.close()
         else:
             os.close(self._handle)
+
+
+class BackgroundWriter:
+    """Writes pieces in a thread of its own, so that the next ones are computed meanwhile.
+
+    Holds at most `pieces` of them. What a write raises is raised by the next call, at the latest by `close`. Every
+    `FLUSH` bytes go to the disk at once: the rest that is left to wait for at the end is then small.
+    """
+
+    FLUSH = 1 << 27
+
+    def __init__(self, pieces: int = 128) -> None:
+        self._pool = ThreadPoolExecutor(1, "writer")
+        self._room = BoundedSemaphore(pieces)
+        self._error: BaseException | None = None
+        self._unflushed: dict[TensorFile, int] = {}
+
+    def write(self, file: TensorFile, name: str, data: torch.Tensor, first_row: int) -> None:
+        """As `TensorFile.write`; `data` must not be changed afterwards."""
+        if self._error is not None:
+            raise self._error
+        self._room.acquire()
+        self._pool.submit(self._write, file, name, data, first_row)
+
+    def _write(self, file: TensorFile, name: str, data: torch.Tensor, first_row: int) -> None:
+        try:
+            if self._error is None:
+                file.write(name, data, first_row)
+                self._unflushed[file] = self._unflushed.get(file, 0) + data.numel() * data.element_size()
+                if self._unflushed[file] >= self.FLUSH:
+                    file.flush()
+                    self._unflushed[file] = 0
+        except BaseException as error:  # carried to the thread that asked for the write
+            self._error = error
+        finally:
+            self._room.release()
+
+    def close(self) -> None:
+        """Wait for all writes. Raises what the first failing one raised."""
+        self._pool.shutdown(wait=True)
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._error = self._error or error
+            self._pool.shutdown(wait=True)
 
 
 def _write(handle: int, view: memoryview, position: int) -> None:
