@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -59,6 +60,7 @@ def steps(context: JobContext, params: StepsParams) -> None:
 
 def begin(context: JobContext, params: StepsParams) -> None:
     note(params, f"start on {os.environ.get('SLURMD_NODENAME', 'here')} job {os.environ.get('SLURM_JOB_ID', '')}")
+    note(params, f"temporary files in {tempfile.gettempdir()}")
     if params.fail or (params.fail_once and first(params, "failed")):
         raise ValueError(params.fail or params.fail_once)
 

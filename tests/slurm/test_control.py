@@ -203,6 +203,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, st
     checks = list(examine(store, CLUSTER))
     assert [str(check) for check in checks if not check.ok] == []
     names = {check.name for check in checks}
+    assert any(check.name == "partition gpu" and "2 GPUs fake" in check.found for check in checks)
     assert {"array size", "requeue", "accounting", "interpreter", "store", "scontrol", "GPUs", "hub cache"} <= names
     assert not list((store.root / "runs").iterdir())
 

@@ -23,7 +23,7 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources, SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, chain, job, results, starts, table, undisturbed
+from .studies import CLUSTER, chain, job, results, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -238,3 +238,13 @@ def test_a_throttle_holds(slurm: SlurmCluster, store: Store, trace: Path) -> Non
         time.sleep(0.1)
     assert 1 <= most <= 2
     finish(store, launched)
+
+
+def test_temporary_files_go_to_the_scratch_of_the_node_and_leave_nothing(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path
+) -> None:
+    cluster = CLUSTER.model_copy(update={"scratch": f"{tmp_path}/scratch/$SLURM_JOB_ID"})
+    finish(store, launch(table({"work": [[job("w", trace)]]}), store, cluster, probe=False))
+    (where,) = [line for line in trace_of(trace, "w") if line.startswith("temporary")]
+    assert where.startswith(f"temporary files in {tmp_path}/scratch/")
+    assert not [path for path in (tmp_path / "scratch").rglob("*") if path.name.startswith("traitgraph-")]

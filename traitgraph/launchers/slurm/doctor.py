@@ -19,7 +19,7 @@ from . import scheduler
 from .accounts import slurm_folder
 from .launch import source_folder
 from .layout import TaskArray
-from .limits import Limits, find_problems, read_limits
+from .limits import Limits, Partition, find_problems, read_limits
 from .probe import REPAIRS, Findings, explain_exit, read_findings
 from .record import PROBE
 from .scheduler import SchedulerError
@@ -76,12 +76,29 @@ def check_limits(cluster: Cluster, limits: Limits) -> Iterator[Check]:
     arrays += [
         TaskArray("rule", {0: "rule"}, cluster.resources_of("", None, None).under(r.resources)) for r in cluster.rules
     ]
+    for partition in _used(arrays, limits):
+        yield Check(f"partition {partition.name}", partition.state == "up", _offer(partition))
     problems = find_problems(arrays, cluster, limits, os.environ)
     for problem in problems:
         yield Check("cluster file", False, problem.what, problem.hint)
     if not problems:
         names = ", ".join(sorted({array.resources.partition or "the default partition" for array in arrays}))
         yield Check("cluster file", True, f"fits {names}")
+
+
+def _used(arrays: Sequence[TaskArray], limits: Limits) -> list[Partition]:
+    """The partitions that these arrays name, or the default one."""
+    named = {name for array in arrays for name in (array.resources.partition or "").split(",") if name}
+    return [each for each in limits.partitions.values() if each.name in named or (not named and each.is_default)]
+
+
+def _offer(partition: Partition) -> str:
+    limit = "no time limit" if partition.minutes is None else f"at most {partition.minutes:g} minutes"
+    shapes = dict.fromkeys(
+        f"{shape.cpus} cores, {shape.memory_gb:.0f} GiB, {shape.gpus} GPUs {'/'.join(shape.gpu_types)}".rstrip()
+        for shape in partition.shapes
+    )
+    return f"{partition.state}, {limit}; nodes of {'; '.join(shapes)}"
 
 
 def check_node(store: Store, cluster: Cluster, seconds: float) -> Iterator[Check]:
