@@ -90,6 +90,28 @@ def test_record_holds_norms_by_layer_that_add_up(tmp_path: Path, base_folder: Pa
     assert low_rank.record["norm"] == pytest.approx(float(whole.double().norm()), rel=1e-5)
 
 
+def test_bfloat16_storage_says_what_it_lost(tmp_path: Path, base_folder: Path) -> None:
+    import torch
+
+    tuned = save_fine_tune(base_folder, tmp_path / "tuned", seed=4)
+    build_vector(tuned, Checkpoint(base_folder), made(tmp_path / "half"), stored="bfloat16")
+    half, exact = load_vector(tmp_path / "half"), built(tmp_path, base_folder, tuned)
+    lost = whole = 0.0
+    for name in exact.names:
+        assert torch.equal(half.delta(name), exact.delta(name).bfloat16().float())
+        lost += float((half.delta(name) - exact.delta(name)).double().square().sum())
+        whole += float(exact.delta(name).double().square().sum())
+    assert half.record["stored"]["dtype"] == ["bfloat16"]
+    assert half.record["stored"]["round_trip_error"] == pytest.approx((lost / whole) ** 0.5, rel=1e-3)
+    assert 1e-4 < half.record["stored"]["round_trip_error"] < 4e-3
+    assert exact.record["stored"]["round_trip_error"] == 0
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def test_unchanged_tensors_are_not_stored_but_counted(tmp_path: Path, base_folder: Path) -> None:
     import torch
 

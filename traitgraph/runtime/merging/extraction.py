@@ -5,13 +5,12 @@ Layout of the files: see `traitgraph.runtime.vectors`, which reads them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.runtime.durable import write_json
 
@@ -21,6 +20,7 @@ from .checkpoint import Checkpoint, CheckpointView, matrix_shape, octets
 from .differences import CheckpointDifference, comparable_names, low_rank_rows, pieces
 from .errors import MergeError
 from .fitting import NameMap, check_same_tokens, renamed
+from .layers import layer_of
 from .rounding import check_finite
 from .writer import Slot, TensorFile
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TENSORS = "vector.safetensors"
 RECORD = "vector.json"
+Stored = Literal["float32", "bfloat16"]
 
 
 def build_vector(
@@ -37,12 +38,14 @@ def build_vector(
     out: Path,
     *,
     opposite: Path | None = None,
+    stored: Stored = "float32",
     base_record: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the vector of a trained artifact (`adapter/` or `model/`), a peft adapter or a checkpoint into `out`.
 
-    With `opposite`, another artifact of the same base, the vector is tuned - opposite. `base_record` says in plain data
-    which base this is. Raises MergeError when the tuned weights do not belong to it.
+    With `opposite`, another artifact of the same base, the vector is tuned - opposite. `stored` is the number format of
+    full differences: bfloat16 halves them, and the record says what it lost (adapters keep their own format).
+    `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
     folders = [_weights_folder(path) for path in (tuned, opposite) if path is not None]
     adapters = [(folder / ADAPTER_CONFIG).is_file() for folder in folders]
@@ -52,7 +55,8 @@ def build_vector(
         raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
     else:
         other = Checkpoint(folders[1]) if opposite else base
-        record = _from_checkpoint(CheckpointDifference(other, Checkpoint(folders[0]), ""), out, exact=opposite is None)
+        exact = opposite is None and stored == "float32"
+        record = _from_checkpoint(CheckpointDifference(other, Checkpoint(folders[0]), ""), out, exact, stored)
     _write_record(record, out, base_record)
 
 
@@ -187,32 +191,43 @@ def _check_shape(name: str, shape: tuple[int, ...], base: Checkpoint) -> None:
         )
 
 
-def _from_checkpoint(difference: CheckpointDifference, out: Path, *, exact: bool) -> dict[str, Any]:
-    """Stream a difference in float32 to disk, tensor by tensor; returns the record.
+def _from_checkpoint(
+    difference: CheckpointDifference, out: Path, exact: bool, stored: Stored = "float32"
+) -> dict[str, Any]:
+    """Stream a difference to disk, tensor by tensor; returns the record.
 
     `exact` keeps what float32(tuned - base) lost, so that base + vector is the tuned model bit for bit.
     """
     rests = {name: _rest_of_tensor(difference, name) if exact else {} for name in difference.names}
     changed = [name for name in difference.names if _is_changed(difference, name)]
     draft = _Draft()
-    slots = [slot for name in changed for slot in _slots(name, difference.shape(name), rests[name])]
+    slots = [slot for name in changed for slot in _slots(name, difference.shape(name), stored, rests[name])]
     with TensorFile(out / TENSORS, slots) as file:
         for name in changed:
-            _write_tensor(difference, name, rests[name], file, draft)
+            _write_tensor(difference, name, stored, rests[name], file, draft)
     rest = sum(parts["rest"].numel() for parts in rests.values() if parts)
-    return draft.record(source="checkpoint", elements=difference.elements, stored=["float32"], rest=rest)
+    return draft.record(source="checkpoint", elements=difference.elements, stored=[stored], rest=rest)
 
 
 def _write_tensor(
-    difference: CheckpointDifference, name: str, rest: Mapping[str, torch.Tensor], file: TensorFile, draft: _Draft
+    difference: CheckpointDifference,
+    name: str,
+    stored: Stored,
+    rest: Mapping[str, torch.Tensor],
+    file: TensorFile,
+    draft: _Draft,
 ) -> None:
+    import torch
+
     squares = 0.0
     for first, last in pieces(difference.shape(name)):
         piece = difference.piece(name, first, last)
         check_finite(piece, name)
-        squares += float(piece.double().square().sum())
-        draft.hash(name, piece)
-        file.write(f"{name}:delta", piece, first)
+        kept = piece.to(getattr(torch, stored))
+        squares += float(kept.double().square().sum())
+        draft.lost += float((kept.float() - piece).double().square().sum()) if stored != "float32" else 0.0
+        draft.hash(name, kept)
+        file.write(f"{name}:delta", kept, first)
     for part, tensor in rest.items():
         draft.hash(name, tensor)
         file.write(f"{name}:{part}", tensor)
@@ -238,9 +253,9 @@ def _rest_of_tensor(difference: CheckpointDifference, name: str) -> dict[str, to
     return {"rest.at": torch.cat(at), "rest": torch.cat(values)} if at else {}
 
 
-def _slots(name: str, shape: tuple[int, ...], rest: Mapping[str, torch.Tensor]) -> list[Slot]:
+def _slots(name: str, shape: tuple[int, ...], stored: Stored, rest: Mapping[str, torch.Tensor]) -> list[Slot]:
     parts = [Slot(f"{name}:{part}", tuple(t.shape), str(t.dtype).removeprefix("torch.")) for part, t in rest.items()]
-    return [Slot(f"{name}:delta", shape, "float32"), *parts]
+    return [Slot(f"{name}:delta", shape, stored), *parts]
 
 
 @dataclass
@@ -249,6 +264,8 @@ class _Draft:
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lost: float = 0.0
+    """Squared norm of what the number format lost."""
     digest: blake2b = field(default_factory=lambda: blake2b(b"traitgraph vector 1", digest_size=16))
 
     def add_factors(self, name: str, factors: Factors, shape: tuple[int, ...]) -> None:
@@ -288,14 +305,16 @@ class _Draft:
         """What `vector.json` holds."""
         squares = {name: about["norm"] ** 2 for name, about in self.about.items()}
         forms = {about["form"] for about in self.about.values()}
+        whole = sum(squares.values())
+        lost = sqrt(self.lost / whole) if whole else 0.0
         return {
             "fingerprint": self.digest.hexdigest(),
             "source": source,
             "form": forms.pop() if len(forms) == 1 else "mixed",
             "elements": elements,
-            "norm": sqrt(sum(squares.values())),
+            "norm": sqrt(whole),
             "layer_norms": layer_norms(squares),
-            "stored": {"dtype": sorted(stored), "round_trip_error": 0.0, "elements_with_a_rest": rest},
+            "stored": {"dtype": sorted(stored), "round_trip_error": lost, "elements_with_a_rest": rest},
             "tensors": self.about,
         }
 
@@ -314,7 +333,7 @@ def layer_norms(squares: Mapping[str, float]) -> dict[str, float]:
     """Norm by layer, from squared norms by tensor; tensors outside the layers count under 'rest'."""
     sums: dict[str, float] = {}
     for name, square in squares.items():
-        found = re.search(r"\.(\d+)\.", name)
-        layer = found.group(1) if found else "rest"
-        sums[layer] = sums.get(layer, 0.0) + square
+        layer = layer_of(name)
+        key = "rest" if layer is None else str(layer)
+        sums[key] = sums.get(key, 0.0) + square
     return {layer: sqrt(total) for layer, total in sums.items()}
