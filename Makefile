@@ -31,8 +31,8 @@ types: $(VENV)/.test ## Types, strictly
 walls: $(VENV)/.test ## Who may import whom
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.test ## Write docs/language.md and the JSON Schema again from the models
-	$(BIN)/python -m traitgraph.specs.reference
+docs: $(VENV)/.test ## Write docs/language.md again from the models
+	$(BIN)/python -m traitgraph.specs.reference > docs/language.md
 
 clean: ## Remove the environment and the store of the demo
 	rm -rf $(VENV) .traitgraph

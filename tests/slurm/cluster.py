@@ -25,6 +25,8 @@ ACCOUNTING_PROGRAMS = ("slurmdbd", "mariadbd", "mariadb-install-db")
 INSTALL = "apt-get install --no-install-recommends slurmctld slurmd slurm-client munge"
 INSTALL_ACCOUNTING = "apt-get install --no-install-recommends slurmdbd mariadb-server"
 REQUIRE = "TRAITGRAPH_REQUIRE_SLURM"
+PATIENCE = 3
+"""Factor on every time that a test waits for something: a busy machine is slow, not broken."""
 
 
 def missing(accounting: bool = False) -> str | None:
@@ -47,7 +49,8 @@ def _program(name: str) -> str | None:
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60, step: float = 0.1) -> None:
-    """Return when `condition` holds; raise TimeoutError naming `what` when it does not in time."""
+    """Return when `condition` holds; raise TimeoutError naming `what` when it does not in time (on an idle machine)."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -62,7 +62,7 @@ def steps_of(launched: Launch) -> list[int]:
 
 def trained(store: Store, launched: Launch, table: JobTable) -> tuple[dict[str, object], Path]:
     """The record and the adapter of a training, once it is done."""
-    status = wait(store, run_of(launched.run), seconds=0.5, timeout=180)
+    status = wait(store, run_of(launched.run), seconds=0.5, timeout=600)
     assert status.ok, (status, log_of(launched))
     folder = store.open("train", table.rows[0].key).path
     return json.loads((folder / "training.json").read_text()), folder / "adapter" / "adapter_model.safetensors"
@@ -106,7 +106,7 @@ def test_a_step_that_cannot_be_shared_evenly_is_a_failure_with_its_repair(
     odd = row.model_copy(update={"params": {**row.params, "training": {**given, "batch_size": 1}}})
     with Store(tmp_path / "store") as store:
         launched = launch(training.model_copy(update={"rows": (odd,)}), store, TWO_NODES, probe=False)
-        status = wait(store, run_of(launched.run), seconds=0.5, timeout=180)
+        status = wait(store, run_of(launched.run), seconds=0.5, timeout=600)
     assert [failure.cause for failure in status.failures] == [
         "ValueError: # processes cannot share the # rows of a step (batch_size # x accumulation #) evenly; "
         "ask for a number of GPUs that divides # in the cluster file"
