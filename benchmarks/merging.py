@@ -12,10 +12,12 @@ system's. All are of one session on one machine.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -235,8 +237,11 @@ def peer_command(folder: Path, method: str, alphas: list[float]) -> None:
     print(json.dumps({"inside wall": time.perf_counter() - start, "merges": len(alphas)}))
 
 
-def in_memory(folder: Path, device: str = "cpu") -> None:
-    """Twenty alphas of one full vector on one loaded model, and a bare copy of its weights, in the same process."""
+def in_memory(folder: Path, dtype: str, device: str = "cpu") -> None:
+    """Alphas of one full vector on one loaded model, and a bare copy of its weights, in the same process.
+
+    Seconds of the processor on a CPU (other programs do not count), wall seconds on a device.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -247,14 +252,14 @@ def in_memory(folder: Path, device: str = "cpu") -> None:
     from traitgraph.runtime.models import LoadedModel
     from traitgraph.runtime.workbench import Workbench
 
-    place = torch.device(device)
-    model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.bfloat16).to(place)
-    bench = Workbench(LoadedModel(model, None, place, torch.bfloat16))  # type: ignore[arg-type]  # no tokenizer is needed
+    place, number_format = torch.device(device), getattr(torch, dtype)
+    model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=number_format).to(place)
+    bench = Workbench(LoadedModel(model, None, place, number_format))  # type: ignore[arg-type]  # no tokenizer is needed
     vector = CheckpointDifference(Checkpoint(folder / "base"), Checkpoint(folder / "tuned0"), "phi")
     steps = []
-    for number, alpha in enumerate([*ALPHAS, *ALPHAS]):
-        composition = Composition([vector], [alpha], merge_options("task_arithmetic", {}), base=bench.rows)
-        steps.append(timed(lambda c=composition, key=str(number): bench.apply_merge(key, c), place))
+    for alpha in ALPHAS:
+        merge = Composition([vector], [alpha], merge_options("task_arithmetic", {}), base=bench.rows)
+        steps.append(timed(functools.partial(bench.apply_merge, str(alpha), merge), device))
     parameters = [each.detach() for each in model.parameters()]
     copies = [torch.empty_like(each) for each in parameters]
 
@@ -262,22 +267,25 @@ def in_memory(folder: Path, device: str = "cpu") -> None:
         for source, target in zip(parameters, copies, strict=True):
             target.copy_(source)
 
-    bare = sorted(timed(copy, place) for _ in range(20))
-    steps = sorted(steps[2:])
-    print(json.dumps({"alpha step": steps[len(steps) // 2], "bare copy": bare[len(bare) // 2]}))
+    copy()
+    bare, step = (statistics.median(times) for times in ([timed(copy, device) for _ in range(20)], steps[2:]))
+    print(json.dumps({"alpha step": step, "bare copy": bare, "ratio": step / bare, "first": steps[0]}))
     bench.close()
 
 
-def timed(function: Callable[[], None], device: object) -> float:
-    """Wall seconds of one call, with the device's work."""
+def timed(function: Callable[[], object], device: str) -> float:
+    """Seconds of one call: of the processor, or of the wall with the device's work."""
     import torch
 
-    wait = torch.cuda.synchronize if "cuda" in str(device) else lambda: None
-    wait()
-    start = time.perf_counter()
+    on_device = device != "cpu"
+    clock = time.perf_counter if on_device else time.process_time
+    if on_device:
+        torch.cuda.synchronize()
+    start = clock()
     function()
-    wait()
-    return time.perf_counter() - start
+    if on_device:
+        torch.cuda.synchronize()
+    return clock() - start
 
 
 def threshold(folder: Path) -> None:
@@ -308,8 +316,9 @@ CHILDREN: dict[str, Callable[[Path], None]] = {
     "task arithmetic, 20 alphas, one pass": lambda folder: write(folder, "task_arithmetic", ALPHAS, 1),
     "mergekit API, 20 alphas": lambda folder: peer_api(folder, "task_arithmetic", ALPHAS, 1),
     "mergekit-yaml, 3 of 20 alphas": lambda folder: peer_command(folder, "task_arithmetic", ALPHAS[:3]),
-    "in memory, alpha step": in_memory,
-    "in memory, alpha step on cuda": lambda folder: in_memory(folder, "cuda"),
+    "in memory, float32": lambda folder: in_memory(folder, "float32"),
+    "in memory, bfloat16": lambda folder: in_memory(folder, "bfloat16"),
+    "in memory, bfloat16 on cuda": lambda folder: in_memory(folder, "bfloat16", "cuda"),
     "threshold of 32.8 million values": threshold,
     "ties, 10 vectors, whole model": lambda folder: write(folder, "ties", [0.3], VECTORS, density=DENSITY),
     "ties, 10 vectors, 5 lambdas in one pass": lambda folder: write(

@@ -70,3 +70,21 @@ def test_methods_refuse_numbers_of_vectors_that_they_do_not_take() -> None:
         merge_vectors(vectors, method="slerp", weights=[1, 1, 1])
     with pytest.raises(MergeError, match="slerp: needs the base's weights, and only vectors are given"):
         merge_vectors(vectors[:1], method="slerp", weights=[0.5])
+
+
+def test_a_vector_of_coefficient_zero_counts_where_the_method_says_so() -> None:
+    """It votes in peft's election, stands for one end of an arc, and is in the mean of all vectors."""
+    import torch
+
+    from traitgraph.runtime.merging import merge_state_dicts
+
+    vectors = [{"w": torch.tensor([1.0, 1.0])}, {"w": torch.tensor([-3.0, 1.0])}]
+    elected = merge_vectors(vectors, method="ties", weights=[1, 0], density=1.0, conventions="peft")
+    assert elected["w"].tolist() == [0.0, 0.5]
+    assert merge_vectors(vectors, method="ties", weights=[1, 0], density=1.0)["w"].tolist() == [1.0, 1.0]
+    assert merge_vectors(vectors, method="common_mode", weights=[1, 0])["w"].tolist() == [2.0, 0.0]
+    base = {"w": torch.tensor([1.0, 0.0])}
+    tuned = [{"w": torch.tensor([0.0, 1.0])}, {"w": torch.tensor([0.0, -1.0])}]
+    assert torch.allclose(merge_state_dicts(base, tuned, method="slerp", weights=[1, 0])["w"], tuned[0]["w"])
+    for method in ("slerp", "common_mode", "ties"):
+        assert torch.equal(merge_state_dicts(base, tuned, method=method, weights=[0, 0])["w"], base["w"])

@@ -37,7 +37,7 @@ def vector(context: JobContext, params: VectorParams) -> None:
     base = Checkpoint(model_folder(context, params.model))
     about = params.model.model_dump(mode="json")
     if params.tuned is not None:
-        tuned = model_folder(context, params.tuned)
+        tuned = model_folder(context, params.tuned, prepared="tuned_model")
         build_domain_vector(tuned, base, context.out, names=params.names, base_record=about)
     else:
         opposite = next(iter(context.inputs.get("opposite", ())), None)

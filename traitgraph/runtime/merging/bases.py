@@ -14,17 +14,20 @@ from .errors import MergeError
 _FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
 
-def model_folder(context: JobContext, ref: ModelRef) -> Path:
-    """Folder with the model's safetensors: a local one, a converted GGUF file's, or the hub's cached snapshot."""
+def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") -> Path:
+    """Folder with the model's safetensors: a local one, a converted GGUF file's, or the hub's cached snapshot.
+
+    `prepared` is the input that holds the converted folder of a GGUF file.
+    """
     match ref:
         case HubModel():
             return hub_folder(ref.id, ref.revision)
         case FolderModel():
             return locate(str(context.location(ref.digest)))
         case GgufModel():
-            if not context.inputs.get("model"):
-                raise MergeError(f"{context.row.label}: a GGUF model needs its converted folder as input `model`")
-            return context.inputs["model"][0] / MODEL_FOLDER
+            if not context.inputs.get(prepared):
+                raise MergeError(f"{context.row.label}: a GGUF model needs its converted folder as input `{prepared}`")
+            return context.inputs[prepared][0] / MODEL_FOLDER
 
 
 def hub_folder(name: str, revision: str = "main") -> Path:

@@ -39,10 +39,11 @@ Made = tuple["torch.Tensor", "torch.Tensor | None"]
 class Composition:
     """theta = base + merge(w_1 phi_1, ..., w_N phi_N) for one method and its options.
 
-    Vectors of coefficient 0 are left out where that changes nothing. `densities` replace the method's own, one for each
-    vector. `onto` is a difference with its factor that moves the base first (a domain that traits are carried onto);
-    the method does not see it. `cache` keeps what was counted (thresholds) and may be shared by compositions. Raises
-    MergeError for vectors of unequal shapes and when the method does not take that many.
+    Vectors of coefficient 0 are left out where that changes nothing; where all are 0, none is merged. `densities`
+    replace the method's own, one for each vector. `onto` is a difference with its factor that moves the base first (a
+    domain that traits are carried onto); the method does not see it. `cache` keeps what was counted (thresholds) and
+    may be shared by compositions. Raises MergeError for vectors of unequal shapes and when the method does not take
+    that many.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class Composition:
         if len(vectors) != len(weights):
             raise MergeError(f"{len(vectors)} vectors and {len(weights)} coefficients: one for each vector is needed")
         self.options, self.steps, self.base, self.onto = options, steps_of(options), base, onto
-        kept = [place for place, weight in enumerate(weights) if weight != 0 or self.steps.zero_counts]
+        kept = [place for place, weight in enumerate(weights) if weight != 0]
+        if kept and not options.ignores_zero:
+            kept = list(range(len(weights)))
         self._check_number(len(kept))
         self._cache: Cache = {} if cache is None else cache
         self.vectors = tuple(vectors[place] for place in kept)

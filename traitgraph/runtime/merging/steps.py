@@ -101,8 +101,6 @@ class Steps:
     """Lambda: one factor after the merge."""
     coefficients: Callable[[Sequence[float]], list[float]] = unchanged
     """What the method makes of the coefficients before anything else."""
-    zero_counts: bool = False
-    """Whether a vector of coefficient 0 changes the result."""
     keeps_base: bool = True
     """Whether the base has weight 1; else it has the sum of the coefficients (a plain weighted sum of models)."""
     on_arc: bool = False

@@ -16,5 +16,4 @@ def steps(options: Linear) -> Steps:
     return Steps(
         coefficients=normalised if options.normalise else unchanged,
         keeps_base=bool(options.normalise),
-        zero_counts=not options.normalise,
     )
