@@ -48,8 +48,8 @@ def over(store: Store, launched: Launch, seconds: float = 120) -> RunStatus:
 
 def check(store: Store, launched: Launch, study: JobTable) -> None:
     """Results as undisturbed, every artifact verifies, and SLURM agrees with the store."""
-    over(store, launched)
-    assert results(store, study) == undisturbed(study)
+    status = over(store, launched)
+    assert results(store, study) == undisturbed(study), status
     assert all(not finding.faults for finding in Store(store.root).verify())
     agree(store, launched)
 
@@ -286,52 +286,6 @@ def test_clocks_that_disagree_break_no_claim(slurm: SlurmCluster, store: Store, 
     assert starts(trace, "shared") == 1
 
 
-# ---------------------------------------------------------------- nodes that go, on a cluster of their own
-
-
-@pytest.fixture(scope="module")
-def two_nodes() -> Iterator[SlurmCluster]:
-    yield from start(Settings(nodes=2, slurmd_timeout=6))
-
-
-@pytest.fixture
-def fragile(two_nodes: SlurmCluster, plugin: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
-    yield from reached(two_nodes, monkeypatch)
-
-
-def on_first_node(cluster: Cluster = CLUSTER) -> Cluster:
-    """Tasks large enough that each fills a node."""
-    return cluster.model_copy(update={"default": cluster.default.model_copy(update={"cpus": 8})})
-
-
-def test_a_node_set_down_gives_its_task_to_another(fragile: SlurmCluster, store: Store, trace: Path) -> None:
-    study = table({"train": [[job("train", trace, steps=20, seconds=0.1)]]})
-    launched = launch(study, store, on_first_node(), probe=False)
-    at_step(trace, "train", 4)
-    account = read_account(account_path(launched.run, "01-train-000"))
-    assert account is not None
-    fragile.call("scontrol", "update", f"nodename={account.node}", "state=down", "reason=test")
-    check(store, launched, study)
-    assert starts(trace, "train") == 2
-    only_once(trace, "train")
-    fragile.call("scontrol", "update", f"nodename={account.node}", "state=idle", check=False)
-    fragile.wait_idle()
-
-
-def test_a_node_whose_daemon_dies_gives_its_task_to_another(fragile: SlurmCluster, store: Store, trace: Path) -> None:
-    """The task's processes outlive the daemon: the second attempt waits for the first one's claim, or takes it up."""
-    study = table({"train": [[job("train", trace, steps=15, seconds=1.0)]]})
-    launched = launch(study, store, on_first_node(), probe=False)
-    at_step(trace, "train", 2)
-    account = read_account(account_path(launched.run, "01-train-000"))
-    assert account is not None
-    fragile.kill_node(account.node)
-    check(store, launched, study)
-    only_once(trace, "train")
-    fragile.start_node(account.node)
-    fragile.wait_idle()
-
-
 def test_a_task_that_used_up_its_continuations_fails_and_the_next_try_asks_for_more_time(
     slurm: SlurmCluster, store: Store, trace: Path
 ) -> None:
@@ -365,7 +319,7 @@ def test_a_signal_that_kills_the_worker_at_once_is_no_success(slurm: SlurmCluste
     agree(store, launched)
 
 
-# ---------------------------------------------------------------- the time limit
+# ---------------------------------------------------------------- runs that take longer than a test
 
 
 @dataclass(frozen=True)
@@ -376,18 +330,76 @@ class LongRun:
     launched: Launch
 
 
+def begin(reach: SlurmCluster, folder: Path, cluster: Cluster, **params: object) -> LongRun:
+    """Launch a run that outlives the test during which it is launched."""
+    (trace := folder / "trace").mkdir()
+    train = job("train", trace, seconds=1.0, **params)
+    study = table({"train": [[train]], "end": [[job("end", trace, train)]]}, study=LONG)
+    with pytest.MonkeyPatch.context() as patch, Store(folder / "store") as store:
+        for name, value in {**reach.environment, "PYTHONPATH": plugin_path(folder)}.items():
+            patch.setenv(name, value)
+        return LongRun(store, trace, study, launch(study, store, cluster, probe=False))
+
+
+# ---------------------------------------------------------------- nodes that go, on a cluster of their own
+
+
+@pytest.fixture(scope="module")
+def three_nodes() -> Iterator[SlurmCluster]:
+    yield from start(Settings(nodes=3, slurmd_timeout=6))
+
+
+@pytest.fixture
+def fragile(three_nodes: SlurmCluster, plugin: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
+    yield from reached(three_nodes, monkeypatch)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def orphaned(three_nodes: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> LongRun:
+    """A task whose node lost its daemon, killed first so that SLURM notices while other tests run."""
+    run = begin(three_nodes, tmp_path_factory.mktemp("orphaned"), on_whole_nodes(), steps=45)
+    at_step(run.trace, "train", 2)
+    account = read_account(account_path(run.launched.run, "01-train-000"))
+    assert account is not None
+    three_nodes.kill_node(account.node)
+    return run
+
+
+def on_whole_nodes(cluster: Cluster = CLUSTER) -> Cluster:
+    """Tasks large enough that each fills a node."""
+    return cluster.model_copy(update={"default": cluster.default.model_copy(update={"cpus": 8})})
+
+
+def test_a_node_set_down_gives_its_task_to_another(fragile: SlurmCluster, store: Store, trace: Path) -> None:
+    study = table({"train": [[job("train", trace, steps=20, seconds=0.1)]]})
+    launched = launch(study, store, on_whole_nodes(), probe=False)
+    at_step(trace, "train", 4)
+    account = read_account(account_path(launched.run, "01-train-000"))
+    assert account is not None
+    fragile.call("scontrol", "update", f"nodename={account.node}", "state=down", "reason=test")
+    check(store, launched, study)
+    assert starts(trace, "train") == 2
+    only_once(trace, "train")
+    fragile.call("scontrol", "update", f"nodename={account.node}", "state=idle", check=False)
+
+
+def test_a_node_whose_daemon_dies_gives_its_task_to_another(fragile: SlurmCluster, orphaned: LongRun) -> None:
+    """The task's processes outlive the daemon: the second attempt waits for what the first one still makes."""
+    check(orphaned.store, orphaned.launched, orphaned.study)
+    account = read_account(account_path(orphaned.launched.run, "01-train-000"))
+    assert account is not None
+    assert account.restarts == 1
+    only_once(orphaned.trace, "train")
+
+
+# ---------------------------------------------------------------- the time limit
+
+
 @pytest.fixture(scope="module", autouse=True)
 def over_its_limit(plain_cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> LongRun:
     """A run longer than its time limit of one minute, started first so that it ends while other tests run."""
-    folder = tmp_path_factory.mktemp("long")
-    (trace := folder / "trace").mkdir()
-    train = job("train", trace, steps=75, seconds=1.0, checkpoint=1000)
-    study = table({"train": [[train]], "end": [[job("end", trace, train)]]}, study=LONG)
     cluster = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"minutes": 1})})
-    with pytest.MonkeyPatch.context() as patch, Store(folder / "store") as store:
-        for name, value in {**plain_cluster.environment, "PYTHONPATH": plugin_path(folder)}.items():
-            patch.setenv(name, value)
-        return LongRun(store, trace, study, launch(study, store, cluster, probe=False))
+    return begin(plain_cluster, tmp_path_factory.mktemp("long"), cluster, steps=75, checkpoint=1000)
 
 
 def test_a_task_that_reaches_its_time_limit_goes_on_from_its_checkpoint(
