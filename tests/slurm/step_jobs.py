@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -32,6 +33,8 @@ class StepsParams(JobParams):
     """Raise this."""
     fail_once: str | None = None
     """Raise this the first time."""
+    deaf_once: bool = False
+    """Hang and hear no signal, the first time."""
     trace: str
     """Folder in which every step leaves a line in a file of the job's name."""
 
@@ -63,6 +66,9 @@ def begin(context: JobContext, params: StepsParams) -> None:
     note(params, f"temporary files in {tempfile.gettempdir()}")
     if params.fail or (params.fail_once and first(params, "failed")):
         raise ValueError(params.fail or params.fail_once)
+    if params.deaf_once and first(params, "hung"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR2])
+        time.sleep(1000)
 
 
 def restored(context: JobContext, params: StepsParams) -> tuple[str, int]:

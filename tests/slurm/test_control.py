@@ -100,6 +100,19 @@ def test_without_an_answer_from_slurm_the_files_still_tell(
     assert "SLURM does not answer" in status.notes[0]
 
 
+def test_without_an_answer_from_slurm_nothing_counts_as_over(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = job("slow", trace, steps=100, seconds=0.1)
+    launched = launch(table({"train": [[slow]], "end": [[job("end", trace, slow)]]}), store, CLUSTER, probe=False)
+    with monkeypatch.context() as away:
+        away.setenv("PATH", "/nowhere")
+        status = read_status(store, run_of(launched.run))
+    assert {task.state for task in status.tasks} == {"unknown"}
+    assert status.is_active
+    assert status.exit_code == 0
+
+
 def test_logs_are_found_by_task_key_or_label_and_followed_to_the_end(
     slurm: SlurmCluster, store: Store, trace: Path
 ) -> None:

@@ -122,10 +122,10 @@ def test_a_preempted_element_makes_room_and_goes_on_later(
     """With a grace time the task is warned, saves and requeues itself; without one SLURM takes the node at once."""
     study = table({"train": [[job("train", trace, steps=30, seconds=0.1)]]})
     two = CLUSTER.default.model_copy(update={"cpus": 2})
-    launched = launch(study, store, CLUSTER.model_copy(update={"partition": partition, "default": two}), probe=False)
+    update = {"partition": partition, "default": two, "options": {"nodelist": "n1"}}
+    launched = launch(study, store, CLUSTER.model_copy(update=update), probe=False)
     at_step(trace, "train", 5)
-    node = slurm.call("squeue", "-h", "-o", "%N", "-j", slurm_id(launched, "01-train-000").partition("_")[0]).strip()
-    urgent = slurm.call("sbatch", "--parsable", "-p", "gpu", "-w", node, "-c7", "-o", "/dev/null", "--wrap", "sleep 2")
+    urgent = slurm.call("sbatch", "--parsable", "-p", "gpu", "-w", "n1", "-c7", "-o", "/dev/null", "--wrap", "sleep 2")
     wait_until(
         lambda: "COMPLETED" in slurm.call("squeue", "-h", "-t", "all", "-j", urgent.strip(), "-o", "%T"), "urgent"
     )
@@ -331,10 +331,10 @@ class LongRun:
 
 
 def begin(reach: SlurmCluster, folder: Path, cluster: Cluster, **params: object) -> LongRun:
-    """Launch a run that outlives the test during which it is launched."""
+    """Launch a run that outlives the test during which it is launched: a long task, a short one, one after both."""
     (trace := folder / "trace").mkdir()
-    train = job("train", trace, seconds=1.0, **params)
-    study = table({"train": [[train]], "end": [[job("end", trace, train)]]}, study=LONG)
+    train = [job("train", trace, seconds=1.0, **params), job("short", trace)]
+    study = table({"train": [[row] for row in train], "end": [[job("end", trace, *train)]]}, study=LONG)
     with pytest.MonkeyPatch.context() as patch, Store(folder / "store") as store:
         for name, value in {**reach.environment, "PYTHONPATH": plugin_path(folder)}.items():
             patch.setenv(name, value)
@@ -398,8 +398,30 @@ def test_a_node_whose_daemon_dies_gives_its_task_to_another(fragile: SlurmCluste
 @pytest.fixture(scope="module", autouse=True)
 def over_its_limit(plain_cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> LongRun:
     """A run longer than its time limit of one minute, started first so that it ends while other tests run."""
-    cluster = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"minutes": 1})})
-    return begin(plain_cluster, tmp_path_factory.mktemp("long"), cluster, steps=75, checkpoint=1000)
+    return begin(plain_cluster, tmp_path_factory.mktemp("long"), for_a_minute(), steps=75, checkpoint=1000)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hung(plain_cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> LongRun:
+    """A run of which a task hangs and hears no warning of its time limit of one minute."""
+    return begin(plain_cluster, tmp_path_factory.mktemp("hung"), for_a_minute(), steps=2, deaf_once=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unwarned(plain_cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> LongRun:
+    """A run longer than its time limit in a container that passes no signal on."""
+    folder = tmp_path_factory.mktemp("unwarned")
+    container = folder / "container"
+    container.write_text('#!/bin/sh\n"$@"\nexit $?\n')
+    container.chmod(0o755)
+    cluster = for_a_minute().model_copy(update={"prefix": (str(container),)})
+    return begin(plain_cluster, folder, cluster, steps=65, checkpoint=1000)
+
+
+def for_a_minute() -> Cluster:
+    """Tasks of at most one minute, the shortest limit that SLURM knows, on a node where they are in nobody's way."""
+    update = {"default": CLUSTER.default.model_copy(update={"minutes": 1}), "options": {"nodelist": "n4"}}
+    return CLUSTER.model_copy(update=update)
 
 
 def test_a_task_that_reaches_its_time_limit_goes_on_from_its_checkpoint(
@@ -412,3 +434,17 @@ def test_a_task_that_reaches_its_time_limit_goes_on_from_its_checkpoint(
     assert account is not None
     assert account.timeouts >= 1
     only_once(run.trace, "train")
+
+
+def test_a_task_that_hears_no_warning_is_ended_before_its_limit_and_what_needs_it_still_runs(
+    slurm: SlurmCluster, hung: LongRun
+) -> None:
+    """Had SLURM ended it for its time, `afterok` would drop what comes after the array, requeued or not."""
+    check(hung.store, hung.launched, hung.study)
+    assert starts(hung.trace, "train") == 2
+
+
+def test_a_task_that_slurm_cannot_warn_saves_and_goes_on_all_the_same(slurm: SlurmCluster, unwarned: LongRun) -> None:
+    check(unwarned.store, unwarned.launched, unwarned.study)
+    assert starts(unwarned.trace, "train") == 2
+    only_once(unwarned.trace, "train")

@@ -4,6 +4,7 @@
 
 The element outlives its worker, so that a worker killed by the kernel is told apart from one that failed. Before the
 time limit or a preemption SLURM sends USR2: the worker is asked to save and stop, and the job goes back to the queue.
+The element watches the clock itself as well, because a controller that restarts then, or a container, loses the signal.
 Its exit code is the worker's: 0 if and only if every job of the task is in the store. Reads text only, no pickles.
 """
 
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -61,6 +62,7 @@ class Element:
         """Bring the task to an end, or put it back into the queue; the exit code of the job."""
         self._take_over_output()
         self.environment.handle_signals(self._warn, self._end)
+        _later(self._seconds_left() - self.array.signal_seconds, self._save_and_requeue)
         self._account("running")
         with self._scratch() as variables:
             code = self._run_workers(variables)
@@ -126,19 +128,30 @@ class Element:
 
     def _is_near_limit(self) -> bool:
         """Whether the warning came because of the time limit; SLURM may send it a minute early."""
-        left = self.array.minutes * 60 - (time.time() - self._started)
-        return left <= self.array.signal_seconds + 90
+        return self._seconds_left() <= self.array.signal_seconds + 90
+
+    def _seconds_left(self) -> float:
+        """Until the time limit. [s]"""
+        return self._started + self.array.minutes * 60 - time.time()
 
     def _warn(self, number: int, frame: FrameType | None) -> None:
-        """USR2: time to save. A worker that has not stopped shortly before the limit is ended as it is."""
+        """USR2 from SLURM."""
+        self._save_and_requeue()
+
+    def _save_and_requeue(self) -> None:
+        """Time to save. A worker that has not stopped shortly before the limit is ended as it is.
+
+        The job must be back in the queue before SLURM ends it for its time: `afterok` counts an array as failed for
+        good once an element of it was ended so, even if it was requeued and went well.
+        """
         if self._warned.is_set():
             return
         self._warned.set()
-        _say(f"{self.task}: warned by SLURM, saving to go on later")
+        _say(f"{self.task}: warned of the end, saving to go on later")
         self._ask_to_save()
-        timer = threading.Timer(max(2.0, self.array.signal_seconds - 15), self._tell_worker, (signal.SIGTERM,))
-        timer.daemon = True
-        timer.start()
+        left = self.array.signal_seconds
+        _later(max(left - 15, left * 0.4), self._tell_worker, signal.SIGTERM)
+        _later(max(left - 5, left * 0.6), self._tell_worker, signal.SIGKILL)
 
     def _ask_to_save(self) -> None:
         """Ask the worker to save and stop. torchrun does not pass this on: its processes are asked themselves."""
@@ -212,6 +225,13 @@ def children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def _later(seconds: float, function: Callable[..., None], *arguments: object) -> None:
+    """Call something in a thread after some seconds, unless this process has ended by then."""
+    timer = threading.Timer(max(0.0, seconds), function, arguments)
+    timer.daemon = True
+    timer.start()
 
 
 def _say(text: str) -> None:

@@ -12,8 +12,9 @@ from traitgraph.launchers.summary import duration_text, failure_lines
 from traitgraph.runtime.records import Failure, by_cause
 from traitgraph.specs.jobs import Task
 
-TaskState = Literal["done", "running", "waiting", "requeued", "later", "failed", "blocked", "cancelled"]
-ACTIVE_STATES = frozenset({"running", "waiting", "requeued", "later"})
+TaskState = Literal["done", "running", "waiting", "requeued", "later", "unknown", "failed", "blocked", "cancelled"]
+ACTIVE_STATES = frozenset({"running", "waiting", "requeued", "later", "unknown"})
+"""States of a task that may still end well; `unknown` while SLURM does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ class QueueEntry:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it waits for what can never happen."""
-        return self.state == "PENDING" and self.reason == "DependencyNeverSatisfied"
+        """Whether it waits, or was dropped after waiting, for what SLURM thinks can never happen."""
+        return self.reason == "DependencyNeverSatisfied" and self.state in ("PENDING", "CANCELLED")
 
 
 @dataclass(frozen=True, slots=True)

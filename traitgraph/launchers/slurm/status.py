@@ -52,17 +52,25 @@ class _Reading:
     def __post_init__(self) -> None:
         self.table: JobTable = self.record.run.table()
         self.rows: dict[str, JobRow] = {row.key: row for row in self.table.rows}
-        self.present = {key for key, row in self.rows.items() if self.store.has(row.kind, key)}
+        self.present: set[str] = set()
+        self._look_into_store()
         self.jobs_of = {task.id: task.jobs for task in self.table.tasks}
         self.submitted = {(each.array, index): each.job for each in self.record.submitted() for index in each.indices}
         self.places = {task: (a, index) for a in self.record.arrays for index, task in a.tasks.items()}
 
+    def _look_into_store(self) -> None:
+        missing = self.rows.keys() - self.present
+        self.present |= {key for key in missing if self.store.has(self.rows[key].kind, key)}
+
     def status(self) -> RunStatus:
         entries = self._queue()
-        states = {task.id: self._from_files_and_queue(task, entries) for task in self.table.tasks}
+        self._look_into_store()  # after the queue: what ended there in between is no failure
+        states = {task.id: self._from_files_and_queue(task, entries or {}) for task in self.table.tasks}
         undecided = [task for task in self.table.tasks if states[task.id] is None]
-        if undecided:
+        if undecided and entries is not None:
             states |= self._from_accounting(undecided)
+        elif undecided:
+            states |= {task.id: self._unknown(task) for task in undecided}
         tasks = [status for task in self.table.tasks if (status := states[task.id]) is not None]
         failures = self._failures(tasks)
         causes: dict[str, set[str]] = defaultdict(set)
@@ -80,8 +88,8 @@ class _Reading:
 
     # ---------------------------------------------------------------- one task
 
-    def _queue(self) -> dict[tuple[str, int], QueueEntry]:
-        """What is in the queue, by array and index."""
+    def _queue(self) -> dict[tuple[str, int], QueueEntry] | None:
+        """What is in the queue, by array and index; None when SLURM does not answer."""
         if len(self.present) == len(self.rows):
             return {}
         self.queries += 1
@@ -89,7 +97,7 @@ class _Reading:
             found = scheduler.queue(self.record.job_names)
         except SchedulerError as error:
             self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
-            return {}
+            return None
         self._note_helpers(found)
         prefix = len(self.record.run.id) + 1
         return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
@@ -113,7 +121,8 @@ class _Reading:
         array, index = self.places[task.id]
         entry = entries.get((array.id, index))
         if entry and entry.is_dead:
-            return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED)
+            dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
+            return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED, message=dropped)
         if entry and entry.is_active:
             return self._active(task, account, entry)
         if account and account.state in ("failed", "done"):
@@ -146,6 +155,9 @@ class _Reading:
         if state == "FAILED" and account is None:
             cause = "did not start"
         return self._task(task, kind, account, job=job, node=node, cause=cause, message="\n".join(said))
+
+    def _unknown(self, task: Task) -> TaskStatus:
+        return self._task(task, "unknown", read_account(account_path(self.record.run.folder, task.id)))
 
     def _from_accounting(self, tasks: Sequence[Task]) -> dict[str, TaskStatus]:
         self.queries += 1
