@@ -48,6 +48,14 @@ def test_logs_finds_the_log_of_a_job_by_its_label(traitgraph: CommandLine, undis
     assert "train extraversion high" in printed.stdout
 
 
+def test_logs_finds_the_logs_of_a_selection(traitgraph: CommandLine, undisturbed: Path) -> None:
+    printed = traitgraph("logs", "study.yaml", "--select", "kind=vector", "--store", undisturbed)
+    assert printed.returncode == 0
+    assert "vector extraversion high" in printed.stdout
+    for words in ([], ["train", "--select", "kind=vector"], ["--select", "trait=warmth"]):
+        assert traitgraph("logs", "study.yaml", *words, "--store", undisturbed).returncode == 2
+
+
 def test_verify_reads_a_healthy_store(traitgraph: CommandLine, undisturbed: Path) -> None:
     verified = traitgraph("verify", "--store", undisturbed)
     assert verified.returncode == 0

@@ -1,4 +1,4 @@
-"""`traitgraph logs SPEC JOB`: the log of a job, by its key, its label or its task."""
+"""`traitgraph logs SPEC JOB`: the log of a job, by its key, its label or its task, or of a selection of jobs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import DEFAULT_STORE, study_of
+from .options import DEFAULT_STORE, add_select, study_of
 from .output import UsageError, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC JOB [--store DIR] [-f]."""
+    """SPEC [JOB] [--select SELECTOR] [--store DIR] [-f]."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the YAML file of a study")
     which = "a job by the start of its key or a part of its label ('train extraversion'), or a task by its id"
-    parser.add_argument("job", metavar="JOB", help=which)
+    parser.add_argument("job", nargs="?", metavar="JOB", help=which)
+    add_select(parser)
     where = "where results are kept (default: %(default)s)"
     parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing while the task runs")
@@ -24,14 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the newest log of each task that has the job."""
+    from traitgraph.launchers.planning import selected_keys
     from traitgraph.launchers.study_runs import find_logs
     from traitgraph.runtime.store import Store
 
-    study = study_of(options).study
+    if bool(options.job) == bool(options.select):
+        raise UsageError("name one job, or select some with --select: traitgraph logs SPEC 'train extraversion'")
+    study = study_of(options)
     store = Store(options.store)
-    found = find_logs(store, study, options.job)
+    found = find_logs(store, study.study, options.job or selected_keys(study, store, options.select))
     if not found:
-        raise UsageError(f"no log of study {study} in {options.store} belongs to {options.job!r}")
+        what = options.job or " ".join(options.select)
+        raise UsageError(f"no log of study {study.study} in {options.store} belongs to {what!r}")
     for task, log in found:
         say(f"--- {task}: {log}")
         _print_log(log, options)

@@ -41,6 +41,13 @@ def plan_study(
     return compile_study(study, context)
 
 
+def selected_keys(study: Study, store: Store, select: Sequence[str]) -> frozenset[str]:
+    """Keys of the jobs that a selection names, whether or not the store holds them, with what they need."""
+    digest_of = DigestMemory(store.root).digest_of
+    context = Context(digest_of=digest_of, select=tuple(map(parse_selector, select)))
+    return frozenset(row.key for row in compile_study(study, context).job_table().rows)
+
+
 def set_aside_damaged(plan: Plan, store: Store) -> list[str]:
     """Read every finished assessment of a plan; damaged ones are moved away, and told in a sentence each.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from traitgraph.runtime.records import RunRecord
@@ -24,8 +24,8 @@ def runs_of(store: Store, study: str) -> Iterator[RunRecord]:
             continue
 
 
-def find_logs(store: Store, study: str, wanted: str) -> list[tuple[str, Path]]:
-    """Task and log of a job (by key, label or task) in the newest run of the study that has one."""
+def find_logs(store: Store, study: str, wanted: str | Set[str]) -> list[tuple[str, Path]]:
+    """Task and log of a job (by key, label or task), or of any of some keys, in the newest run that has one."""
     for run in runs_of(store, study):
         submission = SubmissionRecord(run)
         if submission.exists:

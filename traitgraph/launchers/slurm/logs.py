@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from traitgraph.runtime.events import Event
@@ -16,8 +16,8 @@ TAIL_LINES = 5
 _TAIL_BYTES = 8000
 
 
-def logs_of(record: SubmissionRecord, wanted: str) -> list[tuple[str, Path]]:
-    """Tasks and logs of a job or task: by key (its first digits will do), by label, or by the task's id.
+def logs_of(record: SubmissionRecord, wanted: str | Set[str]) -> list[tuple[str, Path]]:
+    """Tasks and logs of what `find_tasks` finds.
 
     A task that died before its element was up has only what SLURM wrote for it.
     """
@@ -32,12 +32,16 @@ def logs_of(record: SubmissionRecord, wanted: str) -> list[tuple[str, Path]]:
     return found
 
 
-def find_tasks(table: JobTable, wanted: str) -> list[str]:
-    """Ids of the tasks that have this id, or a job whose key begins so or whose label contains it."""
+def find_tasks(table: JobTable, wanted: str | Set[str]) -> list[str]:
+    """Ids of tasks with this id, or with a job whose key begins so or whose label contains it; or one of some keys."""
     if any(task.id == wanted for task in table.tasks):
-        return [wanted]
-    keys = {row.key for row in table.rows if row.key.startswith(wanted) or wanted.lower() in row.label.lower()}
-    return [task.id for task in table.tasks if keys.intersection(task.jobs)]
+        return [str(wanted)]
+    keys = wanted if isinstance(wanted, Set) else _keys_of(table, wanted)
+    return [task.id for task in table.tasks if not keys.isdisjoint(task.jobs)]
+
+
+def _keys_of(table: JobTable, wanted: str) -> set[str]:
+    return {row.key for row in table.rows if row.key.startswith(wanted) or wanted.lower() in row.label.lower()}
 
 
 def readable(line: str) -> bool:
