@@ -16,6 +16,7 @@ from traitgraph.specs import preset_files
 from traitgraph.specs.compose import compose, compose_many
 from traitgraph.specs.diagnostics import Diagnostic, Span
 from traitgraph.specs.document import Document
+from traitgraph.specs.preset_files import find_preset, preset_names
 
 from .conftest import Files, write
 
@@ -249,3 +250,9 @@ def test_a_sweep_of_too_many_members_is_refused(presets: Path) -> None:
     members, faults = compose_many(Path("plain.yaml"), ["study=range(200)", "++a=range(200)"])
     assert not members
     assert [fault.message for fault in faults] == ["this sweep has 40,000 members"]
+
+
+def test_a_preset_in_a_folder_of_its_group_is_named_with_the_folder(folder: Path) -> None:
+    write(folder, {"cluster/slurm/site.yaml": "partition: gpu\n"})
+    assert {"one-gpu", "slurm/site"} <= set(preset_names("cluster", folder / "spec.yaml"))
+    assert find_preset("cluster", "slurm/site", folder / "spec.yaml") == folder / "cluster/slurm/site.yaml"

@@ -32,11 +32,10 @@ def find_preset(group: str, name: str, spec: Path) -> Path | None:
 
 
 def preset_names(group: str, spec: Path) -> tuple[str, ...]:
-    """Every preset of a group, by name; empty when there is no such group."""
-    names: set[str] = set()
-    for folder in search_folders(spec):
-        names.update(file.stem for file in (folder / group).glob("*.yaml"))
-    return tuple(sorted(names))
+    """Every preset of a group, by name ('slurm/my-site' in a folder of it); empty when there is no such group."""
+    groups = [folder / group for folder in search_folders(spec)]
+    files = ((each, file) for each in groups for file in each.rglob("*.yaml"))
+    return tuple(sorted({file.relative_to(each).with_suffix("").as_posix() for each, file in files}))
 
 
 def group_exists(group: str, spec: Path) -> bool:
