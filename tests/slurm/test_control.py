@@ -212,8 +212,10 @@ def test_an_export_never_writes_into_a_folder_that_is_in_use(store: Store, trace
 # ---------------------------------------------------------------- doctor
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, store: Store) -> None:
-    checks = list(examine(store, CLUSTER))
+def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    """What a cluster file asks for jobs that the study does not have is no fault."""
+    cluster = CLUSTER.model_copy(update={"kinds": {"train": Resources(gpus=5)}})
+    checks = list(examine(store, cluster, chain(trace)))
     assert [str(check) for check in checks if not check.ok] == []
     names = {check.name for check in checks}
     assert any(check.name == "partition gpu" and "2 GPUs fake" in check.found for check in checks)
@@ -225,15 +227,16 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, st
     ("changes", "name", "found"),
     [
         ({"partition": "preemt"}, "cluster file", "partition 'preemt' does not exist on this cluster"),
-        ({"kinds": {"train": Resources(gpus=5)}}, "cluster file", "5 GPUs on one node"),
+        ({"kinds": {"steps": Resources(gpus=5)}}, "cluster file", "5 GPUs on one node"),
         ({"python": "/no/python"}, "compute node", "there is no interpreter /no/python on the compute nodes"),
         ({"python": "/bin/false"}, "compute node", "cannot run traitgraph"),
     ],
 )
 def test_the_doctor_names_what_to_fix(
-    slurm: SlurmCluster, store: Store, changes: dict[str, object], name: str, found: str
+    slurm: SlurmCluster, store: Store, trace: Path, changes: dict[str, object], name: str, found: str
 ) -> None:
-    bad = [check for check in examine(store, CLUSTER.model_copy(update=changes)) if not check.ok]
+    cluster = CLUSTER.model_copy(update=changes)
+    bad = [check for check in examine(store, cluster, chain(trace)) if not check.ok]
     assert any(check.name == name and found in check.found and check.repair for check in bad), bad
 
 
@@ -257,7 +260,7 @@ def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_and_at_submiss
     slurm: SlurmCluster, store: Store, trace: Path, blind_node: str
 ) -> None:
     cluster = CLUSTER.model_copy(update={"options": {"nodelist": blind_node}})
-    assert any("do not see the store" in check.found for check in examine(store, cluster))
+    assert any("do not see the store" in check.found for check in examine(store, cluster, chain(trace)))
     with pytest.raises(SubmissionRefusedError, match="do not see the store"):
         launch(chain(trace), store, cluster)
     wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)

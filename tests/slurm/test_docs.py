@@ -5,6 +5,7 @@ The study is `examples/quickstart.yaml` itself, with a tiny model in place of th
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -78,6 +79,10 @@ def test_the_document_takes_a_user_from_the_doctor_to_the_report(slurm: SlurmClu
         if words[1] == "results":
             assert done.stdout == expected.stdout
             assert len(done.stdout.splitlines()) > 300
+        if words[1] == "doctor":
+            checks = json.loads(call([*words, "--json"], folder).stdout)
+            assert checks["ok"]
+            assert {"name", "ok", "found", "repair"} == checks["checks"][0].keys()
         if words[1] == "report":
             assert (folder / done.stdout.strip()).is_file()
 

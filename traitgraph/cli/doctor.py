@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from .options import add_spec, add_store, same_call, study_of
-from .output import say
-from .slurm import cluster_of
+from .options import add_json, add_spec, add_store, same_call, study_of
+from .output import print_json, say
+from .slurm import PACKED_MINUTES, cluster_of
+
+if TYPE_CHECKING:
+    from traitgraph.launchers.slurm.doctor import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR]."""
+    """SPEC [key=value ...] [--store DIR] [--json]."""
     add_spec(parser)
     add_store(parser)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every check as it is made; 1 when one of them is bad."""
+    """Print every check as it is made, or all of them as JSON; 1 when one of them is bad."""
+    from traitgraph.launchers.planning import whole_table
     from traitgraph.launchers.slurm.doctor import examine
     from traitgraph.runtime.store import Store
 
-    healthy = True
-    cluster = cluster_of(study_of(options))
-    for check in examine(Store(options.store), cluster):
-        print(check, flush=True)
-        healthy = healthy and check.ok
-    if healthy:
+    study = study_of(options)
+    store = Store(options.store)
+    checks: list[Check] = []
+    for check in examine(store, cluster_of(study), whole_table(study, store, task_minutes=PACKED_MINUTES)):
+        checks.append(check)
+        if not options.json:
+            print(check, flush=True)
+    healthy = all(check.ok for check in checks)
+    if options.json:
+        print_json({"ok": healthy, "checks": [asdict(check) for check in checks]})
+    elif healthy:
         say(f"next: {same_call('run', options)} --launcher slurm")
     return 0 if healthy else 1

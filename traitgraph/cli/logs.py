@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the newest log of each task that has the job."""
-    from traitgraph.launchers.planning import selected_keys
+    from traitgraph.launchers.planning import whole_table
     from traitgraph.launchers.study_runs import find_logs
     from traitgraph.runtime.store import Store
 
@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("name one job, or select some with --select: traitgraph logs SPEC 'train extraversion'")
     study = study_of(options)
     store = Store(options.store)
-    found = find_logs(store, study.study, options.job or selected_keys(study, store, options.select))
+    wanted = options.job or {row.key for row in whole_table(study, store, select=options.select).rows}
+    found = find_logs(store, study.study, wanted)
     if not found:
         what = options.job or " ".join(options.select)
         raise UsageError(f"no log of study {study.study} in {options.store} belongs to {what!r}")

@@ -9,6 +9,7 @@ from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.select import parse_selector
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
+from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.study import Study
 
 from .digests import DigestMemory
@@ -41,11 +42,13 @@ def plan_study(
     return compile_study(study, context)
 
 
-def selected_keys(study: Study, store: Store, select: Sequence[str]) -> frozenset[str]:
-    """Keys of the jobs that a selection names, whether or not the store holds them, with what they need."""
+def whole_table(
+    study: Study, store: Store, *, select: Sequence[str] = (), task_minutes: float = LOCAL_TASK_MINUTES
+) -> JobTable:
+    """Every job that the study, or a selection of it, asks for, whether or not the store holds it."""
     digest_of = DigestMemory(store.root).digest_of
-    context = Context(digest_of=digest_of, select=tuple(map(parse_selector, select)))
-    return frozenset(row.key for row in compile_study(study, context).job_table().rows)
+    context = Context(digest_of=digest_of, task_minutes=task_minutes, select=tuple(map(parse_selector, select)))
+    return compile_study(study, context).job_table()
 
 
 def set_aside_damaged(plan: Plan, store: Store) -> list[str]:

@@ -14,10 +14,11 @@ from pathlib import Path
 from traitgraph.runtime.durable import make_folder
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
 from .accounts import slurm_folder
-from .launch import source_folder
+from .launch import plan_arrays, source_folder
 from .layout import TaskArray
 from .limits import Limits, Partition, find_problems, read_limits
 from .probe import REPAIRS, Findings, explain_exit, read_findings
@@ -44,8 +45,13 @@ class Check:
         )
 
 
-def examine(store: Store, cluster: Cluster, *, probe_seconds: float = PROBE_TIMEOUT) -> Iterator[Check]:
-    """Every check, as it is made. Submits one job of a minute; it is cancelled when it does not start in time."""
+def examine(
+    store: Store, cluster: Cluster, table: JobTable, *, probe_seconds: float = PROBE_TIMEOUT
+) -> Iterator[Check]:
+    """Every check, as it is made, of a cluster file for the jobs of a study.
+
+    Submits one job of a minute; it is cancelled when it does not start in time.
+    """
     if not scheduler.is_available():
         yield Check("sbatch", False, "not on the PATH", "log in to a login node, or load the cluster's module")
         return
@@ -54,13 +60,13 @@ def examine(store: Store, cluster: Cluster, *, probe_seconds: float = PROBE_TIME
     except SchedulerError as error:
         yield Check("controller", False, str(error), "is the controller up? try: scontrol ping")
         return
-    yield from check_limits(cluster, limits)
+    yield from check_limits(cluster, limits, plan_arrays(table, cluster, limits))
     with store:
         yield from check_node(store, cluster, probe_seconds)
 
 
-def check_limits(cluster: Cluster, limits: Limits) -> Iterator[Check]:
-    """What the site allows, and whether the cluster file keeps to it."""
+def check_limits(cluster: Cluster, limits: Limits, arrays: Sequence[TaskArray]) -> Iterator[Check]:
+    """What the site allows, and whether what these arrays ask for keeps to it."""
     yield Check("array size", True, f"indices up to {limits.array_size - 1:,}; longer arrays are split")
     most = "no limit is known" if limits.submitted is None else f"{limits.submitted:,} at once; more are refilled"
     yield Check("submitted jobs", True, most)
@@ -70,12 +76,6 @@ def check_limits(cluster: Cluster, limits: Limits) -> Iterator[Check]:
     yield Check("requeue", limits.requeue, "allowed" if limits.requeue else "JobRequeue=0", repair)
     yield Check("preemption", True, limits.preempt_mode)
     yield Check("accounting", True, "sacct answers" if limits.accounting else "none; status reads files and the queue")
-    arrays = [
-        TaskArray(kind, {0: kind}, cluster.resources_of(kind, None, None)) for kind in ("default", *cluster.kinds)
-    ]
-    arrays += [
-        TaskArray("rule", {0: "rule"}, cluster.resources_of("", None, None).under(r.resources)) for r in cluster.rules
-    ]
     for partition in _used(arrays, limits):
         yield Check(f"partition {partition.name}", partition.state == "up", _offer(partition))
     problems = find_problems(arrays, cluster, limits, os.environ)
