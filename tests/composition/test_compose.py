@@ -234,9 +234,17 @@ def test_a_sweep_is_the_product_of_its_values_in_their_order(presets: Path) -> N
 
 
 @pytest.mark.usefixtures("presets")
-def test_a_sweep_without_m_is_refused_with_both_ways_out() -> None:
-    (fault,) = faults_of("plain.yaml", "study=a,b")
-    assert (fault.code, fault.hint) == ("TG024", "add -m for one study per value\nor give the axis a list: study=[a,b]")
+@pytest.mark.parametrize(
+    ("override", "other"),
+    [
+        ("alpha=1,2", "give the axis a list: alpha=[1,2]"),
+        ("arms.x.alpha=1,2", "give the axis a list: arms.x.alpha=[1,2]"),
+        ("train.steps=1,2", "write an arm for each value: arms: {a: {train: {steps: 1}}, b: {train: {steps: 2}}}"),
+    ],
+)
+def test_a_sweep_without_m_is_refused_with_both_ways_out(override: str, other: str) -> None:
+    fault = next(each for each in faults_of("plain.yaml", override) if each.code == "TG024")
+    assert fault.hint == f"add -m for one study per value\nor {other}"
 
 
 @pytest.mark.usefixtures("presets")

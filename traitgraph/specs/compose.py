@@ -15,7 +15,8 @@ from typing import NamedTuple
 from .apply import apply_overrides
 from .defaults import compose_defaults
 from .diagnostics import Diagnostic, error
-from .document import Document
+from .document import Document, Step
+from .overlay import STUDY_ONLY, an_arm_for_each, inside_arm
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
 from .preset_files import group_exists, preset_names
 from .preset_walk import DEFAULTS, appends_preset, walk_defaults
@@ -125,6 +126,23 @@ def _no_list(choice: Override) -> Diagnostic:
 
 
 def _sweep_without_m(override: Override) -> Diagnostic:
-    listed = spelled(list(override.values[:4]))[:-1] + (",...]" if len(override.values) > 4 else "]")
-    hint = f"add -m for one study per value\nor give the axis a list: {override.key}={listed}"
-    return error("TG024", "this is a sweep of several values", override.span("value"), override.key, hint)
+    what, hint = "this is a sweep of several values", "add -m for one study per value"
+    path = inside_arm(override.path)
+    if path == ("study",):
+        hint = "a study has one name"
+    elif _is_axis(path):
+        listed = spelled(list(override.values[:4]))[:-1] + (",...]" if len(override.values) > 4 else "]")
+        hint += f"\nor give the axis a list: {override.key}={listed}"
+    elif path and path[0] not in STUDY_ONLY:
+        hint += f"\nor {an_arm_for_each(path, [spelled(value) for value in override.values])}"
+    return error("TG024", what, override.span("value"), override.key, hint)
+
+
+def _is_axis(path: tuple[Step, ...]) -> bool:
+    """Whether a key of an arm takes a list."""
+    from .study import AXIS_KEYS
+
+    inner: dict[Step, tuple[str, ...]] = {"onto": ("alpha",), "method": ("intensity", "layer", "coefficient")}
+    if len(path) == 1:
+        return path[0] in (*AXIS_KEYS.values(), "benchmarks", "analyses")
+    return len(path) == 2 and path[1] in inner.get(path[0], ())

@@ -16,6 +16,7 @@ from .document import Document
 from .identity import number_text
 from .judges import VARIABLE
 from .models import DIGEST, HUB_ID
+from .overlay import an_arm_for_each, inside_arm
 
 Path = tuple[int | str, ...]
 About = Mapping[str, Any]
@@ -128,6 +129,9 @@ WORDINGS: dict[str, Wording] = {
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
 
+SCALARS = ("string_type", "int_type", "float_type", "bool_type", "literal_error")
+"""Types of faults of a field that holds one value."""
+
 
 def _shape(about: About) -> str:
     pattern = str(about["pattern"])
@@ -173,7 +177,20 @@ def _diagnostic(
         span = document.key_span(path) if wording.at_key and written else document.value_span(path)
     named = place(fault["loc"]) if fault["type"] == "missing_key" else path
     dotted = ".".join(str(step) for step in named)
-    return error(wording.code, wording.message.format(**about), span, dotted, wording.hint(about))
+    hint = _one_value(fault, path) or wording.hint(about)
+    return error(wording.code, wording.message.format(**about), span, dotted, hint)
+
+
+def _one_value(fault: ErrorDetails, path: Path) -> str | None:
+    """The repair of a list that stands where one number or word is wanted."""
+    values = fault["input"]
+    if isinstance(values, str) and fault["type"] in ("int_type", "float_type"):
+        values = values.split(",")
+    if fault["type"] not in SCALARS or not isinstance(values, list | tuple) or len(values) < 2:
+        return None
+    if any(isinstance(step, int) for step in path):
+        return None  # inside a list: no arm can be told by it
+    return "it is no axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
 
 
 def _readable(value: object) -> object:

@@ -7,14 +7,14 @@ came from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .apply import merged
 from .diagnostics import Diagnostic, error
-from .document import Document
+from .document import Document, Step
 
-Path = tuple[int | str, ...]
+Path = tuple[Step, ...]
 
 ARM_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", re.ASCII)
 
@@ -91,3 +91,19 @@ def laid_over(lower: object, upper: object) -> object:
     if isinstance(lower, str) and isinstance(upper, Mapping):
         return {"preset": lower, **upper}
     return merged(lower, upper)
+
+
+def inside_arm(path: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The path below the arm that it leads into; itself for a key of the study."""
+    return path[2:] if path[:1] == ("arms",) else path
+
+
+def an_arm_for_each(path: tuple[Step, ...], values: Sequence[str]) -> str:
+    """The repair, in words, of a list where an arm holds one value.
+
+    >>> an_arm_for_each(("train", "steps"), ("2", "3"))
+    'write an arm for each value: arms: {a: {train: {steps: 2}}, b: {train: {steps: 3}}}'
+    """
+    head, tail = "".join(f"{{{key}: " for key in path), "}" * len(path)
+    listed = ", ".join(f"{name}: {head}{value}{tail}" for name, value in zip("ab", values, strict=False))
+    return f"write an arm for each value: arms: {{{listed}{', ...' if len(values) > 2 else ''}}}"
