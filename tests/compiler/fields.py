@@ -203,12 +203,13 @@ def _merges() -> Iterator[Flip]:
     for model in get_args(get_args(AnyMerge)[0]):
         kind = model.model_fields["kind"].default
         for name in model.model_fields:
-            shared = name in MergeMethod.model_fields
-            if shared and model is not Ties:
+            if name in MergeMethod.model_fields and model is not Ties:
                 continue  # one class stands for all that inherit the field
             value = {"kind": kind} if name == "kind" else {"kind": kind, name: values[name]}
-            owner = "MergeMethod" if shared else model.__name__
-            yield Flip(f"{owner}.{name}", "arms.scaled.merge", value, "merge" if value != {"kind": "ties"} else "")
+            owner = next(each for each in reversed(model.__mro__) if name in getattr(each, "model_fields", ()))
+            yield Flip(
+                f"{owner.__name__}.{name}", "arms.scaled.merge", value, "merge" if value != {"kind": "ties"} else ""
+            )
 
 
 def _models() -> Iterator[Flip]:

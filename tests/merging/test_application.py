@@ -174,3 +174,21 @@ def test_vector_against_the_opposite_level_is_the_difference_of_both(
         assert both.record["form"] == one.record["form"]
         for name in both.names:
             torch.testing.assert_close(both.delta(name), one.delta(name) - two.delta(name), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("dtype", "alpha"), [("float32", 3e38), ("bfloat16", 3e38), ("float16", 1e6)])
+def test_a_step_that_the_number_format_cannot_hold_is_refused(
+    tmp_path: Path, bench: Bench, base_folder: Path, dtype: str, alpha: float
+) -> None:
+    """Steps whose outcome is bounded by what is known of base and direction are not looked at again: this one is."""
+    from traitgraph.runtime.merging import MergeError
+    from traitgraph.runtime.vectors import load_vector
+    from traitgraph.runtime.workbench import Workbench
+
+    key = bench.vector(base_folder, "model", save_fine_tune(base_folder, tmp_path / "t", seed=1, size=2.0))
+    vector = load_vector(bench.store.path("vector", key))
+    workbench = Workbench(opened(bench, base_folder, dtype))
+    workbench.apply_merge("small", Composition([vector], [0.5], TaskArithmetic()))
+    with pytest.raises(MergeError, match="would hold"):
+        workbench.apply_merge("large", Composition([vector], [alpha], TaskArithmetic()))
+    workbench.restore()

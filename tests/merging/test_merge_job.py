@@ -78,3 +78,21 @@ def test_a_recipe_whose_vector_is_gone_says_so(tmp_path: Path, bench: Bench, bas
     shutil.rmtree(bench.store.path("vector", vector))
     with pytest.raises(MissingArtifactError, match=vector[:8]):
         on_subject(bench, base_folder, opened(bench, base_folder), merge=(merged,))
+
+
+@pytest.mark.parametrize(("kind", "name"), [("merge", "recipe.json"), ("vector", "vector.json")])
+def test_a_record_of_another_version_is_told_with_what_to_do(
+    tmp_path: Path, bench: Bench, base_folder: Path, kind: str, name: str
+) -> None:
+    import json
+
+    from traitgraph.runtime.merging.recipe import read_recipe
+    from traitgraph.runtime.vectors import load_vector
+
+    (vector,) = low_rank_vectors(bench, base_folder, tmp_path, 1)
+    key = {"vector": vector, "merge": bench.merge(base_folder, [vector], ["1"])}[kind]
+    record = bench.record(kind, key, name)
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / name).write_text(json.dumps({"format": 0, "params": record.get("params")}))
+    with pytest.raises(MergeError, match=rf"{name}: format 0, and .* reads format .*; remove the folder"):
+        (read_recipe if kind == "merge" else load_vector)(tmp_path / kind)

@@ -8,10 +8,10 @@ import pytest
 from pydantic import Field
 
 from traitgraph.runtime.merging import MergeError, merge_vectors
-from traitgraph.runtime.merging.conventions import DIFFERENCES, PAPER, resolve
 from traitgraph.runtime.merging.methods import METHODS
 from traitgraph.runtime.merging.options import merge_options
 from traitgraph.runtime.merging.steps import Steps
+from traitgraph.specs.merge_conventions import DIFFERENCES, PAPER, resolve
 from traitgraph.specs.merge_methods import Dare, MergeMethod, Ties
 from traitgraph.specs.trainings import MERGE_METHODS
 
@@ -51,6 +51,40 @@ def test_an_option_that_is_given_wins_over_the_conventions() -> None:
     assert resolve(Ties(conventions="mergekit", scope="model")).scope == "model"
     assert resolve(Dare(conventions="mergekit", rescale="inverse")).rescale == "inverse"
     assert resolve(Dare()).conventions == "paper"
+
+
+def test_ready_made_options_keep_their_conventions_and_take_only_options_that_they_have() -> None:
+    made = merge_options(Ties(conventions="mergekit"), {"density": 0.3})
+    assert made == Ties(conventions="mergekit", density=0.3)
+    with pytest.raises(MergeError, match="ties has no option 'epsilon'"):
+        merge_options(Ties(), {"epsilon": 0.1})
+    with pytest.raises(MergeError, match="ties: density: Input should be less than or equal to 1"):
+        merge_options(Ties(), {"density": 3})
+
+
+def test_conventions_of_ready_made_options_decide_in_memory() -> None:
+    import torch
+
+    from traitgraph.runtime.merging import merge_state_dicts
+
+    base, tuned = {"w": torch.zeros(4)}, [{"w": torch.arange(4.0)}]
+    ready = merge_state_dicts(base, tuned, method=Ties(conventions="mergekit", density=1), weights=[0.5])
+    assert torch.equal(ready["w"], tuned[0]["w"])  # their mean divides by the weight
+
+
+def test_conventions_without_the_method_and_impossible_options_are_refused() -> None:
+    with pytest.raises(MergeError, match="conventions 'peft' have no method 'slerp'; they have: task_arithmetic"):
+        merge_options("slerp", {"conventions": "peft"})
+    with pytest.raises(MergeError, match=r"della: keep probabilities run from -0\.05 to 0\.25"):
+        merge_options("della", {"density": 0.1})
+    with pytest.raises(MergeError, match="ties: exclude: 0: '\\(' is no regular expression"):
+        merge_options("ties", {"exclude": ["("]})
+
+
+def test_what_was_resolved_resolves_to_itself() -> None:
+    for kind in PAPER:
+        once = resolve(merge_options(kind, {}))
+        assert resolve(once) == once == resolve(merge_options(kind, {"conventions": "paper"}))
 
 
 def test_a_mean_without_an_election_is_refused() -> None:

@@ -20,7 +20,8 @@ from .merging.adapters import Factors
 from .merging.bases import model_folder
 from .merging.checkpoint import Checkpoint, matrix_shape
 from .merging.differences import low_rank_rows
-from .merging.extraction import RECORD, TENSORS, build_domain_vector, build_vector
+from .merging.errors import check_format
+from .merging.extraction import FORMAT, RECORD, TENSORS, build_domain_vector, build_vector
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +51,7 @@ class Vector:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.record: Mapping[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        check_format(self.record, FORMAT, folder / RECORD)
         self._about: Mapping[str, Mapping[str, Any]] = self.record["tensors"]
         self._factors: dict[tuple[str, torch.device | None], Factors] = {}
         self._rests: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -118,5 +120,8 @@ class Vector:
 
 
 def load_vector(folder: Path) -> Vector:
-    """The vector of an artifact folder; tensors are read when they are used. Raises OSError when it is not there."""
+    """The vector of an artifact folder; tensors are read when they are used.
+
+    Raises OSError when it is not there, MergeError when another version of this program wrote it.
+    """
     return Vector(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from .merging.differences import piece_size, pieces
 from .merging.errors import MergeError
 from .merging.fitting import propose_names, renamed
 from .merging.hooks import Removable, add_low_rank, module_of, takes_low_rank
-from .merging.rounding import check_finite, round_to
+from .merging.rounding import ScaledSum, check_finite, largest_magnitude, round_to
 from .models import LoadedModel
 from .quiet import quiet_libraries
 
@@ -41,12 +41,14 @@ class _Direction:
     """Tensor -> its direction, flat, float32."""
     rests: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     """Tensor and first row of a piece -> places and values of what the direction lacks there; few pieces have any."""
+    reach: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Tensor -> largest magnitude of the base and of the direction."""
 
-    def keep(self, composition: Composition, name: str, device: torch.device) -> None:
-        """Make the direction of a tensor and keep it."""
+    def keep(self, composition: Composition, name: str, base: torch.Tensor) -> None:
+        """Make the direction of a tensor and keep it; `base` is the tensor before any change."""
         import torch
 
-        shape = composition.shape(name)
+        shape, device = composition.shape(name), base.device
         self.values[name] = torch.empty(prod(shape), device=device)
         width = matrix_shape(shape)[1]
         for first, last in pieces(shape, piece_size(device)):
@@ -55,6 +57,14 @@ class _Direction:
             if rest is not None:
                 at = rest.nonzero().flatten()
                 self.rests[name, first] = (at, rest[at])
+        self.reach[name] = (largest_magnitude(base), largest_magnitude(self.values[name]))
+
+    def stays_finite(self, name: str, strength: float, dtype: torch.dtype) -> bool:
+        """Whether base + strength * direction of a kept tensor can hold no infinity and no NaN, whatever its values."""
+        import torch
+
+        base, direction = self.reach.get(name, (inf, inf))
+        return base + abs(strength) * direction < torch.finfo(dtype).max
 
     def made(self, name: str, first: int, rows: slice) -> Made | None:
         """What was kept of a piece, or None when nothing was kept of its tensor."""
@@ -82,6 +92,7 @@ class Workbench:
         self._pristine: dict[str, torch.Tensor] = {}
         self._changed: set[str] = set()
         self._direction = _Direction()
+        self._add = ScaledSum()
         self._peft: PeftModel | None = None
         self._remove_hooks: Removable | None = None
 
@@ -116,13 +127,13 @@ class Workbench:
         target, width = parameter.view(-1), matrix_shape(tuple(parameter.shape))[1]
         seed = getattr(composition.options, "seed", 0)
         self._changed.add(name)
+        is_plain = composition.is_plain_step
+        is_plain &= self._direction.stays_finite(name, composition.strength, parameter.dtype)
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
             made = self._direction.made(name, first, rows)
-            if made is not None and made[1] is None and composition.is_plain_step:
-                # One call: computed in float32 and rounded once, whatever the number format of both sides.
-                torch.add(source[rows], made[0], alpha=composition.strength, out=target[rows])
-                check_finite(target[rows], name)
+            if is_plain and made is not None and made[1] is None:
+                self._add(source[rows], made[0], composition.strength, out=target[rows])
             elif parameter.dtype is torch.float32:
                 composition.theta(name, first, last, source[rows], made=made, out=target[rows])
                 check_finite(target[rows], name)
@@ -142,7 +153,7 @@ class Workbench:
         if low_rank or composition.steps.on_arc or size > _SHARE_OF_MEMORY * _free_memory(self._device):
             return
         for name in composition.merged_names:
-            self._direction.keep(composition, name, self._parameters[name].device)
+            self._direction.keep(composition, name, self._pristine_of(name))
 
     @property
     def _device(self) -> torch.device:

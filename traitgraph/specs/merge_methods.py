@@ -5,16 +5,20 @@ Published implementations disagree on details (scope of the trim, election, mean
 one word; every detail can also be set by itself. An absent option is the convention's choice.
 """
 
-from typing import Annotated, Literal, get_args
+import re
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from .merge_conventions import objection
 from .registry import Registry
 from .spec import Spec
 
 Density = Annotated[float, Field(ge=0, le=1, description="Share of the elements that is kept. [0, 1]")]
-Scale = Annotated[float, Field(description="Lambda: one factor after the merge.")]
-ScaleIfAny = Annotated[float | None, Field(description="Lambda: one factor after the merge; absent: 1.")]
+Scale = Annotated[float, Field(allow_inf_nan=False, description="Lambda: one factor after the merge.")]
+ScaleIfAny = Annotated[
+    float | None, Field(allow_inf_nan=False, description="Lambda: one factor after the merge; absent: 1.")
+]
 Seed = Annotated[int, Field(ge=0, description="Seed of the random masks.")]
 
 Conventions = Literal["paper", "authors", "mergekit", "peft", "mergelm", "personality-vector-repo"]
@@ -53,16 +57,27 @@ Normalise = Annotated[
 ]
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as problem:
+        raise ValueError(f"{text!r} is no regular expression: {problem}") from problem
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
 class MergeMethod(Spec):
     """What every merge method has."""
 
     conventions: Conventions | None = Field(
         None, description="Whose reading of the method: fixes every option that is not given. Absent: paper."
     )
-    include: tuple[str, ...] | None = Field(
+    include: tuple[Pattern, ...] | None = Field(
         None, description="Regular expressions: only tensors whose name one of them finds are changed."
     )
-    exclude: tuple[str, ...] | None = Field(
+    exclude: tuple[Pattern, ...] | None = Field(
         None, description="Regular expressions: tensors whose name one of them finds stay as in the base."
     )
     layer_weights: tuple[float, ...] | None = Field(
@@ -73,6 +88,12 @@ class MergeMethod(Spec):
         description="How float32 results become the base's number format. Stochastic keeps small changes on average. "
         "Absent: nearest.",
     )
+
+    @model_validator(mode="after")
+    def _conventions_fit(self) -> Self:
+        if reason := objection(self):
+            raise ValueError(reason)
+        return self
 
     @property
     def ignores_zero(self) -> bool:
@@ -174,30 +195,44 @@ class Breadcrumbs(MergeMethod):
     mean: Mean = None
 
 
-class Della(MergeMethod):
-    """Drop with a probability that falls with magnitude, elect, disjoint mean (Deep et al. 2024, arXiv:2406.11617)."""
+def impossible_drop(density: float, epsilon: float) -> str | None:
+    """Why DELLA cannot drop with these, or None: every keep probability lies inside (0, 1)."""
+    low, high = density - epsilon, density + epsilon
+    if density in (0, 1) or 0 < low <= high < 1:
+        return None
+    return f"keep probabilities run from {low:g} to {high:g}; choose density and epsilon inside (0, 1)"
 
-    kind: Literal["della"] = Field("della", description="Magnitude-ranked random drop, elect sign, disjoint mean.")
+
+class RankedDrop(MergeMethod):
+    """What both forms of DELLA have."""
+
     density: Density = 0.5
     epsilon: float = Field(0.15, ge=0, lt=1, description="Keep probability runs from density - to density + epsilon.")
     seed: Seed = 0
     scale: ScaleIfAny = None
     rescale: Rescale = None
+
+    @model_validator(mode="after")
+    def _probabilities(self) -> Self:
+        if reason := impossible_drop(self.density, self.epsilon):
+            raise ValueError(reason)
+        return self
+
+
+class Della(RankedDrop):
+    """Drop with a probability that falls with magnitude, elect, disjoint mean (Deep et al. 2024, arXiv:2406.11617)."""
+
+    kind: Literal["della"] = Field("della", description="Magnitude-ranked random drop, elect sign, disjoint mean.")
     elect: Elect = None
     elect_on: ElectOn = None
     zero_sum: ZeroSum = None
     mean: Mean = None
 
 
-class DellaLinear(MergeMethod):
+class DellaLinear(RankedDrop):
     """DELLA's drop without the election: a sum."""
 
     kind: Literal["della_linear"] = Field("della_linear", description="Magnitude-ranked random drop, sum.")
-    density: Density = 0.5
-    epsilon: float = Field(0.15, ge=0, lt=1, description="Keep probability runs from density - to density + epsilon.")
-    seed: Seed = 0
-    scale: ScaleIfAny = None
-    rescale: Rescale = None
 
 
 class Slerp(MergeMethod):

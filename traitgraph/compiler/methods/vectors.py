@@ -10,6 +10,7 @@ from typing import cast
 from traitgraph.compiler.builder import Builder, Group, Made, prepare
 from traitgraph.compiler.dimensions import Combination
 from traitgraph.compiler.ir import Column, Input, Table, row_ids
+from traitgraph.specs.merge_conventions import resolve
 from traitgraph.specs.merge_methods import MergeMethod
 from traitgraph.specs.methods import Vector
 from traitgraph.specs.onto import Onto
@@ -110,7 +111,8 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
     domain = domain_vector(group, onto, builder) if onto else None
     made = []
     for shared, rows in _by_recipe(group.subjects, coefficients).split(("merge", "kept", "carried")):
-        used = _used(cast("MergeMethod", shared["merge"]), cast("tuple[bool, ...]", shared["kept"]))
+        method = resolve(cast("MergeMethod", shared["merge"]))
+        used = _used(method, cast("tuple[bool, ...]", shared["kept"]))
         carried = bool(shared.get("carried"))
         if not used and not carried:
             made.append(Made(rows))
@@ -123,7 +125,7 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         if carried and domain is not None:
             inputs.append(Input("onto", row_ids((domain,)) * len(rows)))
             columns["onto"] = group.subjects["onto"].take(rows)
-        template = {"model": group.model, "method": shared["merge"], "keep": group.arm.keep}
+        template = {"model": group.model, "method": method, "keep": group.arm.keep}
         where = group.where(("method", "model", "trait", "level", "merge", "alpha", "seed"), rows)
         numbers = builder.add("merge", template, Table(columns, len(rows)), inputs, where=where)
         made.append(Made(rows, (Input("merge", numbers),), numbers))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TENSORS = "vector.safetensors"
 RECORD = "vector.json"
+FORMAT = 1
+"""Changes when the record or the tensors no longer are what this program reads."""
 Stored = Literal["float32", "bfloat16"]
 
 
@@ -95,7 +97,7 @@ def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Check
 
 
 def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, Any] | None) -> None:
-    write_json(out / RECORD, {"format": 1, **record, "base": dict(base_record or {})})
+    write_json(out / RECORD, {"format": FORMAT, **record, "base": dict(base_record or {})})
 
 
 def _weights_folder(path: Path) -> Path:

@@ -94,9 +94,9 @@ def merge_vectors(
 def _options(
     method: str | MergeMethod, density: float | None, scale: float, conventions: str, seed: int, more: Mapping[str, Any]
 ) -> MergeMethod:
-    """Options of the method; `scale` and `seed` at their defaults are not asked of methods that do not have them."""
+    """Options of the method; arguments at their defaults neither ask for an option nor change ready-made ones."""
     given = {"density": density, "scale": None if scale == 1.0 else scale, "seed": seed or None, **more}
-    return merge_options(method, {"conventions": conventions, **given})
+    return merge_options(method, {"conventions": None if conventions == "paper" else conventions, **given})
 
 
 def _with_identity(difference: TensorDifference | GivenDifference) -> Difference:

@@ -22,17 +22,23 @@ def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeM
     """
     wanted = {name: value for name, value in given.items() if value is not None}
     if isinstance(method, MergeMethod):
-        return method.model_copy(update=wanted)
-    try:
-        model = MERGE_METHODS.get(method)
-    except UnknownNameError as error:
-        raise MergeError(f"unknown merge method '{method}'; there are: {', '.join(error.names)}") from error
-    fields = model.model_fields
+        model, wanted = type(method), {**method.model_dump(exclude_none=True), **wanted}
+    else:
+        model = _model_of(method)
+    fields, kind = model.model_fields, model.model_fields["kind"].default
     if unknown := [name for name in wanted if name not in fields]:
         known = ", ".join(name for name in fields if name != "kind")
-        raise MergeError(f"{method} has no option '{unknown[0]}'; it has: {known}")
+        raise MergeError(f"{kind} has no option '{unknown[0]}'; it has: {known}")
     try:
         return model.model_validate(wanted)
     except ValidationError as error:
         first = error.errors()[0]
-        raise MergeError(f"{method}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        place = "".join(f"{step}: " for step in first["loc"])
+        raise MergeError(f"{kind}: {place}{first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _model_of(name: str) -> type[MergeMethod]:
+    try:
+        return MERGE_METHODS.get(name)
+    except UnknownNameError as error:
+        raise MergeError(f"unknown merge method '{name}'; there are: {', '.join(error.names)}") from error

@@ -14,15 +14,17 @@ from typing import Any, Literal
 from traitgraph.runtime.store import Store
 from traitgraph.runtime.vectors import Vector, load_vector
 from traitgraph.specs.jobs import MergeParams
+from traitgraph.specs.merge_conventions import resolve
 from traitgraph.specs.merge_methods import MergeMethod
 
 from .composition import BaseRows, Composition
-from .conventions import PAPER, resolve
 from .differences import Difference
+from .errors import check_format
 from .sparsified import Cache, recall, recount
 
 RECIPE = "recipe.json"
-FORMAT = 1
+FORMAT = 2
+"""Changes when the record no longer has what this program reads from it."""
 Application = Literal["adapter", "in place"]
 
 
@@ -102,13 +104,13 @@ def _named(vectors: Iterable[tuple[str, Vector]]) -> list[dict[str, Any]]:
 
 def resolved_record(method: MergeMethod) -> dict[str, Any]:
     """Every choice of a method as it was resolved, as plain data."""
-    known = getattr(method, "kind", None) in PAPER
-    return (resolve(method) if known else method).model_dump(mode="json", exclude_none=True)
+    return resolve(method).model_dump(mode="json", exclude_none=True)
 
 
 def read_recipe(folder: Path) -> Recipe:
-    """The recipe in an artifact folder. Raises OSError when it is not there."""
+    """The recipe in an artifact folder. Raises OSError when it is not there, MergeError for another format of it."""
     record = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    check_format(record, FORMAT, folder / RECIPE)
     keys, onto = (tuple(each["key"] for each in record.get(part, ())) for part in ("vectors", "onto"))
     return Recipe(folder, MergeParams.model_validate(record["params"]), keys, onto, record)
 

@@ -35,6 +35,30 @@ def round_to(
     return torch.where(luck * step < lacking.abs(), neighbour, rounded)
 
 
+class ScaledSum:
+    """Adds in float32 and rounds once, in a buffer that stays in the cache: torch would make two for each call."""
+
+    def __init__(self) -> None:
+        self._buffer: torch.Tensor | None = None
+
+    def __call__(self, base: torch.Tensor, direction: torch.Tensor, strength: float, out: torch.Tensor) -> None:
+        """out = round(base + strength * direction), to the nearest; all flat, `direction` float32, nothing checked."""
+        import torch
+
+        if base.dtype is torch.float32 or base.device.type != "cpu":
+            torch.add(base, direction, alpha=strength, out=out)
+            return
+        if self._buffer is None or self._buffer.numel() < base.numel():
+            self._buffer = torch.empty(base.numel())
+        exact = self._buffer[: base.numel()].copy_(base)
+        out.copy_(exact.add_(direction, alpha=strength))
+
+
+def largest_magnitude(values: torch.Tensor) -> float:
+    """max |value| (NaN where any is NaN), 0 of nothing."""
+    return max((abs(float(end)) for end in values.aminmax()), default=0.0) if values.numel() else 0.0
+
+
 def _next(rounded: torch.Tensor, lacking: torch.Tensor) -> torch.Tensor:
     """The neighbouring number of a 16-bit format in the direction of `lacking`; itself where nothing is lacking."""
     import torch

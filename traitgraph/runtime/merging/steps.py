@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from traitgraph.specs.merge_methods import impossible_drop
+
 from .errors import MergeError
 
 Kept = Literal["threshold", "mergelm", "exact", "exact_or_one"]
@@ -52,11 +54,8 @@ class RankDrop:
     rescale: Rescale = "inverse"
 
     def __post_init__(self) -> None:
-        low, high = self.density - self.epsilon, self.density + self.epsilon
-        if 0 < self.density < 1 and not 0 < low <= high < 1:
-            raise MergeError(
-                f"della: keep probabilities run from {low:g} to {high:g}; choose density and epsilon inside (0, 1)"
-            )
+        if reason := impossible_drop(self.density, self.epsilon):
+            raise MergeError(f"della: {reason}")
 
 
 Sparsification = Trim | TrimBothEnds | Drop | RankDrop
@@ -109,10 +108,6 @@ class Steps:
     """Whether all vectors must have the same coefficient."""
     vectors: tuple[int, int | None] = (1, None)
     """Fewest and most vectors that the method takes."""
-
-    def __post_init__(self) -> None:
-        if self.election is None and self.mean != "sum":
-            raise MergeError(f"`mean: {self.mean}` has no effect without an election; drop it, or set `elect`")
 
     @property
     def is_linear(self) -> bool:

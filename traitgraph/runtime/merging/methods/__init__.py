@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from traitgraph.specs.merge_conventions import PAPER, resolve
 from traitgraph.specs.merge_methods import MergeMethod
 from traitgraph.specs.registry import Registry
 
-from ..conventions import PAPER, resolve
 from ..steps import Steps
 
 METHODS: Registry[Callable[[Any], Steps]] = Registry(
@@ -23,8 +23,6 @@ METHODS: Registry[Callable[[Any], Steps]] = Registry(
 def steps_of(options: MergeMethod) -> Steps:
     """What a method does with these options, every choice made.
 
-    Raises UnknownNameError for a method nobody registered, MergeError for options that its conventions refuse.
+    Raises UnknownNameError for a method nobody registered.
     """
-    kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
-    resolved = resolve(options) if kind in PAPER else options
-    return METHODS.get(kind)(resolved)
+    return METHODS.get(options.kind)(resolve(options))  # type: ignore[attr-defined]  # each method declares its kind

@@ -9,13 +9,12 @@ personality-vector-repo   the code released with arXiv:2509.19727: what it runs,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from traitgraph.specs.merge_methods import Conventions, MergeMethod
+if TYPE_CHECKING:
+    from .merge_methods import Conventions, MergeMethod
 
-from .errors import MergeError
-
-Options = TypeVar("Options", bound=MergeMethod)
+Options = TypeVar("Options", bound="MergeMethod")
 
 _ELECTION = {"elect": "mass", "elect_on": "weighted", "zero_sum": "positive", "mean": "count"}
 _TRIM = {"scope": "model", "kept": "threshold"}
@@ -78,20 +77,33 @@ DIFFERENCES: dict[Conventions, dict[str, dict[str, Any]]] = {
 
 
 def resolve(options: Options) -> Options:
-    """The same options with every absent one set by the conventions.
+    """The same options with every absent one set by the conventions; those of a package outside as they are.
 
-    Raises MergeError when the conventions have no such method, or would not do what is asked.
+    Two ways to write one merge resolve to one set of options, and so to one job key.
     """
     kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
+    if kind not in PAPER:
+        return options
     chosen = options.conventions or "paper"
-    table: Mapping[str, Mapping[str, Any]] = DIFFERENCES.get(chosen, {name: {} for name in PAPER})
+    values = {"conventions": "paper", "rounding": "nearest", **PAPER[kind], **DIFFERENCES.get(chosen, {}).get(kind, {})}
+    absent = {name: value for name, value in values.items() if getattr(options, name) is None}
+    return options.model_copy(update=absent)
+
+
+def objection(options: MergeMethod) -> str | None:
+    """Why options cannot be what their conventions say, or None."""
+    kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
+    if kind not in PAPER:
+        return None
+    chosen, found = options.conventions or "paper", resolve(options).model_dump()
+    table: Mapping[str, Mapping[str, Any]] = DIFFERENCES.get(chosen, PAPER)
     if kind not in table:
-        raise MergeError(f"conventions '{chosen}' have no method '{kind}'; they have: {', '.join(table)}")
-    if chosen == "personality-vector-repo" and kind == "ties" and getattr(options, "density", 0.2) != 0.2:
-        raise MergeError(
+        return f"conventions '{chosen}' have no method '{kind}'; they have: {', '.join(table)}"
+    if chosen == "personality-vector-repo" and kind == "ties" and found["density"] != 0.2:
+        return (
             "conventions 'personality-vector-repo' trim TIES to density 0.2 whatever is asked; drop `density`, or "
             "choose other conventions"
         )
-    values = {"conventions": "paper", "rounding": "nearest", **PAPER.get(kind, {}), **table[kind]}
-    absent = {name: value for name, value in values.items() if getattr(options, name) is None}
-    return options.model_copy(update=absent)
+    if found.get("mean", "sum") != "sum" and found["elect"] is None:
+        return f"`mean: {found['mean']}` has no effect without an election; drop it, or set `elect`"
+    return None
