@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.specs.other_files import is_saved_plan
+
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
 from .slurm import PACKED_MINUTES, cluster_of
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--workers takes a number from 1 on")
     if (options.dry_run or options.export) and options.launcher != "slurm":
         raise UsageError("--dry-run and --export go with --launcher slurm")
-    if _is_saved_plan(options.spec):
+    if is_saved_plan(options.spec):
         return _run_saved(options)
     if options.launcher == "slurm":
         return _submit(options)
@@ -112,14 +114,6 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 
 
 # ---------------------------------------------------------------- saved plans
-
-
-def _is_saved_plan(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(1) == b"{"
-    except OSError:
-        return False
 
 
 def _run_saved(options: argparse.Namespace) -> int:

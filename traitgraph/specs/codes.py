@@ -57,6 +57,11 @@ CODES: dict[str, tuple[str, str]] = {
         "Keys are words. YAML's merge key `<<` is not part of the language: values at the top of a study are "
         "the defaults of every arm.",
     ),
+    "TG012": (
+        "the file is something else",
+        "A study, a recipe for one merge, a saved plan and a lock are different files, and each has its commands: "
+        "`merge` takes recipes, `run` takes studies and saved plans, `lock --check` compares with a lock.",
+    ),
     "TG020": (
         "an override cannot be read",
         "Overrides follow Hydra's grammar: key=value, +key=value, ~key.",

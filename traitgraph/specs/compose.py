@@ -16,6 +16,7 @@ from .apply import apply_overrides
 from .defaults import compose_defaults
 from .diagnostics import Diagnostic, error
 from .document import Document, Step
+from .other_files import no_study, written_by_us
 from .overlay import STUDY_ONLY, an_arm_for_each, inside_arm
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
 from .preset_files import group_exists, preset_names
@@ -84,7 +85,11 @@ Bases = dict[tuple[str, ...], Base]
 
 
 def _read(path: Path, overrides: Sequence[str]) -> tuple[Document | None, list[Override], list[Diagnostic]]:
+    if other := written_by_us(path):
+        return None, [], [other]
     document, faults = read_document(path)
+    if document and (other := no_study(document)):
+        return None, [], [other]
     parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path))
     return document, parsed, faults + more
 

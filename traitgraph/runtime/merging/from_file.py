@@ -20,6 +20,7 @@ from traitgraph.specs.faults import validated
 from traitgraph.specs.freeze import frozen
 from traitgraph.specs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.messages import diagnose
+from traitgraph.specs.other_files import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.source import read_document
 
 from .adapter_out import write_adapter
@@ -202,8 +203,9 @@ def _check_tokens(request: Request, base: Checkpoint, fit: Fit) -> None:
 def read_request(path: Path) -> Request:
     """The merge that a file asks for. Raises SpecError with every fault of the file."""
     document, found = read_document(path)
-    if document is None:
-        raise SpecError(found)
+    other = written_by_us(path, A_RECIPE) or (document and no_recipe(document))
+    if document is None or other:
+        raise SpecError([other] if other else found)
     if is_mergekit(document):
         return read_mergekit(document, lambda model: layers_of_model(path.parent, model))
     return _own_request(document)
