@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from traitgraph.specs.aliases import ALIASES
 from traitgraph.specs.diagnostics import (
     LINE_WIDTH,
     Span,
@@ -16,6 +20,13 @@ from traitgraph.specs.diagnostics import (
     render_text,
     warning,
 )
+from traitgraph.specs.faults import keys_of
+from traitgraph.specs.jobs import Sampling
+from traitgraph.specs.merge_methods import MERGE_METHODS
+from traitgraph.specs.methods import METHODS
+from traitgraph.specs.study import Arm, Study
+from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.specs.traits import LEVELS, TRAITS
 
 SPAN = Span("spec.yaml", 14, 14, 17, "    dataset: trait-bigfive-dev")
 
@@ -89,6 +100,31 @@ def test_control_characters_are_shown_as_such() -> None:
 def test_near_names_ignore_case_and_the_kind_of_dash() -> None:
     assert near_names("Reply-Contrast", ["reply_contrast", "story"]) == ("reply_contrast",)
     assert near_names("zzz", ["reply_contrast"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "meant"),
+    [
+        ("lr", ["learning_rate", "lora"], "learning_rate"),
+        ("BS", ["batch_size", "steps"], "batch_size"),
+        ("batch", ["batch_size", "steps"], "batch_size"),
+        ("E", TRAITS, "extraversion"),
+        ("n", TRAITS, "neuroticism"),
+        ("extravert", TRAITS, "extraversion"),
+        ("TIES", MERGE_METHODS.names(), "ties"),
+        ("task-arithmetic", MERGE_METHODS.names(), "task_arithmetic"),
+        ("task-vector", MERGE_METHODS.names(), "task_arithmetic"),
+    ],
+)
+def test_names_from_habit_are_understood(written: str, known: Iterable[str], meant: str) -> None:
+    assert near_names(written, known) == (meant,)
+
+
+def test_what_an_alias_stands_for_is_in_the_language() -> None:
+    models = (Study, Arm, SftTraining, Lora, Sampling)
+    names = {*TRAITS, *LEVELS, "all", *METHODS.names(), *MERGE_METHODS.names()}.union(*map(keys_of, models))
+    assert {name for each in ALIASES.values() for name in each} <= names
+    assert all(written == written.lower().replace("_", "-") for written in ALIASES)
 
 
 def test_an_error_prints_as_its_messages() -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .aliases import ALIASES
+
 OVERRIDE = "override"
 """File name of a span that lies in an override of the command line."""
 
@@ -87,14 +89,21 @@ def _place(diagnostic: Diagnostic) -> tuple[bool, str, int, int, str, str]:
 
 
 def near_names(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
-    """At most `count` known names that look like `name`, the most similar first."""
+    """At most `count` known names that `name` stands for by habit (`aliases.py`) or looks like, the likeliest first."""
     import difflib
 
-    lowered = {candidate.lower().replace("_", "-"): candidate for candidate in known}
-    wanted = name.lower().replace("_", "-")[:100]  # difflib is quadratic, and nobody mistypes a novel
-    near = difflib.get_close_matches(wanted, lowered, count, 0.6)
-    longer = [low for low in lowered if len(wanted) >= 3 and (low.startswith(wanted) or wanted.startswith(low + "-"))]
-    return tuple(lowered[low] for low in dict.fromkeys([*near, *longer]))[:count]
+    lowered = {_plainly(candidate): candidate for candidate in known}
+    wanted = _plainly(name)[:100]  # difflib is quadratic, and nobody mistypes a novel
+    meant = [plain for alias in (wanted, *ALIASES.get(wanted, ())) if (plain := _plainly(alias)) in lowered]
+    if not meant:
+        meant = difflib.get_close_matches(wanted, lowered, count, 0.6)
+        longer = len(wanted) >= 3
+        meant += [low for low in lowered if longer and (low.startswith(wanted) or wanted.startswith(low + "-"))]
+    return tuple(lowered[plain] for plain in dict.fromkeys(meant))[:count]
+
+
+def _plainly(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def render_text(diagnostics: Iterable[Diagnostic], colour: bool = False) -> str:
