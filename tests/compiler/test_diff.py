@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from traitgraph.compiler.context import Context
 from traitgraph.compiler.diff import diff_json, diff_plans, diff_text
 from traitgraph.compiler.explain import explain_job
 from traitgraph.compiler.lock import lock_differences, lock_document, unpinned
+from traitgraph.compiler.pipeline import compile_study
 from traitgraph.specs.diagnostics import SpecError
 
-from .specs import SWEEP, keys_by_label, plan_of
+from .specs import SWEEP, keys_by_label, named_digest, plan_of, study_of
 
 
 def _diff(*overrides: str, text: str = SWEEP) -> str:
@@ -92,3 +96,22 @@ def test_locks_of_equal_plans_are_equal_and_others_tell_the_difference() -> None
     one, two = (lock_document(plan_of(SWEEP), {"torch": version}) for version in ("2.13.0", "2.14.0"))
     assert lock_document(plan_of(SWEEP), {"torch": "2.13.0"}) == one
     assert lock_differences(one, two) == ["libraries.torch: 2.13.0 -> 2.14.0"]
+
+
+def test_a_changed_file_or_source_is_told_by_its_name_wherever_it_lies() -> None:
+    local = SWEEP.replace("owner/dialogues", "rows.jsonl")
+    one = lock_document(plan_of(local), {})
+    moved = {**one, "files": {key: place.replace("/tmp", "/home") for key, place in one["files"].items()}}  # type: ignore[attr-defined]  # plain data
+    assert lock_differences(one, moved) == []
+
+    def edited(path: Path) -> str:
+        return named_digest(path.with_name("edited")) if path.name == "rows.jsonl" else named_digest(path)
+
+    other = lock_document(compile_study(study_of(local), Context(digest_of=edited)), {})
+    before, after = named_digest(Path("rows.jsonl")), named_digest(Path("edited"))
+    told = lock_differences(one, other)
+    assert f"files.rows.jsonl: {before} -> {after}" in told
+    assert {line.partition(":")[0] for line in told} == {"files.rows.jsonl", "jobs.digest"}
+    assert "sources.owner/model.dtype: bfloat16 -> float32" in lock_differences(
+        one, lock_document(plan_of(local, "model={id:owner/model,dtype:float32}"), {})
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -69,11 +69,35 @@ def unpinned(lock: Mapping[str, object]) -> list[str]:
 
 
 def lock_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """What differs between two locks, one sentence each; where a file lies on a machine makes no difference."""
+    """What differs between two locks, a line for each field: 'files.rows.jsonl: 5083b337... -> 9c41d2aa...'.
 
-    def facts(lock: Mapping[str, object]) -> dict[str, object]:
-        files = lock.get("files")
-        contents = sorted(files) if isinstance(files, Mapping) else []
-        return {**lock, "files": contents}
+    Files go by their names: where one lies on a machine makes no difference.
+    """
+    return [change.text() for change in field_changes(_by_name(old), _by_name(new))]
 
-    return [change.text() for change in field_changes(facts(old), facts(new))]
+
+def _by_name(lock: Mapping[str, object]) -> dict[str, object]:
+    """The lock with its files and sources as mappings from their names, so that one is compared with its like."""
+    files, sources = lock.get("files"), lock.get("sources")
+    names = {key: str(place).rsplit("/", 1)[-1] for key, place in files.items()} if isinstance(files, Mapping) else {}
+    known = sources if isinstance(sources, list) else []
+    return {
+        **lock,
+        "files": _each_named((name, content) for content, name in names.items()),
+        "sources": _each_named(_named_source(source, names) for source in known if isinstance(source, Mapping)),
+    }
+
+
+def _named_source(source: Mapping[str, object], names: Mapping[str, str]) -> tuple[str, object]:
+    """A source by its id on the hub, or by the file that holds it, with the rest of its fields."""
+    name = source.get("id") or names.get(str(source.get("digest"))) or source.get("digest")
+    return str(name), {key: each for key, each in source.items() if key not in ("kind", "id", "digest")}
+
+
+def _each_named(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """The pairs as a mapping, in which a name that comes again has a number."""
+    named: dict[str, object] = {}
+    for name, value in sorted(pairs, key=str):
+        again = sum(other == name or other.startswith(f"{name} (") for other in named)
+        named[f"{name} ({again + 1})" if again else name] = value
+    return named
