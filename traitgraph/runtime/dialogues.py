@@ -9,16 +9,17 @@ Other names are mapped: our field -> the file's field.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
-from traitgraph.specs.jobs import DataRef, FileData, GeneratedData
+from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
 from .locations import verified
 
+Made = TypeVar("Made")
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
 REQUIRED = ("prompt", "reply", "trait", "level")
@@ -52,19 +53,41 @@ class ReplyPair(NamedTuple):
     low: str
 
 
+class Scenario(NamedTuple):
+    """What a dialogue to be written answers."""
+
+    id: str
+    split: str
+    prompt: str
+
+
+def load_scenarios(context: JobContext, data: DataRef) -> list[Scenario]:
+    """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
+
+    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    """
+    rows = _rows_of(context, data)
+    return _checked(rows, lambda row, number: _scenario(row, data.fields, number))
+
+
 def load_dialogues(context: JobContext, data: DataRef) -> list[Dialogue]:
     """All rows of a data source. Raises DialogueError for rows that do not fit, OSError for a missing file."""
-    if isinstance(data, FileData):
-        return read_dialogues(verified(context.locations, data.digest), data.fields)
     if isinstance(data, GeneratedData):
         return [row for folder in context.inputs["data"] for row in read_dialogues(folder / GENERATED_FILE)]
+    return _dialogues(_rows_of(context, data), data.fields)
+
+
+def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[tuple[str, object]]:
+    """Raw rows with their places."""
+    if isinstance(data, FileData):
+        return _json_lines(verified(context.locations, data.digest))
     from datasets import load_dataset
 
     from .quiet import quiet_libraries
 
     with quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
-    return _dialogues(((f"{data.id}: row {number}", row) for number, row in enumerate(rows)), data.fields)
+    return ((f"{data.id}: row {number}", row) for number, row in enumerate(rows))
 
 
 def read_dialogues(path: Path, fields: Mapping[str, str] | None = None) -> list[Dialogue]:
@@ -106,22 +129,36 @@ def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
 
 
 def _dialogues(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Dialogue]:
+    return _checked(rows, lambda row, number: _dialogue(row, fields, number))
+
+
+def _checked(rows: Iterable[tuple[str, object]], made: Callable[[Mapping[str, object], int], Made]) -> list[Made]:
+    """What is made of each row. Raises DialogueError with the first faults and the number of the others."""
     faults: list[str] = []
-    dialogues: list[Dialogue] = []
+    found: list[Made] = []
     for number, (place, row) in enumerate(rows, start=1):
         try:
-            dialogues.append(_dialogue(row, fields, number))
+            if not isinstance(row, Mapping):
+                raise DialogueError("not a mapping of fields")
+            found.append(made(row, number))
         except DialogueError as error:
             faults.append(f"{place}: {error}")
     if faults:
         more = [f"... and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
         raise DialogueError("\n".join(faults[:SHOWN_FAULTS] + more))
-    return dialogues
+    return found
 
 
-def _dialogue(row: object, fields: Mapping[str, str], number: int) -> Dialogue:
-    if not isinstance(row, Mapping):
-        raise DialogueError("not a mapping of fields")
+def _scenario(row: Mapping[str, object], fields: Mapping[str, str], number: int) -> Scenario:
+    name, split = row.get("id"), row.get(fields.get("split", "split"))
+    return Scenario(
+        id=str(number if name is None else name),
+        split=SPLITS[_one_of(str(split or "train"), SPLITS, "split")],
+        prompt=_text(row, fields.get("prompt", "prompt")),
+    )
+
+
+def _dialogue(row: Mapping[str, object], fields: Mapping[str, str], number: int) -> Dialogue:
     texts = {name: _text(row, fields.get(name, name)) for name in REQUIRED}
     optional = {name: row.get(fields.get(name, name)) for name in ("split", "pair", "id")}
     return Dialogue(

@@ -23,6 +23,7 @@ ENTRY_POINTS = "traitgraph.jobs"
 
 JOB_FUNCTIONS: dict[str, str] = {
     "prepare": "traitgraph.runtime.gguf:prepare",
+    "generate": "traitgraph.runtime.decoding.job:generate",
     "train": "traitgraph.runtime.training:train",
     "vector": "traitgraph.runtime.vectors:vector",
     "merge": "traitgraph.runtime.merging.job:merge",

@@ -34,42 +34,52 @@ class LoadedModel:
     dtype: torch.dtype
 
 
-def open_model(context: JobContext, ref: ModelRef) -> LoadedModel:
+def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> LoadedModel:
     """The model of a reference, loaded once per process and shared by the jobs of its session.
 
     It is the session's: change it only in a way that you undo. Safetensors only; Python files of a model's repository
-    run only when the reference says so. Raises OSError for missing files, MissingInputError for an unconverted GGUF.
+    run only when the reference says so. `prepared` is the input with the converted folder of a GGUF file. Raises
+    OSError for missing files, MissingInputError for an unconverted GGUF.
     """
-    return context.session.get(("model", ref), lambda: load_model(context, ref))
+    return context.session.get(("model", ref), lambda: load_model(context, ref, prepared=prepared))
 
 
-def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None) -> LoadedModel:
+def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, prepared: str = "model") -> LoadedModel:
     """A copy of the model of one's own, to change at will; `dtype` overrides the reference's."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     from .quiet import quiet_libraries
 
-    source, revision = _source(context, ref)
+    source, revision = _source(context, ref, prepared)
     trusted = not isinstance(ref, GgufModel) and ref.trust_remote_code
     with quiet_libraries():
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trusted)
-        # Cast by loading: model.to(bfloat16) would also round the rotary frequencies, changing logits by up to 0.5.
-        model = AutoModelForCausalLM.from_pretrained(
-            source,
-            revision=revision,
-            dtype=getattr(torch, dtype or ref.dtype),
-            use_safetensors=True,
-            trust_remote_code=trusted,
-        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    model = load_network(source, getattr(torch, dtype or ref.dtype), revision=revision, trusted=trusted)
+    return LoadedModel(model, tokenizer, model.device, model.dtype)
+
+
+def load_network(source: str, dtype: torch.dtype, *, revision: str = "main", trusted: bool = False) -> PreTrainedModel:
+    """The model in a folder, or of a hub id, without a tokenizer: in evaluation mode, on the device of this machine."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from .quiet import quiet_libraries
+
+    with quiet_libraries():
+        # Cast by loading: model.to(bfloat16) would also round the rotary frequencies, changing logits by up to 0.5.
+        model = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
+        )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).eval()
-    return LoadedModel(model, tokenizer, device, model.dtype)
+    loaded: PreTrainedModel = model
+    return loaded
 
 
-def _source(context: JobContext, ref: ModelRef) -> tuple[str, str]:
+def _source(context: JobContext, ref: ModelRef, prepared: str) -> tuple[str, str]:
     """What transformers is asked for (hub id or folder), and the revision."""
     match ref:
         case HubModel():
@@ -77,12 +87,12 @@ def _source(context: JobContext, ref: ModelRef) -> tuple[str, str]:
         case FolderModel():
             return str(locate(str(context.locations[ref.digest]))), "main"
         case GgufModel():
-            return str(_prepared_folder(context)), "main"
+            return str(_prepared_folder(context, prepared)), "main"
 
 
-def _prepared_folder(context: JobContext) -> Path:
-    if not context.inputs.get("model"):
+def _prepared_folder(context: JobContext, prepared: str) -> Path:
+    if not context.inputs.get(prepared):
         raise MissingInputError(
-            f"{context.row.label or context.row.kind}: a GGUF model needs its converted folder (input `model`)"
+            f"{context.row.label or context.row.kind}: a GGUF model needs its converted folder (input `{prepared}`)"
         )
-    return context.inputs["model"][0] / MODEL_FOLDER
+    return context.inputs[prepared][0] / MODEL_FOLDER

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Terms = Sequence[tuple[float, Factors]]
 Removable = Callable[[], None]
+Rows = Callable[[int], slice]
+"""Rows of a batch of that many rows."""
 
 
 def takes_low_rank(module: torch.nn.Module | None) -> bool:
@@ -35,16 +37,17 @@ def module_of(model: torch.nn.Module, name: str) -> torch.nn.Module | None:
         return None
 
 
-def add_low_rank(model: torch.nn.Module, changes: Mapping[str, Terms]) -> Removable:
+def add_low_rank(model: torch.nn.Module, changes: Mapping[str, Terms], rows: Rows | None = None) -> Removable:
     """Add a low-rank change to the output of each named module; call the result to take all of them away.
 
-    `changes` maps a weight's name to terms (coefficient, factors): the weight acts as W + sum_k c_k s_k L_k R_k.
+    `changes` maps a weight's name to terms (coefficient, factors): the weight acts as W + sum_k c_k s_k L_k R_k. With
+    `rows`, on these rows of a batch only, in place: for inference.
     """
     handles = []
     for name, terms in changes.items():
         module = module_of(model, name)
         assert module is not None, f"{name}: no module has this weight"
-        handles.append(module.register_forward_hook(_hook(module, terms)))
+        handles.append(module.register_forward_hook(_hook(module, terms, rows)))
 
     def remove() -> None:
         for handle in handles:
@@ -62,7 +65,7 @@ def stacked(terms: Terms, device: torch.device | None = None) -> tuple[torch.Ten
 
 
 def _hook(
-    module: torch.nn.Module, terms: Terms
+    module: torch.nn.Module, terms: Terms, rows: Rows | None
 ) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], torch.Tensor]:
     import torch
 
@@ -72,7 +75,12 @@ def _hook(
     down = left if is_embedding else right.T.contiguous()  # [tokens, ranks] or [inputs, ranks]
 
     def hook(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-        inner = down[inputs[0]] if is_embedding else inputs[0].float() @ down
-        return (output.float() + inner @ up).to(output.dtype)
+        part = slice(None) if rows is None else rows(inputs[0].shape[0])
+        inner = down[inputs[0][part]] if is_embedding else inputs[0][part].float() @ down
+        changed = (output[part].float() + inner @ up).to(output.dtype)
+        if rows is None:
+            return changed
+        output[part] = changed
+        return output
 
     return hook

@@ -1,0 +1,169 @@
+"""The job `generate`: one steered reply to each scenario, for one trait and level.
+
+Replies are kept as they are written, so that an interrupted job goes on where it was. A reply without a word is no
+dialogue: it is counted and named in the record, and left out of the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from traitgraph.runtime.chat import messages, prompt_ids, prompt_text, system_in_user_message
+from traitgraph.runtime.context import JobContext, Stopped
+from traitgraph.runtime.dialogues import GENERATED_FILE, DialogueError, Scenario, load_scenarios
+from traitgraph.runtime.durable import write_json
+from traitgraph.runtime.generation import BATCH_ROWS
+from traitgraph.runtime.likelihood import Tokens
+from traitgraph.runtime.models import LoadedModel, open_model
+from traitgraph.runtime.subjects import leave_subject
+from traitgraph.specs.jobs import GenerateParams, Prompt
+
+from .combine import Steering
+from .experts import expert_voice
+from .steered import Reply, Sampling, steered_replies
+from .voices import Voice
+
+RECORD_FILE = "generation.json"
+_PARTIAL = "replies.jsonl"
+
+
+def generate(context: JobContext, params: GenerateParams) -> None:
+    """Write a reply to each scenario.
+
+    writes  dialogues.jsonl (rows that training reads), generation.json (counts, settings, speed)
+    raises  DialogueError for scenarios that cannot be read or when every reply is empty, VocabularyError for an expert
+            of another vocabulary, Stopped between two batches
+    """
+    scenarios = load_scenarios(context, params.scenarios)[: params.limit]
+    if not scenarios:
+        raise DialogueError("the scenarios have no rows")
+    writer = open_model(context, params.model)
+    leave_subject(context, writer)
+    voices = _voices(context, params, writer)
+    prompts = [_prompts(params, scenario, voices) for scenario in scenarios]
+    started = time.monotonic()
+    kept = _Kept(context.partial)
+    written = sum(len(reply["tokens"]) for reply in _write(context, params, voices, scenarios, prompts, kept))
+    _publish(context.out, params, scenarios, kept.replies, writer, written / max(time.monotonic() - started, 1e-9))
+
+
+def _voices(context: JobContext, params: GenerateParams, writer: LoadedModel) -> list[Voice]:
+    """The writer, the expert and, where one is subtracted that is not the writer, the anti-expert."""
+    base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
+    leave_subject(context, base)
+    voices = [Voice(writer), expert_voice(context, base, "expert")]
+    return [*voices, expert_voice(context, base, "anti")] if params.opposite is not None else voices
+
+
+def _prompts(params: GenerateParams, scenario: Scenario, voices: Sequence[Voice]) -> list[Tokens]:
+    """What each voice reads: the writer the scene under its persona, the others their instruction alone."""
+    told = (params.instruction, params.opposite or "")
+    others = [prompt_ids(v.loaded.tokenizer, text) for v, text in zip(voices[1:], told, strict=False)]
+    return [_writer_prompt(voices[0].loaded, scenario.prompt, params.persona), *others]
+
+
+def _writer_prompt(writer: LoadedModel, scene: str, persona: Prompt | None) -> Tokens:
+    if persona is not None and persona.place == "user":
+        return prompt_ids(writer.tokenizer, system_in_user_message(messages(scene, persona.system))[-1]["content"])
+    return prompt_ids(writer.tokenizer, scene, persona.system if persona else None)
+
+
+class _Kept:
+    """Replies by the number of their scenario, of this process and of those before it."""
+
+    def __init__(self, partial: Path | None) -> None:
+        self._file = partial / _PARTIAL if partial else None
+        self.replies: dict[int, dict[str, Any]] = {row["number"]: row for row in self._earlier()}
+
+    def _earlier(self) -> Iterator[dict[str, Any]]:
+        if self._file is None or not self._file.exists():
+            return
+        for line in self._file.read_text(encoding="utf-8").split("\n")[:-1]:  # a torn last line has no end
+            yield json.loads(line)
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep a batch, for this process and for the next one."""
+        self.replies |= {row["number"]: row for row in rows}
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _write(
+    context: JobContext,
+    params: GenerateParams,
+    voices: Sequence[Voice],
+    scenarios: Sequence[Scenario],
+    prompts: Sequence[Sequence[Tokens]],
+    kept: _Kept,
+) -> Iterator[dict[str, Any]]:
+    """Write what is missing, prompts of like length together; yields each new reply."""
+    steering = Steering(params.combine, float(params.gamma), params.filter_p)
+    sampling = Sampling(params.temperature, params.max_new_tokens, params.top_p, params.seed)
+    missing = [number for number in range(len(scenarios)) if number not in kept.replies]
+    missing.sort(key=lambda number: len(prompts[number][0]))
+    writer = voices[0].loaded
+    size = BATCH_ROWS.get(writer.device.type, BATCH_ROWS["cpu"])
+    context.progress(len(kept.replies), len(scenarios), "replies")
+    for start in range(0, len(missing), size):
+        if context.stop_wanted():
+            raise Stopped("saved")
+        batch = missing[start : start + size]
+        read = [[prompts[number][voice] for number in batch] for voice in range(len(voices))]
+        replies = steered_replies(voices, read, steering, sampling, [scenarios[number].id for number in batch])
+        rows = [_row(number, reply, writer) for number, reply in zip(batch, replies, strict=True)]
+        kept.add(rows)
+        context.progress(len(kept.replies), len(scenarios), "replies")
+        yield from rows
+
+
+def _row(number: int, reply: Reply, writer: LoadedModel) -> dict[str, Any]:
+    text = writer.tokenizer.decode(reply.tokens, skip_special_tokens=True).strip()
+    return {"number": number, "text": text, "finished": reply.finished, "tokens": list(reply.tokens)}
+
+
+def _publish(
+    out: Path,
+    params: GenerateParams,
+    scenarios: Sequence[Scenario],
+    replies: Mapping[int, dict[str, Any]],
+    writer: LoadedModel,
+    speed: float,
+) -> None:
+    written = [(scenario, replies[number]) for number, scenario in enumerate(scenarios)]
+    empty = [scenario.id for scenario, reply in written if not reply["text"]]
+    if len(empty) == len(written):
+        raise DialogueError(f"all {len(empty)} replies are empty: a smaller gamma, or another expert")
+    rows = [_dialogue(params, scenario, reply) for scenario, reply in written if reply["text"]]
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (out / GENERATED_FILE).write_text("".join(lines), encoding="utf-8")
+    record = {
+        "trait": params.trait,
+        "level": params.level,
+        "scenarios": len(written),
+        "written": len(rows),
+        "empty": empty,
+        "cut": sum(not reply["finished"] for _, reply in written),
+        "mean_tokens": sum(len(reply["tokens"]) for _, reply in written) / len(written),
+        "tokens_per_second": round(speed, 1),
+        "writer_sees": prompt_text(writer.tokenizer, scenarios[0].prompt, params.persona and params.persona.system),
+    }
+    write_json(out / RECORD_FILE, record)
+
+
+def _dialogue(params: GenerateParams, scenario: Scenario, reply: Mapping[str, Any]) -> dict[str, Any]:
+    """A row under our own field names; high and low replies to one scenario form a pair."""
+    return {
+        "id": scenario.id,
+        "pair": scenario.id,
+        "split": scenario.split,
+        "trait": params.trait,
+        "level": params.level,
+        "prompt": scenario.prompt,
+        "reply": reply["text"],
+        "finished": reply["finished"],
+    }
