@@ -103,6 +103,17 @@ def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> 
     return rows
 
 
+def joint_rows(dialogues: Iterable[Dialogue], traits: Collection[Trait]) -> list[Dialogue]:
+    """The training split of some traits at both levels, in file order. Raises DialogueError when one level has none."""
+    rows = [row for row in dialogues if row.trait in traits and row.split == "train"]
+    there = {(row.trait, row.level) for row in rows}
+    if missing := [f"{trait} {level}" for trait in traits for level in LEVELS if (trait, level) not in there]:
+        raise DialogueError(f"the data have no training row for {', '.join(missing)}")
+    if not rows:
+        raise DialogueError("the data have no training row")
+    return rows
+
+
 def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
     """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
 

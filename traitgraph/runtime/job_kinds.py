@@ -25,6 +25,7 @@ JOB_FUNCTIONS: dict[str, str] = {
     "prepare": "traitgraph.runtime.gguf:prepare",
     "generate": "traitgraph.runtime.decoding.job:generate",
     "train": "traitgraph.runtime.training:train",
+    "train_joint": "traitgraph.runtime.training:train_joint",
     "vector": "traitgraph.runtime.vectors:vector",
     "merge": "traitgraph.runtime.merging.job:merge",
     "assess": "traitgraph.runtime.assessment.job:assess",

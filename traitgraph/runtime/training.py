@@ -1,4 +1,4 @@
-"""Train one personality model: trl's SFTTrainer or DPOTrainer, an adapter by peft or all weights.
+"""Train personality models: trl's SFTTrainer or DPOTrainer, an adapter by peft or all weights.
 
 The base of the session comes back as it was. Equal parameters and seeds give equal bytes in one environment, whatever
 ran before in the same process.
@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.specs.jobs import TrainParams
+from traitgraph.specs.jobs import TrainJointParams, TrainParams
 from traitgraph.specs.templates import filled
 from traitgraph.specs.training import DpoTraining, Lora
-from traitgraph.specs.traits import Level
+from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .chat import TEMPLATE_VARIABLES, messages
 from .checkpoints import resumable, train_with_checkpoints
 from .context import JobContext
-from .dialogues import Dialogue, load_dialogues, reply_pairs, training_rows
+from .dialogues import Dialogue, joint_rows, load_dialogues, reply_pairs, training_rows
 from .distributed import world_size
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
@@ -52,6 +52,7 @@ OPTIMISERS = {
 """Our names of optimisers -> those of transformers."""
 
 Row = dict[str, Any]
+AnyTrain = TrainParams | TrainJointParams
 
 
 def train(context: JobContext, params: TrainParams) -> None:
@@ -60,6 +61,18 @@ def train(context: JobContext, params: TrainParams) -> None:
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
+    _train(context, params)
+
+
+def train_joint(context: JobContext, params: TrainJointParams) -> None:
+    """Train one model on the rows of both levels of a trait, or of all traits, each row under its own instruction.
+
+    Writes and raises what `train` does.
+    """
+    _train(context, params)
+
+
+def _train(context: JobContext, params: AnyTrain) -> None:
     if params.training.validation is not None:
         raise NotImplementedError("`train.validation` is part of the language, but this version cannot run it yet")
     rows = _rows(context, params)
@@ -75,38 +88,51 @@ def train(context: JobContext, params: TrainParams) -> None:
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _rows(context: JobContext, params: TrainParams) -> list[Row]:
+def _rows(context: JobContext, params: AnyTrain) -> list[Row]:
     dialogues = load_dialogues(context, params.data)
     if isinstance(params.training, DpoTraining):
-        return _preferences(dialogues, params)
-    system = _instruction(params)
-    return [_completion(row, system) for row in training_rows(dialogues, params.trait, params.level)]
+        return [
+            row
+            for trait, levels in _conditions(params, dialogues)
+            for row in _preferences(dialogues, params, trait, levels)
+        ]
+    if isinstance(params, TrainParams):
+        rows = training_rows(dialogues, params.trait, params.level)
+    else:
+        traits = [trait for trait, _ in _conditions(params, dialogues)]
+        rows = joint_rows(dialogues, traits)
+    return [_completion(row, _instruction(params, row.trait, row.level)) for row in rows]
 
 
-def _instruction(params: TrainParams) -> str | None:
-    """The system message of every row, for this trait and level."""
+def _conditions(params: AnyTrain, dialogues: Sequence[Dialogue]) -> list[tuple[Trait, tuple[Level, ...]]]:
+    """Traits, each with the levels that are trained."""
+    if isinstance(params, TrainParams):
+        return [(params.trait, (params.level,))]
+    there = {row.trait for row in dialogues if row.split == "train"}
+    traits = [trait for trait in TRAITS if trait in there] if params.trait is None else [params.trait]
+    return [(trait, LEVELS) for trait in traits]
+
+
+def _instruction(params: AnyTrain, trait: Trait, level: Level) -> str | None:
+    """The system message of the rows of a trait and level."""
     template = params.training.instruction
-    return filled(template, params.trait, params.level) if template else None
+    return filled(template, trait, level) if template else None
 
 
 def _completion(row: Dialogue, system: str | None) -> Row:
     return _with_template({"prompt": messages(row.prompt, system), "completion": _reply(row.reply)})
 
 
-def _preferences(dialogues: Sequence[Dialogue], params: TrainParams) -> list[Row]:
-    """The level's reply is chosen, the opposite level's reply to the same prompt is rejected."""
-    opposite: Level = "low" if params.level == "high" else "high"
-    pairs = reply_pairs(dialogues, params.trait, "train")
-    return [
-        _with_template(
-            {
-                "prompt": messages(pair.prompt, _instruction(params)),
-                "chosen": _reply(getattr(pair, params.level)),
-                "rejected": _reply(getattr(pair, opposite)),
-            }
-        )
-        for pair in pairs
-    ]
+def _preferences(
+    dialogues: Sequence[Dialogue], params: AnyTrain, trait: Trait, levels: Sequence[Level]
+) -> Iterator[Row]:
+    """Each level's reply is chosen, the opposite level's reply to the same prompt is rejected."""
+    for level in levels:
+        opposite: Level = "low" if level == "high" else "high"
+        system = _instruction(params, trait, level)
+        for pair in reply_pairs(dialogues, trait, "train"):
+            sides = {"chosen": _reply(getattr(pair, level)), "rejected": _reply(getattr(pair, opposite))}
+            yield _with_template({"prompt": messages(pair.prompt, system), **sides})
 
 
 def _reply(text: str) -> list[dict[str, str]]:
@@ -117,7 +143,7 @@ def _with_template(row: Row) -> Row:
     return {**row, "chat_template_kwargs": TEMPLATE_VARIABLES}
 
 
-def _run_training(context: JobContext, params: TrainParams, loaded: LoadedModel, rows: Sequence[Row]) -> Row:
+def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row]) -> Row:
     """Train in place on `loaded`, save into the artifact, take the adapter off again; returns the record."""
     import datasets  # noqa: F401  # before the block, which silences what is imported
 
@@ -135,7 +161,7 @@ def _run_training(context: JobContext, params: TrainParams, loaded: LoadedModel,
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
     return {
         "trait": params.trait,
-        "level": params.level,
+        "level": params.level if isinstance(params, TrainParams) else None,
         "rows": len(trainer.train_dataset),
         "rows_too_long": len(rows) - len(trainer.train_dataset),
         "steps": trainer.state.global_step,
@@ -145,7 +171,7 @@ def _run_training(context: JobContext, params: TrainParams, loaded: LoadedModel,
     }
 
 
-def _trainer(context: JobContext, params: TrainParams, loaded: LoadedModel, rows: Sequence[Row]) -> Trainer:
+def _trainer(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row]) -> Trainer:
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import DPOTrainer, SFTTrainer
@@ -163,7 +189,7 @@ def _trainer(context: JobContext, params: TrainParams, loaded: LoadedModel, rows
     return trainer
 
 
-def _arguments(params: TrainParams, loaded: LoadedModel, folder: Path) -> SFTConfig | DPOConfig:
+def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig | DPOConfig:
     """trl's arguments, with its defaults for GPUs (bf16, gradient checkpointing) replaced by what the device can do."""
     from trl import DPOConfig, SFTConfig
 

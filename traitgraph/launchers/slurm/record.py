@@ -174,7 +174,7 @@ def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mappi
     """What the elements of an array need to know; only training shares its work among processes."""
     asked = array.resources
     kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
-    is_training = kinds == ["train"]
+    is_training = set(kinds) <= {"train", "train_joint"}
     return ArrayRecord(
         id=array.id,
         tasks=array.tasks,
