@@ -8,7 +8,7 @@ import pytest
 
 from traitgraph.compiler.context import Context
 from traitgraph.compiler.diff import diff_json, diff_plans, diff_text
-from traitgraph.compiler.explain import explain_job
+from traitgraph.compiler.explain import explain_job, find_job
 from traitgraph.compiler.lock import lock_differences, lock_document, unpinned
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.specs.diagnostics import SpecError
@@ -62,7 +62,7 @@ def test_the_difference_as_data() -> None:
 def test_explain_tells_who_asks_for_a_job_and_what_it_rests_on() -> None:
     plan = plan_of(SWEEP)
     key = keys_by_label(plan)["merge extraversion high alpha 0.5"]
-    text = explain_job(plan, key[:10])
+    text = explain_job(plan, find_job(plan, key[:10]))
     assert text.startswith(f"{key}  merge extraversion high alpha 0.5\n  has to run\n")
     assert "asked for by: vector\n" in text
     assert '  coefficients = ["0.5"]\n' in text
@@ -73,16 +73,30 @@ def test_explain_tells_who_asks_for_a_job_and_what_it_rests_on() -> None:
 def test_explain_names_the_field_in_which_a_job_differs_from_the_nearest_in_the_store() -> None:
     stored = plan_of(SWEEP, "train.learning_rate=3e-4").job_table().rows
     plan = plan_of(SWEEP)
-    text = explain_job(plan, keys_by_label(plan)["train neuroticism low"], stored)
+    text = explain_job(plan, find_job(plan, "train neuroticism low"), stored)
     assert "it differs in:\n    training.learning_rate: 0.0003 -> 0.0001\n" in text
 
 
-def test_explain_refuses_an_unknown_or_ambiguous_key() -> None:
+@pytest.mark.parametrize("wanted", ["train neuroticism low", "low neuroticism train", "TRAIN low neuro"])
+def test_a_job_is_found_by_its_key_its_label_or_words_of_it(wanted: str) -> None:
     plan = plan_of(SWEEP)
-    with pytest.raises(SpecError, match="no job of the study has a key that starts with 'zz'"):
-        explain_job(plan, "zz")
-    with pytest.raises(SpecError, match="35 jobs have keys that start with ''"):
-        explain_job(plan, "")
+    key = keys_by_label(plan)["train neuroticism low"]
+    assert find_job(plan, wanted) == find_job(plan, key) == find_job(plan, key[:8].upper())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("zz", "no job of the study has the key or label 'zz'"),
+        ("training neuroticism low", "near: train neuroticism low"),
+        ("vector", "'vector' means 4 jobs of the study"),
+        ("vector", r"[0-9a-f]{8}  vector extraversion low  \(has to run\)"),
+        ("", "'' means 35 jobs of the study"),
+    ],
+)
+def test_explain_tells_what_there_is_for_a_name_of_no_job_or_of_several(wanted: str, told: str) -> None:
+    with pytest.raises(SpecError, match=told):
+        find_job(plan_of(SWEEP), wanted)
 
 
 def test_a_lock_lists_sources_and_marks_what_is_not_pinned() -> None:

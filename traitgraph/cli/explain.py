@@ -1,4 +1,4 @@
-"""`traitgraph explain CODE` or `traitgraph explain KEY SPEC`: what a message means; what a job is and why it runs."""
+"""`traitgraph explain CODE` or `explain KEY|LABEL SPEC`: what a message means; what a job is and why it runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """CODE | KEY SPEC [key=value ...] [--store DIR]."""
-    parser.add_argument("what", metavar="CODE|KEY", help="the code of a message (TG101), or the start of a job's key")
-    parser.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="with a key: the YAML file of its study")
+    """CODE | KEY|LABEL SPEC [key=value ...] [--store DIR]."""
+    what = "the code of a message (TG101); or a job by the start of its key or its label ('train extraversion high')"
+    parser.add_argument("what", metavar="CODE|KEY|LABEL", help=what)
+    parser.add_argument("spec", nargs="?", type=Path, metavar="SPEC", help="for a job: the YAML file of its study")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace those of the file")
     parser.set_defaults(multirun=False)
     add_store(parser)
@@ -31,15 +32,19 @@ def run(options: argparse.Namespace) -> int:
         from traitgraph.compiler.explain import explain_job, find_job
 
         _, store, plan = plan_of(options)
-        kind = plan.job_row(find_job(plan, options.what)).kind
-        sys.stdout.write(explain_job(plan, options.what, _stored(store, kind)))
+        row = find_job(plan, options.what)
+        sys.stdout.write(explain_job(plan, row, _stored(store, plan.draft.locate(row)[0].kind)))
         return 0
     from traitgraph.specs.codes import CODES, explain
+    from traitgraph.specs.diagnostics import near_names
 
     text = explain(options.what)
     if text is None:
-        known = ", ".join(sorted(CODES))
-        raise UsageError(f"no message has the code {options.what!r}; there are: {known}\nfor a job: explain KEY SPEC")
+        near = ", ".join(near_names(options.what, CODES)) or "codes look like TG101"
+        raise UsageError(
+            f"no message has the code {options.what!r}; near: {near}\n"
+            "for a job, by the start of its key or its label: traitgraph explain KEY SPEC"
+        )
     sys.stdout.write(text)
     return 0
 

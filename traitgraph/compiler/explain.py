@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 
 from traitgraph.specs.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.jobs import JobRow
@@ -16,25 +16,35 @@ STATUS = {PRESENT: "in the store", MISSING: "has to run"}
 SHOWN = 5
 
 
-def find_job(plan: Plan, prefix: str) -> int:
-    """The row of the job whose key starts so. Raises SpecError when none or several do."""
-    rows = [row for row, key in enumerate(plan.draft.keys) if key.hex().startswith(prefix)]
-    if len(rows) == 1:
-        return rows[0]
-    what = f"no job of the study has a key that starts with '{prefix}'"
-    hint = "keys are in `results` and in `graph --format json --full`"
+def find_job(plan: Plan, wanted: str) -> int:
+    """The row of a job by the start of its key, by its label, or by words that only its label has.
+
+    Raises SpecError with what there is when it means none or several.
+    """
+    rows = [row for row, key in enumerate(plan.draft.keys) if key.hex().startswith(wanted.lower())]
     if rows:
-        what = f"{len(rows):,} jobs have keys that start with '{prefix}'"
-        hint = "they are: " + ", ".join(plan.draft.keys[row].hex()[:12] for row in rows[:SHOWN])
+        return _only(plan, wanted, rows)
+    labels, words = plan.labels(), wanted.lower().split()
+    rows = [row for row, text in enumerate(labels) if text == wanted]
+    rows = rows or [row for row, text in enumerate(labels) if all(word in text.lower() for word in words)]
+    if rows:
+        return _only(plan, wanted, rows)
+    alike = [(len(set(words).intersection(text.lower().split())), -row) for row, text in enumerate(labels)]
+    near = [labels[-row] for count, row in nlargest(3, alike) if count]
+    hint = "keys are in `results` and in `graph --format json --full`" + "".join(f"\nnear: {text}" for text in near)
+    what = f"no job of the study has the key or label '{wanted}'"
     raise SpecError([Diagnostic("TG204", "error", what, None, "", hint)])
 
 
-def explain_job(plan: Plan, prefix: str, stored: Iterable[JobRow] = ()) -> str:
-    """A text about one job; `stored` are the rows of artifacts of its kind, to say how it differs from the nearest.
+def _only(plan: Plan, wanted: str, rows: list[int]) -> int:
+    if len(rows) == 1:
+        return rows[0]
+    hint = "\n".join(line.strip() for line in _listed(plan, rows))
+    raise SpecError([Diagnostic("TG204", "error", f"'{wanted}' means {len(rows):,} jobs of the study", None, "", hint)])
 
-    Raises SpecError when no job, or more than one, has a key that starts with the prefix.
-    """
-    row = find_job(plan, prefix)
+
+def explain_job(plan: Plan, row: int, stored: Iterable[JobRow] = ()) -> str:
+    """A text about one job; `stored` are the rows of artifacts of its kind, to say how it differs from the nearest."""
     job = plan.job_row(row)
     status = plan.draft.status[row]
     lines = [f"{job.key}  {job.label}", f"  {STATUS.get(status, 'absent, and nothing asks for it')}"]

@@ -160,6 +160,10 @@ class Plan:
             label=label(stage, place),
         )
 
+    def labels(self) -> list[str]:
+        """What people call each job, by its row."""
+        return [label(stage, place) for stage in self.draft.stages for place in range(stage.table.rows)]
+
     def _template(self, stage: Stage) -> dict[str, object]:
         if id(stage) not in self._templates:
             self._templates[id(stage)] = plain_template(stage)

@@ -193,7 +193,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG204": (
         "no such job",
-        "A job is named by its key or by the first characters of it, as `results` and `graph --full` print them.",
+        "A job is named by the first characters of its key, as `results` and `graph --full` print it, or by its label "
+        "('train extraversion high') or words of it.",
     ),
     "TG205": (
         "the plan is too expensive",
