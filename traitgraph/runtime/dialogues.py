@@ -61,7 +61,7 @@ class Scenario(NamedTuple):
     prompt: str
 
 
-def load_scenarios(context: JobContext, data: DataRef) -> list[Scenario]:
+def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
     """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
 
     Raises DialogueError for rows that do not fit, OSError for a missing file.

@@ -136,7 +136,7 @@ class GenerateParams(JobParams):
     row_fields: ClassVar[tuple[str, ...]] = ("trait", "level", "instruction", "opposite", "persona")
     model: ModelRef
     expert: ModelRef = Field(description="Base of the expert, or the expert itself when there is no input `expert`.")
-    scenarios: DataRef
+    scenarios: Annotated[FileData | HubData, Field(discriminator="kind")]
     limit: int | None = Field(None, description="Only the first n scenarios.")
     combine: Literal["sum", "difference"]
     gamma: Decimal = Field(description="Strength of the expert.")

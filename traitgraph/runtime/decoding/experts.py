@@ -31,11 +31,11 @@ def expert_voice(context: JobContext, base: LoadedModel, name: str) -> Voice:
     adapter = folders[0] / "adapter"
     if not adapter.is_dir():
         return Voice(context.session.get(key, lambda: _whole(base, folders[0] / "model")))
-    changes = _low_rank(base.model, adapter)
+    changes = low_rank_changes(base.model, adapter)
     return Voice(base, changes) if changes else Voice(context.session.get(key, lambda: _merged(base, adapter)))
 
 
-def _low_rank(model: torch.nn.Module, adapter: Path) -> Mapping[str, Terms]:
+def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Terms]:
     """The change of an adapter by weight, when that is all it is; empty when it is more."""
     read = read_adapter(adapter, dict(model.named_parameters()))
     is_plain = not (read.values or read.shifts or read.magnitudes)

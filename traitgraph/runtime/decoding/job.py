@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitgraph.runtime.chat import messages, prompt_ids, prompt_text, system_in_user_message
+from traitgraph.runtime.chat import messages, prompt_ids, system_in_user_message
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.dialogues import GENERATED_FILE, DialogueError, Scenario, load_scenarios
 from traitgraph.runtime.durable import write_json
@@ -150,7 +150,7 @@ def _publish(
         "cut": sum(not reply["finished"] for _, reply in written),
         "mean_tokens": sum(len(reply["tokens"]) for _, reply in written) / len(written),
         "tokens_per_second": round(speed, 1),
-        "writer_sees": prompt_text(writer.tokenizer, scenarios[0].prompt, params.persona and params.persona.system),
+        "writer_sees": writer.tokenizer.decode(_writer_prompt(writer, scenarios[0].prompt, params.persona)),
     }
     write_json(out / RECORD_FILE, record)
 

@@ -11,7 +11,7 @@ from traitgraph.specs.results import Cell
 from ..artifacts import BadArtifactError, Manifest, read_manifest
 from ..store import Store
 
-KINDS = ("prepare", "train", "vector", "merge", "assess", "collect")
+KINDS = ("prepare", "generate", "train", "train_joint", "vector", "merge", "assess", "collect")
 """Kinds in the order in which they run; others follow."""
 
 
