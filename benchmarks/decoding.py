@@ -1,8 +1,8 @@
 """What steering costs while a model writes: python benchmarks/decoding.py MODEL_FOLDER.
 
 MODEL_FOLDER holds a chat model that transformers loads (a store has one in `prepare/*/model`). Every way writes the
-same greedy tokens from the same prompts, eight rows at once; the expert is a LoRA adapter of the model with random factors.
-A figure is CPU time, the median of some rounds in which the ways take turns; memory is what torch and safetensors hold.
+same greedy tokens from the same prompts, eight rows at once; the expert is a LoRA adapter with random factors. A figure
+is CPU time, the median of some rounds in which the ways take turns. Give torch one thread where other programs run.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from .distributed import world_size
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
 from .subjects import leave_subject
+from .validation import BestState, hold_back
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -73,8 +74,6 @@ def train_joint(context: JobContext, params: TrainJointParams) -> None:
 
 
 def _train(context: JobContext, params: AnyTrain) -> None:
-    if params.training.validation is not None:
-        raise NotImplementedError("`train.validation` is part of the language, but this version cannot run it yet")
     rows = _rows(context, params)
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
@@ -148,10 +147,18 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
     import datasets  # noqa: F401  # before the block, which silences what is imported
 
     started = time.monotonic()
+    validation, held = params.training.validation, list[Row]()
+    if validation is not None:
+        rows, held = hold_back(rows, validation.share, params.seed)
     with quiet_libraries(), _randomness_kept():
-        trainer = _trainer(context, params, loaded, rows)
+        trainer = _trainer(context, params, loaded, rows, held)
+        best = BestState(trainer, context.partial) if held else None
+        if best is not None:
+            trainer.add_callback(best.callback())
         try:
             train_with_checkpoints(trainer, context)
+            if best is not None:
+                best.put_back()
             trainer.model.save_pretrained(context.out / (ADAPTER_FOLDER if params.training.lora else MODEL_FOLDER))
         finally:
             if params.training.lora is not None:
@@ -159,6 +166,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         if params.training.lora is None:
             loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
+        measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     return {
         "trait": params.trait,
         "level": params.level if isinstance(params, TrainParams) else None,
@@ -167,11 +175,20 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "steps": trainer.state.global_step,
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
+        **(_validation_record(best, held, measured) if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
 
 
-def _trainer(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row]) -> Trainer:
+def _validation_record(best: BestState, held: Sequence[Row], measured: Sequence[Row]) -> Row:
+    """What was measured on the rows held back, and the step whose state was kept."""
+    losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
+    return {"validation": {"rows": len(held), "losses": losses, "kept_step": best.step, "kept_loss": best.loss}}
+
+
+def _trainer(
+    context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row], held: Sequence[Row]
+) -> Trainer:
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import DPOTrainer, SFTTrainer
@@ -181,6 +198,7 @@ def _trainer(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: S
         model=loaded.model,
         args=_arguments(params, loaded, context.partial or context.out),
         train_dataset=Dataset.from_list(list(rows)),
+        eval_dataset=Dataset.from_list(list(held)) if held else None,
         processing_class=loaded.tokenizer,
         peft_config=_lora_config(params.training.lora) if params.training.lora else None,
     )
@@ -221,6 +239,13 @@ def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig
         "max_steps": training.steps or -1,
         "max_length": training.max_length,
     }
+    if training.validation is not None:
+        common |= {
+            "eval_strategy": "steps",
+            "eval_steps": training.validation.every,
+            "per_device_eval_batch_size": batch_size,
+            "prediction_loss_only": True,
+        }
     if isinstance(training, DpoTraining):
         return DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
     return SFTConfig(**common, completion_only_loss=True)

@@ -1,0 +1,115 @@
+"""Rows held back in training: drawn by the seed, never seen, and the best state is what is saved."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.runtime.context import JobContext, Stopped
+from traitgraph.runtime.dialogues import DialogueError
+from traitgraph.runtime.training import train
+from traitgraph.runtime.validation import hold_back
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
+from traitgraph.specs.training import DpoTraining, Lora, SftTraining, Validation
+
+LORA = Lora(rank=4, alpha=8)
+VALIDATION = Validation(share=0.25, every=2)
+HOT: dict[str, Any] = {"learning_rate": 0.1, "schedule": "constant", "steps": 12, "batch_size": 2, "lora": LORA}
+SFT = SftTraining(**HOT, validation=VALIDATION)
+DPO = DpoTraining(**HOT, validation=VALIDATION)
+
+
+@pytest.fixture
+def data(tmp_path: Path, locations: dict[str, str]) -> FileData:
+    """Eight prompts with a high and a low reply each that have nothing in common: what is learned helps no other."""
+    rows = [
+        {
+            "prompt": f"Question {number}?",
+            "reply": blake2b(f"{level} {number}".encode(), digest_size=12).hexdigest(),
+            "trait": "openness",
+            "level": level,
+        }
+        for number in range(8)
+        for level in ("high", "low")
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    locations[digest_path(path)] = str(path)
+    return FileData(digest=digest_path(path))
+
+
+def params(model: FolderModel, data: FileData, training: SftTraining | DpoTraining = SFT) -> TrainParams:
+    return TrainParams(model=model, data=data, training=training, trait="openness", level="high", seed=1)
+
+
+def rows_of(*prompts: str) -> list[dict[str, Any]]:
+    return [{"prompt": [{"role": "user", "content": prompt}], "number": n} for n, prompt in enumerate(prompts)]
+
+
+def test_rows_of_one_prompt_are_never_on_both_sides() -> None:
+    rows = rows_of(*(f"{number // 2}" for number in range(40)))
+    for seed in range(20):
+        kept, held = hold_back(rows, 0.1, seed)
+        assert sorted(row["number"] for row in (*kept, *held)) == list(range(40))
+        assert len(held) == 4
+        assert not {row["number"] // 2 for row in kept} & {row["number"] // 2 for row in held}
+    assert hold_back(rows, 0.1, 1) == hold_back(rows, 0.1, 1)
+    assert len({str(hold_back(rows, 0.1, seed)[1]) for seed in range(20)}) > 10
+
+
+def test_a_single_prompt_cannot_be_divided() -> None:
+    with pytest.raises(DialogueError, match="3 rows with 1 different prompts are too few to hold some back"):
+        hold_back(rows_of("a", "a", "a"), 0.5, 0)
+
+
+@pytest.mark.parametrize("training", [SFT, DPO], ids=["sft", "dpo"])
+def test_the_state_with_the_lowest_loss_is_the_one_that_is_saved(
+    make_context: MakeContext, model_ref: FolderModel, data: FileData, training: SftTraining | DpoTraining
+) -> None:
+    """A training that is made to stop where the loss was lowest saves the same weights."""
+    context = make_context(params(model_ref, data, training))
+    train(context, params(model_ref, data, training))
+    record = json.loads((context.out / "training.json").read_text())
+    found = record["validation"]
+    assert (record["rows"], found["rows"]) == (6, 2)
+    assert [entry["step"] for entry in found["losses"]] == [2, 4, 6, 8, 10, 12]
+    best = min(found["losses"], key=lambda entry: entry["loss"])
+    assert (found["kept_step"], found["kept_loss"]) == (best["step"], best["loss"])
+    assert best["step"] < 12, "this training is hot enough to get worse"
+    shorter = make_context(params(model_ref, data, training.model_copy(update={"steps": best["step"]})))
+    train(shorter, params(model_ref, data, training.model_copy(update={"steps": best["step"]})))
+    assert saved(shorter) == saved(context)
+
+
+def saved(context: JobContext) -> bytes:
+    return (context.out / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def test_a_stopped_training_keeps_the_same_state(
+    make_context: MakeContext, model_ref: FolderModel, data: FileData, tmp_path: Path
+) -> None:
+    """Stopped after the best state was found, and gone on in what could be another process."""
+    given = params(model_ref, data)
+    undisturbed = make_context(given)
+    train(undisturbed, given)
+    (tmp_path / "partial").mkdir()
+    stopped = make_context(given)
+    stopped.partial = tmp_path / "partial"
+    steps = [0]
+    stopped.progress = lambda done, total, what="": steps.append(done)
+    stopped.stop_wanted = lambda: steps[-1] >= 10
+    with pytest.raises(Stopped):
+        train(stopped, given)
+    again = make_context(given)
+    again.partial = tmp_path / "partial"
+    train(again, given)
+    assert saved(again) == saved(undisturbed)
+    one, other = (json.loads((context.out / "training.json").read_text()) for context in (undisturbed, again))
+    assert one["validation"] == other["validation"]
+    assert one["validation"]["kept_step"] < 10, "found before the stop"
