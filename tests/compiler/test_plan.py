@@ -128,9 +128,9 @@ assess    18         0      18
 collect    1         0       1
 all       35         8      27
 
-tasks       number  jobs  minutes each
-01-assess        1    26           2.9
-02-collect       1     1           0.3
+tasks       number  jobs  minutes per task
+01-assess        1    26               2.9
+02-collect       1     1               0.3
 
 cost       0.0069-0.44 GPU hours on a100
 wall time  0.0092-0.45 hours, if no task waits in a queue

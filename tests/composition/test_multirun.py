@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.compiler.select import parse_selector
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.multirun import load_sweep
 
@@ -32,10 +33,20 @@ def test_every_member_is_an_arm_named_after_what_is_swept(spec: Path) -> None:
     study = load_sweep(spec, ["alpha=range(0.1,0.4,0.1)", "model=qwen2.5-7b-instruct,llama-3-8b-instruct"])
     assert study.study == "swept"
     assert [arm.name for arm in study.arms][:2] == [
-        "vector+alpha0.1+model-qwen2.5-7b-instruct",
-        "vector+alpha0.1+model-llama-3-8b-instruct",
+        "vector+alpha=0.1+model=qwen2.5-7b-instruct",
+        "vector+alpha=0.1+model=llama-3-8b-instruct",
     ]
     assert [str(arm.alpha[0]) for arm in study.arms] == ["0.1", "0.1", "0.2", "0.2", "0.3", "0.3"]
+
+
+def test_members_are_selected_by_what_is_swept(spec: Path) -> None:
+    study = load_sweep(spec, ["alpha=-1,1", "train.learning_rate=1e-5,1e-4"])
+    assert [arm.name for arm in study.arms] == [
+        f"vector+alpha={alpha}+learning_rate={rate}" for alpha in ("-1", "1") for rate in ("0.00001", "0.0001")
+    ]
+    selected = parse_selector("arm=alpha=-1,arm=learning_rate=0.0001")
+    (one,) = [arm for arm in study.arms if all(each.meets(arm.name) for each in selected.conditions)]
+    assert one is study.arms[1]
 
 
 def test_without_a_sweep_the_study_is_the_spec_itself(spec: Path) -> None:

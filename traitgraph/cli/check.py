@@ -6,12 +6,14 @@ import argparse
 import sys
 
 from traitgraph.specs.compose import compose
-from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
 from traitgraph.specs.study import Study
 from traitgraph.specs.validate import validate
 
 from .options import add_json, add_spec, study_of
 from .output import colour_wanted, print_json, say
+
+SHOWN_ARMS = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
     study, diagnostics = _read(options)
+    if study is not None and not has_errors(diagnostics):
+        diagnostics += _not_yet(study)
     if options.json:
         print_json(render_json(diagnostics))
     elif diagnostics:
@@ -33,6 +37,18 @@ def run(options: argparse.Namespace) -> int:
         arms = f"{len(study.arms)} arm" + ("s" if len(study.arms) > 1 else "")
         say(f"{options.spec}: no faults ({arms})\nnext: traitgraph plan {options.spec}")
     return 0
+
+
+def _not_yet(study: Study) -> list[Diagnostic]:
+    """A warning for each thing that the study asks for and no run can do yet."""
+    from traitgraph.launchers.runnable import arms_without_runtime
+
+    found = []
+    for what, arms in arms_without_runtime(study).items():
+        more = f" and {len(arms) - SHOWN_ARMS} more" if len(arms) > SHOWN_ARMS else ""
+        hint = f"in {len(arms)} of {len(study.arms)} arms: {', '.join(arms[:SHOWN_ARMS])}{more}"
+        found.append(warning("TG211", f"this can be planned but not run yet: {what}", hint=hint))
+    return found
 
 
 def _read(options: argparse.Namespace) -> tuple[Study | None, list[Diagnostic]]:

@@ -25,17 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
+    from traitgraph.launchers.runnable import without_runtime
 
     study = study_of(options)
     _, _, plan = plan_of(options, PACKED_MINUTES if study.cluster else None, study)
+    lacking = without_runtime(plan)
     if options.json:
-        print_json(plan_json(plan))
+        print_json({**plan_json(plan), "without_runtime": lacking})
     else:
         sys.stdout.write(plan_text(plan))
         if study.cluster and plan.counts.missing:
             from traitgraph.launchers.slurm.arrays_text import arrays_text
 
             sys.stdout.write("\n" + arrays_text(plan.job_table(), study.cluster))
+    if lacking:
+        say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
     if options.output:
         from traitgraph.compiler.saved import save_plan
 

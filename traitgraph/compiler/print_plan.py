@@ -112,7 +112,7 @@ def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _task_lines(tasks: Iterable[TaskDraft]) -> list[str]:
-    table = [("tasks", "number", "jobs", "minutes each")]
+    table = [("tasks", "number", "jobs", "minutes per task")]
     for name, group in groupby(tasks, lambda task: task.id.rpartition("-")[0]):
         wave = list(group)
         minutes = sorted(task.minutes for task in wave)

@@ -1,14 +1,24 @@
-"""Which jobs of a plan have no runtime: they can be declared, checked, planned and priced, and not yet run."""
+"""Which parts of a study have no runtime: they can be declared, checked, planned and priced, and not yet run.
+
+What the runtime knows is asked in one place, `_lacking`; a check asks it about the arms, a plan about its jobs.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
+from traitgraph.compiler.builder import Builder
+from traitgraph.compiler.context import Context
+from traitgraph.compiler.expand import expand_arm
 from traitgraph.compiler.ir import MISSING, Stage
+from traitgraph.compiler.lower import lower_arm
 from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.resolve import Resolver
 from traitgraph.runtime.assessment.supported import lacking_benchmark, lacking_subject
 from traitgraph.runtime.job_kinds import known_kinds
+from traitgraph.specs.identity import digest
+from traitgraph.specs.study import Arm, Study
 
 
 def without_runtime(plan: Plan) -> list[str]:
@@ -19,7 +29,29 @@ def without_runtime(plan: Plan) -> list[str]:
         missing = draft.status[draft.offsets[index] : draft.offsets[index + 1]].count(MISSING)
         if missing and (reason := _lacking(stage, kinds)):
             counts[reason] += missing
-    return [f"{reason}: {count:,} jobs" for reason, count in counts.items()]
+    return [f"{reason}: {count:,} job{'s' * (count != 1)}" for reason, count in counts.items()]
+
+
+def arms_without_runtime(study: Study) -> dict[str, list[str]]:
+    """What no run can do yet of a study that was only read -> names of the arms that ask for it.
+
+    No file is read: contents do not matter here, nor do the numbers of an axis, of which one stands for all.
+    """
+    kinds, found = known_kinds(), dict[str, list[str]]()
+    context = Context(digest_of=lambda path: digest("path", str(path)))
+    for arm in study.resolved_arms():
+        builder = Builder(Resolver(context))
+        lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)
+        for reason in dict.fromkeys(filter(None, (_lacking(stage, kinds) for stage in builder.stages))):
+            found.setdefault(reason, []).append(arm.name)
+    return found
+
+
+def _thinned(arm: Arm) -> Arm:
+    """The arm with one value on each axis of numbers, and without holes that could leave nothing of it."""
+    one = {key: getattr(arm, key)[-1:] for key in ("alpha", "gamma", "seeds")}
+    alphas = {trait: values[-1:] for trait, values in arm.alpha_of.items()}
+    return arm.model_copy(update={**one, "alpha_of": alphas, "zip": (), "excluded": (), "included": (), "rules": ()})
 
 
 def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:

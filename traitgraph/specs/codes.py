@@ -209,6 +209,11 @@ CODES: dict[str, tuple[str, str]] = {
         "A plan is executed exactly or not at all. The store, the files or the program have changed since it was made: "
         "make it again.",
     ),
+    "TG211": (
+        "a part that can be planned and not run yet",
+        "The language is larger than what this version can run. `check` names such parts, `plan` counts their jobs, "
+        "and `run` refuses them before it starts; run the rest with --select.",
+    ),
 }
 
 

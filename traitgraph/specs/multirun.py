@@ -41,7 +41,7 @@ def _one_name(studies: Sequence[Study]) -> list[Diagnostic]:
 
 
 def _renamed(member: Member, study: Study) -> list[Arm]:
-    """The arms of a member, each with what is swept in its name: `scaling+alpha0.3+model-small`."""
+    """The arms of a member, each with what is swept in its name: `scaling+alpha=0.3+model=small`."""
     if not member.name:
         return list(study.arms)
     suffix = "".join(f"+{_short(part)}" for part in member.parts)
@@ -49,7 +49,8 @@ def _renamed(member: Member, study: Study) -> list[Arm]:
 
 
 def _short(part: str) -> str:
+    """The last step of the key, and the value without what a selection or a table would stumble over."""
     key, _, value = part.lstrip("+~").partition("=")
     name = key.rpartition("@")[0] or key
-    value = re.sub(r"[^\w.+-]+", "-", value).strip("-") if not re.fullmatch(r"-?[0-9.]+", value) else value
-    return re.split(r"[./]", name)[-1] + ("" if re.match(r"-?[0-9.]", value) else "-") + value
+    plain = value if re.fullmatch(r"[\w.+-]+", value) else re.sub(r"[^\w.+-]+", "-", value).strip("-")
+    return re.split(r"[./]", name)[-1] + "=" + plain
