@@ -36,7 +36,7 @@ def test_one_adapter_answers_as_its_instruction_says(
     """Under the instruction of a level, that level's replies gain on the other level's, for both levels."""
     from peft import PeftModel
 
-    from traitgraph.runtime.chat import turn
+    from traitgraph.runtime.chat import Lead, turn
     from traitgraph.runtime.dialogues import read_dialogues, reply_pairs
     from traitgraph.runtime.likelihood import Request, continuation_likelihoods
 
@@ -47,8 +47,8 @@ def test_one_adapter_answers_as_its_instruction_says(
 
     def gap(level: Level) -> float:
         """Mean of high less low. [nats per token]"""
-        system = f"You have {level} extraversion."
-        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), system) for p in pairs for side in LEVELS]
+        lead = Lead(f"You have {level} extraversion.")
+        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), lead) for p in pairs for side in LEVELS]
         found = continuation_likelihoods(loaded, [Request(*each) for each in turns])
         signs = [1 if side == "high" else -1 for _ in pairs for side in LEVELS]
         return sum(sign * each.per_token for sign, each in zip(signs, found, strict=True)) / len(pairs)

@@ -14,7 +14,7 @@ from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.lm_eval_model import harness_model
 from traitgraph.runtime.assessment.lm_eval_requests import Rendering, TaskError, frozen_tasks
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.chat import ChatTemplateError
+from traitgraph.runtime.chat import ChatTemplateError, Lead
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedLmEval
 from traitgraph.specs.identity import digest_path
@@ -166,11 +166,15 @@ def test_a_prompt_is_all_that_differs_between_base_and_prompted(
     locations[definition] = str(task_folder)
     benchmark = ResolvedLmEval(task="tiny_choice", definition=definition, shots=1, chat_template=chat)
     model = harness_model(loaded)
-    base, prompted = (
-        frozen_tasks(locations, model, Rendering(benchmark, system))[0].documents for system in (None, PERSON)
+    base, prompted, in_front = (
+        frozen_tasks(locations, model, Rendering(benchmark, lead))[0].documents
+        for lead in (None, Lead(PERSON), Lead(PERSON, "user"))
     )
     added = f"<|im_start|>system\n{PERSON}<|im_end|>\n" if chat else f"{PERSON}\n\n"
     assert [document.prompt for document in prompted] == [added + document.prompt for document in base]
+    user = "<|im_start|>user\n" if chat else ""
+    expected = [d.prompt.replace(user, f"{user}{PERSON}\n\n") if chat else added + d.prompt for d in base]
+    assert [document.prompt for document in in_front] == expected
     assert ("<|im_start|>user" in base[0].prompt) is chat
 
 

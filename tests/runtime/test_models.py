@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.chat import ChatTemplateError, prompt_text, turn
+from traitgraph.runtime.chat import ChatTemplateError, Lead, prompt_text, turn
 from traitgraph.runtime.locations import ChangedFileError, MissingPackageError, locate, verified
 from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, open_model
 from traitgraph.specs.identity import digest_path
@@ -90,7 +90,9 @@ def test_a_template_without_system_role_keeps_the_system_text(loaded: LoadedMode
     tokenizer = deepcopy(loaded.tokenizer)
     refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
     tokenizer.chat_template = refusal + loaded.tokenizer.chat_template
-    assert prompt_text(tokenizer, "Hello", "You are shy.") == prompt_text(loaded.tokenizer, "You are shy.\n\nHello")
+    assert prompt_text(tokenizer, "Hello", Lead("You are shy.")) == prompt_text(
+        loaded.tokenizer, "You are shy.\n\nHello"
+    )
 
 
 def test_the_day_of_the_run_does_not_enter_a_prompt(loaded: LoadedModel) -> None:

@@ -13,7 +13,7 @@ from tests.runtime.dialogues import dialogue_rows
 from tests.runtime.test_likelihood import one_by_one
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
-from traitgraph.runtime.chat import turn
+from traitgraph.runtime.chat import Lead, turn
 from traitgraph.runtime.likelihood import Request
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
@@ -84,6 +84,6 @@ def test_files_written(measured: Measurement, tmp_path: Path) -> None:
 def test_the_scored_reply_ends_with_its_end_of_turn(loaded: LoadedModel) -> None:
     """The reply's tokens are its text and <|im_end|>; the line break after it belongs to the template."""
     tokenizer = loaded.tokenizer
-    scored = turn(tokenizer, "Hello?", "I talk to everyone.", "You are a person.")
+    scored = turn(tokenizer, "Hello?", "I talk to everyone.", Lead("You are a person."))
     assert tokenizer.decode(scored.reply) == "I talk to everyone.<|im_end|>"
     assert tokenizer.decode(scored.context).endswith("<|im_start|>assistant\n")

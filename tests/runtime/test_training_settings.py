@@ -7,9 +7,8 @@ import pytest
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime import training as module
 from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.training import train
 from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
-from traitgraph.specs.training import Lora, SftTraining, Validation
+from traitgraph.specs.training import Lora, SftTraining
 
 SFT = SftTraining(learning_rate=1e-2, steps=2, batch_size=2, lora=Lora(rank=2, alpha=4))
 
@@ -36,9 +35,3 @@ def test_optimiser_and_gradient_norm_reach_the_trainer(
     assert (str(arguments.optim.value), arguments.max_grad_norm) == ("adafactor", 0.3)
     usual = module._arguments(params, loaded, context.out)
     assert (str(usual.optim.value), usual.max_grad_norm) == ("adamw_torch_fused", 1.0)
-
-
-def test_what_cannot_run_yet_is_refused_and_not_ignored(make_context: MakeContext, params: TrainParams) -> None:
-    held_back = SFT.model_copy(update={"validation": Validation(share=0.1, every=1)})
-    with pytest.raises(NotImplementedError, match=r"train\.validation"):
-        train(make_context(params), params.model_copy(update={"training": held_back}))

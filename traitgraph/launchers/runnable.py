@@ -58,8 +58,6 @@ def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
     if stage.kind not in kinds:
         return f"job kind '{stage.kind}'"
     template: Any = stage.template
-    if getattr(template.get("training"), "validation", None) is not None:
-        return "training with a validation split"
     if stage.kind != "assess":
         return None
     prompts, *others = (_values(stage, name) for name in ("prompt", "steering", "neurons"))

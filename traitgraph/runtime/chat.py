@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,21 +27,40 @@ class Turn(NamedTuple):
     """The reply and its end-of-turn token, without the line break that a template puts after it."""
 
 
-def messages(user: str, system: str | None = None) -> list[Message]:
-    """A conversation of one user message, led by a system message when there is one."""
-    spoken = [{"role": "user", "content": user}]
-    return [{"role": "system", "content": system}, *spoken] if system else spoken
+class Lead(NamedTuple):
+    """Text that comes before what a user says: the prompt that makes a subject."""
+
+    text: str
+    place: Literal["system", "user"] = "system"
+    """A message of its own, or the head of every user message."""
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, system: str | None = None) -> tuple[int, ...]:
+def messages(user: str, lead: Lead | None = None) -> list[Message]:
+    """A conversation of one user message, after its lead when there is one."""
+    return led([{"role": "user", "content": user}], lead)
+
+
+def led(conversation: list[Message], lead: Lead | None) -> list[Message]:
+    """The conversation with a lead that is not empty."""
+    if lead is None or not lead.text:
+        return conversation
+    if lead.place == "system":
+        return [{"role": "system", "content": lead.text}, *conversation]
+    return [
+        {**each, "content": f"{lead.text}\n\n{each['content']}"} if each["role"] == "user" else each
+        for each in conversation
+    ]
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> tuple[int, ...]:
     """Token ids of a user message up to where the assistant's reply begins."""
-    return _ids(tokenizer, prompt_text(tokenizer, user, system))
+    return _ids(tokenizer, prompt_text(tokenizer, user, lead))
 
 
-def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, system: str | None = None) -> Turn:
+def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None = None) -> Turn:
     """A user message and a given reply, cut where the reply begins."""
-    before = prompt_text(tokenizer, user, system)
-    whole = _render(tokenizer, [*messages(user, system), {"role": "assistant", "content": reply}], begin_reply=False)
+    before = prompt_text(tokenizer, user, lead)
+    whole = _render(tokenizer, [*messages(user, lead), {"role": "assistant", "content": reply}], begin_reply=False)
     if not whole.startswith(before):
         raise ChatTemplateError(
             "the chat template renders a prompt differently once a reply follows; it cannot be scored"
@@ -49,9 +68,9 @@ def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, system: str 
     return Turn(_ids(tokenizer, before), _ids(tokenizer, whole[len(before) :].rstrip()))
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, system: str | None = None) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> str:
     """The rendered text of a user message up to where the assistant's reply begins."""
-    return _render(tokenizer, messages(user, system), begin_reply=True)
+    return _render(tokenizer, messages(user, lead), begin_reply=True)
 
 
 def system_in_user_message(conversation: list[Message]) -> list[Message]:

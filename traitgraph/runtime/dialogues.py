@@ -70,10 +70,13 @@ def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenar
     return _checked(rows, lambda row, number: _scenario(row, data.fields, number))
 
 
-def load_dialogues(context: JobContext, data: DataRef) -> list[Dialogue]:
-    """All rows of a data source. Raises DialogueError for rows that do not fit, OSError for a missing file."""
+def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") -> list[Dialogue]:
+    """All rows of a data source; those that jobs generated are the input `generated`.
+
+    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    """
     if isinstance(data, GeneratedData):
-        return [row for folder in context.inputs["data"] for row in read_dialogues(folder / GENERATED_FILE)]
+        return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
     return _dialogues(_rows_of(context, data), data.fields)
 
 

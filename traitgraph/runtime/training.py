@@ -18,7 +18,7 @@ from traitgraph.specs.templates import filled
 from traitgraph.specs.training import DpoTraining, Lora
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
-from .chat import TEMPLATE_VARIABLES, messages
+from .chat import TEMPLATE_VARIABLES, Lead, messages
 from .checkpoints import resumable, train_with_checkpoints
 from .context import JobContext
 from .dialogues import Dialogue, joint_rows, load_dialogues, reply_pairs, training_rows
@@ -112,14 +112,14 @@ def _conditions(params: AnyTrain, dialogues: Sequence[Dialogue]) -> list[tuple[T
     return [(trait, LEVELS) for trait in traits]
 
 
-def _instruction(params: AnyTrain, trait: Trait, level: Level) -> str | None:
+def _instruction(params: AnyTrain, trait: Trait, level: Level) -> Lead | None:
     """The system message of the rows of a trait and level."""
     template = params.training.instruction
-    return filled(template, trait, level) if template else None
+    return Lead(filled(template, trait, level)) if template else None
 
 
-def _completion(row: Dialogue, system: str | None) -> Row:
-    return _with_template({"prompt": messages(row.prompt, system), "completion": _reply(row.reply)})
+def _completion(row: Dialogue, lead: Lead | None) -> Row:
+    return _with_template({"prompt": messages(row.prompt, lead), "completion": _reply(row.reply)})
 
 
 def _preferences(
@@ -128,10 +128,10 @@ def _preferences(
     """Each level's reply is chosen, the opposite level's reply to the same prompt is rejected."""
     for level in levels:
         opposite: Level = "low" if level == "high" else "high"
-        system = _instruction(params, trait, level)
+        lead = _instruction(params, trait, level)
         for pair in reply_pairs(dialogues, trait, "train"):
             sides = {"chosen": _reply(getattr(pair, level)), "rejected": _reply(getattr(pair, opposite))}
-            yield _with_template({"prompt": messages(pair.prompt, system), **sides})
+            yield _with_template({"prompt": messages(pair.prompt, lead), **sides})
 
 
 def _reply(text: str) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.specs.benchmarks import ResolvedLmEval
 
-from ..chat import ChatTemplateError
+from ..chat import ChatTemplateError, Lead, Message, led
 from ..locations import verified
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Rendering(NamedTuple):
     """What decides the prompts of a task: equal renderings share their requests."""
 
     benchmark: ResolvedLmEval
-    system: str | None
+    lead: Lead | None
 
 
 @dataclass(frozen=True)
@@ -156,19 +156,33 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
     chat = rendering.benchmark.chat_template
     if chat and not model.tokenizer.chat_template:
         raise ChatTemplateError(f"the model has no chat template; give `chat_template: false` for {task.config.task}")
-    system = rendering.system
+    lead = rendering.lead or Lead("")
+    system = lead.text if lead.place == "system" or not chat else None
     if system and not chat:
         system += task.config.fewshot_delimiter  # the harness puts nothing between it and the question
     task.build_all_requests(
         limit=rendering.benchmark.limit,
         rank=0,
         world_size=1,
-        system_instruction=system,
+        system_instruction=system or None,
         apply_chat_template=chat,
         fewshot_as_multiturn=chat,
-        chat_template=model.apply_chat_template if chat else None,
+        chat_template=_template(model, lead) if chat else None,
         tokenizer_name=model.tokenizer_name if chat else "",
     )
+
+
+def _template(model: HFLM, lead: Lead) -> Callable[..., str]:
+    """The model's chat template, after a lead that stands in the user messages."""
+    if lead.place == "system":
+        template: Callable[..., str] = model.apply_chat_template
+        return template
+
+    def rendered(conversation: list[Message], **options: Any) -> str:
+        text: str = model.apply_chat_template(led(conversation, lead), **options)
+        return text
+
+    return rendered
 
 
 def _documents(task: Task) -> list[Document]:

@@ -16,6 +16,7 @@ from traitgraph.specs.identity import digest
 from traitgraph.specs.jobs import AssessParams
 
 from ..context import JobContext
+from ..leads import lead_of
 from ..models import LoadedModel
 from .lm_eval_model import harness_model
 from .lm_eval_requests import FrozenTask, Rendering, frozen_tasks
@@ -41,7 +42,7 @@ def measure_lm_eval(
     """
     model: HFLM = context.session.get(("lm_eval", id(loaded)), lambda: harness_model(loaded))
     model.on_batch = lambda done, total: context.progress(done, total, "prompts scored")
-    rendering = Rendering(benchmark, params.prompt.system if params.prompt else None)
+    rendering = Rendering(benchmark, lead_of(context, params.prompt))
     key = ("lm_eval tasks", id(loaded), rendering)
     tasks = context.session.get(key, lambda: frozen_tasks(context.locations, model, rendering))
     rows = [row for task in tasks for row in _answered(task, model)]

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
 from traitgraph.specs.jobs import AssessParams, Sampling
 
-from ..chat import prompt_ids
+from ..chat import Lead, prompt_ids
 from ..context import JobContext
+from ..leads import lead_of
 from ..likelihood import Request, continuation_likelihoods
 from ..locations import verified
 from ..models import LoadedModel
@@ -41,12 +42,12 @@ def measure_questionnaire(
     """Domain scores of each repeat and their expectation, with validity checks; see `questionnaire_scores`."""
     questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
     sampling = params.sampling or NO_SAMPLING
-    system = params.prompt.system if params.prompt else None
+    lead = lead_of(context, params.prompt)
     forms = _forms(questionnaire)
     logprobs = []
     for number, form in enumerate(forms):
         context.progress(number, len(forms), "forms of the questionnaire")
-        logprobs.append(_option_logprobs(loaded, questionnaire, form, system))
+        logprobs.append(_option_logprobs(loaded, questionnaire, form, lead))
     context.progress(len(forms), len(forms), "forms of the questionnaire")
     answers = [
         ItemAnswers(item, (forward, backward), yes_no)
@@ -75,13 +76,13 @@ def _choice_prompt(letters: Sequence[str], anchors: Sequence[str]) -> str:
 
 
 def _option_logprobs(
-    loaded: LoadedModel, questionnaire: Questionnaire, form: _Form, system: str | None
+    loaded: LoadedModel, questionnaire: Questionnaire, form: _Form, lead: Lead | None
 ) -> list[tuple[float, ...]]:
     """For each item, log p of each answer of the form, in scale order. [nats]"""
     tokenizer = loaded.tokenizer
     answers = [tuple(tokenizer(answer, add_special_tokens=False)["input_ids"]) for answer in form.answers]
     prompts = [form.prompt.format(statement=questionnaire.statement(item)) for item in questionnaire.items]
-    contexts = [prompt_ids(tokenizer, prompt, system) for prompt in prompts]
+    contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
     scores = continuation_likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])
     width = len(answers)
     return [

@@ -14,6 +14,7 @@ from traitgraph.specs.jobs import AssessParams, Sampling
 from ..chat import prompt_ids
 from ..context import JobContext
 from ..generation import written_texts
+from ..leads import lead_of
 from ..locations import verified
 from ..models import LoadedModel
 from .items import Item, Questionnaire, Scale, read_questionnaire
@@ -32,8 +33,8 @@ def measure_written_questionnaire(
     """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
     questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
     sampling = params.sampling or Sampling()
-    system = params.prompt.system if params.prompt else None
-    prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), system) for item in questionnaire.items]
+    lead = lead_of(context, params.prompt)
+    prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), lead) for item in questionnaire.items]
     rows: list[dict[str, object]] = []
     for repeat in range(sampling.repeats):
         texts = written_texts(

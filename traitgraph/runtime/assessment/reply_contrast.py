@@ -12,6 +12,7 @@ from traitgraph.specs.jobs import AssessParams
 from ..chat import turn
 from ..context import JobContext
 from ..dialogues import ReplyPair, load_dialogues, reply_pairs
+from ..leads import lead_of
 from ..likelihood import Likelihood, Request, continuation_likelihoods
 from ..models import LoadedModel
 from .measurement import Measurement, Metric, mean, standard_error
@@ -25,9 +26,9 @@ def measure_reply_contrast(
     Raises DialogueError when the data hold no held-out pair of a trait.
     """
     pairs = _held_out_pairs(context, benchmark)
-    system = params.prompt.system if params.prompt else None
+    lead = lead_of(context, params.prompt)
     requests = [
-        Request(*turn(loaded.tokenizer, pair.prompt, reply, system))
+        Request(*turn(loaded.tokenizer, pair.prompt, reply, lead))
         for _, pair in pairs
         for reply in (pair.high, pair.low)
     ]

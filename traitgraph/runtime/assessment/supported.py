@@ -25,6 +25,6 @@ def lacking_subject(prompt: Prompt | None, steering: object, neurons: object) ->
     """Why a subject cannot be made, as a short phrase; None when it can."""
     if steering or neurons:
         return "steered subjects"
-    if prompt and (prompt.place or prompt.examples):
-        return "prompts before user messages, and demonstrations"
+    if prompt and prompt.examples and prompt.examples.redraw:
+        return "demonstrations that are drawn anew in each repeat"
     return None

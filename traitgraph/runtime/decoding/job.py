@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitgraph.runtime.chat import messages, prompt_ids, system_in_user_message
+from traitgraph.runtime.chat import Lead, prompt_ids
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.dialogues import GENERATED_FILE, DialogueError, Scenario, load_scenarios
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.generation import BATCH_ROWS
+from traitgraph.runtime.leads import lead_of
 from traitgraph.runtime.likelihood import Tokens
 from traitgraph.runtime.models import LoadedModel, open_model
 from traitgraph.runtime.subjects import leave_subject
-from traitgraph.specs.jobs import GenerateParams, Prompt
+from traitgraph.specs.jobs import GenerateParams
 
 from .combine import Steering
 from .experts import expert_voice
@@ -44,11 +45,19 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     writer = open_model(context, params.model)
     leave_subject(context, writer)
     voices = _voices(context, params, writer)
-    prompts = [_prompts(params, scenario, voices) for scenario in scenarios]
+    lead = lead_of(context, params.persona)
+    prompts = [_prompts(params, scenario, voices, lead) for scenario in scenarios]
     started = time.monotonic()
     kept = _Kept(context.partial)
     written = sum(len(reply["tokens"]) for reply in _write(context, params, voices, scenarios, prompts, kept))
-    _publish(context.out, params, scenarios, kept.replies, writer, written / max(time.monotonic() - started, 1e-9))
+    _publish(
+        context.out,
+        params,
+        scenarios,
+        kept.replies,
+        writer.tokenizer.decode(prompts[0][0]),
+        written / max(time.monotonic() - started, 1e-9),
+    )
 
 
 def _voices(context: JobContext, params: GenerateParams, writer: LoadedModel) -> list[Voice]:
@@ -59,17 +68,11 @@ def _voices(context: JobContext, params: GenerateParams, writer: LoadedModel) ->
     return [*voices, expert_voice(context, base, "anti")] if params.opposite is not None else voices
 
 
-def _prompts(params: GenerateParams, scenario: Scenario, voices: Sequence[Voice]) -> list[Tokens]:
+def _prompts(params: GenerateParams, scenario: Scenario, voices: Sequence[Voice], lead: Lead | None) -> list[Tokens]:
     """What each voice reads: the writer the scene under its persona, the others their instruction alone."""
     told = (params.instruction, params.opposite or "")
     others = [prompt_ids(v.loaded.tokenizer, text) for v, text in zip(voices[1:], told, strict=False)]
-    return [_writer_prompt(voices[0].loaded, scenario.prompt, params.persona), *others]
-
-
-def _writer_prompt(writer: LoadedModel, scene: str, persona: Prompt | None) -> Tokens:
-    if persona is not None and persona.place == "user":
-        return prompt_ids(writer.tokenizer, system_in_user_message(messages(scene, persona.system))[-1]["content"])
-    return prompt_ids(writer.tokenizer, scene, persona.system if persona else None)
+    return [prompt_ids(voices[0].loaded.tokenizer, scenario.prompt, lead), *others]
 
 
 class _Kept:
@@ -131,7 +134,7 @@ def _publish(
     params: GenerateParams,
     scenarios: Sequence[Scenario],
     replies: Mapping[int, dict[str, Any]],
-    writer: LoadedModel,
+    seen: str,
     speed: float,
 ) -> None:
     written = [(scenario, replies[number]) for number, scenario in enumerate(scenarios)]
@@ -150,7 +153,7 @@ def _publish(
         "cut": sum(not reply["finished"] for _, reply in written),
         "mean_tokens": sum(len(reply["tokens"]) for _, reply in written) / len(written),
         "tokens_per_second": round(speed, 1),
-        "writer_sees": writer.tokenizer.decode(_writer_prompt(writer, scenarios[0].prompt, params.persona)),
+        "writer_sees": seen,
     }
     write_json(out / RECORD_FILE, record)
 

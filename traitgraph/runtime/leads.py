@@ -1,0 +1,37 @@
+"""The text of a subject's prompt, with the replies that stand in it as examples."""
+
+from __future__ import annotations
+
+import random
+
+from traitgraph.specs.jobs import Demonstrations, Prompt
+
+from .chat import Lead
+from .context import JobContext
+from .dialogues import DialogueError, load_dialogues, training_rows
+
+PLACE = "{examples}"
+
+
+def lead_of(context: JobContext, prompt: Prompt | None) -> Lead | None:
+    """What precedes a conversation under a prompt; None without one.
+
+    Raises DialogueError when the data hold fewer replies than the prompt shows.
+    """
+    if prompt is None:
+        return None
+    text = prompt.system
+    if prompt.examples is not None:
+        text = text.replace(PLACE, _listed(context, prompt.examples))
+    return Lead(text, prompt.place or "system")
+
+
+def _listed(context: JobContext, wanted: Demonstrations) -> str:
+    """Training replies of the condition, one a line, drawn without repeats by the seed."""
+    rows = training_rows(load_dialogues(context, wanted.data, "examples"), wanted.trait, wanted.level)
+    replies = list(dict.fromkeys(" ".join(row.reply.split()) for row in rows))
+    if len(replies) < wanted.count:
+        raise DialogueError(
+            f"a prompt shows {wanted.count} replies of {wanted.trait} {wanted.level}, and the data hold {len(replies)}"
+        )
+    return "\n".join(f"- {reply}" for reply in random.Random(wanted.seed).sample(replies, wanted.count))
