@@ -2,10 +2,11 @@
 
 A random Llama of about 0.37 billion parameters in bfloat16 and ten fine-tunes of it (noise of 1e-3 on every weight) are
 made once in a folder. Every measurement runs in a process of its own; CPU seconds and peak memory are the operating
-system's. All are of one session on one machine.
+system's. Inputs are read from the disk: what the system keeps of them in memory is dropped before each measurement.
 
     python benchmarks/merging.py --dir /tmp/merging                         ours
     python benchmarks/merging.py --dir /tmp/merging --peer VENV/bin/python  and mergekit's
+    python benchmarks/merging.py --dir /tmp/merging --only "in memory, float32" ...  some of them, by their names
     python benchmarks/merging.py --dir /tmp/merging --tiny                  seconds, to see that it runs
 """
 
@@ -65,6 +66,8 @@ def main() -> int:
     for name, interpreter in measurements(options.peer):
         if options.only and name not in options.only:
             continue
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        forget_pages(folder)
         cost = measure(name, interpreter, folder)
         said = ", ".join(f"{key} {value:.4g}" for key, value in cost.said.items())
         print(f"{name:44}{cost.wall:8.2f}{cost.cpu:8.2f}{cost.mib:7.0f}  {said}", flush=True)
@@ -77,6 +80,14 @@ def measurements(peer: Path | None) -> list[tuple[str, Path]]:
     ours = Path(sys.executable)
     possible = [name for name in CHILDREN if (peer or "mergekit" not in name) and ("cuda" not in name or has_cuda())]
     return [(name, peer if "mergekit" in name and peer else ours) for name in possible]
+
+
+def forget_pages(folder: Path) -> None:
+    """Let the system drop what it keeps of the models in memory, where it can be asked to (Linux)."""
+    for file in folder.glob("*/model.safetensors") if hasattr(os, "posix_fadvise") else ():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def has_cuda() -> bool:

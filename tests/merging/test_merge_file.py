@@ -11,6 +11,8 @@ from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fi
 from traitgraph.runtime.merging import MergeError, merge_state_dicts
 from traitgraph.runtime.merging.from_file import merge_from_file, read_request
 from traitgraph.runtime.merging.layers import ByName, Gradient
+from traitgraph.runtime.merging.named_models import NamedModels
+from traitgraph.runtime.merging.request import Request
 from traitgraph.specs.diagnostics import SpecError, render_text
 
 
@@ -27,6 +29,11 @@ def folder(tmp_path: Path, base_folder: Path) -> Path:
 def written(folder: Path, text: str) -> Path:
     (folder / "recipe.yaml").write_text(text)
     return folder / "recipe.yaml"
+
+
+def request_of(folder: Path, text: str) -> Request:
+    recipe = written(folder, text)
+    return read_request(recipe, NamedModels(recipe, folder / "scratch"))
 
 
 def expected(folder: Path, alphas: list[float], **options: Any) -> dict[str, Any]:
@@ -204,7 +211,7 @@ parameters:
     - {value: 0.5}
 dtype: bfloat16
 """
-    request = read_request(written(folder, text))
+    request = request_of(folder, text)
     (source,) = request.sources
     assert source.weight == ByName((("self_attn", Gradient((0, 0.5, 1), "first")), ("mlp", 0.25), ("", 0.5)))
     assert request.dtype == "bfloat16"
@@ -212,7 +219,7 @@ dtype: bfloat16
 
 def test_adapter_of_the_base_is_read_from_the_plus_form(folder: Path) -> None:
     text = "base_model: base\nmerge_method: task_arithmetic\nmodels: [{model: base+lora, parameters: {weight: 0.5}}]\n"
-    (source,) = read_request(written(folder, text)).sources
+    (source,) = request_of(folder, text).sources
     assert (source.kind, source.where, source.weight) == ("adapter", "lora", 0.5)
 
 
@@ -264,6 +271,45 @@ def test_every_fault_of_a_file_is_told_with_its_place(folder: Path, case: tuple[
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "base: PRESET\nvectors: [{model: tuned1, alpha: 0.7}]\n",
+        "base_model: PRESET\nmerge_method: task_arithmetic\nmodels: [{model: tuned1, parameters: {weight: 0.7}}]\n",
+        "base_model: PRESET\nmerge_method: task_arithmetic\nparameters: {weight: 0.7}\n"
+        "slices: [{sources: [{model: PRESET, layer_range: [0, 2]}, {model: tuned1, layer_range: [0, 2]}]}]\n",
+    ],
+    ids=["ours", "mergekit's", "mergekit's slices"],
+)
+def test_a_model_preset_beside_the_recipe_names_a_model(folder: Path, text: str) -> None:
+    (folder / "model").mkdir()
+    (folder / "model" / "my-base.yaml").write_text("path: base\n")
+    by_preset = merged(folder, text.replace("PRESET", "my-base"))
+    merge_from_file(written(folder, text.replace("PRESET", "base")), folder / "again")
+    assert same_bits(by_preset, weights(load(folder / "again")))
+
+
+def test_a_preset_of_the_hub_is_recorded_by_its_id(folder: Path) -> None:
+    request = request_of(folder, "base: llama-3.1-8b-instruct\nvectors: [{model: tuned1}]\n")
+    assert request.base == "meta-llama/Llama-3.1-8B-Instruct"
+
+
+@pytest.mark.real_model
+def test_a_preset_of_a_packaged_gguf_file_is_converted_once(folder: Path) -> None:
+    """The conversion itself is that of `prepare`, tested with the real model."""
+    converted = folder / "scratch" / "SmolLM2-135M-Instruct.Q4_1"
+    converted.parent.mkdir()
+    converted.symlink_to(folder / "base")
+    text = "base: smollm2-135m\nvectors: [{model: tuned1}]\n"
+    assert request_of(folder, text).base == "smollm2-135m"
+    assert NamedModels(folder / "recipe.yaml", folder / "scratch").folder("smollm2-135m") == converted
+
+
+def test_a_misspelt_preset_is_told_with_the_nearest(folder: Path) -> None:
+    with pytest.raises(MergeError, match=r"neither a model preset nor a hub id; near: smollm2-135m"):
+        merge_from_file(written(folder, "base: smollm-135m\nvectors: [{model: tuned1}]\n"), folder / "out")
+
+
 def test_a_missing_folder_is_named(folder: Path) -> None:
-    with pytest.raises(MergeError, match=r"no file or folder '\./nowhere' .*no hub id"):
+    with pytest.raises(MergeError, match=r"no file or folder '\./nowhere' .*nor a hub id"):
         merge_from_file(written(folder, "base: base\nvectors: [{model: ./nowhere}]\n"), folder / "out")

@@ -6,6 +6,8 @@ Converting once removes the marks, and later starts skip the slow dequantisation
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitgraph.specs.jobs import PrepareParams
@@ -18,30 +20,37 @@ if TYPE_CHECKING:
 
 MODEL_FOLDER = "model"
 
+Progress = Callable[[int, int, str], None]
+"""Told of each step: steps done, all steps, what is being done."""
+
 
 def prepare(context: JobContext, params: PrepareParams) -> None:
     """Write `model/`: float32 safetensors, configuration, tokenizer with chat template, generation settings.
 
-    Raises ChangedFileError when the file's digest is not the planned one. Values are the dequantised ones of the file:
-    nothing of the lost precision comes back.
+    Raises ChangedFileError when the file's digest is not the planned one.
+    """
+    convert(verified(context.locations, params.model.digest), context.out / MODEL_FOLDER, context.progress)
+
+
+def convert(path: Path, folder: Path, progress: Progress = lambda done, total, note: None) -> None:
+    """Write a GGUF file as a folder that transformers loads. Values are the dequantised ones of the file: nothing of
+    the lost precision comes back.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from .quiet import quiet_libraries
 
-    path = verified(context.locations, params.model.digest)
-    folder = context.out / MODEL_FOLDER
     with quiet_libraries():
-        context.progress(0, 3, "reading tokenizer")
+        progress(0, 3, "reading tokenizer")
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        context.progress(1, 3, "reading weights")
+        progress(1, 3, "reading weights")
         model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
         _forget_quantisation(model)
-        context.progress(2, 3, "writing")
+        progress(2, 3, "writing")
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    context.progress(3, 3, "converted")
+    progress(3, 3, "converted")
 
 
 def _forget_quantisation(model: PreTrainedModel) -> None:

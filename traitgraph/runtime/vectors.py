@@ -89,9 +89,7 @@ class Vector:
             return low_rank_rows(factors, first, last)
         return self._file.read(f"{name}:delta", (first, last)).to(device).float()
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What base + difference lacks of the tuned rows [first, last), or None where nothing."""
         import torch
 

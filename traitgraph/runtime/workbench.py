@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .fingerprint import weights_checksum
 from .merging.checkpoint import Checkpoint, TensorInfo, matrix_shape
-from .merging.composition import Composition, Made
+from .merging.composition import Composition
 from .merging.differences import piece_size, pieces
 from .merging.errors import MergeError
 from .merging.fitting import propose_names, renamed
@@ -39,8 +39,6 @@ class _Direction:
     key: str = ""
     values: dict[str, torch.Tensor] = field(default_factory=dict)
     """Tensor -> its direction, flat, float32."""
-    rests: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
-    """Tensor and first row of a piece -> places and values of what the direction lacks there; few pieces have any."""
     reach: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Tensor -> largest magnitude of the base and of the direction."""
 
@@ -52,11 +50,7 @@ class _Direction:
         self.values[name] = torch.empty(prod(shape), device=device)
         width = matrix_shape(shape)[1]
         for first, last in pieces(shape, piece_size(device)):
-            direction, rest = composition.made(name, first, last, device)
-            self.values[name][first * width : last * width] = direction
-            if rest is not None:
-                at = rest.nonzero().flatten()
-                self.rests[name, first] = (at, rest[at])
+            self.values[name][first * width : last * width] = composition.direction(name, first, last, device)
         self.reach[name] = (largest_magnitude(base), largest_magnitude(self.values[name]))
 
     def stays_finite(self, name: str, strength: float, dtype: torch.dtype) -> bool:
@@ -65,16 +59,6 @@ class _Direction:
 
         base, direction = self.reach.get(name, (inf, inf))
         return base + abs(strength) * direction < torch.finfo(dtype).max
-
-    def made(self, name: str, first: int, rows: slice) -> Made | None:
-        """What was kept of a piece, or None when nothing was kept of its tensor."""
-        if name not in self.values:
-            return None
-        direction = self.values[name][rows]
-        if (name, first) not in self.rests:
-            return direction, None
-        at, values = self.rests[name, first]
-        return direction, direction.new_zeros(direction.shape).index_copy_(0, at, values)
 
 
 class Workbench:
@@ -127,18 +111,19 @@ class Workbench:
         target, width = parameter.view(-1), matrix_shape(tuple(parameter.shape))[1]
         seed = getattr(composition.options, "seed", 0)
         self._changed.add(name)
-        is_plain = composition.is_plain_step
+        kept = self._direction.values.get(name)
+        is_plain = kept is not None and composition.is_plain_step
         is_plain &= self._direction.stays_finite(name, composition.strength, parameter.dtype)
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
-            made = self._direction.made(name, first, rows)
-            if is_plain and made is not None and made[1] is None:
-                self._add(source[rows], made[0], composition.strength, out=target[rows])
+            direction = None if kept is None else kept[rows]
+            if is_plain and direction is not None and composition.rest(name, first, last) is None:
+                self._add(source[rows], direction, composition.strength, out=target[rows])
             elif parameter.dtype is torch.float32:
-                composition.theta(name, first, last, source[rows], made=made, out=target[rows])
+                composition.theta(name, first, last, source[rows], direction=direction, out=target[rows])
                 check_finite(target[rows], name)
             else:
-                theta = composition.theta(name, first, last, source[rows].float(), made=made)
+                theta = composition.theta(name, first, last, source[rows].float(), direction=direction)
                 rounding = composition.options.rounding
                 target[rows] = round_to(theta, parameter.dtype, rounding, seed=seed, name=name, offset=rows.start)
 

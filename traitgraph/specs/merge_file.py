@@ -1,6 +1,6 @@
 """One merge without a study, as a file: `traitgraph merge RECIPE.yaml -o DIR`.
 
-base: ./llama                          # what is changed: a folder, or a hub id with @revision
+base: ./llama                          # what is changed: a folder, a model preset, or a hub id with @revision
 method: {kind: ties, density: 0.3}
 vectors:
   - {model: ./llama-extraverted, alpha: 0.8}       # phi = model - base
@@ -23,7 +23,7 @@ from .trainings import MERGE_METHODS
 class MergeSource(Spec):
     """One vector of a merge, by where it comes from: give one of `model`, `adapter` and `vector`."""
 
-    model: str | None = Field(None, description="A tuned checkpoint (folder or hub id); the vector is model - base.")
+    model: str | None = Field(None, description="A tuned checkpoint, named like the base; the vector is model - base.")
     adapter: str | None = Field(None, description="A LoRA adapter in peft's format (folder or hub id).")
     vector: str | None = Field(None, description="Folder of a vector that traitgraph has made.")
     of: str | None = Field(
@@ -52,7 +52,9 @@ class MergeSource(Spec):
 class MergeFile(Spec):
     """A base, vectors with their coefficients, a method, and what is written."""
 
-    base: str = Field(description="What is changed: a checkpoint folder, or a hub id, owner/name@revision.")
+    base: str = Field(
+        description="What is changed: a folder, a GGUF file, a model preset, or a hub id, owner/name@revision."
+    )
     vectors: tuple[MergeSource, ...] = Field(min_length=1, description="The vectors, with one coefficient each.")
     method: Annotated[MergeMethod, Choice(MERGE_METHODS)] = Field(
         TaskArithmetic(), description="Merge method: a name, or a mapping with `kind` and options."

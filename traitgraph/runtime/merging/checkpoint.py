@@ -81,6 +81,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         self._handles: dict[Path, int] = {}
         self._last: tuple[tuple[str, int, int], torch.Tensor] | None = None
         self._last_floats: tuple[tuple[str, int, int, torch.device | None], torch.Tensor] | None = None
+        self._raw: torch.Tensor | None = None
         for file in self.files:
             for info in read_header(file):
                 if info.name in self._infos:
@@ -127,8 +128,22 @@ class Checkpoint(Mapping[str, TensorInfo]):
         """Rows [first, last), flat, in float32 on a device; not to be changed: the next caller gets the same."""
         key = (name, first, last, device)
         if self._last_floats is None or self._last_floats[0] != key:
-            self._last_floats = key, self.rows(name, first, last).to(device).float()
+            self._last_floats = key, self.read_floats(name, first, last, device)
         return self._last_floats[1]
+
+    def read_floats(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """Rows [first, last), flat, in float32 on a device; the memory is the caller's."""
+        import torch
+
+        info = self._infos[name]
+        if info.dtype == "float32":
+            return self.read(name, (first, last)).to(device)
+        dtype, size = getattr(torch, info.dtype), (last - first) * matrix_shape(info.shape)[1]
+        if self._raw is None or self._raw.dtype is not dtype or self._raw.numel() < size:
+            self._raw = torch.empty(size, dtype=dtype)
+        raw = self._raw[:size]
+        self._fill(info, first * matrix_shape(info.shape)[1] * dtype.itemsize, raw)
+        return raw.to(device).float()
 
     def _fill(self, info: TensorInfo, offset: int, flat: torch.Tensor) -> None:
         view = octets(flat)
@@ -178,7 +193,7 @@ class CheckpointView(Checkpoint):
         """`names` maps the names here to the names in `whole`."""
         self.path, self.files, self._whole, self._names = whole.path, whole.files, whole, dict(names)
         self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
-        self._handles, self._last, self._last_floats = {}, None, None
+        self._handles, self._last, self._last_floats, self._raw = {}, None, None, None
 
 
 def read_header(file: Path) -> list[TensorInfo]:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 BaseRows = Callable[[str, int, int], "torch.Tensor"]
 """Rows [first, last) of a tensor of the base: float32, flat; for methods that need more of the base than one piece."""
-Made = tuple["torch.Tensor", "torch.Tensor | None"]
-"""A direction, and what it lacks."""
 
 
 class Composition:
@@ -268,13 +266,13 @@ class Composition:
         last: int,
         base: torch.Tensor,
         *,
-        made: Made | None = None,
+        direction: torch.Tensor | None = None,
         out: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Rows [first, last) of the merged weights: float32, flat; in `out` where it is given.
 
-        `base` are the base's rows, not changed; `made` saves making the direction again, not changed either. One vector
-        at coefficient 1 gives the tuned weights bit for bit, also where float32(tuned - base) lost bits.
+        `base` are the base's rows, not changed; `direction` saves making it again, not changed either. One vector at
+        coefficient 1 gives the tuned weights bit for bit, also where float32(tuned - base) lost bits.
         """
         import torch
 
@@ -284,25 +282,21 @@ class Composition:
                 return base if out is None else out.copy_(base)
         if self.steps.on_arc:
             return self._on_arc(name, first, last, base, out)
-        direction, rest = made or self.made(name, first, last, base.device)
+        if direction is None:
+            direction = self.direction(name, first, last, base.device)
+            out = direction if out is None else out
         if not self.steps.keeps_base:
             base = base * sum(self.coefficients(name))
+        rest = self.rest(name, first, last, base.device)
         merged = torch.add(base, direction, alpha=self.strength, out=out)
-        return merged if rest is None else merged.add_(rest, alpha=self.strength)
+        return merged if rest is None else merged.add_(rest)
 
-    def made(self, name: str, first: int, last: int, device: torch.device | None = None) -> Made:
-        """The direction of rows [first, last) and what it lacks at strength 1: float32, flat, or None for nothing.
-
-        float32(tuned - base) can lose bits. They are kept for one vector in a sum: more have no exact sum to restore.
-        """
-        if not self.is_linear or len(self.vectors) > 1:
-            return self.direction(name, first, last, device), None
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """What rows [first, last) lack of the tuned weights where one vector is added at coefficient 1, or None."""
+        if not self.is_linear or len(self.vectors) != 1:
+            return None
         ((part, ratio),) = self._present(name)
-        direction = part.piece(name, first, last, device)
-        rest = part.rest(name, first, last, device, direction)
-        if ratio == 1.0:
-            return direction, rest
-        return direction.mul_(ratio), rest if rest is None else rest * ratio
+        return part.rest(name, first, last, device) if ratio * self.strength == 1.0 else None
 
     def _on_arc(self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
         import torch
@@ -334,7 +328,7 @@ class Composition:
 
 def _moved(base: torch.Tensor, name: str, first: int, last: int, domain: Difference, factor: float) -> torch.Tensor:
     """base + factor * domain for rows [first, last); at factor 1 the domain's model bit for bit."""
-    rest = domain.rest(name, first, last, base.device)
+    rest = domain.rest(name, first, last, base.device) if factor == 1.0 else None
     moved = base.add(domain.piece(name, first, last, base.device), alpha=factor)
     return moved if rest is None else moved.add_(rest, alpha=factor)
 

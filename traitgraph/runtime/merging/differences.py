@@ -47,13 +47,8 @@ class Difference(Protocol):
         """Rows [first, last) of the difference: float32 [(last - first) * columns], the caller's to change."""
         ...
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
-        """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact.
-
-        `piece` is the difference of these rows, where the caller has it.
-        """
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact."""
         ...
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
@@ -77,14 +72,14 @@ def piece_size(device: torch.device | None) -> int:
     return PIECE if device is None or device.type == "cpu" else PIECE_ON_ACCELERATOR
 
 
-def rest_of(tuned: torch.Tensor, base: torch.Tensor, difference: torch.Tensor) -> torch.Tensor | None:
-    """What base + difference lacks of tuned, all float32: added last, it gives tuned bit for bit. None for nothing.
+def rest_of(tuned: torch.Tensor, base: torch.Tensor) -> torch.Tensor | None:
+    """What base + (tuned - base) lacks of tuned in float32: added last, it gives tuned bit for bit. None for nothing.
 
-    float32(tuned - base) loses bits where the two are far apart; base + difference is then an ulp off.
+    tuned - base loses bits where the two are far apart; base + (tuned - base) is then an ulp off.
     """
     import torch
 
-    reached = base + difference
+    reached = (tuned - base).add_(base)
     return None if torch.equal(reached, tuned) else torch.sub(tuned, reached, out=reached)
 
 
@@ -105,12 +100,10 @@ class TensorDifference:
         """float32(tuned) - float32(base) for rows [first, last)."""
         return rows_of(self._tuned[name], first, last, device) - rows_of(self._base[name], first, last, device)
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the float32 difference lost."""
         tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
-        return rest_of(tuned, base, tuned - base if piece is None else piece)
+        return rest_of(tuned, base)
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of tensors is not low-rank."""
@@ -134,9 +127,7 @@ class GivenDifference:
         """Rows [first, last) in float32."""
         return rows_of(self._tensors[name], first, last, device).clone()
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """None: the difference is what it is."""
         return None
 
@@ -174,7 +165,7 @@ class CheckpointDifference:
         base = self._base.floats(name, first, last, device)
         end = min(last, max(first, self._rows.get(name, last)))
         if end == last:
-            return self._tuned.floats(name, first, last, device) - base
+            return self._tuned.read_floats(name, first, last, device).sub_(base)
         difference = base.new_zeros(base.shape)
         if end > first:
             width = matrix_shape(self.shape(name))[1]
@@ -182,14 +173,12 @@ class CheckpointDifference:
             difference[:count] = self._tuned.floats(name, first, end, device) - base[:count]
         return difference
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the float32 difference lost."""
         if name in self._rows:
             return None
         tuned, base = self._tuned.floats(name, first, last, device), self._base.floats(name, first, last, device)
-        return rest_of(tuned, base, tuned - base if piece is None else piece)
+        return rest_of(tuned, base)
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """None: a difference of checkpoints is not low-rank."""

@@ -177,11 +177,9 @@ class Fitted:
         missing = (last - end) * matrix_shape(self.shape(name))[1]
         return torch.nn.functional.pad(found, (0, missing)) if missing else found
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the vector's difference lost on its own base; None for tensors of another size."""
-        return None if name in self._cut else self.inner.rest(self._names[name], first, last, device, piece)
+        return None if name in self._cut else self.inner.rest(self._names[name], first, last, device)
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """Low-rank form; None for tensors of another size."""

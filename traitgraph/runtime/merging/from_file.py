@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .extraction import build_vector
 from .fitting import Fit, Vocabulary, check_same_tokens, fit_vectors
 from .layers import ByName, Gradient, Weight
 from .mergekit_file import is_mergekit, read_mergekit
+from .named_models import NamedModels
 from .on_disk import Output, Progress, write_merges
 from .recipe import resolved_record
 from .request import Request, Source
@@ -84,13 +85,14 @@ def merge_from_file(
 
     Raises SpecError with every fault of the file and its place, MergeError when inputs do not fit together, OSError.
     """
-    request = read_request(recipe)
-    base = Checkpoint(request.locate(request.base))
     with ExitStack() as stack:
-        vectors = [_difference(request, source, base, stack) for source in request.sources]
+        models = NamedModels(recipe, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        request = read_request(recipe, models)
+        base = Checkpoint(models.folder(request.base))
+        vectors = [_difference(request, source, base, models, stack) for source in request.sources]
         fitted, fit = fit_vectors(vectors, base, names=request.names, vocabulary=request.vocabulary, dry=dry_run)
         if fit.cut:
-            _check_tokens(request, base, fit)
+            _check_tokens(request, base, models, fit)
         if dry_run:
             return MergeReport(out, request, fit)
         return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress)
@@ -160,16 +162,18 @@ def weight_data(weight: Weight) -> Any:
 # ---------------------------------------------------------------- sources
 
 
-def _difference(request: Request, source: Source, base: Checkpoint, stack: ExitStack) -> Difference:
+def _difference(
+    request: Request, source: Source, base: Checkpoint, models: NamedModels, stack: ExitStack
+) -> Difference:
     """The vector of a source; an adapter's is made in a temporary folder, a model's is computed as it is read."""
-    where = request.locate(source.where)
+    where = models.folder(source.where)
     if source.kind == "vector":
         return load_vector(where)
     if source.kind == "adapter":
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         build_vector(where, base, folder)
         return load_vector(folder)
-    start = base if source.of is None else Checkpoint(request.locate(source.of))
+    start = base if source.of is None else Checkpoint(models.folder(source.of))
     difference = _of_checkpoints(start, Checkpoint(where), request.vocabulary)
     difference.id = sampled_id(difference)
     return difference
@@ -189,9 +193,9 @@ def _of_checkpoints(start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary
     return CheckpointDifference(start, tuned, "", names, rows)
 
 
-def _check_tokens(request: Request, base: Checkpoint, fit: Fit) -> None:
+def _check_tokens(request: Request, base: Checkpoint, models: NamedModels, fit: Fit) -> None:
     """Rows of the base and of what the vectors were tuned from must mean the same tokens."""
-    starts = [request.locate(source.of) for source in request.sources if source.of]
+    starts = [models.folder(source.of) for source in request.sources if source.of]
     if not starts:
         return
     check_same_tokens([base.path, *starts], min(fit.cut.values()))
@@ -200,15 +204,20 @@ def _check_tokens(request: Request, base: Checkpoint, fit: Fit) -> None:
 # ---------------------------------------------------------------- files
 
 
-def read_request(path: Path) -> Request:
-    """The merge that a file asks for. Raises SpecError with every fault of the file."""
+def read_request(path: Path, models: NamedModels) -> Request:
+    """The merge that a file asks for; a base that is a preset of a hub model goes by its id.
+
+    Raises SpecError with every fault of the file.
+    """
     document, found = read_document(path)
     other = written_by_us(path, A_RECIPE) or (document and no_recipe(document))
     if document is None or other:
         raise SpecError([other] if other else found)
     if is_mergekit(document):
-        return read_mergekit(document, lambda model: layers_of_model(path.parent, model))
-    return _own_request(document)
+        request = read_mergekit(document, lambda model: layers_of_model(models.folder(model)))
+    else:
+        request = _own_request(document)
+    return replace(request, base=models.plain(request.base))
 
 
 def _own_request(document: Document) -> Request:
@@ -222,7 +231,6 @@ def _own_request(document: Document) -> Request:
         base=file.base,
         sources=tuple(_source(each) for each in file.vectors),
         options=file.method,
-        folder=Path(document.file).parent,
         names=file.names,
         vocabulary=file.vocabulary,
         dtype=file.dtype,
@@ -240,8 +248,7 @@ def _source(each: MergeSource) -> Source:
     return Source("vector", str(each.vector), weight, each.density)
 
 
-def layers_of_model(folder: Path, model: str) -> int:
+def layers_of_model(folder: Path) -> int:
     """Number of layers that a model's configuration states. Raises MergeError when it states none."""
-    request = Request(model, (), MergeFile.model_fields["method"].default, folder)
-    config = json.loads((request.locate(model) / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return int(config.get("num_hidden_layers") or config["text_config"]["num_hidden_layers"])

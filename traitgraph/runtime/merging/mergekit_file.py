@@ -133,7 +133,7 @@ class _Reader:
             return None
         notes = ("read as mergekit's, under conventions: mergekit; the arithmetic is float32, random masks are ours",)
         dtype = self.file.out_dtype or self.file.dtype
-        return Request(base, sources, chosen, self.document.file.parent, dtype=dtype, notes=notes)
+        return Request(base, sources, chosen, dtype=dtype, notes=notes)
 
     # ---------------------------------------------------------------- what means something else
 

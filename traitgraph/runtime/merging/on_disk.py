@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .card import model_card
 from .checkpoint import INDEX, Checkpoint, TensorInfo, matrix_shape
-from .composition import Composition, Made
+from .composition import Composition
 from .differences import piece_size, pieces
 from .errors import MergeError
 from .rounding import round_to
@@ -159,7 +159,7 @@ def _write_tensor(
     info = base[name]
     targets = list(zip(outputs, files.of(info), strict=True))
     for first, last in pieces(info.shape, piece_size(device)):
-        made: dict[str, Made] = {}
+        made: dict[str, torch.Tensor] = {}
         for output, file in targets:
             if name in output.composition.names:
                 rows = base.floats(name, first, last, device)
@@ -176,18 +176,18 @@ def _merged_rows(
     first: int,
     last: int,
     rows: torch.Tensor,
-    made: dict[str, Made] | None,
+    made: dict[str, torch.Tensor] | None,
 ) -> torch.Tensor:
-    """Rows of one output in its number format; what was made is kept for the other outputs of the same pass."""
+    """Rows of one output in its number format; its direction is kept for the other outputs of the same pass."""
     merge = output.composition
     if output.loaded_as not in (None, info.dtype):
         rows = rows.to(_torch_dtype(str(output.loaded_as))).float()
     found = None
     if made is not None and not merge.steps.on_arc and info.name in merge.merged_names:
         if merge.direction_key not in made:
-            made[merge.direction_key] = merge.made(info.name, first, last, rows.device)
+            made[merge.direction_key] = merge.direction(info.name, first, last, rows.device)
         found = made[merge.direction_key]
-    theta = merge.theta(info.name, first, last, rows, made=found)
+    theta = merge.theta(info.name, first, last, rows, direction=found)
     seed, offset = getattr(merge.options, "seed", 0), first * matrix_shape(info.shape)[1]
     dtype = _torch_dtype(output.dtype_of(info))
     return round_to(theta, dtype, merge.options.rounding, seed=seed, name=info.name, offset=offset).cpu()

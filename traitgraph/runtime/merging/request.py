@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from traitgraph.specs.merge_methods import MergeMethod
 
-from .bases import hub_folder
-from .errors import MergeError
 from .fitting import NameMap, Vocabulary
 from .layers import Weight
 
@@ -28,12 +25,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that one merge is; `folder` is what relative paths start from."""
+    """Everything that one merge is; models go by the names that `NamedModels` finds."""
 
     base: str
     sources: tuple[Source, ...]
     options: MergeMethod
-    folder: Path
     names: NameMap | None = None
     vocabulary: Vocabulary = "refuse"
     dtype: str | None = None
@@ -41,17 +37,3 @@ class Request:
     rank: int | None = None
     notes: tuple[str, ...] = field(default=())
     """What the reader of the file should know of how it was understood."""
-
-    def locate(self, where: str) -> Path:
-        """Folder of a checkpoint or adapter: a path, else a hub id `owner/name` or `owner/name@revision`.
-
-        Raises MergeError when it is neither.
-        """
-        path = Path(where).expanduser()
-        local = path if path.is_absolute() else self.folder / path
-        if local.exists():
-            return local
-        name, _, revision = where.partition("@")
-        if name.count("/") != 1 or where.startswith((".", "/", "~")):
-            raise MergeError(f"there is no file or folder '{where}' (looked in {self.folder}), and it is no hub id")
-        return hub_folder(name, revision or "main")

@@ -65,9 +65,7 @@ class _Sparsified(ABC):
         """Shape of a tensor."""
         return self.inner.shape(name)
 
-    def rest(
-        self, name: str, first: int, last: int, device: torch.device | None = None, piece: torch.Tensor | None = None
-    ) -> torch.Tensor | None:
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """None: what is left is not the tuned model."""
         return None
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -50,7 +50,8 @@ class TensorFile:
         self._missing = sum(slot.nbytes for slot in slots)
         header = self._layout(slots, metadata or {"format": "pt"})
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        _write(self._handle, memoryview(header), 0)
+        self._missing += len(header)
+        self.write_at(0, [memoryview(header)])
 
     def _layout(self, slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
         entries: dict[str, object] = {"__metadata__": dict(metadata)}
@@ -70,6 +71,11 @@ class TensorFile:
 
     def write(self, name: str, data: torch.Tensor, first_row: int = 0) -> None:
         """Put rows of a tensor (flat or in shape, in the slot's number format) at their place, from `first_row` on."""
+        position, view = self.place(name, data, first_row)
+        self.write_at(position, [view])
+
+    def place(self, name: str, data: torch.Tensor, first_row: int) -> tuple[int, memoryview]:
+        """Where rows of a tensor belong in the file, and their bytes. Raises for another format or too many rows."""
         import torch
 
         slot = self._slots[name]
@@ -79,8 +85,18 @@ class TensorFile:
         view, offset = octets(data.detach().cpu()), first_row * width * data.dtype.itemsize
         if len(view) > slot.nbytes - offset:
             raise ValueError(f"{name}: more rows than declared")
-        self._missing -= len(view)
-        _write(self._handle, view, self._starts[name] + offset)
+        return self._starts[name] + offset, view
+
+    def write_at(self, position: int, views: list[memoryview]) -> None:
+        """Write bytes that belong side by side; `views` is used up."""
+        self._missing -= sum(map(len, views))
+        while views:
+            done = os.pwritev(self._handle, views, position)
+            position += done
+            while views and done >= len(views[0]):
+                done -= len(views.pop(0))
+            if done:
+                views[0] = views[0][done:]
 
     def flush(self) -> None:
         """Bring what was written to the disk."""
@@ -102,33 +118,57 @@ class TensorFile:
             os.close(self._handle)
 
 
+@dataclass
+class _Run:
+    """Bytes that belong side by side, not yet written."""
+
+    start: int
+    views: list[memoryview] = field(default_factory=list)
+    nbytes: int = 0
+
+
 class BackgroundWriter:
     """Writes pieces in a thread of its own, so that the next ones are computed meanwhile.
 
-    Holds at most `pieces` of them. What a write raises is raised by the next call, at the latest by `close`. Every
-    `FLUSH` bytes go to the disk at once: the rest that is left to wait for at the end is then small.
+    Pieces that follow each other are written by one call: a thread that woke for each would cost more than it saves.
+    At most `runs` of them wait. What a write raises is raised by the next call, at the latest by `close`. Every `FLUSH`
+    bytes go to the disk at once: the rest that is left to wait for at the end is then small.
     """
 
+    RUN = 1 << 21
+    MANY = 512  # a system call takes 1024 buffers
     FLUSH = 1 << 27
 
-    def __init__(self, pieces: int = 128) -> None:
+    def __init__(self, runs: int = 16) -> None:
         self._pool = ThreadPoolExecutor(1, "writer")
-        self._room = BoundedSemaphore(pieces)
+        self._room = BoundedSemaphore(runs)
         self._error: BaseException | None = None
+        self._runs: dict[TensorFile, _Run] = {}
         self._unflushed: dict[TensorFile, int] = {}
 
     def write(self, file: TensorFile, name: str, data: torch.Tensor, first_row: int) -> None:
         """As `TensorFile.write`; `data` must not be changed afterwards."""
         if self._error is not None:
             raise self._error
-        self._room.acquire()
-        self._pool.submit(self._write, file, name, data, first_row)
+        position, view = file.place(name, data, first_row)
+        run = self._runs.setdefault(file, _Run(position))
+        if position != run.start + run.nbytes:
+            self._submit(file)
+            run = self._runs.setdefault(file, _Run(position))
+        run.views.append(view)
+        run.nbytes += len(view)
+        if run.nbytes >= self.RUN or len(run.views) >= self.MANY:
+            self._submit(file)
 
-    def _write(self, file: TensorFile, name: str, data: torch.Tensor, first_row: int) -> None:
+    def _submit(self, file: TensorFile) -> None:
+        self._room.acquire()
+        self._pool.submit(self._write, file, self._runs.pop(file))
+
+    def _write(self, file: TensorFile, run: _Run) -> None:
         try:
             if self._error is None:
-                file.write(name, data, first_row)
-                self._unflushed[file] = self._unflushed.get(file, 0) + data.numel() * data.element_size()
+                file.write_at(run.start, run.views)
+                self._unflushed[file] = self._unflushed.get(file, 0) + run.nbytes
                 if self._unflushed[file] >= self.FLUSH:
                     file.flush()
                     self._unflushed[file] = 0
@@ -139,6 +179,8 @@ class BackgroundWriter:
 
     def close(self) -> None:
         """Wait for all writes. Raises what the first failing one raised."""
+        for file in list(self._runs):
+            self._submit(file)
         self._pool.shutdown(wait=True)
         if self._error is not None:
             raise self._error
@@ -152,9 +194,3 @@ class BackgroundWriter:
         else:
             self._error = self._error or error
             self._pool.shutdown(wait=True)
-
-
-def _write(handle: int, view: memoryview, position: int) -> None:
-    while view:
-        done = os.pwrite(handle, view, position)
-        view, position = view[done:], position + done

@@ -1,0 +1,86 @@
+"""Where the models lie that a recipe names: a folder, a GGUF file, a hub id, or a model preset as a study has them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from traitgraph.runtime.gguf import convert
+from traitgraph.runtime.locations import PACKAGE_PREFIX, ChangedFileError, verified
+from traitgraph.specs.diagnostics import SpecError, near_names
+from traitgraph.specs.messages import diagnose
+from traitgraph.specs.models import HubModelSpec, LocalModelSpec, Model, ModelSpec, PackagedModelSpec
+from traitgraph.specs.scope import Scope
+
+from .bases import hub_folder
+from .errors import MergeError
+
+
+class NamedModels:
+    """Folders of the models of one recipe. GGUF files are converted into `scratch`, once each."""
+
+    def __init__(self, recipe: Path, scratch: Path) -> None:
+        self.recipe, self.scratch = recipe, scratch
+
+    @cached_property
+    def _scope(self) -> Scope:
+        return Scope(self.recipe.absolute())
+
+    def plain(self, name: str) -> str:
+        """The hub id that a preset stands for, owner/name@revision; any other name as it is."""
+        preset = None if self._local(name) else self._preset(name)
+        if not isinstance(preset, HubModelSpec):
+            return name
+        return preset.id if preset.revision == "main" else f"{preset.id}@{preset.revision}"
+
+    def folder(self, name: str) -> Path:
+        """Folder of a checkpoint or adapter: a path, a preset, else a hub id `owner/name` or `owner/name@revision`.
+
+        Raises MergeError when it is none of these, SpecError with what is wrong in a preset.
+        """
+        if (path := self._local(name)) is not None:
+            return self._checkpoint(path)
+        match self._preset(name):
+            case LocalModelSpec() as local:
+                return self._checkpoint(Path(local.path))
+            case PackagedModelSpec() as packaged:
+                return self._checkpoint(_in_package(packaged))
+        hub_id, _, revision = self.plain(name).partition("@")
+        if hub_id.count("/") != 1 or name.startswith((".", "/", "~")):
+            near = near_names(name, self._scope.names("model"))
+            hint = f"; near: {', '.join(near)}" if near else ""
+            looked = f"(looked in {self.recipe.parent}), and it is neither a model preset nor a hub id"
+            raise MergeError(f"there is no file or folder '{name}' {looked}{hint}")
+        return hub_folder(hub_id, revision or "main")
+
+    def _local(self, name: str) -> Path | None:
+        path = Path(name).expanduser()
+        path = path if path.is_absolute() else self.recipe.parent / path
+        return path if path.exists() else None
+
+    def _preset(self, name: str) -> ModelSpec | None:
+        if self._scope.preset("model", name) is None:
+            return None
+        try:
+            model: ModelSpec = TypeAdapter(Model).validate_python(name, context=self._scope.context)
+        except ValidationError as problems:
+            raise SpecError([*self._scope.diagnostics, *diagnose(problems, name, None)]) from problems
+        return model
+
+    def _checkpoint(self, path: Path) -> Path:
+        if path.suffix != ".gguf":
+            return path
+        folder = self.scratch / path.stem
+        if not folder.exists():
+            convert(path, folder)
+        return folder
+
+
+def _in_package(model: PackagedModelSpec) -> Path:
+    """The GGUF file that an installed package ships, compared with the preset's digest."""
+    try:
+        return verified({model.digest: f"{PACKAGE_PREFIX}{model.package}/{model.file}"}, model.digest)
+    except ChangedFileError as problem:
+        raise MergeError(f"{model.package}/{model.file} is not the file that the preset was written for") from problem
