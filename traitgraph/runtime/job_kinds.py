@@ -29,6 +29,7 @@ JOB_FUNCTIONS: dict[str, str] = {
     "vector": "traitgraph.runtime.vectors:vector",
     "merge": "traitgraph.runtime.merging.job:merge",
     "assess": "traitgraph.runtime.assessment.job:assess",
+    "analyse": "traitgraph.runtime.analyses.job:analyse",
     "collect": "traitgraph.runtime.results:collect",
 }
 

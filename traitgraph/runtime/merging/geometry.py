@@ -13,10 +13,11 @@ Gram = list[list[float]]
 
 def inner_product(left: Difference, right: Difference) -> float:
     """sum_i left_i right_i in float64. Low-rank tensors cost rank^2 times their sides, others one pass."""
-    return sum(_inner_of_tensor(left, right, name) for name in left.names if name in right.names)
+    return sum(inner_of_tensor(left, right, name) for name in left.names if name in right.names)
 
 
-def _inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
+def inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
+    """The part of one tensor in the inner product."""
     ours, theirs = left.factors(name), right.factors(name)
     if ours is not None and theirs is not None:
         return _inner_of_factors(ours, theirs)

@@ -1,0 +1,1 @@
+"""Analyses across subjects: cosines between personality vectors, correlations between measured traits."""

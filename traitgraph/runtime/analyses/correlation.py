@@ -1,0 +1,103 @@
+"""Correlations between the five measured traits over conditions, and their distance to a human matrix (BIG5-CHAT).
+
+Conditions that push one trait to its end make correlations near one by construction, so the distance of shuffled scores
+stands beside the measured one: without it a distance says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric
+from traitgraph.specs.traits import TRAITS
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+SEED = 0
+Scores = Mapping[str, float]
+
+
+def scores_of(assessment: Path) -> dict[str, float]:
+    """Mean score of each trait over the repeats of one assessment; a trait without any score is absent."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for line in (assessment / METRICS_FILE).read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["metric"] in TRAITS and row["value"] is not None:
+            found[row["metric"]].append(row["value"])
+    return {trait: sum(values) / len(values) for trait, values in found.items()}
+
+
+def read_reference(path: Path) -> Matrix:
+    """A 5 x 5 matrix of correlations in the order O C E A N. Raises ValueError for anything else."""
+    import numpy as np
+
+    matrix = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
+    size = len(TRAITS)
+    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1):
+        raise ValueError(
+            f"{path.name} must hold a symmetric 5 x 5 matrix with ones on its diagonal, in the order O C E A N"
+        )
+    return matrix
+
+
+def trait_correlation(conditions: Mapping[str, Scores], reference: Matrix, shuffles: int) -> Measurement:
+    """`openness ~ extraversion` and so on, and `distance`: the Frobenius norm of the difference to the reference.
+
+    `distance.shuffled` is the mean distance when each trait's scores are shuffled over conditions, with its standard
+    error, `distance.shuffled_share` the share of shuffles that are at least as near. Conditions in which a trait has no
+    score are left out, and counted in `left_out`. Undefined where a trait has the same score everywhere.
+    """
+    import numpy as np
+
+    rows = [
+        {"condition": name, **{trait: scores.get(trait) for trait in TRAITS}} for name, scores in conditions.items()
+    ]
+    whole = [[scores[trait] for trait in TRAITS] for scores in conditions.values() if len(scores) == len(TRAITS)]
+    table = np.array(whole, dtype=np.float64).reshape(-1, len(TRAITS))
+    count = len(table)
+    metrics = [Metric("left_out", len(conditions) - count, len(conditions), role="validity")]
+    found = _correlations(table)
+    metrics += [
+        Metric(f"{TRAITS[i]} ~ {TRAITS[j]}", None if found is None else float(found[i, j]), count)
+        for i, j in combinations(range(len(TRAITS)), 2)
+    ]
+    if found is None:
+        return Measurement(rows, [*metrics, Metric("distance", None, count)])
+    distance = float(np.linalg.norm(found - reference))
+    return Measurement(
+        rows, [*metrics, Metric("distance", distance, count), *_shuffled(table, reference, distance, shuffles)]
+    )
+
+
+def _correlations(table: Matrix) -> Matrix | None:
+    """Pearson correlations of the columns; None where one does not vary or there are fewer than three rows."""
+    import numpy as np
+
+    if len(table) < 3 or (table.std(axis=0) == 0).any():
+        return None
+    correlations: Matrix = np.corrcoef(table, rowvar=False)
+    return correlations
+
+
+def _shuffled(table: Matrix, reference: Matrix, distance: float, shuffles: int) -> list[Metric]:
+    import numpy as np
+
+    if shuffles == 0:
+        return []
+    generator = np.random.default_rng(SEED)
+    drawn = [generator.permuted(table, axis=0) for _ in range(shuffles)]
+    distances = np.array([np.linalg.norm(np.corrcoef(each, rowvar=False) - reference) for each in drawn])
+    error = float(distances.std(ddof=1) / np.sqrt(shuffles)) if shuffles > 1 else None
+    share = float((distances <= distance).mean())
+    return [
+        Metric("distance.shuffled", float(distances.mean()), shuffles, error, role="validity"),
+        Metric("distance.shuffled_share", share, shuffles, role="validity"),
+    ]

@@ -1,0 +1,32 @@
+"""The job `analyse`: compare what other jobs made, and write the figures as an assessment does."""
+
+from __future__ import annotations
+
+from traitgraph.runtime.assessment.measurement import write_measurement
+from traitgraph.runtime.context import JobContext
+from traitgraph.runtime.locations import verified
+from traitgraph.runtime.vectors import load_vector
+from traitgraph.specs.jobs import AnalyseParams, VectorSimilarity
+
+from .correlation import read_reference, scores_of, trait_correlation
+from .similarity import vector_similarity
+
+
+def analyse(context: JobContext, params: AnalyseParams) -> None:
+    """Compare vectors, or measured scores.
+
+    reads   vectors | assess
+    writes  answers.jsonl (one row for each pair or condition), metrics.jsonl
+    raises  ValueError for a reference that is no 5 x 5 matrix of correlations
+    """
+    if isinstance(params.analysis, VectorSimilarity):
+        vectors = [load_vector(folder) for folder in context.inputs["vectors"]]
+        names = params.conditions or context.row.inputs["vectors"]
+        measurement = vector_similarity(vectors, names, by_layer=params.analysis.scope == "layer")
+    else:
+        # The inputs have no order of their own; a draw of shuffles needs one.
+        folders = sorted(zip(context.row.inputs["assess"], context.inputs["assess"], strict=True))
+        reference = read_reference(verified(context.locations, params.analysis.reference))
+        scores = {key: scores_of(folder) for key, folder in folders}
+        measurement = trait_correlation(scores, reference, params.analysis.shuffles)
+    write_measurement(context.out, measurement)

@@ -1,0 +1,66 @@
+"""Cosine of the angle between every two personality vectors, over all weights or layer by layer.
+
+Above 0.3 between traits, Personality Vector (arXiv:2509.19727) reads it as a shared style rather than a trait.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import prod, sqrt
+
+from traitgraph.runtime.assessment.measurement import Measurement, Metric
+from traitgraph.runtime.merging.differences import Difference
+from traitgraph.runtime.merging.geometry import inner_of_tensor
+from traitgraph.runtime.merging.layers import layer_of
+
+OUTSIDE = -1
+"""Stands for embeddings, head and final norm."""
+Products = Mapping[int | None, float]
+
+
+def vector_similarity(vectors: Sequence[Difference], names: Sequence[str], *, by_layer: bool = False) -> Measurement:
+    """`A ~ B` for every two vectors, in their order; layer by layer `A ~ B, layer 3`, the rest as `outside layers`.
+
+    A tensor that one vector does not change counts as zero there. Undefined where a vector is zero.
+    """
+    own = [_products(each, each, by_layer) for each in vectors]
+    rows: list[dict[str, object]] = []
+    metrics: list[Metric] = []
+    for left, right in combinations(range(len(vectors)), 2):
+        found = _products(vectors[left], vectors[right], by_layer)
+        for layer in sorted(own[left].keys() | own[right].keys(), key=lambda layer: layer if layer is not None else 0):
+            value = _cosine(found.get(layer, 0.0), own[left].get(layer, 0.0), own[right].get(layer, 0.0))
+            pair = f"{names[left]} ~ {names[right]}"
+            rows.append({"left": names[left], "right": names[right], "layer": layer, "cosine": value})
+            metrics.append(Metric(pair + _suffix(layer), value, _elements(vectors[left], layer)))
+    return Measurement(rows, metrics)
+
+
+def _products(left: Difference, right: Difference, by_layer: bool) -> Products:
+    """Inner products by layer; under None where all weights count together."""
+    found: dict[int | None, float] = defaultdict(float)
+    for name in left.names:
+        if name in right.names:
+            found[_place(name) if by_layer else None] += inner_of_tensor(left, right, name)
+    return found
+
+
+def _place(name: str) -> int:
+    layer = layer_of(name)
+    return OUTSIDE if layer is None else layer
+
+
+def _cosine(product: float, left: float, right: float) -> float | None:
+    return product / sqrt(left * right) if left > 0 and right > 0 else None
+
+
+def _suffix(layer: int | None) -> str:
+    if layer is None:
+        return ""
+    return ", outside layers" if layer == OUTSIDE else f", layer {layer}"
+
+
+def _elements(vector: Difference, layer: int | None) -> int:
+    return sum(prod(vector.shape(name)) for name in vector.names if layer is None or _place(name) == layer)
