@@ -11,6 +11,7 @@ from pathlib import Path
 from ..assessment.item_scores import ItemScores
 from ..results import ResultRow, write_csv
 from .about import About, Failure, Stage, describe_results
+from .comparisons import is_comparison
 from .figures import write_figures
 from .page import charts_of, render_page
 from .summaries import summarise
@@ -32,7 +33,7 @@ def write_report(rows: Sequence[ResultRow], about: About, out_dir: Path, items: 
     with _replacing(out_dir / TABLE).open("w", encoding="utf-8", newline="") as stream:
         write_csv(rows, stream)
     _finish(out_dir / TABLE)
-    figures = write_figures(charts_of(summarise(rows)), out_dir / FIGURES)
+    figures = write_figures(charts_of(summarise(row for row in rows if not is_comparison(row))), out_dir / FIGURES)
     for old in set((out_dir / FIGURES).glob("*.png")) - set(figures):
         old.unlink()
     page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures], items)

@@ -13,6 +13,7 @@ from ..assessment.item_scores import ItemScores
 from ..results import ResultRow
 from .about import About
 from .charts import Chart, condition_chart, strength_charts
+from .comparisons import comparisons_section, is_comparison
 from .findings import RULES, Finding, findings_of, headline
 from .gaps import Gap, gaps_of
 from .markup import Markup, element, join
@@ -38,12 +39,15 @@ def render_page(
     rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), items: ItemScores | None = None
 ) -> str:
     """The whole report as HTML; `figures` are the names of the PNG files that stand beside it."""
-    benchmarks = summarise(rows, items)
+    compared = comparisons_section(rows)
+    measured = [row for row in rows if not is_comparison(row)]
+    benchmarks = summarise(measured, items)
     findings = [findings_of(benchmark) for benchmark in benchmarks]
     sections = [
         ("moved", "What moved", _moved(benchmarks, findings)),
         ("curves", "Score against strength", _curves(benchmarks, findings)),
         ("conditions", "Conditions without a strength", _conditions(benchmarks)),
+        ("comparisons", "Comparisons across subjects", compared),
         ("effects", "Effects on other traits", _effects(benchmarks)),
         ("checks", "Validity checks", _checks(benchmarks)),
         ("subjects", "All subjects", _subjects(benchmarks)),
@@ -51,7 +55,7 @@ def render_page(
     ]
     shown = [(anchor, title, content) for anchor, title, content in sections if content]
     body = join([
-        _header(rows, benchmarks, about),
+        _header(measured, benchmarks, about),
         element("nav", *(element("a", title, href=f"#{anchor}") for anchor, title, _ in shown), aria_label="Sections"),
         element("main", *(_section(*each) for each in shown)),
     ])  # fmt: skip

@@ -1,0 +1,62 @@
+"""Comparisons across subjects stand in a section of their own, and count as no subject."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+
+from traitgraph.runtime.report.comparisons import MOST_SHOWN, comparisons_section
+from traitgraph.runtime.report.page import render_page
+from traitgraph.runtime.results import ResultRow
+from traitgraph.specs.traits import TRAITS
+
+from .rows import about, row, study_rows
+
+
+def compared(benchmark: str, values: dict[str, float | None], job: str = "j1", alpha: str = "") -> list[ResultRow]:
+    shared = {"arm": "vectors", "model": "", "alpha": alpha, "benchmark": benchmark, "job": job}
+    return [row(**shared, metric=metric, value=value) for metric, value in values.items()]
+
+
+def numbers_of(markup: str) -> list[str]:
+    return re.findall(r"<td[^>]*>([^<]+)</td>", markup)
+
+
+def test_cosines_stand_in_a_square_table_twice_each() -> None:
+    found = comparisons_section(compared("vector_similarity", {"a ~ b": 0.5, "a ~ c": -0.25, "b ~ c": None}))
+    assert found is not None
+    assert numbers_of(found) == ["0.50", "\u22120.25", "0.50", "\u2013", "\u22120.25", "\u2013"]
+
+
+def test_layers_are_columns() -> None:
+    found = comparisons_section(compared("vector_similarity", {"a ~ b, layer 0": 0.5, "a ~ b, layer 1": 0.25}))
+    assert found is not None
+    assert numbers_of(found) == ["0.50", "0.25"]
+    assert "layer by layer" in found
+
+
+def test_a_distance_stands_beside_that_of_shuffled_scores() -> None:
+    values: dict[str, float | None] = {f"{a} ~ {b}": 0.1 for a, b in combinations(TRAITS, 2)}
+    values |= {"distance": 1.0, "distance.shuffled": 1.5, "distance.shuffled_share": 0.02, "left_out": 2}
+    found = comparisons_section(compared("trait_correlation mini-ipip", values, alpha="0.5"))
+    assert found is not None
+    assert "trait_correlation mini-ipip: vectors, alpha 0.5" in found
+    assert "Distance to the reference 1.00; with scores shuffled over conditions 1.50, and 2% of the shuffles" in found
+    assert "left out: 2" in found
+
+
+def test_the_page_counts_subjects_without_comparisons() -> None:
+    lede = re.compile(r'class="lede">([^<]*)<')
+    plain = render_page(study_rows(), about())
+    both = render_page([*study_rows(), *compared("vector_similarity", {"a ~ b": 0.5})], about())
+    assert lede.findall(both) == lede.findall(plain)
+    assert 'id="comparisons"' in both
+    assert 'id="comparisons"' not in plain
+
+
+def test_a_sweep_of_comparisons_does_not_flood_the_page() -> None:
+    rows = [each for n in range(MOST_SHOWN + 3) for each in compared("vector_similarity", {"a ~ b": 0.5}, f"j{n}")]
+    found = comparisons_section(rows)
+    assert found is not None
+    assert found.count("<figure>") == MOST_SHOWN
+    assert "3 more comparisons" in found

@@ -1,0 +1,107 @@
+"""Comparisons across subjects as square tables: cosines of vectors, correlations of traits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..results import ResultRow
+from .markup import Markup, element, join
+from .wording import fixed, number, plain
+
+KINDS = ("vector_similarity", "trait_correlation")
+"""First words of the names under which analyses across subjects stand in the results."""
+BETWEEN = " ~ "
+MOST_SHOWN = 40
+"""More tables than this are left to results.csv."""
+
+
+def is_comparison(row: ResultRow) -> bool:
+    """Whether a row compares subjects, instead of measuring one."""
+    return row["benchmark"].partition(" ")[0] in KINDS
+
+
+def comparisons_section(rows: Iterable[ResultRow]) -> Markup | None:
+    """A table for each comparison, with its other figures in a sentence; None without any."""
+    jobs: dict[str, list[ResultRow]] = defaultdict(list)
+    for row in filter(is_comparison, rows):
+        jobs[row["job"]].append(row)
+    groups = list(jobs.values())
+    if not groups:
+        return None
+    more = len(groups) - MOST_SHOWN
+    note = element("p", f"{more} more comparisons stand in results.csv.", class_="note") if more > 0 else None
+    return join([*map(_comparison, groups[:MOST_SHOWN]), note])
+
+
+def _comparison(rows: Sequence[ResultRow]) -> Markup:
+    values = {row["metric"]: row["value"] for row in rows}
+    pairs = {metric: value for metric, value in values.items() if BETWEEN in metric}
+    by_layer = any("," in metric for metric in pairs)
+    table = _layers(pairs) if by_layer else _square(pairs)
+    title = _title(rows[0]) + (", layer by layer" if by_layer else "")
+    return element("figure", element("h3", title), table, element("p", _sentence(values), class_="note"))
+
+
+def _title(row: ResultRow) -> str:
+    about = [
+        row["arm"],
+        row["model"],
+        *(f"{name} {plain(float(row[name]))}" for name in ("alpha", "gamma") if row[name]),
+    ]
+    return f"{row['benchmark']}: {', '.join(part for part in about if part)}"
+
+
+def _sentence(values: Mapping[str, float | None]) -> str:
+    if "distance" not in values:
+        return "Cosine of the angle between two vectors; 1: the same direction, 0: nothing in common, -1: opposite."
+    if (distance := values["distance"]) is None:
+        return "Correlations are undefined: a trait has the same score in every condition, or there are too few."
+    text = f"Correlations of the measured scores over conditions. Distance to the reference {fixed(distance)}"
+    mean, share = values.get("distance.shuffled"), values.get("distance.shuffled_share")
+    if mean is not None and share is not None:
+        text += f"; with scores shuffled over conditions {fixed(mean)}, and {share:.0%} of the shuffles are as near"
+    left_out = values.get("left_out")
+    return text + (f". Conditions without a score for every trait, left out: {number(left_out)}." if left_out else ".")
+
+
+def _square(pairs: Mapping[str, float | None]) -> Markup:
+    """Names against names, the diagonal empty."""
+    both = {tuple(metric.split(BETWEEN)): value for metric, value in pairs.items()}
+    names = list(dict.fromkeys(name for pair in both for name in pair))
+    rows = [
+        [
+            _cell(both.get((row, column), both.get((column, row)))) if row != column else element("td")
+            for column in names
+        ]
+        for row in names
+    ]
+    return _table(names, names, rows)
+
+
+def _layers(pairs: Mapping[str, float | None]) -> Markup:
+    """Pairs against layers."""
+    split = {tuple(metric.split(", ", 1)): value for metric, value in pairs.items()}
+    names, layers = (list(dict.fromkeys(each[place] for each in split)) for place in (0, 1))
+    rows = [[_cell(split.get((name, layer))) for layer in layers] for name in names]
+    return _table([layer.removeprefix("layer ") for layer in layers], names, rows, corner="layer")
+
+
+def _cell(value: float | None) -> Markup:
+    """A number on a ground whose strength shows its size; blue above zero, orange below."""
+    if value is None:
+        return element("td", "–", class_="number")
+    tone = "var(--high)" if value > 0 else "var(--low)"
+    shade = f"background: color-mix(in srgb, {tone} {min(1.0, abs(value)) * 55:.0f}%, transparent)"
+    return element("td", fixed(value), class_="number", style=shade)
+
+
+def _table(head: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Markup]], corner: str = "") -> Markup:
+    top = element(
+        "tr",
+        element("th", corner, class_="number"),
+        *(element("th", name, class_="number", scope="col") for name in head),
+    )
+    body = [element("tr", element("th", name, scope="row"), *row) for name, row in zip(names, rows, strict=True)]
+    inner = element("table", element("thead", top), element("tbody", *body))
+    return element("div", inner, class_="scroll", tabindex="0")
