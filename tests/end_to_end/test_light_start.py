@@ -57,7 +57,7 @@ def test_every_example_checks_without_torch(spec: str) -> None:
     checked = traitgraph("check", spec, "--json")
     told = json.loads(checked.stdout)
     assert (checked.returncode, told["ok"]) == (0, True)
-    expected = {"TG211"} if "papers" in spec else set()
+    expected = {"TG211"} if "personality-vector" in spec else set()
     assert {each["code"] for each in told["diagnostics"]} == expected
 
 
