@@ -135,6 +135,19 @@ def test_list_of_alphas_runs_over_the_layers(folder: Path) -> None:
     assert all((found[name] == tuned[name]).all() for name in base if ".layers.1." in name or "model.norm" in name)
 
 
+def test_list_of_densities_runs_over_the_layers(folder: Path) -> None:
+    """Each tensor is trimmed at its layer's density; a threshold of the whole model would have no meaning."""
+    text = (
+        "base: base\nmethod: {kind: magnitude_prune, scope: tensor}\nvectors: [{model: tuned1, density: [1, 0.25]}]\n"
+    )
+    found, base = merged(folder, text), weights(load(folder / "base"))
+    kept = {name: float((found[name] != base[name]).float().mean()) for name in found}
+    assert kept["model.layers.0.mlp.up_proj.weight"] == 1.0
+    assert kept["model.layers.1.mlp.up_proj.weight"] == pytest.approx(0.25, abs=1e-3)
+    with pytest.raises(MergeError, match="magnitude_prune: a density that differs by tensor needs `scope: tensor`"):
+        merge_from_file(written(folder, text.replace(", scope: tensor", "")), folder / "other")
+
+
 def test_adapters_are_written_as_one_adapter(folder: Path) -> None:
     report = merge_from_file(
         written(folder, "base: base\nwrite: adapter\nvectors: [{adapter: lora, alpha: 0.5}]\n"), folder / "out"
@@ -149,7 +162,8 @@ def test_adapters_are_written_as_one_adapter(folder: Path) -> None:
 
 def test_dry_run_says_what_would_be_written_and_writes_nothing(folder: Path) -> None:
     report = merge_from_file(written(folder, MODELS + "merge_method: ties\n"), folder / "out", dry_run=True).as_data()
-    assert report["matched"] == 20
+    assert len(report["matched"]) == 20
+    assert report["matched"]["model.norm.weight"] == "model.norm.weight"
     assert report["bytes_written"] == report["bytes_changed"] > 0
     assert report["statistics"] == {}
     assert not (folder / "out").exists()
@@ -164,6 +178,11 @@ MERGEKIT: dict[str, tuple[str, list[float], dict[str, Any]]] = {
     ),
     "ties": ("merge_method: ties", [0.7, 0.5], {"method": "ties", "density": 0.4, "conventions": "mergekit"}),
     "dare": ("merge_method: dare_linear", [0.7, 0.5], {"method": "dare", "density": 0.4, "conventions": "mergekit"}),
+    "dare, normalised": (
+        "merge_method: dare_linear\nparameters: {normalize: true}",
+        [0.7, 0.5],
+        {"method": "dare", "density": 0.4, "normalise": True, "conventions": "mergekit"},
+    ),
     "breadcrumbs": (
         "merge_method: breadcrumbs_ties\nparameters: {gamma: 0.1}",
         [0.7, 0.5],
@@ -242,9 +261,9 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         MODELS + "merge_method: ties\ntokenizer_source: union\nchat_template: chatml\nparameters: {densty: 0.3}\n",
         ["only the base's tokenizer", "chat templates are not replaced", "unknown parameter 'densty'", "near: density"],
     ),
-    "gradient of density": (
-        "base_model: base\nmerge_method: ties\nmodels: [{model: tuned1, parameters: {weight: 1, density: [1, 0.5]}}]\n",
-        ["`density` is one number here"],
+    "density out of range": (
+        "base_model: base\nmerge_method: ties\nmodels: [{model: tuned1, parameters: {weight: 1, density: [1, 5]}}]\n",
+        ["recipe.yaml:3:59", "a density is a share: it lies between 0 and 1"],
     ),
     "missing weight": (
         "base_model: base\nmerge_method: ties\nmodels: [{model: tuned1}]\n",
@@ -313,3 +332,47 @@ def test_a_misspelt_preset_is_told_with_the_nearest(folder: Path) -> None:
 def test_a_missing_folder_is_named(folder: Path) -> None:
     with pytest.raises(MergeError, match=r"no file or folder '\./nowhere' .*nor a hub id"):
         merge_from_file(written(folder, "base: base\nvectors: [{model: ./nowhere}]\n"), folder / "out")
+
+
+def damaged(folder: Path, change: Any) -> None:
+    """A checkpoint `damaged` like tuned1, with its tensors changed."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "tuned1" / "model.safetensors")
+    change(tensors)
+    (folder / "damaged").mkdir()
+    save_file(tensors, folder / "damaged" / "model.safetensors", metadata={"format": "pt"})
+
+
+METHODS = ["task_arithmetic", "ties", "{kind: ties, scope: tensor}", "breadcrumbs", "dare", "della"]
+QUERY = "model.layers.0.self_attn.q_proj.weight"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers_are_told_with_their_tensor(folder: Path, method: str, value: float) -> None:
+    damaged(folder, lambda tensors: tensors[QUERY].view(-1)[5:6].fill_(value))
+    text = f"base: base\nmethod: {method}\nvectors: [{{model: damaged, alpha: 0.5}}]\n"
+    with pytest.raises(MergeError, match=rf"'{QUERY}' would hold NaN or infinity: an input does; train it again"):
+        merge_from_file(written(folder, text), folder / "out")
+    assert not list(folder.glob("*out*"))
+
+
+@pytest.mark.parametrize("policy", ["refuse", "common", "base"])
+def test_only_embeddings_and_heads_may_differ_in_their_rows(folder: Path, policy: str) -> None:
+    damaged(folder, lambda tensors: tensors.__setitem__(QUERY, tensors[QUERY][:16].clone()))
+    text = f"base: base\nvocabulary: {policy}\nvectors: [{{model: damaged}}]\n"
+    with pytest.raises(MergeError, match=rf"'{QUERY}' has shape .* it belongs to another base"):
+        merge_from_file(written(folder, text), folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("adapter: tuned1", r"tuned1: no LoRA adapter .*; name a checkpoint under `model`"),
+        ("model: lora", r"lora: a LoRA adapter and no checkpoint; name it under `adapter`"),
+    ],
+)
+def test_adapters_and_checkpoints_are_not_taken_for_each_other(folder: Path, source: str, message: str) -> None:
+    with pytest.raises(MergeError, match=message):
+        merge_from_file(written(folder, f"base: base\nvectors: [{{{source}}}]\n"), folder / "out")

@@ -63,7 +63,7 @@ def test_vectors_of_another_base_are_refused_with_the_tensor(tmp_path: Path, ben
 
     wide = save_tiny_model(tmp_path / "wide", hidden=64)
     vector = bench.vector(wide, "adapter", save_adapter(wide, tmp_path / "a", seed=1))
-    with pytest.raises(MergeError, match=r"'model\.layers\.0\..*has shape .* vector of another base"):
+    with pytest.raises(MergeError, match=r"'model\.layers\.0\..*has shape .* in a vector: it belongs to another base"):
         bench.merge(base_folder, [vector], ["1"])
 
 

@@ -41,12 +41,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _lines(done: Mapping[str, Any]) -> Iterator[str]:
     """What matched, what it comes to, and everything that the user should know."""
-    yield f"{done['matched']} tensors matched, {done['bytes_changed'] / 2**20:,.1f} MiB changed"
+    changed, whole = (f"{done[key] / 2**20:,.1f} MiB" for key in ("bytes_changed", "bytes_written"))
+    yield f"{len(done['matched'])} tensors matched, {changed} of {whole} changed (every name: --json)"
+    other = [(theirs, ours) for theirs, ours in done["matched"].items() if theirs != ours]
+    if other:
+        yield f"{len(other)} under other names, first {other[0][0]} -> {other[0][1]}"
     for what in ("unmatched", "left_as_in_the_base"):
         if names := list(done[what]):
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             yield f"{what.replace('_', ' ')}: {', '.join(map(str, names[:5]))}{more}"
     if "effective_alpha" in done["statistics"]:
-        yield f"effective alpha {done['statistics']['effective_alpha']:.4f}"
+        yield "effective alpha {effective_alpha:.4f}, relative error {relative_error:.2g}".format(**done["statistics"])
     yield from (f"warning: {text}" for text in done["warnings"])
     yield from (f"note: {text}" for text in done["notes"])

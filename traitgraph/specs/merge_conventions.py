@@ -25,12 +25,12 @@ PAPER: dict[str, dict[str, Any]] = {
     "linear": {"normalise": True},
     "common_mode": {"scale": 1.0},
     "ties": {**_TRIM, **_ELECTION},
-    "dare": {"scale": 1.0, "rescale": "inverse"},
+    "dare": {"scale": 1.0, "rescale": "inverse", "normalise": False},
     "dare_ties": {"rescale": "inverse", **_TRIM, **_ELECTION},
     "magnitude_prune": {"scale": 1.0, **_TRIM},
-    "breadcrumbs": {"scope": "tensor", "scale": 1.0, "elect_on": "weighted", "mean": "sum"},
+    "breadcrumbs": {"scope": "tensor", "scale": 1.0, "elect_on": "weighted", "mean": "sum", "normalise": False},
     "della": {"scale": 1.0, "rescale": "inverse", **_ELECTION},
-    "della_linear": {"scale": 1.0, "rescale": "inverse"},
+    "della_linear": {"scale": 1.0, "rescale": "inverse", "normalise": False},
     "slerp": {},
 }
 """The default, for every method: which options there are, and their values."""
@@ -104,6 +104,8 @@ def objection(options: MergeMethod) -> str | None:
             "conventions 'personality-vector-repo' trim TIES to density 0.2 whatever is asked; drop `density`, or "
             "choose other conventions"
         )
+    if found.get("normalise") and found.get("elect") is not None:
+        return "`normalise` has no effect with an election; set `mean: weight`"
     if found.get("mean", "sum") != "sum" and found["elect"] is None:
         return f"`mean: {found['mean']}` has no effect without an election; drop it, or set `elect`"
     return None

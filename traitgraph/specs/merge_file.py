@@ -32,12 +32,17 @@ class MergeSource(Spec):
     alpha: tuple[float, ...] = Field(
         (1.0,), min_length=1, description="Coefficient; a list runs from the first layer to the last."
     )
-    density: Density | None = Field(None, description="Share of this vector that is kept; absent: the method's.")
+    density: tuple[Density, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Share of this vector that is kept; a list runs from the first layer to the last, with scope: "
+        "tensor. Absent: the method's.",
+    )
 
-    @field_validator("alpha", mode="before")
+    @field_validator("alpha", "density", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
-        return value if isinstance(value, tuple | list) else (value,)
+        return value if isinstance(value, tuple | list) or value is None else (value,)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

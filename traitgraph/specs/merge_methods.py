@@ -153,6 +153,7 @@ class Dare(MergeMethod):
     seed: Seed = 0
     scale: ScaleIfAny = None
     rescale: Rescale = None
+    normalise: Normalise = None
 
 
 class DareTies(MergeMethod):
@@ -193,6 +194,7 @@ class Breadcrumbs(MergeMethod):
     elect: Elect = None
     elect_on: ElectOn = None
     mean: Mean = None
+    normalise: Normalise = None
 
 
 def impossible_drop(density: float, epsilon: float) -> str | None:
@@ -233,6 +235,7 @@ class DellaLinear(RankedDrop):
     """DELLA's drop without the election: a sum."""
 
     kind: Literal["della_linear"] = Field("della_linear", description="Magnitude-ranked random drop, sum.")
+    normalise: Normalise = None
 
 
 class Slerp(MergeMethod):

@@ -48,9 +48,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any], dict[str, float], dict[str, Any
     "dare": ("dare", "dare_linear", {}, {"density": 0.5}, {"density": 0.5, "seed": 5}),
     "dare, no rescale": ("dare", "dare_linear", {"rescale": False}, {"density": 0.5},
                          {"density": 0.5, "seed": 5, "rescale": "none"}),
+    "dare, normalised": ("dare", "dare_linear", {"normalize": True}, {"density": 0.5},
+                         {"density": 0.5, "seed": 5, "normalise": True}),
     "dare and ties": ("dare_ties", "dare_ties", {}, {"density": 0.5}, {"density": 0.5, "seed": 5}),
     "breadcrumbs": ("breadcrumbs", "breadcrumbs", {}, {"density": 0.8, "gamma": 0.05},
                     {"density": 0.8, "outliers": 0.05}),
+    "breadcrumbs, normalised": ("breadcrumbs", "breadcrumbs", {"normalize": True}, {"density": 0.8, "gamma": 0.05},
+                                {"density": 0.8, "outliers": 0.05, "normalise": True}),
     "breadcrumbs, elected": ("breadcrumbs", "breadcrumbs_ties", {}, {"density": 0.8, "gamma": 0.05},
                              {"density": 0.8, "outliers": 0.05, "elect": "mass"}),
     "della": ("della", "della", {}, {"density": 0.5, "epsilon": 0.2}, {"density": 0.5, "epsilon": 0.2, "seed": 5}),
@@ -106,6 +110,17 @@ models:
 merge_method: ties
 base_model: BASE
 parameters: {lambda: 0.8}
+""",
+    "ties with values of every kind": """
+models:
+  - {model: ONE, parameters: {weight: 1.0, density: [1, 0.1]}}
+  - model: TWO
+    parameters:
+      weight: [{filter: mlp, value: 0.5}, {value: [0, 0.3]}]
+      density: [{filter: self_attn, value: [0.2, 0.9]}, {value: 0.33}]
+merge_method: ties
+base_model: BASE
+parameters: {normalize: true, int8_mask: true}
 """,
     "slerp with filters": """
 slices:

@@ -8,17 +8,17 @@ matrix between two QR decompositions, never from the full matrix.
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .adapters import CONFIG, WEIGHTS
+from .adapters import WEIGHTS
 from .card import model_card
+from .checkpoint import ADAPTER_CONFIG
 from .composition import Composition
+from .drafts import check_new, drafted
 from .errors import MergeError
 from .hooks import stacked
 
@@ -35,6 +35,15 @@ class AdapterReport:
     rank: int
     relative_error: float
 
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What of the record is different for an adapter: nothing of it is rounded into weights of the base."""
+        return {
+            "adapter_rank": self.rank,
+            "effective_alpha": 1 - self.relative_error**2,  # what is left out is orthogonal to what is kept
+            "relative_error": self.relative_error,
+        }
+
 
 def write_adapter(
     composition: Composition,
@@ -46,13 +55,31 @@ def write_adapter(
 ) -> AdapterReport:
     """Write adapter_model.safetensors (float32) and adapter_config.json with scale 1 into a new folder.
 
-    `rank` None is exact. Raises MergeError when the composition is not a sum of low-rank vectors (with the tensor), or
-    the folder is not empty; a half-written adapter never has the folder's name.
+    `rank` None is exact. The card has the record, with the adapter's own statistics. Raises MergeError when the
+    composition is not a sum of low-rank vectors (with the tensor), or the folder is not empty; a half-written adapter
+    never has the folder's name.
     """
     from safetensors.torch import save_file
 
-    if folder.exists() and any(folder.iterdir()):
-        raise MergeError(f"{folder} exists and is not empty; choose another folder or remove it")
+    check_new(folder)
+    pairs, report = _pairs(composition, rank)
+    about = dict(record or {})
+    about |= {"base_name": base_name, "statistics": {**about.get("statistics", {}), **report.statistics}}
+    tensors: dict[str, torch.Tensor] = {}
+    for name, pair in pairs.items():
+        tensors |= _tensors(composition, name, pair, report.rank)
+    config = _config(composition, report.rank, base_name)
+    with drafted(folder) as draft:
+        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+        (draft / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (draft / "README.md").write_text(model_card(about), encoding="utf-8")
+    return report
+
+
+def _pairs(
+    composition: Composition, rank: int | None
+) -> tuple[dict[str, tuple[torch.Tensor, torch.Tensor]], AdapterReport]:
+    """Both factors of each tensor that changes, exact or cut to a rank, and what the cut lost."""
     pairs = {name: _factors_of(composition, name) for name in composition.names}
     if not pairs:
         raise MergeError("nothing is changed: every coefficient is 0, and an adapter of nothing is not written")
@@ -62,23 +89,7 @@ def write_adapter(
             pairs[name], dropped, whole = truncated(left, right, rank)
             lost, asked = lost + dropped, asked + whole
     width = max(left.shape[1] for left, _ in pairs.values())
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    draft.mkdir(parents=True)
-    try:
-        tensors = {
-            key: t for name, pair in pairs.items() for key, t in _tensors(composition, name, pair, width).items()
-        }
-        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
-        config = _config(composition, width, base_name)
-        (draft / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        (draft / "README.md").write_text(model_card({**(record or {}), "base_name": base_name}), encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    return AdapterReport(width, sqrt(lost / asked) if asked else 0.0)
+    return pairs, AdapterReport(width, sqrt(lost / asked) if asked else 0.0)
 
 
 def _factors_of(composition: Composition, name: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,14 +14,13 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import Checkpoint
+from .checkpoint import ADAPTER_CONFIG, Checkpoint
 from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
 
 WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
 MERGE_FIRST = "merge it into its base with peft (merge_and_unload) and give the merged checkpoint"
 _PREFIX = "base_model.model."
 _UNSUPPORTED = {
@@ -94,9 +93,9 @@ def read_adapter(folder: Path, base_names: Collection[str] | None = None) -> Ada
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        raise MergeError(f"{folder}: not a peft adapter in safetensors ({CONFIG} and {WEIGHTS} are needed)")
-    config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / WEIGHTS).is_file():
+        raise MergeError(f"{folder}: not a peft adapter in safetensors ({ADAPTER_CONFIG} and {WEIGHTS} are needed)")
+    config: dict[str, Any] = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     if config.get("peft_type") != "LORA":
         raise MergeError(f"{folder}: a {config.get('peft_type')} adapter; only LoRA is read: {MERGE_FIRST}")
     for option, reason in _UNSUPPORTED.items():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
@@ -229,6 +230,8 @@ def _files(path: Path) -> tuple[Path, ...]:
         return tuple(path / name for name in shards)
     if (path / SINGLE).is_file():
         return (path / SINGLE,)
+    if (path / ADAPTER_CONFIG).is_file():
+        raise MergeError(f"{path}: a LoRA adapter and no checkpoint; name it under `adapter`")
     raise MergeError(f"{path}: no {SINGLE} and no {INDEX}; other formats (pickle, GGUF) must be converted first")
 
 

@@ -19,13 +19,13 @@ from traitgraph.specs.merge_methods import MergeMethod
 
 from .adapters import Factors
 from .arc import arc_weights
+from .densities import ThinnedByTensor
 from .differences import Difference, piece_size, pieces, weighted_sum
 from .election import elected_sign, majority, merge_elected
 from .errors import MergeError
 from .layers import Gradient, Weight, layer_count, value_at
 from .methods import steps_of
 from .sparsified import Cache, count_together, sparsified
-from .steps import Sparsification
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ class Composition:
         weights: Sequence[Weight],
         options: MergeMethod,
         *,
-        densities: Sequence[float | None] | None = None,
+        densities: Sequence[Weight | None] | None = None,
         onto: tuple[Difference, float] | None = None,
         cache: Cache | None = None,
         base: BaseRows | None = None,
@@ -68,10 +68,7 @@ class Composition:
         self._check_common()
         chosen = [densities[place] if densities else None for place in kept]
         self._is_counted = not self.steps.sparsify
-        self._parts = [
-            sparsified(vector, self._sparsification(density), self._cache)
-            for vector, density in zip(self.vectors, chosen, strict=True)
-        ]
+        self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
         self._merged = {name: shape for name, shape in _common_shapes(self.vectors).items() if self._includes(name)}
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
         self._shapes = {**self._merged, **domain}
@@ -89,14 +86,20 @@ class Composition:
                 "give all vectors one coefficient, or choose other conventions"
             )
 
-    def _sparsification(self, density: float | None) -> Sequence[Sparsification]:
-        """The method's steps, the first of them at a density of the vector's own where it has one."""
+    def _part(self, vector: Difference, density: Weight | None) -> Difference:
+        """A vector after the method's steps, the first of them at a density of the vector's own where it has one."""
         steps = self.steps.sparsify
         if density is None:
-            return steps
+            return sparsified(vector, steps, self._cache)
         if not steps:
             raise MergeError(f"{self.method} has no density: it keeps every element")
-        return (replace(steps[0], density=density), *steps[1:])
+        if isinstance(density, int | float):
+            return sparsified(vector, (replace(steps[0], density=density), *steps[1:]), self._cache)
+        if any(getattr(step, "scope", "tensor") == "model" for step in steps):
+            raise MergeError(f"{self.method}: a density that differs by tensor needs `scope: tensor`")
+        layers = layer_count(vector.names)
+        own = {name: value_at(density, name, layers) for name in vector.names}
+        return ThinnedByTensor(vector, lambda value: self._part(vector, value), own)
 
     def _includes(self, name: str) -> bool:
         include, exclude = self.options.include, self.options.exclude

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from .adapters import Factors
 from .checkpoint import Checkpoint, TensorInfo, matrix_shape, octets, sampled_rows
 from .errors import MergeError
+from .layers import layer_of
 
 if TYPE_CHECKING:
     import torch
@@ -253,14 +254,28 @@ def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_t
     return f"the checkpoints hold different tensors: {', '.join(found)}; give a name map, or the base it was tuned from"
 
 
+def differ_in_vocabulary(name: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
+    """Whether two shapes of a tensor are those of embeddings (or heads) of unequal vocabularies."""
+    is_table = layer_of(name) is None and len(ours) == len(theirs) == 2
+    return is_table and ours[1] == theirs[1] and ours[0] != theirs[0]
+
+
+def unequal_shapes(name: str, base: tuple[int, ...], other: tuple[int, ...], where: str) -> str:
+    """What is told of a tensor that has one shape in the base and another one in `where`."""
+    if differ_in_vocabulary(name, base, other):
+        hint = (
+            "the vocabularies differ; set vocabulary: common (change the rows that both have) or vocabulary: base "
+            "(leave this tensor as in the base)"
+        )
+    else:
+        hint = "it belongs to another base; give the one that it was tuned from"
+    return f"tensor '{name}' has shape {list(base)} in the base and {list(other)} in {where}: {hint}"
+
+
 def check_pair(base: TensorInfo, tuned: TensorInfo, source: Checkpoint) -> None:
     """Raise MergeError unless a tensor has one shape on both sides and is no quantised block on one of them."""
     if base.shape != tuned.shape:
-        rows = "; vocabulary rows differ: see the policy `vocabulary`" if base.shape[1:] == tuned.shape[1:] else ""
-        raise MergeError(
-            f"tensor '{base.name}' has shape {list(base.shape)} in the base and {list(tuned.shape)} in {source.path}"
-            f"{rows}"
-        )
+        raise MergeError(unequal_shapes(base.name, base.shape, tuned.shape, str(source.path)))
     if base.is_float != tuned.is_float:
         raise MergeError(
             f"tensor '{base.name}' is {base.dtype} in the base and {tuned.dtype} in {source.path}: a quantised "

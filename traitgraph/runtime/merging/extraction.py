@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.runtime.durable import write_json
 
-from .adapters import CONFIG as ADAPTER_CONFIG
 from .adapters import Adapter, Factors, read_adapter
-from .checkpoint import Checkpoint, CheckpointView, matrix_shape, octets
-from .differences import CheckpointDifference, comparable_names, low_rank_rows, pieces
+from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape, octets
+from .differences import CheckpointDifference, comparable_names, differ_in_vocabulary, low_rank_rows, pieces
 from .errors import MergeError
 from .fitting import NameMap, check_same_tokens, renamed
 from .layers import layer_of
@@ -50,7 +49,7 @@ def build_vector(
     `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
     folders = [_weights_folder(path) for path in (tuned, opposite) if path is not None]
-    adapters = [(folder / ADAPTER_CONFIG).is_file() for folder in folders]
+    adapters = [is_adapter(folder) for folder in folders]
     if all(adapters):
         record = _from_adapters([read_adapter(folder, base) for folder in folders], base, out)
     elif any(adapters):
@@ -91,13 +90,17 @@ def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Check
     if lost := [theirs for theirs in where.values() if theirs not in whole]:
         raise MergeError(f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for")
     part = CheckpointView(whole, where)
-    unequal = [name for name in base if base[name].shape != part[name].shape]
-    rows = {n: min(base[n].shape[0], part[n].shape[0]) for n in unequal if base[n].shape[1:] == part[n].shape[1:]}
-    return part, rows
+    uneven = [name for name in base if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
+    return part, {name: min(base[name].shape[0], part[name].shape[0]) for name in uneven}
 
 
 def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, Any] | None) -> None:
     write_json(out / RECORD, {"format": FORMAT, **record, "base": dict(base_record or {})})
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a trained artifact or folder holds an adapter, and no whole checkpoint."""
+    return (_weights_folder(path) / ADAPTER_CONFIG).is_file()
 
 
 def _weights_folder(path: Path) -> Path:

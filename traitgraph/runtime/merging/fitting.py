@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .adapters import Factors
 from .checkpoint import TensorInfo, matrix_shape
-from .differences import Difference
+from .differences import Difference, differ_in_vocabulary, unequal_shapes
 from .errors import MergeError
 
 if TYPE_CHECKING:
@@ -113,23 +113,13 @@ def _place(
     if not base[target].is_float:
         raise MergeError(f"tensor '{target}' of the base is {base[target].dtype}: quantised weights cannot be changed")
     if ours != theirs:
-        if ours[1:] != theirs[1:] or not ours or (vocabulary == "refuse" and not dry):
-            raise MergeError(_shape_message(target, ours, theirs))
+        if not differ_in_vocabulary(target, ours, theirs) or (vocabulary == "refuse" and not dry):
+            raise MergeError(unequal_shapes(target, theirs, ours, "a vector"))
         if vocabulary != "common":
             fit.left.append(name)
             return
         fit.cut[target] = min(ours[0], theirs[0])
     fit.matched[name] = target
-
-
-def _shape_message(name: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> str:
-    message = f"tensor '{name}' has shape {list(theirs)} in the base and {list(ours)} in a vector"
-    if ours[1:] == theirs[1:] and ours and theirs:
-        return (
-            f"{message}: the vocabularies differ; set vocabulary: common (change the rows that both have) or "
-            "vocabulary: base (leave this tensor as in the base)"
-        )
-    return f"{message}: it is a vector of another base"
 
 
 def _unmatched_message(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,9 @@ from traitgraph.specs.source import read_document
 from .adapter_out import write_adapter
 from .checkpoint import Checkpoint, sampled_fingerprint
 from .composition import Composition
-from .differences import CheckpointDifference, Difference, comparable_names, sampled_id
-from .extraction import build_vector
+from .differences import CheckpointDifference, Difference, comparable_names, differ_in_vocabulary, sampled_id
+from .errors import MergeError
+from .extraction import build_vector, is_adapter
 from .fitting import Fit, Vocabulary, check_same_tokens, fit_vectors
 from .layers import ByName, Gradient, Weight
 from .mergekit_file import is_mergekit, read_mergekit
@@ -61,7 +63,7 @@ class MergeReport:
             "vectors": [
                 {"from": s.where, "kind": s.kind, "alpha": weight_data(s.weight)} for s in self.request.sources
             ],
-            "matched": len(fit.matched),
+            "matched": fit.matched,
             "unmatched": fit.unmatched,
             "left_as_in_the_base": [*fit.left, *fit.skipped],
             "rows_in_common": fit.cut,
@@ -117,17 +119,25 @@ def _merge(
         cache=Cache(),
         base=base.floats,
     )
-    number_format = dtype or next(iter(base.values())).dtype
-    sample = Sample(base, getattr(torch, number_format), composition.names)
-    statistics = statistics_of(composition, sample)
-    text = warning(statistics["effective_alpha"], number_format) if request.form == "weights" else None
-    warnings = (text,) if text else ()
+    number_format = dtype or _main_format(base)
+    statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))
+    text = warning(statistics["effective_alpha"], number_format, request.options.rounding)
+    warnings = (text,) if text and request.form == "weights" else ()
     record = {"base_fingerprint": sampled_fingerprint(base), **_record(request, composition, statistics, warnings)}
     if request.form == "adapter":
-        write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
+        done = write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
+        statistics |= done.statistics
     else:
         write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
     return MergeReport(out, request, fit, statistics, warnings)
+
+
+def _main_format(base: Checkpoint) -> str:
+    """The number format that most floating-point weights of a checkpoint have."""
+    counts = Counter[str]()
+    for info in base.values():
+        counts[info.dtype] += info.elements * info.is_float
+    return counts.most_common(1)[0][0]
 
 
 def _record(
@@ -139,7 +149,7 @@ def _record(
         "base_name": request.base,
         "sources": [source.where for source in request.sources],
         "coefficients": [weight_data(source.weight) for source in request.sources],
-        "densities": [source.density for source in request.sources],
+        "densities": [weight_data(source.density) for source in request.sources],
         "resolved": resolved_record(request.options),
         "vectors": [{"fingerprint": vector.id} for vector in composition.vectors],
         "names": dict(request.names or {}),
@@ -150,8 +160,8 @@ def _record(
     }
 
 
-def weight_data(weight: Weight) -> Any:
-    """A coefficient as plain data: a number, a list over layers, or pairs of a text and one of these."""
+def weight_data(weight: Weight | None) -> Any:
+    """A coefficient as plain data: a number, a list over layers, pairs of a text and one of these, or None."""
     if isinstance(weight, Gradient):
         return list(weight.values)
     if isinstance(weight, ByName):
@@ -170,6 +180,8 @@ def _difference(
     if source.kind == "vector":
         return load_vector(where)
     if source.kind == "adapter":
+        if not is_adapter(where):
+            raise MergeError(f"{where}: no LoRA adapter (no adapter_config.json); name a checkpoint under `model`")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         build_vector(where, base, folder)
         return load_vector(folder)
@@ -181,8 +193,8 @@ def _difference(
 
 def _of_checkpoints(start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary) -> CheckpointDifference:
     """tuned - start, with the policy for tensors whose rows (the vocabulary) differ."""
-    both = [name for name in start if name in tuned and start[name].shape != tuned[name].shape]
-    uneven = [name for name in both if start[name].shape[1:] == tuned[name].shape[1:]]
+    both = [name for name in start if name in tuned]
+    uneven = [name for name in both if differ_in_vocabulary(name, start[name].shape, tuned[name].shape)]
     if vocabulary == "refuse" or not uneven:
         return CheckpointDifference(start, tuned, "")
     names = comparable_names(start, tuned, uneven)
@@ -240,12 +252,16 @@ def _own_request(document: Document) -> Request:
 
 
 def _source(each: MergeSource) -> Source:
-    weight: Weight = each.alpha[0] if len(each.alpha) == 1 else Gradient(each.alpha)
+    weight, density = _over_layers(each.alpha), _over_layers(each.density) if each.density else None
     if each.model is not None:
-        return Source("model", each.model, weight, each.density, each.of)
+        return Source("model", each.model, weight, density, each.of)
     if each.adapter is not None:
-        return Source("adapter", each.adapter, weight, each.density)
-    return Source("vector", str(each.vector), weight, each.density)
+        return Source("adapter", each.adapter, weight, density)
+    return Source("vector", str(each.vector), weight, density)
+
+
+def _over_layers(values: tuple[float, ...]) -> Weight:
+    return values[0] if len(values) == 1 else Gradient(values)
 
 
 def layers_of_model(folder: Path) -> int:

@@ -49,8 +49,8 @@ def merge(context: JobContext, params: MergeParams) -> None:
     )
     statistics = statistics_of(composition, _sample(context, composition, base, dtype), _Remembered(context))
     how = application(composition, params)
-    text = warning(statistics["effective_alpha"], params.model.dtype) if how == "in place" else None
-    record = recipe_record(params, vectors, onto, composition, statistics, how, text)
+    text = warning(statistics["effective_alpha"], params.model.dtype, params.method.rounding)
+    record = recipe_record(params, vectors, onto, composition, statistics, how, text if how == "in place" else None)
     write_json(context.out / RECIPE, record)
     if params.keep == "weights":
         write_merges(

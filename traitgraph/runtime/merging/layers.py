@@ -73,6 +73,13 @@ def value_at(weight: Weight, name: str, layers: int) -> float:
     return weight.at(name, layers) if isinstance(weight, Gradient | ByName) else float(weight)
 
 
+def values_of(weight: Weight) -> tuple[float, ...]:
+    """Every number that a coefficient is made of."""
+    if isinstance(weight, ByName):
+        return tuple(number for _, value in weight.choices for number in values_of(value))
+    return weight.values if isinstance(weight, Gradient) else (float(weight),)
+
+
 def layer_count(names: Sequence[str]) -> int:
     """Layers of a model, from its tensors' names; at least 1."""
     return 1 + max((layer_of(name) or 0 for name in names), default=0)

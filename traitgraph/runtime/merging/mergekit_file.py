@@ -20,7 +20,7 @@ from traitgraph.specs.messages import diagnose
 from traitgraph.specs.spec import Spec
 
 from .errors import MergeError
-from .layers import ByName, Gradient, Weight
+from .layers import ByName, Gradient, Weight, values_of
 from .options import merge_options
 from .request import Request, Source
 
@@ -192,7 +192,7 @@ class _Reader:
             if each.model == base and self.file.merge_method != "linear":
                 continue
             where, is_adapter = self._adapter(path, each.model, base)
-            weight, density = self._weight(path, each, key), self._number(path, each, "density")
+            weight, density = self._weight(path, each, key), self._density(path, each)
             sources.append(Source("adapter" if is_adapter else "model", where, weight, density))
         return tuple(sources)
 
@@ -215,14 +215,27 @@ class _Reader:
         where, value = self._value(path, each, key)
         if value is None or _is_number(value):
             return None if value is None else float(value)
-        self._refuse(where, f"`{key}` is one number here: gradients and filters are read for weight and t")
+        self._refuse(where, f"`{key}` is one number here: gradients and filters are read for weight, density and t")
         return None
 
     def _weight(self, path: Place, each: Input, key: str) -> Weight:
         where, value = self._value(path, each, key)
+        if value is not None:
+            return self._varied(where, value)
+        self._refuse((*path, "model"), f"the parameter `{key}` is missing", f"give parameters: {{{key}: ...}}")
+        return 0.0
+
+    def _density(self, path: Place, each: Input) -> Weight | None:
+        where, value = self._value(path, each, "density")
         if value is None:
-            self._refuse((*path, "model"), f"the parameter `{key}` is missing", f"give parameters: {{{key}: ...}}")
-            return 0.0
+            return None
+        density = self._varied(where, value)
+        if any(not 0 <= one <= 1 for one in values_of(density)):
+            self._refuse(where, "a density is a share: it lies between 0 and 1")
+        return density
+
+    def _varied(self, where: Place, value: Any) -> Weight:
+        """A number, a gradient over the layers, or a list of filters."""
         choices = (value,) if isinstance(value, Mapping) else value
         if isinstance(choices, Sequence) and choices and all(isinstance(choice, Mapping) for choice in choices):
             return self._by_name(where, choices)
@@ -250,7 +263,8 @@ class _Reader:
         if "lambda" in self.shared:
             options["scale"] = self.shared["lambda"]
         if "normalize" in self.shared:
-            options |= self._normalise(bool(self.shared["normalize"]))
+            wanted = bool(self.shared["normalize"])
+            options |= {"mean": "weight" if wanted else "sum"} if method in _ELECT else {"normalise": wanted}
         if method in _RANDOM and self.shared.get("rescale") is False:
             options["rescale"] = "none"
         if method not in _RANDOM and self.shared.get("rescale"):
@@ -266,16 +280,6 @@ class _Reader:
         if len(values) > 1:
             self._refuse(self.inputs[0][0], f"`{theirs}` differs between models: one for all of them is needed")
         return {ours: values.pop()} if values else {}
-
-    def _normalise(self, wanted: bool) -> dict[str, Any]:
-        method = self.file.merge_method
-        if method in ("task_arithmetic", "linear"):
-            return {"normalise": wanted}
-        if method in _ELECT:
-            return {"mean": "weight" if wanted else "sum"}
-        if wanted:
-            self._refuse(("parameters", "normalize"), f"{method} has no normalised form here")
-        return {}
 
     def _refuse(self, path: Place, message: str, hint: str | None = None) -> None:
         span = self.document.value_span(path)

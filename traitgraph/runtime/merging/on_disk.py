@@ -8,11 +8,9 @@ their final name when they are complete, and take everything beside the weights 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from .card import model_card
 from .checkpoint import INDEX, Checkpoint, TensorInfo, matrix_shape
 from .composition import Composition
 from .differences import piece_size, pieces
+from .drafts import check_new, drafted
 from .errors import MergeError
 from .rounding import round_to
 from .writer import BackgroundWriter, Slot, TensorFile
@@ -65,7 +64,7 @@ def write_merges(
     """
     _check_room(base, outputs)
     with ExitStack() as stack:
-        drafts = [stack.enter_context(_drafted(output.folder)) for output in outputs]
+        drafts = [stack.enter_context(drafted(output.folder)) for output in outputs]
         for output, draft in zip(outputs, drafts, strict=True):
             _write_beside(base, output, draft)
         with _Files(base, outputs, drafts) as files, BackgroundWriter() as writer:
@@ -75,14 +74,11 @@ def write_merges(
                 done += base[name].nbytes
                 if progress:
                     progress(done, total, "bytes of the base")
-        for draft in drafts:
-            _sync(draft)
 
 
 def _check_room(base: Checkpoint, outputs: Sequence[Output]) -> None:
     for output in outputs:
-        if output.folder.exists() and (not output.folder.is_dir() or any(output.folder.iterdir())):
-            raise MergeError(f"{output.folder} exists and is not empty; choose another folder or remove it")
+        check_new(output.folder)
         output.folder.parent.mkdir(parents=True, exist_ok=True)
     if not outputs:
         return
@@ -93,21 +89,6 @@ def _check_room(base: Checkpoint, outputs: Sequence[Output]) -> None:
             f"{len(outputs)} outputs need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free in "
             f"{outputs[0].folder.parent}"
         )
-
-
-@contextmanager
-def _drafted(folder: Path) -> Iterator[Path]:
-    """A folder beside the final one, renamed to it when the block ends well and removed when it does not."""
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    draft.mkdir()
-    try:
-        yield draft
-        if folder.is_dir():
-            folder.rmdir()
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 class _Files:
@@ -222,13 +203,3 @@ def _set_dtype(path: Path, dtype: str) -> None:
             if key in part:
                 part[key] = dtype
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def _sync(folder: Path) -> None:
-    """Bring the folder's entries to the disk before its final name is given."""
-    for path in (*folder.iterdir(), folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

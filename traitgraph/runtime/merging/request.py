@@ -18,7 +18,7 @@ class Source:
     kind: Literal["model", "adapter", "vector"]
     where: str
     weight: Weight
-    density: float | None = None
+    density: Weight | None = None
     of: str | None = None
     """What a model was tuned from, when that is not the base of the merge."""
 

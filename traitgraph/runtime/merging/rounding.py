@@ -85,6 +85,6 @@ def check_finite(values: torch.Tensor, name: str, dtype: torch.dtype | None = No
     low, high = (float(end) for end in values.aminmax())
     top = max(-low, high)
     if not top < inf:
-        raise MergeError(f"tensor '{name}' would hold NaN or infinity: an input does, or its training diverged")
+        raise MergeError(f"tensor '{name}' would hold NaN or infinity: an input does; train it again")
     if narrow and top > torch.finfo(torch.float16).max:
         raise MergeError(f"tensor '{name}' would hold {top:.3g}, more than float16 can: use float32 or bfloat16")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .checkpoint import Checkpoint, matrix_shape
 from .composition import Composition
 from .differences import Difference
-from .rounding import round_to
+from .rounding import check_finite, round_to
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,15 @@ class Sample:
         return self.base() + self.vector(domain) * factor
 
     def rounded(self, change: torch.Tensor, composition: Composition) -> torch.Tensor:
-        """The sampled base plus a change, rounded as the merged weights will be: float32, [elements]."""
+        """The sampled base plus a change, rounded as the merged weights will be: float32, [elements].
+
+        Raises MergeError with the tensor whose weights would be no numbers.
+        """
+        import torch
+
         rounding, seed = composition.options.rounding, getattr(composition.options, "seed", 0)
-        values = round_to(self.start(composition) + change, self.dtype, rounding, seed=seed, name="sample", offset=0)
-        return values.float()
+        values = self.start(composition) + change
+        sizes = [len(self.rows[name]) * self._width(name) for name in self.names]
+        for name, part in zip(self.names, torch.split(values, sizes), strict=True):
+            check_finite(part, name, self.dtype)
+        return round_to(values, self.dtype, rounding, seed=seed, name="sample", offset=0).float()

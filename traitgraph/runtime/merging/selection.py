@@ -100,7 +100,7 @@ class Selection:
         Raises MergeError for NaN and infinity, IndexError when fewer than k values were shown.
         """
         if bool(self._high[_FIRST_NONFINITE:].any()):
-            raise MergeError("a vector holds NaN or infinity; its training diverged: train again")
+            raise MergeError("a vector holds NaN or infinity; train it again")
         self._bucket, self._above = _bin_of(self._high, self._k)
         self._count_kept()
         right = self._guess is not None and self._guess[0] <= self._bucket <= self._guess[1]

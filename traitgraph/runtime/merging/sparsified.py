@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .adapters import Factors
 from .checkpoint import matrix_shape
 from .differences import Difference, piece_size, pieces
+from .errors import MergeError
 from .masks import keep_below, random_bits, random_shares
+from .rounding import check_finite
 from .selection import Cut, Selection, keep_at_least, keep_at_most, kth_largest, magnitude_bits
 from .steps import Drop, Kept, RankDrop, Rescale, Sparsification, Trim, TrimBothEnds
 
@@ -95,6 +98,21 @@ class _Sparsified(ABC):
             for first, last in pieces(self.shape(name), piece_size(device)):
                 yield self.inner.piece(name, first, last, device)
 
+    @contextmanager
+    def told_with_the_tensor(self, names: Sequence[str], device: torch.device | None) -> Iterator[None]:
+        """Names the tensor when the block finds values among these tensors that are no numbers."""
+        try:
+            yield
+        except MergeError:
+            for name in names:
+                for piece in self._pieces((name,), device):
+                    check_finite(piece, name)
+            raise
+
+    def _kth_largest(self, names: Sequence[str], k: int, device: torch.device | None) -> Cut:
+        with self.told_with_the_tensor(names, device):
+            return kth_largest(lambda: self._pieces(names, device), k)
+
     def _offset(self, name: str, first: int) -> int:
         return first * matrix_shape(self.shape(name))[1]
 
@@ -139,7 +157,7 @@ class Trimmed(_Sparsified):
         """Where the trim cuts. Elements that the vector does not store are 0 and count as the smallest."""
         if count > sum(map(self._size, names)):
             return Edge(0, None)
-        return self._edge(names, kth_largest(lambda: self._pieces(names, device), count), count, device)
+        return self._edge(names, self._kth_largest(names, count, device), count, device)
 
     def _edge(self, names: Sequence[str], cut: Cut, count: int, device: torch.device | None) -> Edge:
         exact = self.step.kept.startswith("exact") and cut.above + cut.equal > count
@@ -191,7 +209,10 @@ def count_together(parts: Sequence[Difference], device: torch.device | None) -> 
     for _, selection in open_:
         selection.guess()
     show(Selection.see, (place for place in places if place not in probes), open_)
-    right = [selection.settle() for _, selection in open_]
+    right = []
+    for part, selection in open_:
+        with part.told_with_the_tensor(part.names, device):
+            right.append(selection.settle())
     show(Selection.see_again, places[::_PROBES], open_)
     wrong = [each for each, is_right in zip(open_, right, strict=True) if not is_right]
     show(Selection.see_again, (place for place in places if place not in probes) if wrong else (), wrong)
@@ -244,7 +265,7 @@ class TrimmedAtBothEnds(_Sparsified):
         """Bits of the smallest and of the largest kept magnitude: numbers `from_top` and `from_top - kept + 1`."""
         stored = sum(self._size(name) for name in names)
         low, high = (
-            kth_largest(lambda: self._pieces(names, device), number).bits if number <= stored else 0
+            self._kth_largest(names, number, device).bits if number <= stored else 0
             for number in (from_top, from_top - kept + 1)
         )
         return low, high
@@ -256,6 +277,7 @@ class Dropped(_Sparsified):
     step: Drop
 
     def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
+        check_finite(values, name)  # a mask would hide what is no number
         kept = self._masked(values, name, first)
         if self.step.rescale == "none":
             return kept
@@ -277,6 +299,7 @@ class RankDropped(_Sparsified):
     def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
         import torch
 
+        check_finite(values, name)
         chance = self._keep_probability(values, name)
         kept = self._masked(values, name, first, chance)
         rescale: Rescale = self.step.rescale

@@ -79,11 +79,9 @@ def rounding_loss(base: torch.Tensor, change: torch.Tensor, rounded: torch.Tenso
     }
 
 
-def warning(effective_alpha: float, dtype: str) -> str | None:
+def warning(effective_alpha: float, dtype: str, rounding: str | None) -> str | None:
     """What to tell the user when a change does not survive the number format, else None."""
     if effective_alpha >= WARN_BELOW:
         return None
-    return (
-        f"only {effective_alpha:.0%} of the change survives rounding to {dtype}: take the base in float32, or set "
-        "rounding: stochastic"
-    )
+    other = "" if rounding == "stochastic" else ", or set rounding: stochastic"
+    return f"only {effective_alpha:.0%} of the change survives rounding to {dtype}: take float32{other}"

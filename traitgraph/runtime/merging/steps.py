@@ -81,6 +81,11 @@ def normalised(weights: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights] if abs(total) > 1e-8 else list(weights)
 
 
+def coefficients_of(normalise: bool | None) -> Callable[[Sequence[float]], list[float]]:
+    """What `normalise` makes of the coefficients."""
+    return normalised if normalise else unchanged
+
+
 def without_mean(weights: Sequence[float]) -> list[float]:
     """Coefficients less their mean: sum_k w_k (phi_k - mean phi) = sum_k (w_k - mean w) phi_k."""
     mean = sum(weights) / len(weights) if weights else 0.0

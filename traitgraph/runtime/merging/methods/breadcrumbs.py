@@ -6,11 +6,17 @@ from __future__ import annotations
 
 from traitgraph.specs.merge_methods import Breadcrumbs
 
-from ..steps import Steps, TrimBothEnds
+from ..steps import Steps, TrimBothEnds, coefficients_of
 from .ties import election
 
 
 def steps(options: Breadcrumbs) -> Steps:
     """Trim both ends, sum."""
     trim = TrimBothEnds(options.density, options.outliers, options.scope or "tensor")
-    return Steps(sparsify=(trim,), election=election(options), mean=options.mean or "sum", scale=options.scale or 0.0)
+    return Steps(
+        sparsify=(trim,),
+        election=election(options),
+        mean=options.mean or "sum",
+        scale=options.scale or 0.0,
+        coefficients=coefficients_of(options.normalise),
+    )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from traitgraph.specs.merge_methods import Dare
 
-from ..steps import Drop, Steps
+from ..steps import Drop, Steps, coefficients_of
 
 
 def steps(options: Dare) -> Steps:
     """Random drop, rescale, sum."""
     drop = Drop(options.density, options.seed, options.rescale or "inverse")
-    return Steps(sparsify=(drop,), scale=options.scale or 0.0)
+    return Steps(sparsify=(drop,), scale=options.scale or 0.0, coefficients=coefficients_of(options.normalise))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from traitgraph.specs.merge_methods import DellaLinear
 
-from ..steps import Steps
+from ..steps import Steps, coefficients_of
 from .della import rank_drop
 
 
 def steps(options: DellaLinear) -> Steps:
     """Ranked drop, sum."""
-    return Steps(sparsify=(rank_drop(options),), scale=options.scale or 0.0)
+    return Steps(
+        sparsify=(rank_drop(options),), scale=options.scale or 0.0, coefficients=coefficients_of(options.normalise)
+    )

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from traitgraph.specs.merge_methods import Linear
 
-from ..steps import Steps, normalised, unchanged
+from ..steps import Steps, coefficients_of
 
 
 def steps(options: Linear) -> Steps:
     """A mean of the tuned models; not a task-vector method."""
-    return Steps(
-        coefficients=normalised if options.normalise else unchanged,
-        keeps_base=bool(options.normalise),
-    )
+    return Steps(coefficients=coefficients_of(options.normalise), keeps_base=bool(options.normalise))

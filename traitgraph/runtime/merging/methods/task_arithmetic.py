@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from traitgraph.specs.merge_methods import TaskArithmetic
 
-from ..steps import Steps, normalised, unchanged
+from ..steps import Steps, coefficients_of
 
 
 def steps(options: TaskArithmetic) -> Steps:
     """A scaled sum."""
-    return Steps(scale=options.scale or 0.0, coefficients=normalised if options.normalise else unchanged)
+    return Steps(scale=options.scale or 0.0, coefficients=coefficients_of(options.normalise))
