@@ -164,3 +164,4 @@ def test_materialize_writes_a_checkpoint_that_transformers_loads(
 
     (folder,) = written.stdout.split()
     assert AutoModelForCausalLM.from_pretrained(folder).num_parameters() > 0
+    assert "| extraversion high | 0.5 |" in (Path(folder) / "README.md").read_text()

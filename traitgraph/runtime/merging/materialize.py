@@ -51,7 +51,7 @@ def materialize(
     for path, folder in zip(recipes, folders, strict=True):
         recipe = read_recipe(path)
         composition = _composition(recipe, checkpoint, cache, known)
-        record = {**recipe.record, "base_name": base_name or str(base)}
+        record = {**recipe.record, "base_name": base_name or str(base), "sources": _vector_names(recipe)}
         outputs.append(
             Output(composition, folder, dtype or recipe.params.model.dtype, record, recipe.params.model.dtype)
         )
@@ -61,6 +61,13 @@ def materialize(
             write_adapter(output.composition, output.folder, base_name=name, rank=rank, record=output.record)
     else:
         write_merges(checkpoint, outputs, progress=progress)
+
+
+def _vector_names(recipe: Recipe) -> list[str]:
+    """What people call the recipe's vectors ('extraversion high'); their keys say the same to the store."""
+    store = store_of(recipe.folder)
+    rows = [store.open("vector", key).row for key in (*recipe.vector_keys, *recipe.onto_keys)]
+    return [row.label.removeprefix("vector ") or row.key[:8] for row in rows]
 
 
 def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str, Vector]) -> Composition:

@@ -15,6 +15,7 @@ WIDTH = 400.0
 HEIGHT = 272.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 10.0, 52.0, 46.0
 ROW = 26.0
+NOTES = 15.0
 NAME_WIDTH = 190.0
 
 Scale = Callable[[float], float]
@@ -68,7 +69,8 @@ def _panel(panel: Panel) -> Markup:
         f"{line.name}: " + ", ".join(f"{number(mark.y)} at {plain(mark.x)}" for mark in line.marks)
         for line in panel.lines
     )
-    return _figure(parts, HEIGHT, f"{panel.title}: {panel.y_title} against {panel.x_title}. {summary}")
+    description = f"{panel.title}: {panel.y_title} against {panel.x_title}. {summary}"
+    return _figure(parts, HEIGHT + _notes_height(panel), description)
 
 
 def _figure(parts: Sequence[Markup | None], height: float, description: str) -> Markup:
@@ -104,8 +106,13 @@ def _x_axis(panel: Panel, x: Scale) -> list[Markup]:
         if panel.x_range[0] <= value <= panel.x_range[1]:
             parts.append(element("line", x1=x(value), y1=TOP, x2=x(value), y2=base, class_="named"))
             parts.append(_text(note, x(value), base + 33, "note", "middle"))
-    parts.append(_text(panel.x_title, WIDTH - RIGHT, base + 33, "axis-title", "end"))
+    parts.append(_text(panel.x_title, WIDTH - RIGHT, base + 33 + _notes_height(panel), "axis-title", "end"))
     return parts
+
+
+def _notes_height(panel: Panel) -> float:
+    """Room for a line of notes between the numbers and the title of the axis."""
+    return NOTES if panel.x_notes else 0.0
 
 
 def _reference(reference: Reference, y: Scale) -> Markup:
