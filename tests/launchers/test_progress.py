@@ -54,6 +54,22 @@ def test_pipes_get_one_line_per_ended_job() -> None:
     ]
 
 
+def test_blocked_jobs_that_follow_each_other_share_a_line() -> None:
+    stream = io.StringIO()
+    with progress_view(table([toy(name) for name in "abcdef"]), stream=stream) as view:
+        view(ended("a", "job_failed", message="ValueError: no"))
+        for name in "bcd":
+            view(ended(name, "job_blocked", message="blocked by a (ValueError: no)"))
+        view(ended("e", "job_present"))
+        view(ended("f", "job_blocked", message="blocked by a (ValueError: no)"))
+    assert stream.getvalue().splitlines() == [
+        "[1/6] failed  a: ValueError: no",
+        "[4/6] blocked 3 jobs, by 1 that failed; the first is b: blocked by a (ValueError: no)",
+        "[5/6] there   e",
+        "[6/6] blocked f: blocked by a (ValueError: no)",
+    ]
+
+
 def test_terminals_get_bars_with_the_running_job() -> None:
     stream = Terminal()
     with progress_view(table([toy("a"), toy("b")]), stream=stream) as view:

@@ -193,3 +193,12 @@ def test_training_prints_nothing(
     """Neither stream carries progress bars or advice of the libraries."""
     train(make_context(params), params)
     assert capfd.readouterr() == ("", "")
+
+
+def test_rows_that_are_all_too_long_are_told_and_leave_the_base_alone(
+    make_context: MakeContext, loaded: LoadedModel, params: TrainParams
+) -> None:
+    short = SFT.model_copy(update={"max_length": 4})
+    with pytest.raises(DialogueError, match="all 2 rows are longer than `max_length`, 4 tokens"):
+        train(make_context(params), params.model_copy(update={"training": short}))
+    assert not any("lora" in name for name, _ in loaded.model.named_parameters())

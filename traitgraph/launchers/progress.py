@@ -77,28 +77,49 @@ def progress_view(
 
 
 class Lines:
-    """One line per job that ended, for logs and pipes."""
+    """One line per job that ended, for logs and pipes; blocked jobs that follow each other share one."""
 
     def __init__(self, left: TimeLeft, stream: TextIO) -> None:
         self._left = left
         self._stream = stream
         self._settled: set[str] = set()
+        self._blocked: list[Event] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._tell_blocked()
         self._stream.flush()
 
     def __call__(self, event: Event) -> None:
         """Print the event, if it ends a job or needs attention."""
-        if ending := _ENDINGS.get(event.event):
-            self._left.settle(event.key, event.seconds if event.event == "job_done" else None)
-            self._settled.add(event.key)
-            count = f"[{len(self._settled):>{len(str(len(self._left.kinds)))}}/{len(self._left.kinds)}]"
-            print(f"{count} {ending:<7} {_told(event)}{self._rest()}", file=self._stream, flush=True)
+        if event.event == "job_blocked":
+            self._settle(event)
+            self._blocked.append(event)
+        elif ending := _ENDINGS.get(event.event):
+            self._tell_blocked()
+            self._settle(event)
+            self._print(f"{ending:<7} {_told(event)}{self._rest()}")
         elif event.event in ("damaged", "job_waiting"):
             print(f"{event.event.removeprefix('job_')}: {_told(event)}", file=self._stream, flush=True)
+
+    def _settle(self, event: Event) -> None:
+        self._left.settle(event.key, event.seconds if event.event == "job_done" else None)
+        self._settled.add(event.key)
+
+    def _tell_blocked(self) -> None:
+        if len(self._blocked) == 1:
+            self._print(f"blocked {_told(self._blocked[0])}")
+        elif self._blocked:
+            causes = len({event.message for event in self._blocked})
+            first = _told(self._blocked[0])
+            self._print(f"blocked {len(self._blocked):,} jobs, by {causes:,} that failed; the first is {first}")
+        self._blocked.clear()
+
+    def _print(self, text: str) -> None:
+        total = len(self._left.kinds)
+        print(f"[{len(self._settled):>{len(str(total))}}/{total}] {text}", file=self._stream, flush=True)
 
     def _rest(self) -> str:
         seconds = self._left.seconds()

@@ -21,7 +21,7 @@ from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 from .chat import TEMPLATE_VARIABLES, Lead, messages
 from .checkpoints import resumable, train_with_checkpoints
 from .context import JobContext
-from .dialogues import Dialogue, joint_rows, load_dialogues, reply_pairs, training_rows
+from .dialogues import Dialogue, DialogueError, joint_rows, load_dialogues, reply_pairs, training_rows
 from .distributed import world_size
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
@@ -156,6 +156,9 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         if best is not None:
             trainer.add_callback(best.callback())
         try:
+            if not len(trainer.train_dataset):
+                longest = params.training.max_length
+                raise DialogueError(f"all {len(rows)} rows are longer than `max_length`, {longest} tokens")
             train_with_checkpoints(trainer, context)
             if best is not None:
                 best.put_back()
