@@ -13,7 +13,8 @@ from traitgraph.runtime.report.gaps import gaps_of
 from traitgraph.runtime.report.page import render_page
 from traitgraph.runtime.report.statistics import combined_error, pearson, spearman
 from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
-from traitgraph.runtime.report.validity import checks_of, faults_of
+from traitgraph.runtime.report.validity import checks_of, faults_of, partial_faults_of
+from traitgraph.runtime.report.wording import with_error
 
 
 def curve(values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0) -> Curve:
@@ -82,7 +83,18 @@ def test_change_of_negative_strengths_alone_goes_from_the_smallest() -> None:
 def test_a_task_suffers_only_by_three_standard_errors() -> None:
     assert judge_task(curve([0.7, 0.7, 0.45], stderr=0.09)) == "holds"
     assert judge_task(curve([0.7, 0.7, 0.25], stderr=0.09)) == "suffers"
-    assert judge_task(curve([0.7, 0.7, 0.0], stderr=None)) == "holds"
+    assert judge_task(curve([0.7, 0.7, 0.0], stderr=None)) == "unclear"
+
+
+def test_a_task_without_a_loss_says_which_loss_it_could_have_seen() -> None:
+    """Three standard errors of a difference of two independent scores: 3 x 0.09 x sqrt(2) = 0.38."""
+    rows = [
+        row(method="vector", trait="openness", level="high", alpha=alpha, benchmark="t", metric="acc", value=0.6,
+            stderr=0.09)
+        for alpha in ("0", "1")
+    ]  # fmt: skip
+    (found,) = summarise(rows)
+    assert headline(found, findings_of(found), [])[-1] == "A loss below 0.38 would not show with so few questions."
 
 
 def test_noise_is_rarely_called_a_movement() -> None:
@@ -132,7 +144,7 @@ def test_checks_cover_direct_conditions_and_strengths() -> None:
 
 def test_a_task_that_holds_says_its_range() -> None:
     task = benchmark("everyday_reasoning")
-    (sentence,) = headline(task, findings_of(task), [])
+    sentence, _ = headline(task, findings_of(task), [])
     assert sentence.startswith("No measurable loss: acc stays between ")
     assert sentence.endswith("guessing scores 0.25.")
 
@@ -159,6 +171,56 @@ def test_no_number_of_the_summary_is_typed_in() -> None:
         assert f"{largest:.2f}" in render_page(table, about())  # type: ignore[arg-type]
 
 
+def test_a_gap_without_a_standard_error_is_unclear() -> None:
+    rows = [
+        row(method="prompt", trait="openness", level=level, benchmark="b", metric="openness", value=value)
+        for level, value in (("high", 4.0), ("low", 1.0))
+    ]
+    (gap,) = gaps_of(summarise(rows)[0])
+    assert gap.verdict == "unclear"
+
+
+def test_subjects_that_fail_a_check_are_counted_though_most_pass() -> None:
+    """An average over subjects would hide the strengths at which the model no longer answers."""
+    rows = [
+        row(method="vector", trait="openness", level="high", alpha=str(alpha), benchmark="q", metric=metric, role=role,
+            value=mass if role == "validity" else 3.0, stderr=0.1)
+        for alpha, mass in enumerate((0.9, 0.9, 0.8, 0.1)) for metric, role in (("openness", "score"),
+                                                                               ("option_mass", "validity"))
+    ]  # fmt: skip
+    (found,) = summarise(rows)  # type: ignore[arg-type]  # a role
+    assert faults_of(found) == []
+    assert partial_faults_of(found) == ["option_mass in 1 of 4 subjects"]
+    text = render_page(rows, about())
+    assert "Some subjects fail a validity check (option_mass in 1 of 4 subjects)" in text
+    assert "▲ 1 of 4" in text
+
+
+def test_repeats_of_one_training_are_no_more_trainings() -> None:
+    """Three seeds with hundred equal repeats each are known as well as three seeds: SD of 0, 1, 2 over sqrt(3)."""
+    rows = [
+        row(method="sft", trait="openness", level="high", benchmark="q", metric="openness", seed=str(seed),
+            repeat=repeat, value=float(seed))
+        for seed in range(3) for repeat in range(100)
+    ]  # fmt: skip
+    (score,) = summarise(rows)[0].scores["openness"].values()
+    assert (score.spread, score.over, score.values) == (1.0, "seeds", 3)
+    assert score.stderr == pytest.approx(1 / 3**0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "text"),
+    [
+        (0.84, 0.12, "+0.84 ± 0.12"),
+        (0.0181, 0.0123, "+0.018 ± 0.012"),
+        (0.5, 0.0951, "+0.50 ± 0.10"),
+        (1, 0, "+1.00 ± 0.00"),
+    ],
+)
+def test_an_error_keeps_two_digits(value: float, stderr: float, text: str) -> None:
+    assert with_error(value, stderr) == text
+
+
 def test_every_seed_and_repeat_enters_the_mean() -> None:
     rows = [
         row(method="sft", trait="openness", level="high", benchmark="q", metric="openness", seed=str(seed),
@@ -166,7 +228,7 @@ def test_every_seed_and_repeat_enters_the_mean() -> None:
         for seed in range(3) for repeat in range(2)
     ]  # fmt: skip
     (score,) = summarise(rows)[0].scores["openness"].values()
-    assert (score.value, score.values, score.over) == (1.5, 6, "runs")
+    assert (score.value, score.values, score.over) == (1.5, 3, "seeds")
 
 
 def test_a_single_value_keeps_the_standard_error_over_items() -> None:

@@ -140,12 +140,33 @@ def test_every_trait_and_level_has_its_curve(rows: list[ResultRow], page: Page) 
         assert [line.name for line in panel.lines] == ["high", "low"]  # type: ignore[union-attr]
         for line in panel.lines:  # type: ignore[union-attr]
             assert [mark.x for mark in line.marks] == [float(alpha) for alpha in ALPHAS]
-        assert [reference.name for reference in panel.references] == ["direct", "prompt high", "prompt low"]  # type: ignore[union-attr]
+        assert [reference.name for reference in panel.references] == ["base model", "prompt high", "prompt low"]  # type: ignore[union-attr]
 
 
 def test_panels_of_a_chart_share_their_axes(rows: list[ResultRow]) -> None:
     for chart in charts_of(summarise(rows)):
         assert len({panel.x_range for panel in chart.panels}) == 1
+
+
+def test_the_title_of_an_axis_stands_clear_of_the_names_of_strengths() -> None:
+    """With 1 as the largest strength, its note 'tuned' stands where the title of the axis would begin."""
+    rows = [
+        row(method="vector", trait="openness", level="high", alpha=alpha, benchmark="b", metric="openness", value=1.0)
+        for alpha in ("0", "0.5", "1")
+    ]
+    found = re.findall(r'y="([\d.]+)"[^>]*>(alpha|base|tuned)<', render_page(rows, about()))
+    heights = {name: float(y) for y, name in found}
+    assert heights["alpha"] - max(heights["base"], heights["tuned"]) >= 12
+
+
+def test_the_page_says_what_the_study_says_of_itself() -> None:
+    assert "Does scale matter?" in Page(render_page([], about(description="Does scale matter?"))).text
+
+
+def test_jobs_that_could_not_start_are_not_called_failed() -> None:
+    blocked = type(FAILURE)("blocked", ["assess a", "assess b", "collect"])
+    text = Page(render_page([], about(failures=[FAILURE, blocked]))).text
+    assert "2 jobs failed and 3 jobs could not start" in text
 
 
 def test_axes_name_their_unit(page: Page) -> None:

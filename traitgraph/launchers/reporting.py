@@ -55,6 +55,7 @@ def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> 
         study.file.read_text(encoding="utf-8", errors="replace"),
         plan.cells,
         store,
+        description=study.description,
         overrides=overrides,
         facts={"traitgraph": __version__, "jobs": f"{plan.counts.jobs:,}"},
         failures=failures,

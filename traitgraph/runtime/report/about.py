@@ -43,6 +43,8 @@ class About:
     study: str
     spec: str
     """Text of the spec file."""
+    description: str = ""
+    """What the study says of itself."""
     overrides: Sequence[str] = ()
     """Overrides of the command line, as typed."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +64,7 @@ def describe_results(
     cells: Sequence[Cell],
     store: Store,
     *,
+    description: str = "",
     overrides: Sequence[str] = (),
     facts: Mapping[str, str] | None = None,
     failures: Sequence[Failure] = (),
@@ -72,6 +75,7 @@ def describe_results(
     return About(
         study=study,
         spec=spec,
+        description=description,
         overrides=overrides,
         versions=_versions(manifests.values()),
         seeds=sorted({cell.seed for cell in cells if cell.seed}),

@@ -160,7 +160,7 @@ def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str)
     scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == model}
     direct = [score.value for subject, score in scores.items() if subject.method == "direct"]
     if direct:
-        yield Reference("direct", "direct", direct[0])
+        yield Reference("base model", "direct", direct[0])
     for level in LEVELS:
         prompts = [
             score.value
@@ -193,8 +193,17 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
         benchmark.name,
         f"{benchmark.name} conditions",
         panels,
-        spread_note([score for found in shown.values() for _, score in found]),
+        " ".join(
+            [
+                spread_note([score for found in shown.values() for _, score in found]),
+                *(["Diamonds: conditions made for another trait."] if any(map(_has_others, panels)) else []),
+            ]
+        ),
     )
+
+
+def _has_others(panel: DotPanel) -> bool:
+    return any(bar.role == "other" for bar in panel.bars)
 
 
 def _conditions(benchmark: BenchmarkScores, metric: str, curves: Sequence[Curve]) -> list[tuple[Subject, Score]]:

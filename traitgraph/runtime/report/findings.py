@@ -28,9 +28,11 @@ RULES = (
     "With fewer than four strengths only the second rule applies. "
     "The standard error of a change is that of the differences item by item where single answers are kept; "
     "else its two ends count as independent. "
-    f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point. "
+    f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point; "
+    "seeing no loss does not show that there is none. "
     f"An effect is specific when the other traits change by less than {SPECIFIC:.0%} as much, and not specific from "
-    f"{UNSPECIFIC:.0%} on. n is the number of strengths."
+    f"{UNSPECIFIC:.0%} on. Nothing is corrected for the number of vectors: of many nulls, a few look clear by chance. "
+    "n is the number of strengths."
 )
 
 CONTRAST_LIMIT = (
@@ -71,8 +73,11 @@ def judge_trait(curve: Curve) -> Verdict:
 def judge_task(curve: Curve) -> Verdict:
     """Whether the lowest point of a task lies clearly below its starting point."""
     loss = curve.change_to(lowest_point(curve))
-    suffers = loss.stderr is not None and loss.value < 0 and -loss.value >= CLEAR_OF_MANY * loss.stderr
-    return "suffers" if suffers else "holds"
+    if loss.value >= 0:
+        return "holds"
+    if loss.stderr is None:
+        return "unclear"
+    return "suffers" if -loss.value >= CLEAR_OF_MANY * loss.stderr else "holds"
 
 
 def lowest_point(curve: Curve) -> Point:
@@ -80,21 +85,30 @@ def lowest_point(curve: Curve) -> Point:
     return min(curve.points, key=lambda point: point.score.value)
 
 
-def headline(benchmark: BenchmarkScores, findings: Sequence[Finding], faults: Sequence[str]) -> list[str]:
-    """Two or three sentences on one benchmark; the first says what moved. `faults` are its failed validity checks."""
+def headline(
+    benchmark: BenchmarkScores, findings: Sequence[Finding], faults: Sequence[str], partial: Sequence[str] = ()
+) -> list[str]:
+    """A few sentences on one benchmark; the first says what moved.
+
+    `faults` are the validity checks that most subjects fail, `partial` those that some fail.
+    """
     if not findings:
         return []
     if benchmark.kind == "task":
-        return _task_sentences(benchmark, findings)
-    sentences = [
-        _count_sentence(findings),
-        *_extreme_sentence(benchmark, findings),
-        *_specificity_sentence(benchmark, findings),
-    ]
+        sentences = _task_sentences(benchmark, findings)
+    else:
+        sentences = [
+            _count_sentence(findings),
+            *_extreme_sentence(benchmark, findings),
+            *_specificity_sentence(benchmark, findings),
+        ]
     if benchmark.kind == "reply_contrast":
         sentences.append(CONTRAST_LIMIT)
+    about = "" if benchmark.kind == "task" else " about personality"
     if faults:
-        sentences.append(f"Its validity checks fail ({'; '.join(faults)}), so its scores say little about personality.")
+        sentences.append(f"Its validity checks fail ({'; '.join(faults)}), so its scores say little{about}.")
+    if partial:
+        sentences.append(f"Some subjects fail a validity check ({'; '.join(partial)}): theirs say little{about}.")
     return sentences
 
 
@@ -159,8 +173,15 @@ def _task_sentences(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> 
     suffering = [finding.curve for finding in findings if finding.verdict == "suffers"]
     error = "" if start.stderr is None else f" (one standard error is {number(start.stderr)})"
     ranges = f"{metric} stays between {number(lowest.value)} and {number(max(score.value for score in scores))}"
+    errors = [curve.change_to(lowest_point(curve)).stderr for curve in curves]
+    if not suffering and None in errors:
+        return [f"{ranges[0].upper()}{ranges[1:]} over all strengths; without a standard error a loss is unclear."]
     if not suffering:
-        return [f"No measurable loss: {ranges} over all strengths{error}{_chance(benchmark)}."]
+        smallest = CLEAR_OF_MANY * max(filter(None, errors), default=0.0)
+        return [
+            f"No measurable loss: {ranges} over all strengths{error}{_chance(benchmark)}.",
+            f"A loss below {number(smallest)} would not show with so few questions.",
+        ]
     losing, tried = ({curve.family for curve in group} for group in (suffering, curves))
     return [
         f"A loss: {len(losing)} of {plural(len(tried), 'vector')} "

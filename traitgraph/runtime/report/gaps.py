@@ -22,9 +22,11 @@ class Gap(NamedTuple):
     stderr: float | None
 
     @property
-    def verdict(self) -> Literal["moves", "reversed", "null"]:
+    def verdict(self) -> Literal["moves", "reversed", "unclear", "null"]:
         """Whether high scores clearly above low (`moves`), clearly below (`reversed`), or neither."""
-        if self.stderr is None or abs(self.value) < CLEAR * self.stderr or self.value == 0:
+        if self.stderr is None:
+            return "unclear"
+        if abs(self.value) < CLEAR * self.stderr or self.value == 0:
             return "null"
         return "moves" if self.value > 0 else "reversed"
 

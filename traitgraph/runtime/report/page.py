@@ -10,6 +10,7 @@ from itertools import chain
 from string import Template
 
 from ..assessment.item_scores import ItemScores
+from ..records import BLOCKED
 from ..results import ResultRow
 from .about import About
 from .charts import Chart, condition_chart, strength_charts
@@ -21,7 +22,7 @@ from .provenance import provenance
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
 from .svg import chart_svg, legend
 from .tables import checks_table, chip, findings_table, gaps_table, side_effects_table, subjects_table
-from .validity import checks_of, faults_of
+from .validity import checks_of, faults_of, partial_faults_of
 from .wording import plural, signed, subject_name, unit
 
 
@@ -91,6 +92,7 @@ def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], ab
         "header",
         element("p", "traitgraph report", class_="eyebrow"),
         element("h1", about.study),
+        element("p", about.description) if about.description else None,
         element("p", " · ".join(part for part in parts if part), class_="lede"),
         _incomplete(about, bool(rows)),
     )
@@ -98,18 +100,19 @@ def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], ab
 
 def _incomplete(about: About, any_rows: bool) -> Markup | None:
     """A warning when the table is not the whole study."""
-    faults = []
+    faults: list[str] = []
     if about.missing:
         faults.append(
             f"{plural(about.missing, 'assessment')} of the study {'is' if about.missing == 1 else 'are'} missing here."
         )
+    failed = sum(len(failure.jobs) for failure in about.failures if failure.cause != BLOCKED)
+    blocked = sum(len(failure.jobs) for failure in about.failures) - failed
     if about.failures:
-        faults.append(
-            f"{plural(sum(len(failure.jobs) for failure in about.failures), 'job')} failed; see the end of the page."
-        )
+        waiting = f" and {plural(blocked, 'job')} could not start" if blocked else ""
+        faults.append(join([f"{plural(failed, 'job')} failed{waiting}: ", element("a", "why", href="#failures"), "."]))
     if not any_rows:
         faults.append("There are no results yet.")
-    return element("p", " ".join(faults), class_="banner", role="status") if faults else None
+    return element("p", join(faults, " "), class_="banner", role="status") if faults else None
 
 
 def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
@@ -121,12 +124,13 @@ def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Fi
     ]
     if not cards:
         return None
-    return join([element("div", *cards, class_="cards"), element("p", RULES, class_="note")])
+    rules = element("details", element("summary", "The rules behind these words"), element("p", RULES, class_="note"))
+    return join([element("div", *cards, class_="cards"), rules])
 
 
 def _card(benchmark: BenchmarkScores, findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup | None:
     """One benchmark in a few words."""
-    sentences = headline(benchmark, findings, faults_of(benchmark)) + _gap_sentence(gaps)
+    sentences = headline(benchmark, findings, faults_of(benchmark), partial_faults_of(benchmark)) + _gap_sentence(gaps)
     if not sentences:
         return None
     return element(
@@ -216,7 +220,7 @@ def _subjects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     if not subjects_in_order(benchmarks):
         return None
     intro = (
-        "Means over repeats and seeds. A click on a column sorts by it; a pointer on a number shows its spread. "
+        "Means over repeats and seeds, ± what the bands of the charts show. A click on a column sorts by it. "
         "Everything else is in results.csv."
     )
     return join([element("p", intro, class_="note"), subjects_table(benchmarks)])

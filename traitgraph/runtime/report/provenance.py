@@ -44,7 +44,7 @@ def _failures(failures: Sequence[Failure]) -> Markup | None:
         ]
         for failure in failures
     ]
-    return join([element("h3", "Failures"), table(["cause", "jobs", "log"], rows)])
+    return join([element("h3", "Failures", id="failures"), table(["cause", "jobs", "log"], rows)])
 
 
 def _overrides(overrides: Sequence[str]) -> Markup | None:

@@ -31,13 +31,16 @@ class Score(NamedTuple):
 
     value: float
     spread: float | None
-    """What an error bar shows: the SD over repeats and seeds when there are at least two, else the standard error."""
+    """What an error bar shows: the SD over seeds or else repeats when there are at least two, else the standard error.
+
+    Repeats of one seed share its training, so with several seeds their means count, not single repeats.
+    """
     stderr: float | None
-    """Standard error of `value`: SD / sqrt(k) over k repeats and seeds, else the benchmark's own (over items)."""
-    over: Literal["repeats", "seeds", "runs", "items", ""]
-    """What the spread is over; 'runs' are seeds x repeats, '' when there is none."""
+    """Standard error of `value`: SD / sqrt(k) over k seeds or else repeats, else the benchmark's own (over items)."""
+    over: Literal["repeats", "seeds", "items", ""]
+    """What the spread is over; '' when there is none."""
     values: int
-    """How many repeats and seeds were averaged."""
+    """How many seeds or repeats the spread is over."""
     n: int | None
     """Items, pairs or documents behind each value."""
     job: str = ""
@@ -101,21 +104,22 @@ def subject_of(row: ResultRow) -> Subject:
 
 
 def _score(rows: Sequence[ResultRow]) -> Score:
-    values = [row["value"] for row in rows if row["value"] is not None]
-    mean = math.fsum(values) / len(values)
-    n = rows[0]["n"]
+    by_seed: dict[str, list[float]] = {}
+    for row in rows:
+        if row["value"] is not None:
+            by_seed.setdefault(row["seed"], []).append(row["value"])
+    over: Literal["seeds", "repeats"] = "seeds" if len(by_seed) > 1 else "repeats"
+    values = [_mean(each) for each in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))
+    mean, n = _mean(values), rows[0]["n"]
     if len(values) < 2:
         stderr = rows[0]["stderr"]
         return Score(mean, stderr, stderr, "items" if stderr is not None else "", 1, n, rows[0]["job"])
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return Score(mean, deviation, deviation / math.sqrt(len(values)), _over(rows), len(values), n)
+    return Score(mean, deviation, deviation / math.sqrt(len(values)), over, len(values), n)
 
 
-def _over(rows: Sequence[ResultRow]) -> Literal["repeats", "seeds", "runs"]:
-    repeats, seeds = {row["repeat"] for row in rows}, {row["seed"] for row in rows}
-    if len(seeds) < 2:
-        return "repeats"
-    return "seeds" if len(repeats) < 2 else "runs"
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:

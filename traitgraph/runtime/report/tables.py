@@ -10,7 +10,7 @@ from .gaps import Gap
 from .markup import Markup, element
 from .summaries import BenchmarkScores, Subject, subjects_in_order
 from .validity import Checked
-from .wording import fixed, number, plural, signed, subject_name, unit, vector_name, with_error
+from .wording import fixed, number, plural, subject_name, unit, vector_name, with_error, with_spread
 
 MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
@@ -24,7 +24,7 @@ CHIPS = {
     "unclear": ("◐", "unclear"),
     "null": ("○", "null"),
     "suffers": ("▼", "loss"),
-    "holds": ("●", "holds"),
+    "holds": ("○", "no loss seen"),
 }
 """Verdict -> a sign that differs without colour, and its words."""
 
@@ -124,7 +124,7 @@ def _effect(curve: Curve | None, own: bool, largest: float) -> Markup:
     value = curve.change.value
     share = round(100 * abs(value) / largest)
     classes = f"number {'up' if value > 0 else 'down'}{' own' if own else ''}"
-    return element("td", signed(value), class_=classes, style=f"--share:{share}", title=with_error(*curve.change))
+    return element("td", with_error(*curve.change), class_=classes, style=f"--share:{share}")
 
 
 def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Markup:
@@ -133,11 +133,15 @@ def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Marku
     for check in checks:
         name = element("span", element("code", check.name), element("small", check.meaning) if check.meaning else None)
         reading = (
-            element("span", "▲ fails", class_="chip reversed") if check.fault else ("passes" if check.wanted else "")
+            element("span", f"▲ {check.failing} of {check.subjects}", class_="chip reversed")
+            if check.failing
+            else f"0 of {check.subjects}"
+            if check.wanted
+            else ""
         )
         direct = "–" if check.direct is None else fixed(check.direct)
         rows.append([name, check.wanted, direct, _range(check.conditions), _range(check.vectors), reading])
-    head = ["check", "wanted", "direct", "other conditions", "all strengths", "median subject"]
+    head = ["check", "wanted", "base model", "other conditions", "all strengths", "subjects that fail"]
     return table(head, rows, numbers=[2, 3, 4], class_="checks")
 
 
@@ -189,9 +193,10 @@ def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple
         if score is None:
             cells.append(element("td", "", class_="number"))
             continue
-        spread = "" if score.spread is None else f" ± {number(score.spread)} over {score.over}"
-        title = f"{benchmark.name}, {metric}: {number(score.value, 4)}{spread}, n = {score.n}"
-        cells.append(element("td", fixed(score.value), class_="number", data_v=repr(score.value), title=title))
+        over = f" over {score.over}" if score.over else ""
+        title = f"{benchmark.name}, {metric}: {number(score.value, 4)}, spread{over}, n = {score.n}"
+        text = with_spread(score.value, score.spread)
+        cells.append(element("td", text, class_="number", data_v=repr(score.value), title=title))
     return element("tr", *cells)
 
 

@@ -5,6 +5,7 @@ A benchmark names its checks itself; those known here get an explanation and a t
 
 from __future__ import annotations
 
+from statistics import median
 from typing import NamedTuple
 
 from .summaries import BenchmarkScores, Scores
@@ -22,6 +23,10 @@ class Check(NamedTuple):
     """Values above this fail."""
     fault: str
     """What a failure means, with {value}."""
+
+
+def _unread(meaning: str) -> Check:
+    return Check(meaning, "at most 0.1", low=None, high=0.1, fault="{value} of the answers could not be read")
 
 
 CHECKS: dict[str, Check] = {
@@ -53,13 +58,8 @@ CHECKS: dict[str, Check] = {
         high=0.25,
         fault="agreement whatever is asked is {value} away from balance",
     ),
-    "failures": Check(
-        "share of answers that were no number, or in which nothing was found",
-        "at most 0.1",
-        low=None,
-        high=0.1,
-        fault="{value} of the answers could not be read",
-    ),
+    "failures": _unread("share of answers that were no number, or in which nothing was found"),
+    "parse_failures": _unread("share of written answers that begin with no number of the scale; they are left out"),
 }
 """Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale,
 a tenth of the answers."""
@@ -80,8 +80,11 @@ class Checked(NamedTuple):
     direct: float | None
     conditions: tuple[float, float] | None
     vectors: tuple[float, float] | None
+    failing: int
+    """Subjects beyond the threshold; 0 where there is none."""
+    subjects: int
     fault: str | None
-    """What is wrong, judged on the median subject; None when it passes or has no threshold."""
+    """What is wrong with most subjects, told by the median one; None when most pass or there is no threshold."""
 
 
 def checks_of(benchmark: BenchmarkScores) -> list[Checked]:
@@ -89,10 +92,22 @@ def checks_of(benchmark: BenchmarkScores) -> list[Checked]:
     return [_checked(name, scores) for name, scores in benchmark.validity.items() if name != "chance" and scores]
 
 
+YES_NO_FORM = frozenset({"yes_no_mass", "yes_bias"})
+"""Checks of the yes/no form, which scores nothing."""
+
+
 def faults_of(benchmark: BenchmarkScores) -> list[str]:
-    """The failed checks that bear on the scores, in words."""
-    related = {"yes_no_mass", "yes_bias"}  # of the yes/no form, which scores nothing
-    return [check.fault for check in checks_of(benchmark) if check.fault and check.name not in related]
+    """The checks that bear on the scores and that most subjects fail, in words."""
+    return [check.fault for check in checks_of(benchmark) if check.fault and check.name not in YES_NO_FORM]
+
+
+def partial_faults_of(benchmark: BenchmarkScores) -> list[str]:
+    """The checks that bear on the scores and that some subjects fail: 'option_mass in 7 of 37 subjects'."""
+    return [
+        f"{check.name} in {check.failing} of {check.subjects} subjects"
+        for check in checks_of(benchmark)
+        if check.failing and not check.fault and check.name not in YES_NO_FORM
+    ]
 
 
 def _checked(name: str, scores: Scores) -> Checked:
@@ -105,7 +120,8 @@ def _checked(name: str, scores: Scores) -> Checked:
         for subject, score in scores.items()
         if subject.method != "direct" and not subject.alpha + subject.gamma
     ]
-    fault = _fault(known, sorted(score.value for score in scores.values())) if known else None
+    values = sorted(score.value for score in scores.values())
+    failing = sum(_fails(known, value) for value in values) if known else 0
     return Checked(
         name,
         meaning,
@@ -113,15 +129,14 @@ def _checked(name: str, scores: Scores) -> Checked:
         direct[0] if direct else None,
         _range(others),
         _range(strengths),
-        fault,
+        failing,
+        len(values),
+        known.fault.format(value=fixed(median(values))) if known and 2 * failing > len(values) else None,
     )
 
 
-def _fault(check: Check, values: list[float]) -> str | None:
-    median = values[len(values) // 2]
-    too_low = check.low is not None and median < check.low
-    too_high = check.high is not None and median > check.high
-    return check.fault.format(value=fixed(median)) if too_low or too_high else None
+def _fails(check: Check, value: float) -> bool:
+    return (check.low is not None and value < check.low) or (check.high is not None and value > check.high)
 
 
 def _range(values: list[float]) -> tuple[float, float] | None:

@@ -32,13 +32,20 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def with_error(value: float, stderr: float | None) -> str:
-    """A change with its standard error: '+1.07 ± 0.37'."""
-    return signed(value) if stderr is None else f"{signed(value)} ± {fixed(stderr)}"
+    """A change with its standard error: '+1.07 ± 0.37', '+0.018 ± 0.012'."""
+    digits = _digits(stderr)
+    return signed(value) if stderr is None else f"{signed(value, digits)} ± {fixed(stderr, digits)}"
 
 
 def with_spread(value: float, spread: float | None) -> str:
     """A score: '3.35 ± 0.60'."""
-    return fixed(value) if spread is None else f"{fixed(value)} ± {fixed(spread)}"
+    digits = _digits(spread)
+    return fixed(value) if spread is None else f"{fixed(value, digits)} ± {fixed(spread, digits)}"
+
+
+def _digits(error: float | None) -> int:
+    """Two decimals, and up to four where an error would else be told by fewer than two digits."""
+    return next((digits for digits in (2, 3) if not error or error >= 0.95 * 10 ** (1 - digits)), 4)
 
 
 def plural(count: int, noun: str) -> str:
@@ -73,7 +80,7 @@ def spread_note(scores: list[Score]) -> str:
         return "Bands and bars: ± one standard error over items, of each score by itself."
     counts = sorted({score.values for score in scores if score.values > 1})
     runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    noun = {"repeats": "repeats", "seeds": "seeds"}.get(min(overs - {"items"}), "runs (seeds and repeats)")
+    noun = " or ".join(sorted(overs - {"items"}, reverse=True))
     mixed = " (points with one value: standard error over items)" if "items" in overs else ""
     return f"Bands and bars: ± one standard deviation over {runs} {noun}{mixed}."
 
