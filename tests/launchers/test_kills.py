@@ -33,16 +33,21 @@ def launch(store: Store, tmp_path: Path) -> Iterator[object]:
         command = [sys.executable, str(LAUNCHER), str(store.root), str(path)]
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{root}"}
-        started.append(
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        )
-        return started[-1]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, **pipes, text=True, env=environment, preexec_fn=hear_ctrl_c)
+        started.append(process)
+        return process
 
     yield start
     for process in started:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def hear_ctrl_c() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C, and this test may have been started so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_run_goes_on_after_its_launcher_was_killed(launch, store: Store, trace: Path) -> None:
