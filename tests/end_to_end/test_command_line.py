@@ -106,3 +106,35 @@ def test_data_that_a_job_would_stumble_over_are_refused_before_the_run(rows: str
     assert told in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / ".traitgraph").exists()
+
+
+GENERATING_STUDY = """\
+study: generated
+model: smollm2-135m
+traits: [extraversion]
+method: sft
+train: {method: sft, learning_rate: 1e-3, steps: 2}
+data:
+  generate:
+    model: smollm2-135m
+    scenarios: {path: scenes.jsonl, fields: {prompt: scene}}
+    combine: sum
+    decoding: {temperature: 0, max_new_tokens: 8}
+    expert:
+      model: smollm2-135m
+      data: rows.jsonl
+      train: {method: sft, learning_rate: 1e-3, steps: 2}
+      instruction: Hi.
+benchmarks: [{kind: lm_eval, task: piqa}]
+"""
+
+
+def test_scenes_and_the_rows_of_experts_are_read_before_the_run(tmp_path: Path) -> None:
+    """One expert serves both levels here, so it needs rows of both."""
+    (tmp_path / "study.yaml").write_text(GENERATING_STUDY, encoding="utf-8")
+    (tmp_path / "scenes.jsonl").write_text('{"scene": "A party."}\n{"narrative": "A train."}\n', encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(ROW, encoding="utf-8")
+    refused = call("run", "study.yaml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "scenes.jsonl:2: field 'scene' must hold text, not None" in refused.stderr
+    assert "rows.jsonl: the data have no training row for extraversion low" in refused.stderr

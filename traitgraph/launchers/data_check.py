@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.dialogues import Dialogue, DialogueError, read_dialogues, reply_pairs, training_rows
+from traitgraph.runtime.dialogues import (
+    Dialogue,
+    DialogueError,
+    joint_rows,
+    read_dialogues,
+    read_scenarios,
+    reply_pairs,
+    training_rows,
+)
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
 from traitgraph.specs.jobs import FileData
+from traitgraph.specs.traits import TRAITS
+
+Read = dict[object, "list[Any] | str"]
+"""File and names of its fields -> its rows, or why they cannot be read."""
 
 
 def data_faults(plan: Plan) -> list[str]:
-    """What is wrong with the local files that missing trainings and reply contrasts read; each fault once."""
-    files: dict[FileData, list[Dialogue] | str] = {}
+    """What is wrong with the local files that missing jobs read; each fault once."""
+    files: Read = {}
     faults: dict[str, None] = {}
     draft = plan.draft
     for index, stage in enumerate(draft.stages):
@@ -27,35 +39,52 @@ def data_faults(plan: Plan) -> list[str]:
     return list(faults)
 
 
-def _faults_of(stage: Stage, locations: Any, files: dict[Any, list[Dialogue] | str]) -> Iterator[str]:
-    template: Any = stage.template
-    benchmark = template.get("benchmark")
-    contrast = benchmark if isinstance(benchmark, ResolvedReplyContrast) else None
-    data = contrast.data if contrast else template.get("data") if stage.kind == "train" else None
+def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Iterator[str]:
+    data = _data_of(stage)
     if not isinstance(data, FileData):
         return
     path = Path(locations[data.digest])
-    place = (data.digest, tuple(sorted(data.fields.items())))
+    reader = read_scenarios if stage.kind == "generate" else read_dialogues
+    place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
-        files[place] = _read(path, data)
+        files[place] = _read(reader, path, data)
     rows = files[place]
     if isinstance(rows, str):
         yield f"{path}: {rows}"
         return
-    conditions: Iterable[Any] = ()
-    if stage.kind == "train":
-        conditions = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
-    checks: list[Callable[[], object]] = [partial(training_rows, rows, *condition) for condition in conditions]
-    checks += [partial(reply_pairs, rows, trait, "heldout") for trait in (contrast.traits if contrast else ())]
-    for check in checks:
+    for check in _checks(stage, rows):
         try:
             check()
         except DialogueError as fault:
             yield f"{path}: {fault}"
 
 
-def _read(path: Path, data: FileData) -> list[Dialogue] | str:
+def _data_of(stage: Stage) -> object:
+    """The rows that the jobs of a stage read, where they need some of a kind."""
+    template: Any = stage.template
+    if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast):
+        return benchmark.data
+    return template.get({"train": "data", "train_joint": "data", "generate": "scenarios"}.get(stage.kind, ""))
+
+
+def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]]:
+    """What must go well with the rows; each raises DialogueError."""
+    match stage.kind:
+        case "train":
+            conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
+            return [partial(training_rows, rows, *condition) for condition in conditions]
+        case "train_joint":
+            there = [trait for trait in TRAITS if any(row.trait == trait for row in rows)]
+            traits: Any = dict.fromkeys(stage.table["trait"])
+            return [partial(joint_rows, rows, [trait] if trait else there) for trait in traits]
+        case "assess":
+            benchmark: Any = stage.template["benchmark"]
+            return [partial(reply_pairs, rows, trait, "heldout") for trait in benchmark.traits]
+    return ()
+
+
+def _read(reader: Callable[..., list[Any]], path: Path, data: FileData) -> list[Any] | str:
     try:
-        return read_dialogues(path, data.fields)
+        return reader(path, data.fields)
     except (DialogueError, OSError, UnicodeDecodeError) as fault:
         return str(fault)

@@ -66,8 +66,16 @@ def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenar
 
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
-    rows = _rows_of(context, data)
-    return _checked(rows, lambda row, number: _scenario(row, data.fields, number))
+    return _scenarios(_rows_of(context, data), data.fields)
+
+
+def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[Scenario]:
+    """All prompts of a JSONL file, as `read_dialogues` reads rows."""
+    return _scenarios(_json_lines(path), fields or {})
+
+
+def _scenarios(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Scenario]:
+    return _checked(rows, lambda row, number: _scenario(row, fields, number))
 
 
 def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") -> list[Dialogue]:
