@@ -48,5 +48,5 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints/cpu.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) $(CONSTRAINTS) -e '.[run,demo,slurm,wandb,test]'
+	$(PIP) $(CONSTRAINTS) -e '.[run,demo,slurm,wandb,parity,test]'
 	@touch $@

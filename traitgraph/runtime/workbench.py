@@ -105,27 +105,40 @@ class Workbench:
         self.active = key
 
     def _merge_tensor(self, name: str, composition: Composition) -> None:
-        import torch
-
+        """Compute a tensor piece by piece; nothing is checked twice where the kept direction says how far it goes."""
         parameter, source = self._parameters[name].detach(), self._pristine_of(name).view(-1)
-        target, width = parameter.view(-1), matrix_shape(tuple(parameter.shape))[1]
-        seed = getattr(composition.options, "seed", 0)
+        target, kept = parameter.view(-1), self._direction.values.get(name)
         self._changed.add(name)
-        kept = self._direction.values.get(name)
-        is_plain = kept is not None and composition.is_plain_step
-        is_plain &= self._direction.stays_finite(name, composition.strength, parameter.dtype)
+        bounded = self._direction.stays_finite(name, composition.strength, parameter.dtype)
+        if kept is not None and bounded and composition.is_plain_step and not composition.restores(name):
+            size = piece_size(parameter.device)
+            for part in zip(source.split(size), kept.split(size), target.split(size), strict=True):
+                self._add(*part[:2], composition.strength, out=part[2])
+            return
+        width = matrix_shape(tuple(parameter.shape))[1]
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
             direction = None if kept is None else kept[rows]
-            if is_plain and direction is not None and composition.rest(name, first, last) is None:
-                self._add(source[rows], direction, composition.strength, out=target[rows])
-            elif parameter.dtype is torch.float32:
-                composition.theta(name, first, last, source[rows], direction=direction, out=target[rows])
-                check_finite(target[rows], name)
-            else:
-                theta = composition.theta(name, first, last, source[rows].float(), direction=direction)
-                rounding = composition.options.rounding
-                target[rows] = round_to(theta, parameter.dtype, rounding, seed=seed, name=name, offset=rows.start)
+            self._merge_rows(composition, name, (first, last), source[rows], direction, target[rows])
+
+    def _merge_rows(
+        self,
+        composition: Composition,
+        name: str,
+        rows: tuple[int, int],
+        source: torch.Tensor,
+        direction: torch.Tensor | None,
+        target: torch.Tensor,
+    ) -> None:
+        import torch
+
+        if target.dtype is torch.float32:
+            composition.theta(name, *rows, source, direction=direction, out=target)
+            check_finite(target, name)
+            return
+        theta = composition.theta(name, *rows, source.float(), direction=direction)
+        offset, rounding = rows[0] * target.numel() // (rows[1] - rows[0]), composition.options.rounding
+        target.copy_(round_to(theta, target.dtype, rounding, seed=composition.seed, name=name, offset=offset))
 
     def _prepare_direction(self, composition: Composition) -> None:
         """Keep the direction whole when it is costly to make again and fits into half of the free memory."""

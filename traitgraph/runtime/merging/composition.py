@@ -58,6 +58,9 @@ class Composition:
         if len(vectors) != len(weights):
             raise MergeError(f"{len(vectors)} vectors and {len(weights)} coefficients: one for each vector is needed")
         self.options, self.steps, self.base, self.onto = options, steps_of(options), base, onto
+        self.seed: int = getattr(options, "seed", 0)
+        """Seed of masks and of stochastic rounding."""
+        self._terms: dict[str, list[tuple[Difference, float]]] = {}
         kept = [place for place, weight in enumerate(weights) if weight != 0]
         if kept and not options.ignores_zero:
             kept = list(range(len(weights)))
@@ -201,8 +204,10 @@ class Composition:
 
     def _present(self, name: str) -> list[tuple[Difference, float]]:
         """The sparsified vectors that change a tensor, with their coefficients relative to the common factor."""
-        pairs = zip(self._parts, self._ratios(name), strict=True)
-        return [(part, ratio) for part, ratio in pairs if name in part.names]
+        if name not in self._terms:
+            pairs = zip(self._parts, self._ratios(name), strict=True)
+            self._terms[name] = [(part, ratio) for part, ratio in pairs if name in part.names]
+        return self._terms[name]
 
     def factors(self, name: str, device: torch.device | None = None) -> list[tuple[float, Factors]] | None:
         """The change of a tensor as scaled low-rank terms, or None when it is not of that form."""
@@ -295,11 +300,14 @@ class Composition:
         return merged if rest is None else merged.add_(rest)
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """What rows [first, last) lack of the tuned weights where one vector is added at coefficient 1, or None."""
-        if not self.is_linear or len(self.vectors) != 1:
-            return None
-        ((part, ratio),) = self._present(name)
-        return part.rest(name, first, last, device) if ratio * self.strength == 1.0 else None
+        """What rows [first, last) lack of the tuned weights where these are to be restored, or None."""
+        return self._present(name)[0][0].rest(name, first, last, device) if self.restores(name) else None
+
+    def restores(self, name: str) -> bool:
+        """Whether a tensor becomes the tuned one: one vector is added to it, at coefficient 1, and nothing else."""
+        if len(self.vectors) != 1 or not self.is_linear:
+            return False
+        return self._present(name)[0][1] * self.strength == 1.0
 
     def _on_arc(self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
         import torch

@@ -59,7 +59,7 @@ def merge_state_dicts(
     vectors = [_with_identity(TensorDifference(base, each, "")) for each in tuned]
     merge = Composition(vectors, weights, chosen, base=lambda name, *rows: rows_of(base[name], *rows))
     return {
-        name: _merged(merge, name, tensor, dtype, seed) if name in merge.names else _kept(tensor, dtype)
+        name: _merged(merge, name, tensor, dtype) if name in merge.names else _kept(tensor, dtype)
         for name, tensor in base.items()
     }
 
@@ -128,7 +128,7 @@ def _check_same_tensors(base: Tensors, tuned: Tensors) -> None:
             )
 
 
-def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtype | None, seed: int) -> torch.Tensor:
+def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     import torch
 
     result = torch.empty(base.shape, dtype=dtype or base.dtype, device=base.device)
@@ -136,7 +136,9 @@ def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtyp
     for first, last in pieces(tuple(base.shape), piece_size(base.device)):
         theta = merge.theta(name, first, last, rows_of(base, first, last))
         rows = slice(first * width, last * width)
-        flat[rows] = round_to(theta, result.dtype, merge.options.rounding, seed=seed, name=name, offset=rows.start)
+        flat[rows] = round_to(
+            theta, result.dtype, merge.options.rounding, seed=merge.seed, name=name, offset=rows.start
+        )
     return result
 
 

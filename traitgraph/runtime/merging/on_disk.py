@@ -169,9 +169,8 @@ def _merged_rows(
             made[merge.direction_key] = merge.direction(info.name, first, last, rows.device)
         found = made[merge.direction_key]
     theta = merge.theta(info.name, first, last, rows, direction=found)
-    seed, offset = getattr(merge.options, "seed", 0), first * matrix_shape(info.shape)[1]
-    dtype = _torch_dtype(output.dtype_of(info))
-    return round_to(theta, dtype, merge.options.rounding, seed=seed, name=info.name, offset=offset).cpu()
+    dtype, offset = _torch_dtype(output.dtype_of(info)), first * matrix_shape(info.shape)[1]
+    return round_to(theta, dtype, merge.options.rounding, seed=merge.seed, name=info.name, offset=offset).cpu()
 
 
 def _torch_dtype(name: str) -> torch.dtype:

@@ -99,7 +99,7 @@ class Sample:
         """
         import torch
 
-        rounding, seed = composition.options.rounding, getattr(composition.options, "seed", 0)
+        rounding, seed = composition.options.rounding, composition.seed
         values = self.start(composition) + change
         sizes = [len(self.rows[name]) * self._width(name) for name in self.names]
         for name, part in zip(self.names, torch.split(values, sizes), strict=True):
