@@ -106,20 +106,22 @@ class Workbench:
 
     def _merge_tensor(self, name: str, composition: Composition) -> None:
         """Compute a tensor piece by piece; nothing is checked twice where the kept direction says how far it goes."""
+        import torch
+
         parameter, source = self._parameters[name].detach(), self._pristine_of(name).view(-1)
         target, kept = parameter.view(-1), self._direction.values.get(name)
         self._changed.add(name)
         bounded = self._direction.stays_finite(name, composition.strength, parameter.dtype)
         if kept is not None and bounded and composition.is_plain_step and not composition.restores(name):
-            size = piece_size(parameter.device)
-            for part in zip(source.split(size), kept.split(size), target.split(size), strict=True):
-                self._add(*part[:2], composition.strength, out=part[2])
+            runs = zip(*(torch.split(each, piece_size(each.device)) for each in (source, kept, target)), strict=True)
+            for start, direction, end in runs:
+                self._add(start, direction, composition.strength, out=end)
             return
         width = matrix_shape(tuple(parameter.shape))[1]
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
-            direction = None if kept is None else kept[rows]
-            self._merge_rows(composition, name, (first, last), source[rows], direction, target[rows])
+            made = None if kept is None else kept[rows]
+            self._merge_rows(composition, name, (first, last), source[rows], made, target[rows])
 
     def _merge_rows(
         self,
