@@ -48,6 +48,14 @@ def test_logs_finds_the_log_of_a_job_by_its_label(traitgraph: CommandLine, undis
     assert "train extraversion high" in printed.stdout
 
 
+def test_logs_hold_our_words_alone(undisturbed: Path) -> None:
+    """Each job with its time, what it says of itself, and how long it took: no advice of libraries to their authors."""
+    logs = [log.read_text() for log in undisturbed.glob("runs/*/logs/*.log")]
+    assert all(line.startswith(("--- ", "    ")) for log in logs for line in log.splitlines())
+    assert sum(log.count("    done in ") for log in logs) == sum(log.count("--- ") for log in logs)
+    assert any("    loss " in log for log in logs)
+
+
 def test_logs_finds_the_logs_of_a_selection(traitgraph: CommandLine, undisturbed: Path) -> None:
     printed = traitgraph("logs", "study.yaml", "--select", "kind=vector", "--store", undisturbed)
     assert printed.returncode == 0

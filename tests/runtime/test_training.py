@@ -187,14 +187,6 @@ def test_a_trait_without_rows_is_an_error(make_context: MakeContext, params: Tra
         train(make_context(params), params)
 
 
-def test_training_prints_nothing(
-    make_context: MakeContext, params: TrainParams, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Neither stream carries progress bars or advice of the libraries."""
-    train(make_context(params), params)
-    assert capfd.readouterr() == ("", "")
-
-
 def test_rows_that_are_all_too_long_are_told_and_leave_the_base_alone(
     make_context: MakeContext, loaded: LoadedModel, params: TrainParams
 ) -> None:

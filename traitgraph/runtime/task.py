@@ -32,6 +32,7 @@ from .context import JobContext, Session, Stopped, never, without_torch
 from .distributed import Leader, follow, key_values, rank, take_own_device, world_size
 from .events import Event, EventName, Observer, claim_standard_output
 from .job_kinds import JOB_FUNCTIONS, JobKind, job_kind
+from .memory import begin_to_measure, peak_memory
 from .records import BLOCKED, Failure, RunRecord, TaskEnd, failure_of, now
 from .store import DamagedArtifactError, MissingArtifactError, Store, StoreError
 
@@ -166,6 +167,7 @@ class TaskRunner:
         self._tell("job_started", row)
         print(f"--- {now()} {row.label or row.kind} ({row.key})", file=sys.stderr, flush=True)
         started = time.monotonic()
+        begin_to_measure()
         try:
             self._make(row)
         except Exception as error:  # the boundary: whatever a job raises is recorded and must not stop other jobs
@@ -174,7 +176,9 @@ class TaskRunner:
                 self._tell("job_present", row)
                 return "present"
             return self.record_failure(row, error)
-        self._tell("job_done", row, seconds=round(time.monotonic() - started, 3))
+        seconds = round(time.monotonic() - started, 3)
+        print(f"    done in {seconds:.1f} s, {peak_memory()}", file=sys.stderr, flush=True)
+        self._tell("job_done", row, seconds=seconds)
         return "done"
 
     def _make(self, row: JobRow) -> None:

@@ -26,6 +26,7 @@ from .distributed import world_size
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
 from .subjects import leave_subject
+from .training_log import progress_callback
 from .validation import BestState, hold_back
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _train(context: JobContext, params: AnyTrain) -> None:
     else:
         shared = open_model(context, params.model)
         leave_subject(context, shared)  # an assessment before this job may have left its subject in place
-        with _base_kept(shared.model):
+        with quiet_libraries(), _base_kept(shared.model):
             record = _run_training(context, params, shared, rows)
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
@@ -206,7 +207,7 @@ def _trainer(
         peft_config=_lora_config(params.training.lora) if params.training.lora else None,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_progress_callback(context))
+    trainer.add_callback(progress_callback(context))
     return trainer
 
 
@@ -285,18 +286,6 @@ def _lora_config(lora: Lora) -> LoraConfig:
         bias="none",
         task_type="CAUSAL_LM",
     )
-
-
-def _progress_callback(context: JobContext) -> Any:
-    from transformers import TrainerCallback
-
-    class Progress(TrainerCallback):  # type: ignore[misc]  # the library is untyped here
-        """Tell the job's progress after every optimiser step."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            context.progress(state.global_step, state.max_steps, "steps")
-
-    return Progress()
 
 
 @contextmanager
