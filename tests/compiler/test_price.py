@@ -8,9 +8,11 @@ from traitgraph.compiler.ir import TaskDraft, row_ids
 from traitgraph.compiler.plain import plain_template
 from traitgraph.compiler.price import check_budget, wall_seconds
 from traitgraph.compiler.ranges import Range
+from traitgraph.compiler.select import parse_selector
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.durations import duration_names
 from traitgraph.specs.jobs import ROW_FIELDS, JobRow
+from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .specs import SWEEP, plan_of
 
@@ -107,3 +109,52 @@ def test_large_tasks_are_cut_to_the_minutes_wanted() -> None:
     plan = plan_of(BIG, task_minutes=5)
     assert len(plan.tasks) > len(plan_of(BIG).tasks)
     assert all(task.minutes < 12 for task in plan.tasks)
+
+
+LOCAL = BIG.replace("data: owner/dialogues", "data: {path: rows.jsonl}").replace("steps: 10", "epochs: 2")
+
+
+@pytest.mark.parametrize("data", ["{path: rows.jsonl}", "{path: rows.jsonl, fields: {prompt: scene}}"])
+def test_rows_of_a_local_file_are_counted(data: str) -> None:
+    """Trainings of ten times the rows cost about ten times as much; the other jobs cost what they did."""
+
+    def hours(rows: float) -> float:
+        counts = {(trait, level, "train"): rows for trait in TRAITS for level in LEVELS}
+        spec = LOCAL.replace("{path: rows.jsonl}", data)
+        only = "kind=train"
+        return plan_of(
+            spec, count_rows=lambda path, fields: counts, select=(parse_selector(only),)
+        ).price.gpu_hours.high
+
+    few, many = hours(10_000), hours(100_000)
+    assert 8 < many / few < 10.5
+
+
+def test_scenes_are_counted_and_joint_trainings_take_both_levels() -> None:
+    text = LOCAL.replace("data: {path: rows.jsonl}", GENERATED).replace(
+        "method: vector\nalpha: [0, 0.5, 1]\n", "method: sft\n"
+    )
+
+    def hours(rows: float, kind: str) -> float:
+        counts = {("extraversion", level, "train"): rows for level in LEVELS} | {("", "", "train"): rows}
+        counts |= {("neuroticism", level, "train"): rows for level in LEVELS}
+        selected = (parse_selector(f"kind={kind}"),)
+        return plan_of(text, count_rows=lambda path, fields: counts, select=selected).price.gpu_hours.high
+
+    for kind in ("train_joint", "generate"):
+        assert hours(100_000, kind) > 5 * hours(10_000, kind)
+
+
+GENERATED = """\
+data:
+  generate:
+    model: llama-3.1-8b-instruct
+    scenarios: {path: other.jsonl}
+    combine: sum
+    decoding: {temperature: 0, max_new_tokens: 50}
+    expert:
+      model: llama-3.1-8b-instruct
+      data: {path: rows.jsonl}
+      train: {method: sft, learning_rate: 1e-4, epochs: 1}
+      instruction: "{level} {trait}"
+"""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.specs.dialogue_counts import Counts, count_dialogues
 from traitgraph.specs.identity import digest_path
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class Context:
     """Content digests, what the store holds, and how long things took before."""
 
     digest_of: Callable[[Path], str] = digest_path
+    count_rows: Callable[[Path, Mapping[str, str]], Counts] = count_dialogues
+    """Rows of a local file of dialogues, given our field -> its field; for prices only."""
     present: Callable[[str, str], bool] = _nothing_present
     durations: Mapping[str, float] = field(default_factory=dict)
     """Median seconds of jobs in the store, by the names of `specs/durations.py`."""

@@ -51,7 +51,7 @@ class Estimator:
     """Seconds, devices and sizes of the jobs of one draft."""
 
     def __init__(self, draft: Draft, context: Context) -> None:
-        self._sizes, self._context = draft.sizes, context
+        self._sizes, self._dialogues, self._context = draft.sizes, draft.dialogues, context
         self._seconds: dict[int, Range] = {}
 
     def seconds(self, stage: Stage) -> Range:
@@ -106,7 +106,7 @@ class Estimator:
         fixed = FIXED.get(stage.kind, Range(1, 60))
         if "model" not in stage.template:
             return fixed
-        device, work, weights = self.device(stage), work_of(stage), self.weights(stage)
+        device, work, weights = self.device(stage), work_of(stage, self._dialogues), self.weights(stage)
         many = max(1, self.devices(stage))
         rate = device.tflops * 1e12 * many
         training = stage.template.get("training")

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from traitgraph.specs.dialogue_counts import Counts
     from traitgraph.specs.study import Study
 
 
@@ -245,6 +246,8 @@ class Draft:
     tasks: tuple[TaskDraft, ...] = ()
     sizes: Mapping[bytes, int] = field(default_factory=dict)
     """Canonical bytes of a model -> number of its weights, where the spec says. Never hashed."""
+    dialogues: Mapping[bytes, Counts] = field(default_factory=dict)
+    """Canonical bytes of a local file of dialogues -> how many rows it has of each sort. Never hashed."""
     locations: Mapping[str, str] = field(default_factory=dict)
     """Digest of a file or folder -> where it lies on this machine."""
 

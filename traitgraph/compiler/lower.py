@@ -31,8 +31,10 @@ def lower_methods(draft: Draft, context: Context) -> Draft:
         lower_arm(table, arm, builder) for table, arm in zip(draft.arms, draft.source.resolved_arms(), strict=True)
     )
     collect(arms, builder)
+    found = builder.resolver
+    stages = tuple(builder.stages)
     return replace(
-        draft, arms=arms, stages=tuple(builder.stages), locations=builder.resolver.locations, sizes=builder.sizes
+        draft, arms=arms, stages=stages, locations=found.locations, sizes=builder.sizes, dialogues=found.rows
     )
 
 

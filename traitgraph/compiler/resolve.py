@@ -1,6 +1,6 @@
 """Turn what the spec names (presets, paths, packages) into what a job carries: ids, revisions, digests of content.
 
-Content is read through `Context.digest_of` only. Where each digest lies on this machine goes into `locations`.
+Content is read through the context only. Where each digest lies on this machine goes into `locations`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from traitgraph.specs.data import DataSpec, FileDataSpec, HubDataSpec
+from traitgraph.specs.dialogue_counts import Counts
+from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import FileData, FolderModel, GgufModel, HubData, HubModel
 from traitgraph.specs.models import HubModelSpec, LocalModelSpec, ModelSpec, PackagedModelSpec
 
@@ -25,6 +27,8 @@ class Resolver:
     context: Context
     locations: dict[str, str] = field(default_factory=dict)
     """Digest -> path, or `package:NAME/FILE` for a file that an installed package ships."""
+    rows: dict[bytes, Counts] = field(default_factory=dict)
+    """Canonical bytes of a local file of dialogues -> how many rows it has of each sort."""
     _digests: dict[str, str] = field(default_factory=dict)
 
     def digest(self, path: str) -> str:
@@ -56,7 +60,10 @@ class Resolver:
         """The dialogue data as a job carries it."""
         match spec:
             case FileDataSpec():
-                return FileData(digest=self.digest(spec.path), fields=renamed(spec))
+                data = FileData(digest=self.digest(spec.path), fields=renamed(spec))
+                if (name := encode(data)) not in self.rows:
+                    self.rows[name] = self.context.count_rows(Path(spec.path), data.fields)
+                return data
             case HubDataSpec():
                 fields = renamed(spec)
                 return HubData(id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields)

@@ -6,6 +6,7 @@ Figures without a source are ours: they hold for questionnaires, chat turns and 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from traitgraph.specs.benchmarks import (
@@ -16,11 +17,14 @@ from traitgraph.specs.benchmarks import (
     ResolvedReplyContrast,
     ResolvedStory,
 )
-from traitgraph.specs.jobs import FolderModel, GgufModel, HubData, HubModel, Sampling
+from traitgraph.specs.dialogue_counts import Counts
+from traitgraph.specs.identity import encode
+from traitgraph.specs.jobs import FileData, FolderModel, GgufModel, HubData, HubModel, Sampling
 from traitgraph.specs.training import DpoTraining, Training
+from traitgraph.specs.traits import LEVELS
 
 from .ir import Stage
-from .ranges import NOTHING, Range
+from .ranges import NOTHING, Range, total
 
 
 @dataclass(frozen=True)
@@ -77,49 +81,100 @@ LOCAL_TASK = (200, 4, Range(30, 120), Range(0, 8))
 """A task folder of one's own is small, most often multiple choice."""
 
 
-def work_of(stage: Stage) -> Work:
+Dialogues = Mapping[bytes, Counts]
+"""Rows of local files, as `Draft.dialogues` has them."""
+
+
+def work_of(stage: Stage, dialogues: Dialogues) -> Work:
     """What one job of a stage moves through its model."""
     training = stage.template.get("training")
     if isinstance(training, Training):
-        return _training_work(training, stage.template.get("data"))
+        return _training_work(training, stage, dialogues)
     if stage.kind == "assess":
-        return _assess_work(stage)
+        return _assess_work(stage, dialogues)
     if stage.kind == "activations":
         return Work(read=UNKNOWN_ROWS.times(TURN))
     if stage.kind in ("generate", "neurons"):
-        return _writing_work(stage)
+        return _writing_work(stage, dialogues)
     return Work()
 
 
-def _writing_work(stage: Stage) -> Work:
+def _writing_work(stage: Stage, dialogues: Dialogues) -> Work:
     """Replies to scenarios or questions, at both levels for neurons."""
     limit, longest = stage.template.get("limit"), stage.template.get("max_new_tokens")
-    replies = Range.exactly(limit) if isinstance(limit, int) else SCENARIOS[stage.kind]
+    counts = _counts(stage.template.get("scenarios"), dialogues)
+    replies = Range.exactly(sum(counts.values())) if counts else SCENARIOS[stage.kind]
+    if isinstance(limit, int):
+        replies = replies.at_most(limit) if counts else Range.exactly(limit)
     reply = TURN.at_most(longest if isinstance(longest, int) else TURN.high)
     return Work(read=replies.times(TURN), written=replies.times(reply))
 
 
-def _training_work(training: Training, data: object) -> Work:
-    rows = _rows(training, data)
+def _training_work(training: Training, stage: Stage, dialogues: Dialogues) -> Work:
+    rows = _rows(training, stage, dialogues)
     tokens = rows.times(Range(TURN.low, min(TURN.high, training.max_length)))
     pair = 2.0 if isinstance(training, DpoTraining) else 1.0  # chosen and rejected
     reference = tokens.times(pair) if isinstance(training, DpoTraining) else NOTHING
     return Work(read=reference, learnt=tokens.times(pair))
 
 
-def _rows(training: Training, data: object) -> Range:
+def _rows(training: Training, stage: Stage, dialogues: Dialogues) -> Range:
+    """Rows that one training learns from, all epochs together."""
     if training.steps is not None:
         return Range.exactly(training.steps * training.batch_size * training.accumulation)
+    data = stage.template.get("data")
     known = ROWS_OF_DATA.get(data.id) if isinstance(data, HubData) else None
-    return (Range.exactly(known) if known else UNKNOWN_ROWS).times(training.epochs or 1)
+    rows = Range.exactly(known) if known else _counted(data, _conditions(stage), "train", dialogues)
+    return (rows or UNKNOWN_ROWS).times(training.epochs or 1)
 
 
-def _assess_work(stage: Stage) -> Work:
+Condition = tuple[object, object]
+"""Trait and level; None stands for all of them."""
+
+
+def _conditions(stage: Stage) -> set[Condition]:
+    """What the jobs of a stage are about."""
+    everything = [None] * stage.table.rows
+    columns = (stage.table.columns.get(name, everything) for name in ("trait", "level"))
+    return set(zip(*columns, strict=True))
+
+
+def _counts(data: object, dialogues: Dialogues) -> Counts:
+    """Rows of a local file; empty for other data, and for a file that was not counted."""
+    return dialogues.get(encode(data), {}) if isinstance(data, FileData) else {}
+
+
+def _counted(data: object, conditions: Iterable[Condition], split: str, dialogues: Dialogues) -> Range | None:
+    """Rows of a local file for one of the conditions, at least one; None if its rows were not counted."""
+    if not (counts := _counts(data, dialogues)):
+        return None
+    each = [
+        sum(
+            number
+            for (of_trait, of_level, of_split), number in counts.items()
+            if of_split == split and trait in (None, of_trait) and level in (None, of_level)
+        )
+        for trait, level in conditions
+    ]
+    return Range(max(1, min(each)), max(1, *each))
+
+
+def _replies(benchmark: ResolvedReplyContrast, dialogues: Dialogues) -> Range:
+    """Held-out replies to all traits, high and low."""
+    per_trait = [
+        _counted(benchmark.data, [(trait, level)], "heldout", dialogues)
+        for trait in benchmark.traits
+        for level in LEVELS
+    ]
+    return total([each or REPLIES_OF_A_TRAIT.times(0.5) for each in per_trait])
+
+
+def _assess_work(stage: Stage, dialogues: Dialogues) -> Work:
     benchmark = stage.template.get("benchmark")
     sampling = stage.template.get("sampling")
     repeats = sampling.repeats if isinstance(sampling, Sampling) else 1
     if isinstance(benchmark, ResolvedReplyContrast):
-        return Work(read=REPLIES_OF_A_TRAIT.times(len(benchmark.traits)).times(TURN))
+        return Work(read=_replies(benchmark, dialogues).times(TURN))
     if isinstance(benchmark, ResolvedLmEval):
         return _lm_eval_work(benchmark)
     if not isinstance(benchmark, ResolvedQuestionnaire):

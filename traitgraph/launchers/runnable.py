@@ -38,7 +38,7 @@ def arms_without_runtime(study: Study) -> dict[str, list[str]]:
     No file is read: contents do not matter here, nor do the numbers of an axis, of which one stands for all.
     """
     kinds, found = known_kinds(), dict[str, list[str]]()
-    context = Context(digest_of=lambda path: digest("path", str(path)))
+    context = Context(digest_of=lambda path: digest("path", str(path)), count_rows=lambda path, fields: {})
     for arm in study.resolved_arms():
         builder = Builder(Resolver(context))
         lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)
