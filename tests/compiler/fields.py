@@ -60,6 +60,7 @@ STUDY: dict[str, Any] = {
             "model": "o/composed",
             "alpha": 0.2,
             "traits": ["openness", "extraversion"],
+            "merge": {"kind": "ties"},
         },
         "carried": {"method": "vector", "model": "o/carried", "alpha": 1, "onto": {"model": "o/domain", "alpha": 0.5}},
         "shifted": {"method": {"kind": "steer", "layer": 10, "coefficient": 2}, "model": "o/shifted"},
@@ -208,7 +209,7 @@ def _merges() -> Iterator[Flip]:
             value = {"kind": kind} if name == "kind" else {"kind": kind, name: values[name]}
             owner = next(each for each in reversed(model.__mro__) if name in getattr(each, "model_fields", ()))
             yield Flip(
-                f"{owner.__name__}.{name}", "arms.scaled.merge", value, "merge" if value != {"kind": "ties"} else ""
+                f"{owner.__name__}.{name}", "arms.composed.merge", value, "merge" if value != {"kind": "ties"} else ""
             )
 
 

@@ -177,3 +177,16 @@ def test_adapter_of_a_merge_without_low_rank_is_refused(tmp_path: Path, bench: B
     full = bench.merge(base_folder, full_vectors(bench, base_folder, tmp_path), ["1", "1"])
     with pytest.raises(MergeError, match="is not a sum of low-rank changes"):
         materialize(folders(bench, [full]), [tmp_path / "out"], base_folder, form="adapter")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(["--rank", "4"], "--rank is for --form adapter"), (["--form", "adapter", "--dtype", "bfloat16"], "--dtype is")],
+)
+def test_options_that_nothing_uses_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], message: str
+) -> None:
+    from traitgraph.cli import main
+
+    assert main(["materialize", str(tmp_path / "study.yaml"), "-o", str(tmp_path / "out"), *given]) == 2
+    assert message in capsys.readouterr().err

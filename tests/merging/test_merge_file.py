@@ -253,6 +253,14 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
             "give exactly one of `model`",
         ],
     ),
+    "rank of weights": (
+        "base: base\nrank: 4\nvectors: [{adapter: lora}]\n",
+        ["`rank` is for `write: adapter`; weights have none"],
+    ),
+    "number format of an adapter": (
+        "base: base\nwrite: adapter\ndtype: bfloat16\nvectors: [{adapter: lora}]\n",
+        ["`dtype` is for `write: weights`; adapters are written in float32"],
+    ),
     "their method": (
         MODELS + "merge_method: model_stock\n",
         ["'model_stock' is not read here", "read are: task_arithmetic"],

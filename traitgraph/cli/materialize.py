@@ -24,6 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write every selected merge that the store holds, in one pass over the base."""
+    if options.form == "weights" and options.rank is not None:
+        raise UsageError("--rank is for --form adapter; weights have none")
+    if options.form == "adapter" and options.dtype is not None:
+        raise UsageError("--dtype is for --form weights; adapters are written in float32")
     from traitgraph.launchers.materializing import materialize_merges
     from traitgraph.runtime.merging.errors import MergeError
 

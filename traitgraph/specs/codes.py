@@ -176,6 +176,11 @@ CODES: dict[str, tuple[str, str]] = {
         "nothing is left of an arm",
         "`exclude` and `when` together leave out every point of it.",
     ),
+    "TG127": (
+        "a merge method that does not take that many vectors",
+        "`method: vector` merges one vector, `compose` one for each trait. Common-mode removal needs two at least, "
+        "interpolation on the arc (slerp) takes two at most.",
+    ),
     "TG130": (
         "coefficients with a large sum",
         "A warning. In the Personality Vector paper (arXiv:2509.19727) merged models stop following "

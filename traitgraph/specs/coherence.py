@@ -27,6 +27,7 @@ def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
     yield from _joint(text, arm, document)
     yield from _alpha(text, arm, document)
     yield from _combinations(text, arm, document)
+    yield from _merges(text, arm, document)
     yield from _analyses(text, arm, document)
     yield from _zip(text, arm, document)
     yield from _prompts(text, arm, document)
@@ -79,6 +80,17 @@ def _combinations(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagn
             odd = sorted(set(combination) ^ set(arm.traits))
             what = f"this combination and `traits` name different traits: {', '.join(odd)}"
             yield error("TG123", what, document.value_span(path), dotted(path), "give a level for every trait")
+
+
+def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if "merge" not in arm.method.uses or "traits" in text.faulty:
+        return
+    number = len(arm.traits) if isinstance(arm.method, Compose) else 1
+    for index, merge in enumerate(arm.merge):
+        if reason := merge.refuses(number):
+            path = text.place(("merge", index) if isinstance(text.values.get("merge"), list | tuple) else ("merge",))
+            what = f"`{merge.name}` does not fit method `{arm.method.kind}`: {reason}"
+            yield error("TG127", what, document.value_span(path), dotted(path))
 
 
 def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:

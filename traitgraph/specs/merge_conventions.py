@@ -81,7 +81,7 @@ def resolve(options: Options) -> Options:
 
     Two ways to write one merge resolve to one set of options, and so to one job key.
     """
-    kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
+    kind = options.name
     if kind not in PAPER:
         return options
     chosen = options.conventions or "paper"
@@ -92,7 +92,7 @@ def resolve(options: Options) -> Options:
 
 def objection(options: MergeMethod) -> str | None:
     """Why options cannot be what their conventions say, or None."""
-    kind: str = options.kind  # type: ignore[attr-defined]  # each method declares its kind
+    kind = options.name
     if kind not in PAPER:
         return None
     chosen, found = options.conventions or "paper", resolve(options).model_dump()

@@ -77,3 +77,11 @@ class MergeFile(Spec):
         "weights", description="A checkpoint, or (for sums of adapters) one adapter."
     )
     rank: PositiveInt | None = Field(None, description="Rank of a written adapter; absent: exact, ranks add up.")
+
+    @model_validator(mode="after")
+    def _consumed(self) -> Self:
+        if self.write == "weights" and self.rank is not None:
+            raise ValueError("`rank` is for `write: adapter`; weights have none")
+        if self.write == "adapter" and self.dtype is not None:
+            raise ValueError("`dtype` is for `write: weights`; adapters are written in float32")
+        return self

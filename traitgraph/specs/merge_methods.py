@@ -6,7 +6,7 @@ one word; every detail can also be set by itself. An absent option is the conven
 """
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -71,6 +71,9 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 class MergeMethod(Spec):
     """What every merge method has."""
 
+    takes: ClassVar[tuple[int, int | None]] = (1, None)
+    """Fewest and most vectors."""
+
     conventions: Conventions | None = Field(
         None, description="Whose reading of the method: fixes every option that is not given. Absent: paper."
     )
@@ -94,6 +97,19 @@ class MergeMethod(Spec):
         if reason := objection(self):
             raise ValueError(reason)
         return self
+
+    @property
+    def name(self) -> str:
+        """The method's name: its `kind`."""
+        return str(self.kind)  # type: ignore[attr-defined]  # every method declares its kind
+
+    def refuses(self, number: int) -> str | None:
+        """Why the method does not merge this many vectors, or None."""
+        fewest, most = self.takes
+        if number >= fewest and (most is None or number <= most):
+            return None
+        wanted = f"at least {fewest}" if most is None else f"{fewest} to {most}"
+        return f"{wanted} vectors are needed, {number} given"
 
     @property
     def ignores_zero(self) -> bool:
@@ -122,6 +138,7 @@ class Linear(MergeMethod):
 class CommonMode(MergeMethod):
     """theta = base + sum_k alpha_k (phi_k - mean phi): what all vectors share is taken out of each."""
 
+    takes: ClassVar[tuple[int, int | None]] = (2, None)
     kind: Literal["common_mode"] = Field("common_mode", description="Scaled sum of the vectors less their mean.")
     scale: ScaleIfAny = None
 
@@ -241,6 +258,7 @@ class DellaLinear(RankedDrop):
 class Slerp(MergeMethod):
     """Spherical interpolation (Shoemake 1985): base to tuned at alpha, or tuned 1 to tuned 2 at alpha_2 / sum alpha."""
 
+    takes: ClassVar[tuple[int, int | None]] = (1, 2)
     kind: Literal["slerp"] = Field(
         "slerp", description="Interpolation on the arc between two models, tensor by tensor."
     )

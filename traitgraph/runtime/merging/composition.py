@@ -77,10 +77,8 @@ class Composition:
         self._shapes = {**self._merged, **domain}
 
     def _check_number(self, number: int) -> None:
-        fewest, most = self.steps.vectors
-        if number and (number < fewest or (most is not None and number > most)):
-            wanted = f"at least {fewest}" if most is None else f"{fewest} to {most}"
-            raise MergeError(f"{self.method}: {wanted} vectors are needed, {number} given")
+        if number and (reason := self.options.refuses(number)):
+            raise MergeError(f"{self.method}: {reason}")
 
     def _check_common(self) -> None:
         if self.steps.one_coefficient and len(set(self._weights)) > 1:
@@ -113,7 +111,7 @@ class Composition:
     @property
     def method(self) -> str:
         """Name of the method."""
-        return str(self.options.kind)  # type: ignore[attr-defined]  # each method declares its kind
+        return self.options.name
 
     @property
     def names(self) -> tuple[str, ...]:

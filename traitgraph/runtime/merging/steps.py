@@ -111,8 +111,6 @@ class Steps:
     """Interpolate on the arc between two models instead of adding changes (slerp)."""
     one_coefficient: bool = False
     """Whether all vectors must have the same coefficient."""
-    vectors: tuple[int, int | None] = (1, None)
-    """Fewest and most vectors that the method takes."""
 
     @property
     def is_linear(self) -> bool:

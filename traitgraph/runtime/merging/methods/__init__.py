@@ -25,4 +25,4 @@ def steps_of(options: MergeMethod) -> Steps:
 
     Raises UnknownNameError for a method nobody registered.
     """
-    return METHODS.get(options.kind)(resolve(options))  # type: ignore[attr-defined]  # each method declares its kind
+    return METHODS.get(options.name)(resolve(options))

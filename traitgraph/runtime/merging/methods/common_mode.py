@@ -13,4 +13,4 @@ from ..steps import Steps, without_mean
 
 def steps(options: CommonMode) -> Steps:
     """A scaled sum of the vectors less their mean."""
-    return Steps(scale=options.scale or 0.0, coefficients=without_mean, vectors=(2, None))
+    return Steps(scale=options.scale or 0.0, coefficients=without_mean)

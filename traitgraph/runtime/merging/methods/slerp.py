@@ -13,4 +13,4 @@ from ..steps import Steps
 
 def steps(options: Slerp) -> Steps:
     """Interpolation on the arc."""
-    return Steps(on_arc=True, vectors=(1, 2))
+    return Steps(on_arc=True)
