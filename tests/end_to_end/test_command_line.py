@@ -26,6 +26,15 @@ def call(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_the_environment_names_the_store_and_the_call_goes_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAITGRAPH_STORE", "mine")
+    call("init", cwd=tmp_path)
+    assert "no log of study study in mine" in call("logs", "study.yaml", "x", cwd=tmp_path).stderr
+    assert "in yours" in call("logs", "study.yaml", "x", "--store", "yours", cwd=tmp_path).stderr
+
+
 def test_help_names_every_command(tmp_path: Path) -> None:
     shown = call("--help", cwd=tmp_path)
     assert shown.returncode == 0

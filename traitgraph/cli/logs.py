@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import DEFAULT_STORE, add_select, study_of
+from .options import add_select, add_store, study_of
 from .output import UsageError, say
 
 
@@ -16,8 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = "a job by the start of its key or a part of its label ('train extraversion'), or a task by its id"
     parser.add_argument("job", nargs="?", metavar="JOB", help=which)
     add_select(parser)
-    where = "where results are kept (default: %(default)s)"
-    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
+    add_store(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing while the task runs")
     parser.set_defaults(overrides=[], multirun=False)
     parser.add_argument("--events", action="store_true", help="print the lines for machines as well")

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from traitgraph.runtime.store import Store
     from traitgraph.specs.study import Study
 
-DEFAULT_STORE = Path(".traitgraph")
+STORE_VARIABLE = "TRAITGRAPH_STORE"
+DEFAULT_STORE = Path(os.environ.get(STORE_VARIABLE) or ".traitgraph")
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """--store DIR."""
-    where = "where results are kept (default: %(default)s)"
+    where = f"where results are kept (default: %(default)s; set by {STORE_VARIABLE})"
     parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
 
 
@@ -43,10 +44,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def study_of(options: argparse.Namespace) -> Study:
     """The study that the words after the command mean. Raises SpecError with every fault.
 
-    Where the call names no store, the one of the study's cluster becomes `options.store`.
+    Where neither the call nor the environment names a store, the one of the study's cluster becomes `options.store`.
     """
     study = _load(options)
-    if getattr(options, "store", None) == DEFAULT_STORE and study.cluster is not None and study.cluster.store:
+    named = os.environ.get(STORE_VARIABLE) or getattr(options, "store", None) != DEFAULT_STORE
+    if not named and study.cluster is not None and study.cluster.store:
         options.store = Path(os.path.expandvars(study.cluster.store)).expanduser()
     return study
 

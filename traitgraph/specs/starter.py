@@ -28,6 +28,7 @@ arms:                          # each arm overrides keys of the study
   #   data: dialogues.jsonl
   #   train: {{method: sft, learning_rate: 1e-3, epochs: 2, lora: {{rank: 16, alpha: 32}}}}
   #   alpha: {{from: 0.0, to: 2.0, step: 0.5}}
+  #   benchmarks: [mini-ipip, reply_contrast]   # the contrast of held-out replies moves first in small models
 """
 
 
