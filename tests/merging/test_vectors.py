@@ -32,21 +32,57 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")
-@pytest.mark.parametrize("options", ADAPTERS.values(), ids=ADAPTERS)
-def test_vector_of_an_adapter_is_what_peft_merges(tmp_path: Path, base_folder: Path, options: dict[str, Any]) -> None:
+def is_what_peft_merges(tmp_path: Path, folder: Path, **options: Any) -> None:
+    """Compare the vector of a new adapter of the model in `folder` with what peft's own merge changes."""
     import torch
     from peft import PeftModel
 
-    base_folder = untied(base_folder, tmp_path / "untied")
-    adapter = save_adapter(base_folder, tmp_path / "adapter", seed=3, **options)
-    merged = dict(PeftModel.from_pretrained(load(base_folder), str(adapter)).merge_and_unload().named_parameters())
-    base = dict(load(base_folder).named_parameters())
-    vector = built(tmp_path, base_folder, adapter)
+    adapter = save_adapter(folder, tmp_path / "adapter", seed=3, **options)
+    merged = dict(PeftModel.from_pretrained(load(folder), str(adapter)).merge_and_unload().named_parameters())
+    base = dict(load(folder).named_parameters())
+    vector = built(tmp_path, folder, adapter)
+    assert set(vector.names) <= set(base)
     for name in base:
         expected = merged[name] - base[name]
         found = vector.delta(name) if name in vector.names else torch.zeros_like(expected)
         torch.testing.assert_close(found, expected.detach(), atol=2e-6, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")
+@pytest.mark.parametrize("options", ADAPTERS.values(), ids=ADAPTERS)
+def test_vector_of_an_adapter_is_what_peft_merges(tmp_path: Path, base_folder: Path, options: dict[str, Any]) -> None:
+    is_what_peft_merges(tmp_path, untied(base_folder, tmp_path / "untied"), **options)
+
+
+BIASES: dict[str, dict[str, Any]] = {
+    "of adapted modules": {"bias": "lora_only"},
+    "all": {"bias": "all", "target_modules": ["q_proj"]},
+    "of the low-rank path": {"lora_bias": True, "use_rslora": True, "target_modules": ["q_proj", "down_proj"]},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Adapter .default.:Warning")  # peft takes a bias for a tensor in parts
+@pytest.mark.parametrize("options", BIASES.values(), ids=BIASES)
+def test_trained_biases_are_part_of_the_vector(tmp_path: Path, options: dict[str, Any]) -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(**shape, vocab_size=64, attention_bias=True, mlp_bias=True))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=0.05)
+    model.save_pretrained(tmp_path / "base")
+    is_what_peft_merges(tmp_path, tmp_path / "base", **options)
+
+
+def test_layers_that_keep_inputs_first_are_read_the_right_way_round(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "vocab_size": 64}
+    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=0, eos_token_id=0))
+    model.save_pretrained(tmp_path / "base")
+    is_what_peft_merges(tmp_path, tmp_path / "base", target_modules=["c_attn", "c_proj"], fan_in_fan_out=True)
 
 
 def test_adapter_with_rank_stabilised_scale_and_pattern_stays_low_rank(tmp_path: Path, base_folder: Path) -> None:
