@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from traitgraph.launchers.progress import Bars, Lines, TimeLeft, progress_view
-from traitgraph.launchers.summary import RunSummary
+from traitgraph.launchers.summary import RunSummary, failure_lines
 from traitgraph.runtime.events import Event, EventStream
 from traitgraph.runtime.records import Failure
 
@@ -30,6 +30,22 @@ def test_time_left_comes_from_this_run_then_from_the_store_then_from_the_mean() 
     left.settle("a", 10)  # told twice
     left.settle("b", None)
     assert left.seconds() == 20 + 15
+
+
+def test_what_needs_a_failed_job_takes_no_time_any_more() -> None:
+    """a fails: b needs it, c needs b; d does not."""
+    left = TimeLeft(dict.fromkeys("abcd", "train"), {"train": 10}, inputs={"b": "a", "c": "b", "d": ""})
+    left.hear(Event("job_failed", key="a"))
+    assert left.seconds() == 10
+    left.hear(Event("job_blocked", key="b"))
+    assert left.seconds() == 10
+
+
+def test_the_slow_first_job_of_a_process_does_not_stand_for_the_rest() -> None:
+    left = TimeLeft(dict.fromkeys("abcd", "assess"))
+    for key, seconds in (("a", 60.0), ("b", 1.0), ("c", 1.0)):
+        left.settle(key, seconds)
+    assert left.seconds() == 1.0
 
 
 def test_time_left_is_unknown_at_first_and_shared_by_workers() -> None:
@@ -101,7 +117,7 @@ def test_the_summary_groups_failures_by_cause_and_names_log_and_next_command() -
             failure("c", "out of memory", "OutOfMemoryError: 4 GiB"),
         ),
     )  # fmt: skip
-    assert summary.text("traitgraph run study.yaml") == (
+    assert summary.text("traitgraph run study.yaml", "traitgraph logs study.yaml") == (
         "failed: 4 of 12 jobs done in 1 min 15 s, 2 already there, 3 failed, 1 blocked, 2 not run\n"
         "\n"
         "2 jobs: out of memory\n"
@@ -117,9 +133,37 @@ def test_the_summary_groups_failures_by_cause_and_names_log_and_next_command() -
         "1 job: blocked\n"
         "  d\n"
         "  blocked by a (ValueError: no rows for openness)\n"
+        "\n"
+        "next: traitgraph logs study.yaml b    (the whole log)\n"
         "next: traitgraph run study.yaml    (after the repair: only what is missing runs)"
     )
     assert summary.exit_code == 1
+
+
+def test_a_failure_says_where_in_the_code_it_happened() -> None:
+    traceback = """Traceback (most recent call last):
+  File "/lib/task.py", line 3, in _run
+    self._make(row)
+  File "/lib/training.py", line 161, in _train
+    raise ValueError("no rows")
+ValueError: no rows"""
+    told = failure_lines(
+        "ValueError: no rows", [failure("a", "x", "no rows").model_copy(update={"traceback": traceback})]
+    )
+    assert told[-3:-1] == ['    File "/lib/training.py", line 161, in _train', '      raise ValueError("no rows")']
+
+
+def test_a_cause_is_told_with_the_numbers_of_its_first_job() -> None:
+    told = failure_lines("ValueError: all # rows", [failure("a", "x", "ValueError: all 2 rows"), failure("b", "x", "")])
+    assert told[1:3] == ["2 jobs: ValueError: all 2 rows", "  a, b"]
+    assert "ValueError" not in "".join(told[2:])
+
+
+def test_of_many_causes_and_logs_a_few_are_told() -> None:
+    many = [failure(f"job {n}", "blocked", f"blocked by {n}") for n in range(200)]
+    told = failure_lines("blocked", many)
+    assert told[-2:] == ["  blocked by 3", "  and 196 more"]
+    assert len(told) == 8
 
 
 def test_a_good_run_is_one_line() -> None:

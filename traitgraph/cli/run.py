@@ -101,8 +101,16 @@ def _run_table(table: JobTable, store: Store, options: argparse.Namespace) -> in
     _check_installed()
     with progress_view(table, durations=store.durations(), workers=options.workers) as view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
-    say(summary.text(same_call("run", options)))
+    say(summary.text(same_call("run", options), _logs_call(options)))
     return summary.exit_code
+
+
+def _logs_call(options: argparse.Namespace) -> str:
+    """The command that prints the log of a job, but for its name; a saved plan has none."""
+    if is_saved_plan(options.spec):
+        return ""
+    asked = argparse.Namespace(spec=options.spec, overrides=[], multirun=False, store=options.store)
+    return same_call("logs", asked)
 
 
 def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace) -> None:

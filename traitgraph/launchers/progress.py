@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from traitgraph.runtime.events import Event
+from traitgraph.specs.durations import sort_of
 from traitgraph.specs.jobs import JobTable
 
 from .summary import duration_text
@@ -17,40 +21,66 @@ from .summary import duration_text
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+RECENT = 25
+"""Jobs of a sort that an estimate rests on."""
 _ENDINGS = {"job_done": "done", "job_present": "there", "job_failed": "failed", "job_blocked": "blocked"}
 
 
 @dataclass
 class TimeLeft:
-    """Estimates the rest of a run from its own jobs of each kind, else from the store's, else from the mean of all."""
+    """Estimates the rest of a run from its own latest jobs of each sort, else from the store's, else from the mean.
 
-    kinds: Mapping[str, str]
-    """Key -> kind, of all jobs."""
+    Medians: the first job of a process also loads libraries and the model.
+    """
+
+    sorts: Mapping[str, str]
+    """Key -> kind of job and of benchmark, of all jobs."""
     stored: Mapping[str, float] = field(default_factory=dict)
-    """Kind -> median seconds."""
+    """Sort -> median seconds."""
     workers: int = 1
+    inputs: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    """Key -> keys of what it needs: what needs a failed job will not run."""
 
     def __post_init__(self) -> None:
-        self._left = Counter(self.kinds.values())
+        self._left = Counter(self.sorts.values())
         self._settled: set[str] = set()
-        self._seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self._seconds: defaultdict[str, deque[float]] = defaultdict(partial(deque, maxlen=RECENT))
+        self._followers: defaultdict[str, list[str]] = defaultdict(list)
+        for key, needed in self.inputs.items():
+            for other in needed:
+                self._followers[other].append(key)
+
+    def hear(self, event: Event) -> None:
+        """Take an event that ends a job into account."""
+        if event.event == "job_failed":
+            self.give_up(event.key)
+        else:
+            self.settle(event.key, event.seconds if event.event == "job_done" else None)
 
     def settle(self, key: str, seconds: float | None) -> None:
         """Note that a job has ended, with its duration when it ran."""
-        if key in self.kinds and key not in self._settled:
+        if key in self.sorts and key not in self._settled:
             self._settled.add(key)
-            self._left[self.kinds[key]] -= 1
-        if seconds is not None and key in self.kinds:
-            self._seconds[self.kinds[key]].append(seconds)
+            self._left[self.sorts[key]] -= 1
+        if seconds is not None and key in self.sorts:
+            self._seconds[self.sorts[key]].append(seconds)
+
+    def give_up(self, key: str) -> None:
+        """Note that a job failed: what needs it, and what needs that, takes no time any more."""
+        pending = [key]
+        while pending:
+            lost = pending.pop()
+            self.settle(lost, None)
+            pending += (each for each in self._followers.pop(lost, ()) if each not in self._settled)
 
     def seconds(self) -> float | None:
         """Seconds left; None while nothing is known."""
-        known = {kind: sum(each) / len(each) for kind, each in self._seconds.items()}
-        known = {**self.stored, **known}
+        known = {**self.stored, **{sort: median(each) for sort, each in self._seconds.items()}}
+        known = {sort: each for sort, each in known.items() if sort in self._left}
         if not known:
             return None
         mean = sum(known.values()) / len(known)
-        return sum(count * known.get(kind, mean) for kind, count in self._left.items()) / self.workers
+        return sum(count * known.get(sort, mean) for sort, count in self._left.items()) / self.workers
 
 
 class ProgressView(Protocol):
@@ -72,7 +102,9 @@ def progress_view(
 ) -> ProgressView:
     """The view that fits the stream (default: standard error): bars on a terminal, lines elsewhere."""
     stream = stream or sys.stderr
-    left = TimeLeft({row.key: row.kind for row in table.rows}, durations or {}, workers)
+    sorts = {row.key: sort_of(row.kind, row.params) for row in table.rows}
+    inputs = {row.key: chain.from_iterable(row.inputs.values()) for row in table.rows}
+    left = TimeLeft(sorts, durations or {}, workers, inputs)
     return Bars(left, stream) if stream.isatty() else Lines(left, stream)
 
 
@@ -105,7 +137,7 @@ class Lines:
             print(f"{event.event.removeprefix('job_')}: {_told(event)}", file=self._stream, flush=True)
 
     def _settle(self, event: Event) -> None:
-        self._left.settle(event.key, event.seconds if event.event == "job_done" else None)
+        self._left.hear(event)
         self._settled.add(event.key)
 
     def _tell_blocked(self) -> None:
@@ -118,7 +150,7 @@ class Lines:
         self._blocked.clear()
 
     def _print(self, text: str) -> None:
-        total = len(self._left.kinds)
+        total = len(self._left.sorts)
         print(f"[{len(self._settled):>{len(str(total))}}/{total}] {text}", file=self._stream, flush=True)
 
     def _rest(self) -> str:
@@ -151,7 +183,7 @@ class Bars:
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(file=stream),
         )
-        self._all = self._progress.add_task("jobs", total=len(left.kinds), note="")
+        self._all = self._progress.add_task("jobs", total=len(left.sorts), note="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -177,7 +209,7 @@ class Bars:
         if job := self._jobs.pop(event.key, None):
             self._progress.remove_task(job)
         self._settled.add(event.key)
-        self._left.settle(event.key, event.seconds if event.event == "job_done" else None)
+        self._left.hear(event)
         seconds = self._left.seconds()
         note = f"about {duration_text(seconds)} left" if seconds else ""
         self._progress.update(self._all, completed=len(self._settled), note=note)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,11 +46,14 @@ class RunSummary:
         """0 when all is well, 1 otherwise."""
         return 0 if self.ok else 1
 
-    def text(self, again: str = "traitgraph run SPEC") -> str:
-        """The end of a run for people; `again` is the command that goes on."""
+    def text(self, again: str = "traitgraph run SPEC", logs: str = "") -> str:
+        """The end of a run for people; `again` is the command that goes on, `logs` the one that prints a job's log."""
         lines = [self._headline()]
-        for cause, failures in by_cause(self.failures):
+        groups = by_cause(self.failures)
+        for cause, failures in groups:
             lines += failure_lines(cause, failures)
+        if groups and logs:
+            lines += ["", f"next: {logs} {shlex.quote(groups[0][1][0].label)}    (the whole log)"]
         if not self.ok:
             hint = "go on" if self.stopped and not self.failures else "after the repair"
             lines.append(f"next: {again}    ({hint}: only what is missing runs)")
@@ -70,14 +75,28 @@ def failure_lines(cause: str, failures: list[Failure]) -> list[str]:
     labels = ", ".join(failure.label for failure in failures[:_LABELS_SHOWN])
     if len(failures) > _LABELS_SHOWN:
         labels += f" and {len(failures) - _LABELS_SHOWN} more"
-    lines = ["", f"{count}: {cause}", f"  {labels}"]
+    message = failures[0].message.splitlines()[:6]
+    title = message[0] if "#" in cause and message else cause  # numbers that differ stand as # in a cause
+    lines = ["", f"{count}: {title}", f"  {labels}"]
     if cause == BLOCKED:
-        return [*lines, *(f"  {message}" for message in dict.fromkeys(failure.message for failure in failures))]
-    lines += [f"  {line}" for line in failures[0].message.splitlines()[:6]]
-    return [
-        *lines,
-        *(f"  log: {log}" for log in list(dict.fromkeys(failure.log for failure in failures))[:_LABELS_SHOWN]),
-    ]
+        return lines + _some([failure.message for failure in failures])
+    lines += [f"  {line}" for line in message if line != title]
+    lines += [f"  {line}" for line in _where(failures[0].traceback)]
+    return lines + _some([f"log: {failure.log}" for failure in failures])
+
+
+def _some(texts: Iterable[str]) -> list[str]:
+    """The first few different texts, and how many more there are."""
+    different = list(dict.fromkeys(texts))
+    more = [f"  and {len(different) - _LABELS_SHOWN} more"] if len(different) > _LABELS_SHOWN else []
+    return [f"  {text}" for text in different[:_LABELS_SHOWN]] + more
+
+
+def _where(traceback: str) -> list[str]:
+    """The last frame of a traceback: file, line and function, and the line of the source."""
+    lines = traceback.splitlines()
+    last = max((place for place, line in enumerate(lines) if line.startswith("  File ")), default=None)
+    return [] if last is None else [line for line in lines[last : last + 2] if line.startswith("  ")]
 
 
 def duration_text(seconds: float) -> str:

@@ -17,13 +17,18 @@ def duration_names(kind: str, shared: Mapping[str, object]) -> tuple[str, ...]:
     2. the same kind of job, kind of benchmark and model
     3. the same kind of job and of benchmark, on any model; and the kind alone
     """
-    benchmark = shared.get("benchmark")
-    wide = f"{kind} {benchmark['kind']}" if isinstance(benchmark, Mapping) else kind
+    wide = sort_of(kind, shared)
     return (
         f"{kind} #{digest('durations', shared)}",
         f"{wide} @{_model_name(shared.get('model'))}",
         *dict.fromkeys((wide, kind)),
     )
+
+
+def sort_of(kind: str, params: Mapping[str, object]) -> str:
+    """The kind of job and of its benchmark: 'train', 'assess lm_eval'."""
+    benchmark = params.get("benchmark")
+    return f"{kind} {benchmark['kind']}" if isinstance(benchmark, Mapping) else kind
 
 
 def _model_name(model: object) -> str:
