@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .adapters import Factors
-from .differences import Difference
+from .differences import Difference, WithoutFactors
 
 if TYPE_CHECKING:
     import torch
 
 
-class ThinnedByTensor:
+class ThinnedByTensor(WithoutFactors):
     """A vector of which each tensor is that of the vector thinned at the tensor's own density."""
 
     def __init__(self, inner: Difference, thinned: Callable[[float], Difference], densities: dict[str, float]) -> None:
@@ -30,11 +29,3 @@ class ThinnedByTensor:
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) with some elements 0: float32, flat."""
         return self._at[self._densities[name]].piece(name, first, last, device)
-
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """None: what is left is not the tuned model."""
-        return None
-
-    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
-        """None: dropping elements destroys low rank."""
-        return None

@@ -84,7 +84,19 @@ def rest_of(tuned: torch.Tensor, base: torch.Tensor) -> torch.Tensor | None:
     return None if torch.equal(reached, tuned) else torch.sub(tuned, reached, out=reached)
 
 
-class TensorDifference:
+class WithoutFactors:
+    """What differences have in common that are not of low rank; of most of them base + difference is all there is."""
+
+    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
+        """None: there are no tuned weights to restore."""
+        return None
+
+    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
+        """None: there is no low-rank form."""
+        return None
+
+
+class TensorDifference(WithoutFactors):
     """The difference of two mappings name -> tensor, both in memory."""
 
     def __init__(self, base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], identity: str) -> None:
@@ -106,12 +118,8 @@ class TensorDifference:
         tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
         return rest_of(tuned, base)
 
-    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
-        """None: a difference of tensors is not low-rank."""
-        return None
 
-
-class GivenDifference:
+class GivenDifference(WithoutFactors):
     """A difference that is given as a mapping name -> tensor."""
 
     def __init__(self, tensors: Mapping[str, torch.Tensor], identity: str) -> None:
@@ -128,16 +136,8 @@ class GivenDifference:
         """Rows [first, last) in float32."""
         return rows_of(self._tensors[name], first, last, device).clone()
 
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """None: the difference is what it is."""
-        return None
 
-    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
-        """None."""
-        return None
-
-
-class CheckpointDifference:
+class CheckpointDifference(WithoutFactors):
     """The difference of two checkpoints on disk, computed as it is read.
 
     `base` may be shared by several differences and with the writer: each of its pieces is then read once. `rows` names
@@ -180,10 +180,6 @@ class CheckpointDifference:
             return None
         tuned, base = self._tuned.floats(name, first, last, device), self._base.floats(name, first, last, device)
         return rest_of(tuned, base)
-
-    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
-        """None: a difference of checkpoints is not low-rank."""
-        return None
 
 
 def rows_of(tensor: torch.Tensor, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .adapters import Factors
 from .checkpoint import matrix_shape
-from .differences import Difference, piece_size, pieces
+from .differences import Difference, WithoutFactors, piece_size, pieces
 from .errors import MergeError
 from .masks import keep_below, random_bits, random_shares
 from .rounding import check_finite
@@ -46,7 +45,7 @@ def sparsified(inner: Difference, steps: Sequence[Sparsification], cache: Cache)
     return inner
 
 
-class _Sparsified(ABC):
+class _Sparsified(WithoutFactors, ABC):
     """A difference in the shape of another one, with some elements 0."""
 
     def __init__(self, inner: Difference, step: Any, cache: Cache) -> None:
@@ -67,14 +66,6 @@ class _Sparsified(ABC):
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return self.inner.shape(name)
-
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """None: what is left is not the tuned model."""
-        return None
-
-    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
-        """None: dropping elements destroys low rank."""
-        return None
 
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) with some elements 0: float32, flat."""
