@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from .options import add_spec, add_store, plan_of, same_call
-from .output import UsageError
+from .output import UsageError, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,11 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the report and print its path."""
+    """Write the report and print its path; mirror the study where the spec asks for it."""
     from traitgraph.launchers.reporting import write_study_report
+    from traitgraph.launchers.tracking import mirror
 
     study, store, plan = plan_of(options)
     if not any(store.has("assess", cell.job) for cell in plan.cells):
         raise UsageError(f"no result of study {plan.study} is in {options.store}; next: {same_call('run', options)}")
-    sys.stdout.write(f"{write_study_report(study, plan, store, overrides=options.overrides)}\n")
+    page = write_study_report(study, plan, store, overrides=options.overrides)
+    sys.stdout.write(f"{page}\n")
+    if told := mirror(study, plan, store, page):
+        say(told)
     return 0

@@ -115,10 +115,14 @@ def _logs_call(options: argparse.Namespace) -> str:
 
 def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace) -> None:
     from traitgraph.launchers.reporting import write_study_report
+    from traitgraph.launchers.tracking import mirror
 
     if options.select:
         return  # a part of a study is no study; `report` shows what there is
-    say(f"report: {write_study_report(study, plan, store, overrides=options.overrides)}")
+    page = write_study_report(study, plan, store, overrides=options.overrides)
+    say(f"report: {page}")
+    if told := mirror(study, plan, store, page):
+        say(told)
 
 
 # ---------------------------------------------------------------- saved plans
