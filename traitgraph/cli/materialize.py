@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .options import add_select, add_spec, add_store, plan_of
-from .output import UsageError, say
+from .output import UsageError, bytes_bar, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +33,16 @@ def run(options: argparse.Namespace) -> int:
 
     _, store, plan = plan_of(options)
     try:
-        folders = materialize_merges(
-            plan, store, options.output, form=options.form, rank=options.rank, dtype=options.dtype
-        )
+        with bytes_bar("writing") as progress:
+            folders = materialize_merges(
+                plan,
+                store,
+                options.output,
+                form=options.form,
+                rank=options.rank,
+                dtype=options.dtype,
+                progress=progress,
+            )
     except (MergeError, OSError) as problem:
         raise UsageError(str(problem)) from problem
     for folder in folders:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .output import UsageError, print_json, say
+from .output import UsageError, bytes_bar, print_json, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,10 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.runtime.merging.from_file import merge_from_file
 
     try:
-        report = merge_from_file(options.recipe, options.output, dry_run=options.dry_run, dtype=options.dtype)
+        with bytes_bar("merging") as progress:
+            report = merge_from_file(
+                options.recipe, options.output, dry_run=options.dry_run, dtype=options.dtype, progress=progress
+            )
     except (MergeError, OSError) as problem:
         raise UsageError(str(problem)) from problem
     if options.json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -26,6 +28,30 @@ def print_json(document: object) -> None:
 def colour_wanted() -> bool:
     """True when standard error is a terminal (and nobody asked for plain text)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+
+@contextmanager
+def bytes_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on a terminal's standard error while the block works: call the value with bytes done, of how many, of what.
+
+    Draws nothing where standard error is no terminal, and leaves nothing behind.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total, what: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
 
 def write_whole(path: Path, text: str) -> None:
