@@ -173,3 +173,33 @@ def test_materialize_writes_a_checkpoint_that_transformers_loads(
     (folder,) = written.stdout.split()
     assert AutoModelForCausalLM.from_pretrained(folder).num_parameters() > 0
     assert "| extraversion high | 0.5 |" in (Path(folder) / "README.md").read_text()
+
+
+def test_check_reads_the_small_data_of_a_study(traitgraph: CommandLine, study_folder: Path) -> None:
+    """What is wrong with rows and items is told before a plan, by a program without torch."""
+    (study_folder / "items.json").write_text('{"name": "q", "items": []}')
+    told = traitgraph(
+        "check",
+        "study.yaml",
+        "traits=[openness]",
+        "benchmarks=[reply_contrast,{kind: questionnaire,items: ./items.json}]",
+    )
+    assert told.returncode == 0, told.stderr
+    assert "warning[TG212]" in told.stderr
+    assert "no training row for openness high" in told.stderr
+    assert "no pair of a high and a low reply for openness" in told.stderr
+    assert "items.json: response_scale: Field required" in told.stderr
+    assert "study.yaml: no errors, 4 warnings" in told.stderr
+
+
+def test_run_refuses_a_questionnaire_that_cannot_be_put(traitgraph: CommandLine, study_folder: Path) -> None:
+    (study_folder / "bare.json").write_text('{"name": "q", "items": [{"id": 1, "domain": "E", "keyed": 1}]}')
+    told = traitgraph(
+        "run",
+        "study.yaml",
+        "benchmarks=[{kind: questionnaire,items: ./bare.json}]",
+        "--store",
+        study_folder / "refused",
+    )
+    assert told.returncode == 2
+    assert "bare.json: response_scale: Field required; items.0.text: Field required" in told.stderr

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
     study, diagnostics = _read(options)
     if study is not None and not has_errors(diagnostics):
-        diagnostics += _not_yet(study)
+        diagnostics += [*_not_yet(study), *_data_faults(study)]
     if options.json:
         print_json(render_json(diagnostics))
     elif diagnostics:
@@ -35,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
         return 2
     if not options.json:
         arms = f"{len(study.arms)} arm" + ("s" if len(study.arms) > 1 else "")
-        say(f"{options.spec}: no faults ({arms})\nnext: traitgraph plan {options.spec}")
+        number = len(diagnostics)
+        faults = f"no errors, {number} warning{'s' * (number > 1)}" if diagnostics else "no faults"
+        say(f"{options.spec}: {faults} ({arms})\nnext: traitgraph plan {options.spec}")
     return 0
 
 
@@ -49,6 +51,14 @@ def _not_yet(study: Study) -> list[Diagnostic]:
         hint = f"in {len(arms)} of {len(study.arms)} arms: {', '.join(arms[:SHOWN_ARMS])}{more}"
         found.append(warning("TG211", f"this can be planned but not run yet: {what}", hint=hint))
     return found
+
+
+def _data_faults(study: Study) -> list[Diagnostic]:
+    """A warning for each fault of the study's own data: the spec is right, and no run of it would start."""
+    from traitgraph.launchers.data_check import study_data_faults
+
+    hint = "`plan` works without; `run` refuses it before anything starts"
+    return [warning("TG212", fault, hint=hint) for fault in study_data_faults(study)]
 
 
 def _read(options: argparse.Namespace) -> tuple[Study | None, list[Diagnostic]]:

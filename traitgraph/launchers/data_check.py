@@ -1,4 +1,4 @@
-"""Read local dialogue files before anything runs: a missing level is found in a second, not after loading a model."""
+"""Read local data before anything runs: a missing level is found in a second, not after loading a model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
+from traitgraph.runtime.assessment.items import QuestionnaireError, read_questionnaire
+from traitgraph.runtime.assessment.supported import lacking_benchmark
 from traitgraph.runtime.dialogues import (
     Dialogue,
     DialogueError,
@@ -18,9 +20,16 @@ from traitgraph.runtime.dialogues import (
     reply_pairs,
     training_rows,
 )
-from traitgraph.specs.benchmarks import ResolvedReplyContrast
+from traitgraph.runtime.locations import locate
+from traitgraph.specs.benchmarks import ResolvedQuestionnaire, ResolvedReplyContrast
 from traitgraph.specs.jobs import FileData
+from traitgraph.specs.study import Study
 from traitgraph.specs.traits import TRAITS
+
+from .runnable import thin_arms
+
+SMALL = 32 << 20
+"""Files that a check reads, in bytes: some hundred thousand dialogues, in about a second."""
 
 Read = dict[object, "list[Any] | str"]
 """File and names of its fields -> its rows, or why they cannot be read."""
@@ -39,9 +48,37 @@ def data_faults(plan: Plan) -> list[str]:
     return list(faults)
 
 
+def study_data_faults(study: Study) -> list[str]:
+    """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
+    files: Read = {}
+    faults: dict[str, None] = {}
+    for _, builder in thin_arms(study):
+        locations = {digest: where for digest, where in builder.resolver.locations.items() if _is_small(where)}
+        for stage in builder.stages:
+            faults |= dict.fromkeys(_faults_of(stage, locations, files))
+    return list(faults)
+
+
+def _is_small(location: str) -> bool:
+    try:
+        return Path(location).stat().st_size <= SMALL
+    except OSError:
+        return False
+
+
 def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Iterator[str]:
+    benchmark = stage.template.get("benchmark")
+    if (
+        isinstance(benchmark, ResolvedQuestionnaire)
+        and benchmark.items in locations
+        and not lacking_benchmark(benchmark)
+    ):
+        try:
+            read_questionnaire(locate(locations[benchmark.items]))
+        except (QuestionnaireError, OSError, UnicodeDecodeError) as fault:
+            yield str(fault)
     data = _data_of(stage)
-    if not isinstance(data, FileData):
+    if not isinstance(data, FileData) or data.digest not in locations:
         return
     path = Path(locations[data.digest])
     reader = read_scenarios if stage.kind == "generate" else read_dialogues

@@ -6,6 +6,7 @@ What the runtime knows is asked in one place, `_lacking`; a check asks it about 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from traitgraph.compiler.builder import Builder
@@ -33,18 +34,21 @@ def without_runtime(plan: Plan) -> list[str]:
 
 
 def arms_without_runtime(study: Study) -> dict[str, list[str]]:
-    """What no run can do yet of a study that was only read -> names of the arms that ask for it.
-
-    No file is read: contents do not matter here, nor do the numbers of an axis, of which one stands for all.
-    """
+    """What no run can do yet of a study that was only read -> names of the arms that ask for it."""
     kinds, found = known_kinds(), dict[str, list[str]]()
+    for arm, builder in thin_arms(study):
+        for reason in dict.fromkeys(filter(None, (_lacking(stage, kinds) for stage in builder.stages))):
+            found.setdefault(reason, []).append(arm.name)
+    return found
+
+
+def thin_arms(study: Study) -> Iterator[tuple[Arm, Builder]]:
+    """Each arm with the stages of one value of its axes of numbers, which stands for all; no file is read for it."""
     context = Context(digest_of=lambda path: digest("path", str(path)), count_rows=lambda path, fields: {})
     for arm in study.resolved_arms():
         builder = Builder(Resolver(context))
         lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)
-        for reason in dict.fromkeys(filter(None, (_lacking(stage, kinds) for stage in builder.stages))):
-            found.setdefault(reason, []).append(arm.name)
-    return found
+        yield arm, builder
 
 
 def _thinned(arm: Arm) -> Arm:

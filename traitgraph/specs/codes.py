@@ -219,6 +219,11 @@ CODES: dict[str, tuple[str, str]] = {
         "The language is larger than what this version can run. `check` names such parts, `plan` counts their jobs, "
         "and `run` refuses them before it starts; run the rest with --select.",
     ),
+    "TG212": (
+        "data that cannot be used",
+        "A local file that the study reads lacks rows that its jobs need, or has a row of another form: docs/data.md "
+        "tells the form. `check` reads files up to 32 MB, `run` all; data sets of the hub are read by the jobs.",
+    ),
 }
 
 

@@ -89,5 +89,8 @@ def read_questionnaire(path: Path) -> Questionnaire:
     """The questionnaire of a JSON file. Raises QuestionnaireError naming what does not fit."""
     try:
         return Questionnaire.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise QuestionnaireError(f"{path.name}: {error}") from error
+    except json.JSONDecodeError as error:
+        raise QuestionnaireError(f"{path}: not JSON: {error}") from error
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()[:8])
+        raise QuestionnaireError(f"{path}: {'; '.join(faults)}") from error
