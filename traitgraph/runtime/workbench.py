@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, prod
@@ -19,6 +18,7 @@ from .merging.hooks import Removable, add_low_rank, module_of, takes_low_rank
 from .merging.rounding import ScaledSum, check_finite, largest_magnitude, round_to
 from .models import LoadedModel
 from .quiet import quiet_libraries
+from .spare_memory import spare_memory
 
 if TYPE_CHECKING:
     import torch
@@ -261,9 +261,4 @@ def _free_memory(device: torch.device) -> int:
     """Bytes that could be taken on a device."""
     import torch
 
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):  # not every system counts free pages
-        return 0
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else spare_memory()
