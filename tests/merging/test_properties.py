@@ -183,6 +183,13 @@ def test_excluded_tensors_stay_as_in_the_base() -> None:
     assert not torch.equal(only["norm"], base["norm"])
 
 
+def test_an_include_that_finds_no_tensor_is_refused() -> None:
+    import torch
+
+    with pytest.raises(MergeError, match="include: 'mpl' finds no tensor of the vectors"):
+        merge_vectors([{"layers.0.mlp.w": torch.ones(2)}], method="dare", weights=[1], include=["mlp", "mpl"])
+
+
 def test_layer_weights_run_from_the_first_layer_to_the_last() -> None:
     import torch
 

@@ -78,7 +78,9 @@ class MergeMethod(Spec):
         None, description="Whose reading of the method: fixes every option that is not given. Absent: paper."
     )
     include: tuple[Pattern, ...] | None = Field(
-        None, description="Regular expressions: only tensors whose name one of them finds are changed."
+        None,
+        min_length=1,
+        description="Regular expressions: only tensors whose name one of them finds are changed; each finds some.",
     )
     exclude: tuple[Pattern, ...] | None = Field(
         None, description="Regular expressions: tensors whose name one of them finds stay as in the base."

@@ -72,7 +72,7 @@ class Composition:
         chosen = [densities[place] if densities else None for place in kept]
         self._is_counted = not self.steps.sparsify
         self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
-        self._merged = {name: shape for name, shape in _common_shapes(self.vectors).items() if self._includes(name)}
+        self._merged = self._included(_common_shapes(self.vectors))
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
         self._shapes = {**self._merged, **domain}
 
@@ -102,11 +102,16 @@ class Composition:
         own = {name: value_at(density, name, layers) for name in vector.names}
         return ThinnedByTensor(vector, lambda value: self._part(vector, value), own)
 
-    def _includes(self, name: str) -> bool:
-        include, exclude = self.options.include, self.options.exclude
-        if include is not None and not any(re.search(pattern, name) for pattern in include):
-            return False
-        return not any(re.search(pattern, name) for pattern in exclude or ())
+    def _included(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        """The tensors that `include` and `exclude` leave. Raises MergeError for an `include` that finds none."""
+        include, exclude = self.options.include or ("",), self.options.exclude or ()
+        for pattern in include:
+            if shapes and not any(re.search(pattern, name) for name in shapes):
+                raise MergeError(
+                    f"include: {pattern!r} finds no tensor of the vectors; there is '{next(iter(shapes))}'"
+                )
+        found = [name for name in shapes if any(re.search(pattern, name) for pattern in include)]
+        return {name: shapes[name] for name in found if not any(re.search(pattern, name) for pattern in exclude)}
 
     @property
     def method(self) -> str:
