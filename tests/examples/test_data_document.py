@@ -13,15 +13,15 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    (text,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-    return str(text)
+def shown(language: str) -> str:
+    """All that the document shows in a language, one after the other."""
+    return "".join(re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL))
 
 
-def test_the_questionnaire_is_one_and_the_spec_finds_it(tmp_path: Path) -> None:
-    (tmp_path / "tidiness.json").write_text(block("json"), encoding="utf-8")
+def test_the_questionnaire_is_one_and_a_spec_with_all_that_is_shown_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "tidiness.json").write_text(shown("json"), encoding="utf-8")
     head = "study: own\nmodel: smollm2-135m\nmethod: direct\n"
-    (tmp_path / "study.yaml").write_text(head + block("yaml"), encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(head + shown("yaml"), encoding="utf-8")
     (benchmark,) = load_study(tmp_path / "study.yaml").resolved_arms()[0].benchmarks
     assert isinstance(benchmark, Questionnaire)
     read = read_questionnaire(Path(benchmark.items))
