@@ -57,7 +57,7 @@ def test_every_example_checks_without_torch(spec: str) -> None:
     checked = traitgraph("check", spec, "--json")
     told = json.loads(checked.stdout)
     assert (checked.returncode, told["ok"]) == (0, True)
-    expected = {"TG211"} if "personality-vector" in spec else set()
+    expected = {"personality-vector": {"TG211"}, "big5-chat": {"TG212"}}.get(Path(spec).stem, set())
     assert {each["code"] for each in told["diagnostics"]} == expected
 
 
