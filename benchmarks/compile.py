@@ -131,7 +131,7 @@ def run(sizes: Sequence[int], snakemake: str | None, peers: Sequence[int]) -> li
             runs = 7 if jobs < 1000 else 3
             rows.append(("plan", jobs, best(traitgraph("plan", "spec.yaml"), folder, runs), BARS[jobs]))
         (folder / "small.yaml").write_text(spec_text(20), encoding="utf-8")
-        rows.append(("check", 621, best(traitgraph("check", "small.yaml"), folder, 7), (0.30, 70)))
+        rows.append(("check", 621, best(traitgraph("check", "small.yaml"), folder, 7), (0.25, 70)))
         text = COMPOSED + spec_text(20).replace("train: {method: sft, learning_rate: 1e-5, epochs: 1}\n", "")
         (folder / "composed.yaml").write_text(text, encoding="utf-8")
         rows.append(("plan, composed by Hydra", 621, best(traitgraph("plan", "composed.yaml"), folder, 7), (0.5, 90)))

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from traitgraph.specs.compose import compose
+from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
-from traitgraph.specs.study import Study
+from traitgraph.specs.instruments import LmEval, Questionnaire, ReplyContrast
+from traitgraph.specs.preset_files import LIBRARY
+from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
 
 from .options import add_json, add_spec, study_of
 from .output import colour_wanted, print_json, say
 
 SHOWN_ARMS = 8
+COMMON_METHODS = frozenset({"direct", "sft", "dpo", "vector", "compose"})
+"""Methods that every version can run, whatever their options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +47,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _is_common(arm: Arm) -> bool:
+    """Whether an arm asks for nothing that could be lacking: most do, and the compiler need not be loaded for them."""
+    return (
+        arm.method.kind in COMMON_METHODS
+        and arm.prompt is None
+        and not arm.analyses
+        and all(
+            isinstance(each, ReplyContrast | LmEval) or (isinstance(each, Questionnaire) and each.mode == "choice")
+            for each in arm.benchmarks
+        )
+    )
+
+
 def _not_yet(study: Study) -> list[Diagnostic]:
     """A warning for each thing that the study asks for and no run can do yet."""
+    if all(map(_is_common, study.resolved_arms())):
+        return []
     from traitgraph.launchers.runnable import arms_without_runtime
 
     found = []
@@ -53,8 +74,19 @@ def _not_yet(study: Study) -> list[Diagnostic]:
     return found
 
 
+def _reads_files(arm: Arm) -> bool:
+    """Whether an arm reads dialogues or a questionnaire from files of the user's."""
+    contrasts = [each.data for each in arm.benchmarks if isinstance(each, ReplyContrast)]
+    data = [each for each in (*arm.data, *contrasts) if each is not None]
+    items = [Path(each.items) for each in arm.benchmarks if isinstance(each, Questionnaire)]
+    local = not all(isinstance(each, HubDataSpec) for each in data)
+    return local or not all(path.is_relative_to(LIBRARY) for path in items)
+
+
 def _data_faults(study: Study) -> list[Diagnostic]:
     """A warning for each fault of the study's own data: the spec is right, and no run of it would start."""
+    if not any(map(_reads_files, study.resolved_arms())):
+        return []
     from traitgraph.launchers.data_check import study_data_faults
 
     hint = "`plan` works without; `run` refuses it before anything starts"
