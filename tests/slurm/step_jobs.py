@@ -33,6 +33,8 @@ class StepsParams(JobParams):
     """Raise this."""
     fail_once: str | None = None
     """Raise this the first time."""
+    until: str | None = None
+    """Hold the end back until a file of this name lies in the trace."""
     deaf_once: bool = False
     """Hang and hear no signal, the first time."""
     trace: str
@@ -54,6 +56,8 @@ def steps(context: JobContext, params: StepsParams) -> None:
         context.progress(done, params.steps, "steps")
         if done % params.checkpoint == 0:
             save(context, link, done)
+    while params.until and not (Path(params.trace) / params.until).exists():
+        time.sleep(0.1)
     with (context.out / "half.txt").open("w") as half:
         half.write("x" * params.bytes)
     if params.die_once and first(params, "died"):

@@ -357,7 +357,7 @@ def fragile(three_nodes: SlurmCluster, plugin: None, monkeypatch: pytest.MonkeyP
 @pytest.fixture(scope="module", autouse=True)
 def orphaned(three_nodes: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> LongRun:
     """A task whose node lost its daemon, killed first so that SLURM notices while other tests run."""
-    run = begin(three_nodes, tmp_path_factory.mktemp("orphaned"), on_whole_nodes(), steps=45)
+    run = begin(three_nodes, tmp_path_factory.mktemp("orphaned"), on_whole_nodes(), steps=3, until="taken over")
     at_step(run.trace, "train", 2)
     account = read_account(account_path(run.launched.run, "01-train-000"))
     assert account is not None
@@ -385,10 +385,14 @@ def test_a_node_set_down_gives_its_task_to_another(fragile: SlurmCluster, store:
 
 def test_a_node_whose_daemon_dies_gives_its_task_to_another(fragile: SlurmCluster, orphaned: LongRun) -> None:
     """The task's processes outlive the daemon: the second attempt waits for what the first one still makes."""
+
+    def restarts() -> int:
+        account = read_account(account_path(orphaned.launched.run, "01-train-000"))
+        return account.restarts if account else 0
+
+    wait_until(lambda: restarts() == 1, "SLURM has noticed and begun a second attempt", seconds=120)
+    (orphaned.trace / "taken over").touch()
     check(orphaned.store, orphaned.launched, orphaned.study)
-    account = read_account(account_path(orphaned.launched.run, "01-train-000"))
-    assert account is not None
-    assert account.restarts == 1
     only_once(orphaned.trace, "train")
 
 
