@@ -168,3 +168,9 @@ def test_other_scales_are_reversed_about_their_own_middle(tmp_path: Path) -> Non
 def test_a_file_that_cannot_be_scored_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(QuestionnaireError, match=message):
         read_questionnaire(write_questionnaire(tmp_path / "q.json", **changes))
+
+
+def test_what_many_items_lack_is_told_once(tmp_path: Path) -> None:
+    items = [{"id": number, "domain": "C", "keyed": 1} for number in range(44)]
+    with pytest.raises(QuestionnaireError, match=r"q.json: items.0.text: Field required \(and so in 43 more\)$"):
+        read_questionnaire(write_questionnaire(tmp_path / "q.json", items=items))

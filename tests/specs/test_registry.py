@@ -11,7 +11,11 @@ from textwrap import dedent
 import jsonschema
 import pytest
 
+from traitgraph.compiler.context import Context
+from traitgraph.compiler.pipeline import compile_study
 from traitgraph.specs import methods
+from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.identity import digest_path
 from traitgraph.specs.instruments import INSTRUMENTS
 from traitgraph.specs.jobs import MergeParams
 from traitgraph.specs.merge_methods import MERGE_METHODS
@@ -52,6 +56,9 @@ PLUGIN = '''
         """Heartbeats."""
 
         kind: Literal["pulse"] = Field("pulse", description="Heartbeats.")
+        files: ClassVar[tuple[str, ...]] = ("words",)
+        rate: int = Field(60, description="Beats. [1/min]")
+        words: str | None = Field(None, description="A file.")
 '''
 SPEC = """
     study: s
@@ -96,6 +103,33 @@ def test_faults_in_the_parameters_of_a_plugin_are_faults_like_any_other(plugin: 
     assert faults_of(SPEC.replace("depth: 3", "deep: 3"), plugin) == ["TG101 method.deep: unknown key 'deep'"]
     assert faults_of(SPEC.replace(", depth: 3", ""), plugin) == ["TG102 method.depth: `depth` is missing"]
     assert faults_of(SPEC + "    alpha: 1\n", plugin) == ["TG120 alpha: `alpha` has no effect on method `hypnosis`"]
+
+
+def test_a_method_whose_package_does_not_say_what_it_implies_is_refused(plugin: Path) -> None:
+    with pytest.raises(SpecError, match=r"no package says what the method `hypnosis` implies \(entry-point group"):
+        compile_study(study_of(SPEC, plugin), Context())
+
+
+def test_a_job_carries_the_content_of_a_plugins_files_not_their_places(plugin: Path) -> None:
+    keys = []
+    for folder, text in (("one", "a"), ("two", "a"), ("three", "b")):
+        (plugin / folder).mkdir()
+        (plugin / folder / "words.txt").write_text(text)
+        spec = SPEC.replace("{kind: hypnosis, depth: 3}", "direct").replace("traits: openness", "")
+        spec = spec.replace("[pulse, gsm8k]", "[{kind: pulse, words: words.txt}]")
+        (row,) = (
+            row
+            for row in compile_study(study_of(spec, plugin / folder), Context()).job_table().rows
+            if row.kind == "assess"
+        )
+        keys.append(row.key)
+        assert row.params["benchmark"] == {
+            "kind": "plugin",
+            "benchmark": "pulse",
+            "options": {"rate": 60},
+            "files": {"words": digest_path(plugin / folder / "words.txt")},
+        }
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_job_carries_a_merge_method_of_a_plugin_there_and_back(plugin: Path) -> None:

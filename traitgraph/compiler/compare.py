@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 
-from traitgraph.specs.analyses import Analysis, TraitCorrelation, VectorSimilarity
+from traitgraph.specs.analyses import Analysis, LayerSimilarity, TraitCorrelation, VectorSimilarity
+from traitgraph.specs.diagnostics import SpecError, error
 from traitgraph.specs.instruments import Questionnaire
 from traitgraph.specs.jobs import TraitCorrelation as CorrelationParams
 from traitgraph.specs.jobs import VectorSimilarity as SimilarityParams
@@ -32,6 +33,11 @@ def _comparisons(analysis: Analysis, arm: Arm, table: ArmTable, builder: Builder
             params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
             for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
                 yield from _correlations(params, name, table, builder)
+        case LayerSimilarity():
+            return  # taken of each subject, with the benchmarks
+        case _:
+            what = f"the analysis `{analysis.kind}` of another package has no jobs: only benchmarks and methods may"
+            raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
 
 
 def _vectors(params: SimilarityParams, table: ArmTable, builder: Builder) -> Iterator[Comparison]:

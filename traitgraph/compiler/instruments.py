@@ -14,12 +14,14 @@ from traitgraph.specs.benchmarks import (
     ResolvedLinguistic,
     ResolvedLmEval,
     ResolvedOpenQuestions,
+    ResolvedPlugin,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
     ResolvedStory,
 )
 from traitgraph.specs.data import DataSpec
 from traitgraph.specs.instruments import (
+    INSTRUMENTS,
     Instrument,
     Linguistic,
     LmEval,
@@ -66,6 +68,8 @@ def resolve_all(arm: Arm, builder: Builder) -> list[Resolved]:
 
 def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
     """One benchmark of an arm."""
+    if instrument.kind not in INSTRUMENTS.builtin:
+        return _plugin(instrument, arm, builder)
     digest = builder.resolver.digest
     sampling = arm.sampling if instrument.draws else None
     match instrument:
@@ -91,6 +95,21 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
         case LmEval():
             return Resolved(instrument.name, _task(instrument, builder))
     raise AssertionError(f"no job form for the benchmark {type(instrument).__name__}")
+
+
+def _plugin(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
+    """A benchmark of another package: what its fields say, less where things lie."""
+    data = getattr(instrument, "data", None)
+    rows = dialogue_rows(data, arm, builder) if isinstance(data, DataSpec) else None
+    files = {key: builder.resolver.digest(path) for key in instrument.files if (path := getattr(instrument, key))}
+    elsewhere = {"kind", "name", *files, *(("data",) if rows else ())}
+    params = ResolvedPlugin(
+        benchmark=instrument.kind,
+        options=instrument.model_dump(mode="json", exclude=elsewhere, exclude_none=True),
+        files=files,
+        data=rows.data if rows else None,
+    )
+    return Resolved(instrument.name, params, arm.sampling if instrument.draws else None, rows=rows)
 
 
 def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:

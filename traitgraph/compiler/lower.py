@@ -5,8 +5,10 @@ from __future__ import annotations
 from array import array
 from dataclasses import replace
 
+from traitgraph.specs.diagnostics import SpecError, error
 from traitgraph.specs.identity import encode
 from traitgraph.specs.models import ModelSpec
+from traitgraph.specs.registry import UnknownNameError
 from traitgraph.specs.study import Arm
 
 from .builder import Builder, Group, Made, prepare
@@ -15,7 +17,7 @@ from .context import Context
 from .instruments import resolve_all
 from .ir import BASE, ArmTable, Draft, Input, Table, row_ids
 from .measure import assess, spread
-from .methods import LOWERINGS
+from .methods import LOWERINGS, Lowering
 from .methods.prompts import with_arm_prompt
 from .resolve import Resolver
 
@@ -41,18 +43,28 @@ def lower_methods(draft: Draft, context: Context) -> Draft:
 def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     """The arm with its jobs: which row measures each subject, and which row makes its weights."""
     first = builder.rows
+    lowering = _lowering_of(arm)
     benchmarks = resolve_all(arm, builder)
     weights = row_ids((BASE,)) * table.subjects.rows
     measures = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
-        made = with_arm_prompt(group, LOWERINGS.get(arm.method.kind)(group, builder), builder)
+        made = with_arm_prompt(group, lowering(group, builder), builder)
         _note_weights(made, rows, weights)
         for benchmark in benchmarks:
             spread(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
     lowered = replace(table, weights=weights, measures=tuple(measures.items()))
     comparisons = compare(arm, lowered, builder)
     return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
+
+
+def _lowering_of(arm: Arm) -> Lowering:
+    """What the arm's method implies. Raises SpecError for a plugin's method that does not say."""
+    try:
+        return LOWERINGS.get(arm.method.kind)
+    except UnknownNameError:
+        what = f"no package says what the method `{arm.method.kind}` implies (entry-point group {LOWERINGS.group})"
+        raise SpecError([error("TG209", what, path=f"arms.{arm.name}.method")]) from None
 
 
 def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: Builder) -> Group:

@@ -5,7 +5,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from .refs import DataRef, Digest, ModelRef
 from .spec import Spec
@@ -99,6 +99,16 @@ class ResolvedLayerSimilarity(Spec):
     rows: int
 
 
+class ResolvedPlugin(Spec):
+    """A benchmark of another package: its kind and options, with digests in the place of files."""
+
+    kind: Literal["plugin"] = "plugin"
+    benchmark: str = Field(description="The kind as a spec writes it.")
+    options: dict[str, JsonValue] = Field({}, description="Every other field that is given.")
+    files: dict[str, Digest] = Field({}, description="Field that names a file or folder -> digest of its content.")
+    data: DataRef | None = Field(None, description="Dialogues, where it has a field `data`.")
+
+
 ResolvedBenchmark = Annotated[
     ResolvedReplyContrast
     | ResolvedQuestionnaire
@@ -106,6 +116,7 @@ ResolvedBenchmark = Annotated[
     | ResolvedOpenQuestions
     | ResolvedLinguistic
     | ResolvedStory
-    | ResolvedLayerSimilarity,
+    | ResolvedLayerSimilarity
+    | ResolvedPlugin,
     Field(discriminator="kind"),
 ]

@@ -209,6 +209,11 @@ CODES: dict[str, tuple[str, str]] = {
         "no such pass of the compiler",
         "The passes stand in one tuple, in traitgraph/compiler/pipeline.py; each can be named to see what it leaves.",
     ),
+    "TG209": (
+        "a plugin lacks a part",
+        "A package that adds to the language also says what it means: for a method a function in the entry-point group "
+        "`traitgraph.lowerings`. Ask its authors, or update it.",
+    ),
     "TG210": (
         "a saved plan that no longer fits",
         "A plan is executed exactly or not at all. The store, the files or the program have changed since it was made: "

@@ -32,17 +32,20 @@ class Instrument(Spec):
     """One measure.
 
     `draws` says whether answers are sampled; `fills` which keys of the arm fill fields of that name when they are left
-    out here. A plugin's benchmark is a subclass with a `kind` of its own.
+    out here. A plugin's benchmark is a subclass with a `kind` of its own; `files` are its fields that name a file or
+    folder (docs/data.md).
     """
 
     kind: str
     draws: ClassVar[bool] = False
     fills: ClassVar[tuple[str, ...]] = ()
+    files: ClassVar[tuple[str, ...]] = ()
     name: Name = Field("", description="Name in results; absent: that of the questionnaire, task or kind.")
 
     def settled(self, folder: Path) -> Self:
         """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
-        return self.model_copy(update={"name": self.name or self.own_name()})
+        paths = {key: str(existing(getattr(self, key), folder, key)) for key in self.files if getattr(self, key)}
+        return self.model_copy(update={"name": self.name or self.own_name(), **paths})
 
     def own_name(self) -> str:
         """The name when the spec gives none."""

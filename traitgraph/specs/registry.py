@@ -39,6 +39,7 @@ class Registry(Generic[T]):
         self.noun, self.group = noun, group
         self.problems: list[str] = []
         """One sentence for each plugin that could not be loaded; the others still work."""
+        self.builtin = frozenset(builtin)
         self._targets: dict[str, T | str] = dict(builtin)
         self._plugins_read = False
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from traitgraph.specs.benchmarks import ResolvedLmEval, ResolvedQuestionnaire, ResolvedReplyContrast
+from traitgraph.specs.benchmarks import ResolvedLmEval, ResolvedPlugin, ResolvedQuestionnaire, ResolvedReplyContrast
 from traitgraph.specs.jobs import AssessParams
 
 from ..context import JobContext
 from ..models import LoadedModel
 from ..quiet import quiet_libraries
 from .measurement import Measurement
-from .supported import lacking_benchmark, lacking_subject
+from .supported import MEASURES, lacking_benchmark, lacking_subject
 
 
 def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
@@ -34,4 +34,6 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .lm_eval_task import measure_lm_eval
 
                 return measure_lm_eval(context, loaded, params, benchmark)
+            case ResolvedPlugin() as benchmark if benchmark.benchmark in MEASURES.names():
+                return MEASURES.get(benchmark.benchmark)(context, loaded, params, benchmark)
     raise NotImplementedError(f"{lacking_benchmark(params.benchmark)} cannot be run by this version")

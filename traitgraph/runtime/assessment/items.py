@@ -92,5 +92,19 @@ def read_questionnaire(path: Path) -> Questionnaire:
     except json.JSONDecodeError as error:
         raise QuestionnaireError(f"{path}: not JSON: {error}") from error
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".lstrip(": ") for fault in error.errors()[:8])
-        raise QuestionnaireError(f"{path}: {'; '.join(faults)}") from error
+        raise QuestionnaireError(f"{path}: {'; '.join(_faults(error))}") from error
+
+
+def _faults(error: ValidationError) -> list[str]:
+    """Every sort of fault with its first place; what many items have is told once."""
+    places: dict[tuple[object, str], list[str]] = {}
+    faults = error.errors()
+    for fault in faults:
+        if fault["type"] == "too_short" and len(faults) > 1:
+            continue  # items that do not fit are not counted by pydantic
+        sort = (tuple(step for step in fault["loc"] if isinstance(step, str)), fault["msg"])
+        places.setdefault(sort, []).append(".".join(map(str, fault["loc"])))
+    return [
+        f"{each[0]}: {said}".lstrip(": ") + (f" (and so in {len(each) - 1} more)" if len(each) > 1 else "")
+        for (_, said), each in places.items()
+    ]

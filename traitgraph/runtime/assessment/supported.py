@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from traitgraph.specs.benchmarks import (
     ResolvedBenchmark,
     ResolvedLmEval,
+    ResolvedPlugin,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
 )
-from traitgraph.specs.jobs import Prompt
+from traitgraph.specs.jobs import AssessParams, Prompt
+from traitgraph.specs.registry import Registry
+
+from ..context import JobContext
+from .measurement import Measurement
+
+if TYPE_CHECKING:
+    from ..models import LoadedModel
+
+Measure = Callable[[JobContext, "LoadedModel", AssessParams, ResolvedPlugin], Measurement]
+
+MEASURES: Registry[Measure] = Registry("function of a benchmark", "traitgraph.measures", {})
+"""Benchmarks of other packages: kind -> the function that measures the model as it stands."""
 
 
 def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
@@ -16,6 +32,10 @@ def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
     match benchmark:
         case ResolvedReplyContrast() | ResolvedLmEval() | ResolvedQuestionnaire(mode="choice" | "generate"):
             return None
+        case ResolvedPlugin() if benchmark.benchmark in MEASURES.names():
+            return None
+        case ResolvedPlugin():
+            return f"benchmark '{benchmark.benchmark}', for which no package gives a function (`{MEASURES.group}`)"
         case ResolvedQuestionnaire():
             return f"questionnaires in mode '{benchmark.mode}'"
     return f"benchmark kind '{benchmark.kind}'"
