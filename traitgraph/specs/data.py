@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .models import HUB_ID
 from .named import Local, Named, Reference
+from .patterns import HUB_ID
 
 Fields = dict[Literal["prompt", "reply", "trait", "level", "split", "pair"], str]
 

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from .models import Model
 from .named import Named, Reference
-
-VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
+from .patterns import VARIABLE
 
 
 class JudgeSpec(Named):

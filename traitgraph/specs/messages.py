@@ -14,9 +14,8 @@ from .axes import shown
 from .diagnostics import Diagnostic, error, near_names
 from .document import Document
 from .identity import number_text
-from .judges import VARIABLE
-from .models import DIGEST, HUB_ID
 from .overlay import an_arm_for_each, inside_arm
+from .patterns import DIGEST, HUB_ID, VARIABLE
 
 Path = tuple[int | str, ...]
 About = Mapping[str, Any]
@@ -145,21 +144,18 @@ def _shape(about: About) -> str:
 
 
 def diagnose(
-    problems: ValidationError | PydanticCustomError | Exception,
+    problems: ValidationError | PydanticCustomError,
     data: object,
-    document: object,
+    document: Document | None,
     place: Callable[[Path], Path] = lambda path: path,
 ) -> list[Diagnostic]:
     """Every fault as a diagnostic. `data` is what was validated; `place` maps its paths to paths of the document."""
     if isinstance(problems, ValidationError):
         faults = problems.errors(include_url=False)
-    elif isinstance(problems, PydanticCustomError):
+    else:
         about = problems.context or {}
         faults = [ErrorDetails(type=problems.type, loc=(), msg=problems.message(), input=data, ctx=about)]
-    else:
-        raise problems
-    found = document if isinstance(document, Document) else None
-    return [_diagnostic(fault, data, found, place) for fault in faults if fault["type"] != "reported"]
+    return [_diagnostic(fault, data, document, place) for fault in faults if fault["type"] != "reported"]
 
 
 def _diagnostic(

@@ -10,9 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from .named import Local, Named, Reference
-
-HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
-DIGEST = r"^[0-9a-f]{32}$"
+from .patterns import DIGEST, HUB_ID, VARIABLE
 
 
 class ModelSpec(Named):
@@ -51,9 +49,7 @@ class PackagedModelSpec(ModelSpec):
     """A GGUF file that an installed Python package ships."""
 
     key: ClassVar[str] = "package"
-    package: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Import name of the package; it is never imported."
-    )
+    package: str = Field(pattern=VARIABLE, description="Import name of the package; it is never imported.")
     file: str = Field(
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.gguf$", description="The .gguf file in the package's folder."
     )

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .patterns import DIGEST
 from .spec import Spec
 
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="BLAKE2b-128 of the content, 32 hex digits.")]
+Digest = Annotated[str, Field(pattern=DIGEST, description="BLAKE2b-128 of the content, 32 hex digits.")]
 Dtype = Annotated[
     Literal["float32", "bfloat16", "float16"], Field(description="Number format of the loaded base weights.")
 ]

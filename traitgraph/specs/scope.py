@@ -12,10 +12,14 @@ from typing import TypeVar
 
 from pydantic_core import PydanticCustomError, ValidationError
 
+from .apply import merged
 from .diagnostics import Diagnostic, error
 from .document import Document
 from .freeze import frozen
+from .messages import diagnose
 from .preset_files import find_preset, preset_names, shown_path
+from .references import missing_values
+from .source import read_document
 
 T = TypeVar("T")
 
@@ -62,23 +66,19 @@ class Scope:
         return self._presets[group, name]
 
     def _read(self, group: str, name: str, path: Path) -> Preset:
-        from .source import read_document
-
         document, problems = read_document(path, shown_path(path))
         document = document or Document({}, path)
         if "defaults" in document.data:
             document, more = self._built(group, name, document)
             problems += more
         if not problems:
-            problems = _open_values(document)
+            problems = missing_values(document)
         data = frozen(document.data)
         assert isinstance(data, dict), "a document is a mapping"
         return Preset(name, document, data, problems)
 
     def _built(self, group: str, name: str, document: Document) -> tuple[Document, list[Diagnostic]]:
         """A preset merged over those of its own group that its `defaults` list names."""
-        from .apply import merged
-
         own: object = {key: value for key, value in document.data.items() if key != "defaults"}
         listed = document.data["defaults"]
         items = listed if isinstance(listed, list) else [listed]
@@ -103,8 +103,6 @@ class Scope:
 
         Faults in the keys `changed` are the spec's own and are raised as they are.
         """
-        from .messages import diagnose
-
         if preset.problems:
             self.diagnostics += preset.problems
             raise PydanticCustomError("reported", "the preset has faults of its own")
@@ -121,12 +119,6 @@ class Scope:
 
 def _may_be_name(name: str) -> bool:
     return bool(name) and not set(name) & set("\\\0") and not name.startswith((".", "/", "~")) and len(name) < 100
-
-
-def _open_values(document: Document) -> list[Diagnostic]:
-    from .references import missing_values
-
-    return missing_values(document)
 
 
 def scope_of(context: object) -> Scope:
