@@ -23,9 +23,16 @@ def test_the_command_names_table_task_and_store() -> None:
     ]  # fmt: skip
 
 
-def test_training_waits_passively_and_scoring_does_not() -> None:
-    assert worker_environment({}, ["train"])["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert "OMP_WAIT_POLICY" not in worker_environment({}, ["assess", "merge"])
+def test_training_waits_passively_and_scoring_spins_shortly() -> None:
+    waits = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+    def chosen(user: dict[str, str], *kinds: str) -> dict[str, str]:
+        return {name: value for name, value in worker_environment(user, kinds).items() if name in waits}
+
+    assert chosen({}, "train") == chosen({}, "train_joint", "vector") == {"OMP_WAIT_POLICY": "PASSIVE"}
+    assert chosen({}, "assess", "merge") == {"GOMP_SPINCOUNT": "10000"}
+    for mine in ({"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "7"}):
+        assert chosen(mine, "assess") == chosen(mine, "train") == mine
 
 
 def test_what_the_user_set_stays() -> None:
