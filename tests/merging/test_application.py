@@ -89,25 +89,40 @@ def test_a_small_alpha_survives_beside_bfloat16_weights_and_is_lost_in_them(
     assert unmerged.ne(on_subject(bench, base, loaded, logits)).any()
 
 
-@pytest.mark.parametrize("method", [Ties(), Dare(seed=1), TaskArithmetic(), Ties(conventions="mergekit")])
+@pytest.mark.parametrize(
+    ("method", "count", "dtype"),
+    [
+        (Ties(), 2, "float32"),
+        (Dare(seed=1), 2, "float32"),
+        (TaskArithmetic(), 2, "float32"),
+        (Ties(conventions="mergekit"), 2, "bfloat16"),
+        (TaskArithmetic(), 1, "bfloat16"),
+    ],
+)
 def test_direction_is_made_once_for_all_alphas_and_changes_no_bit(
-    tmp_path: Path, bench: Bench, base_folder: Path, monkeypatch: pytest.MonkeyPatch, method: Any
+    tmp_path: Path,
+    bench: Bench,
+    base_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: Any,
+    count: int,
+    dtype: str,
 ) -> None:
-    vectors = [
-        bench.vector(base_folder, "model", save_fine_tune(base_folder, tmp_path / f"t{seed}", seed=seed))
-        for seed in (1, 2)
-    ]
-    keys = [bench.merge(base_folder, vectors, [alpha, alpha], method) for alpha in ("0.3", "0.6", "1.2")]
+    base = base_folder if dtype == "float32" else half_base(base_folder, tmp_path / "half")
+    tuned = [save_fine_tune(base, tmp_path / f"t{seed}", seed=seed, dtype=dtype) for seed in range(count)]
+    vectors = [bench.vector(base, "model", each, dtype) for each in tuned]
+    alphas = ("0.3", "0.6", "1.2", "1") + (() if isinstance(method, Ties) else ("-0.7", "-1"))
+    keys = [bench.merge(base, vectors, [a] * count, method, dtype=dtype) for a in alphas]
     made: list[str] = []
     original = Composition.direction
     monkeypatch.setattr(Composition, "direction", lambda self, name, *r: made.append(name) or original(self, name, *r))
-    loaded = opened(bench, base_folder)
-    quick = [on_subject(bench, base_folder, loaded, merge=(key,)) for key in keys]
+    loaded = opened(bench, base, dtype)
+    quick = [on_subject(bench, base, loaded, merge=(key,)) for key in keys]
     assert len(made) == len(set(made))
     monkeypatch.setattr("traitgraph.runtime.workbench._SHARE_OF_MEMORY", 0.0)
     bench.session.clear()
-    loaded = opened(bench, base_folder)
-    slow = [on_subject(bench, base_folder, loaded, merge=(key,)) for key in keys]
+    loaded = opened(bench, base, dtype)
+    slow = [on_subject(bench, base, loaded, merge=(key,)) for key in keys]
     assert len(made) > 2 * len(set(made))
     assert all(same_bits(a, b) for a, b in zip(quick, slow, strict=True))
 

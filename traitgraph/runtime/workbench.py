@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import inf, prod
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from .merging.differences import piece_size, pieces
 from .merging.errors import MergeError
 from .merging.fitting import propose_names, renamed
 from .merging.hooks import Removable, add_low_rank, module_of, takes_low_rank
-from .merging.rounding import ScaledSum, check_finite, largest_magnitude, round_to
+from .merging.kept_direction import KeptDirection
+from .merging.rounding import check_finite, round_to
 from .models import LoadedModel
 from .quiet import quiet_libraries
 from .spare_memory import spare_memory
@@ -32,40 +32,11 @@ class BaseChangedError(RuntimeError):
     """The base did not come back bit for bit: results after this point would be those of another model."""
 
 
-@dataclass
-class _Direction:
-    """The direction of the last merge, kept whole: the next alpha of the same vectors only scales it."""
-
-    key: str = ""
-    values: dict[str, torch.Tensor] = field(default_factory=dict)
-    """Tensor -> its direction, flat, float32."""
-    reach: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Tensor -> largest magnitude of the base and of the direction."""
-
-    def keep(self, composition: Composition, name: str, base: torch.Tensor) -> None:
-        """Make the direction of a tensor and keep it; `base` is the tensor before any change."""
-        import torch
-
-        shape, device = composition.shape(name), base.device
-        self.values[name] = torch.empty(prod(shape), device=device)
-        width = matrix_shape(shape)[1]
-        for first, last in pieces(shape, piece_size(device)):
-            self.values[name][first * width : last * width] = composition.direction(name, first, last, device)
-        self.reach[name] = (largest_magnitude(base), largest_magnitude(self.values[name]))
-
-    def stays_finite(self, name: str, strength: float, dtype: torch.dtype) -> bool:
-        """Whether base + strength * direction of a kept tensor can hold no infinity and no NaN, whatever its values."""
-        import torch
-
-        base, direction = self.reach.get(name, (inf, inf))
-        return base + abs(strength) * direction < torch.finfo(dtype).max
-
-
 class Workbench:
     """Changes the weights of a loaded base in place, always from pristine copies, and restores them.
 
-    Keeps one pristine copy of each tensor that was ever changed and, where memory allows, the direction of the last
-    merge in float32, for as long as the session lasts. `active` names what is in place; None is the base.
+    Keeps one pristine copy of each tensor that was ever changed and, as far as memory allows, the direction of the last
+    merge, for as long as the session lasts. `active` names what is in place; None is the base.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -75,8 +46,7 @@ class Workbench:
         self._checksum = weights_checksum(loaded.model)
         self._pristine: dict[str, torch.Tensor] = {}
         self._changed: set[str] = set()
-        self._direction = _Direction()
-        self._add = ScaledSum()
+        self._direction = KeptDirection()
         self._peft: PeftModel | None = None
         self._remove_hooks: Removable | None = None
 
@@ -106,22 +76,18 @@ class Workbench:
 
     def _merge_tensor(self, name: str, composition: Composition) -> None:
         """Compute a tensor piece by piece; nothing is checked twice where the kept direction says how far it goes."""
-        import torch
-
         parameter, source = self._parameters[name].detach(), self._pristine_of(name).view(-1)
-        target, kept = parameter.view(-1), self._direction.values.get(name)
+        target, kept = parameter.view(-1), self._direction.tensors.get(name)
         self._changed.add(name)
         bounded = self._direction.stays_finite(name, composition.strength, parameter.dtype)
         if kept is not None and bounded and composition.is_plain_step and not composition.restores(name):
-            runs = zip(*(torch.split(each, piece_size(each.device)) for each in (source, kept, target)), strict=True)
-            for start, direction, end in runs:
-                self._add(start, direction, composition.strength, out=end)
-            return
+            return kept.add(source, composition.strength, out=target)
         width = matrix_shape(tuple(parameter.shape))[1]
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
-            made = None if kept is None else kept[rows]
+            made = None if kept is None else kept.rows(source, rows.start, rows.stop)
             self._merge_rows(composition, name, (first, last), source[rows], made, target[rows])
+        return None
 
     def _merge_rows(
         self,
@@ -143,17 +109,18 @@ class Workbench:
         target.copy_(round_to(theta, target.dtype, rounding, seed=composition.seed, name=name, offset=offset))
 
     def _prepare_direction(self, composition: Composition) -> None:
-        """Keep the direction whole when it is costly to make again and fits into half of the free memory."""
+        """Keep the direction when it is costly to make again, as far as half of the free memory goes."""
         key = composition.direction_key
         if key == self._direction.key:
             return
-        self._direction = _Direction(key)
+        self._direction = KeptDirection(key)
         low_rank = composition.is_linear and all(composition.factors(name) is not None for name in composition.names)
-        size = 4 * sum(prod(composition.shape(name)) for name in composition.merged_names)
-        if low_rank or composition.steps.on_arc or size > _SHARE_OF_MEMORY * _free_memory(self._device):
+        if low_rank or composition.steps.on_arc:
             return
+        room = _SHARE_OF_MEMORY * _free_memory(self._device)
         for name in composition.merged_names:
-            self._direction.keep(composition, name, self._pristine_of(name))
+            if 4 * prod(composition.shape(name)) <= room:
+                room -= self._direction.keep(composition, name, self._pristine_of(name).view(-1)).nbytes
 
     @property
     def _device(self) -> torch.device:
@@ -248,7 +215,7 @@ class Workbench:
         """Restore and check the base, and give the copies back."""
         self.restore()
         self._pristine.clear()
-        self._direction = _Direction()
+        self._direction = KeptDirection()
 
 
 def _info(name: str, parameter: torch.Tensor) -> TensorInfo:

@@ -172,10 +172,14 @@ class Composition:
 
     @cached_property
     def _common(self) -> float:
-        """The common factor of the coefficients, their largest magnitude: dividing by it leaves a direction."""
+        """The common factor of the coefficients, the largest of them: dividing by it leaves a direction.
+
+        An election is not the same for the opposite vectors, so that its direction keeps their signs.
+        """
         if not self._are_numbers:
             return 1.0
-        return max(map(abs, self.coefficients("")), default=0.0) or 1.0
+        largest = max(self.coefficients(""), key=abs, default=0.0) or 1.0
+        return abs(largest) if self.steps.election else largest
 
     @property
     def strength(self) -> float:
