@@ -129,11 +129,11 @@ collect    1         0       1
 all       35         8      27
 
 tasks       number  jobs  minutes per task
-01-assess        1    26               2.9
+01-assess        1    26               1.8
 02-collect       1     1               0.3
 
-cost       0.0069-0.44 GPU hours on a100
-wall time  0.0092-0.45 hours, if no task waits in a queue
+cost       0.0056-0.22 GPU hours on a100
+wall time  0.008-0.23 hours, if no task waits in a queue
 download   up to 30 GB
 disk       54 kB-11 MB
 basis      such jobs in the store: 0%; size and hardware: the rest

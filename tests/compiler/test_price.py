@@ -106,9 +106,9 @@ def test_a_budget_refuses_what_may_cost_more() -> None:
 
 
 def test_large_tasks_are_cut_to_the_minutes_wanted() -> None:
-    plan = plan_of(BIG, task_minutes=5)
+    plan = plan_of(BIG, task_minutes=2)
     assert len(plan.tasks) > len(plan_of(BIG).tasks)
-    assert all(task.minutes < 12 for task in plan.tasks)
+    assert all(task.minutes < 6 for task in plan.tasks)
 
 
 LOCAL = BIG.replace("data: owner/dialogues", "data: {path: rows.jsonl}").replace("steps: 10", "epochs: 2")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
+
 from traitgraph.launchers.progress import Bars, Lines, TimeLeft, progress_view
 from traitgraph.launchers.summary import RunSummary, failure_lines
 from traitgraph.runtime.events import Event, EventStream
@@ -30,6 +32,17 @@ def test_time_left_comes_from_this_run_then_from_the_store_then_from_the_mean() 
     left.settle("a", 10)  # told twice
     left.settle("b", None)
     assert left.seconds() == 20 + 15
+
+
+def test_what_has_not_run_takes_what_the_plan_expects_corrected_by_what_has() -> None:
+    sorts = {"a": "train", "b": "train", "c": "assess", "d": "collect"}
+    left = TimeLeft(sorts, expected={"train": 100, "assess": 30, "collect": 2})
+    assert left.seconds() == 100 + 100 + 30 + 2
+    left.settle("a", 50)
+    assert left.seconds() == (100 + 30 + 2) / 2
+    left.settle("b", 50)
+    left.settle("c", 3)
+    assert left.seconds() == pytest.approx(2 * 53 / 130)
 
 
 def test_what_needs_a_failed_job_takes_no_time_any_more() -> None:

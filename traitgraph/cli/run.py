@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     study, store, plan = _fresh_plan(options)
     code = 0
     if plan.counts.missing:
-        code = _run_table(plan.job_table(), store, options)
+        code = _run_table(plan.job_table(), store, options, plan.seconds_by_sort)
     _report(study, plan, store, options)
     return code
 
@@ -94,12 +95,15 @@ def _check_data(plan: Plan) -> None:
         raise UsageError("the data of the study cannot be used:\n  " + "\n  ".join(faults))
 
 
-def _run_table(table: JobTable, store: Store, options: argparse.Namespace) -> int:
+def _run_table(
+    table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
+) -> int:
     from traitgraph.launchers.local import run_locally
     from traitgraph.launchers.progress import progress_view
 
     _check_installed()
-    with progress_view(table, durations=store.durations(), workers=options.workers) as view:
+    view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
+    with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
     say(summary.text(same_call("run", options), _logs_call(options)))
     return summary.exit_code

@@ -15,7 +15,7 @@ from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDr
 from .key import KINDS
 from .label import label
 from .plain import plain_row, plain_template
-from .price import Price, price_plan
+from .price import Price, price_plan, seconds_by_sort
 from .select import select_cells
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
@@ -100,6 +100,11 @@ class Plan:
     def price(self) -> Price:
         """What running the missing jobs takes."""
         return price_plan(self.draft, self.context)
+
+    @property
+    def seconds_by_sort(self) -> dict[str, float]:
+        """What a missing job of each sort is expected to take. [s]"""
+        return seconds_by_sort(self.draft, self.context)
 
     @cached_property
     def arms(self) -> tuple[ArmCounts, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from traitgraph.specs.diagnostics import Diagnostic, SpecError
+from traitgraph.specs.durations import sort_of
 from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import HubModel
 from traitgraph.specs.training import Lora, Training
@@ -14,6 +15,7 @@ from traitgraph.specs.training import Lora, Training
 from .context import Context
 from .estimate import Estimator
 from .ir import MISSING, Draft, Stage, TaskDraft
+from .plain import plain_template
 from .ranges import NOTHING, Range, span, total
 
 
@@ -64,6 +66,15 @@ def check_budget(price: Price, max_gpu_hours: float) -> None:
         what = f"the plan may take {span(price.gpu_hours)} GPU hours on {price.device}, the limit is {max_gpu_hours:g}"
         hint = "give: a higher --max-gpu-hours, or --select a part of the study"
         raise SpecError([Diagnostic("TG205", "error", what, None, "", hint)])
+
+
+def seconds_by_sort(draft: Draft, context: Context) -> dict[str, float]:
+    """What a missing job of each sort (`sort_of`: 'train', 'assess lm_eval') takes, in the middle of its range. [s]"""
+    estimator, sums = Estimator(draft, context), dict[str, tuple[float, int]]()
+    for stage, count in _missing_by_stage(draft):
+        seconds, jobs = sums.get(sort := sort_of(stage.kind, plain_template(stage)), (0.0, 0))
+        sums[sort] = seconds + count * estimator.seconds(stage).middle, jobs + count
+    return {sort: seconds / jobs for sort, (seconds, jobs) in sums.items()}
 
 
 def _missing_by_stage(draft: Draft) -> list[tuple[Stage, int]]:

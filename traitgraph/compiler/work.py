@@ -5,9 +5,11 @@ Figures without a source are ours: they hold for questionnaires, chat turns and 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
@@ -19,6 +21,7 @@ from traitgraph.specs.benchmarks import (
 )
 from traitgraph.specs.dialogue_counts import Counts
 from traitgraph.specs.identity import encode
+from traitgraph.specs.instruments import questionnaire_path
 from traitgraph.specs.jobs import FileData, FolderModel, GgufModel, HubData, HubModel, Sampling
 from traitgraph.specs.training import DpoTraining, Training
 from traitgraph.specs.traits import LEVELS
@@ -55,6 +58,8 @@ OPEN_QUESTIONS = 90
 ITEMS = Range(20, 120)
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
+ITEM_ALONE = Range(20, 80)
+"""The same after the instruction, which is read once for all items. [tokens]"""
 
 SCENARIOS = {"generate": Range(1_000, 10_000), "neurons": Range(2 * 80, 2 * 100)}
 """Replies of one job without a limit: up to 10,000 scenes (BIG5-CHAT), about 90 questions at two levels (NPTI)."""
@@ -77,6 +82,8 @@ LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
     "winogrande": (1267, 2, Range(25, 50), NOTHING),
 }
 UNKNOWN_TASK = (1500, 4, Range(40, 400), Range(0, 64))
+OPTION = Range(0.05, 0.5)
+"""What a further option costs: its document is read once. [share of a request]"""
 LOCAL_TASK = (200, 4, Range(30, 120), Range(0, 8))
 """A task folder of one's own is small, most often multiple choice."""
 
@@ -181,7 +188,7 @@ def _assess_work(stage: Stage, dialogues: Dialogues) -> Work:
         return _text_work(benchmark, repeats, sampling)
     items = _items(stage.name)
     if benchmark.mode == "choice":
-        return Work(read=items.times(2).times(ITEM))  # both orders of the options, one pass for all repeats
+        return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of the options, one pass for all repeats
     reply = NUMBER if benchmark.mode == "generate" else TURN
     written = reply.at_most(sampling.max_new_tokens if isinstance(sampling, Sampling) else reply.high)
     return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
@@ -207,11 +214,15 @@ def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
     if benchmark.limit is not None:
         count = Range(min(count.low, benchmark.limit), min(count.high, benchmark.limit))
     shots = 1 + (benchmark.shots or 0)
-    return Work(read=count.times(options).times(tokens).times(shots), written=count.times(written))
+    requests = count.times(Range.exactly(1).plus(OPTION.times(options - 1)))
+    return Work(read=requests.times(tokens).times(shots), written=count.times(written))
 
 
+@cache
 def _items(name: str) -> Range:
-    """The number at the end of a questionnaire's name (`ipip-neo-120`), else what is usual."""
+    """The items of a questionnaire of the library, else the number at the end of a name, else what is usual."""
+    if path := questionnaire_path(name):
+        return Range.exactly(len(json.loads(path.read_text(encoding="utf-8"))["items"]))
     found = re.search(r"(\d+)$", name)
     return Range.exactly(int(found.group())) if found else ITEMS
 

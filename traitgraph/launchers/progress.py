@@ -28,15 +28,18 @@ _ENDINGS = {"job_done": "done", "job_present": "there", "job_failed": "failed", 
 
 @dataclass
 class TimeLeft:
-    """Estimates the rest of a run from its own latest jobs of each sort, else from the store's, else from the mean.
+    """Estimates the rest of a run from its own latest jobs of each sort, else from the store's, else from the plan.
 
-    Medians: the first job of a process also loads libraries and the model.
+    What the plan expects of sorts that have not run is corrected by how far off it was for those that have. Medians:
+    the first job of a process also loads libraries and the model.
     """
 
     sorts: Mapping[str, str]
     """Key -> kind of job and of benchmark, of all jobs."""
     stored: Mapping[str, float] = field(default_factory=dict)
     """Sort -> median seconds."""
+    expected: Mapping[str, float] = field(default_factory=dict)
+    """Sort -> seconds that the plan expects."""
     workers: int = 1
     inputs: Mapping[str, Iterable[str]] = field(default_factory=dict)
     """Key -> keys of what it needs: what needs a failed job will not run."""
@@ -77,10 +80,17 @@ class TimeLeft:
         """Seconds left; None while nothing is known."""
         known = {**self.stored, **{sort: median(each) for sort, each in self._seconds.items()}}
         known = {sort: each for sort, each in known.items() if sort in self._left}
+        known = {**self._corrected(known), **known}
         if not known:
             return None
         mean = sum(known.values()) / len(known)
         return sum(count * known.get(sort, mean) for sort, count in self._left.items()) / self.workers
+
+    def _corrected(self, known: Mapping[str, float]) -> dict[str, float]:
+        """What the plan expects, as much longer or shorter as what is known was."""
+        both = [sort for sort in known if self.expected.get(sort)]
+        off = sum(known[sort] for sort in both) / sum(self.expected[sort] for sort in both) if both else 1.0
+        return {sort: seconds * off for sort, seconds in self.expected.items()}
 
 
 class ProgressView(Protocol):
@@ -98,13 +108,18 @@ class ProgressView(Protocol):
 
 
 def progress_view(
-    table: JobTable, *, durations: Mapping[str, float] | None = None, workers: int = 1, stream: TextIO | None = None
+    table: JobTable,
+    *,
+    durations: Mapping[str, float] | None = None,
+    expected: Mapping[str, float] | None = None,
+    workers: int = 1,
+    stream: TextIO | None = None,
 ) -> ProgressView:
     """The view that fits the stream (default: standard error): bars on a terminal, lines elsewhere."""
     stream = stream or sys.stderr
     sorts = {row.key: sort_of(row.kind, row.params) for row in table.rows}
     inputs = {row.key: chain.from_iterable(row.inputs.values()) for row in table.rows}
-    left = TimeLeft(sorts, durations or {}, workers, inputs)
+    left = TimeLeft(sorts, durations or {}, expected or {}, workers, inputs)
     return Bars(left, stream) if stream.isatty() else Lines(left, stream)
 
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from .axes import StrengthAxis
 from .data import DATA_FORMS, DataSpec, Rows
+from .faults import located
 from .identity import number_text
 from .models import Model
 from .named import Named, Reference
@@ -91,7 +92,8 @@ class Generation(Spec):
     @model_validator(mode="after")
     def _anti_expert_has_effect(self) -> Self:
         if self.combine == "sum" and "anti_expert" in self.model_fields_set:
-            raise ValueError("`anti_expert` has no effect with `combine: sum`, which subtracts nothing")
+            useless = "`anti_expert` has no effect with `combine: sum`, which subtracts nothing"
+            raise located("no_effect", useless, {}, "anti_expert", self.anti_expert)
         return self
 
 

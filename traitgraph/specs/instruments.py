@@ -92,7 +92,8 @@ class Questionnaire(Instrument):
         if self.mode == "interview" and self.judge is None:
             raise ValueError("an interview needs a `judge`")
         if self.mode != "interview" and self.judge is not None:
-            raise ValueError(f"`judge` has no effect with `mode: {self.mode}`")
+            about = {"mode": self.mode}
+            raise located("no_effect", "`judge` has no effect with `mode: {mode}`", about, "judge", self.judge.name)
         return self
 
     def settled(self, folder: Path) -> Self:

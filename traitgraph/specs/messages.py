@@ -112,6 +112,7 @@ WORDINGS: dict[str, Wording] = {
     "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
     "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
     "value_error": Wording("TG104", "{error}"),
+    "no_effect": Wording("TG120", "{message}", at_key=True),
     # axes
     "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
     "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
