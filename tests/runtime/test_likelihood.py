@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from traitgraph.runtime import likelihood
-from traitgraph.runtime.likelihood import Request, continuation_likelihoods, shared_prefix
+from traitgraph.runtime.generation import written_texts
+from traitgraph.runtime.likelihood import NoNumbersError, Request, continuation_likelihoods, shared_prefix
 from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.records import cause_of
 
 
 def one_by_one(loaded: LoadedModel, request: Request) -> list[float]:
@@ -42,6 +44,21 @@ def test_equals_uncached_scoring(
     monkeypatch.setitem(likelihood.BATCH_TOKENS, "cpu", batch_tokens)
     for request, score in zip(requests, continuation_likelihoods(loaded, requests), strict=True):
         assert score.logprobs == pytest.approx(one_by_one(loaded, request), abs=2e-5)
+
+
+@pytest.mark.parametrize("work", ["score", "write", "sample"])
+def test_a_model_that_computes_nan_is_refused(loaded: LoadedModel, work: str) -> None:
+    """Else a greedy text would be made of the first token, and means would be empty without a reason."""
+    loaded.model.get_input_embeddings().weight.data.fill_(float("nan"))
+
+    def do() -> object:
+        if work == "score":
+            return continuation_likelihoods(loaded, REQUESTS)
+        return written_texts(loaded, [(1, 5)], temperature=float(work == "sample"), max_new_tokens=3, stream="0")
+
+    with pytest.raises(NoNumbersError, match="computes NaN: the strength of this subject") as raised:
+        do()
+    assert cause_of(raised.value) == "the model computes NaN"
 
 
 def test_greedy_means_every_token_is_the_most_likely(loaded: LoadedModel) -> None:

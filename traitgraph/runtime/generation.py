@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from .likelihood import Tokens
+from .likelihood import NoNumbersError, Tokens
 
 if TYPE_CHECKING:
+    import torch
     from transformers import GenerationConfig
 
     from .models import LoadedModel
@@ -29,7 +30,7 @@ def written_texts(
 
     Plain sampling from the whole distribution; temperature 0 takes the likeliest token. The model's own generation
     settings (top-p, penalties) do not count, only what ends a text. `stream` names the random numbers: equal names,
-    prompts and settings give equal texts, whatever was drawn before.
+    prompts and settings give equal texts, whatever was drawn before. Raises NoNumbersError.
     """
     import torch
 
@@ -66,9 +67,18 @@ def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationC
     pad = loaded.tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=loaded.device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
-    made = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
+    made = loaded.model.generate(
+        input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
+    )
     texts: list[str] = loaded.tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
     return [text.strip() for text in texts]
+
+
+def _numbers(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """The logits as they are. Raises NoNumbersError where a greedy choice would make a text of NaN."""
+    if bool(logits.isnan().any()):
+        raise NoNumbersError
+    return logits
 
 
 def _seed(stream: str, start: int) -> int:

@@ -24,6 +24,16 @@ BATCH_TOKENS = {"cpu": 256, "cuda": 8192}
 """Padded tokens in one forward pass. [tokens] More gains nothing on a processor and costs memory for logits."""
 
 
+class NoNumbersError(ArithmeticError):
+    """The model computes NaN: no answer of this subject would mean anything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model computes NaN: the strength of this subject carries it out of its number format, or its weights "
+            "are broken; try a strength nearer to 0, or `dtype: float32`"
+        )
+
+
 class Request(NamedTuple):
     """A continuation to score after a context; neither is empty."""
 
@@ -55,7 +65,8 @@ def continuation_likelihoods(
 ) -> list[Likelihood]:
     """The likelihood of each request, in order; equal to scoring one by one without a cache, up to rounding.
 
-    `on_batch(done, total)` hears how many distinct contexts are finished. Softmax runs in float32.
+    `on_batch(done, total)` hears how many distinct contexts are finished. Softmax runs in float32. Raises
+    NoNumbersError.
     """
     import torch
 
@@ -193,12 +204,17 @@ def _copied(cache: Cache) -> Cache:
 
 
 def _picked(logits: torch.Tensor, tokens: list[int]) -> list[tuple[float, bool]]:
-    """log p of one token a row, and whether it is the most likely one. logits: [rows, vocabulary]"""
+    """log p of one token a row, and whether it is the most likely one. logits: [rows, vocabulary]
+
+    Raises NoNumbersError.
+    """
     import torch
 
     exact = logits.float()
     chosen = exact.gather(1, torch.tensor(tokens, device=exact.device)[:, None])[:, 0]
     logprobs = chosen - exact.logsumexp(1)
+    if bool(logprobs.isnan().any()):
+        raise NoNumbersError
     greedy = chosen >= exact.amax(1)
     return list(zip(logprobs.tolist(), greedy.tolist(), strict=True))
 

@@ -156,6 +156,7 @@ def now() -> str:
 
 _CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause); the first that matches
     (r"OutOfMemoryError|MemoryError|out of memory|Cannot allocate memory", "out of memory"),
+    (r"NoNumbersError", "the model computes NaN"),
     (r"DamagedArtifactError", "damaged input"),
     (r"UnknownKindError", "no runtime for a job kind"),
     (r"ModuleNotFoundError|ImportError", "a library is missing"),
