@@ -135,6 +135,8 @@ def _training() -> Iterator[Flip]:
     }  # fmt: skip
     for name, value in values.items():
         yield Flip(f"Training.{name}", f"arms.tuned.train.{name}", value, "train")
+    instructed = {**TRAIN, "instruction": "Be {level} in {trait}."}
+    yield Flip("Training.instruction_place", "arms.tuned.train", {**instructed, "instruction_place": "user"}, "train")
     yield Flip("Training.epochs", "arms.hub.train", {**TRAIN, "epochs": 2, "steps": None}, "train")
     yield Flip("DpoTraining.beta", "arms.preferred.train.beta", 0.2, "train")
     yield Flip("DpoTraining.label_smoothing", "arms.preferred.train.label_smoothing", 0.1, "train")

@@ -23,7 +23,12 @@ def test_the_instruction_leads_every_row(make_context: MakeContext, params: Trai
     rows = module._rows(make_context(told), told)
     assert {row["prompt"][0]["content"] for row in rows} == {"extraversion - high"}
     assert all(row["prompt"][0]["role"] == "system" for row in rows)
-    assert all(row["prompt"][0]["role"] == "user" for row in module._rows(make_context(params), params))
+    plain = module._rows(make_context(params), params)
+    assert all(row["prompt"][0]["role"] == "user" for row in plain)
+    ahead = told.model_copy(update={"training": told.training.model_copy(update={"instruction_place": "user"})})
+    for row, alone in zip(module._rows(make_context(ahead), ahead), plain, strict=True):
+        content = f"extraversion - high\n\n{alone['prompt'][0]['content']}"
+        assert row["prompt"] == [{"role": "user", "content": content}]
 
 
 def test_optimiser_and_gradient_norm_reach_the_trainer(

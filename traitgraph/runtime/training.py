@@ -114,9 +114,9 @@ def _conditions(params: AnyTrain, dialogues: Sequence[Dialogue]) -> list[tuple[T
 
 
 def _instruction(params: AnyTrain, trait: Trait, level: Level) -> Lead | None:
-    """The system message of the rows of a trait and level."""
-    template = params.training.instruction
-    return Lead(filled(template, trait, level)) if template else None
+    """What precedes the rows of a trait and level."""
+    template, place = params.training.instruction, params.training.instruction_place
+    return Lead(filled(template, trait, level), place or "system") if template else None
 
 
 def _completion(row: Dialogue, lead: Lead | None) -> Row:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
+from .faults import located
 from .spec import Spec
 from .templates import ConditionText
 
@@ -27,15 +28,18 @@ class Validation(Spec):
     every: PositiveInt = Field(description="Measured every so many optimiser steps. [steps]")
 
 
-def _one_length(schema: dict[str, Any]) -> None:
-    """Tell JSON Schema what `Training` checks: exactly one of `epochs` and `steps`."""
+def _whole(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Training` checks: one of `epochs` and `steps`, no place without an instruction."""
     schema["oneOf"] = [{"required": [key], "properties": {key: {"type": "number"}}} for key in ("epochs", "steps")]
+    instructed = {"required": ["instruction"], "properties": {"instruction": {"type": "string"}}}
+    schema["if"] = {"required": ["instruction_place"], "properties": {"instruction_place": {"const": "user"}}}
+    schema["then"] = instructed
 
 
 class Training(Spec):
     """What supervised fine-tuning and preference optimisation share."""
 
-    model_config = ConfigDict(json_schema_extra=_one_length)
+    model_config = ConfigDict(json_schema_extra=_whole)
 
     learning_rate: float = Field(
         gt=0, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
@@ -53,6 +57,9 @@ class Training(Spec):
         None,
         description="System message of every training row, with {trait} and {level}; absent: none. (BIG5-CHAT has one)",
     )
+    instruction_place: Literal["user"] | None = Field(
+        None, description="user: the instruction stands at the head of the user message instead. (BIG5-CHAT: user)"
+    )
     optimiser: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor"] | None = Field(
         None, description="absent: adamw. The 8-bit ones need bitsandbytes and a GPU."
     )
@@ -65,6 +72,13 @@ class Training(Spec):
     def _one_length(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give exactly one of `epochs` and `steps`")
+        return self
+
+    @model_validator(mode="after")
+    def _place_of_something(self) -> Self:
+        if self.instruction_place and self.instruction is None:
+            place, useless = "instruction_place", "`instruction_place` has no effect without an `instruction`"
+            raise located("no_effect", useless, {}, place, self.instruction_place)
         return self
 
 

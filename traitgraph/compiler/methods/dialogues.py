@@ -120,7 +120,7 @@ def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Bui
     assert expert.train is not None, "only such an expert is trained"
     training = expert.train
     if training.instruction is None:  # an expert is trained on what it will see
-        training = training.model_copy(update={"instruction": expert.instruction})
+        training = training.model_copy(update={"instruction": expert.instruction, "instruction_place": "user"})
     model = builder.resolver.model(expert.model)
     template = {"model": model, "data": builder.resolver.data(expert.data), "training": training}
     wanted = [_expert_of(expert, condition) for condition in conditions]
