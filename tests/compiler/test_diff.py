@@ -99,6 +99,31 @@ def test_explain_tells_what_there_is_for_a_name_of_no_job_or_of_several(wanted: 
         find_job(plan_of(SWEEP), wanted)
 
 
+TWICE = """\
+study: twice
+traits: openness
+levels: high
+data: owner/dialogues
+train: {method: sft, learning_rate: 1e-4, steps: 10}
+benchmarks: mini-ipip
+arms:
+  small: {model: owner/small-1B, method: sft}
+  large: {model: owner/large-2B, method: sft}
+  preferred: {model: owner/large-2B, method: dpo, train: {method: dpo}}
+"""
+
+
+def test_labels_say_in_what_namesakes_differ() -> None:
+    labels = keys_by_label(plan_of(TWICE))
+    assert set(labels) >= {
+        "train openness high on small-1B",
+        "train openness high on large-2B",
+        "train openness high by dpo on large-2B",
+        "assess mini-ipip openness high tuned on small-1B",
+    }
+    assert "train openness high" in keys_by_label(plan_of(TWICE, "~arms.large", "~arms.preferred"))
+
+
 def test_a_lock_lists_sources_and_marks_what_is_not_pinned() -> None:
     lock = lock_document(plan_of(SWEEP), {"torch": "2.13.0"})
     assert unpinned(lock) == ["owner/dialogues at main", "owner/model at main"]

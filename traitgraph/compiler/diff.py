@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .changes import Change, field_changes
 from .ir import Draft
 from .key import KINDS
-from .label import label
+from .label import Labels
 from .plain import plain_row, plain_template
 from .plan import Plan
 from .print_plan import arm_formula
@@ -57,13 +57,14 @@ def diff_plans(old: Plan, new: Plan) -> StudyDiff:
     come = _by_coordinates(new.draft, keys_old)
     causes: dict[tuple[object, ...], Rekeyed] = {}
     added: Counter[str] = Counter()
+    labels = Labels(new.draft)
     for coordinates, rows in come.items():
         partners = gone.get(coordinates, [])
         for row in rows:
             if not partners:
                 added[str(coordinates[0])] += 1
                 continue
-            _count(causes, _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old))
+            _count(causes, _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels.of(row)))
     removed = Counter(str(coordinates[0]) for coordinates, rows in gone.items() for _ in rows)
     return StudyDiff(
         same=len(keys_old & keys_new),
@@ -89,13 +90,13 @@ def _coordinates(draft: Draft, row: int) -> Coordinates:
     return (stage.kind, stage.name, *where, *(each.name for each in stage.inputs if each.name != "model"))
 
 
-def _rekeyed(old: Draft, one: int, new: Draft, two: int, keys_old: set[bytes]) -> Rekeyed:
-    stage, place = new.locate(two)
+def _rekeyed(old: Draft, one: int, new: Draft, two: int, keys_old: set[bytes], label: str) -> Rekeyed:
+    stage, _ = new.locate(two)
     changes = tuple(field_changes(_params(old, one), _params(new, two)))
     follows = dict.fromkeys(
         new.locate(ref)[0].kind for refs in new.inputs_of(two).values() for ref in refs if new.keys[ref] not in keys_old
     )
-    return Rekeyed(stage.kind, 1, changes, tuple(follows), label(stage, place))
+    return Rekeyed(stage.kind, 1, changes, tuple(follows), label)
 
 
 def _params(draft: Draft, row: int) -> dict[str, object]:

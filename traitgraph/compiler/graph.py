@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from .ir import Draft
-from .label import label
+from .label import Labels
 
 WORDS = ("present", "missing", "unneeded")
 
@@ -54,12 +54,12 @@ def stage_graph(draft: Draft) -> Graph:
 
 def job_graph(draft: Draft) -> Graph:
     """One node for each job, named by the start of its key."""
-    nodes, edges = [], []
+    nodes, edges, labels = [], [], Labels(draft)
     for row in range(draft.rows):
-        stage, place = draft.locate(row)
+        stage, _ = draft.locate(row)
         status = WORDS[draft.status[row]] if draft.status else "missing"
         name = draft.keys[row].hex()
-        nodes.append(Node(name, stage.kind, label(stage, place), 1, int(status == "present"), int(status == "missing")))
+        nodes.append(Node(name, stage.kind, labels.of(row), 1, int(status == "present"), int(status == "missing")))
         for refs in draft.inputs_of(row).values():
             edges += [(draft.keys[ref].hex(), name, 1) for ref in refs]
     return Graph(tuple(nodes), tuple(edges))

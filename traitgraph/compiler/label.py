@@ -1,8 +1,14 @@
-"""What people call a job: 'train extraversion high', 'assess mini-ipip extraversion high alpha 0.5'."""
+"""What people call a job: 'train extraversion high', 'assess mini-ipip extraversion high alpha 0.5'. Never hashed."""
 
 from __future__ import annotations
 
-from .ir import Stage
+from collections.abc import Iterator
+
+from traitgraph.specs.identity import encode
+from traitgraph.specs.jobs import HubModel
+from traitgraph.specs.training import DpoTraining
+
+from .ir import Draft, Stage
 
 BARE_NUMBERS = ("alpha", "gamma", "seed")
 """Coordinates that are bare numbers, so that the label says what they count."""
@@ -10,21 +16,64 @@ BARE_NUMBERS = ("alpha", "gamma", "seed")
 ALWAYS = ("trait", "level", "alpha", "gamma")
 """Coordinates that are told even if there is only one value; an axis with one value appears in no name otherwise."""
 
+APART = ("model", "gamma")
+"""Shared parameters that are told where stages of one name differ in them."""
 
-def label(stage: Stage, place: int) -> str:
-    """The label of one job, from its kind, its benchmark and its coordinates. Never hashed."""
-    words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
-    for name, column in stage.where.columns.items():
-        value = str(column[place])
-        if value and (name in ALWAYS or len(column.values) > 1):
-            words.append(f"{name} {value}" if name in BARE_NUMBERS else value)
-    return " ".join([*words, *_subject_words(stage)])
+
+class Labels:
+    """The labels of a study's jobs."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._apart = {id(stage): words for stages in _namesakes(draft) for stage, words in _told_apart(stages)}
+
+    def of(self, row: int) -> str:
+        """The label of one job, from its kind, its benchmark and its coordinates."""
+        stage, place = self._draft.locate(row)
+        words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
+        for name, column in stage.where.columns.items():
+            value = str(column[place])
+            if value and (name in ALWAYS or len(column.values) > 1):
+                words.append(f"{name} {value}" if name in BARE_NUMBERS else value)
+        return " ".join([*words, *_subject_words(stage), *self._apart[id(stage)]])
 
 
 def _subject_words(stage: Stage) -> list[str]:
     """What tells subjects of one trait and level apart: a tuned model, a prompted one; a merge has its alpha."""
+    if isinstance(stage.template.get("training"), DpoTraining):
+        return ["by dpo"]
     if stage.kind != "assess":
         return []
     tuned = any(each.name == "tuned" for each in stage.inputs)
     prompted = "prompt" in stage.table or stage.template.get("prompt") is not None
     return ["tuned"] * tuned + ["prompted"] * prompted
+
+
+def _namesakes(draft: Draft) -> Iterator[list[Stage]]:
+    """Stages of one kind and name."""
+    groups: dict[tuple[str, str], list[Stage]] = {}
+    for stage in draft.stages:
+        groups.setdefault((stage.kind, stage.name), []).append(stage)
+    yield from groups.values()
+
+
+def _told_apart(stages: list[Stage]) -> Iterator[tuple[Stage, list[str]]]:
+    """Each stage with what tells it from its namesakes."""
+    differ = [name for name in APART if len({encode(stage.template.get(name)) for stage in stages}) > 1]
+    for stage in stages:
+        shown = [name for name in differ if name in stage.template and len(_shown(stage, name)) < 2]
+        yield stage, [_word(name, stage.template[name]) for name in shown]
+
+
+def _shown(stage: Stage, name: str) -> tuple[object, ...]:
+    """Values of a coordinate that labels show already."""
+    column = stage.where.columns.get(name)
+    return column.values if column else ()
+
+
+def _word(name: str, value: object) -> str:
+    if name == "gamma":
+        return f"gamma {value}"
+    return (
+        f"on {value.id.rpartition('/')[2]}" if isinstance(value, HubModel) else f"on {getattr(value, 'digest', '')[:8]}"
+    )

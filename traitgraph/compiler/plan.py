@@ -13,7 +13,7 @@ from traitgraph.specs.results import Cell
 from .context import Context
 from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
 from .key import KINDS
-from .label import label
+from .label import Labels
 from .plain import plain_row, plain_template
 from .price import Price, price_plan, seconds_by_sort
 from .select import select_cells
@@ -162,12 +162,16 @@ class Plan:
             version=KINDS[stage.kind].version,
             params={**self._template(stage), **plain_row(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
-            label=label(stage, place),
+            label=self._labels.of(row),
         )
 
     def labels(self) -> list[str]:
         """What people call each job, by its row."""
-        return [label(stage, place) for stage in self.draft.stages for place in range(stage.table.rows)]
+        return [self._labels.of(row) for row in range(self.draft.rows)]
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return Labels(self.draft)
 
     def _template(self, stage: Stage) -> dict[str, object]:
         if id(stage) not in self._templates:
