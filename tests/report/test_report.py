@@ -14,9 +14,9 @@ from tests.report.rows import ALPHAS, FAILURE, TRAITS, about, row, study_rows
 from traitgraph.runtime.report import write_report
 from traitgraph.runtime.report.charts import ticks
 from traitgraph.runtime.report.page import charts_of, render_page
-from traitgraph.runtime.report.provenance import duration
 from traitgraph.runtime.report.summaries import summarise
 from traitgraph.runtime.results import ResultRow
+from traitgraph.specs.durations import duration_text
 
 VOID = {"meta"}  # all other empty elements are written self-closed
 
@@ -281,7 +281,7 @@ def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.42, "0.4 s"), (52, "52 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_the_page_scripts_only_what_its_policy_names(rows: list[ResultRow]) -> None:

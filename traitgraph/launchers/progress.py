@@ -13,10 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from traitgraph.runtime.events import Event
-from traitgraph.specs.durations import sort_of
+from traitgraph.specs.durations import duration_text, sort_of
 from traitgraph.specs.jobs import JobTable
-
-from .summary import duration_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traitgraph.runtime.records import BLOCKED, Failure, by_cause
+from traitgraph.specs.durations import duration_text
 
 _LABELS_SHOWN = 4
 
@@ -97,15 +98,3 @@ def _where(traceback: str) -> list[str]:
     lines = traceback.splitlines()
     last = max((place for place, line in enumerate(lines) if line.startswith("  File ")), default=None)
     return [] if last is None else [line for line in lines[last : last + 2] if line.startswith("  ")]
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration_text(3.21), duration_text(75), duration_text(7384)
-    ('3.2 s', '1 min 15 s', '2 h 3 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,6 +1,7 @@
-"""Names under which the durations of finished jobs are remembered, so that a plan finds those of jobs like its own.
+"""Durations: the names under which those of finished jobs are remembered, and how people say them.
 
-Shared by the store (which knows how long jobs took) and the compiler (which wants to know how long they will take).
+The names are shared by the store (which knows how long jobs took) and the compiler (which wants to know how long they
+will take).
 """
 
 from __future__ import annotations
@@ -35,3 +36,18 @@ def _model_name(model: object) -> str:
     if not isinstance(model, Mapping):
         return ""
     return str(model.get("digest") or model.get("id") or "")
+
+
+def duration_text(seconds: float) -> str:
+    """A time span as people say it.
+
+    >>> duration_text(3.21), duration_text(52.4), duration_text(75), duration_text(7384)
+    ('3.2 s', '52 s', '1 min 15 s', '2 h 3 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"

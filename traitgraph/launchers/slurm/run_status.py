@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from traitgraph.launchers.summary import duration_text, failure_lines
+from traitgraph.launchers.summary import failure_lines
 from traitgraph.runtime.records import Failure, by_cause
+from traitgraph.specs.durations import duration_text
 from traitgraph.specs.jobs import Task
 
 TaskState = Literal["done", "running", "waiting", "requeued", "later", "unknown", "failed", "blocked", "cancelled"]

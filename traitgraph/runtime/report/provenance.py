@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from traitgraph.specs.durations import duration_text
+
 from ..results import ResultRow
 from .about import About, Failure, Stage
 from .markup import Markup, element, join
@@ -54,8 +56,10 @@ def _overrides(overrides: Sequence[str]) -> Markup | None:
 def _stages(stages: Sequence[Stage]) -> Markup | None:
     if not stages:
         return None
-    rows = [[stage.kind, f"{stage.jobs:,}", duration(stage.seconds)] for stage in stages]
-    rows.append(["all", f"{sum(stage.jobs for stage in stages):,}", duration(sum(stage.seconds for stage in stages))])
+    rows = [[stage.kind, f"{stage.jobs:,}", duration_text(stage.seconds)] for stage in stages]
+    rows.append(
+        ["all", f"{sum(stage.jobs for stage in stages):,}", duration_text(sum(stage.seconds for stage in stages))]
+    )
     note = (
         "Jobs behind these results, each counted once however many subjects share it; "
         "wall time as recorded when each ran, added up."
@@ -67,22 +71,6 @@ def _stages(stages: Sequence[Stage]) -> Markup | None:
             element("p", note, class_="note"),
         ]
     )
-
-
-def duration(seconds: float) -> str:
-    """A time span for people: '0.4 s', '52 s', '3 min 20 s', '2 h 5 min'.
-
-    >>> duration(200)
-    '3 min 20 s'
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> Markup | None:
