@@ -6,23 +6,46 @@ import re
 from pathlib import Path
 
 from traitgraph.runtime.assessment.items import read_questionnaire
-from traitgraph.specs.instruments import Questionnaire
+from traitgraph.runtime.assessment.lexicon import category_counts, read_lexicon, words_of
+from traitgraph.specs.instruments import Instrument, Linguistic, Questionnaire
 from traitgraph.specs.validate import load_study
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
-def shown(language: str) -> str:
-    """All that the document shows in a language, one after the other."""
-    return "".join(re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL))
+def shown(language: str, heading: str) -> str:
+    """What the document shows in a language under a heading."""
+    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    (block,) = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+    return str(block)
 
 
-def test_the_questionnaire_is_one_and_a_spec_with_all_that_is_shown_finds_it(tmp_path: Path) -> None:
-    (tmp_path / "tidiness.json").write_text(shown("json"), encoding="utf-8")
+def benchmark_of(folder: Path, heading: str) -> Instrument:
+    """The one benchmark of a study with what a section shows, and with what the section on tracking does."""
     head = "study: own\nmodel: smollm2-135m\nmethod: direct\n"
-    (tmp_path / "study.yaml").write_text(head + shown("yaml"), encoding="utf-8")
-    (benchmark,) = load_study(tmp_path / "study.yaml").resolved_arms()[0].benchmarks
+    text = head + shown("yaml", heading) + shown("yaml", "Weights & Biases")
+    (folder / "study.yaml").write_text(text, encoding="utf-8")
+    (benchmark,) = load_study(folder / "study.yaml").resolved_arms()[0].benchmarks
+    return benchmark
+
+
+def test_the_lexicon_is_one_and_a_spec_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "words.json").write_text(shown("json", "A lexicon of your own"), encoding="utf-8")
+    benchmark = benchmark_of(tmp_path, "A lexicon of your own")
+    assert isinstance(benchmark, Linguistic)
+    lexicon = read_lexicon(Path(benchmark.lexicon))
+    found = category_counts(lexicon, words_of("I'm happy, and I love it."))
+    assert found == {"first person": 2, "positive feeling": 2}
+
+
+def test_our_small_lexicon_can_be_counted_with() -> None:
+    assert len(read_lexicon(ROOT / "examples" / "papers" / "lexicon.json")) > 1
+
+
+def test_the_questionnaire_is_one_and_a_spec_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "tidiness.json").write_text(shown("json", "A questionnaire of your own"), encoding="utf-8")
+    benchmark = benchmark_of(tmp_path, "A questionnaire of your own")
     assert isinstance(benchmark, Questionnaire)
     read = read_questionnaire(Path(benchmark.items))
     assert [read.statement(item) for item in read.items][:2] == [

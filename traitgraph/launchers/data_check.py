@@ -10,6 +10,7 @@ from typing import Any
 from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.assessment.items import QuestionnaireError, read_questionnaire
+from traitgraph.runtime.assessment.lexicon import LexiconError, read_lexicon
 from traitgraph.runtime.assessment.supported import lacking_benchmark
 from traitgraph.runtime.dialogues import (
     Dialogue,
@@ -18,10 +19,17 @@ from traitgraph.runtime.dialogues import (
     read_dialogues,
     read_scenarios,
     reply_pairs,
+    spread_rows,
     training_rows,
 )
 from traitgraph.runtime.locations import locate
-from traitgraph.specs.benchmarks import ResolvedQuestionnaire, ResolvedReplyContrast
+from traitgraph.specs.benchmarks import (
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
+    ResolvedQuestionnaire,
+    ResolvedReplyContrast,
+    ResolvedStory,
+)
 from traitgraph.specs.jobs import FileData
 from traitgraph.specs.study import Study
 from traitgraph.specs.traits import TRAITS
@@ -68,15 +76,7 @@ def _is_small(location: str) -> bool:
 
 def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Iterator[str]:
     benchmark = stage.template.get("benchmark")
-    if (
-        isinstance(benchmark, ResolvedQuestionnaire)
-        and benchmark.items in locations
-        and not lacking_benchmark(benchmark)
-    ):
-        try:
-            read_questionnaire(locate(locations[benchmark.items]))
-        except (QuestionnaireError, OSError, UnicodeDecodeError) as fault:
-            yield str(fault)
+    yield from _faults_of_file(benchmark, locations)
     data = _data_of(stage)
     if not isinstance(data, FileData) or data.digest not in locations:
         return
@@ -96,10 +96,27 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
             yield f"{path}: {fault}"
 
 
+def _faults_of_file(benchmark: object, locations: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the items or words that a benchmark asks for or counts."""
+    match benchmark:
+        case ResolvedQuestionnaire(items=digest) if not lacking_benchmark(benchmark):
+            reader: Callable[[Path], object] = read_questionnaire
+        case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
+            reader = read_lexicon
+        case _:
+            return
+    if digest not in locations:
+        return
+    try:
+        reader(locate(locations[digest]))
+    except (QuestionnaireError, LexiconError, OSError, UnicodeDecodeError) as fault:
+        yield str(fault)
+
+
 def _data_of(stage: Stage) -> object:
     """The rows that the jobs of a stage read, where they need some of a kind."""
     template: Any = stage.template
-    if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast):
+    if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast | ResolvedLayerSimilarity):
         return benchmark.data
     return template.get({"train": "data", "train_joint": "data", "generate": "scenarios"}.get(stage.kind, ""))
 
@@ -116,6 +133,8 @@ def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]
             return [partial(joint_rows, rows, [trait] if trait else there) for trait in traits]
         case "assess":
             benchmark: Any = stage.template["benchmark"]
+            if isinstance(benchmark, ResolvedLayerSimilarity):
+                return [partial(spread_rows, rows, 1)]
             return [partial(reply_pairs, rows, trait, "heldout") for trait in benchmark.traits]
     return ()
 

@@ -9,7 +9,7 @@ Other names are mapped: our field -> the file's field.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
@@ -123,6 +123,18 @@ def joint_rows(dialogues: Iterable[Dialogue], traits: Collection[Trait]) -> list
     if not rows:
         raise DialogueError("the data have no training row")
     return rows
+
+
+def spread_rows(dialogues: Sequence[Dialogue], most: int) -> list[Dialogue]:
+    """At most so many held-out rows, evenly spaced in file order; of all rows where none is held out.
+
+    Evenly, because files are often sorted by trait. Raises DialogueError when there is no row.
+    """
+    rows = [row for row in dialogues if row.split == "heldout"] or dialogues
+    if not rows:
+        raise DialogueError("the data have no row")
+    count = min(most, len(rows))
+    return [rows[at * len(rows) // count] for at in range(count)]
 
 
 def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .likelihood import NoNumbersError, Tokens
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 BATCH_ROWS = {"cpu": 8, "cuda": 64}
 
 
+class Written(NamedTuple):
+    """One text, without special tokens and outer white space."""
+
+    text: str
+    finished: bool
+    """Whether the model ended it, before `max_new_tokens`."""
+
+
 def written_texts(
     loaded: LoadedModel,
     prompts: Sequence[Tokens],
@@ -26,7 +34,28 @@ def written_texts(
     stream: str,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """One text for each prompt, in order, without special tokens and outer white space.
+    """One text for each prompt, in order, as `written` writes them."""
+    texts = written(
+        loaded,
+        prompts,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        stream=stream,
+        on_batch=on_batch,
+    )
+    return [each.text for each in texts]
+
+
+def written(
+    loaded: LoadedModel,
+    prompts: Sequence[Tokens],
+    *,
+    temperature: float,
+    max_new_tokens: int,
+    stream: str,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> list[Written]:
+    """One text for each prompt, in order.
 
     Plain sampling from the whole distribution; temperature 0 takes the likeliest token. The model's own generation
     settings (top-p, penalties) do not count, only what ends a text. `stream` names the random numbers: equal names,
@@ -36,7 +65,7 @@ def written_texts(
 
     settings = _settings(loaded, temperature, max_new_tokens)
     rows = BATCH_ROWS.get(loaded.device.type, BATCH_ROWS["cpu"])
-    texts: list[str] = []
+    texts: list[Written] = []
     for start in range(0, len(prompts), rows):
         with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(_seed(stream, start))
@@ -60,7 +89,7 @@ def _settings(loaded: LoadedModel, temperature: float, max_new_tokens: int) -> G
     )
 
 
-def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationConfig) -> list[str]:
+def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationConfig) -> list[Written]:
     import torch
 
     width = max(map(len, prompts))
@@ -70,8 +99,10 @@ def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationC
     made = loaded.model.generate(
         input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
     )
-    texts: list[str] = loaded.tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
-    return [text.strip() for text in texts]
+    replies = made[:, width:].tolist()
+    ends = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
+    texts: list[str] = loaded.tokenizer.batch_decode(replies, skip_special_tokens=True)
+    return [Written(text.strip(), not set(ends).isdisjoint(reply)) for text, reply in zip(texts, replies, strict=True)]
 
 
 def _numbers(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

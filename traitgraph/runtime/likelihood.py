@@ -77,7 +77,7 @@ def continuation_likelihoods(
     scores: dict[int, Likelihood] = {}
     with torch.inference_mode():
         trunk = _Trunk(loaded, tuple(children))
-        for batch in _batches(trunk.lengths(), trunk.batch_tokens):
+        for batch in of_like_length(trunk.lengths(), trunk.batch_tokens):
             contexts = [trunk.contexts[position] for position in batch]
             _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests, scores)
             if on_batch is not None:
@@ -183,7 +183,7 @@ def _score_batch(
     if cache is None:
         return
     widths = [len(requests[index].continuation) - 1 for _, index in longer]
-    batches = list(_batches(widths, trunk.batch_tokens))
+    batches = list(of_like_length(widths, trunk.batch_tokens))
     for number, batch in enumerate(batches):
         some = [longer[position] for position in batch]
         branch = cache if number == len(batches) - 1 else _copied(cache)
@@ -219,7 +219,7 @@ def _picked(logits: torch.Tensor, tokens: list[int]) -> list[tuple[float, bool]]
     return list(zip(logprobs.tolist(), greedy.tolist(), strict=True))
 
 
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def of_like_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Positions grouped by falling length, so that the rows of a batch need little padding."""
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda at: (-lengths[at], at)):

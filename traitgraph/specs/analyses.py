@@ -36,14 +36,19 @@ class VectorSimilarity(Analysis):
 
 
 class LayerSimilarity(Analysis):
-    """Cosine between the hidden states of base and subject at every layer (Personality Vector)."""
+    """Cosine between the hidden states of base and subject after every block (Personality Vector).
+
+    Of the means over the tokens of a reply that both read: our choice, the paper does not say which positions count.
+    """
 
     kind: Literal["layer_similarity"] = Field(
         "layer_similarity", description="Cosine of hidden states, base and subject."
     )
     fills: ClassVar[tuple[str, ...]] = ("data",)
     data: Data | None = Field(None, validate_default=False, description="Texts that are read; absent: the arm's data.")
-    rows: PositiveInt = Field(100, description="Only the first n held-out rows; our choice.")
+    rows: PositiveInt = Field(
+        100, description="At most n rows, evenly spaced over the held-out ones (over all, where none is); our choice."
+    )
 
 
 class TraitCorrelation(Analysis):

@@ -186,6 +186,11 @@ CODES: dict[str, tuple[str, str]] = {
         "A warning. In the Personality Vector paper (arXiv:2509.19727) merged models stop following "
         "instructions when the coefficients of their vectors add up to more than 2.",
     ),
+    "TG131": (
+        "texts that are cut",
+        "A warning. A benchmark asks for a text of more words than `sampling.max_new_tokens` has tokens, and a word is "
+        "one token or more: every text that is as long as asked for would be cut. The report counts cut texts.",
+    ),
     "TG140": (
         "a merge file that cannot be used",
         "`traitgraph merge` does one merge without a study, from a file of ours or of mergekit where the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .coefficients import PerTrait
@@ -11,6 +12,7 @@ from .document import Document
 from .generation import GeneratedDataSpec
 from .grid import KEY_OF_AXIS
 from .identity import number_text
+from .instruments import Linguistic
 from .methods import Compose, Npti, Tuned
 from .overlay import ArmText
 from .prompts import Prompt
@@ -18,6 +20,8 @@ from .study import Arm
 
 SUM_OF_ALPHAS = 2
 """Above this sum of coefficients composed models stop following instructions (Personality Vector)."""
+
+_WORDS = re.compile(r"(\d+) words")
 
 
 def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
@@ -31,6 +35,7 @@ def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
     yield from _analyses(text, arm, document)
     yield from _zip(text, arm, document)
     yield from _prompts(text, arm, document)
+    yield from _texts(text, arm, document)
 
 
 def _training(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
@@ -132,6 +137,21 @@ def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:
         yield ("prompt",), arm.prompt
     generated = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
     yield from ((("data",), persona) for persona in generated[:1] if persona and "data" in arm.method.uses)
+
+
+def _texts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """A text of n words has at least n tokens."""
+    if "sampling" in text.faulty:
+        return
+    for index, instrument in enumerate(arm.benchmarks):
+        asked = instrument.prompts if isinstance(instrument, Linguistic) else ()
+        words = max((int(number) for prompt in asked for number in _WORDS.findall(prompt)), default=0)
+        if words > (longest := arm.sampling.max_new_tokens):
+            many = isinstance(text.values.get("benchmarks"), list | tuple)
+            path = text.place(("benchmarks", index) if many else ("benchmarks",))
+            what = f"`{instrument.name}` asks for {words} words, and each text is cut at {longest} tokens"
+            hint = f"give: sampling: {{max_new_tokens: {2 * words}, ...}}"
+            yield warning("TG131", what, document.value_span(path), dotted(path), hint)
 
 
 def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:

@@ -119,12 +119,16 @@ class OpenQuestions(Instrument):
 
 
 class Linguistic(Instrument):
-    """Shares of word categories in free texts about oneself. Dictionaries such as LIWC are the property of others."""
+    """Shares of word categories in the words of free texts about oneself, `sampling.repeats` texts for each prompt.
+
+    Dictionaries such as LIWC are the property of others: bring your own.
+    """
 
     kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
     draws: ClassVar[bool] = True
     lexicon: str = Field(
-        min_length=1, description="Path of a dictionary: a JSON file, category -> words (* at the end)."
+        min_length=1,
+        description="Path of a dictionary: a JSON file, category -> words; `*` at the end: any ending.",
     )
     prompts: tuple[str, ...] = Field(
         ("Tell me about yourself in 300 words.",), min_length=1, description="What is asked. (Personality Vector)"
@@ -137,7 +141,7 @@ class Linguistic(Instrument):
 
 
 class Story(Linguistic):
-    """Shares of word categories in a story, and their correlation with the level (PersonaLLM, arXiv:2305.02547)."""
+    """Shares of word categories in the words of a story; the report correlates them with the level (PersonaLLM)."""
 
     kind: Literal["story"] = Field("story", description="Word categories in a written story.")  # type: ignore[assignment]  # another tag
     prompts: tuple[str, ...] = Field(

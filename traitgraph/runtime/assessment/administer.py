@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from traitgraph.specs.benchmarks import ResolvedLmEval, ResolvedPlugin, ResolvedQuestionnaire, ResolvedReplyContrast
+from traitgraph.specs.benchmarks import (
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
+    ResolvedLmEval,
+    ResolvedPlugin,
+    ResolvedQuestionnaire,
+    ResolvedReplyContrast,
+    ResolvedStory,
+)
 from traitgraph.specs.jobs import AssessParams
 
 from ..context import JobContext
@@ -34,6 +42,14 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .lm_eval_task import measure_lm_eval
 
                 return measure_lm_eval(context, loaded, params, benchmark)
+            case ResolvedLinguistic() | ResolvedStory() as benchmark:
+                from .word_categories import measure_word_categories
+
+                return measure_word_categories(context, loaded, params, benchmark)
+            case ResolvedLayerSimilarity() as benchmark:
+                from .layer_similarity import measure_layer_similarity
+
+                return measure_layer_similarity(context, loaded, params, benchmark)
             case ResolvedPlugin() as benchmark if benchmark.benchmark in MEASURES.names():
                 return MEASURES.get(benchmark.benchmark)(context, loaded, params, benchmark)
     raise NotImplementedError(f"{lacking_benchmark(params.benchmark)} cannot be run by this version")

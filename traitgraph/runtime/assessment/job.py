@@ -8,6 +8,7 @@ from ..context import JobContext
 from ..models import open_model
 from ..subjects import subject
 from .administer import administer
+from .layer_similarity import remember_base
 from .measurement import write_measurement
 
 
@@ -19,6 +20,7 @@ def assess(context: JobContext, params: AssessParams) -> None:
             metrics.jsonl               metric, repeat, value, stderr, n, role
     """
     loaded = open_model(context, params.model)
+    remember_base(context, loaded, params)
     with subject(context, loaded, params):
         measurement = administer(context, loaded, params)
     write_measurement(context.out, measurement)

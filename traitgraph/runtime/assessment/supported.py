@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from traitgraph.specs.benchmarks import (
     ResolvedBenchmark,
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
     ResolvedLmEval,
     ResolvedPlugin,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
+    ResolvedStory,
 )
 from traitgraph.specs.jobs import AssessParams, Prompt
 from traitgraph.specs.registry import Registry
@@ -31,6 +34,8 @@ def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
     """Why a benchmark cannot be run, as a short phrase; None when it can."""
     match benchmark:
         case ResolvedReplyContrast() | ResolvedLmEval() | ResolvedQuestionnaire(mode="choice" | "generate"):
+            return None
+        case ResolvedLinguistic() | ResolvedStory() | ResolvedLayerSimilarity():
             return None
         case ResolvedPlugin() if benchmark.benchmark in MEASURES.names():
             return None

@@ -1,0 +1,123 @@
+"""How far a subject's hidden states turn away from the base's, layer by layer (Personality Vector, arXiv:2509.19727).
+
+For each row both read the same reply, each under its own prompt. After every block the hidden states are
+averaged over the tokens of the reply, and the cosine of the two means is taken: 1 where the subject sees what the base
+sees. The paper does not say which positions it averages over; the reply's are our choice, because a prompted subject
+and the base share no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from traitgraph.specs.benchmarks import ResolvedLayerSimilarity
+from traitgraph.specs.jobs import AssessParams
+
+from ..blocks import block_readings, blocks_of
+from ..chat import Lead, Turn, turn
+from ..context import JobContext
+from ..dialogues import Dialogue, load_dialogues, spread_rows
+from ..leads import lead_of
+from ..likelihood import BATCH_TOKENS, of_like_length
+from ..models import LoadedModel
+from ..subjects import leave_subject
+from .measurement import Measurement, Metric, mean, standard_error
+
+if TYPE_CHECKING:
+    import torch
+
+LAYER = "layer "
+"""Start of the metrics' names."""
+
+
+class Base(NamedTuple):
+    """What is read, and what the base sees in it."""
+
+    rows: list[Dialogue]
+    states: torch.Tensor
+
+
+def remember_base(context: JobContext, loaded: LoadedModel, params: AssessParams) -> None:
+    """Take the base's hidden states, once a session; must stand before the subject takes the base's place.
+
+    Raises DialogueError when the data hold no row.
+    """
+    benchmark = params.benchmark
+    if not isinstance(benchmark, ResolvedLayerSimilarity) or (key := _key(context, params)) in context.session:
+        return
+    leave_subject(context, loaded)
+    rows = spread_rows(load_dialogues(context, benchmark.data), benchmark.rows)
+    context.session.get(key, lambda: Base(rows, mean_states(loaded, _turns(loaded, rows, None))))
+
+
+def measure_layer_similarity(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedLayerSimilarity
+) -> Measurement:
+    """`layer K`: the mean over rows of the cosine after block K, counted from 0, with its standard error over rows."""
+    import torch
+
+    base = context.session.get(_key(context, params), _not_remembered)
+    states = mean_states(loaded, _turns(loaded, base.rows, lead_of(context, params.prompt)))
+    alike = torch.nn.functional.cosine_similarity(base.states.double(), states.double(), dim=-1)  # [rows, layers]
+    cosines: list[list[float]] = alike.tolist()
+    answers = [_answer(row, each) for row, each in zip(base.rows, cosines, strict=True)]
+    columns = [list(column) for column in zip(*cosines, strict=True)]
+    return Measurement(answers, [_metric(layer, column) for layer, column in enumerate(columns)])
+
+
+def mean_states(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
+    """Hidden states after every block, averaged over the tokens of each reply: float32 on the processor.
+
+    [rows, layers, hidden]; the states of the last block are those before the final norm.
+    """
+    import torch
+
+    size = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
+    found: dict[int, torch.Tensor] = {}
+    for batch in of_like_length([len(each.context) + len(each.reply) for each in turns], size):
+        means = _batch_means(loaded, [turns[at] for at in batch])
+        found |= dict(zip(batch, means, strict=True))
+    return torch.stack([found[at] for at in range(len(turns))])
+
+
+def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
+    """[rows, layers, hidden]"""
+    import torch
+
+    lengths = [len(each.context) + len(each.reply) for each in turns]
+    gaps = [max(lengths) - length for length in lengths]
+    # Padded on the right: what comes later bears on nothing in a causal model.
+    padded = [[*each.context, *each.reply, *[0] * gap] for each, gap in zip(turns, gaps, strict=True)]
+    mask = [[1] * length + [0] * gap for length, gap in zip(lengths, gaps, strict=True)]
+    ids, known = (torch.tensor(rows, device=loaded.device) for rows in (padded, mask))
+    replies = [slice(length - len(each.reply), length) for each, length in zip(turns, lengths, strict=True)]
+
+    def mean_over_replies(states: torch.Tensor) -> torch.Tensor:
+        return torch.stack([states[row, reply].float().mean(0) for row, reply in enumerate(replies)])
+
+    with torch.inference_mode(), block_readings(blocks_of(loaded.model), mean_over_replies) as layers:
+        loaded.model(input_ids=ids, attention_mask=known, use_cache=False, logits_to_keep=1)
+        return torch.stack(layers, dim=1).cpu()
+
+
+def _turns(loaded: LoadedModel, rows: Sequence[Dialogue], lead: Lead | None) -> list[Turn]:
+    return [turn(loaded.tokenizer, row.prompt, row.reply, lead) for row in rows]
+
+
+def _key(context: JobContext, params: AssessParams) -> tuple[str, object, str, object]:
+    """Generated data are named by their jobs; everything else stands in the benchmark."""
+    return "base states", params.model, params.benchmark.model_dump_json(), context.row.inputs.get("data")
+
+
+def _not_remembered() -> Base:
+    raise AssertionError("the job takes the base's states before it makes the subject")
+
+
+def _answer(row: Dialogue, cosines: Sequence[float]) -> dict[str, object]:
+    place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
+    return {**place, "prompt": row.prompt, "reply": row.reply, "cosines": list(cosines)}
+
+
+def _metric(layer: int, cosines: list[float]) -> Metric:
+    return Metric(f"{LAYER}{layer}", mean(cosines), len(cosines), standard_error(cosines))
