@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .curves import Curve, Point, family_labels, own_curves, without_strength
 from .summaries import BenchmarkScores, Score, Subject, subject_order
-from .wording import axis_title, plain, spread_note, subject_name, with_spread
+from .wording import axis_title, plain, single, spread_note, subject_name, with_spread
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -91,12 +91,17 @@ class Chart(NamedTuple):
 
 
 def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
-    """Score against alpha or gamma: one chart per family of vectors and metric of a task, one panel per trait."""
+    """Score against alpha or gamma: one chart per family of vectors and metric of a task, one panel per trait.
+
+    Of words one chart per family and trait, one panel per category.
+    """
+    if benchmark.kind == "words":
+        return _word_charts(benchmark)
     curves = own_curves(benchmark)
     labels = family_labels(curves)
     groups: dict[tuple[str, str, str], list[Curve]] = {}
     for curve in curves:
-        metric = curve.metric if benchmark.kind == "task" else ""
+        metric = "" if benchmark.about_traits else curve.metric
         groups.setdefault((curve.axis, labels[curve.family], metric), []).append(curve)
     return [
         _strength_chart(benchmark, _title(benchmark, label, metric), of) for (_, label, metric), of in groups.items()
@@ -105,14 +110,37 @@ def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
 
 def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
     points = [point for curve in curves for point in curve.points]
-    x_range = _padded([point.strength for point in points], 0.04)
+    x_range = padded([point.strength for point in points], 0.04)
     y_range = _y_range(benchmark, curves)
     panels = tuple(_panel(benchmark, trait, of, x_range, y_range) for trait, of in _by_trait(curves))
-    return Chart(title, title, panels, spread_note([point.score for point in points]))
+    return Chart(title, title, panels, spread_note([point.score for point in points], single(benchmark)))
+
+
+def _word_charts(benchmark: BenchmarkScores) -> list[Chart]:
+    curves = own_curves(benchmark)
+    labels = family_labels(curves)
+    groups: dict[tuple[str, str, str], dict[str, list[Curve]]] = {}
+    for curve in curves:
+        group = groups.setdefault((curve.axis, curve.family.trait, labels[curve.family]), {})
+        group.setdefault(curve.metric, []).append(curve)
+    return [
+        _word_chart(benchmark, " · ".join(filter(None, (benchmark.name, trait, label))), of)
+        for (_, trait, label), of in groups.items()
+    ]
+
+
+def _word_chart(benchmark: BenchmarkScores, title: str, curves: Mapping[str, Sequence[Curve]]) -> Chart:
+    points = [point for of in curves.values() for curve in of for point in curve.points]
+    x_range = padded([point.strength for point in points], 0.04)
+    panels = tuple(
+        _panel(benchmark, of[0].family.trait, of, x_range, _y_range(benchmark, of))._replace(title=metric)
+        for metric, of in curves.items()
+    )
+    return Chart(title, title, panels, spread_note([point.score for point in points], single(benchmark)))
 
 
 def _title(benchmark: BenchmarkScores, family: str, metric: str) -> str:
-    metric = metric if len(benchmark.main_metrics) > 1 else ""
+    metric = metric if len(benchmark.main_metrics) > 1 or benchmark.kind == "layers" else ""
     return " · ".join(part for part in (benchmark.name, metric, family) if part)
 
 
@@ -182,11 +210,17 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     if not any(subject.method != "direct" for found in shown.values() for subject, _ in found):
         return None
     traits = {subject.trait for found in shown.values() for subject, _ in found}
-    if benchmark.kind != "task" and traits & shown.keys():
+    if benchmark.about_traits and traits & shown.keys():
         shown = {metric: found for metric, found in shown.items() if metric in traits}
-    x_range = _value_range(benchmark, [score for found in shown.values() for _, score in found])
+    everything = [score for found in shown.values() for _, score in found]
+    own_range = benchmark.kind == "words"  # rare words and frequent ones have no scale in common
     panels = tuple(
-        DotPanel(metric, axis_title(benchmark, metric), tuple(_bar(s, score, metric) for s, score in found), x_range)
+        DotPanel(
+            metric,
+            axis_title(benchmark, metric),
+            tuple(_bar(s, score, metric) for s, score in found),
+            _value_range(benchmark, [score for _, score in found] if own_range else everything),
+        )
         for metric, found in shown.items()
     )
     return Chart(
@@ -195,7 +229,7 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
         panels,
         " ".join(
             [
-                spread_note([score for found in shown.values() for _, score in found]),
+                spread_note(everything, single(benchmark)),
                 *(["Diamonds: conditions made for another trait."] if any(map(_has_others, panels)) else []),
             ]
         ),
@@ -238,10 +272,11 @@ def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
         return (1.0, 5.0)
     if benchmark.kind == "task" and all(0 <= score.value <= 1 for score in scores):
         return (0.0, 1.0)
-    return _padded([0.0, *values], 0.06)
+    return padded([0.0, *values], 0.06)
 
 
-def _padded(values: Sequence[float], share: float) -> Range:
+def padded(values: Sequence[float], share: float) -> Range:
+    """From the least to the largest value, and a share of the way between them more on both sides."""
     low, high = min(values), max(values)
     room = (high - low) * share or 0.5
     return low - room, high + room

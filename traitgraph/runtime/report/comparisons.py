@@ -71,23 +71,23 @@ def _square(pairs: Mapping[str, float | None]) -> Markup:
     names = list(dict.fromkeys(name for pair in both for name in pair))
     rows = [
         [
-            _cell(both.get((row, column), both.get((column, row)))) if row != column else element("td")
+            shaded_cell(both.get((row, column), both.get((column, row)))) if row != column else element("td")
             for column in names
         ]
         for row in names
     ]
-    return _table(names, names, rows)
+    return shaded_table(names, names, rows)
 
 
 def _layers(pairs: Mapping[str, float | None]) -> Markup:
     """Pairs against layers."""
     split = {tuple(metric.split(", ", 1)): value for metric, value in pairs.items()}
     names, layers = (list(dict.fromkeys(each[place] for each in split)) for place in (0, 1))
-    rows = [[_cell(split.get((name, layer))) for layer in layers] for name in names]
-    return _table([layer.removeprefix("layer ") for layer in layers], names, rows, corner="layer")
+    rows = [[shaded_cell(split.get((name, layer))) for layer in layers] for name in names]
+    return shaded_table([layer.removeprefix("layer ") for layer in layers], names, rows, corner="layer")
 
 
-def _cell(value: float | None) -> Markup:
+def shaded_cell(value: float | None) -> Markup:
     """A number on a ground whose strength shows its size; blue above zero, orange below."""
     if value is None:
         return element("td", "–", class_="number")
@@ -96,7 +96,10 @@ def _cell(value: float | None) -> Markup:
     return element("td", fixed(value), class_="number", style=shade)
 
 
-def _table(head: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Markup]], corner: str = "") -> Markup:
+def shaded_table(
+    head: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Markup]], corner: str = ""
+) -> Markup:
+    """A table of shaded cells under `head`, a row for each name; `corner` stands above the names."""
     top = element(
         "tr",
         element("th", corner, class_="number"),

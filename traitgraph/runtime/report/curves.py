@@ -100,7 +100,7 @@ def without_strength(scores: Scores, curves: Iterable[Curve]) -> list[tuple[Subj
 def own_curves(benchmark: BenchmarkScores) -> list[Curve]:
     """Each vector under the metric it is meant to move; under every metric when the benchmark is about no trait."""
     curves = [curve for metric in benchmark.main_metrics for curve in curves_of(benchmark, metric)]
-    if benchmark.kind == "task":
+    if not benchmark.about_traits:
         return curves
     return [curve for curve in curves if curve.metric == benchmark.target(curve.family.trait)]
 

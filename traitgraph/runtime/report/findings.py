@@ -50,7 +50,9 @@ class Finding(NamedTuple):
 
 
 def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
-    """The verdict on each vector under the metric it is meant to move."""
+    """The verdict on each vector under the metric it is meant to move; none where more is neither better nor worse."""
+    if benchmark.kind in ("words", "layers"):
+        return []
     judge = judge_task if benchmark.kind == "task" else judge_trait
     return [Finding(curve, judge(curve)) for curve in own_curves(benchmark)]
 

@@ -32,8 +32,8 @@ class Gap(NamedTuple):
 
 
 def gaps_of(benchmark: BenchmarkScores) -> list[Gap]:
-    """The gap of every condition that a benchmark has at both levels; none for a task, which is about no trait."""
-    if benchmark.kind == "task":
+    """The gap of every condition that a benchmark has at both levels; none where it is about no trait."""
+    if not benchmark.about_traits:
         return []
     levels: dict[tuple[Subject, str], dict[str, Score]] = {}
     curves = own_curves(benchmark)

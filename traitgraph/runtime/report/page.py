@@ -17,6 +17,8 @@ from .charts import Chart, condition_chart, strength_charts
 from .comparisons import comparisons_section, is_comparison
 from .findings import RULES, Finding, findings_of, headline
 from .gaps import Gap, gaps_of
+from .layer_charts import layer_charts
+from .levels import levels_section
 from .markup import Markup, element, join
 from .provenance import provenance
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
@@ -27,10 +29,10 @@ from .wording import plural, signed, subject_name, unit
 
 
 def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
-    """Every chart of a study: of each benchmark first its curves, then its conditions."""
+    """Every chart of a study: of each benchmark first its curves over strength or layers, then its conditions."""
     charts: list[Chart] = []
     for benchmark in benchmarks:
-        charts += strength_charts(benchmark)
+        charts += [*strength_charts(benchmark), *layer_charts(benchmark)]
         if (conditions := condition_chart(benchmark)) is not None:
             charts.append(conditions)
     return charts
@@ -49,6 +51,8 @@ def render_page(
         ("curves", "Score against strength", _curves(benchmarks, findings)),
         ("conditions", "Conditions without a strength", _conditions(benchmarks)),
         ("comparisons", "Comparisons across subjects", compared),
+        ("words", "Words and levels", levels_section(benchmarks)),
+        ("layers", "Hidden states, layer by layer", _layers(benchmarks)),
         ("effects", "Effects on other traits", _effects(benchmarks)),
         ("checks", "Validity checks", _checks(benchmarks)),
         ("subjects", "All subjects", _subjects(benchmarks)),
@@ -171,7 +175,8 @@ def _curves(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[F
     if not charts:
         return None
     title = element("h3", "Correlation of score with strength, for each vector")
-    return join([*map(_chart, charts), title, findings_table(benchmarks, findings)])
+    table = [title, findings_table(benchmarks, findings)] if any(findings) else []
+    return join([*map(_chart, charts), *table])
 
 
 def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
@@ -182,6 +187,11 @@ def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     units = {benchmark.name: unit(benchmark) for benchmark in benchmarks}
     title = element("h3", "High minus low, for each condition at both levels")
     return join([*map(_chart, charts), *([title, gaps_table(gaps, units)] if gaps else [])])
+
+
+def _layers(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    charts = list(chain.from_iterable(map(layer_charts, benchmarks)))
+    return join(map(_chart, charts)) if charts else None
 
 
 def _chart(chart: Chart) -> Markup:

@@ -10,7 +10,12 @@ from typing import Literal, NamedTuple
 from traitgraph.specs.traits import LEVELS, TRAITS
 
 from ..assessment.item_scores import ItemScores
+from ..assessment.layer_similarity import LAYER
+from ..assessment.lexicon import EMPTY, WORDS
 from ..results import ResultRow
+
+MOST_CATEGORIES = 12
+"""More categories of words than this are left to results.csv."""
 
 
 class Subject(NamedTuple):
@@ -54,27 +59,43 @@ class BenchmarkScores(NamedTuple):
     """Everything measured by one benchmark: metric -> subject -> score, in the order of the rows."""
 
     name: str
-    scores: Mapping[str, Scores]
+    scores: dict[str, Scores]
     validity: Mapping[str, Scores]
     items: ItemScores | None = None
     """Item by item comparisons, where the single answers are at hand."""
 
     @property
-    def kind(self) -> Literal["reply_contrast", "questionnaire", "task"]:
+    def kind(self) -> Literal["reply_contrast", "questionnaire", "words", "layers", "task"]:
         """What was measured, known by the metrics that only this kind has."""
+        if EMPTY in self.validity:
+            return "words"
+        if self.scores and all(name.startswith(LAYER) for name in self.scores):
+            return "layers"
         if any(name.endswith(".high_loglik") for name in self.validity):
             return "reply_contrast"
         if any(name in TRAITS for name in self.scores):
             return "questionnaire"
         return "task"
 
+    @property
+    def about_traits(self) -> bool:
+        """Whether its scores are those of traits."""
+        return self.kind in ("reply_contrast", "questionnaire")
+
     def target(self, trait: str) -> str | None:
-        """The metric a subject with this trait is meant to move; None for a task, which is about no trait."""
+        """The metric a subject with this trait is meant to move; None where the benchmark is about no trait."""
         return trait if trait in self.scores else None
 
     @property
     def main_metrics(self) -> list[str]:
-        """The metrics worth a curve: domains of a questionnaire or contrast; of a group of tasks the pooled ones."""
+        """The metrics worth a curve: domains of a questionnaire or contrast; of a group of tasks the pooled ones.
+
+        Of words their number and the lexicon's first categories, of hidden states those after the last block.
+        """
+        if self.kind == "words":
+            return [WORDS, *(name for name in self.scores if name != WORDS)][: 1 + MOST_CATEGORIES]
+        if self.kind == "layers":
+            return [next(reversed(self.scores))]
         if self.kind == "task":
             return [metric for metric in self.scores if metric.partition(".")[2] not in self.scores]
         return [trait for trait in TRAITS if trait in self.scores]

@@ -91,7 +91,7 @@ def gaps_table(gaps: Sequence[Gap], units: dict[str, str]) -> Markup:
 def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
     """How much each vector moves every trait of a benchmark; None when it has fewer than two."""
     metrics = benchmark.main_metrics
-    if benchmark.kind == "task" or len(metrics) < 2:
+    if not benchmark.about_traits or len(metrics) < 2:
         return None
     by_family: dict[Subject, dict[str, Curve]] = {}
     for metric in metrics:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from statistics import median
 from typing import NamedTuple
 
+from ..assessment.lexicon import CUT, EMPTY
 from .summaries import BenchmarkScores, Scores
 from .wording import fixed
 
@@ -58,11 +59,25 @@ CHECKS: dict[str, Check] = {
         high=0.25,
         fault="agreement whatever is asked is {value} away from balance",
     ),
+    EMPTY: Check(
+        "share of texts without any word; they are left out of the shares",
+        "at most 0.1",
+        low=None,
+        high=0.1,
+        fault="{value} of the texts have no word",
+    ),
+    CUT: Check(
+        "share of texts that ended at max_new_tokens, not by the model",
+        "at most 0.5",
+        low=None,
+        high=0.5,
+        fault="{value} of the texts were cut at max_new_tokens",
+    ),
     "failures": _unread("share of answers that were no number, or in which nothing was found"),
     "parse_failures": _unread("share of written answers that begin with no number of the scale; they are left out"),
 }
 """Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale,
-a tenth of the answers."""
+a tenth of the answers, half of the texts where they are cut."""
 
 SUFFIXES: dict[str, str] = {
     "high_loglik": "log-likelihood of the held-out replies of a person high in the trait [nats per token]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..assessment.lexicon import WORDS
 from .summaries import BenchmarkScores, Score, Subject
 
 MINUS = "\N{MINUS SIGN}"
@@ -59,6 +60,8 @@ def unit(benchmark: BenchmarkScores) -> str:
         "reply_contrast": "nats per token",
         "questionnaire": "points (1 to 5)",
         "task": "",
+        "words": "",
+        "layers": "",
     }[benchmark.kind]
 
 
@@ -68,20 +71,29 @@ def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
         return "high minus low reply [nats per token]"
     if benchmark.kind == "questionnaire":
         return "score [1 to 5]"
+    if benchmark.kind == "words":
+        return "words in a text" if metric == WORDS else "share of the words"
+    if benchmark.kind == "layers":
+        return "cosine with the base"
     return f"{metric} [share correct]" if metric.startswith(("acc", "exact_match")) else metric
 
 
-def spread_note(scores: list[Score]) -> str:
-    """What the bands and bars of a chart show."""
+def single(benchmark: BenchmarkScores) -> str:
+    """What one administration has several of."""
+    return {"words": "texts", "layers": "rows"}.get(benchmark.kind, "items")
+
+
+def spread_note(scores: list[Score], single: str = "items") -> str:
+    """What the bands and bars of a chart show; `single` is what one administration has several of."""
     overs = {score.over for score in scores if score.over}
     if not overs:
         return "No uncertainty is known for these points."
     if overs == {"items"}:
-        return "Bands and bars: ± one standard error over items, of each score by itself."
+        return f"Bands and bars: ± one standard error over {single}, of each score by itself."
     counts = sorted({score.values for score in scores if score.values > 1})
     runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     noun = " or ".join(sorted(overs - {"items"}, reverse=True))
-    mixed = " (points with one value: standard error over items)" if "items" in overs else ""
+    mixed = f" (points with one value: standard error over {single})" if "items" in overs else ""
     return f"Bands and bars: ± one standard deviation over {runs} {noun}{mixed}."
 
 
