@@ -14,6 +14,7 @@ from traitgraph.runtime.blocks import blocks_of
 from traitgraph.runtime.chat import Lead, turn
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues, spread_rows
 from traitgraph.runtime.fingerprint import weights_checksum
+from traitgraph.runtime.likelihood import NoNumbersError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedLayerSimilarity
 from traitgraph.specs.identity import digest_path
@@ -109,6 +110,18 @@ def test_rows_are_spread_over_the_held_out_ones(dialogue_file: Path) -> None:
     assert spread_rows(trained, 100) == trained
     with pytest.raises(DialogueError, match="no row"):
         spread_rows([], 3)
+
+
+def test_states_that_are_no_numbers_have_no_cosine(loaded: LoadedModel, dialogue_file: Path) -> None:
+    """An overflow fails the job with its reason, instead of an undefined cosine."""
+    import torch
+
+    row = read_dialogues(dialogue_file)[0]
+    weight = loaded.model.get_submodule("model.layers.1.mlp.down_proj").weight
+    assert isinstance(weight, torch.Tensor)
+    weight.data[0, 0] = float("inf")
+    with pytest.raises(NoNumbersError):
+        mean_states(loaded, [turn(loaded.tokenizer, row.prompt, row.reply)])
 
 
 def test_hooks_go_even_when_a_pass_fails(loaded: LoadedModel, dialogue_file: Path) -> None:

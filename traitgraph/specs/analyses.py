@@ -38,7 +38,7 @@ class VectorSimilarity(Analysis):
 class LayerSimilarity(Analysis):
     """Cosine between the hidden states of base and subject after every block (Personality Vector).
 
-    Of the means over the tokens of a reply that both read: our choice, the paper does not say which positions count.
+    Of the means over the tokens of a reply that both read: our choice.
     """
 
     kind: Literal["layer_similarity"] = Field(

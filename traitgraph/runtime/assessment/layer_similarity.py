@@ -1,9 +1,8 @@
 """How far a subject's hidden states turn away from the base's, layer by layer (Personality Vector, arXiv:2509.19727).
 
-For each row both read the same reply, each under its own prompt. After every block the hidden states are
-averaged over the tokens of the reply, and the cosine of the two means is taken: 1 where the subject sees what the base
-sees. The paper does not say which positions it averages over; the reply's are our choice, because a prompted subject
-and the base share no others.
+For each row both read the same reply, each under its own prompt. After every block the hidden states are averaged over
+the tokens of the reply, and the cosine of the two means is taken: 1 where the subject sees what the base sees. Which
+positions count is not in what we have of the paper; the reply's are our choice: they are the same under every prompt.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ..chat import Lead, Turn, turn
 from ..context import JobContext
 from ..dialogues import Dialogue, load_dialogues, spread_rows
 from ..leads import lead_of
-from ..likelihood import BATCH_TOKENS, of_like_length
+from ..likelihood import BATCH_TOKENS, NoNumbersError, of_like_length
 from ..models import LoadedModel
 from ..subjects import leave_subject
 from .measurement import Measurement, Metric, mean, standard_error
@@ -69,7 +68,7 @@ def measure_layer_similarity(
 def mean_states(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     """Hidden states after every block, averaged over the tokens of each reply: float32 on the processor.
 
-    [rows, layers, hidden]; the states of the last block are those before the final norm.
+    [rows, layers, hidden]; the states of the last block are those before the final norm. Raises NoNumbersError.
     """
     import torch
 
@@ -78,7 +77,10 @@ def mean_states(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     for batch in of_like_length([len(each.context) + len(each.reply) for each in turns], size):
         means = _batch_means(loaded, [turns[at] for at in batch])
         found |= dict(zip(batch, means, strict=True))
-    return torch.stack([found[at] for at in range(len(turns))])
+    states = torch.stack([found[at] for at in range(len(turns))])
+    if not bool(states.isfinite().all()):
+        raise NoNumbersError
+    return states
 
 
 def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
