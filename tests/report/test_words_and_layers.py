@@ -117,4 +117,8 @@ def test_of_hidden_states_the_last_layer_stands_for_all_in_curves_and_tables() -
     assert benchmark.main_metrics == ["layer 2"]
     (chart,) = strength_charts(benchmark)
     assert chart.title == "layer_similarity · layer 2"
+    (panel,) = chart.panels
+    assert isinstance(panel, Panel)
+    assert 0.7 < panel.y_range[0] < 0.8
+    assert panel.y_range[1] > 1
     assert condition_chart(benchmark) is None

@@ -266,13 +266,16 @@ def _y_range(benchmark: BenchmarkScores, curves: Sequence[Curve]) -> Range:
 
 
 def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
-    """The whole scale where a benchmark has one, so that a null looks like a null; else the data with 0."""
+    """The whole scale where a benchmark has one, so that a null looks like a null; else the data with 0.
+
+    A cosine with the base starts at 1.
+    """
     values = [score.value + sign * (score.spread or 0) for score in scores for sign in (-1, 1)]
     if benchmark.kind == "questionnaire":
         return (1.0, 5.0)
     if benchmark.kind == "task" and all(0 <= score.value <= 1 for score in scores):
         return (0.0, 1.0)
-    return padded([0.0, *values], 0.06)
+    return padded([1.0 if benchmark.kind == "layers" else 0.0, *values], 0.06)
 
 
 def padded(values: Sequence[float], share: float) -> Range:
