@@ -24,7 +24,7 @@ from traitgraph.runtime.locations import locate
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire, ResolvedReplyContrast
 from traitgraph.specs.jobs import FileData
 from traitgraph.specs.study import Study
-from traitgraph.specs.traits import TRAITS
+from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .runnable import thin_arms
 
@@ -101,7 +101,9 @@ def _data_of(stage: Stage) -> object:
     template: Any = stage.template
     if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast):
         return benchmark.data
-    return template.get({"train": "data", "train_joint": "data", "generate": "scenarios"}.get(stage.kind, ""))
+    return template.get(
+        {"train": "data", "train_joint": "data", "activations": "data", "generate": "scenarios"}.get(stage.kind, "")
+    )
 
 
 def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]]:
@@ -114,6 +116,9 @@ def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]
             there = [trait for trait in TRAITS if any(row.trait == trait for row in rows)]
             traits: Any = dict.fromkeys(stage.table["trait"])
             return [partial(joint_rows, rows, [trait] if trait else there) for trait in traits]
+        case "activations":
+            measured: Any = dict.fromkeys(stage.table["trait"])
+            return [partial(training_rows, rows, trait, level) for trait in measured for level in LEVELS]
         case "assess":
             benchmark: Any = stage.template["benchmark"]
             return [partial(reply_pairs, rows, trait, "heldout") for trait in benchmark.traits]

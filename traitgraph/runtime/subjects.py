@@ -1,4 +1,4 @@
-"""Turn the loaded base into a subject and back: base, tuned adapter or weights, merged in place.
+"""Turn the loaded base into a subject and back: base, tuned adapter or weights, merged in place, steered by hooks.
 
 One model serves every subject. Merged weights are always computed from pristine copies of the base's tensors, never
 from the last subject's, so that errors do not add up. A subject stays in place until another one is asked for, because
@@ -21,6 +21,7 @@ from .merging.fitting import NameMap, fit_vectors, propose_names
 from .merging.recipe import Recipe, read_recipe, store_of
 from .merging.sparsified import Cache
 from .models import LoadedModel
+from .steering.shift import shift_activations
 from .vectors import Vector, load_vector
 from .workbench import BaseChangedError, Workbench
 
@@ -42,13 +43,13 @@ class Subject:
 def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Iterator[Subject]:
     """The loaded model turned into the subject of a job, in place, for the block.
 
-    The base when the job has neither input `tuned` nor `merge`. After an error in the block the base is restored at
-    once; otherwise when another subject is asked for or the session ends. Raises MergeError when the change does not
-    fit the model, BaseChangedError when the base cannot be brought back exactly.
+    The base when the job has none of the inputs `tuned`, `merge` and `activations`. After an error in the block the
+    base is restored at once; otherwise when another subject is asked for or the session ends. Raises MergeError or
+    SteeringError when the change does not fit the model, BaseChangedError when the base cannot be brought back exactly.
     """
     workbench = context.session.get(_workbench_key(loaded), lambda: Workbench(loaded))
     try:
-        yield _activate(context, workbench)
+        yield _activate(context, workbench, params)
     except BaseException:
         workbench.restore()
         raise
@@ -63,7 +64,7 @@ def _workbench_key(loaded: LoadedModel) -> tuple[str, int]:
     return "workbench", id(loaded)
 
 
-def _activate(context: JobContext, workbench: Workbench) -> Subject:
+def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
     if merges := context.inputs.get("merge"):
         key = context.row.inputs["merge"][0]
         if workbench.active != key:
@@ -78,6 +79,12 @@ def _activate(context: JobContext, workbench: Workbench) -> Subject:
         else:
             workbench.apply_weights(key, Checkpoint(tuned[0] / "model"))
         return Subject(workbench.model, f"tuned {key[:8]}")
+    if steering := params.steering:
+        folder, key = context.inputs["activations"][0], context.row.inputs["activations"][0]
+        name = f"activations {key} {steering.model_dump_json()}"
+        if workbench.active != name:
+            workbench.apply_hooks(name, lambda model: shift_activations(model, folder, steering))
+        return Subject(workbench.model, f"steered by {key[:8]}")
     workbench.restore()
     return Subject(workbench.model, "base")
 

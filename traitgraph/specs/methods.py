@@ -94,10 +94,13 @@ class Steer(Method):
     coefficient: Axis = Field(description="Axis: factor on the difference; 1.5 to 2 is usual for 7B (Persona Vectors).")
     read_out: Literal["response", "prompt", "last_prompt"] = Field(
         "response",
-        description="Positions whose activations are averaged for the difference (Persona Vectors: response).",
+        description="Positions whose activations are averaged for the difference (Persona Vectors: response). "
+        "prompt, last_prompt: of prompts that differ by level.",
     )
     positions: Literal["all", "prompt", "response"] = Field(
-        "response", description="Positions that are shifted; response: each generated token (CAA, Persona Vectors)."
+        "response",
+        description="Positions that are shifted; response: those at which a token of the reply is predicted "
+        "(CAA, Persona Vectors).",
     )
     normalise: bool = Field(False, description="Scale the difference to length 1; both sources leave it as it is.")
 

@@ -1,0 +1,50 @@
+"""Studies whose subjects are steered while they run, from the file to the report, with a tiny model."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from .conftest import CommandLine
+
+SHIFTED = """\
+study: shifted
+model: ./model
+traits: [extraversion]
+levels: [high, low]
+data: ./dialogues.jsonl
+benchmarks: [reply_contrast, mini-ipip]
+sampling: {repeats: 1}
+arms:
+  base: {method: direct}
+  shifted: {method: {kind: steer, layer: [1, 2], coefficient: [-1, 0, 1]}}
+"""
+
+
+def test_layers_and_coefficients_are_swept_and_reported(traitgraph: CommandLine, study_folder: Path) -> None:
+    """Both levels share one direction: low at 1 is high at -1. A coefficient of 0 is the base."""
+    (study_folder / "shifted.yaml").write_text(SHIFTED)
+    checked = traitgraph("check", "shifted.yaml")
+    assert "no faults" in checked.stderr, checked.stderr
+    done = traitgraph("run", "shifted.yaml", "--store", "shifted")
+    assert done.returncode == 0, done.stderr
+    assert len(list((study_folder / "shifted" / "activations").iterdir())) == 1
+    printed = traitgraph("results", "shifted.yaml", "--store", "shifted", "--csv")
+    rows = csv.DictReader(io.StringIO(printed.stdout))
+    scores = {
+        (row["method"], row["level"], row["alpha"]): float(row["value"])
+        for row in rows
+        if (row["benchmark"], row["metric"]) == ("reply_contrast", "extraversion")
+    }
+    base = scores.pop(("direct", "", ""))
+    assert len(scores) == 12
+    for layer in (1, 2):
+        at = {key[1:]: value for key, value in scores.items() if key[0] == f"steer layer={layer}"}
+        assert at["high", "0"] == at["low", "0"] == base
+        assert at["high", "1"] == pytest.approx(at["low", "-1"])
+        assert at["high", "1"] != pytest.approx(base)
+    page = (study_folder / "shifted" / "reports" / "shifted" / "report.html").read_text()
+    assert "steer layer=2" in page

@@ -1,0 +1,35 @@
+"""Find the parts of a model that are read and changed: its decoder blocks, and the gates of their MLPs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+class SteeringError(ValueError):
+    """A model, or what was measured of it, that cannot be steered as asked."""
+
+
+def decoder_blocks(model: PreTrainedModel) -> Sequence[torch.nn.Module]:
+    """The decoder's blocks from the first to the last, whatever the architecture calls them.
+
+    Raises SteeringError for a model without a list of as many modules as its configuration has layers.
+    """
+    import torch
+
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    for module in model.get_decoder().modules():  # parents first: lists inside of blocks come later
+        if isinstance(module, torch.nn.ModuleList) and len(module) == count:
+            return list(module)
+    raise SteeringError(f"{type(model).__name__}: no list of {count} decoder blocks, so that it cannot be steered")
+
+
+def block_at(blocks: Sequence[torch.nn.Module], layer: int) -> torch.nn.Module:
+    """Block `layer`, counted from 1. Raises SteeringError beyond the last."""
+    if not 1 <= layer <= len(blocks):
+        raise SteeringError(f"layer {layer}: the model has {len(blocks)} blocks; give 1 to {len(blocks)}")
+    return blocks[layer - 1]
