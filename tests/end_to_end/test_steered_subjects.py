@@ -48,3 +48,33 @@ def test_layers_and_coefficients_are_swept_and_reported(traitgraph: CommandLine,
         assert at["high", "1"] != pytest.approx(base)
     page = (study_folder / "shifted" / "reports" / "shifted" / "report.html").read_text()
     assert "steer layer=2" in page
+
+
+FIRED = """\
+study: fired
+model: ./model
+traits: [extraversion]
+levels: [high, low]
+data: ./dialogues.jsonl
+benchmarks: [reply_contrast, mini-ipip]
+sampling: {repeats: 1}
+arms:
+  base: {method: direct}
+  fired: {method: {kind: npti, neurons: 20, max_new_tokens: 8}, gamma: [0, 1]}
+"""
+
+
+def test_trait_neurons_are_searched_and_swept(traitgraph: CommandLine, study_folder: Path) -> None:
+    """One search serves both levels and every gamma; given replies and letters are steered alike."""
+    (study_folder / "fired.yaml").write_text(FIRED)
+    checked = traitgraph("check", "fired.yaml")
+    assert "no faults" in checked.stderr, checked.stderr
+    done = traitgraph("run", "fired.yaml", "--store", "fired")
+    assert done.returncode == 0, done.stderr
+    assert len(list((study_folder / "fired" / "neurons").iterdir())) == 1
+    printed = traitgraph("results", "fired.yaml", "--store", "fired", "--csv")
+    rows = list(csv.DictReader(io.StringIO(printed.stdout)))
+    for benchmark, metric in (("reply_contrast", "extraversion"), ("mini-ipip", "extraversion.expected")):
+        wanted = [row for row in rows if (row["benchmark"], row["metric"]) == (benchmark, metric)]
+        assert len({(row["level"], row["gamma"]) for row in wanted}) == 5, benchmark
+        assert len({row["value"] for row in wanted}) == 5, benchmark

@@ -13,25 +13,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.measurement import Measurement
+from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, hooks_of
 from traitgraph.runtime.chat import prompt_ids, turn
-from traitgraph.runtime.context import JobContext, Stopped
+from traitgraph.runtime.context import Stopped
 from traitgraph.runtime.dialogues import read_dialogues, training_rows
 from traitgraph.runtime.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models import LoadedModel, load_network, open_model
 from traitgraph.runtime.positions import Positions
-from traitgraph.runtime.steering.activations import activations, seen_by
+from traitgraph.runtime.steering.activations import activations
 from traitgraph.runtime.steering.blocks import SteeringError, decoder_blocks
+from traitgraph.runtime.steering.seeing import seen_by
 from traitgraph.runtime.steering.shift import add_shift
 from traitgraph.runtime.subjects import leave_subject, subject
 from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import ActivationsParams, AssessParams, FileData, FolderModel, Steering
+from traitgraph.specs.jobs import ActivationsParams, FileData, FolderModel, Steering
 
 if TYPE_CHECKING:
     import torch
-
-TRAIT = "extraversion"
 
 
 def measured(make_context: MakeContext, model: FolderModel, data: FileData, **options: Any) -> Path:
@@ -48,32 +46,9 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "activations.safetensors")
 
 
-def contrast_of(model: FolderModel, data: FileData, steering: Steering | None = None) -> AssessParams:
-    benchmark = {"kind": "reply_contrast", "data": data.model_dump(), "traits": [TRAIT]}
-    return AssessParams.model_validate({"model": model.model_dump(), "benchmark": benchmark, "steering": steering})
-
-
-def assessed(make_context: MakeContext, loaded: LoadedModel, params: AssessParams, folder: Path) -> Measurement:
-    context = assess_context(make_context, params, folder)
-    with subject(context, loaded, params):
-        return administer(context, loaded, params)
-
-
-def assess_context(make_context: MakeContext, params: AssessParams, folder: Path) -> JobContext:
-    if params.steering is None:
-        return make_context(params)
-    context = make_context(params, activations=(folder,))
-    context.row = context.row.model_copy(update={"inputs": {"activations": ("a" * 32,)}})
-    return context
-
-
 def steering(layer: int, coefficient: str, **options: Any) -> Steering:
     given = {"positions": "response", "normalise": False, **options}
     return Steering(layer=layer, coefficient=Decimal(coefficient), **given)
-
-
-def hooks_of(model: torch.nn.Module) -> int:
-    return sum(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in model.modules())
 
 
 # ---------------------------------------------------------------- the direction

@@ -81,7 +81,7 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
     if not isinstance(data, FileData) or data.digest not in locations:
         return
     path = Path(locations[data.digest])
-    reader = read_scenarios if stage.kind == "generate" else read_dialogues
+    reader = read_scenarios if stage.kind in ("generate", "neurons") else read_dialogues
     place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
         files[place] = _read(reader, path, data)
@@ -101,9 +101,9 @@ def _data_of(stage: Stage) -> object:
     template: Any = stage.template
     if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast):
         return benchmark.data
-    return template.get(
-        {"train": "data", "train_joint": "data", "activations": "data", "generate": "scenarios"}.get(stage.kind, "")
-    )
+    if stage.kind in ("train", "train_joint", "activations", "neurons"):
+        return template["data"]
+    return template["scenarios"] if stage.kind == "generate" else None
 
 
 def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]]:

@@ -112,7 +112,8 @@ class Steer(Method):
 class Npti(Method):
     """Neurons of the trait turned up by gamma, those of the opposite level turned off (NPTI, arXiv:2410.12327).
 
-    A neuron is a gate unit of an MLP. Defaults are those of the published code.
+    A neuron is a gate unit of an MLP. At gamma 0 the others are still turned off. Defaults are those of the published
+    code.
     """
 
     kind: Literal["npti"] = Field("npti", description="Neurons of the trait turned up, their opposites turned off.")
@@ -120,6 +121,9 @@ class Npti(Method):
     needs: ClassVar[tuple[str, ...]] = ("traits", "data", "gamma")
     personas: AnyPrompt = Field(
         InstructionPrompt(), description="Prompt under which the model answers the questions of `data` at each level."
+    )
+    limit: PositiveInt | None = Field(
+        None, description="Only so many questions of the trait, the first; default: all of the training split."
     )
     neurons: PositiveInt = Field(2000, description="At least so many neurons in each set.")
     difference: float = Field(

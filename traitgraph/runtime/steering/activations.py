@@ -6,10 +6,9 @@ over replies). The replies are given: those of people, of a corpus, or written b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from traitgraph.runtime.chat import prompt_ids
 from traitgraph.runtime.context import JobContext, Stopped
@@ -21,6 +20,7 @@ from traitgraph.specs.jobs import ActivationsParams
 from traitgraph.specs.traits import LEVELS, Level
 
 from .blocks import SteeringError, decoder_blocks
+from .seeing import seen_by
 from .shift import TENSORS
 from .spans import Span, counted, in_batches, read_batch, reply_span
 
@@ -92,21 +92,6 @@ def _sum_of(loaded: LoadedModel, blocks: Sequence[torch.nn.Module], batch: Seque
     with seen_by(blocks, lambda hidden: found.append((weights @ hidden.flatten(0, 1).double()).cpu())):
         read_batch(loaded, batch)
     return torch.stack(found)
-
-
-@contextmanager
-def seen_by(modules: Sequence[torch.nn.Module], look: Callable[[torch.Tensor], object]) -> Iterator[None]:
-    """Show the output of each module to `look`, in the order in which they run, inside the block."""
-
-    def hook(module: Any, given: Any, output: Any) -> None:
-        look(output[0] if isinstance(output, tuple) else output)
-
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _earlier(partial: Path | None) -> tuple[torch.Tensor, int] | None:
