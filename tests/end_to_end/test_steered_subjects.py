@@ -78,3 +78,26 @@ def test_trait_neurons_are_searched_and_swept(traitgraph: CommandLine, study_fol
         wanted = [row for row in rows if (row["benchmark"], row["metric"]) == (benchmark, metric)]
         assert len({(row["level"], row["gamma"]) for row in wanted}) == 5, benchmark
         assert len({row["value"] for row in wanted}) == 5, benchmark
+
+
+ROW = '{"trait": "extraversion", "level": "high", "prompt": "Hello?", "reply": "Hi there."}\n'
+SHIFT, NEURONS = "{kind: steer, layer: 1, coefficient: 1}", "npti, gamma: 1"
+
+
+@pytest.mark.parametrize(
+    ("method", "row", "told"),
+    [
+        (SHIFT, ROW, "rows.jsonl: the data have no training row for extraversion low"),
+        (NEURONS, ROW.replace("prompt", "question"), "rows.jsonl:1: field 'prompt' must hold text, not None"),
+    ],
+)
+def test_rows_that_cannot_be_measured_are_refused_before_the_run(
+    traitgraph: CommandLine, tmp_path: Path, method: str, row: str, told: str
+) -> None:
+    head = "study: s\nmodel: smollm2-135m\ntraits: [extraversion]\ndata: rows.jsonl\n"
+    rest = f"benchmarks: [{{kind: lm_eval, task: piqa}}]\narms: {{a: {{method: {method}}}}}\n"
+    (tmp_path / "study.yaml").write_text(head + rest)
+    (tmp_path / "rows.jsonl").write_text(row)
+    refused = traitgraph("run", "study.yaml", cwd=tmp_path)
+    assert (refused.returncode, told in refused.stderr) == (2, True), refused.stderr
+    assert not (tmp_path / ".traitgraph").exists()

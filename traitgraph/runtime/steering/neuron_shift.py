@@ -34,21 +34,20 @@ def shift_neurons(model: PreTrainedModel, folder: Path, steering: NeuronSteering
     """
     from safetensors.torch import load_file
 
+    mlps = gated_mlps(model)
     boosts, off = neuron_sets(load_file(folder / TENSORS), steering)
     passes, handles = Passes(model), []
-    try:
-        for mlp, boost, silent in zip(gated_mlps(model), float(steering.gamma) * boosts, off, strict=True):
-            handles.append(mlp.get_submodule("act_fn").register_forward_hook(_hook(passes, boost, silent)))
-    except BaseException:
-        _remove(passes, handles)
-        raise
-    return lambda: _remove(passes, handles)
+    for mlp, boost, silent in zip(mlps, float(steering.gamma) * boosts, off, strict=True):
+        device = mlp.get_parameter("gate_proj.weight").device
+        hook = _hook(passes, boost.to(device), silent.to(device))
+        handles.append(mlp.get_submodule("act_fn").register_forward_hook(hook))
 
+    def remove() -> None:
+        for handle in handles:
+            handle.remove()
+        passes.remove()
 
-def _remove(passes: Passes, handles: list[Any]) -> None:
-    for handle in handles:
-        handle.remove()
-    passes.remove()
+    return remove
 
 
 def neuron_sets(measured: dict[str, torch.Tensor], steering: NeuronSteering) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,7 +80,7 @@ def _hook(passes: Passes, boost: torch.Tensor, off: torch.Tensor) -> Any:
     def hook(module: Any, given: Any, gates: torch.Tensor) -> torch.Tensor:
         at = passes.columns("response")
         part = gates[:, at].float()  # [rows, tokens, units]
-        part = part.clamp(max=0).where(off.to(part.device), part) + boost.to(part.device)
+        part = part.clamp(max=0).where(off, part) + boost
         changed = gates.clone()
         changed[:, at] = part.to(gates.dtype)
         return changed

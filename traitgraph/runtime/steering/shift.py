@@ -41,13 +41,13 @@ def add_shift(
     The sum is made in float32 and rounded once: a shift of 0 changes nothing.
     """
     passes = Passes(model)
-    shift = shift.float()
+    shift = shift.float().to(next(block.parameters()).device)
 
     def hook(module: Any, given: Any, output: Any) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output  # [rows, tokens, hidden]
         at = passes.columns(positions)
         shifted = hidden.clone()
-        shifted[:, at] = (hidden[:, at].float() + shift.to(hidden.device)).to(hidden.dtype)
+        shifted[:, at] = (hidden[:, at].float() + shift).to(hidden.dtype)
         return (shifted, *output[1:]) if isinstance(output, tuple) else shifted
 
     handle = block.register_forward_hook(hook)
