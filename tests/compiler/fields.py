@@ -183,11 +183,12 @@ def _methods() -> Iterator[Flip]:
     yield Flip("Npti.personas", "arms.fired.method.personas", "adjectives", "neurons")
     yield Flip("Npti.repetition_penalty", "arms.fired.method.repetition_penalty", 1.2, "neurons")
     yield Flip("Npti.max_new_tokens", "arms.fired.method.max_new_tokens", 50, "neurons")
+    yield Flip("Npti.limit", "arms.fired.method.limit", 50, "neurons")
+    yield Flip("Npti.quantile", "arms.fired.method.quantile", 0.9, "neurons")
     steering = {
         "neurons": 100,
         "difference": 0.2,
         "share": 0.8,
-        "quantile": 0.9,
         "midpoint": 0.2,
         "steepness": 5.0,
         "seed": 1,

@@ -183,7 +183,7 @@ def test_a_row_of_another_version_is_refused(store: Store) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("steer", "no runtime for job kind 'steer'; known kinds: analyse, assess, bad, collect, "),
+        ("steer", "no runtime for job kind 'steer'; known kinds: activations, analyse, assess, "),
         ("bad", "its function must annotate `params` with a subclass of JobParams"),
     ],
 )

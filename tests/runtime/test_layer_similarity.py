@@ -10,7 +10,7 @@ from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.layer_similarity import mean_states
 from traitgraph.runtime.assessment.measurement import METRICS_FILE
-from traitgraph.runtime.blocks import blocks_of
+from traitgraph.runtime.blocks import decoder_blocks
 from traitgraph.runtime.chat import Lead, turn
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues, spread_rows
 from traitgraph.runtime.fingerprint import weights_checksum
@@ -96,7 +96,7 @@ def test_the_order_of_jobs_changes_no_number_and_the_base_comes_back(
     assert [row["value"] for row in base] == pytest.approx([1, 1], abs=1e-12)
     measured(make_context, params)
     assert weights_checksum(loaded.model) == before
-    assert not any(block._forward_hooks for block in blocks_of(loaded.model))
+    assert not any(block._forward_hooks for block in decoder_blocks(loaded.model))
 
 
 def test_rows_are_spread_over_the_held_out_ones(dialogue_file: Path) -> None:
@@ -129,4 +129,4 @@ def test_hooks_go_even_when_a_pass_fails(loaded: LoadedModel, dialogue_file: Pat
     broken = turn(loaded.tokenizer, row.prompt, row.reply)._replace(context=(10**6,))
     with pytest.raises(IndexError):
         mean_states(loaded, [broken])
-    assert not any(block._forward_hooks for block in blocks_of(loaded.model))
+    assert not any(block._forward_hooks for block in decoder_blocks(loaded.model))

@@ -111,6 +111,8 @@ def _writing_work(stage: Stage, dialogues: Dialogues) -> Work:
     limit, longest = stage.template.get("limit"), stage.template.get("max_new_tokens")
     counts = _counts(stage.template.get("scenarios"), dialogues)
     replies = Range.exactly(sum(counts.values())) if counts else SCENARIOS[stage.kind]
+    if isinstance(limit, int) and stage.kind == "neurons":
+        limit *= len(LEVELS)
     if isinstance(limit, int):
         replies = replies.at_most(limit) if counts else Range.exactly(limit)
     reply = TURN.at_most(longest if isinstance(longest, int) else TURN.high)

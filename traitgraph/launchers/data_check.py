@@ -32,7 +32,7 @@ from traitgraph.specs.benchmarks import (
 )
 from traitgraph.specs.jobs import FileData
 from traitgraph.specs.study import Study
-from traitgraph.specs.traits import TRAITS
+from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .runnable import thin_arms
 
@@ -81,7 +81,7 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
     if not isinstance(data, FileData) or data.digest not in locations:
         return
     path = Path(locations[data.digest])
-    reader = read_scenarios if stage.kind == "generate" else read_dialogues
+    reader = read_scenarios if stage.kind in ("generate", "neurons") else read_dialogues
     place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
         files[place] = _read(reader, path, data)
@@ -118,7 +118,9 @@ def _data_of(stage: Stage) -> object:
     template: Any = stage.template
     if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast | ResolvedLayerSimilarity):
         return benchmark.data
-    return template.get({"train": "data", "train_joint": "data", "generate": "scenarios"}.get(stage.kind, ""))
+    if stage.kind in ("train", "train_joint", "activations", "neurons"):
+        return template["data"]
+    return template["scenarios"] if stage.kind == "generate" else None
 
 
 def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]]:
@@ -131,6 +133,9 @@ def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]
             there = [trait for trait in TRAITS if any(row.trait == trait for row in rows)]
             traits: Any = dict.fromkeys(stage.table["trait"])
             return [partial(joint_rows, rows, [trait] if trait else there) for trait in traits]
+        case "activations":
+            measured: Any = dict.fromkeys(stage.table["trait"])
+            return [partial(training_rows, rows, trait, level) for trait in measured for level in LEVELS]
         case "assess":
             benchmark: Any = stage.template["benchmark"]
             if isinstance(benchmark, ResolvedLayerSimilarity):

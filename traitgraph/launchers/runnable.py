@@ -64,12 +64,7 @@ def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
     template: Any = stage.template
     if stage.kind != "assess":
         return None
-    prompts, *others = (_values(stage, name) for name in ("prompt", "steering", "neurons"))
-    subjects = [
-        *((prompt, None, None) for prompt in prompts),
-        *((None, value, None) for each in others for value in each),
-    ]
-    reasons = (lacking_subject(*subject) for subject in subjects)
+    reasons = (lacking_subject(prompt) for prompt in _values(stage, "prompt"))
     return lacking_benchmark(template["benchmark"]) or next(filter(None, reasons), None)
 
 

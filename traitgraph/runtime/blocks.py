@@ -1,4 +1,4 @@
-"""The transformer blocks of a loaded model, and what is read from their outputs."""
+"""The transformer blocks of a loaded model, and a look at what modules put out while it runs."""
 
 from __future__ import annotations
 
@@ -11,37 +11,34 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def blocks_of(model: PreTrainedModel) -> list[torch.nn.Module]:
-    """The blocks in their order: the outermost list of as many modules as the language model has layers.
+def decoder_blocks(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """The decoder's blocks from the first to the last, whatever the architecture calls them.
 
-    Raises ValueError for a model that is built otherwise.
+    Raises ValueError for a model without a list of as many modules as its configuration has layers.
     """
     import torch
 
-    count = model.config.get_text_config().num_hidden_layers
-    for module in model.get_decoder().modules():
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    for module in model.get_decoder().modules():  # parents first: lists inside of blocks come later
         if isinstance(module, torch.nn.ModuleList) and len(module) == count:
             return list(module)
-    raise ValueError(f"{type(model).__name__} has no list of {count} blocks whose output could be read")
+    raise ValueError(f"{type(model).__name__} has no list of {count} decoder blocks that could be read or changed")
 
 
 @contextmanager
-def block_readings(
-    blocks: Sequence[torch.nn.Module], read: Callable[[torch.Tensor], torch.Tensor]
-) -> Iterator[list[torch.Tensor]]:
-    """What `read` makes of the output of each block, [batch, tokens, hidden], in a forward pass of the body.
+def seen_by(modules: Sequence[torch.nn.Module], look: Callable[[torch.Tensor], object]) -> Iterator[None]:
+    """Show the output of each module to `look`, in the order in which they run, inside the block.
 
-    Unlike the last of the `hidden_states` of transformers, the last block's output is not normed. Hooks that stand on
-    the blocks already act first.
+    That of a decoder block is [batch, tokens, hidden], and not normed, unlike the last of the `hidden_states` of
+    transformers. Hooks that stand on the modules already act first.
     """
-    found: list[torch.Tensor] = []
 
-    def hook(module: torch.nn.Module, given: object, made: Any) -> None:
-        found.append(read(made[0] if isinstance(made, tuple) else made))
+    def hook(module: Any, given: Any, output: Any) -> None:
+        look(output[0] if isinstance(output, tuple) else output)
 
-    handles = [block.register_forward_hook(hook) for block in blocks]
+    handles = [module.register_forward_hook(hook) for module in modules]
     try:
-        yield found
+        yield
     finally:
         for handle in handles:
             handle.remove()

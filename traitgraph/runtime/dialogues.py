@@ -78,6 +78,23 @@ def _scenarios(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) ->
     return _checked(rows, lambda row, number: _scenario(row, fields, number))
 
 
+def load_questions(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
+    """Distinct prompts of the training split, in file order; of rows that name a trait only those of this one.
+
+    Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
+    """
+    if isinstance(data, GeneratedData):
+        found = [row.prompt for row in load_dialogues(context, data) if (row.trait, row.split) == (trait, "train")]
+    else:
+        fields, name = data.fields, data.fields.get("trait", "trait")
+        rows = _checked(_rows_of(context, data), lambda row, number: (_scenario(row, fields, number), row.get(name)))
+        asked = [(scene, str(about or trait).strip().lower()) for scene, about in rows]
+        found = [scene.prompt for scene, about in asked if (about, scene.split) == (trait, "train")]
+    if not found:
+        raise DialogueError(f"the data have no question about {trait}")
+    return list(dict.fromkeys(found))
+
+
 def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") -> list[Dialogue]:
     """All rows of a data source; those that jobs generated are the input `generated`.
 

@@ -32,6 +32,7 @@ def written_texts(
     temperature: float,
     max_new_tokens: int,
     stream: str,
+    repetition_penalty: float = 1.0,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """One text for each prompt, in order, as `written` writes them."""
@@ -41,6 +42,7 @@ def written_texts(
         temperature=temperature,
         max_new_tokens=max_new_tokens,
         stream=stream,
+        repetition_penalty=repetition_penalty,
         on_batch=on_batch,
     )
     return [each.text for each in texts]
@@ -53,6 +55,7 @@ def written(
     temperature: float,
     max_new_tokens: int,
     stream: str,
+    repetition_penalty: float = 1.0,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[Written]:
     """One text for each prompt, in order.
@@ -63,7 +66,7 @@ def written(
     """
     import torch
 
-    settings = _settings(loaded, temperature, max_new_tokens)
+    settings = _settings(loaded, temperature, max_new_tokens, repetition_penalty)
     rows = BATCH_ROWS.get(loaded.device.type, BATCH_ROWS["cpu"])
     texts: list[Written] = []
     for start in range(0, len(prompts), rows):
@@ -75,7 +78,9 @@ def written(
     return texts
 
 
-def _settings(loaded: LoadedModel, temperature: float, max_new_tokens: int) -> GenerationConfig:
+def _settings(
+    loaded: LoadedModel, temperature: float, max_new_tokens: int, repetition_penalty: float
+) -> GenerationConfig:
     from transformers import GenerationConfig
 
     own = loaded.model.generation_config
@@ -83,7 +88,7 @@ def _settings(loaded: LoadedModel, temperature: float, max_new_tokens: int) -> G
     return GenerationConfig(
         **{"do_sample": False, **sampling},
         max_new_tokens=max_new_tokens,
-        repetition_penalty=1.0,
+        repetition_penalty=repetition_penalty,
         eos_token_id=loaded.tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id,
         pad_token_id=loaded.tokenizer.pad_token_id,
     )

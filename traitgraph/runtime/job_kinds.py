@@ -26,6 +26,8 @@ JOB_FUNCTIONS: dict[str, str] = {
     "generate": "traitgraph.runtime.decoding.job:generate",
     "train": "traitgraph.runtime.training:train",
     "train_joint": "traitgraph.runtime.training:train_joint",
+    "activations": "traitgraph.runtime.steering.activations:activations",
+    "neurons": "traitgraph.runtime.steering.neurons:neurons",
     "vector": "traitgraph.runtime.vectors:vector",
     "merge": "traitgraph.runtime.merging.job:merge",
     "assess": "traitgraph.runtime.assessment.job:assess",

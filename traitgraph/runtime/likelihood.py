@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from .positions import reading
+
 if TYPE_CHECKING:
     import torch
     from transformers import Cache
@@ -77,7 +79,7 @@ def continuation_likelihoods(
     scores: dict[int, Likelihood] = {}
     with torch.inference_mode():
         trunk = _Trunk(loaded, tuple(children))
-        for batch in of_like_length(trunk.lengths(), trunk.batch_tokens):
+        for batch in batches_by_length(trunk.lengths(), trunk.batch_tokens):
             contexts = [trunk.contexts[position] for position in batch]
             _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests, scores)
             if on_batch is not None:
@@ -109,7 +111,8 @@ class _Trunk:
 
     def _prefill(self) -> Cache:
         ids = self._tensor([list(self.contexts[0][: self.prefix])])
-        cache: Cache = self.loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+        with reading("prompt"):
+            cache: Cache = self.loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
         return cache
 
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
@@ -125,14 +128,15 @@ class _Trunk:
         cache = copy.deepcopy(self._cache)
         if cache is not None:
             cache.batch_repeat_interleave(len(contexts))
-        out = self.loaded.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=keep or cache is not None,
-            logits_to_keep=1,
-        )
+        with reading("prompt_end"):
+            out = self.loaded.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=keep or cache is not None,
+                logits_to_keep=1,
+            )
         return out.logits[:, -1], out.past_key_values if keep else None, mask
 
     def continue_from(
@@ -151,13 +155,14 @@ class _Trunk:
         cache.batch_select_indices(rows)
         seen = mask[rows]
         positions = seen.sum(1, keepdim=True) + torch.arange(width, device=ids.device)
-        logits: torch.Tensor = self.loaded.model(
-            input_ids=ids,
-            attention_mask=torch.cat([seen, own], dim=1),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        ).logits
+        with reading("reply"):
+            logits: torch.Tensor = self.loaded.model(
+                input_ids=ids,
+                attention_mask=torch.cat([seen, own], dim=1),
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            ).logits
         return logits
 
     def _tensor(self, values: list[int] | list[list[int]]) -> torch.Tensor:
@@ -183,7 +188,7 @@ def _score_batch(
     if cache is None:
         return
     widths = [len(requests[index].continuation) - 1 for _, index in longer]
-    batches = list(of_like_length(widths, trunk.batch_tokens))
+    batches = list(batches_by_length(widths, trunk.batch_tokens))
     for number, batch in enumerate(batches):
         some = [longer[position] for position in batch]
         branch = cache if number == len(batches) - 1 else _copied(cache)
@@ -219,7 +224,7 @@ def _picked(logits: torch.Tensor, tokens: list[int]) -> list[tuple[float, bool]]
     return list(zip(logprobs.tolist(), greedy.tolist(), strict=True))
 
 
-def of_like_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Positions grouped by falling length, so that the rows of a batch need little padding."""
     batch: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda at: (-lengths[at], at)):

@@ -1,4 +1,4 @@
-"""Turn the loaded base into a subject and back: base, tuned adapter or weights, merged in place.
+"""Turn the loaded base into a subject and back: base, tuned adapter or weights, merged in place, steered by hooks.
 
 One model serves every subject. Merged weights are always computed from pristine copies of the base's tensors, never
 from the last subject's, so that errors do not add up. A subject stays in place until another one is asked for, because
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.jobs import AssessParams
+from traitgraph.specs.jobs import AssessParams, Steering
 
 from .context import JobContext
 from .merging.checkpoint import Checkpoint
@@ -21,6 +21,8 @@ from .merging.fitting import NameMap, fit_vectors, propose_names
 from .merging.recipe import Recipe, read_recipe, store_of
 from .merging.sparsified import Cache
 from .models import LoadedModel
+from .steering.neuron_shift import shift_neurons
+from .steering.shift import shift_activations
 from .vectors import Vector, load_vector
 from .workbench import BaseChangedError, Workbench
 
@@ -42,13 +44,14 @@ class Subject:
 def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Iterator[Subject]:
     """The loaded model turned into the subject of a job, in place, for the block.
 
-    The base when the job has neither input `tuned` nor `merge`. After an error in the block the base is restored at
-    once; otherwise when another subject is asked for or the session ends. Raises MergeError when the change does not
-    fit the model, BaseChangedError when the base cannot be brought back exactly.
+    The base when the job has none of the inputs `tuned`, `merge`, `activations` and `neurons`. After an error in
+    the block the base is restored at once; otherwise when another subject is asked for or the session ends. Raises
+    MergeError or SteeringError when the change does not fit the model, BaseChangedError when the base cannot be brought
+    back exactly.
     """
     workbench = context.session.get(_workbench_key(loaded), lambda: Workbench(loaded))
     try:
-        yield _activate(context, workbench)
+        yield _activate(context, workbench, params)
     except BaseException:
         workbench.restore()
         raise
@@ -63,7 +66,7 @@ def _workbench_key(loaded: LoadedModel) -> tuple[str, int]:
     return "workbench", id(loaded)
 
 
-def _activate(context: JobContext, workbench: Workbench) -> Subject:
+def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
     if merges := context.inputs.get("merge"):
         key = context.row.inputs["merge"][0]
         if workbench.active != key:
@@ -78,8 +81,26 @@ def _activate(context: JobContext, workbench: Workbench) -> Subject:
         else:
             workbench.apply_weights(key, Checkpoint(tuned[0] / "model"))
         return Subject(workbench.model, f"tuned {key[:8]}")
+    if params.steering or params.neurons:
+        return _steer(context, workbench, params)
     workbench.restore()
     return Subject(workbench.model, "base")
+
+
+def _steer(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
+    """The base under the hooks of a steering; one measured artifact serves many of them."""
+    how = params.steering or params.neurons
+    assert how is not None, "a steered subject"
+    name = "activations" if params.steering else "neurons"
+    folder, key = context.inputs[name][0], context.row.inputs[name][0]
+    subject_key = f"{key} {how.model_dump_json()}"
+    if workbench.active == subject_key:
+        pass
+    elif isinstance(how, Steering):
+        workbench.apply_hooks(subject_key, lambda model: shift_activations(model, folder, how))
+    else:
+        workbench.apply_hooks(subject_key, lambda model: shift_neurons(model, folder, how))
+    return Subject(workbench.model, f"steered by {key[:8]}")
 
 
 def _apply(context: JobContext, workbench: Workbench, key: str, recipe: Recipe) -> None:

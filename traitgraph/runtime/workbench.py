@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from .spare_memory import spare_memory
 if TYPE_CHECKING:
     import torch
     from peft import PeftModel
+    from transformers import PreTrainedModel
 
 _ADAPTER = "subject"
 _SHARE_OF_MEMORY = 0.5
@@ -40,7 +41,7 @@ class Workbench:
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.model: torch.nn.Module = loaded.model
+        self.model: PreTrainedModel = loaded.model
         self.active: str | None = None
         self._parameters = dict(loaded.model.named_parameters())
         self._checksum = weights_checksum(loaded.model)
@@ -132,10 +133,13 @@ class Workbench:
         changes = {name: composition.factors(name) or [] for name in composition.names}
         if not all(takes_low_rank(module_of(self.model, name)) for name in changes):
             return self.apply_merge(key, composition)
+        return self.apply_hooks(key, lambda model: add_low_rank(model, changes))
+
+    def apply_hooks(self, key: str, add: Callable[[PreTrainedModel], Removable]) -> None:
+        """A change by hooks alone, which `add` puts on the base: no weight is touched."""
         self.restore()
-        self._remove_hooks = add_low_rank(self.model, changes)
+        self._remove_hooks = add(self.model)
         self.active = key
-        return None
 
     def apply_adapter(self, key: str, folder: Path) -> None:
         """A trained adapter, by the library that trained it."""

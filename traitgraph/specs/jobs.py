@@ -79,7 +79,6 @@ class NeuronSteering(Spec):
     neurons: int
     difference: float
     share: float
-    quantile: float
     midpoint: float
     steepness: float
     seed: int
@@ -170,8 +169,10 @@ class NeuronsParams(JobParams):
     row_fields: ClassVar[tuple[str, ...]] = ("trait", "high", "low")
     model: ModelRef
     data: DataRef = Field(description="Questions that are answered.")
+    limit: int | None = Field(None, description="Only the first n questions of the trait.")
     repetition_penalty: float
     max_new_tokens: int
+    quantile: float = Field(description="Quantile of the activations above zero that is measured.")
     trait: Trait
     high: Prompt
     low: Prompt

@@ -94,10 +94,13 @@ class Steer(Method):
     coefficient: Axis = Field(description="Axis: factor on the difference; 1.5 to 2 is usual for 7B (Persona Vectors).")
     read_out: Literal["response", "prompt", "last_prompt"] = Field(
         "response",
-        description="Positions whose activations are averaged for the difference (Persona Vectors: response).",
+        description="Positions whose activations are averaged for the difference (Persona Vectors: response). "
+        "prompt, last_prompt: of prompts that differ by level.",
     )
     positions: Literal["all", "prompt", "response"] = Field(
-        "response", description="Positions that are shifted; response: each generated token (CAA, Persona Vectors)."
+        "response",
+        description="Positions that are shifted; response: those at which a token of the reply is predicted "
+        "(CAA, Persona Vectors).",
     )
     normalise: bool = Field(False, description="Scale the difference to length 1; both sources leave it as it is.")
 
@@ -109,7 +112,8 @@ class Steer(Method):
 class Npti(Method):
     """Neurons of the trait turned up by gamma, those of the opposite level turned off (NPTI, arXiv:2410.12327).
 
-    A neuron is a gate unit of an MLP. Defaults are those of the published code.
+    A neuron is a gate unit of an MLP. At gamma 0 the others are still turned off. Defaults are those of the published
+    code.
     """
 
     kind: Literal["npti"] = Field("npti", description="Neurons of the trait turned up, their opposites turned off.")
@@ -117,6 +121,9 @@ class Npti(Method):
     needs: ClassVar[tuple[str, ...]] = ("traits", "data", "gamma")
     personas: AnyPrompt = Field(
         InstructionPrompt(), description="Prompt under which the model answers the questions of `data` at each level."
+    )
+    limit: PositiveInt | None = Field(
+        None, description="Only so many questions of the trait, the first; default: all of the training split."
     )
     neurons: PositiveInt = Field(2000, description="At least so many neurons in each set.")
     difference: float = Field(

@@ -198,6 +198,9 @@ class Forms:
         name = " ".join([axis.item, "axis", *(f"{limit}" for limit in bounds.values())])
         if name not in self.definitions:
             ranges = [self.model(model) for model in (StepRange, CountRange, LogRange)]
+            if bounds:  # both ends of a range are values
+                ends = {"properties": dict.fromkeys(("from", "to"), bounds)}
+                ranges = [{"allOf": [each, ends]} for each in ranges]
             number: Schema = {"type": axis.item, **bounds}
             many = {"type": "array", "items": {"anyOf": [number, *ranges]}, "minItems": 1, "uniqueItems": True}
             self.definitions[name] = {"anyOf": [number, many, *ranges], "description": "Values of an axis."}

@@ -42,10 +42,10 @@ def lower_npti(group: Group, builder: Builder) -> list[Made]:
     """The base with the neurons of the pole turned up by gamma and those of the other pole turned off."""
     method = group.arm.method
     assert isinstance(method, Npti)
-    search = {"repetition_penalty": method.repetition_penalty, "max_new_tokens": method.max_new_tokens}
+    search = {name: getattr(method, name) for name in ("limit", "repetition_penalty", "max_new_tokens", "quantile")}
     place = _measured(group, builder, "neurons", search, method)
     levels, codes = group.subjects.distinct(("level", "gamma"))
-    fixed = ("neurons", "difference", "share", "quantile", "midpoint", "steepness", "seed")
+    fixed = ("neurons", "difference", "share", "midpoint", "steepness", "seed")
     values = tuple(
         NeuronSteering(level=level, gamma=gamma, **{name: getattr(method, name) for name in fixed})
         for level, gamma in zip(levels["level"], levels["gamma"], strict=True)

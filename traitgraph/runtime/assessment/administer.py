@@ -22,7 +22,7 @@ from .supported import MEASURES, lacking_benchmark, lacking_subject
 
 def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
     """What the benchmark of the parameters finds about the model as it stands now."""
-    if reason := lacking_subject(params.prompt, params.steering, params.neurons):
+    if reason := lacking_subject(params.prompt):
         raise NotImplementedError(f"{reason} cannot be run by this version")
     with quiet_libraries():
         match params.benchmark:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from traitgraph.specs.benchmarks import ResolvedLayerSimilarity
 from traitgraph.specs.jobs import AssessParams
 
-from ..blocks import block_readings, blocks_of
+from ..blocks import decoder_blocks, seen_by
 from ..chat import Lead, Turn, turn
 from ..context import JobContext
 from ..dialogues import Dialogue, load_dialogues, spread_rows
 from ..leads import lead_of
-from ..likelihood import BATCH_TOKENS, NoNumbersError, of_like_length
+from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length
 from ..models import LoadedModel
 from ..subjects import leave_subject
 from .measurement import Measurement, Metric, mean, standard_error
@@ -74,7 +74,7 @@ def mean_states(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
 
     size = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
     found: dict[int, torch.Tensor] = {}
-    for batch in of_like_length([len(each.context) + len(each.reply) for each in turns], size):
+    for batch in batches_by_length([len(each.context) + len(each.reply) for each in turns], size):
         means = _batch_means(loaded, [turns[at] for at in batch])
         found |= dict(zip(batch, means, strict=True))
     states = torch.stack([found[at] for at in range(len(turns))])
@@ -95,12 +95,14 @@ def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     ids, known = (torch.tensor(rows, device=loaded.device) for rows in (padded, mask))
     replies = [slice(length - len(each.reply), length) for each, length in zip(turns, lengths, strict=True)]
 
-    def mean_over_replies(states: torch.Tensor) -> torch.Tensor:
-        return torch.stack([states[row, reply].float().mean(0) for row, reply in enumerate(replies)])
+    layers: list[torch.Tensor] = []
 
-    with torch.inference_mode(), block_readings(blocks_of(loaded.model), mean_over_replies) as layers:
+    def take_means(states: torch.Tensor) -> None:
+        layers.append(torch.stack([states[row, reply].float().mean(0) for row, reply in enumerate(replies)]))
+
+    with torch.inference_mode(), seen_by(decoder_blocks(loaded.model), take_means):
         loaded.model(input_ids=ids, attention_mask=known, use_cache=False, logits_to_keep=1)
-        return torch.stack(layers, dim=1).cpu()
+    return torch.stack(layers, dim=1).cpu()
 
 
 def _turns(loaded: LoadedModel, rows: Sequence[Dialogue], lead: Lead | None) -> list[Turn]:

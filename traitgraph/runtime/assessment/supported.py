@@ -46,10 +46,8 @@ def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
     return f"benchmark kind '{benchmark.kind}'"
 
 
-def lacking_subject(prompt: Prompt | None, steering: object, neurons: object) -> str | None:
+def lacking_subject(prompt: Prompt | None) -> str | None:
     """Why a subject cannot be made, as a short phrase; None when it can."""
-    if steering or neurons:
-        return "steered subjects"
     if prompt and prompt.examples and prompt.examples.redraw:
         return "demonstrations that are drawn anew in each repeat"
     return None

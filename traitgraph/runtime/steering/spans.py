@@ -1,0 +1,75 @@
+"""Read replies that are there: one forward pass over many, with the positions that count in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from traitgraph.runtime.chat import Lead, turn
+from traitgraph.runtime.likelihood import BATCH_TOKENS, Tokens, batches_by_length
+from traitgraph.runtime.models import LoadedModel
+
+from .blocks import SteeringError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+
+class Span(NamedTuple):
+    """Tokens of a conversation; positions [first, end) count."""
+
+    tokens: Tokens
+    first: int
+
+    @property
+    def length(self) -> int:
+        """How many positions count: those from `first` on."""
+        return len(self.tokens) - self.first
+
+
+def reply_span(tokenizer: PreTrainedTokenizerBase, prompt: str, reply: str, lead: Lead | None = None) -> Span:
+    """The tokens of a reply, without those that end the turn, after its prompt."""
+    before, after = turn(tokenizer, prompt, reply, lead)
+    special = set(tokenizer.all_special_ids)
+    while after and after[-1] in special:
+        after = after[:-1]
+    if not after:
+        raise SteeringError(f"the reply {reply!r} has no token")
+    return Span(before + after, len(before))
+
+
+def in_batches(loaded: LoadedModel, spans: Sequence[Span]) -> list[list[Span]]:
+    """Spans of like length together, the longest first; the same batches whenever they are asked for."""
+    size = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
+    return [[spans[at] for at in batch] for batch in batches_by_length([len(each.tokens) for each in spans], size)]
+
+
+def counted(spans: Sequence[Span], device: torch.device) -> torch.Tensor:
+    """Which positions count, true or false: [rows, tokens], padded on the right."""
+    import torch
+
+    width = max(len(each.tokens) for each in spans)
+    at = torch.arange(width, device=device)
+    first, end = (torch.tensor(values, device=device)[:, None] for values in zip(*map(_ends, spans), strict=True))
+    return (at >= first) & (at < end)
+
+
+def _ends(span: Span) -> tuple[int, int]:
+    return span.first, len(span.tokens)
+
+
+def read_batch(loaded: LoadedModel, spans: Sequence[Span]) -> None:
+    """One forward pass over a batch, padded on the right; hooks on the model see it."""
+    import torch
+
+    width = max(len(each.tokens) for each in spans)
+    ids = [list(each.tokens) + [0] * (width - len(each.tokens)) for each in spans]
+    mask = [[1] * len(each.tokens) + [0] * (width - len(each.tokens)) for each in spans]
+    with torch.inference_mode():
+        loaded.model(
+            input_ids=torch.tensor(ids, device=loaded.device),
+            attention_mask=torch.tensor(mask, device=loaded.device),
+            use_cache=False,
+            logits_to_keep=1,
+        )
