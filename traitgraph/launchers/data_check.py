@@ -16,12 +16,13 @@ from traitgraph.runtime.dialogues import (
     DialogueError,
     joint_rows,
     read_dialogues,
+    read_questions,
     read_scenarios,
     reply_pairs,
     training_rows,
 )
 from traitgraph.runtime.locations import locate
-from traitgraph.specs.benchmarks import ResolvedQuestionnaire, ResolvedReplyContrast
+from traitgraph.specs.benchmarks import ResolvedOpenQuestions, ResolvedQuestionnaire, ResolvedReplyContrast
 from traitgraph.specs.jobs import FileData
 from traitgraph.specs.study import Study
 from traitgraph.specs.traits import TRAITS
@@ -81,7 +82,7 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
     if not isinstance(data, FileData) or data.digest not in locations:
         return
     path = Path(locations[data.digest])
-    reader = read_scenarios if stage.kind == "generate" else read_dialogues
+    reader = _reader(stage)
     place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
         files[place] = _read(reader, path, data)
@@ -99,9 +100,18 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
 def _data_of(stage: Stage) -> object:
     """The rows that the jobs of a stage read, where they need some of a kind."""
     template: Any = stage.template
-    if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast):
-        return benchmark.data
+    match template.get("benchmark"):
+        case ResolvedReplyContrast() as benchmark:
+            return benchmark.data
+        case ResolvedOpenQuestions() as benchmark:
+            return benchmark.questions
     return template.get({"train": "data", "train_joint": "data", "generate": "scenarios"}.get(stage.kind, ""))
+
+
+def _reader(stage: Stage) -> Callable[..., list[Any]]:
+    if isinstance(stage.template.get("benchmark"), ResolvedOpenQuestions):
+        return read_questions
+    return read_scenarios if stage.kind == "generate" else read_dialogues
 
 
 def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]]:
@@ -116,8 +126,15 @@ def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]
             return [partial(joint_rows, rows, [trait] if trait else there) for trait in traits]
         case "assess":
             benchmark: Any = stage.template["benchmark"]
+            if isinstance(benchmark, ResolvedOpenQuestions):
+                return [partial(_some, rows)]
             return [partial(reply_pairs, rows, trait, "heldout") for trait in benchmark.traits]
     return ()
+
+
+def _some(rows: list[Any]) -> None:
+    if not rows:
+        raise DialogueError("the open questions have no rows")
 
 
 def _read(reader: Callable[..., list[Any]], path: Path, data: FileData) -> list[Any] | str:

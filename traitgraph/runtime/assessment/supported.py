@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from traitgraph.specs.benchmarks import (
     ResolvedBenchmark,
     ResolvedLmEval,
+    ResolvedOpenQuestions,
     ResolvedPlugin,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
@@ -30,14 +31,12 @@ MEASURES: Registry[Measure] = Registry("function of a benchmark", "traitgraph.me
 def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
     """Why a benchmark cannot be run, as a short phrase; None when it can."""
     match benchmark:
-        case ResolvedReplyContrast() | ResolvedLmEval() | ResolvedQuestionnaire(mode="choice" | "generate"):
+        case ResolvedReplyContrast() | ResolvedLmEval() | ResolvedQuestionnaire() | ResolvedOpenQuestions():
             return None
         case ResolvedPlugin() if benchmark.benchmark in MEASURES.names():
             return None
         case ResolvedPlugin():
             return f"benchmark '{benchmark.benchmark}', for which no package gives a function (`{MEASURES.group}`)"
-        case ResolvedQuestionnaire():
-            return f"questionnaires in mode '{benchmark.mode}'"
     return f"benchmark kind '{benchmark.kind}'"
 
 
