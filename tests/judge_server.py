@@ -47,6 +47,8 @@ def judge_server(reply: Reply) -> Iterator[JudgeServer]:
             content = said if isinstance(said, bytes) else f"fault for {self.headers.get('Authorization')}".encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            if 300 <= status < 400:
+                self.send_header("Location", f"{state.url}/elsewhere")
             self.end_headers()
             self.wfile.write(content)
 

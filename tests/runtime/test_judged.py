@@ -12,13 +12,18 @@ import pytest
 from tests.judge_server import Reply, judge_server
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import ITEMS, write_questionnaire
+from tests.runtime.test_decoding import save_adapter
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment import judges
+from traitgraph.runtime.assessment.interview import judge_prompt
+from traitgraph.runtime.assessment.items import read_questionnaire
 from traitgraph.runtime.assessment.job import assess
-from traitgraph.runtime.assessment.judges import JudgeError
+from traitgraph.runtime.assessment.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.kept_texts import KeptTexts
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.fingerprint import weights_checksum
 from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.subjects import leave_subject
 from traitgraph.specs.benchmarks import (
     ApiJudge,
     LocalJudge,
@@ -196,6 +201,7 @@ def test_nothing_is_asked_twice_after_an_interruption(interview: Interview) -> N
         replies.write_bytes(b"".join(whole) + b'["1/')
         assess(context, params)
         assert len(server.bodies) == asked + 8 - 2
+        assert len(KeptTexts(context.partial, "judge_replies").texts) == 8  # the torn line spoiled none after it
     assert values_of(context.out)["extraversion", 0] == (4.5, 2)
 
 
@@ -266,3 +272,27 @@ def test_open_questions_give_trait_and_fluency_with_errors(
     assert found["parse_failures"][0] == pytest.approx(1 / 3)
     assert found["refusals"][0] == 0
     assert [row["outcome"] for row in rows_of(context.out)] == ["rated", "rated", "unreadable"]
+
+
+def test_a_judge_is_not_under_the_influence_of_the_subject(
+    interview: Interview, model_ref: FolderModel, model_folder: Path, loaded: LoadedModel, tmp_path: Path
+) -> None:
+    """The subject is the judge's own base with an adapter: replies are those of the base."""
+    adapter = save_adapter(model_folder, tmp_path / "tuned")
+    context, params = interview(LocalJudge(model=model_ref, temperature=0))
+    context.inputs = {"tuned": (adapter,)}
+    context.row = context.row.model_copy(update={"inputs": {"tuned": ("f" * 32,)}})
+    assess(context, params)
+    rows = rows_of(context.out)
+    leave_subject(context, loaded)
+    four = read_questionnaire(tmp_path / "four.json")
+    prompts = {
+        f"{row['repeat']}/{at % 4}": judge_prompt(four, four.items[at % 4], row["text"])
+        for at, row in enumerate(rows)
+        if row["text"]
+    }
+    alone = KeptTexts(None, "")
+    ModelJudge(loaded, 0).reply(context, prompts, alone)
+    assert [alone.texts.get(f"{row['repeat']}/{at % 4}") for at, row in enumerate(rows)] == [
+        row["judge"] for row in rows
+    ]
