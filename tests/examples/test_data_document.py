@@ -14,6 +14,9 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
+HEAD = "study: own\nmodel: smollm2-135m\nmethod: direct\n"
+
+
 def shown(language: str, heading: str) -> str:
     """What the document shows in a language under a heading."""
     section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -23,8 +26,7 @@ def shown(language: str, heading: str) -> str:
 
 def benchmark_of(folder: Path, heading: str) -> Instrument:
     """The one benchmark of a study with what a section shows, and with what the section on tracking does."""
-    head = "study: own\nmodel: smollm2-135m\nmethod: direct\n"
-    text = head + shown("yaml", heading) + shown("yaml", "Weights & Biases")
+    text = HEAD + shown("yaml", heading) + shown("yaml", "Weights & Biases")
     (folder / "study.yaml").write_text(text, encoding="utf-8")
     (benchmark,) = load_study(folder / "study.yaml").resolved_arms()[0].benchmarks
     return benchmark
@@ -53,6 +55,17 @@ def test_the_questionnaire_is_one_and_a_spec_finds_it(tmp_path: Path) -> None:
         "I leave my belongings around.",
     ]
     assert [item.keyed for item in read.items] == [1, -1, 1]
+
+
+def test_judged_benchmarks_are_read_as_shown(tmp_path: Path) -> None:
+    (tmp_path / "tidiness.json").write_text(shown("json", "A questionnaire of your own"), encoding="utf-8")
+    (tmp_path / "questions.jsonl").write_text('{"trait": "openness", "prompt": "What do you read?"}\n')
+    (tmp_path / "judge-model").mkdir()
+    text = HEAD + shown("yaml", "Answers rated by a judge")
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    interview, questions = load_study(tmp_path / "study.yaml").resolved_arms()[0].benchmarks
+    assert isinstance(interview, Questionnaire)
+    assert (interview.mode, questions.kind) == ("interview", "open_questions")
 
 
 def test_links_lead_somewhere() -> None:

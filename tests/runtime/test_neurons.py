@@ -15,7 +15,7 @@ from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, 
 from traitgraph.runtime.blocks import seen_by
 from traitgraph.runtime.chat import Lead, prompt_ids, turn
 from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import DialogueError, load_questions
+from traitgraph.runtime.dialogues import DialogueError, load_trait_prompts
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.positions import reading
 from traitgraph.runtime.steering.blocks import SteeringError, gated_mlps
@@ -153,15 +153,15 @@ def test_questions_are_the_training_prompts_of_the_trait(
 ) -> None:  # fmt: skip
     """Each once; rows need neither a reply nor a trait."""
     context = make_context(params_of(model_ref, dialogue_data))
-    assert load_questions(context, dialogue_data, TRAIT) == ["What do you do at the weekend?", "A friend calls."]
+    assert load_trait_prompts(context, dialogue_data, TRAIT) == ["What do you do at the weekend?", "A friend calls."]
     path = tmp_path / "questions.jsonl"
     path.write_text('{"q": "Parties?"}\n{"q": "Worries?", "trait": "Neuroticism"}\n{"q": "Parties?"}\n')
     locations[digest_path(path)] = str(path)
     own = FileData(digest=digest_path(path), fields={"prompt": "q"})
-    assert load_questions(context, own, TRAIT) == ["Parties?"]
-    assert load_questions(context, own, "neuroticism") == ["Parties?", "Worries?"]
+    assert load_trait_prompts(context, own, TRAIT) == ["Parties?"]
+    assert load_trait_prompts(context, own, "neuroticism") == ["Parties?", "Worries?"]
     with pytest.raises(DialogueError, match="no question about openness"):
-        load_questions(context, dialogue_data, "openness")
+        load_trait_prompts(context, dialogue_data, "openness")
 
 
 def test_models_without_gated_mlps_are_refused_with_the_reason() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from traitgraph.specs.compose import compose
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
-from traitgraph.specs.instruments import LmEval, Questionnaire, ReplyContrast
+from traitgraph.specs.instruments import LmEval, OpenQuestions, Questionnaire, ReplyContrast
 from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
@@ -75,9 +75,10 @@ def _not_yet(study: Study) -> list[Diagnostic]:
 
 
 def _reads_files(arm: Arm) -> bool:
-    """Whether an arm reads dialogues or a questionnaire from files of the user's."""
+    """Whether an arm reads dialogues, questions or a questionnaire from files of the user's."""
     contrasts = [each.data for each in arm.benchmarks if isinstance(each, ReplyContrast)]
-    data = [each for each in (*arm.data, *contrasts) if each is not None]
+    questions = [each.questions for each in arm.benchmarks if isinstance(each, OpenQuestions)]
+    data = [each for each in (*arm.data, *contrasts, *questions) if each is not None]
     items = [Path(each.items) for each in arm.benchmarks if isinstance(each, Questionnaire)]
     local = not all(isinstance(each, HubDataSpec) for each in data)
     return local or not all(path.is_relative_to(LIBRARY) for path in items)

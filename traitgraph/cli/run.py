@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,6 +96,15 @@ def _check_data(plan: Plan) -> None:
         raise UsageError("the data of the study cannot be used:\n  " + "\n  ".join(faults))
 
 
+def _check_keys(table: JobTable) -> None:
+    """Refuse to start while the key of a judge is missing."""
+    from traitgraph.launchers.judge_keys import unset_keys
+
+    if names := unset_keys(table, os.environ):
+        lines = "\n  ".join(f"export {name}=..." for name in names)
+        raise UsageError(f"keys of judges (`key_from`) are read from variables that are not set:\n  {lines}")
+
+
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
@@ -102,6 +112,7 @@ def _run_table(
     from traitgraph.launchers.progress import progress_view
 
     _check_installed()
+    _check_keys(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
@@ -157,15 +168,17 @@ def _submit(options: argparse.Namespace) -> int:
     if not plan.counts.missing:
         _report(study, plan, store, options)
         return 0
+    table = plan.job_table()
     try:
         if options.dry_run:
-            sys.stdout.write(dry_run(plan.job_table(), store, cluster))
+            sys.stdout.write(dry_run(table, store, cluster))
             return 0
         if options.export:
-            script = export(plan.job_table(), store, cluster, options.export)
+            script = export(table, store, cluster, options.export)
             say(f"next, on a login node: sh {script}")
             return 0
-        say(launch(plan.job_table(), store, cluster).text())
+        _check_keys(table)  # tasks get the variables that sbatch is called with
+        say(launch(table, store, cluster).text())
     except (SubmissionRefusedError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
     say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")

@@ -133,9 +133,10 @@ def _judge(spec: JudgeSpec, builder: Builder) -> tuple[ResolvedJudge, int | None
     """The judge, and the row that makes it loadable. Where its key lies changes no result: it goes to `locations`."""
     match spec:
         case ApiJudgeSpec():
+            judge = ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature)
             if spec.key_from:
-                builder.resolver.locations[f"key of {spec.url} {spec.model}"] = f"environment:{spec.key_from}"
-            return ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature), None
+                builder.resolver.locations[judge.key_name] = f"environment:{spec.key_from}"
+            return judge, None
         case LocalJudgeSpec():
             model = builder.resolver.model(spec.local)
             return LocalJudge(model=model, temperature=spec.temperature), prepare(builder, model)

@@ -11,12 +11,12 @@ from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.assessment.items import QuestionnaireError, read_questionnaire
 from traitgraph.runtime.assessment.lexicon import LexiconError, read_lexicon
-from traitgraph.runtime.assessment.supported import lacking_benchmark
 from traitgraph.runtime.dialogues import (
     Dialogue,
     DialogueError,
     joint_rows,
     read_dialogues,
+    read_questions,
     read_scenarios,
     reply_pairs,
     spread_rows,
@@ -26,6 +26,7 @@ from traitgraph.runtime.locations import locate
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
+    ResolvedOpenQuestions,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
     ResolvedStory,
@@ -81,7 +82,7 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
     if not isinstance(data, FileData) or data.digest not in locations:
         return
     path = Path(locations[data.digest])
-    reader = read_scenarios if stage.kind in ("generate", "neurons") else read_dialogues
+    reader = _reader(stage)
     place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
         files[place] = _read(reader, path, data)
@@ -99,7 +100,7 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
 def _faults_of_file(benchmark: object, locations: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with the items or words that a benchmark asks for or counts."""
     match benchmark:
-        case ResolvedQuestionnaire(items=digest) if not lacking_benchmark(benchmark):
+        case ResolvedQuestionnaire(items=digest):
             reader: Callable[[Path], object] = read_questionnaire
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
@@ -116,11 +117,20 @@ def _faults_of_file(benchmark: object, locations: Mapping[str, str]) -> Iterator
 def _data_of(stage: Stage) -> object:
     """The rows that the jobs of a stage read, where they need some of a kind."""
     template: Any = stage.template
-    if isinstance(benchmark := template.get("benchmark"), ResolvedReplyContrast | ResolvedLayerSimilarity):
-        return benchmark.data
+    match template.get("benchmark"):
+        case ResolvedReplyContrast() | ResolvedLayerSimilarity() as benchmark:
+            return benchmark.data
+        case ResolvedOpenQuestions() as benchmark:
+            return benchmark.questions
     if stage.kind in ("train", "train_joint", "activations", "neurons"):
         return template["data"]
     return template["scenarios"] if stage.kind == "generate" else None
+
+
+def _reader(stage: Stage) -> Callable[..., list[Any]]:
+    if isinstance(stage.template.get("benchmark"), ResolvedOpenQuestions):
+        return read_questions
+    return read_scenarios if stage.kind in ("generate", "neurons") else read_dialogues
 
 
 def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]]:
@@ -140,8 +150,15 @@ def _checks(stage: Stage, rows: list[Dialogue]) -> Iterable[Callable[[], object]
             benchmark: Any = stage.template["benchmark"]
             if isinstance(benchmark, ResolvedLayerSimilarity):
                 return [partial(spread_rows, rows, 1)]
+            if isinstance(benchmark, ResolvedOpenQuestions):
+                return [partial(_some, rows)]
             return [partial(reply_pairs, rows, trait, "heldout") for trait in benchmark.traits]
     return ()
+
+
+def _some(rows: list[Any]) -> None:
+    if not rows:
+        raise DialogueError("the open questions have no rows")
 
 
 def _read(reader: Callable[..., list[Any]], path: Path, data: FileData) -> list[Any] | str:

@@ -61,6 +61,32 @@ class Scenario(NamedTuple):
     prompt: str
 
 
+class Question(NamedTuple):
+    """An open question whose answer shows a trait."""
+
+    id: str
+    trait: Trait
+    prompt: str
+
+
+def load_questions(context: JobContext, data: DataRef) -> list[Question]:
+    """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
+
+    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    """
+    assert not isinstance(data, GeneratedData), "a spec names questions that are there"
+    return _questions(_rows_of(context, data), data.fields)
+
+
+def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[Question]:
+    """All questions of a JSONL file, as `read_dialogues` reads rows."""
+    return _questions(_json_lines(path), fields or {})
+
+
+def _questions(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Question]:
+    return _checked(rows, lambda row, number: _question(row, fields, number))
+
+
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
     """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
 
@@ -78,7 +104,7 @@ def _scenarios(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) ->
     return _checked(rows, lambda row, number: _scenario(row, fields, number))
 
 
-def load_questions(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
+def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
     """Distinct prompts of the training split, in file order; of rows that name a trait only those of this one.
 
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
@@ -206,6 +232,14 @@ def _scenario(row: Mapping[str, object], fields: Mapping[str, str], number: int)
         id=str(number if name is None else name),
         split=SPLITS[_one_of(str(split or "train"), SPLITS, "split")],
         prompt=_text(row, fields.get("prompt", "prompt")),
+    )
+
+
+def _question(row: Mapping[str, object], fields: Mapping[str, str], number: int) -> Question:
+    name = row.get("id")
+    trait = _one_of(_text(row, fields.get("trait", "trait")), TRAITS, "trait")
+    return Question(
+        str(number if name is None else name), cast("Trait", trait), _text(row, fields.get("prompt", "prompt"))
     )
 
 

@@ -20,6 +20,11 @@ class ApiJudge(Spec):
     model: str
     temperature: float
 
+    @property
+    def key_name(self) -> str:
+        """Under which name the locations of a job table say where its key lies."""
+        return f"key of {self.url} {self.model}"
+
 
 class LocalJudge(Spec):
     """A judging model that runs here."""

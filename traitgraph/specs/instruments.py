@@ -83,7 +83,7 @@ class Questionnaire(Instrument):
     mode: Literal["choice", "generate", "interview"] = Field(
         "choice",
         description="choice: likelihood of the option letters, both orders. generate: the model writes a number. "
-        "interview: it answers an open question, and `judge` rates the trait.",
+        "interview: it answers an open question, and `judge` puts the answer on the scale.",
     )
     judge: Judge | None = Field(None, validate_default=False, description="Who rates the answers of an interview.")
 

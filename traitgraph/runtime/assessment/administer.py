@@ -6,6 +6,7 @@ from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
     ResolvedLmEval,
+    ResolvedOpenQuestions,
     ResolvedPlugin,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
@@ -38,6 +39,14 @@ def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -
                 from .questionnaire import measure_questionnaire
 
                 return measure_questionnaire(context, loaded, params, benchmark)
+            case ResolvedQuestionnaire(mode="interview") as benchmark:
+                from .interview import measure_interview
+
+                return measure_interview(context, loaded, params, benchmark)
+            case ResolvedOpenQuestions() as benchmark:
+                from .open_questions import measure_open_questions
+
+                return measure_open_questions(context, loaded, params, benchmark)
             case ResolvedLmEval() as benchmark:
                 from .lm_eval_task import measure_lm_eval
 

@@ -25,6 +25,7 @@ class Item(_Open):
     id: int = Field(description="Number, unique in the questionnaire.")
     text: str = Field(description="The statement as published, without its stem.")
     second_person: str | None = Field(None, description="The statement said to the respondent: 'You ...'.")
+    question: str | None = Field(None, min_length=1, description="What an interview asks; absent: about the statement.")
     domain: str = Field(pattern="^[OCEAN]$", description="First letter of the trait it measures.")
     keyed: int = Field(description="1, or -1 when agreement means less of the trait.")
 

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 from traitgraph.specs.benchmarks import (
     ResolvedBenchmark,
-    ResolvedLayerSimilarity,
-    ResolvedLinguistic,
-    ResolvedLmEval,
     ResolvedPlugin,
-    ResolvedQuestionnaire,
-    ResolvedReplyContrast,
-    ResolvedStory,
 )
 from traitgraph.specs.jobs import AssessParams, Prompt
 from traitgraph.specs.registry import Registry
@@ -32,18 +26,9 @@ MEASURES: Registry[Measure] = Registry("function of a benchmark", "traitgraph.me
 
 def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
     """Why a benchmark cannot be run, as a short phrase; None when it can."""
-    match benchmark:
-        case ResolvedReplyContrast() | ResolvedLmEval() | ResolvedQuestionnaire(mode="choice" | "generate"):
-            return None
-        case ResolvedLinguistic() | ResolvedStory() | ResolvedLayerSimilarity():
-            return None
-        case ResolvedPlugin() if benchmark.benchmark in MEASURES.names():
-            return None
-        case ResolvedPlugin():
-            return f"benchmark '{benchmark.benchmark}', for which no package gives a function (`{MEASURES.group}`)"
-        case ResolvedQuestionnaire():
-            return f"questionnaires in mode '{benchmark.mode}'"
-    return f"benchmark kind '{benchmark.kind}'"
+    if isinstance(benchmark, ResolvedPlugin) and benchmark.benchmark not in MEASURES.names():
+        return f"benchmark '{benchmark.benchmark}', for which no package gives a function (`{MEASURES.group}`)"
+    return None
 
 
 def lacking_subject(prompt: Prompt | None) -> str | None:

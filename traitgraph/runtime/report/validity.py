@@ -74,7 +74,16 @@ CHECKS: dict[str, Check] = {
         fault="{value} of the texts were cut at max_new_tokens",
     ),
     "failures": _unread("share of answers that were no number, or in which nothing was found"),
-    "parse_failures": _unread("share of written answers that begin with no number of the scale; they are left out"),
+    "refusals": Check(
+        "share of free answers in which a judge found nothing to rate; they are left out",
+        "at most 0.1",
+        low=None,
+        high=0.1,
+        fault="{value} of the answers had nothing to rate",
+    ),
+    "parse_failures": _unread(
+        "share of written answers, or of a judge's replies, without a number of the scale; they are left out"
+    ),
 }
 """Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale,
 a tenth of the answers, half of the texts where they are cut."""
@@ -82,6 +91,7 @@ a tenth of the answers, half of the texts where they are cut."""
 SUFFIXES: dict[str, str] = {
     "high_loglik": "log-likelihood of the held-out replies of a person high in the trait [nats per token]",
     "low_loglik": "log-likelihood of the held-out replies of a person low in the trait [nats per token]",
+    "fluency": "how well answers read, rated by a judge from 1 to 5",
     "yes_no": "log-odds of yes, keyed by direction, + and − items taken apart [nats]",
 }
 

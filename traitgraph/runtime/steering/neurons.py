@@ -13,7 +13,7 @@ from typing import Any
 
 from traitgraph.runtime.chat import Lead, prompt_ids
 from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import load_questions
+from traitgraph.runtime.dialogues import load_trait_prompts
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.generation import BATCH_ROWS, written_texts
 from traitgraph.runtime.leads import lead_of
@@ -45,7 +45,7 @@ def neurons(context: JobContext, params: NeuronsParams) -> None:
     loaded = open_model(context, params.model)
     leave_subject(context, loaded)
     gated_mlps(loaded.model)  # before anything is written
-    questions = load_questions(context, params.data, params.trait)[: params.limit]
+    questions = load_trait_prompts(context, params.data, params.trait)[: params.limit]
     leads: dict[str, Lead | None] = {"high": lead_of(context, params.high), "low": lead_of(context, params.low)}
     answers = _answers(context, params, loaded, questions, leads)
     firing: dict[str, Firing] = {level: _firing(context, loaded, answers, level, leads[level]) for level in LEVELS}

@@ -1,0 +1,298 @@
+"""Interviews and open questions: what is asked, rated, counted, kept, and never told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.judge_server import Reply, judge_server
+from tests.runtime.conftest import MakeContext
+from tests.runtime.questionnaires import ITEMS, write_questionnaire
+from tests.runtime.test_decoding import save_adapter
+from tests.tiny_model import save_tiny_model
+from traitgraph.runtime.assessment import judges
+from traitgraph.runtime.assessment.interview import judge_prompt
+from traitgraph.runtime.assessment.items import read_questionnaire
+from traitgraph.runtime.assessment.job import assess
+from traitgraph.runtime.assessment.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.kept_texts import KeptTexts
+from traitgraph.runtime.context import JobContext, Stopped
+from traitgraph.runtime.fingerprint import weights_checksum
+from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.subjects import leave_subject
+from traitgraph.specs.benchmarks import (
+    ApiJudge,
+    LocalJudge,
+    ResolvedJudge,
+    ResolvedOpenQuestions,
+    ResolvedQuestionnaire,
+)
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Sampling
+
+KEY = "a-secret-of-the-test"
+TWO_REPEATS = Sampling(temperature=1.0, repeats=2, max_new_tokens=6)
+RATINGS = {"life of the party": "5", "talk a lot": "2", "Worry": "x", "worry": "x", "relaxed": "perhaps 3"}
+QUESTIONS = [
+    {"id": "a", "trait": "extraversion", "prompt": "What do you do at a party?"},
+    {"id": "b", "trait": "Extraversion", "prompt": "How do you talk?"},
+    {"id": "c", "trait": "neuroticism", "prompt": "What worries you?"},
+]
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setenv("JUDGE_KEY", KEY)
+
+
+def by_statement(prompt: str) -> str:
+    """A known rating for each item."""
+    statement = prompt.partition("Statement: ")[2].partition("\n")[0]
+    return next(rating for words, rating in RATINGS.items() if words in statement)
+
+
+Interview = Any
+
+
+@pytest.fixture
+def interview(
+    make_context: MakeContext, model_ref: FolderModel, locations: dict[str, str], tmp_path: Path
+) -> Interview:
+    """`interview(judge, **changes of the questionnaire)`: a context with partial work, and its parameters."""
+    partial = tmp_path / "partial"
+    partial.mkdir()
+
+    def make(judge: ResolvedJudge, **changes: Any) -> tuple[JobContext, AssessParams]:
+        path = write_questionnaire(tmp_path / "four.json", **changes)
+        locations[digest_path(path)] = str(path)
+        if isinstance(judge, ApiJudge):
+            locations[judge.key_name] = "environment:JUDGE_KEY"
+        items = ResolvedQuestionnaire(items=digest_path(path), mode="interview", judge=judge)
+        params = AssessParams(model=model_ref, benchmark=items, sampling=TWO_REPEATS)
+        return dataclasses.replace(make_context(params), partial=partial), params
+
+    return make
+
+
+def http_judge(url: str) -> ApiJudge:
+    return ApiJudge(url=url, model="judge-1", temperature=0.0)
+
+
+def rows_of(folder: Path, name: str = "answers") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+
+
+def values_of(folder: Path) -> dict[tuple[str, int | None], tuple[float | None, int]]:
+    return {(row["metric"], row["repeat"]): (row["value"], row["n"]) for row in rows_of(folder, "metrics")}
+
+
+def test_ratings_are_keyed_and_what_has_none_is_counted(interview: Interview) -> None:
+    """5 for a + item and 2 for a - item are (5 + 4) / 2; a refusal and an unreadable reply are no rating at all."""
+    with judge_server(by_statement) as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+    values = values_of(context.out)
+    for repeat in (0, 1):
+        assert values["extraversion", repeat] == (4.5, 2)
+        assert values["neuroticism", repeat] == (None, 0)
+    assert values["refusals", None] == values["parse_failures", None] == (0.25, 8)
+    rows = rows_of(context.out)
+    assert [(row["rating"], row["outcome"], row["judge"]) for row in rows[:4]] == [
+        (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "perhaps 3"),
+    ]  # fmt: skip
+    assert all(row["text"] and row["question"] for row in rows)
+
+
+def test_the_judge_sees_item_scale_question_and_answer(interview: Interview) -> None:
+    """An item's own question is asked in place of ours; the request is a chat completion with the judge's settings."""
+    own = [{**ITEMS[0], "question": "Who are you at a party?"}]
+    with judge_server(lambda prompt: "4") as server:
+        context, params = interview(http_judge(server.url), items=own)
+        assess(context, params)
+    row = rows_of(context.out)[0]
+    assert row["question"] == "Who are you at a party?"
+    prompt = next(each for each in server.prompts if row["text"] in each)
+    for part in ("I am the life of the party.", "5 = very accurate", "Who are you at a party?"):
+        assert part in prompt
+    assert server.paths[0] == "/v1/chat/completions"
+    assert server.authorizations[0] == f"Bearer {KEY}"
+    assert (server.bodies[0]["model"], server.bodies[0]["temperature"]) == ("judge-1", 0.0)
+
+
+def failing_first(*faults: int | bytes) -> Reply:
+    left = list(faults)
+    return lambda prompt: left.pop() if left else by_statement(prompt)
+
+
+def test_faults_that_pass_are_tried_again(interview: Interview) -> None:
+    """Too many requests, a broken server and garbage cost attempts, not results."""
+    with judge_server(failing_first(429, 500, 503, b"<html>", b'{"choices": []}')) as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+    assert values_of(context.out)["extraversion", 0] == (4.5, 2)
+    assert len(server.bodies) == 8 + 5
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "key_from"), (404, "base address"), (400, "HTTP 400")])
+def test_faults_that_stay_end_the_job_with_a_reason_and_without_the_key(
+    interview: Interview, status: int, hint: str
+) -> None:
+    """The server repeats the key; the message does not."""
+    with judge_server(lambda prompt: status) as server:
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(JudgeError, match=hint) as caught:
+            assess(context, params)
+    assert str(status) in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert len(server.bodies) <= 8  # one each, never a second try
+
+
+def test_a_redirect_is_not_followed(interview: Interview) -> None:
+    """It would carry the key to another machine."""
+    with judge_server(lambda prompt: 302) as server:
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(JudgeError, match="HTTP 302"):
+            assess(context, params)
+
+
+@pytest.mark.parametrize("fault", [500, b"garbage"])
+def test_a_judge_that_never_answers_is_given_up(
+    interview: Interview, fault: int | bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judges, "ATTEMPTS", 2)
+    with judge_server(lambda prompt: fault) as server:
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(JudgeError, match="gave up after"):
+            assess(context, params)
+
+
+def test_an_unreachable_judge_is_named(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "ATTEMPTS", 2)
+    context, params = interview(http_judge("http://127.0.0.1:9/v1"))
+    with pytest.raises(JudgeError, match=r"127\.0\.0\.1:9/v1/chat/completions: not reachable"):
+        assess(context, params)
+
+
+def test_a_missing_key_is_told_by_its_name(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUDGE_KEY")
+    context, params = interview(http_judge("http://127.0.0.1:9/v1"))
+    with pytest.raises(JudgeError, match="export JUDGE_KEY="):
+        assess(context, params)
+
+
+def test_nothing_is_asked_twice_after_an_interruption(interview: Interview) -> None:
+    """Stopped after some ratings, with a torn line as a kill leaves it: only the rest is asked."""
+    with judge_server(by_statement) as server:
+        context, params = interview(http_judge(server.url))
+        stopping = dataclasses.replace(context, stop_wanted=lambda: len(server.bodies) >= 2)
+        with pytest.raises(Stopped):
+            assess(stopping, params)
+        asked = len(server.bodies)
+        assert context.partial is not None
+        replies = context.partial / "judge_replies.jsonl"
+        assert len(replies.read_text().splitlines()) == asked
+        # kill -9 in the middle of a line
+        whole = replies.read_bytes().splitlines(keepends=True)[:2]
+        replies.write_bytes(b"".join(whole) + b'["1/')
+        assess(context, params)
+        assert len(server.bodies) == asked + 8 - 2
+        assert len(KeptTexts(context.partial, "judge_replies").texts) == 8  # the torn line spoiled none after it
+    assert values_of(context.out)["extraversion", 0] == (4.5, 2)
+
+
+def test_answers_are_the_same_after_an_interruption(interview: Interview, make_context: MakeContext) -> None:
+    """Half of the subject's answers lost: the same ones are written again."""
+    with judge_server(by_statement) as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+        before = rows_of(context.out)
+        assert context.partial is not None
+        kept = context.partial / "free_answers.jsonl"
+        kept.write_text("".join(kept.read_text().splitlines(keepends=True)[:5]))
+        assess(context, params)
+    assert rows_of(context.out) == before
+    assert len({row["text"] for row in before}) > 1
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_local_judge_reads_the_answers_with_the_base_as_it_was(
+    interview: Interview,
+    model_ref: FolderModel,
+    loaded: LoadedModel,
+    locations: dict[str, str],
+    tmp_path: Path,
+    same: bool,
+) -> None:
+    """The subject's own base, or another model; equal runs are equal, and no weight changes."""
+    ref = model_ref
+    if not same:
+        folder = save_tiny_model(tmp_path / "judge", seed=5)
+        ref = FolderModel(digest=digest_path(folder))
+        locations[ref.digest] = str(folder)
+    before = weights_checksum(loaded.model)
+    context, params = interview(LocalJudge(model=ref, temperature=0.7))
+    assess(context, params)
+    first = rows_of(context.out)
+    assert any(row["judge"] for row in first)
+    assess(dataclasses.replace(context, partial=None), params)
+    assert rows_of(context.out) == first
+    assert weights_checksum(loaded.model) == before
+
+
+def test_open_questions_give_trait_and_fluency_with_errors(
+    make_context: MakeContext, model_ref: FolderModel, locations: dict[str, str], tmp_path: Path
+) -> None:
+    """Ratings 4 and 2 are 3 with the standard error 1; what is no rating is counted and not averaged."""
+    said = {"party": "trait: 4\nfluency: 5", "talk": "Trait: 2\nFluency: 3", "worries": "trait: 7\nfluency: 3"}
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
+    locations[digest_path(path)] = str(path)
+
+    def reply(prompt: str) -> str:
+        question = prompt.partition("Question: ")[2].partition("\n")[0]
+        return next(text for word, text in said.items() if word in question)
+
+    with judge_server(reply) as server:
+        questions = FileData(digest=digest_path(path))
+        benchmark = ResolvedOpenQuestions(questions=questions, judge=http_judge(server.url))
+        sampling = TWO_REPEATS.model_copy(update={"repeats": 1})
+        params = AssessParams(model=model_ref, benchmark=benchmark, sampling=sampling)
+        context = make_context(params)
+        assess(context, params)
+    assert server.authorizations == [None] * 3  # no `key_from`, no key
+    found = {row["metric"]: (row["value"], row["stderr"], row["n"]) for row in rows_of(context.out, "metrics")}
+    assert found["extraversion"] == (3.0, 1.0, 2)
+    assert found["extraversion.fluency"] == (4.0, 1.0, 2)
+    assert found["neuroticism"] == (None, None, 0)
+    assert found["parse_failures"][0] == pytest.approx(1 / 3)
+    assert found["refusals"][0] == 0
+    assert [row["outcome"] for row in rows_of(context.out)] == ["rated", "rated", "unreadable"]
+
+
+def test_a_judge_is_not_under_the_influence_of_the_subject(
+    interview: Interview, model_ref: FolderModel, model_folder: Path, loaded: LoadedModel, tmp_path: Path
+) -> None:
+    """The subject is the judge's own base with an adapter: replies are those of the base."""
+    adapter = save_adapter(model_folder, tmp_path / "tuned")
+    context, params = interview(LocalJudge(model=model_ref, temperature=0))
+    context.inputs = {"tuned": (adapter,)}
+    context.row = context.row.model_copy(update={"inputs": {"tuned": ("f" * 32,)}})
+    assess(context, params)
+    rows = rows_of(context.out)
+    leave_subject(context, loaded)
+    four = read_questionnaire(tmp_path / "four.json")
+    prompts = {
+        f"{row['repeat']}/{at % 4}": judge_prompt(four, four.items[at % 4], row["text"])
+        for at, row in enumerate(rows)
+        if row["text"]
+    }
+    alone = KeptTexts(None, "")
+    ModelJudge(loaded, 0).reply(context, prompts, alone)
+    assert [alone.texts.get(f"{row['repeat']}/{at % 4}") for at, row in enumerate(rows)] == [
+        row["judge"] for row in rows
+    ]

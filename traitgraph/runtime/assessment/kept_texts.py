@@ -1,0 +1,74 @@
+"""Texts that a job has already been given, kept in its folder of partial work so that none is asked for twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from threading import Lock
+
+from ..context import JobContext, Stopped
+from ..generation import BATCH_ROWS, written_texts
+from ..likelihood import Tokens
+from ..models import LoadedModel
+
+
+class KeptTexts:
+    """Texts by name, of this process and of those before it; several threads may add to it."""
+
+    def __init__(self, partial: Path | None, name: str) -> None:
+        self._file = partial / f"{name}.jsonl" if partial else None
+        self._lock = Lock()
+        self.texts: dict[str, str] = dict(self._earlier())
+
+    def _earlier(self) -> Iterator[tuple[str, str]]:
+        if self._file is None or not self._file.exists():
+            return
+        whole = self._file.read_bytes().rpartition(b"\n")[0]
+        if whole:
+            whole += b"\n"
+        with self._file.open("r+b") as stream:  # a torn last line would spoil the next one
+            stream.truncate(len(whole))
+        for line in whole.splitlines():
+            yield tuple(json.loads(line))
+
+    def add(self, texts: Mapping[str, str]) -> None:
+        """Keep some texts, for this process and for the next one."""
+        with self._lock:
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as stream:
+                    stream.write("".join(json.dumps(pair) + "\n" for pair in texts.items()))
+            self.texts |= texts
+
+
+def write_missing(
+    context: JobContext,
+    loaded: LoadedModel,
+    prompts: Mapping[str, Tokens],
+    kept: KeptTexts,
+    what: str,
+    *,
+    temperature: float,
+    max_new_tokens: int,
+    stream: str,
+) -> None:
+    """Let the model write a text for each prompt that has none; raises Stopped between two batches.
+
+    Batches are cut from all prompts, not from the missing ones: an interruption changes no text.
+    """
+    names = list(prompts)
+    size = BATCH_ROWS.get(loaded.device.type, BATCH_ROWS["cpu"])
+    for start in range(0, len(names), size):
+        batch = names[start : start + size]
+        if any(name not in kept.texts for name in batch):
+            if context.stop_wanted():
+                raise Stopped("saved")
+            texts = written_texts(
+                loaded,
+                [prompts[name] for name in batch],
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                stream=f"{stream}/{start}",
+            )
+            kept.add(dict(zip(batch, texts, strict=True)))
+        context.progress(start + len(batch), len(names), what)

@@ -1,0 +1,112 @@
+"""Free answers to questions about a trait; a judge rates how much of the trait they show, and their fluency.
+
+Both from 1 to 5, as the evaluation of NPTI does (arXiv:2410.12327); the judge's prompt is ours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from traitgraph.specs.benchmarks import ResolvedOpenQuestions
+from traitgraph.specs.jobs import AssessParams
+
+from ..context import JobContext
+from ..dialogues import DialogueError, Question, load_questions
+from ..models import LoadedModel
+from .judged_answers import Judged, judged_answers, outcome_metrics
+from .measurement import Measurement, Metric, mean, standard_error
+
+_RATING = r"^[\s*\"'-]*{name}[\s*\"']*[:=][\s*\"']*([1-5x])[\s*\"'.,]*$"
+
+
+class Rating(NamedTuple):
+    """What the judge said of one answer; None for what it did not say."""
+
+    trait: int | None
+    fluency: int | None
+    outcome: str
+    """rated, refused or unreadable; the last two have no ratings."""
+
+
+def measure_open_questions(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedOpenQuestions
+) -> Measurement:
+    """Mean rating of each trait and of the fluency of its answers, with standard errors over questions, each repeat.
+
+    Raises DialogueError when there is no question.
+    """
+    questions = load_questions(context, benchmark.questions)
+    if not questions:
+        raise DialogueError("the open questions have no rows")
+
+    def prompt_of(number: int, answer: str) -> str:
+        return judge_prompt(questions[number], answer)
+
+    prompts = [question.prompt for question in questions]
+    judged = judged_answers(context, loaded, params, benchmark.judge, prompts, prompt_of)
+    ratings = [parsed_ratings(each.reply) for each in judged]
+    rows = [_row(questions[each.number], each, rating) for each, rating in zip(judged, ratings, strict=True)]
+    return Measurement(
+        rows, [*_scores(questions, judged, ratings), *outcome_metrics([each.outcome for each in ratings])]
+    )
+
+
+def judge_prompt(question: Question, answer: str) -> str:
+    """What the judge reads: the trait, the question, the answer and the form of its reply."""
+    return (
+        f"You rate an answer. Judge two things separately, each from 1 to 5.\ntrait: how much {question.trait} (of the "
+        "Big Five) the person who answered shows; 1 = very low, 3 = neither low nor high, 5 = very high.\nfluency: how "
+        "well the answer reads as language, whatever it says; 1 = broken, 5 = faultless.\n\n"
+        f"Question: {question.prompt}\nAnswer: <<<\n{answer}\n>>>\n\n"
+        "Reply with two lines and nothing else:\ntrait: NUMBER\nfluency: NUMBER\n"
+        "Write x instead of a number where the answer is a refusal or shows nothing of the trait."
+    )
+
+
+def parsed_ratings(reply: str | None) -> Rating:
+    """Both ratings, when each stands once on a line of its own; an empty answer (None) counts as a refusal.
+
+    >>> [tuple(parsed_ratings(reply)) for reply in ("trait: 4\\nfluency: 5", "trait: x\\nfluency: 5", "4 and 5")]
+    [(4, 5, 'rated'), (None, None, 'refused'), (None, None, 'unreadable')]
+    """
+    if reply is None:
+        return Rating(None, None, "refused")
+    found = [
+        re.findall(_RATING.format(name=name), reply, re.IGNORECASE | re.MULTILINE) for name in ("trait", "fluency")
+    ]
+    if any(len(each) != 1 for each in found):
+        return Rating(None, None, "unreadable")
+    (trait,), (fluency,) = found
+    if "x" in (trait + fluency).lower():
+        return Rating(None, None, "refused")
+    return Rating(int(trait), int(fluency), "rated")
+
+
+def _row(question: Question, judged: Judged, rating: Rating) -> dict[str, object]:
+    return {
+        "question_id": question.id,
+        "repeat": judged.repeat,
+        "trait": question.trait,
+        "question": judged.question,
+        "text": judged.answer,
+        "judge": judged.reply,
+        "rating": rating.trait,
+        "fluency": rating.fluency,
+        "outcome": rating.outcome,
+    }
+
+
+def _scores(questions: list[Question], judged: list[Judged], ratings: list[Rating]) -> list[Metric]:
+    found: dict[tuple[str, int], list[Rating]] = {}
+    for each, rating in zip(judged, ratings, strict=True):
+        found.setdefault((questions[each.number].trait, each.repeat), []).append(rating)
+    metrics = []
+    for (trait, repeat), each_rating in found.items():
+        shown = [float(each.trait) for each in each_rating if each.trait is not None]
+        fluent = [float(each.fluency) for each in each_rating if each.fluency is not None]
+        metrics += [
+            Metric(trait, mean(shown), len(shown), standard_error(shown), repeat),
+            Metric(f"{trait}.fluency", mean(fluent), len(fluent), standard_error(fluent), repeat, "validity"),
+        ]
+    return metrics
