@@ -242,6 +242,8 @@ def test_an_interrupted_job_goes_on_and_gives_the_same_rows(
     generate(last, params)
     assert counts == [(0, 5), (2, 5), (2, 5), (4, 5), (5, 5)]
     assert lines_of(last) == lines_of(whole)
+    generate(nothing_left := again(0), params)
+    assert lines_of(nothing_left) == lines_of(whole), "the torn line spoilt none after it"
 
 
 def lines_of(context: JobContext) -> list[str]:

@@ -19,9 +19,9 @@ from traitgraph.runtime.assessment.interview import judge_prompt
 from traitgraph.runtime.assessment.items import read_questionnaire
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.judges import JudgeError, ModelJudge
-from traitgraph.runtime.assessment.kept_texts import KeptTexts
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.fingerprint import weights_checksum
+from traitgraph.runtime.kept_texts import KeptTexts
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.subjects import leave_subject
 from traitgraph.specs.benchmarks import (

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
-from ..context import JobContext, Stopped
-from ..generation import BATCH_ROWS, written_texts
-from ..likelihood import Tokens
-from ..models import LoadedModel
+from .context import JobContext, Stopped
+from .generation import BATCH_ROWS, written_texts
+from .likelihood import Tokens
+from .models import LoadedModel
 
 
-class KeptTexts:
-    """Texts by name, of this process and of those before it; several threads may add to it."""
+class KeptRows:
+    """JSON rows of this process and of those before it, in the order in which they came; threads may add to it."""
 
     def __init__(self, partial: Path | None, name: str) -> None:
         self._file = partial / f"{name}.jsonl" if partial else None
         self._lock = Lock()
-        self.texts: dict[str, str] = dict(self._earlier())
+        self.rows: list[Any] = list(self._earlier())
 
-    def _earlier(self) -> Iterator[tuple[str, str]]:
+    def _earlier(self) -> Iterator[Any]:
         if self._file is None or not self._file.exists():
             return
-        whole = self._file.read_bytes().rpartition(b"\n")[0]
-        if whole:
-            whole += b"\n"
+        before, end, _ = self._file.read_bytes().rpartition(b"\n")
         with self._file.open("r+b") as stream:  # a torn last line would spoil the next one
-            stream.truncate(len(whole))
-        for line in whole.splitlines():
-            yield tuple(json.loads(line))
+            stream.truncate(len(before + end))
+        for line in before.splitlines():
+            yield json.loads(line)
 
-    def add(self, texts: Mapping[str, str]) -> None:
-        """Keep some texts, for this process and for the next one."""
+    def add(self, rows: Sequence[Any]) -> None:
+        """Keep some rows, for this process and for the next one."""
         with self._lock:
             if self._file is not None:
                 with self._file.open("a", encoding="utf-8") as stream:
-                    stream.write("".join(json.dumps(pair) + "\n" for pair in texts.items()))
-            self.texts |= texts
+                    stream.write("".join(json.dumps(row) + "\n" for row in rows))
+            self.rows += rows
+
+
+class KeptTexts:
+    """Texts by name, of this process and of those before it; threads may add to it."""
+
+    def __init__(self, partial: Path | None, name: str) -> None:
+        self._rows = KeptRows(partial, name)
+        self.texts: dict[str, str] = dict(self._rows.rows)
+
+    def add(self, texts: Mapping[str, str]) -> None:
+        """Keep some texts, for this process and for the next one."""
+        self._rows.add([[name, text] for name, text in texts.items()])
+        self.texts |= texts
 
 
 def write_missing(
@@ -51,6 +63,7 @@ def write_missing(
     temperature: float,
     max_new_tokens: int,
     stream: str,
+    repetition_penalty: float = 1.0,
 ) -> None:
     """Let the model write a text for each prompt that has none; raises Stopped between two batches.
 
@@ -69,6 +82,7 @@ def write_missing(
                 temperature=temperature,
                 max_new_tokens=max_new_tokens,
                 stream=f"{stream}/{start}",
+                repetition_penalty=repetition_penalty,
             )
             kept.add(dict(zip(batch, texts, strict=True)))
         context.progress(start + len(batch), len(names), what)

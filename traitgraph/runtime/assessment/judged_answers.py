@@ -10,10 +10,10 @@ from traitgraph.specs.jobs import AssessParams, Sampling
 
 from ..chat import prompt_ids
 from ..context import JobContext
+from ..kept_texts import KeptTexts, write_missing
 from ..leads import lead_of
 from ..models import LoadedModel
 from .judges import open_judge
-from .kept_texts import KeptTexts, write_missing
 from .measurement import Metric, mean
 
 

@@ -20,9 +20,9 @@ from traitgraph.specs.benchmarks import ApiJudge, ResolvedJudge
 
 from ..chat import prompt_ids
 from ..context import JobContext, Stopped
+from ..kept_texts import KeptTexts, write_missing
 from ..models import LoadedModel, open_model
 from ..subjects import leave_subject
-from .kept_texts import KeptTexts, write_missing
 
 REQUESTS_AT_ONCE = 8
 TIMEOUT_SECONDS = 120.0

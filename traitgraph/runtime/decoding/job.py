@@ -17,6 +17,7 @@ from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.dialogues import GENERATED_FILE, DialogueError, Scenario, load_scenarios
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.generation import BATCH_ROWS
+from traitgraph.runtime.kept_texts import KeptRows
 from traitgraph.runtime.leads import lead_of
 from traitgraph.runtime.likelihood import Tokens
 from traitgraph.runtime.models import LoadedModel, open_model
@@ -29,7 +30,6 @@ from .steered import Reply, Sampling, steered_replies
 from .voices import Voice
 
 RECORD_FILE = "generation.json"
-_PARTIAL = "replies.jsonl"
 
 
 def generate(context: JobContext, params: GenerateParams) -> None:
@@ -48,13 +48,13 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     lead = lead_of(context, params.persona)
     prompts = [_prompts(params, scenario, voices, lead) for scenario in scenarios]
     started = time.monotonic()
-    kept = _Kept(context.partial)
+    kept = KeptRows(context.partial, "replies")
     written = sum(len(reply["tokens"]) for reply in _write(context, params, voices, scenarios, prompts, kept))
     _publish(
         context.out,
         params,
         scenarios,
-        kept.replies,
+        {row["number"]: row for row in kept.rows},
         writer.tokenizer.decode(prompts[0][0]),
         written / max(time.monotonic() - started, 1e-9),
     )
@@ -75,43 +75,23 @@ def _prompts(params: GenerateParams, scenario: Scenario, voices: Sequence[Voice]
     return [prompt_ids(voices[0].loaded.tokenizer, scenario.prompt, lead), *others]
 
 
-class _Kept:
-    """Replies by the number of their scenario, of this process and of those before it."""
-
-    def __init__(self, partial: Path | None) -> None:
-        self._file = partial / _PARTIAL if partial else None
-        self.replies: dict[int, dict[str, Any]] = {row["number"]: row for row in self._earlier()}
-
-    def _earlier(self) -> Iterator[dict[str, Any]]:
-        if self._file is None or not self._file.exists():
-            return
-        for line in self._file.read_text(encoding="utf-8").split("\n")[:-1]:  # a torn last line has no end
-            yield json.loads(line)
-
-    def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep a batch, for this process and for the next one."""
-        self.replies |= {row["number"]: row for row in rows}
-        if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as stream:
-                stream.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
 def _write(
     context: JobContext,
     params: GenerateParams,
     voices: Sequence[Voice],
     scenarios: Sequence[Scenario],
     prompts: Sequence[Sequence[Tokens]],
-    kept: _Kept,
+    kept: KeptRows,
 ) -> Iterator[dict[str, Any]]:
     """Write what is missing, prompts of like length together; yields each new reply."""
     steering = Steering(params.combine, float(params.gamma), params.filter_p)
     sampling = Sampling(params.temperature, params.max_new_tokens, params.top_p, params.seed)
-    missing = [number for number in range(len(scenarios)) if number not in kept.replies]
+    there = {row["number"] for row in kept.rows}
+    missing = [number for number in range(len(scenarios)) if number not in there]
     missing.sort(key=lambda number: len(prompts[number][0]))
     writer = voices[0].loaded
     size = BATCH_ROWS.get(writer.device.type, BATCH_ROWS["cpu"])
-    context.progress(len(kept.replies), len(scenarios), "replies")
+    context.progress(len(kept.rows), len(scenarios), "replies")
     for start in range(0, len(missing), size):
         if context.stop_wanted():
             raise Stopped("saved")
@@ -120,7 +100,7 @@ def _write(
         replies = steered_replies(voices, read, steering, sampling, [scenarios[number].id for number in batch])
         rows = [_row(number, reply, writer) for number, reply in zip(batch, replies, strict=True)]
         kept.add(rows)
-        context.progress(len(kept.replies), len(scenarios), "replies")
+        context.progress(len(kept.rows), len(scenarios), "replies")
         yield from rows
 
 

@@ -8,14 +8,14 @@ count. So the statistics rest on nothing but the answers, which are kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from traitgraph.runtime.chat import Lead, prompt_ids
-from traitgraph.runtime.context import JobContext, Stopped
+from traitgraph.runtime.context import JobContext
 from traitgraph.runtime.dialogues import load_trait_prompts
 from traitgraph.runtime.durable import write_json
-from traitgraph.runtime.generation import BATCH_ROWS, written_texts
+from traitgraph.runtime.kept_texts import KeptTexts, write_missing
 from traitgraph.runtime.leads import lead_of
 from traitgraph.runtime.models import LoadedModel, open_model
 from traitgraph.runtime.subjects import leave_subject
@@ -59,48 +59,21 @@ def _prompt(loaded: LoadedModel, answer: Answer, leads: Leads) -> tuple[int, ...
 def _answers(
     context: JobContext, params: NeuronsParams, loaded: LoadedModel, questions: Sequence[str], leads: Leads
 ) -> list[Answer]:
-    """The likeliest answer to each question at each level, in batches that do not depend on interruptions."""
+    """The likeliest answer to each question at each level."""
     asked = [{"level": level, "question": question} for level in LEVELS for question in questions]
-    size = BATCH_ROWS.get(loaded.device.type, BATCH_ROWS["cpu"])
-    answers = list(_earlier(context))
-    answers = answers[: len(answers) // size * size] if len(answers) < len(asked) else answers
-    _keep(context, answers, "w")
-    for start in range(len(answers), len(asked), size):
-        context.progress(start, len(asked), "answers")
-        if context.stop_wanted():
-            raise Stopped("saved")
-        batch = asked[start : start + size]
-        texts = written_texts(
-            loaded,
-            [_prompt(loaded, each, leads) for each in batch],
-            temperature=0,
-            max_new_tokens=params.max_new_tokens,
-            repetition_penalty=params.repetition_penalty,
-            stream="neurons",
-        )
-        made = [{**each, "reply": text} for each, text in zip(batch, texts, strict=True)]
-        _keep(context, made, "a")
-        answers += made
-    context.progress(len(asked), len(asked), "answers")
-    return answers
-
-
-def _earlier(context: JobContext) -> Iterator[Answer]:
-    """What earlier processes wrote."""
-    if context.partial is None or not (context.partial / REPLIES).exists():
-        return
-    for line in (context.partial / REPLIES).read_text(encoding="utf-8").split("\n")[:-1]:  # a torn line has no end
-        yield json.loads(line)
-
-
-def _keep(context: JobContext, answers: Sequence[Answer], mode: str) -> None:
-    if context.partial is not None:
-        with (context.partial / REPLIES).open(mode, encoding="utf-8") as stream:
-            stream.write(_lines(answers))
-
-
-def _lines(answers: Sequence[Answer]) -> str:
-    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in answers)
+    kept = KeptTexts(context.partial, "replies")
+    write_missing(
+        context,
+        loaded,
+        {str(number): _prompt(loaded, each, leads) for number, each in enumerate(asked)},
+        kept,
+        "answers",
+        temperature=0,
+        max_new_tokens=params.max_new_tokens,
+        repetition_penalty=params.repetition_penalty,
+        stream="neurons",
+    )
+    return [{**each, "reply": kept.texts[str(number)]} for number, each in enumerate(asked)]
 
 
 def _firing(
@@ -123,7 +96,8 @@ def _publish(
     tensors = {f"probability.{level}": each.probability() for level, each in firing.items()}
     tensors |= {f"quantile.{level}": each.quantile(params.quantile) for level, each in firing.items()}
     save_file(tensors, context.out / TENSORS)
-    (context.out / REPLIES).write_text(_lines(answers), encoding="utf-8")
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in answers)
+    (context.out / REPLIES).write_text("".join(lines), encoding="utf-8")
     record = {
         "trait": params.trait,
         "questions": len(answers) // len(LEVELS),
