@@ -13,9 +13,11 @@ from traitgraph.specs.study import Arm
 
 from .reading import FLAT, faults_of, study_of
 
-ARMS = FLAT.replace("method: vector\n", "").replace("{from: 0.1, to: 2.0, step: 0.1}", "[0.1, 0.2, 0.4]") + (
-    "arms: {one: {method: vector, traits: openness}, "
-    "two: {method: vector, traits: openness, merge: [ties, {kind: dare, density: 0.3}]}}\n"
+ARMS = (
+    FLAT.replace("traits: all", "traits: openness")
+    .replace("method: vector\n", "")
+    .replace("{from: 0.1, to: 2.0, step: 0.1}", "[0.1, 0.2, 0.4]")
+    + "arms: {one: {method: vector}, two: {method: vector, merge: [ties, {kind: dare, density: 0.3}]}}\n"
 )
 
 

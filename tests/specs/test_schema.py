@@ -168,7 +168,12 @@ def disagreements(data: dict[str, Any], path: Path, count: int) -> dict[str, str
 
 
 def told_late(fault: Diagnostic) -> bool:
-    """With arms, `train` is whole only when an arm is laid over the study, and any arm may use `sampling`."""
+    """With arms, what they leave of the study's keys is known only when they are laid over it.
+
+    `train` is whole only then, any arm may use `sampling`, and a key that each arm replaces is useless.
+    """
+    if "every arm that uses it gives its own" in fault.message:
+        return True
     return fault.path.split(".")[-1] == "sampling" or "train" in fault.path.split(".")
 
 

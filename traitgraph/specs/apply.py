@@ -43,7 +43,7 @@ def _applied(document: Document, override: Override) -> Document:
         what = f"{override.key!r} is in the spec already: {_short(old)}"
         raise _Impossible("TG022", what, f"change it with {written}")
     key, place = override.span("key"), override.span("value")
-    layers = tuple(OverrideLayer(leaf, key, place) for leaf in _leaves(path, value))
+    layers = tuple(OverrideLayer(leaf, key, place) for leaf in leaves(path, value))
     return replace(document, data=_with(document.data, path, merged(old, value)), layers=document.layers + layers)
 
 
@@ -135,11 +135,11 @@ def merged(old: object, new: object) -> object:
     return new
 
 
-def _leaves(path: Path, value: object) -> Iterator[Path]:
-    """The paths that an override wrote: of a mapping, each of its values."""
+def leaves(path: Path, value: object) -> Iterator[Path]:
+    """The paths of the values at and below `path`: of a mapping, each of its values."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _leaves((*path, key), item)
+            yield from leaves((*path, key), item)
     else:
         yield path
 

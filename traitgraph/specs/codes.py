@@ -150,7 +150,8 @@ CODES: dict[str, tuple[str, str]] = {
     "TG120": (
         "an option that nothing uses",
         "A value that has no effect would make a reader believe that it had. Each method uses certain keys of "
-        "an arm, benchmarks use `sampling`, and the study's keys must be used by at least one arm.",
+        "an arm, benchmarks use `sampling`, and of each key of the study at least one arm that uses it must take "
+        "something: a key that every arm replaces by its own does nothing.",
     ),
     "TG121": (
         "training that does not fit the method",

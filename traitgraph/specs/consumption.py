@@ -1,7 +1,7 @@
 """Rules about whole arms: every key it needs is there, and every key it has is used by something.
 
 A key is used by the method, or by a benchmark or analysis that leaves it open (the held-out measure takes the arm's
-data). A key of the study is used if some arm uses it.
+data). A key of the study is used if some arm uses it and takes its value, or a part of it, from the study.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .analyses import Analysis
-from .diagnostics import Diagnostic, error, near_names
-from .document import Document
+from .diagnostics import OVERRIDE, Diagnostic, Span, error, near_names
+from .document import Document, OverrideLayer
 from .faults import keys_of
 from .instruments import Instrument
 from .methods import METHODS
-from .overlay import STUDY_ONLY, ArmText
+from .overlay import STUDY_ONLY, ArmText, Path
 from .prompts import Prompt
 from .study import FILLED_IN, Arm
 
@@ -22,6 +22,7 @@ Read = tuple[ArmText, Arm]
 
 ALWAYS = frozenset({"name", "method", "model", "benchmarks", "analyses", "zip"})
 NEEDED = ("model", "benchmarks")
+SHOWN_ARMS = 4
 ARM_KEYS = tuple(key for key in keys_of(Arm) if key not in FILLED_IN)
 """Keys that an arm may have, in the order of the reference."""
 
@@ -91,11 +92,39 @@ def _who_uses(key: str) -> str | None:
 
 
 def _useless_for_all(data: Mapping[str, object], read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
-    used = frozenset[str]().union(*(used_by(arm, text.faulty) for text, arm in read))
     for key in data:
-        if key in ARM_KEYS and key not in used:
+        if key not in ARM_KEYS:
+            continue
+        users = [text for text, arm in read if key in used_by(arm, text.faulty)]
+        if not users:
             what = "no benchmark of any arm draws answers" if key == "sampling" else "no arm uses it"
             yield error("TG120", f"`{key}` has no effect: {what}", document.key_span((key,)), key, _who_uses(key))
+        elif key not in document.referred:
+            yield from _overridden(key, data[key], users, document)
+
+
+def _overridden(key: str, value: object, users: Sequence[ArmText], document: Document) -> Iterator[Diagnostic]:
+    """A key of the study, or one of the call below it, in whose place every arm that uses it has its own."""
+    if not any(text.takes((key,), value) for text in users):
+        yield _in_no_arm((key,), document.key_span((key,)), users)
+        return
+    typed: dict[Span, list[Path]] = {}
+    for layer in document.layers:
+        if isinstance(layer, OverrideLayer) and layer.path[0] == key:
+            typed.setdefault(layer.key, []).append(layer.path)
+    for span, paths in typed.items():
+        if not any(text.takes(path, None) for text in users for path in paths):
+            yield _in_no_arm(paths[0], span, users)
+
+
+def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagnostic:
+    more = f" and {len(users) - SHOWN_ARMS} more" if len(users) > SHOWN_ARMS else ""
+    names = [text.name for text in users[:SHOWN_ARMS]]
+    what = f"`{dotted(path)}` has no effect: every arm that uses it gives its own ({', '.join(names)}{more})"
+    hint = "delete it, or let an arm take it"
+    if span and span.file == OVERRIDE:
+        hint = "give: " + " ".join(f"arms.{name}.{span.text.lstrip('+')}" for name in names)
+    return error("TG120", what, span, dotted(path), hint)
 
 
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:

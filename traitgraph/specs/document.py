@@ -128,6 +128,8 @@ class Document:
     data: dict[str, object]
     file: Path
     layers: tuple[Layer, ...] = field(default=(), repr=False)
+    referred: frozenset[str] = field(default=frozenset(), repr=False)
+    """Keys of the outermost mapping whose values `${...}` took to another place."""
 
     def key_span(self, path: Sequence[Step]) -> Span | None:
         """Where the key of `path` stands; in a sequence its element; the nearest enclosing place when unknown."""

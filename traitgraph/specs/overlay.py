@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .apply import merged
+from .apply import leaves, merged
 from .diagnostics import Diagnostic, error
 from .document import Document, Step
 
@@ -51,6 +51,13 @@ class ArmText:
         else:
             return (*self.prefix, *path)
         return path
+
+    def takes(self, path: Path, value: object) -> bool:
+        """Whether something of a value that the study has at `path` is the arm's value too."""
+        own = self.written.get(str(path[0]))
+        if path[0] in MERGED_KEYS and isinstance(value, str) and isinstance(own, Mapping) and len(path) == 1:
+            return "preset" not in own
+        return any(self.place(leaf) == leaf for leaf in leaves(path, value))
 
 
 def arm_texts(data: Mapping[str, object], document: Document, found: list[Diagnostic]) -> list[ArmText]:

@@ -47,7 +47,8 @@ def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
     values: dict[Path, object] = {}
     faults = [fault for path, _ in marked if (fault := _take(config, path, values, document))]
     data = {key: _placed(item, (key,), values) for key, item in document.data.items()}
-    return replace(document, data=data), faults
+    referred = frozenset(name.split(".")[0] for _, text in marked for name in _REFERENCE.findall(text))
+    return replace(document, data=data, referred=referred), faults
 
 
 def _refused(document: Document, path: Path, text: str) -> Diagnostic | None:
