@@ -152,7 +152,7 @@ def _prompts() -> Iterator[Flip]:
     yield Flip("Prompt.place", "arms.instructed.method.place", "user", "assess")
     yield Flip("Prompt.style", "arms.instructed.method", {"kind": "prompt", "style": "adjectives"}, "assess")
     yield Flip("InstructionPrompt.template", "arms.instructed.method.template", "Be {level} in {trait}.", "assess")
-    shown = {"examples": 3, "seed": 1, "redraw": True, "template": "As: {examples}"}
+    shown = {"examples": 3, "seed": 1, "template": "As: {examples}"}
     for name, value in shown.items():
         yield Flip(f"DemonstrationPrompt.{name}", f"arms.shown.method.{name}", value, "assess")
     other = {"openness": {"high": "c", "low": "d"}}

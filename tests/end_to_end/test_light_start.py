@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,21 +82,44 @@ def test_every_part_of_an_example_can_be_run(spec: str) -> None:
     assert json.loads(planned.stdout)["without_runtime"] == []
 
 
-REDRAWN = """\
-study: redrawn
+MOODS = """\
+from typing import Literal
+
+from traitgraph.specs.instruments import Instrument
+
+
+class Mood(Instrument):
+    \"\"\"How a subject feels.\"\"\"
+
+    kind: Literal["mood"] = "mood"
+"""
+
+ASKED = """\
+study: asked
 model: llama-3.1-8b-instruct
 traits: openness
-data: big5-chat
-method: {kind: prompt, style: demonstration, examples: 2, redraw: true}
-benchmarks: mini-ipip
+method: {kind: prompt, style: instruction}
+benchmarks: {kind: mood}
 """
 
 
-def test_check_plan_and_run_tell_the_same_parts_that_cannot_be_run_yet(tmp_path: Path) -> None:
-    spec, store = str(tmp_path / "redrawn.yaml"), str(tmp_path / "store")
-    Path(spec).write_text(REDRAWN, encoding="utf-8")
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package installed that adds a benchmark, and forgets to say how it is measured."""
+    info = tmp_path / "site" / "moods-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: moods\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[traitgraph.benchmarks]\nmood = moods:Mood\n", encoding="utf-8")
+    (info.parent / "moods.py").write_text(MOODS, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(info.parent), os.environ.get("PYTHONPATH", "")]))
+    return tmp_path
+
+
+def test_check_plan_and_run_tell_the_same_parts_that_cannot_be_run_yet(plugin: Path) -> None:
+    spec, store = str(plugin / "asked.yaml"), str(plugin / "store")
+    Path(spec).write_text(ASKED, encoding="utf-8")
     planned = json.loads(traitgraph("plan", spec, "--json", "--store", store).stdout)["without_runtime"]
-    assert planned == ["demonstrations that are drawn anew in each repeat: 2 jobs"]
+    assert planned == ["benchmark 'mood', for which no package gives a function (`traitgraph.measures`): 2 jobs"]
     checked = json.loads(traitgraph("check", spec, "--json").stdout)["diagnostics"]
     named = {each["message"].partition("not run yet: ")[2] for each in checked if each["code"] == "TG211"}
     assert named == {line.rpartition(": ")[0] for line in planned}
@@ -103,4 +127,4 @@ def test_check_plan_and_run_tell_the_same_parts_that_cannot_be_run_yet(tmp_path:
     assert run.returncode == 2
     assert "can be planned but not run yet:\n  " + "\n  ".join(planned) in run.stderr
     assert "Traceback" not in run.stderr
-    assert not (tmp_path / "store").exists()
+    assert not (plugin / "store").exists()

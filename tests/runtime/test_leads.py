@@ -41,7 +41,7 @@ def replies(tmp_path: Path, locations: dict[str, str]) -> FileData:
 
 
 def shown(make_context: MakeContext, model: FolderModel, data: FileData, count: int = 4, seed: int = 1) -> list[str]:
-    examples = Demonstrations(data=data, trait="openness", level="high", count=count, seed=seed, redraw=False)
+    examples = Demonstrations(data=data, trait="openness", level="high", count=count, seed=seed)
     lead = lead_of(make_context(VectorParams(model=model)), Prompt(system="They said:\n{examples}", examples=examples))
     assert lead is not None
     first, *lines = lead.text.split("\n")

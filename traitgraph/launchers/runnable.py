@@ -16,7 +16,7 @@ from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.lower import lower_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.resolve import Resolver
-from traitgraph.runtime.assessment.supported import lacking_benchmark, lacking_subject
+from traitgraph.runtime.assessment.supported import lacking_benchmark
 from traitgraph.runtime.job_kinds import known_kinds
 from traitgraph.specs.identity import digest
 from traitgraph.specs.study import Arm, Study
@@ -62,12 +62,4 @@ def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
     if stage.kind not in kinds:
         return f"job kind '{stage.kind}'"
     template: Any = stage.template
-    if stage.kind != "assess":
-        return None
-    reasons = (lacking_subject(prompt) for prompt in _values(stage, "prompt"))
-    return lacking_benchmark(template["benchmark"]) or next(filter(None, reasons), None)
-
-
-def _values(stage: Stage, name: str) -> tuple[Any, ...]:
-    """The distinct values of a row field."""
-    return stage.table[name].values if name in stage.table else ()
+    return lacking_benchmark(template["benchmark"]) if stage.kind == "assess" else None

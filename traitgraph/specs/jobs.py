@@ -49,7 +49,6 @@ class Demonstrations(Spec):
     level: Level
     count: int = Field(ge=1, description="How many replies.")
     seed: int = Field(description="Seed of the draw.")
-    redraw: bool = Field(description="Draw other replies in each repeat.")
 
 
 class Prompt(Spec):

@@ -72,8 +72,9 @@ class DemonstrationPrompt(Prompt):
     uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels", "data"})
     needs: ClassVar[tuple[str, ...]] = ("traits", "data")
     examples: PositiveInt = Field(10, description="How many replies. (10: BIG5-CHAT)")
-    seed: int = Field(42, ge=0, description="Seed of the draw. (42: BIG5-CHAT)")
-    redraw: bool = Field(False, description="Draw other replies in each repeat, instead of the same ones.")
+    seed: int = Field(
+        42, ge=0, description="Seed of the draw; `-m method.seed=1,2,3` makes a subject of each draw. (42: BIG5-CHAT)"
+    )
     template: Annotated[str, places("trait", "level", "examples")] = Field(
         "People like you have answered as follows:\n{examples}",
         description="The text, with {examples}, {trait} and {level}; our wording, after BIG5-CHAT.",

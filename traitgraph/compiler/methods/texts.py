@@ -18,9 +18,7 @@ def condition_prompt(
     if isinstance(prompt, DemonstrationPrompt):
         assert data is not None, "demonstrations are drawn from data"
         assert level is not None, "demonstrations belong to a level"
-        examples = Demonstrations(
-            data=data, trait=trait, level=level, count=prompt.examples, seed=prompt.seed, redraw=prompt.redraw
-        )
+        examples = Demonstrations(data=data, trait=trait, level=level, count=prompt.examples, seed=prompt.seed)
     place = "user" if prompt.place == "user" else None
     return PromptText(system=prompt.system(trait, level, intensity), place=place, examples=examples)
 

@@ -18,13 +18,11 @@ from ..context import JobContext
 from ..models import LoadedModel
 from ..quiet import quiet_libraries
 from .measurement import Measurement
-from .supported import MEASURES, lacking_benchmark, lacking_subject
+from .supported import MEASURES, lacking_benchmark
 
 
 def administer(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
     """What the benchmark of the parameters finds about the model as it stands now."""
-    if reason := lacking_subject(params.prompt):
-        raise NotImplementedError(f"{reason} cannot be run by this version")
     with quiet_libraries():
         match params.benchmark:
             case ResolvedReplyContrast() as benchmark:

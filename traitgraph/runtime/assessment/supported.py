@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.benchmarks import (
-    ResolvedBenchmark,
-    ResolvedPlugin,
-)
-from traitgraph.specs.jobs import AssessParams, Prompt
+from traitgraph.specs.benchmarks import ResolvedBenchmark, ResolvedPlugin
+from traitgraph.specs.jobs import AssessParams
 from traitgraph.specs.registry import Registry
 
 from ..context import JobContext
@@ -28,11 +25,4 @@ def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
     """Why a benchmark cannot be run, as a short phrase; None when it can."""
     if isinstance(benchmark, ResolvedPlugin) and benchmark.benchmark not in MEASURES.names():
         return f"benchmark '{benchmark.benchmark}', for which no package gives a function (`{MEASURES.group}`)"
-    return None
-
-
-def lacking_subject(prompt: Prompt | None) -> str | None:
-    """Why a subject cannot be made, as a short phrase; None when it can."""
-    if prompt and prompt.examples and prompt.examples.redraw:
-        return "demonstrations that are drawn anew in each repeat"
     return None
