@@ -10,6 +10,7 @@ from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fi
 from tests.merging.test_subjects import on_subject, opened
 from traitgraph.runtime.merging import MergeError
 from traitgraph.runtime.merging.adapter_out import truncated
+from traitgraph.runtime.merging.card import model_card
 from traitgraph.runtime.merging.checkpoint import Checkpoint
 from traitgraph.runtime.merging.materialize import materialize
 from traitgraph.specs.merge_methods import DareTies, Slerp, TaskArithmetic, Ties
@@ -190,3 +191,10 @@ def test_options_that_nothing_uses_are_refused(
 
     assert main(["materialize", str(tmp_path / "study.yaml"), "-o", str(tmp_path / "out"), *given]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_card_names_its_base_to_hubs_only_where_it_is_on_one() -> None:
+    on_hub, bundled = model_card({"base_name": "owner/base"}), model_card({"base_name": "smollm2-135m"})
+    assert 'base_model:\n- "owner/base"\n' in on_hub
+    assert "base_model" not in bundled.partition("# A merged model")[0]
+    assert "from a base, `smollm2-135m`," in bundled

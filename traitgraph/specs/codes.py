@@ -228,8 +228,8 @@ CODES: dict[str, tuple[str, str]] = {
     "TG211": (
         "a part that can be planned and not run yet",
         "A package added it to the language and gives no function that runs it: a benchmark needs one in the "
-        "entry-point group `traitgraph.measures`. `check` names such parts, `plan` counts their jobs, and `run` refuses "
-        "them before it starts; run the rest with --select.",
+        "entry-point group `traitgraph.measures`. `check` names such parts, `plan` counts their jobs, and `run` "
+        "refuses them before it starts; run the rest with --select.",
     ),
     "TG212": (
         "data that cannot be used",

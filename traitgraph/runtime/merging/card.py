@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def model_card(record: Mapping[str, Any]) -> str:
     """A README.md with the metadata that model hubs read, the ingredients, and the whole recipe as JSON."""
     sources = [str(each) for each in record.get("sources", ())]
     lines = ["---", "library_name: transformers", "tags:", "- merge", "- traitgraph"]
-    if record.get("base_name"):
-        lines += ["base_model:", f"- {json.dumps(str(record['base_name']))}"]
+    base = str(record.get("base_name") or "")
+    if _HUB_ID.fullmatch(base) and not Path(base).exists():  # hubs refuse a card that names anything else
+        lines += ["base_model:", f"- {json.dumps(base)}"]
     lines += [
         "---",
         "",
         "# A merged model",
         "",
-        "Made by traitgraph from a base and the differences of tuned models.",
+        f"Made by traitgraph from a base{f', `{base}`,' if base else ''} and the differences of tuned models.",
         "",
     ]
     lines += _ingredients(record, sources)
