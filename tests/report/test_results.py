@@ -146,7 +146,7 @@ def test_a_change_is_compared_item_by_item(tmp_path: Path) -> None:
     store = Store(tmp_path)
     before, after = (answers(store, name, contrast(gaps)) for name, gaps in (("a", [-9.0, 4.0]), ("b", [-8.5, 4.7])))
     change = ItemScores(store).change("openness", before, after)
-    assert change == pytest.approx((0.6, 0.1))
+    assert change == pytest.approx((0.6, 0.1, 2))
 
 
 def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         for name, values in (("a", [1, 1, 0, 0]), ("b", [0, 1, 0, 0]))
     ]  # fmt: skip
     for metric in ("acc", "acc.strict"):
-        assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25))
+        assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25, 4))
 
 
 def test_other_items_or_missing_answers_are_not_compared(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_the_report_judges_changes_by_their_items(tmp_path: Path) -> None:
     values = (sum(gaps) / 5, sum(gaps) / 5 + 0.52)
     rows = [
         row(method="vector", trait="openness", level="high", alpha=alpha, benchmark="reply_contrast", metric="openness",
-            value=value, stderr=0.3, job=key)
+            value=value, stderr=0.3, n=5, job=key)
         for alpha, value, key in zip(("0", "1"), values, jobs, strict=True)
     ]  # fmt: skip
     assert [finding.verdict for finding in findings_of(summarise(rows)[0])] == ["null"]
-    assert [finding.verdict for finding in findings_of(summarise(rows, ItemScores(store))[0])] == ["moves"]
+    assert [finding.verdict for finding in findings_of(summarise(rows, ItemScores(store))[0])] == ["shifts"]

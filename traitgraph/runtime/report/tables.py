@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .curves import Curve, curves_of, family_labels
+from .curves import Curve, curves_of, family_labels, own_curves
 from .findings import Finding
 from .gaps import Gap
 from .markup import Markup, element
 from .summaries import BenchmarkScores, Subject, subjects_in_order
 from .validity import Checked
-from .wording import fixed, number, plural, subject_name, unit, vector_name, with_error, with_spread
+from .wording import (
+    fixed,
+    level_name,
+    noun,
+    number,
+    plain,
+    plural,
+    strength_name,
+    subject_name,
+    unit,
+    with_error,
+    with_spread,
+)
 
 MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
@@ -19,12 +31,16 @@ LONG = 24
 """Tables with more rows scroll inside their box."""
 
 CHIPS = {
-    "moves": ("●", "moves"),
+    "moves": ("●", "as intended"),
+    "shifts": ("◐", "as intended, one level"),
+    "shared": ("◐", "both levels shift the same way"),
     "reversed": ("▲", "reversed"),
     "unclear": ("◐", "unclear"),
     "null": ("○", "null"),
+    "few": ("–", "too few items"),
     "suffers": ("▼", "loss"),
     "holds": ("○", "no loss seen"),
+    "floor": ("–", "no loss could show"),
 }
 """Verdict -> a sign that differs without colour, and its words."""
 
@@ -52,21 +68,61 @@ def table(
 
 
 def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup:
-    """Correlation of score with strength for every vector under the measures it bears on."""
-    labels = family_labels(finding.curve for group in findings for finding in group)
+    """The verdict on every trait (both levels together) or vector, with the figure that was judged."""
+    labels = family_labels(finding.curves[0] for group in findings for finding in group)
     several = any(labels.values())
-    head = ["vector", *(["family"] if several else []), "measure", "verdict", "change", "Spearman", "Pearson", "n"]
-    rows = []
-    for benchmark, group in zip(benchmarks, findings, strict=True):
-        for finding in group:
-            curve = finding.curve
-            rows.append([
-                vector_name(curve.family), *([labels[curve.family]] if several else []),
-                f"{benchmark.name} [{unit(benchmark)}]" if unit(benchmark) else f"{benchmark.name}: {curve.metric}",
-                chip(finding.verdict), with_error(*curve.change),
-                _correlation(curve.spearman), _correlation(curve.pearson), str(len(curve.points)),
-            ])  # fmt: skip
-    return table(head, rows, numbers=[head.index(name) for name in ("change", "Spearman", "Pearson", "n")])
+    head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value", *COUNTS]
+    rows = [
+        [
+            _judged(finding), *([labels[finding.curves[0].family]] if several else []),
+            _measure(benchmark, finding.curves[0]), chip(finding.verdict), _figure(benchmark, finding),
+            with_error(finding.change), _correlation(finding.spearman), str(finding.strengths), _count(finding.n),
+        ]
+        for benchmark, group in zip(benchmarks, findings, strict=True) for finding in group
+    ]  # fmt: skip
+    return table(head, rows, numbers=[head.index(name) for name in ("value", *COUNTS)])
+
+
+COUNTS = ("Spearman", "strengths", "items")
+
+
+def _judged(finding: Finding) -> str:
+    return f"{finding.family.trait} high and low" if finding.is_pair else level_name(finding.family)
+
+
+def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
+    """What the number of a verdict is."""
+    at = f"{strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
+    if finding.is_pair:
+        return f"high minus low at {at}"
+    return f"lowest ({at}) minus start" if benchmark.kind == "task" else f"change to {at}"
+
+
+def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
+    """Correlation of score with strength for every vector under the measures it bears on."""
+    groups = [own_curves(benchmark) if benchmark.kind not in ("words", "layers") else [] for benchmark in benchmarks]
+    labels = family_labels(curve for group in groups for curve in group)
+    several = any(labels.values())
+    families = [curve.family for group in groups for curve in group]
+    head = [noun(families), *(["family"] if several else []), "measure", "change", "Pearson", *COUNTS]
+    rows = [
+        [
+            level_name(curve.family),
+            *([labels[curve.family]] if several else []), _measure(benchmark, curve), with_error(curve.change),
+            _correlation(curve.pearson), _correlation(curve.spearman), str(len(curve.points)),
+            _count(curve.points[-1].score.n),
+        ]
+        for benchmark, group in zip(benchmarks, groups, strict=True) for curve in group
+    ]  # fmt: skip
+    return table(head, rows, numbers=[head.index(name) for name in ("change", "Pearson", *COUNTS)])
+
+
+def _measure(benchmark: BenchmarkScores, curve: Curve) -> str:
+    return f"{benchmark.name} [{unit(benchmark)}]" if unit(benchmark) else f"{benchmark.name}: {curve.metric}"
+
+
+def _count(n: int | None) -> str:
+    return "–" if n is None else f"{n:,}"
 
 
 def _correlation(value: float | None) -> str:
@@ -79,13 +135,14 @@ def gaps_table(gaps: Sequence[Gap], units: dict[str, str]) -> Markup:
         [
             subject_name(gap.condition),
             gap.benchmark,
-            with_error(gap.value, gap.stderr),
+            with_error(gap.change),
             units[gap.benchmark],
+            _count(gap.n),
             chip(gap.verdict),
         ]
         for gap in gaps
     ]
-    return table(["condition", "measure", "high minus low", "unit", "verdict"], rows, numbers=[2])
+    return table(["condition", "measure", "high minus low", "unit", "items", "verdict"], rows, numbers=[2, 4])
 
 
 def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
@@ -104,14 +161,16 @@ def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
     rows = [
         element(
             "tr",
-            element("th", vector_name(family) + (f" ({labels[family]})" if labels[family] else ""), scope="row"),
+            element(
+                "th", f"{family.trait} {family.level}" + (f" ({labels[family]})" if labels[family] else ""), scope="row"
+            ),
             *(_effect(curves.get(metric), metric == family.trait, largest) for metric in metrics),
         )
         for family, curves in by_family.items()
     ]
     head = element(
         "tr",
-        element("th", "vector", scope="col"),
+        element("th", noun(by_family), scope="col"),
         *(element("th", metric, class_="number", scope="col") for metric in metrics),
     )
     inner = element("table", element("thead", head), element("tbody", *rows), class_="effects")
@@ -124,7 +183,7 @@ def _effect(curve: Curve | None, own: bool, largest: float) -> Markup:
     value = curve.change.value
     share = round(100 * abs(value) / largest)
     classes = f"number {'up' if value > 0 else 'down'}{' own' if own else ''}"
-    return element("td", with_error(*curve.change), class_=classes, style=f"--share:{share}")
+    return element("td", with_error(curve.change), class_=classes, style=f"--share:{share}")
 
 
 def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Markup:
