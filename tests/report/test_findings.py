@@ -105,7 +105,7 @@ def test_a_level_without_its_opposite_may_be_a_shift_of_everything() -> None:
 def test_below_five_items_there_is_no_verdict() -> None:
     few = levels([0, 0.3, 0.5, 5.0], [0, -0.3, -0.5, -5.0], n=4)
     assert [finding.verdict for finding in findings_of(few)] == ["few"]
-    assert headline(few, findings_of(few), []) == ["No verdict: fewer than 5 items."]
+    assert headline(few, findings_of(few), []) == ["No verdict with fewer than 5 items, or 4 of a repeated scale."]
     assert gap_verdict([0, 0.3, 0.5, 5.0], [0, -0.3, -0.5, -5.0], n=5) == "moves"
 
 
@@ -229,7 +229,7 @@ def test_a_score_that_starts_at_guessing_cannot_show_a_loss(start: float, words:
 def test_below_five_questions_a_task_has_no_verdict() -> None:
     (found,) = summarise(task_rows(0.75, 0.25, 0.01, n=4))
     assert [finding.verdict for finding in findings_of(found)] == ["few"]
-    assert headline(found, findings_of(found), [])[-1] == "No verdict: fewer than 5 questions."
+    assert headline(found, findings_of(found), [])[-1] == "No verdict with fewer than 5 questions."
 
 
 def test_noise_is_rarely_called_a_movement() -> None:
@@ -279,7 +279,7 @@ def test_checks_cover_direct_conditions_and_strengths() -> None:
 def test_a_task_that_holds_says_its_range() -> None:
     task = benchmark("everyday_reasoning")
     sentence, _ = headline(task, findings_of(task), [])
-    assert sentence.startswith("No measurable loss: acc stays between ")
+    assert sentence.startswith("No measurable loss: acc lies between ")
     assert sentence.endswith("guessing scores 0.25.")
 
 

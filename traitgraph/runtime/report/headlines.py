@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .curves import Curve, curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Finding, chance_of, lowest_point, smallest_loss
-from .separation import FEWEST
+from .separation import FEWEST, SHORTEST_SCALE
 from .summaries import BenchmarkScores
 from .wording import noun, number, plain, plural, signed, strength_name, unit, vector_name, with_error
 
@@ -49,7 +49,7 @@ def _of_traits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Itera
     alone = [finding for finding in findings if not finding.is_pair]
     judged = [finding for finding in findings if finding.verdict != "few"]
     if not judged:
-        yield f"No verdict: fewer than {FEWEST} items."
+        yield f"No verdict with fewer than {FEWEST} items, or {SHORTEST_SCALE} of a repeated scale."
         return
     if pairs:
         yield _count_of_pairs(pairs)
@@ -173,17 +173,18 @@ def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     scores = [point.score.value for finding in findings for point in finding.curves[0].points]
     known = chance_of(benchmark)
     chance = "" if known is None else f"; guessing scores {number(known)}"
-    stays = f"{benchmark.main_metrics[0]} stays between {number(min(scores))} and {number(max(scores))}"
-    text = f"{stays} over all strengths{chance}."
+    low, high = number(min(scores)), number(max(scores))
+    where = f"is {low}" if low == high else f"lies between {low} and {high}"
+    text = f"{benchmark.main_metrics[0]} {where} over all strengths{chance}."
     seen = all(finding.verdict == "holds" for finding in findings)
-    return f"No measurable loss: {text}" if seen else f"{text[0].upper()}{text[1:]}"
+    return f"No measurable loss: {text}" if seen else f"The score {text}"
 
 
 def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
     """What a loss would have to be to show, and where none could."""
     verdicts = {finding.verdict for finding in findings}
     if "few" in verdicts:
-        yield f"No verdict: fewer than {FEWEST} questions."
+        yield f"No verdict with fewer than {FEWEST} questions."
     if "unclear" in verdicts:
         yield "Without a standard error a loss is unclear."
     if "floor" in verdicts:

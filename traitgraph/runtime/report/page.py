@@ -245,7 +245,7 @@ def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     if not parts:
         return None
     intro = (
-        "Change of every score from strength 0 (or the weakest) to the largest. In bold: the trait of the vector. "
+        "Change of every score from strength 0 (or the weakest) to the largest. In bold: the own trait. "
         "The line below a number compares sizes."
     )
     return join([element("p", intro), *parts])

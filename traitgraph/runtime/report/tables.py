@@ -74,8 +74,8 @@ def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Seq
     head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value", *COUNTS]
     rows = [
         [
-            _judged(finding), *([labels[finding.curves[0].family]] if several else []),
-            _measure(benchmark, finding.curves[0]), chip(finding.verdict), _figure(benchmark, finding),
+            level_name(finding.family), *([labels[finding.curves[0].family]] if several else []),
+            _measure(benchmark, finding.curves[0].metric), chip(finding.verdict), _figure(benchmark, finding),
             with_error(finding.change), _correlation(finding.spearman), str(finding.strengths), _count(finding.n),
         ]
         for benchmark, group in zip(benchmarks, findings, strict=True) for finding in group
@@ -86,16 +86,10 @@ def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Seq
 COUNTS = ("Spearman", "strengths", "items")
 
 
-def _judged(finding: Finding) -> str:
-    return f"{finding.family.trait} high and low" if finding.is_pair else level_name(finding.family)
-
-
 def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
     """What the number of a verdict is."""
-    at = f"{strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
-    if finding.is_pair:
-        return f"high minus low at {at}"
-    return f"lowest ({at}) minus start" if benchmark.kind == "task" else f"change to {at}"
+    figure = "high minus low" if finding.is_pair else "lowest minus start" if benchmark.kind == "task" else "change"
+    return f"{figure}, {strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
 
 
 def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
@@ -104,11 +98,12 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     labels = family_labels(curve for group in groups for curve in group)
     several = any(labels.values())
     families = [curve.family for group in groups for curve in group]
-    head = [noun(families), *(["family"] if several else []), "measure", "change", "Pearson", *COUNTS]
+    head = [noun(families), *(["family"] if several else []), "measure", "change", "unit", "Pearson", *COUNTS]
     rows = [
         [
             level_name(curve.family),
-            *([labels[curve.family]] if several else []), _measure(benchmark, curve), with_error(curve.change),
+            *([labels[curve.family]] if several else []), _measure(benchmark, curve.metric), with_error(curve.change),
+            unit(benchmark),
             _correlation(curve.pearson), _correlation(curve.spearman), str(len(curve.points)),
             _count(curve.points[-1].score.n),
         ]
@@ -117,8 +112,9 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     return table(head, rows, numbers=[head.index(name) for name in ("change", "Pearson", *COUNTS)])
 
 
-def _measure(benchmark: BenchmarkScores, curve: Curve) -> str:
-    return f"{benchmark.name} [{unit(benchmark)}]" if unit(benchmark) else f"{benchmark.name}: {curve.metric}"
+def _measure(benchmark: BenchmarkScores, metric: str) -> str:
+    """The benchmark, with the metric where it has several of one meaning."""
+    return benchmark.name if benchmark.about_traits else f"{benchmark.name}: {metric}"
 
 
 def _count(n: int | None) -> str:
@@ -228,7 +224,7 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
         for benchmark in benchmarks
         if benchmark.main_metrics
     ]
-    columns = [(name, "number" if name in ("alpha", "gamma") else None) for name in used]
+    columns = [(_column_name(name, subjects), "number" if name in ("alpha", "gamma") else None) for name in used]
     columns += [(metric, "number") for _, metric in measures]
     buttons = [
         element("th", element("button", name, type="button"), scope="col", class_=kind) for name, kind in columns
@@ -243,6 +239,13 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     left_out = len(subjects) - len(rows)
     note = element("p", f"{plural(left_out, 'more subject')} in results.csv.", class_="note") if left_out > 0 else None
     return element("div", element("div", inner, class_="scroll tall", tabindex="0"), note)
+
+
+def _column_name(name: str, subjects: Sequence[Subject]) -> str:
+    """A strength is called what it is: 'alpha', 'coefficient', or both where both are there."""
+    if name not in ("alpha", "gamma"):
+        return name
+    return " / ".join(dict.fromkeys(strength_name(each, name) for each in subjects if getattr(each, name)))
 
 
 def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple[BenchmarkScores, str]]) -> Markup:

@@ -150,12 +150,18 @@ def variant_of(subject: Subject) -> str:
     return ", ".join(part.replace("=", " ") for part in subject.method.split(" ")[1:])
 
 
+def arm_name(subject: Subject) -> str:
+    """The one name of an arm in every legend: its own, or its method's where the study has no arms."""
+    return subject.arm or method_kind(subject)
+
+
 def subject_name(subject: Subject) -> str:
     """How a chart names a condition: 'base', 'prompt: extraversion high', 'negation: openness low, alpha -1'."""
-    name = subject.arm or subject.method
+    strengths = [
+        f"{strength_name(subject, axis)} {value}"
+        for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma))
+        if value
+    ]
     condition = f"{subject.trait} {subject.level}".strip()
-    strengths = ", ".join(
-        f"{axis} {value}" for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma)) if value
-    )
-    details = ", ".join(part for part in (condition, strengths) if part)
-    return f"{name}: {details}" if details else name
+    details = ", ".join(filter(None, [condition, variant_of(subject), *strengths]))
+    return f"{arm_name(subject)}: {details}" if details else arm_name(subject)
