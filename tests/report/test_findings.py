@@ -16,7 +16,7 @@ from traitgraph.runtime.report.page import render_page
 from traitgraph.runtime.report.separation import Judged, judge_alone, judge_pair, pairs_of
 from traitgraph.runtime.report.statistics import combined_error, combined_freedom, pearson, spearman, t_quantile
 from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
-from traitgraph.runtime.report.validity import checks_of, faults_of, partial_faults_of
+from traitgraph.runtime.report.validity import CHECKS, SUFFIXES, checks_of, faults_of, partial_faults_of
 from traitgraph.runtime.report.wording import with_error
 from traitgraph.runtime.results import ResultRow
 
@@ -266,6 +266,19 @@ def test_failed_checks_are_said_with_the_scores_they_spoil() -> None:
     assert len(faults) == 1
     assert "forward and backward correlate" in faults[0]
     assert "validity checks fail" in headline(questionnaire, findings_of(questionnaire), faults)[-1]
+
+
+def test_every_known_check_says_what_it_asks_and_what_it_measures() -> None:
+    for meaning in [*(check.meaning for check in CHECKS.values()), *SUFFIXES.values()]:
+        question, _, measure = meaning.partition("? ")
+        assert question
+        assert measure.endswith(".")
+
+
+def test_a_figure_without_a_threshold_is_no_check_that_was_passed() -> None:
+    page = render_page([each for each in study_rows() if each["benchmark"] == "reply_contrast"], about())
+    assert "no threshold" in page
+    assert "0 of" not in page.partition('id="checks"')[2].partition("</section>")[0]
 
 
 def test_checks_cover_direct_conditions_and_strengths() -> None:

@@ -25,7 +25,7 @@ def provenance(rows: Sequence[ResultRow], about: About, figures: Sequence[str]) 
         element("pre", element("code", about.spec)),
         _overrides(about.overrides),
         _stages(about.stages),
-        _pairs("Facts", [*about.facts.items(), *([("seeds", ", ".join(about.seeds))] if about.seeds else [])]),
+        _pairs("Made when, on what and from what", list(about.facts.items())),
         _pairs("Versions", list(about.versions.items())),
         _files(figures),
         _job_keys(rows),

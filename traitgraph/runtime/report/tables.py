@@ -192,10 +192,12 @@ def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Marku
             if check.failing
             else f"0 of {check.subjects}"
             if check.wanted
-            else ""
+            else "–"
         )
         direct = "–" if check.direct is None else fixed(check.direct)
-        rows.append([name, check.wanted, direct, _range(check.conditions), _range(check.vectors), reading])
+        rows.append(
+            [name, check.wanted or "no threshold", direct, _range(check.conditions), _range(check.vectors), reading]
+        )
     head = ["check", "wanted", "base model", "other conditions", "all strengths", "subjects that fail"]
     return table(head, rows, numbers=[2, 3, 4], class_="checks")
 
