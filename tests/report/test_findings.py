@@ -85,6 +85,24 @@ def test_a_shared_shift_is_not_green_on_its_card() -> None:
     assert 'class="chip moves"' not in page
 
 
+def test_what_moves_is_not_green_where_its_checks_fail() -> None:
+    def page(correlation: float) -> str:
+        rows = [
+            row(method=method, trait="openness", level=level, alpha=alpha, benchmark="q", metric=metric, role=role,
+                value=value if role == "score" else correlation, stderr=0.1)
+            for method, level, alpha, value in (
+                ("vector", "high", "0", 3.0), ("vector", "low", "0", 3.0), ("vector", "high", "1", 4.0),
+                ("vector", "low", "1", 2.0), ("prompt", "high", "", 4.0), ("prompt", "low", "", 2.0),
+            )
+            for metric, role in (("openness", "score"), ("order_correlation", "validity"))
+        ]  # fmt: skip
+        return render_page(rows, about())
+
+    assert page(0.9).count('class="chip moves"') == 3  # on the card, of the vector, of the prompt
+    assert page(0.1).count('class="chip moves"') == 0
+    assert "as intended, checks fail" in page(0.1)
+
+
 def test_a_negated_vector_turns_the_gap_round() -> None:
     """With no strength above 0 the smallest is judged, where high should score below low."""
     assert gap_verdict([-0.9, -0.5, -0.3, 0], [0.9, 0.5, 0.3, 0], first=-1.5) == "moves"

@@ -16,7 +16,6 @@ class Gap(NamedTuple):
 
     condition: Subject
     """The subject without its level."""
-    benchmark: str
     metric: str
     change: Change
     """High minus low."""
@@ -49,7 +48,7 @@ def _gap(benchmark: BenchmarkScores, condition: Subject, metric: str, scores: Ma
             change_between(metric, base, high, benchmark.items),
             change_between(metric, base, low, benchmark.items),
         )
-    return Gap(condition, benchmark.name, metric, change, high.n, judge_gap(change, shifts, (high, low)))
+    return Gap(condition, metric, change, high.n, judge_gap(change, shifts, (high, low)))
 
 
 def _base(benchmark: BenchmarkScores, metric: str, model: str) -> Score | None:

@@ -129,11 +129,10 @@ def _incomplete(about: About, any_rows: bool) -> Markup | None:
 
 
 def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
-    gaps = [gap for benchmark in benchmarks for gap in gaps_of(benchmark)]
     cards = [
         card
         for benchmark, found in zip(benchmarks, findings, strict=True)
-        if (card := _card(benchmark, found, [gap for gap in gaps if gap.benchmark == benchmark.name])) is not None
+        if (card := _card(benchmark, found, gaps_of(benchmark))) is not None
     ]
     if not cards:
         return None
@@ -182,7 +181,9 @@ def _summary_chip(verdicts: Sequence[Verdict], valid: bool) -> Markup:
     words = [
         f"{'' if count == total else f'{count} of {total} '}{SUMMARIES[verdict]}" for verdict, count in counts.items()
     ]
-    return chip("unclear" if first in ("moves", "shifts") else first, ", ".join(words[:2]))
+    return chip(
+        "unclear" if first in ("moves", "shifts") else first, ", ".join(words[:2] + ["checks fail"] * (not valid))
+    )
 
 
 def _gap_sentence(gaps: Sequence[Gap]) -> list[str]:
@@ -214,12 +215,11 @@ def _curves(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[F
 
 def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     charts = [chart for benchmark in benchmarks if (chart := condition_chart(benchmark)) is not None]
-    gaps = list(chain.from_iterable(map(gaps_of, benchmarks)))
-    if not charts and not gaps:
+    gaps = gaps_table(benchmarks)
+    if not charts and gaps is None:
         return None
-    units = {benchmark.name: unit(benchmark) for benchmark in benchmarks}
-    title = element("h3", "High minus low, for each condition at both levels")
-    return join([*map(_chart, charts), *([title, gaps_table(gaps, units)] if gaps else [])])
+    title = element("h3", "High minus low, for each condition at both levels") if gaps else None
+    return join([*map(_chart, charts), title, gaps])
 
 
 def _layers(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:

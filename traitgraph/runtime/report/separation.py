@@ -57,7 +57,8 @@ class Pair(NamedTuple):
     def spearman(self) -> float | None:
         """Spearman's rho of strength and gap; None for fewer than three strengths."""
         strengths = self.strengths
-        return spearman(strengths, [self.gap(each).value for each in strengths]) if len(strengths) > 2 else None
+        gaps = [self.high.at(each).score.value - self.low.at(each).score.value for each in strengths]
+        return spearman(strengths, gaps) if len(strengths) > 2 else None
 
 
 def pairs_of(curves: Sequence[Curve]) -> tuple[list[Pair], list[Curve]]:

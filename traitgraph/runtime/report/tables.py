@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from .curves import Curve, curves_of, family_labels, own_curves
 from .findings import Finding
-from .gaps import Gap
+from .gaps import gaps_of
 from .markup import Markup, element
 from .summaries import BenchmarkScores, Subject, subjects_in_order
-from .validity import Checked
+from .validity import Checked, faults_of
 from .wording import (
     fixed,
     level_name,
@@ -51,6 +51,13 @@ def chip(verdict: str, words: str | None = None) -> Markup:
     return element("span", element("span", sign, aria_hidden="true"), f" {words or usual}", class_=f"chip {verdict}")
 
 
+def verdict_chip(verdict: str, benchmark: BenchmarkScores) -> Markup:
+    """The verdict on one subject; not green where the benchmark's validity checks fail."""
+    if verdict == "moves" and faults_of(benchmark):
+        return chip("unclear", "as intended, checks fail")
+    return chip(verdict)
+
+
 def table(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = (), class_: str = ""
 ) -> Markup:
@@ -71,25 +78,22 @@ def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Seq
     """The verdict on every trait (both levels together) or vector, with the figure that was judged."""
     labels = family_labels(finding.curves[0] for group in findings for finding in group)
     several = any(labels.values())
-    head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value", *COUNTS]
+    head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value", "Spearman", "items"]
     rows = [
         [
             level_name(finding.family), *([labels[finding.curves[0].family]] if several else []),
-            _measure(benchmark, finding.curves[0].metric), chip(finding.verdict), _figure(benchmark, finding),
-            with_error(finding.change), _correlation(finding.spearman), str(finding.strengths), _count(finding.n),
+            _measure(benchmark, finding.curves[0].metric), verdict_chip(finding.verdict, benchmark),
+            _figure(benchmark, finding), with_error(finding.change), _correlation(finding.spearman), _count(finding.n),
         ]
         for benchmark, group in zip(benchmarks, findings, strict=True) for finding in group
     ]  # fmt: skip
-    return table(head, rows, numbers=[head.index(name) for name in ("value", *COUNTS)])
-
-
-COUNTS = ("Spearman", "strengths", "items")
+    return table(head, rows, numbers=range(len(head) - 3, len(head)))
 
 
 def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
     """What the number of a verdict is."""
-    figure = "high minus low" if finding.is_pair else "lowest minus start" if benchmark.kind == "task" else "change"
-    return f"{figure}, {strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
+    figure = "high − low" if finding.is_pair else "lowest − start" if benchmark.kind == "task" else "change"
+    return f"{figure} at {strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
 
 
 def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
@@ -98,7 +102,8 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     labels = family_labels(curve for group in groups for curve in group)
     several = any(labels.values())
     families = [curve.family for group in groups for curve in group]
-    head = [noun(families), *(["family"] if several else []), "measure", "change", "unit", "Pearson", *COUNTS]
+    head = [noun(families), *(["family"] if several else []), "measure", "change", "unit"]
+    head += ["Pearson", "Spearman", "strengths", "items"]
     rows = [
         [
             level_name(curve.family),
@@ -109,7 +114,7 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
         ]
         for benchmark, group in zip(benchmarks, groups, strict=True) for curve in group
     ]  # fmt: skip
-    return table(head, rows, numbers=[head.index(name) for name in ("change", "Pearson", *COUNTS)])
+    return table(head, rows, numbers=[len(head) - 6, *range(len(head) - 4, len(head))])
 
 
 def _measure(benchmark: BenchmarkScores, metric: str) -> str:
@@ -125,20 +130,22 @@ def _correlation(value: float | None) -> str:
     return "–" if value is None else fixed(value)
 
 
-def gaps_table(gaps: Sequence[Gap], units: dict[str, str]) -> Markup:
-    """High minus low for every condition without a strength."""
+def gaps_table(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    """High minus low for every condition without a strength; None where there is none at both levels."""
     rows = [
         [
             subject_name(gap.condition),
-            gap.benchmark,
+            benchmark.name,
             with_error(gap.change),
-            units[gap.benchmark],
+            unit(benchmark),
             _count(gap.n),
-            chip(gap.verdict),
+            verdict_chip(gap.verdict, benchmark),
         ]
-        for gap in gaps
+        for benchmark in benchmarks
+        for gap in gaps_of(benchmark)
     ]
-    return table(["condition", "measure", "high minus low", "unit", "items", "verdict"], rows, numbers=[2, 4])
+    head = ["condition", "measure", "high minus low", "unit", "items", "verdict"]
+    return table(head, rows, numbers=[2, 4]) if rows else None
 
 
 def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
