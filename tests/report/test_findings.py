@@ -244,6 +244,31 @@ def test_a_score_that_starts_at_guessing_cannot_show_a_loss(start: float, words:
     assert not any("No measurable loss" in sentence for sentence in sentences)
 
 
+def test_scores_without_any_spread_do_not_show_every_gap() -> None:
+    """Five repeats that are all alike have no standard error above 0, which is no promise to see any gap."""
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="q", metric="openness",
+            repeat=repeat, value=3.0)
+        for level in ("high", "low") for alpha in ("0", "1") for repeat in range(5)
+    ]  # fmt: skip
+    (found,) = summarise(rows)
+    sentences = headline(found, findings_of(found), [])
+    assert sentences[0].startswith("A null")
+    assert not any("would not show" in sentence for sentence in sentences)
+
+
+def test_a_null_that_could_not_have_been_anything_else_says_so() -> None:
+    """Two repeats that differ by 2 points: t is 4.3 at 2 degrees of freedom, the gap's standard error 1.4."""
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="q", metric="openness",
+            repeat=repeat, value=2.0 + 2 * repeat)
+        for level in ("high", "low") for alpha in ("0", "1") for repeat in range(2)
+    ]  # fmt: skip
+    (found,) = summarise(rows)
+    limit = headline(found, findings_of(found), [])[-1]
+    assert limit == "No gap on the scale could have shown: the smallest that would is 6.08."
+
+
 def test_below_five_questions_a_task_has_no_verdict() -> None:
     (found,) = summarise(task_rows(0.75, 0.25, 0.01, n=4))
     assert [finding.verdict for finding in findings_of(found)] == ["few"]

@@ -9,11 +9,13 @@ from .curves import Curve, curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Finding, chance_of, lowest_point, smallest_loss
 from .separation import FEWEST, SHORTEST_SCALE
 from .summaries import BenchmarkScores
-from .wording import noun, number, plain, plural, signed, strength_name, unit, vector_name, with_error
+from .wording import noun, number, plain, plural, signed, size, strength_name, unit, vector_name, with_error
 
 CONTRAST_LIMIT = (
     "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
 )
+WIDTH = 4
+"""Points from the lowest to the highest score of a questionnaire."""
 OTHERWISE: Mapping[str, str] = {
     "shared": "both levels shift the same way in",
     "reversed": "the opposite direction in",
@@ -58,9 +60,17 @@ def _of_traits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Itera
     yield _largest(benchmark, [each for each in judged if each.verdict in ("moves", "shifts")] or judged)
     yield from _shared(pairs)
     if all(finding.verdict == "null" for finding in judged):
-        smallest = max(finding.change.margin() for finding in judged)
-        yield f"A {'gap' if pairs else 'change'} smaller than {number(smallest)} would not show."
+        yield from _limit(benchmark, "gap" if pairs else "change", judged)
     yield from _specificity(benchmark, pairs)
+
+
+def _limit(benchmark: BenchmarkScores, what: str, nulls: Sequence[Finding]) -> Iterator[str]:
+    """How large an effect these nulls leave open; nothing where no spread tells."""
+    smallest = max(finding.change.margin() for finding in nulls)
+    if benchmark.kind == "questionnaire" and smallest >= WIDTH:
+        yield f"No {what} on the scale could have shown: the smallest that would is {size(smallest)}."
+    elif smallest > 0:
+        yield f"A {what} smaller than {size(smallest)} would not show."
 
 
 def _count_of_pairs(pairs: Sequence[Finding]) -> str:
@@ -191,7 +201,7 @@ def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator
         yield _floor(benchmark, findings)
     losses = [loss for each in findings if each.verdict == "holds" and (loss := smallest_loss(each.curves[0]))]
     if losses:
-        yield f"A loss smaller than {number(max(losses))} would not show with {_questions(findings)}."
+        yield f"A loss smaller than {size(max(losses))} would not show with {_questions(findings)}."
 
 
 def _questions(findings: Sequence[Finding]) -> str:

@@ -18,6 +18,11 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", MINUS) if float(text) else text.replace("-", "")
 
 
+def size(value: float) -> str:
+    """A number above 0 with two decimals or more, so that it never reads as 0: '0.35', '0.012'."""
+    return number(value, _digits(value))
+
+
 def plain(value: float) -> str:
     """A strength as a person writes it: '0.5', '−1', '1.25'."""
     return f"{value:g}".replace("-", MINUS)
