@@ -89,7 +89,7 @@ def about(**changes: object) -> About:
         "versions": {"python": "3.11.9", "torch": "2.13.0", "traitgraph": "0.1.0"},
         "seeds": ["0"],
         "stages": [Stage("train", 4, 201.3), Stage("vector", 4, 2.0), Stage("assess", 111, 311.0)],
-        "facts": {"model": "a made-up model"},
+        "facts": {"model": "a made-up model", "seeds": "0 (train)"},
     }
     return About(**{**fields, **changes})  # type: ignore[arg-type]  # made from text
 

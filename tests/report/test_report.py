@@ -12,7 +12,7 @@ import pytest
 
 from tests.report.rows import ALPHAS, FAILURE, TRAITS, about, row, study_rows
 from traitgraph.runtime.report import write_report
-from traitgraph.runtime.report.charts import ticks
+from traitgraph.runtime.report.charts import labelled, ticks
 from traitgraph.runtime.report.page import charts_of, render_page
 from traitgraph.runtime.report.summaries import summarise
 from traitgraph.runtime.results import ResultRow
@@ -137,10 +137,10 @@ def test_every_trait_and_level_has_its_curve(rows: list[ResultRow], page: Page) 
     panels = charts["reply_contrast"].panels
     assert [panel.title for panel in panels] == list(TRAITS)
     for panel in panels:
-        assert [line.name for line in panel.lines] == ["high", "low"]  # type: ignore[union-attr]
+        assert [line.name for line in panel.lines] == ["vectors high", "vectors low"]  # type: ignore[union-attr]
         for line in panel.lines:  # type: ignore[union-attr]
             assert [mark.x for mark in line.marks] == [float(alpha) for alpha in ALPHAS]
-        assert [reference.name for reference in panel.references] == ["base model", "prompt high", "prompt low"]  # type: ignore[union-attr]
+        assert [reference.name for reference in panel.references] == ["base", "prompt high", "prompt low"]  # type: ignore[union-attr]
 
 
 def test_panels_of_a_chart_share_their_axes(rows: list[ResultRow]) -> None:
@@ -261,6 +261,55 @@ def test_gamma_is_an_axis_as_good_as_alpha() -> None:
     ]
     (chart,) = charts_of(summarise(rows))
     assert chart.panels[0].x_title == "gamma"  # type: ignore[union-attr]
+
+
+def steering_rows() -> list[ResultRow]:
+    """Steering of one trait at both levels, at two layers; its coefficient stands in the column `alpha`."""
+    return [
+        row(arm="steered", method=f"steer layer={layer}", trait="openness", level=level, alpha=alpha, benchmark="b",
+            metric="openness", value=sign * float(alpha), stderr=0.1)
+        for layer in (10, 15) for level, sign in (("high", 1), ("low", -1)) for alpha in ("0", "0.5", "4")
+    ]  # fmt: skip
+
+
+def test_steering_is_called_what_it_is() -> None:
+    text = Page(render_page(steering_rows(), about())).text
+    assert "in 2 of 2 pairs of steering directions" in text
+    assert "at coefficient 4" in text
+    assert "b · layer 10" in text
+    assert "alpha" not in text
+
+
+def test_an_arm_has_one_name_in_every_legend() -> None:
+    """The arm's own name, in charts of strengths and of conditions alike."""
+    rows = [
+        *steering_rows(),
+        row(arm="plain", method="direct", benchmark="b", metric="openness", value=0.0),
+        row(arm="told", method="prompt", trait="openness", level="high", benchmark="b", metric="openness", value=1.0),
+    ]
+    charts = charts_of(summarise(rows))
+    names = [
+        {each.name for panel in chart.panels for each in (*panel.lines, *panel.references)}  # type: ignore[union-attr]
+        for chart in charts[:2]
+    ]
+    assert names == [{"steered high", "steered low", "plain", "told high"}] * 2
+    assert {bar.name for bar in charts[2].panels[0].bars} == {"plain", "told: openness high"}  # type: ignore[union-attr]
+
+
+def test_ticks_stand_at_the_measured_strengths() -> None:
+    html = render_page(steering_rows(), about())
+    axis = re.findall(r'class="tick" text-anchor="middle">([^<]+)<', html)
+    assert axis == ["0", "0.5", "4"] * 2
+
+
+def test_a_panel_alone_is_wider(rows: list[ResultRow]) -> None:
+    assert 'viewBox="0 0 760 272"' in render_page(steering_rows(), about())
+    two_panels = [each for each in rows if each["benchmark"] == "reply_contrast"]
+    assert 'viewBox="0 0 760' not in render_page(two_panels, about())
+
+
+def test_numbers_of_close_ticks_do_not_touch() -> None:
+    assert labelled([0, 0.1, 0.2, 1.0], per_unit=100, per_letter=6) == [0, 0.2, 1.0]
 
 
 def test_undefined_values_are_left_out_not_drawn_as_zero(rows: list[ResultRow]) -> None:

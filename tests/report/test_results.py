@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import platform
+import re
 from pathlib import Path
 
 import pytest
@@ -118,11 +120,43 @@ def test_the_description_counts_every_job_behind_the_results_once(tmp_path: Path
     vector = publish(store, job("vector", "v", tuned=(train.key,)))
     assess = [publish(store, job("assess", name, merge=(vector.key,))) for name in ("a", "b")]
     cells = [cell(row, seed="0") for row in (*assess, job("assess", "gone"))]
-    about = describe_results("s", "study: s\n", cells, store, facts={"model": "tiny"})
+    about = describe_results("s", "study: s\n", cells, store)
     assert [(stage.kind, stage.jobs) for stage in about.stages] == [("train", 1), ("vector", 1), ("assess", 2)]
     assert about.missing == 1
     assert about.seeds == ["0"]
     assert "traitgraph" in about.versions
+
+
+def test_the_description_says_when_on_what_and_from_what(tmp_path: Path) -> None:
+    """Files by their names and digests, models by their number formats too, seeds by the jobs that used them."""
+    store = Store(tmp_path)
+    model = {"kind": "gguf", "digest": "a" * 32, "dtype": "float32"}
+    benchmark = {"kind": "questionnaire", "items": "c" * 32, "mode": "choice"}
+    train = job("train", "t").model_copy(
+        update={"params": {"model": model, "data": {"kind": "file", "digest": "b" * 32, "fields": {}}, "seed": 3}}
+    )
+    assess = job("assess", "a", tuned=(train.key,)).model_copy(
+        update={"params": {"model": model, "benchmark": benchmark, "sampling": {"repeats": 5, "seed": 0}}}
+    )
+    publish(store, train)
+    publish(store, assess)
+    names = {"a" * 32: "model.gguf", "b" * 32: "rows.jsonl", "c" * 32: "q.json", "d" * 32: "not-used.json"}
+    facts = describe_results("s", "study: s\n", [cell(assess)], store, names=names).facts
+    assert facts["model"] == f"model.gguf {'a' * 32}, float32"
+    assert sorted(facts["files and data sets"].split("; ")) == [f"q.json {'c' * 32}", f"rows.jsonl {'b' * 32}"]
+    assert facts["seeds"] == "0 (assess); 3 (train)"
+    assert re.fullmatch(r"CPU: .+, \d+ cores? \(.+\)|GPU: .+ \(.+\)", facts["machine"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d( to \d{4}-\d\d-\d\d \d\d:\d\d)? UTC", facts["made"])
+    assert platform.node() not in " ".join(facts.values()).split()
+
+
+def test_data_of_the_hub_are_named_by_their_revision(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    data = {"kind": "hub", "id": "owner/rows", "revision": "0abc", "split": "train", "fields": {}}
+    assess = job("assess", "a").model_copy(update={"params": {"benchmark": {"kind": "reply_contrast", "data": data}}})
+    publish(store, assess)
+    facts = describe_results("s", "", [cell(assess)], store).facts
+    assert facts["files and data sets"] == "owner/rows at revision 0abc"
 
 
 def answers(store: Store, name: str, rows: list[dict[str, object]]) -> str:
@@ -146,7 +180,7 @@ def test_a_change_is_compared_item_by_item(tmp_path: Path) -> None:
     store = Store(tmp_path)
     before, after = (answers(store, name, contrast(gaps)) for name, gaps in (("a", [-9.0, 4.0]), ("b", [-8.5, 4.7])))
     change = ItemScores(store).change("openness", before, after)
-    assert change == pytest.approx((0.6, 0.1))
+    assert change == pytest.approx((0.6, 0.1, 2))
 
 
 def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
@@ -159,7 +193,7 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         for name, values in (("a", [1, 1, 0, 0]), ("b", [0, 1, 0, 0]))
     ]  # fmt: skip
     for metric in ("acc", "acc.strict"):
-        assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25))
+        assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25, 4))
 
 
 def test_other_items_or_missing_answers_are_not_compared(tmp_path: Path) -> None:
@@ -180,8 +214,8 @@ def test_the_report_judges_changes_by_their_items(tmp_path: Path) -> None:
     values = (sum(gaps) / 5, sum(gaps) / 5 + 0.52)
     rows = [
         row(method="vector", trait="openness", level="high", alpha=alpha, benchmark="reply_contrast", metric="openness",
-            value=value, stderr=0.3, job=key)
+            value=value, stderr=0.3, n=5, job=key)
         for alpha, value, key in zip(("0", "1"), values, jobs, strict=True)
     ]  # fmt: skip
     assert [finding.verdict for finding in findings_of(summarise(rows)[0])] == ["null"]
-    assert [finding.verdict for finding in findings_of(summarise(rows, ItemScores(store))[0])] == ["moves"]
+    assert [finding.verdict for finding in findings_of(summarise(rows, ItemScores(store))[0])] == ["shifts"]

@@ -67,7 +67,7 @@ def test_each_category_is_a_panel_with_its_own_range() -> None:
     panels = {panel.title: panel for panel in chart.panels if isinstance(panel, Panel)}
     assert list(panels) == ["words", "joy", "self"]
     assert panels["joy"].y_range[1] < 0.05 < panels["self"].y_range[1] < 0.2
-    assert [line.name for line in panels["joy"].lines] == ["high", "low"]
+    assert [line.name for line in panels["joy"].lines] == ["vectors high", "vectors low"]
     assert [reference.y for reference in panels["joy"].references] == [0.02]
     assert "over texts" in chart.note
 

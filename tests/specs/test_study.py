@@ -276,6 +276,19 @@ class TestBenchmarks:
         assert isinstance(interview.judge, ApiJudgeSpec)
         assert (interview.mode, interview.name, interview.judge.name) == ("interview", "mini-ipip", "big")
 
+    @pytest.mark.parametrize(
+        ("inside", "name"),
+        [('{"name": "tidy"}', "tidy"), ('{"name": "Big Five"}', "q"), ('{"name": ""}', "q"), ("[]", "q"), ("{", "q")],
+    )
+    def test_a_questionnaire_is_called_what_it_calls_itself(self, inside: str, name: str, tmp_path: Path) -> None:
+        """A file without a name that names can be is called by its own; what else is wrong with it is said later."""
+        (tmp_path / "q.json").write_text(inside)
+        (plain,) = self.benchmarks("{kind: questionnaire, items: q.json}", tmp_path)
+        (given,) = self.benchmarks("{kind: questionnaire, items: q.json, name: mine}", tmp_path)
+        assert isinstance(plain, Questionnaire)
+        assert isinstance(given, Questionnaire)
+        assert (plain.name, given.name) == (name, "mine")
+
     def test_a_preset_beside_the_spec_is_a_name_too(self, tmp_path: Path) -> None:
         (tmp_path / "benchmark").mkdir()
         (tmp_path / "benchmark" / "hard.yaml").write_text("kind: lm_eval\ntask: gpqa_main_zeroshot\nlimit: 10\n")

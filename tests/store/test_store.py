@@ -40,7 +40,7 @@ def test_the_layout_on_disk_is_kind_then_key_then_files(store: Store) -> None:
     key = row("a").key
     assert everything_below(store.root / "vector") == {key, f"{key}/manifest.json", f"{key}/result.txt"}
     assert json.loads((store.root / "vector" / key / "manifest.json").read_text()).keys() == {
-        "format", "row", "files", "seconds", "versions", "made_at", "seal",
+        "format", "row", "files", "seconds", "versions", "made_at", "machine", "seal",
     }  # fmt: skip
 
 

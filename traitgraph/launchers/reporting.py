@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from traitgraph import __version__
 from traitgraph.compiler.plan import Plan
@@ -57,7 +57,7 @@ def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> 
         store,
         description=study.description,
         overrides=overrides,
-        facts={"traitgraph": __version__, "jobs": f"{plan.counts.jobs:,}"},
+        names={digest: PurePath(place).name for digest, place in plan.draft.locations.items()},
         failures=failures,
     )
 

@@ -24,6 +24,7 @@ from traitgraph.specs.jobs import Digest, JobRow
 from traitgraph.specs.spec import Spec
 
 from .durable import sync, write_json
+from .hardware import hardware
 
 MANIFEST = "manifest.json"
 LIBRARIES = (
@@ -59,6 +60,7 @@ class Manifest(Spec):
     seconds: float = Field(ge=0, description="Wall time of the job. [s]")
     versions: dict[str, str] = Field(description="Library -> version, of those that the job had loaded.")
     made_at: str = Field(description="Time of publication, UTC, ISO 8601.")
+    machine: str = Field("", description="Kind of GPU or CPU; '' where it was not recorded.")
     seal: Digest
 
     @property
@@ -101,6 +103,7 @@ def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> M
         "seconds": round(seconds, 3),
         "versions": _versions(),
         "made_at": made_at,
+        "machine": hardware(),
     }
     fields["seal"] = _seal(fields)
     write_json(folder / MANIFEST, fields)

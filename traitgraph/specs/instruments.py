@@ -11,10 +11,11 @@ lm_eval          any task or group of lm-evaluation-harness
 The compiler turns each into a `Resolved*` of `benchmarks.py`. Where they are read: `benchmark_list.py`.
 """
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
 
 from .data import Rows
 from .faults import located
@@ -40,7 +41,9 @@ class Instrument(Spec):
     draws: ClassVar[bool] = False
     fills: ClassVar[tuple[str, ...]] = ()
     files: ClassVar[tuple[str, ...]] = ()
-    name: Name = Field("", description="Name in results; absent: that of the questionnaire, task or kind.")
+    name: Name = Field(
+        "", description="Name in results; absent: the task's, the kind's, or the `name` in the questionnaire's file."
+    )
 
     def settled(self, folder: Path) -> Self:
         """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
@@ -102,11 +105,8 @@ class Questionnaire(Instrument):
         if not is_file(path):
             about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
             raise located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
-        return super().settled(folder).model_copy(update={"items": str(path)})
-
-    def own_name(self) -> str:
-        """The stem of the items' file."""
-        return Path(self.items).stem
+        named = self.name or _name_inside(path) or path.stem
+        return super().settled(folder).model_copy(update={"items": str(path), "name": named})
 
 
 class OpenQuestions(Instrument):
@@ -218,6 +218,15 @@ def questionnaire_path(name: str) -> Path | None:
     """The file of a questionnaire of the library, or None."""
     path = LIBRARY / "questionnaire" / f"{name}.json"
     return path if not set(name) & set("/\\\0") and is_file(path) else None
+
+
+def _name_inside(path: Path) -> str:
+    """The `name` that a questionnaire gives itself; '' where it gives none that names can be."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(Name).validate_python(content.get("name"))
+    except (OSError, ValueError, AttributeError):  # what is wrong with the file is said when its items are read
+        return ""
 
 
 def existing(path: str, folder: Path, key: str) -> Path:

@@ -24,6 +24,8 @@ class PairedChange(NamedTuple):
 
     value: float
     stderr: float
+    n: int
+    """How many items."""
 
 
 class ItemScores:
@@ -47,7 +49,7 @@ class ItemScores:
             return None
         differences = [last[item] - value for item, value in first.items()]
         centre, stderr = mean(differences), standard_error(differences)
-        return None if centre is None or stderr is None else PairedChange(centre, stderr)
+        return None if centre is None or stderr is None else PairedChange(centre, stderr, len(differences))
 
     def _read(self, job: str) -> ItemValues:
         try:

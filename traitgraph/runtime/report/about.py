@@ -10,6 +10,7 @@ from traitgraph.specs.results import Cell
 
 from ..artifacts import BadArtifactError, Manifest, read_manifest
 from ..store import Store
+from .origins import origins
 
 KINDS = ("prepare", "generate", "train", "train_joint", "vector", "merge", "assess", "collect")
 """Kinds in the order in which they run; others follow."""
@@ -38,7 +39,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class About:
-    """Everything the report says about how it was made. Holds no clock: equal studies give equal reports."""
+    """Everything the report says about how it was made. Reads no clock: equal stores give equal reports."""
 
     study: str
     spec: str
@@ -52,7 +53,7 @@ class About:
     seeds: Sequence[str] = ()
     stages: Sequence[Stage] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
-    """Further lines: name -> value."""
+    """When, on what and from what: name -> value."""
     failures: Sequence[Failure] = ()
     missing: int = 0
     """Assessments that the study asks for and the store does not hold."""
@@ -66,10 +67,13 @@ def describe_results(
     *,
     description: str = "",
     overrides: Sequence[str] = (),
-    facts: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
     failures: Sequence[Failure] = (),
 ) -> About:
-    """How the results of these cells were made: every job behind them that the store holds, by its manifest."""
+    """How the results of these cells were made: every job behind them that the store holds, by its manifest.
+
+    `names` tells the files behind digests.
+    """
     manifests = _ancestors(store, (cell.job for cell in cells))
     missing = {cell.job for cell in cells} - manifests.keys()
     return About(
@@ -80,7 +84,7 @@ def describe_results(
         versions=_versions(manifests.values()),
         seeds=sorted({cell.seed for cell in cells if cell.seed}),
         stages=_stages(manifests.values()),
-        facts=facts or {},
+        facts=origins(list(manifests.values()), names or {}),
         failures=failures,
         missing=sum(cell.job in missing for cell in cells),
     )

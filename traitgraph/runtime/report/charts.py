@@ -14,11 +14,25 @@ from typing import NamedTuple
 from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .curves import Curve, Point, family_labels, own_curves, without_strength
+from .findings import chance_of
 from .summaries import BenchmarkScores, Score, Subject, subject_order
-from .wording import axis_title, plain, single, spread_note, subject_name, with_spread
+from .wording import (
+    arm_name,
+    axis_title,
+    method_kind,
+    plain,
+    single,
+    spread_note,
+    strength_name,
+    subject_name,
+    with_spread,
+)
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
+
+MOST_TICKS = 12
+"""Strengths beyond this are not marked one by one."""
 
 Range = tuple[float, float]
 
@@ -45,6 +59,7 @@ class Reference(NamedTuple):
 
     name: str
     role: str
+    """'direct' for the base model, the level of a prompt, or 'chance'."""
     y: float
 
 
@@ -60,6 +75,12 @@ class Panel(NamedTuple):
     y_range: Range
     x_notes: dict[float, str]
     """Strengths with a name: 0 is the base model, 1 the tuned one."""
+
+    @property
+    def x_ticks(self) -> list[float]:
+        """The strengths that were measured, where they are few; else round numbers."""
+        measured = sorted({mark.x for line in self.lines for mark in line.marks})
+        return measured if len(measured) <= MOST_TICKS else ticks(*self.x_range)
 
 
 class Bar(NamedTuple):
@@ -154,7 +175,7 @@ def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_ra
     first = curves[0]
     return Panel(
         title=trait or first.family.arm,
-        x_title=first.axis,
+        x_title=strength_name(first.family, first.axis),
         y_title=axis_title(benchmark, first.metric),
         lines=tuple(_line(curve) for curve in curves),
         references=tuple(_references(benchmark, first.metric, trait, first.family.model)),
@@ -175,31 +196,31 @@ def _line(curve: Curve) -> Line:
         )
         for point in curve.points
     )
-    return Line(level or "score", level if level in LEVELS else "other", marks)
+    return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", marks)
 
 
 def _mark_label(curve: Curve, point: Point) -> str:
     value = with_spread(point.score.value, point.score.spread)
-    return f"{curve.family.level} {curve.axis} {plain(point.strength)}: {value}".strip()
+    return f"{curve.family.level} {strength_name(curve.family, curve.axis)} {plain(point.strength)}: {value}".strip()
 
 
 def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str) -> Iterator[Reference]:
     """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
     scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == model}
-    direct = [score.value for subject, score in scores.items() if subject.method == "direct"]
+    direct = [(subject, score) for subject, score in scores.items() if subject.method == "direct"]
     if direct:
-        yield Reference("base model", "direct", direct[0])
+        yield Reference(arm_name(direct[0][0]), "direct", direct[0][1].value)
     for level in LEVELS:
         prompts = [
-            score.value
+            (subject, score)
             for subject, score in scores.items()
-            if (subject.method, subject.trait, subject.level) == ("prompt", trait, level)
+            if (method_kind(subject), subject.trait, subject.level) == ("prompt", trait, level)
         ]
         if len(prompts) == 1:
-            yield Reference(f"prompt {level}", level, prompts[0])
-    chance = list(benchmark.validity.get("chance", {}).values())
-    if chance:
-        yield Reference("chance", "chance", chance[0].value)
+            yield Reference(f"{arm_name(prompts[0][0])} {level}", level, prompts[0][1].value)
+    chance = chance_of(benchmark)
+    if chance is not None:
+        yield Reference("chance", "chance", chance)
 
 
 def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
@@ -297,3 +318,13 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     first = math.ceil(Decimal(repr(low)) / step)
     last = math.floor(Decimal(repr(high)) / step)
     return [float(step * place) for place in range(first, last + 1)]
+
+
+def labelled(at: Sequence[float], per_unit: float, per_letter: float) -> list[float]:
+    """Those ticks whose numbers fit beside each other; `per_unit` and `per_letter` in the drawing's own measure."""
+    shown: list[float] = []
+    for each in at:
+        letters = (len(plain(each)) + len(plain(shown[-1]))) / 2 + 1 if shown else 0
+        if not shown or (each - shown[-1]) * per_unit >= letters * per_letter:
+            shown.append(each)
+    return shown

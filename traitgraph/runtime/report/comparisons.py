@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..results import ResultRow
 from .markup import Markup, element, join
-from .wording import fixed, number, plain
+from .wording import fixed, number, plain, plural
 
 KINDS = ("vector_similarity", "trait_correlation")
 """First words of the names under which analyses across subjects stand in the results."""
@@ -30,7 +30,7 @@ def comparisons_section(rows: Iterable[ResultRow]) -> Markup | None:
     if not groups:
         return None
     more = len(groups) - MOST_SHOWN
-    note = element("p", f"{more} more comparisons stand in results.csv.", class_="note") if more > 0 else None
+    note = element("p", f"{plural(more, 'more comparison')} in results.csv.", class_="note") if more > 0 else None
     return join([*map(_comparison, groups[:MOST_SHOWN]), note])
 
 

@@ -10,6 +10,7 @@ from ..assessment.item_scores import ItemScores
 from .changes import Change, change_between
 from .statistics import pearson, spearman
 from .summaries import BenchmarkScores, Score, Scores, Subject, strength, subject_order
+from .wording import strength_name, variant_of
 
 AxisName = Literal["alpha", "gamma"]
 
@@ -49,6 +50,10 @@ class Curve(NamedTuple):
     def change_to(self, point: Point) -> Change:
         """From `start` to a point."""
         return change_between(self.metric, self.start.score, point.score, self.items)
+
+    def at(self, strength: float) -> Point:
+        """The point of a strength. Raises StopIteration when there is none."""
+        return next(point for point in self.points if point.strength == strength)
 
     @property
     def start(self) -> Point:
@@ -112,13 +117,14 @@ def family_labels(curves: Iterable[Curve]) -> dict[Subject, str]:
     """What tells families of vectors apart beside trait and level, and nothing that all share: '' for the only one."""
     families = list(dict.fromkeys(curve.family for curve in curves))
     varying = [name for name in _FAMILY_FIELDS if len({getattr(family, name) for family in families}) > 1]
-    if "arm" in varying:  # an arm has one method
-        varying = [name for name in varying if name != "method"]
     return {
-        family: ", ".join(_labelled(family, name) for name in varying if getattr(family, name)) for family in families
+        family: ", ".join(filter(None, (_labelled(family, name, "arm" in varying) for name in varying)))
+        for family in families
     }
 
 
-def _labelled(family: Subject, name: str) -> str:
+def _labelled(family: Subject, name: str, by_arm: bool) -> str:
     value = str(getattr(family, name))
-    return f"{name} {value}" if name in ("alpha", "gamma") else value
+    if name == "method":  # an arm has one method, but may have variants of it
+        return variant_of(family) or ("" if by_arm else value)
+    return f"{strength_name(family, name)} {value}" if value and name in ("alpha", "gamma") else value

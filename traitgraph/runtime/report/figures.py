@@ -8,18 +8,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .charts import Chart, DotPanel, Line, Panel
+from .charts import Chart, DotPanel, Line, Panel, labelled
+from .wording import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DPI = 160
 PANEL_INCHES = (4.2, 3.0)
+ALONE_INCHES = 7.0
+"""Width of the only panel of a chart."""
+LETTER_POINTS = 4.5
 MAX_COLUMNS = 3
 HEAD_INCHES, FOOT_INCHES = 0.75, 0.55
 INK, GRID = "#22262b", "#dcdedf"
 COLOURS = {"high": "#0b68ad", "low": "#c24a12", "direct": "#5d646d", "chance": "#8a8f96", "other": "#6d4ba0"}
 MARKERS = {"high": "o", "low": "s", "direct": "o"}
+HOLLOW_SIZE = 6
+REFERENCES: dict[str, dict[str, Any]] = {
+    "direct": {"linestyle": (0, (2, 1)), "linewidth": 4, "alpha": 0.35},
+    "high": {"linestyle": (0, (0.1, 2.9)), "linewidth": 2.4, "dash_capstyle": "round"},
+    "low": {"linestyle": (1.5, (0.1, 2.9)), "linewidth": 2.4, "dash_capstyle": "round"},
+    "chance": {"linestyle": (0, (2, 2)), "linewidth": 1.1},
+}
+"""Drawn so that lines of equal height show each other."""
 DASHES: dict[str, Any] = {"low": (0, (5, 2)), "other": (0, (7, 2, 2, 2))}
 STYLE = {
     "font.size": 9,
@@ -60,7 +72,7 @@ def _write(chart: Chart, path: Path) -> None:
 
     columns = min(len(chart.panels), MAX_COLUMNS)
     rows = math.ceil(len(chart.panels) / columns)
-    width, height = PANEL_INCHES[0] * columns, _row_inches(chart) * rows + HEAD_INCHES + FOOT_INCHES
+    width, height = _panel_inches(chart) * columns, _row_inches(chart) * rows + HEAD_INCHES + FOOT_INCHES
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -73,6 +85,10 @@ def _write(chart: Chart, path: Path) -> None:
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
+def _panel_inches(chart: Chart) -> float:
+    return PANEL_INCHES[0] if len(chart.panels) > 1 else ALONE_INCHES
+
+
 def _place(figure: Any, chart: Chart, columns: int, width: float, height: float) -> None:
     """Margins in inches: matplotlib's own layout engines cost more than the drawing."""
     names = 2.4 if isinstance(chart.panels[0], DotPanel) else 0.7
@@ -81,7 +97,7 @@ def _place(figure: Any, chart: Chart, columns: int, width: float, height: float)
         right=1 - 0.15 / width,
         top=1 - HEAD_INCHES / height,
         bottom=FOOT_INCHES / height,
-        wspace=names / (PANEL_INCHES[0] - names),
+        wspace=names / (_panel_inches(chart) - names),
         hspace=0.8 / (_row_inches(chart) - 0.8),
     )
 
@@ -103,12 +119,15 @@ def _draw(axis: Axes, panel: Panel | DotPanel) -> None:
 
 def _draw_lines(axis: Axes, panel: Panel) -> None:
     for reference in panel.references:
-        dashes = ":" if reference.name.startswith("prompt") else "--"
-        axis.axhline(reference.y, color=COLOURS[reference.role], linestyle=dashes, linewidth=1.1, label=reference.name)
+        style = REFERENCES[reference.role]
+        axis.axhline(reference.y, color=COLOURS[reference.role], label=reference.name, **style)
     for line in panel.lines:
         _draw_line(axis, line)
     axis.set_xlim(*panel.x_range)
     axis.set_ylim(*panel.y_range)
+    points = axis.get_window_extent().width / axis.figure.dpi * 72
+    numbers = labelled(panel.x_ticks, points / (panel.x_range[1] - panel.x_range[0]), LETTER_POINTS)
+    axis.set_xticks(panel.x_ticks, [plain(tick) if tick in numbers else "" for tick in panel.x_ticks])
     axis.set_xlabel(panel.x_title)
     axis.set_ylabel(panel.y_title)
 
@@ -116,9 +135,10 @@ def _draw_lines(axis: Axes, panel: Panel) -> None:
 def _draw_line(axis: Axes, line: Line) -> None:
     colour = COLOURS[line.role]
     x, y = [mark.x for mark in line.marks], [mark.y for mark in line.marks]
+    hollow = line.role == "low"  # so that it shows what lies below
     axis.plot(
-        x, y, color=colour, marker=MARKERS.get(line.role, "D"), markersize=4, linewidth=1.6,
-        linestyle=DASHES.get(line.role, "-"), label=line.name,
+        x, y, color=colour, marker=MARKERS.get(line.role, "D"), markersize=HOLLOW_SIZE if hollow else 4, linewidth=1.6,
+        linestyle=DASHES.get(line.role, "-"), label=line.name, markerfacecolor="none" if hollow else colour,
     )  # fmt: skip
     known = [(mark.x, mark.y - mark.spread, mark.y + mark.spread) for mark in line.marks if mark.spread is not None]
     if len(known) > 1:

@@ -1,85 +1,132 @@
-"""What moved and what did not, by stated rules and in plain words. Nothing here knows an expected result.
+"""What moved and what did not, by stated rules. Nothing here knows an expected result.
 
-The rules are in the constants and in `RULES`, which the report prints.
+The rules are in the constants here and in `separation`, and in `RULES`, which the report prints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from .curves import Curve, Point, curves_of, own_curves
-from .summaries import BenchmarkScores
-from .wording import number, plain, plural, signed, unit, vector_name, with_error
+from .changes import ERROR, Change
+from .curves import Curve, Point, own_curves
+from .separation import FEWEST, MONOTONE, SHORTEST_SCALE, Judged, Pair, judge_alone, judge_pair, pairs_of, too_few
+from .statistics import t_quantile
+from .summaries import BenchmarkScores, Score, Subject
 
-MONOTONE = 0.8
-"""|Spearman| from which a curve counts as following its strength. Of 8 points this has p < 0.02 under no relation."""
-CLEAR = 2.0
-"""Standard errors from which a change counts as larger than its uncertainty."""
-CLEAR_OF_MANY = 3.0
-"""The same for the worst of several points, which is low by chance more often than one point chosen beforehand."""
+ERROR_OF_MANY = 0.0027
+"""As `ERROR`, for the lowest of several points, which is low by chance more often than one point chosen beforehand.
+
+That of three standard errors of a normal distribution.
+"""
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
-"""Mean change of the other traits over the change of the own one: our words for a quarter and for three quarters."""
+"""Largest change of another trait over the change of the own one: our words for a quarter and for three quarters."""
 
 RULES = (
-    f"A vector moves a measure when the score follows the strength (|Spearman| at least {MONOTONE}) and the change "
-    f"from strength 0 (or the weakest there is) to the largest is at least {CLEAR:g} standard errors. "
-    "One of the two alone is unclear, and so is a change without a standard error; neither is a null. "
+    "A vector or steering is judged by its gap: the score under the high level minus that under the low level, at the "
+    "largest strength. It moves its trait when the gap follows the strength "
+    f"(|Spearman| at least {MONOTONE}) and is larger than chance makes it (Student's t, p < {ERROR:g} on both sides, "
+    "with the degrees of freedom of the items, repeats or seeds behind it). "
+    "One of the two alone is unclear, and so is a gap without a standard error; neither is a null. "
     "With fewer than four strengths only the second rule applies. "
-    "The standard error of a change is that of the differences item by item where single answers are kept; "
-    "else its two ends count as independent. "
-    f"A task suffers when its lowest point lies at least {CLEAR_OF_MANY:g} standard errors below its starting point; "
-    "seeing no loss does not show that there is none. "
-    f"An effect is specific when the other traits change by less than {SPECIFIC:.0%} as much, and not specific from "
-    f"{UNSPECIFIC:.0%} on. Nothing is corrected for the number of vectors: of many nulls, a few look clear by chance. "
-    "n is the number of strengths."
+    "Where both levels change clearly from strength 0 (or the weakest there is; a prompt: from the base model) and in "
+    "the same direction, the report says so, whatever the gap. "
+    "A level without its opposite is judged by its own change, which may be a shift of every answer. "
+    "The standard error is that of the differences item by item where single answers are kept; "
+    "else the scores count as independent. "
+    f"A task suffers when its lowest point lies below its starting point by more than chance makes it "
+    f"(p < {ERROR_OF_MANY:g}, since it is the lowest of several); seeing no loss does not show that there is none, "
+    "and a score that does not start clearly above guessing cannot show one. "
+    f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a scale that is repeated needs "
+    f"{SHORTEST_SCALE}. "
+    f"An effect is specific when no other trait changes by {SPECIFIC:.0%} as much, and not specific from "
+    f"{UNSPECIFIC:.0%} on. Nothing is corrected for the number of traits: of many nulls, a few look clear by chance."
 )
 
-CONTRAST_LIMIT = (
-    "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
-)
-
-Verdict = Literal["moves", "reversed", "unclear", "null", "suffers", "holds"]
+Verdict = Judged | Literal["shifts", "suffers", "holds", "floor"]
 
 
 class Finding(NamedTuple):
-    """The verdict on one curve."""
+    """The verdict on both levels of a vector, on one level without its opposite, or on one vector under a task."""
 
-    curve: Curve
     verdict: Verdict
+    change: Change
+    """What was judged: high minus low; the change of a level alone; from the start to the lowest point of a task."""
+    at: float
+    """The strength where it was judged."""
+    curves: tuple[Curve, ...]
+
+    @property
+    def family(self) -> Subject:
+        """Whose it is; without a level where both are judged."""
+        return self.curves[0].family._replace(level="") if self.is_pair else self.curves[0].family
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether both levels are judged together."""
+        return len(self.curves) > 1
+
+    @property
+    def spearman(self) -> float | None:
+        """Spearman's rho of the strength with what is judged; None for fewer than three strengths."""
+        return self.pair.spearman if self.is_pair else self.curves[0].spearman
+
+    @property
+    def pair(self) -> Pair:
+        """Both levels. Only where `is_pair`."""
+        return Pair(*self.curves)
+
+    @property
+    def strengths(self) -> int:
+        """How many strengths there are."""
+        return len(self.pair.strengths if self.is_pair else self.curves[0].points)
+
+    @property
+    def n(self) -> int | None:
+        """Items behind each score."""
+        return self.curves[0].points[-1].score.n
 
 
 def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
-    """The verdict on each vector under the metric it is meant to move; none where more is neither better nor worse."""
+    """The verdicts on a benchmark, each under the metric that is meant to move.
+
+    None where more is neither better nor worse.
+    """
     if benchmark.kind in ("words", "layers"):
         return []
-    judge = judge_task if benchmark.kind == "task" else judge_trait
-    return [Finding(curve, judge(curve)) for curve in own_curves(benchmark)]
+    curves = own_curves(benchmark)
+    if benchmark.kind == "task":
+        return [_task_finding(curve, chance_of(benchmark)) for curve in curves]
+    pairs, alone = pairs_of(curves)
+    found = [Finding(judge_pair(pair), pair.gap(pair.far), pair.far, tuple(pair)) for pair in pairs]
+    return found + [_finding_alone(curve) for curve in alone]
 
 
-def judge_trait(curve: Curve) -> Verdict:
-    """Whether a trait score follows its vector: up for high (and for levels without a direction), down for low."""
-    change, rho = curve.change, curve.spearman
-    if change.stderr is None:
-        return "unclear"  # one item: nothing says how large a change chance makes
-    clear = abs(change.value) >= CLEAR * change.stderr and change.value != 0
-    follows = clear if len(curve.points) < 4 or rho is None else abs(rho) >= MONOTONE and rho * change.value > 0
-    if not (clear or follows):
-        return "null"
-    if clear != follows:
+def _finding_alone(curve: Curve) -> Finding:
+    verdict = judge_alone(curve)
+    return Finding("shifts" if verdict == "moves" else verdict, curve.change, curve.points[-1].strength, (curve,))
+
+
+def _task_finding(curve: Curve, chance: float | None) -> Finding:
+    lowest = lowest_point(curve)
+    return Finding(judge_task(curve, chance), curve.change_to(lowest), lowest.strength, (curve,))
+
+
+def judge_task(curve: Curve, chance: float | None = None) -> Verdict:
+    """Whether the lowest point of a task lies clearly below its starting point; `floor` where it could not."""
+    start, lowest = curve.start.score, lowest_point(curve)
+    loss = curve.change_to(lowest)
+    if too_few(start) or too_few(lowest.score):
+        return "few"
+    if loss.value < 0 and loss.is_clear(ERROR_OF_MANY):
+        return "suffers"
+    if start.stderr is None or lowest.score.stderr is None:
         return "unclear"
-    upwards = curve.family.level != "low"
-    return "moves" if (change.value > 0) == upwards else "reversed"
+    return "floor" if chance is not None and _is_at_chance(start, chance) else "holds"
 
 
-def judge_task(curve: Curve) -> Verdict:
-    """Whether the lowest point of a task lies clearly below its starting point."""
-    loss = curve.change_to(lowest_point(curve))
-    if loss.value >= 0:
-        return "holds"
-    if loss.stderr is None:
-        return "unclear"
-    return "suffers" if -loss.value >= CLEAR_OF_MANY * loss.stderr else "holds"
+def _is_at_chance(start: Score, chance: float) -> bool:
+    """Whether a score does not lie clearly above guessing: what knows nothing has nothing to lose."""
+    return Change(start.value - chance, _own_error(start), start.freedom).margin() > start.value - chance
 
 
 def lowest_point(curve: Curve) -> Point:
@@ -87,111 +134,24 @@ def lowest_point(curve: Curve) -> Point:
     return min(curve.points, key=lambda point: point.score.value)
 
 
-def headline(
-    benchmark: BenchmarkScores, findings: Sequence[Finding], faults: Sequence[str], partial: Sequence[str] = ()
-) -> list[str]:
-    """A few sentences on one benchmark; the first says what moved.
+def smallest_loss(curve: Curve) -> float | None:
+    """The smallest loss that would count as clear; None without a standard error.
 
-    `faults` are the validity checks that most subjects fail, `partial` those that some fail.
+    By the standard errors of the scores: answers that did not change at all give a change no error.
     """
-    if not findings:
-        return []
-    if benchmark.kind == "task":
-        sentences = _task_sentences(benchmark, findings)
-    else:
-        sentences = [
-            _count_sentence(findings),
-            *_extreme_sentence(benchmark, findings),
-            *_specificity_sentence(benchmark, findings),
-        ]
-    if benchmark.kind == "reply_contrast":
-        sentences.append(CONTRAST_LIMIT)
-    about = "" if benchmark.kind == "task" else " about personality"
-    if faults:
-        sentences.append(f"Its validity checks fail ({'; '.join(faults)}), so its scores say little{about}.")
-    if partial:
-        sentences.append(f"Some subjects fail a validity check ({'; '.join(partial)}): theirs say little{about}.")
-    return sentences
+    start = curve.start.score
+    errors = [_own_error(score) for score in (start, lowest_point(curve).score)]
+    if not start.freedom or None in errors:
+        return None
+    return t_quantile(start.freedom, ERROR_OF_MANY) * max(filter(None, errors), default=0.0)
 
 
-def _count_sentence(findings: Sequence[Finding]) -> str:
-    total = len(findings)
-    counts = {
-        verdict: sum(finding.verdict == verdict for finding in findings)
-        for verdict in ("moves", "reversed", "unclear", "null")
-    }
-    if counts["null"] == total:
-        return f"A null: none of {plural(total, 'vector')} changes the score of its own trait measurably."
-    parts = [
-        f"{counts['moves']} of {plural(total, 'vector')} move the score of their own trait in the intended direction"
-    ]
-    parts += [f"{counts['reversed']} in the opposite direction"] if counts["reversed"] else []
-    parts += [f"{counts['unclear']} unclear"] if counts["unclear"] else []
-    parts += [f"{counts['null']} null"] if counts["null"] else []
-    return ", ".join(parts) + "."
+def _own_error(score: Score) -> float | None:
+    """The standard error; where all answers are right, or all wrong, that of one answer that is not."""
+    return 1 / score.n if score.stderr == 0 and score.value in (0, 1) and score.n else score.stderr
 
 
-def _extreme_sentence(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> list[str]:
-    moved = [finding.curve for finding in findings if finding.verdict == "moves"]
-    chosen = moved or [finding.curve for finding in findings]
-    curve = max(chosen, key=lambda each: abs(each.change.value))
-    first, last = curve.start, curve.points[-1]
-    rho = "" if curve.spearman is None else f", Spearman {signed(curve.spearman)} over {len(curve.points)} strengths"
-    return [
-        f"The largest change is that of {vector_name(curve.family)}: {number(first.score.value)} at {curve.axis} "
-        f"{plain(first.strength)} to {number(last.score.value)} at {plain(last.strength)}, "
-        f"a change of {with_error(*curve.change)} {unit(benchmark)}{rho}."
-    ]
-
-
-def _specificity_sentence(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> list[str]:
-    """How much a vector moves other traits, when some vector moves its own."""
-    effects = [curve for metric in benchmark.main_metrics for curve in curves_of(benchmark, metric)]
-    ratios = []
-    for finding in findings:
-        own = finding.curve
-        others = [abs(each.change.value) for each in effects if each.family == own.family and each.metric != own.metric]
-        if finding.verdict == "moves" and others:
-            ratios.append(sum(others) / len(others) / abs(own.change.value))
-    if not ratios:
-        return []
-    share = sum(ratios) / len(ratios)
-    return [f"Scores of the other traits change by {share:.0%} as much on average: the effect is {_specific(share)}."]
-
-
-def _specific(share: float) -> str:
-    if share < SPECIFIC:
-        return "specific to the trait"
-    return "partly specific to the trait" if share < UNSPECIFIC else "not specific to the trait"
-
-
-def _task_sentences(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> list[str]:
-    metric = benchmark.main_metrics[0]
-    curves = [finding.curve for finding in findings if finding.curve.metric == metric]
-    scores = [point.score for curve in curves for point in curve.points]
-    worst = min(curves, key=lambda curve: lowest_point(curve).score.value)
-    start, lowest = worst.start.score, lowest_point(worst).score
-    at = lowest_point(worst).strength
-    suffering = [finding.curve for finding in findings if finding.verdict == "suffers"]
-    error = "" if start.stderr is None else f" (one standard error is {number(start.stderr)})"
-    ranges = f"{metric} stays between {number(lowest.value)} and {number(max(score.value for score in scores))}"
-    errors = [curve.change_to(lowest_point(curve)).stderr for curve in curves]
-    if not suffering and None in errors:
-        return [f"{ranges[0].upper()}{ranges[1:]} over all strengths; without a standard error a loss is unclear."]
-    if not suffering:
-        smallest = CLEAR_OF_MANY * max(filter(None, errors), default=0.0)
-        return [
-            f"No measurable loss: {ranges} over all strengths{error}{_chance(benchmark)}.",
-            f"A loss below {number(smallest)} would not show with so few questions.",
-        ]
-    losing, tried = ({curve.family for curve in group} for group in (suffering, curves))
-    return [
-        f"A loss: {len(losing)} of {plural(len(tried), 'vector')} "
-        f"lower the score measurably. The lowest {metric} is {number(lowest.value)}, "
-        f"for {vector_name(worst.family)} at {worst.axis} {plain(at)}, from {number(start.value)}{error}."
-    ]
-
-
-def _chance(benchmark: BenchmarkScores) -> str:
+def chance_of(benchmark: BenchmarkScores) -> float | None:
+    """What guessing scores, where the benchmark tells it."""
     known = list(benchmark.validity.get("chance", {}).values())
-    return f"; guessing scores {number(known[0].value)}" if known else ""
+    return known[0].value if known else None

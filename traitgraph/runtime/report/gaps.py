@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from .changes import change_between
+from .changes import Change, change_between
 from .curves import own_curves, without_strength
-from .findings import CLEAR
+from .separation import Judged, judge_gap
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 
 
@@ -16,19 +16,12 @@ class Gap(NamedTuple):
 
     condition: Subject
     """The subject without its level."""
-    benchmark: str
     metric: str
-    value: float
-    stderr: float | None
-
-    @property
-    def verdict(self) -> Literal["moves", "reversed", "unclear", "null"]:
-        """Whether high scores clearly above low (`moves`), clearly below (`reversed`), or neither."""
-        if self.stderr is None:
-            return "unclear"
-        if abs(self.value) < CLEAR * self.stderr or self.value == 0:
-            return "null"
-        return "moves" if self.value > 0 else "reversed"
+    change: Change
+    """High minus low."""
+    n: int | None
+    """Items behind each score."""
+    verdict: Judged
 
 
 def gaps_of(benchmark: BenchmarkScores) -> list[Gap]:
@@ -46,5 +39,23 @@ def gaps_of(benchmark: BenchmarkScores) -> list[Gap]:
 
 
 def _gap(benchmark: BenchmarkScores, condition: Subject, metric: str, scores: Mapping[str, Score]) -> Gap:
-    change = change_between(metric, scores["low"], scores["high"], benchmark.items)
-    return Gap(condition, benchmark.name, metric, *change)
+    high, low = scores["high"], scores["low"]
+    change = change_between(metric, low, high, benchmark.items)
+    base = _base(benchmark, metric, condition.model)
+    shifts = None
+    if base is not None:
+        shifts = (
+            change_between(metric, base, high, benchmark.items),
+            change_between(metric, base, low, benchmark.items),
+        )
+    return Gap(condition, metric, change, high.n, judge_gap(change, shifts, (high, low)))
+
+
+def _base(benchmark: BenchmarkScores, metric: str, model: str) -> Score | None:
+    """The score of the bare model, when it was measured once."""
+    found = [
+        score
+        for subject, score in benchmark.scores[metric].items()
+        if (subject.method, subject.model) == ("direct", model)
+    ]
+    return found[0] if len(found) == 1 else None

@@ -10,7 +10,7 @@ from ..assessment.layer_similarity import LAYER
 from .charts import Chart, Line, Mark, Panel, Range, padded
 from .curves import axis_of
 from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
-from .wording import axis_title, plain, spread_note, with_spread
+from .wording import arm_name, axis_title, plain, spread_note, strength_name, variant_of, with_spread
 
 Layers = Mapping[int, Score]
 
@@ -24,8 +24,8 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
     groups: dict[str, dict[Subject, Layers]] = {}
     for subject, layers in strongest.items():
         axis = axis_of(subject)
-        at = f"{axis} {plain(strength(getattr(subject, axis)))}" if axis else ""
-        parts = (benchmark.name, subject.arm, subject.model if several else "", subject.merge, at)
+        at = f"{strength_name(subject, axis)} {plain(strength(getattr(subject, axis)))}" if axis else ""
+        parts = (benchmark.name, subject.arm, variant_of(subject), subject.model if several else "", subject.merge, at)
         groups.setdefault(" · ".join(filter(None, parts)), {})[subject] = layers
     return [_chart(benchmark, title, of) for title, of in groups.items()]
 
@@ -69,7 +69,11 @@ def _panel(
 
 
 def _line(subject: Subject, layers: Layers) -> Line:
-    return Line(subject.level, subject.level, tuple(_mark(subject.level, *each) for each in layers.items()))
+    return Line(
+        f"{arm_name(subject)} {subject.level}",
+        subject.level,
+        tuple(_mark(subject.level, *each) for each in layers.items()),
+    )
 
 
 def _mark(level: str, layer: int, score: Score) -> Mark:

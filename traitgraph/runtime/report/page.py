@@ -15,17 +15,26 @@ from ..results import ResultRow
 from .about import About
 from .charts import Chart, condition_chart, strength_charts
 from .comparisons import comparisons_section, is_comparison
-from .findings import RULES, Finding, findings_of, headline
+from .findings import RULES, Finding, Verdict, findings_of
 from .gaps import Gap, gaps_of
+from .headlines import headline
 from .layer_charts import layer_charts
 from .levels import levels_section
 from .markup import Markup, element, join
 from .provenance import provenance
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
 from .svg import chart_svg, legend
-from .tables import checks_table, chip, findings_table, gaps_table, side_effects_table, subjects_table
+from .tables import (
+    checks_table,
+    chip,
+    correlations_table,
+    findings_table,
+    gaps_table,
+    side_effects_table,
+    subjects_table,
+)
 from .validity import checks_of, faults_of, partial_faults_of
-from .wording import plural, signed, subject_name, unit
+from .wording import plural, sample_size, subject_name, unit, with_error
 
 
 def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
@@ -120,11 +129,10 @@ def _incomplete(about: About, any_rows: bool) -> Markup | None:
 
 
 def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
-    gaps = [gap for benchmark in benchmarks for gap in gaps_of(benchmark)]
     cards = [
         card
         for benchmark, found in zip(benchmarks, findings, strict=True)
-        if (card := _card(benchmark, found, [gap for gap in gaps if gap.benchmark == benchmark.name])) is not None
+        if (card := _card(benchmark, found, gaps_of(benchmark))) is not None
     ]
     if not cards:
         return None
@@ -134,39 +142,61 @@ def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Fi
 
 def _card(benchmark: BenchmarkScores, findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup | None:
     """One benchmark in a few words."""
-    sentences = headline(benchmark, findings, faults_of(benchmark), partial_faults_of(benchmark)) + _gap_sentence(gaps)
+    faults = faults_of(benchmark)
+    sentences = headline(benchmark, findings, faults, partial_faults_of(benchmark)) + _gap_sentence(gaps)
     if not sentences:
         return None
     return element(
         "article",
         element("h3", benchmark.name),
-        _summary_chip(findings, gaps),
+        _summary_chip([each.verdict for each in findings] or [gap.verdict for gap in gaps], valid=not faults),
+        element("p", sample_size(benchmark), class_="note"),
         *(element("p", text) for text in sentences),
         class_="card",
     )
 
 
-def _summary_chip(findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup:
-    """The verdict that a card leads with, with its count; a null only when nothing at all moved."""
-    verdicts = [each.verdict for each in findings] or [gap.verdict for gap in gaps]
+SUMMARIES: dict[Verdict, str] = {
+    "suffers": "with a loss",
+    "moves": "as intended",
+    "shifts": "as intended, one level only",
+    "shared": "both levels shift the same way",
+    "reversed": "the opposite way",
+    "unclear": "unclear",
+    "floor": "no loss could show",
+    "few": "too few items",
+}
+"""Verdicts that a card leads with, the most telling first, as its words put them after a count."""
+
+
+def _summary_chip(verdicts: Sequence[Verdict], valid: bool) -> Markup:
+    """What a card leads with. Green only where everything moved as intended and the checks hold."""
     total = len(verdicts)
-    words = {"suffers": "show a loss", "moves": "move as intended", "reversed": "move the other way"}
-    for verdict, text in words.items():
-        if count := sum(each == verdict for each in verdicts):
-            return chip(verdict, f"{count} of {total} {text}")
-    if count := verdicts.count("unclear"):
-        return chip("unclear", f"0 of {total} move, {count} unclear")
-    return chip("holds" if "holds" in verdicts else "null")
+    if verdicts.count("moves") == total and valid:
+        return chip("moves", f"{total} of {total} as intended")
+    counts = {verdict: count for verdict in SUMMARIES if (count := verdicts.count(verdict))}
+    if not counts:
+        return chip("holds" if "holds" in verdicts else "null")
+    first = next(iter(counts))
+    words = [
+        f"{'' if count == total else f'{count} of {total} '}{SUMMARIES[verdict]}" for verdict, count in counts.items()
+    ]
+    return chip(
+        "unclear" if first in ("moves", "shifts") else first, ", ".join(words[:2] + ["checks fail"] * (not valid))
+    )
 
 
 def _gap_sentence(gaps: Sequence[Gap]) -> list[str]:
-    if not gaps:
-        return []
-    clear = sum(gap.verdict == "moves" for gap in gaps)
-    largest = max(gaps, key=lambda gap: abs(gap.value))
+    judged = [gap for gap in gaps if gap.verdict != "few"]
+    if not judged:
+        return ["Without a strength, no verdict: too few items."] if gaps else []
+    clear = sum(gap.verdict == "moves" for gap in judged)
+    shared = sum(gap.verdict == "shared" for gap in judged)
+    same = f", {shared} {'shifts' if shared == 1 else 'shift'} both the same way" if shared else ""
+    largest = max(judged, key=lambda gap: abs(gap.change.value))
     return [
-        f"Without a strength, {clear} of {plural(len(gaps), 'condition')} separate high from low; the largest gap is "
-        f"{signed(largest.value)} ({subject_name(largest.condition)})."
+        f"Without a strength, high and low come apart under {clear} of {plural(len(judged), 'condition')}{same}; "
+        f"the largest gap is {with_error(largest.change)} ({subject_name(largest.condition)})."
     ]
 
 
@@ -174,19 +204,22 @@ def _curves(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[F
     charts = list(chain.from_iterable(strength_charts(benchmark) for benchmark in benchmarks))
     if not charts:
         return None
-    title = element("h3", "Correlation of score with strength, for each vector")
-    table = [title, findings_table(benchmarks, findings)] if any(findings) else []
-    return join([*map(_chart, charts), *table])
+    tables = [
+        element("h3", "Verdicts"),
+        findings_table(benchmarks, findings),
+        element("h3", "Correlation of score with strength, level by level"),
+        correlations_table(benchmarks),
+    ]
+    return join([*map(_chart, charts), *(tables if any(findings) else [])])
 
 
 def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     charts = [chart for benchmark in benchmarks if (chart := condition_chart(benchmark)) is not None]
-    gaps = list(chain.from_iterable(map(gaps_of, benchmarks)))
-    if not charts and not gaps:
+    gaps = gaps_table(benchmarks)
+    if not charts and gaps is None:
         return None
-    units = {benchmark.name: unit(benchmark) for benchmark in benchmarks}
-    title = element("h3", "High minus low, for each condition at both levels")
-    return join([*map(_chart, charts), *([title, gaps_table(gaps, units)] if gaps else [])])
+    title = element("h3", "High minus low, for each condition at both levels") if gaps else None
+    return join([*map(_chart, charts), title, gaps])
 
 
 def _layers(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
@@ -212,7 +245,7 @@ def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     if not parts:
         return None
     intro = (
-        "Change of every score from strength 0 (or the weakest) to the largest. In bold: the trait of the vector. "
+        "Change of every score from strength 0 (or the weakest) to the largest. In bold: the own trait. "
         "The line below a number compares sizes."
     )
     return join([element("p", intro), *parts])

@@ -25,7 +25,7 @@ def provenance(rows: Sequence[ResultRow], about: About, figures: Sequence[str]) 
         element("pre", element("code", about.spec)),
         _overrides(about.overrides),
         _stages(about.stages),
-        _pairs("Facts", [*about.facts.items(), *([("seeds", ", ".join(about.seeds))] if about.seeds else [])]),
+        _pairs("Made when, on what and from what", list(about.facts.items())),
         _pairs("Versions", list(about.versions.items())),
         _files(figures),
         _job_keys(rows),
@@ -95,5 +95,5 @@ def _job_keys(rows: Sequence[ResultRow]) -> Markup | None:
         for name, seed, benchmark, job in list(jobs)[:MAX_KEYS]
     ]
     rest = f" The first {MAX_KEYS:,} are listed; all are in results.csv." if len(jobs) > MAX_KEYS else ""
-    summary = element("summary", f"Keys of {plural(len(jobs), 'assessment')}.{rest}")
+    summary = element("summary", f"Keys of {plural(len({job for *_, job in jobs}), 'assessment')}, by subject.{rest}")
     return element("details", summary, table(["subject", "seed", "benchmark", "job"], lines))

@@ -51,6 +51,12 @@ class Score(NamedTuple):
     job: str = ""
     """The assessment, when it is one; '' for a mean over several."""
 
+    @property
+    def freedom(self) -> int | None:
+        """Degrees of freedom of the standard error; None where it has none."""
+        count = self.n if self.over == "items" else self.values
+        return count - 1 if self.over and count else None
+
 
 Scores = Mapping[Subject, Score]
 

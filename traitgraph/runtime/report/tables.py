@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .curves import Curve, curves_of, family_labels
+from .curves import Curve, curves_of, family_labels, own_curves
 from .findings import Finding
-from .gaps import Gap
+from .gaps import gaps_of
 from .markup import Markup, element
 from .summaries import BenchmarkScores, Subject, subjects_in_order
-from .validity import Checked
-from .wording import fixed, number, plural, subject_name, unit, vector_name, with_error, with_spread
+from .validity import Checked, faults_of
+from .wording import (
+    fixed,
+    level_name,
+    noun,
+    number,
+    plain,
+    plural,
+    strength_name,
+    subject_name,
+    unit,
+    with_error,
+    with_spread,
+)
 
 MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
@@ -19,12 +31,16 @@ LONG = 24
 """Tables with more rows scroll inside their box."""
 
 CHIPS = {
-    "moves": ("●", "moves"),
+    "moves": ("●", "as intended"),
+    "shifts": ("◐", "as intended, one level"),
+    "shared": ("◐", "both levels shift the same way"),
     "reversed": ("▲", "reversed"),
     "unclear": ("◐", "unclear"),
     "null": ("○", "null"),
+    "few": ("–", "too few items"),
     "suffers": ("▼", "loss"),
     "holds": ("○", "no loss seen"),
+    "floor": ("–", "no loss could show"),
 }
 """Verdict -> a sign that differs without colour, and its words."""
 
@@ -33,6 +49,13 @@ def chip(verdict: str, words: str | None = None) -> Markup:
     """A verdict as a small label."""
     sign, usual = CHIPS[verdict]
     return element("span", element("span", sign, aria_hidden="true"), f" {words or usual}", class_=f"chip {verdict}")
+
+
+def verdict_chip(verdict: str, benchmark: BenchmarkScores) -> Markup:
+    """The verdict on one subject; not green where the benchmark's validity checks fail."""
+    if verdict == "moves" and faults_of(benchmark):
+        return chip("unclear", "as intended, checks fail")
+    return chip(verdict)
 
 
 def table(
@@ -52,40 +75,77 @@ def table(
 
 
 def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup:
-    """Correlation of score with strength for every vector under the measures it bears on."""
-    labels = family_labels(finding.curve for group in findings for finding in group)
+    """The verdict on every trait (both levels together) or vector, with the figure that was judged."""
+    labels = family_labels(finding.curves[0] for group in findings for finding in group)
     several = any(labels.values())
-    head = ["vector", *(["family"] if several else []), "measure", "verdict", "change", "Spearman", "Pearson", "n"]
-    rows = []
-    for benchmark, group in zip(benchmarks, findings, strict=True):
-        for finding in group:
-            curve = finding.curve
-            rows.append([
-                vector_name(curve.family), *([labels[curve.family]] if several else []),
-                f"{benchmark.name} [{unit(benchmark)}]" if unit(benchmark) else f"{benchmark.name}: {curve.metric}",
-                chip(finding.verdict), with_error(*curve.change),
-                _correlation(curve.spearman), _correlation(curve.pearson), str(len(curve.points)),
-            ])  # fmt: skip
-    return table(head, rows, numbers=[head.index(name) for name in ("change", "Spearman", "Pearson", "n")])
+    head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value", "Spearman", "items"]
+    rows = [
+        [
+            level_name(finding.family), *([labels[finding.curves[0].family]] if several else []),
+            _measure(benchmark, finding.curves[0].metric), verdict_chip(finding.verdict, benchmark),
+            _figure(benchmark, finding), with_error(finding.change), _correlation(finding.spearman), _count(finding.n),
+        ]
+        for benchmark, group in zip(benchmarks, findings, strict=True) for finding in group
+    ]  # fmt: skip
+    return table(head, rows, numbers=range(len(head) - 3, len(head)))
+
+
+def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
+    """What the number of a verdict is."""
+    figure = "high − low" if finding.is_pair else "lowest − start" if benchmark.kind == "task" else "change"
+    return f"{figure} at {strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
+
+
+def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
+    """Correlation of score with strength for every vector under the measures it bears on."""
+    groups = [own_curves(benchmark) if benchmark.kind not in ("words", "layers") else [] for benchmark in benchmarks]
+    labels = family_labels(curve for group in groups for curve in group)
+    several = any(labels.values())
+    families = [curve.family for group in groups for curve in group]
+    head = [noun(families), *(["family"] if several else []), "measure", "change", "unit"]
+    head += ["Pearson", "Spearman", "strengths", "items"]
+    rows = [
+        [
+            level_name(curve.family),
+            *([labels[curve.family]] if several else []), _measure(benchmark, curve.metric), with_error(curve.change),
+            unit(benchmark),
+            _correlation(curve.pearson), _correlation(curve.spearman), str(len(curve.points)),
+            _count(curve.points[-1].score.n),
+        ]
+        for benchmark, group in zip(benchmarks, groups, strict=True) for curve in group
+    ]  # fmt: skip
+    return table(head, rows, numbers=[len(head) - 6, *range(len(head) - 4, len(head))])
+
+
+def _measure(benchmark: BenchmarkScores, metric: str) -> str:
+    """The benchmark, with the metric where it has several of one meaning."""
+    return benchmark.name if benchmark.about_traits else f"{benchmark.name}: {metric}"
+
+
+def _count(n: int | None) -> str:
+    return "–" if n is None else f"{n:,}"
 
 
 def _correlation(value: float | None) -> str:
     return "–" if value is None else fixed(value)
 
 
-def gaps_table(gaps: Sequence[Gap], units: dict[str, str]) -> Markup:
-    """High minus low for every condition without a strength."""
+def gaps_table(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    """High minus low for every condition without a strength; None where there is none at both levels."""
     rows = [
         [
             subject_name(gap.condition),
-            gap.benchmark,
-            with_error(gap.value, gap.stderr),
-            units[gap.benchmark],
-            chip(gap.verdict),
+            benchmark.name,
+            with_error(gap.change),
+            unit(benchmark),
+            _count(gap.n),
+            verdict_chip(gap.verdict, benchmark),
         ]
-        for gap in gaps
+        for benchmark in benchmarks
+        for gap in gaps_of(benchmark)
     ]
-    return table(["condition", "measure", "high minus low", "unit", "verdict"], rows, numbers=[2])
+    head = ["condition", "measure", "high minus low", "unit", "items", "verdict"]
+    return table(head, rows, numbers=[2, 4]) if rows else None
 
 
 def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
@@ -104,14 +164,16 @@ def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
     rows = [
         element(
             "tr",
-            element("th", vector_name(family) + (f" ({labels[family]})" if labels[family] else ""), scope="row"),
+            element(
+                "th", f"{family.trait} {family.level}" + (f" ({labels[family]})" if labels[family] else ""), scope="row"
+            ),
             *(_effect(curves.get(metric), metric == family.trait, largest) for metric in metrics),
         )
         for family, curves in by_family.items()
     ]
     head = element(
         "tr",
-        element("th", "vector", scope="col"),
+        element("th", noun(by_family), scope="col"),
         *(element("th", metric, class_="number", scope="col") for metric in metrics),
     )
     inner = element("table", element("thead", head), element("tbody", *rows), class_="effects")
@@ -124,7 +186,7 @@ def _effect(curve: Curve | None, own: bool, largest: float) -> Markup:
     value = curve.change.value
     share = round(100 * abs(value) / largest)
     classes = f"number {'up' if value > 0 else 'down'}{' own' if own else ''}"
-    return element("td", with_error(*curve.change), class_=classes, style=f"--share:{share}")
+    return element("td", with_error(curve.change), class_=classes, style=f"--share:{share}")
 
 
 def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Markup:
@@ -137,10 +199,12 @@ def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Marku
             if check.failing
             else f"0 of {check.subjects}"
             if check.wanted
-            else ""
+            else "–"
         )
         direct = "–" if check.direct is None else fixed(check.direct)
-        rows.append([name, check.wanted, direct, _range(check.conditions), _range(check.vectors), reading])
+        rows.append(
+            [name, check.wanted or "no threshold", direct, _range(check.conditions), _range(check.vectors), reading]
+        )
     head = ["check", "wanted", "base model", "other conditions", "all strengths", "subjects that fail"]
     return table(head, rows, numbers=[2, 3, 4], class_="checks")
 
@@ -169,7 +233,7 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
         for benchmark in benchmarks
         if benchmark.main_metrics
     ]
-    columns = [(name, "number" if name in ("alpha", "gamma") else None) for name in used]
+    columns = [(_column_name(name, subjects), "number" if name in ("alpha", "gamma") else None) for name in used]
     columns += [(metric, "number") for _, metric in measures]
     buttons = [
         element("th", element("button", name, type="button"), scope="col", class_=kind) for name, kind in columns
@@ -184,6 +248,13 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     left_out = len(subjects) - len(rows)
     note = element("p", f"{plural(left_out, 'more subject')} in results.csv.", class_="note") if left_out > 0 else None
     return element("div", element("div", inner, class_="scroll tall", tabindex="0"), note)
+
+
+def _column_name(name: str, subjects: Sequence[Subject]) -> str:
+    """A strength is called what it is: 'alpha', 'coefficient', or both where both are there."""
+    if name not in ("alpha", "gamma"):
+        return name
+    return " / ".join(dict.fromkeys(strength_name(each, name) for each in subjects if getattr(each, name)))
 
 
 def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple[BenchmarkScores, str]]) -> Markup:

@@ -26,74 +26,89 @@ class Check(NamedTuple):
     """What a failure means, with {value}."""
 
 
-def _unread(meaning: str) -> Check:
-    return Check(meaning, "at most 0.1", low=None, high=0.1, fault="{value} of the answers could not be read")
-
-
 CHECKS: dict[str, Check] = {
     "option_mass": Check(
-        "probability that the answer is one of the options at all",
+        "Does it answer with an option at all? Probability of all option letters together, mean over items and both "
+        "orders of the options.",
         "at least 0.5",
         low=0.5,
         high=None,
         fault="only {value} of the probability lies on the options",
     ),
     "order_correlation": Check(
-        "correlation over items of the answers with the options listed forward and backward",
+        "Does it answer the item, or the place in the list? Correlation over items between answers with the options "
+        "listed forward and backward.",
         "at least 0.5",
         low=0.5,
         high=None,
         fault="answers with the options listed forward and backward correlate at {value}",
     ),
     "yes_no_mass": Check(
-        "probability that the answer is yes or no",
+        "Does it answer yes or no at all? Probability of both together, mean over items.",
         "at least 0.5",
         low=0.5,
         high=None,
         fault="only {value} of the probability lies on yes and no",
     ),
     "yes_bias": Check(
-        "agreement whatever is asked: mean P(yes) over both directions of keying, minus one half",
+        "Does it say yes whatever is asked? Mean probability of yes over items keyed + and items keyed −, minus one "
+        "half.",
         "within ±0.25",
         low=-0.25,
         high=0.25,
-        fault="agreement whatever is asked is {value} away from balance",
+        fault="yes, whatever is asked, lies {value} from one half",
     ),
     EMPTY: Check(
-        "share of texts without any word; they are left out of the shares",
+        "Does it write anything? Share of texts without a word; they are left out of the shares.",
         "at most 0.1",
         low=None,
         high=0.1,
         fault="{value} of the texts have no word",
     ),
     CUT: Check(
-        "share of texts that ended at max_new_tokens, not by the model",
+        "Does it come to an end? Share of texts that max_new_tokens cut off.",
         "at most 0.5",
         low=None,
         high=0.5,
         fault="{value} of the texts were cut at max_new_tokens",
     ),
-    "failures": _unread("share of answers that were no number, or in which nothing was found"),
+    "failures": Check(
+        "Is there an answer to score? Share of questions with a likelihood that is no number, or with a text in which "
+        "the task finds no answer; they count as the task counts them.",
+        "at most 0.1",
+        low=None,
+        high=0.1,
+        fault="{value} of the questions have no answer that can be read",
+    ),
     "refusals": Check(
-        "share of free answers in which a judge found nothing to rate; they are left out",
+        "Does it answer the question? Share of free answers in which the judge found nothing to rate; they are left "
+        "out.",
         "at most 0.1",
         low=None,
         high=0.1,
         fault="{value} of the answers had nothing to rate",
     ),
-    "parse_failures": _unread(
-        "share of written answers, or of a judge's replies, without a number of the scale; they are left out"
+    "parse_failures": Check(
+        "Is there a number of the scale? Share of written answers, or of a judge's replies, without one; they are left "
+        "out.",
+        "at most 0.1",
+        low=None,
+        high=0.1,
+        fault="{value} of the answers have no number of the scale",
     ),
 }
 """Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale,
 a tenth of the answers, half of the texts where they are cut."""
 
 SUFFIXES: dict[str, str] = {
-    "high_loglik": "log-likelihood of the held-out replies of a person high in the trait [nats per token]",
-    "low_loglik": "log-likelihood of the held-out replies of a person low in the trait [nats per token]",
-    "fluency": "how well answers read, rated by a judge from 1 to 5",
-    "yes_no": "log-odds of yes, keyed by direction, + and − items taken apart [nats]",
+    "high_loglik": "Which part of the contrast moves? Log-likelihood of the high replies that were held out "
+    "[nats per token].",
+    "low_loglik": "Which part of the contrast moves? Log-likelihood of the low replies that were held out "
+    "[nats per token].",
+    "fluency": "Does it still write well? The judge's rating of the answers, from 1 to 5.",
+    "yes_no": "Do yes and no agree with the scale? Log-odds of yes, items keyed − turned round [nats].",
 }
+"""Figures without a threshold, by the last part of their name."""
 
 
 class Checked(NamedTuple):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..assessment.lexicon import WORDS
+from .changes import Change
 from .summaries import BenchmarkScores, Score, Subject
 
 MINUS = "\N{MINUS SIGN}"
@@ -13,6 +16,11 @@ def number(value: float, digits: int = 2) -> str:
     whole = float(value).is_integer() and abs(value) < 1e6
     text = str(int(value)) if whole else f"{value:.{digits}f}"
     return text.replace("-", MINUS) if float(text) else text.replace("-", "")
+
+
+def size(value: float) -> str:
+    """A number above 0 with two decimals or more, so that it never reads as 0: '0.35', '0.012'."""
+    return number(value, _digits(value))
 
 
 def plain(value: float) -> str:
@@ -32,8 +40,9 @@ def signed(value: float, digits: int = 2) -> str:
     return text if text.startswith(MINUS) or not float(text) else f"+{text}"
 
 
-def with_error(value: float, stderr: float | None) -> str:
+def with_error(change: Change) -> str:
     """A change with its standard error: '+1.07 ± 0.37', '+0.018 ± 0.012'."""
+    value, stderr = change.value, change.stderr
     digits = _digits(stderr)
     return signed(value) if stderr is None else f"{signed(value, digits)} ± {fixed(stderr, digits)}"
 
@@ -83,6 +92,19 @@ def single(benchmark: BenchmarkScores) -> str:
     return {"words": "texts", "layers": "rows"}.get(benchmark.kind, "items")
 
 
+def sample_size(benchmark: BenchmarkScores) -> str:
+    """What a score rests on: '12 pairs of replies a trait', '4 items a trait, 5 repeats', '24 questions'."""
+    scores = [score for metric in benchmark.main_metrics for score in benchmark.scores[metric].values()]
+    counts = sorted({score.n for score in scores if score.n})
+    if not counts:
+        return ""
+    noun = {"reply_contrast": "pairs of replies a trait", "questionnaire": "items a trait", "task": "questions"}
+    size = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    runs = sorted({(score.values, score.over) for score in scores if score.values > 1})
+    repeated = f", {runs[-1][0]} {runs[-1][1]}" if runs else ""
+    return f"{size} {noun.get(benchmark.kind, 'items')}{repeated}"
+
+
 def spread_note(scores: list[Score], single: str = "items") -> str:
     """What the bands and bars of a chart show; `single` is what one administration has several of."""
     overs = {score.over for score in scores if score.over}
@@ -97,17 +119,54 @@ def spread_note(scores: list[Score], single: str = "items") -> str:
     return f"Bands and bars: ± one standard deviation over {runs} {noun}{mixed}."
 
 
+NOUNS = {"vector": "vector", "compose": "vector", "steer": "steering direction", "npti": "neuron set"}
+"""Kind of method -> what one strength scales."""
+
+
+def noun(families: Iterable[Subject]) -> str:
+    """What these are, in the singular: 'vector', 'steering direction'; 'condition' where they are not of one sort."""
+    found = {NOUNS.get(method_kind(family), "condition") for family in families}
+    return found.pop() if len(found) == 1 else "condition"
+
+
+def method_kind(subject: Subject) -> str:
+    """The method without what tells its variants apart: 'steer' of 'steer layer=10'."""
+    return subject.method.partition(" ")[0]
+
+
+def strength_name(subject: Subject, axis: str) -> str:
+    """What a reader calls the strength: steering has a coefficient, though its column is `alpha`."""
+    return "coefficient" if axis == "alpha" and method_kind(subject) == "steer" else axis
+
+
 def vector_name(family: Subject) -> str:
-    """How a sentence names a vector: 'extraversion high'."""
+    """How a sentence names a vector: 'extraversion high'; with its variant, 'extraversion high (layer 10)'."""
+    name = level_name(family)
+    return f"{name} ({variant})" if (variant := variant_of(family)) else name
+
+
+def level_name(family: Subject) -> str:
+    """Trait and level: 'extraversion high'; the arm's name where it has neither."""
     return f"{family.trait} {family.level}".strip() or family.arm or family.method
+
+
+def variant_of(subject: Subject) -> str:
+    """What tells variants of one arm's method apart: 'layer 10' of 'steer layer=10'; '' for the only one."""
+    return ", ".join(part.replace("=", " ") for part in subject.method.split(" ")[1:])
+
+
+def arm_name(subject: Subject) -> str:
+    """The one name of an arm in every legend: its own, or its method's where the study has no arms."""
+    return subject.arm or method_kind(subject)
 
 
 def subject_name(subject: Subject) -> str:
     """How a chart names a condition: 'base', 'prompt: extraversion high', 'negation: openness low, alpha -1'."""
-    name = subject.arm or subject.method
+    strengths = [
+        f"{strength_name(subject, axis)} {value}"
+        for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma))
+        if value
+    ]
     condition = f"{subject.trait} {subject.level}".strip()
-    strengths = ", ".join(
-        f"{axis} {value}" for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma)) if value
-    )
-    details = ", ".join(part for part in (condition, strengths) if part)
-    return f"{name}: {details}" if details else name
+    details = ", ".join(filter(None, [condition, variant_of(subject), *strengths]))
+    return f"{arm_name(subject)}: {details}" if details else arm_name(subject)
