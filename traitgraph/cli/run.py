@@ -105,6 +105,14 @@ def _check_keys(table: JobTable) -> None:
         raise UsageError(f"keys of judges (`key_from`) are read from variables that are not set:\n  {lines}")
 
 
+def _check_tasks(table: JobTable) -> None:
+    """Refuse tasks that lm-eval does not have: a job would find out after everything that it needs is made."""
+    from traitgraph.launchers.task_names import unknown_tasks
+
+    if names := unknown_tasks(table):
+        raise UsageError("the installed lm-eval has no task or group of this name:\n  " + "\n  ".join(names))
+
+
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
@@ -113,6 +121,7 @@ def _run_table(
 
     _check_installed()
     _check_keys(table)
+    _check_tasks(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
@@ -169,6 +178,7 @@ def _submit(options: argparse.Namespace) -> int:
         _report(study, plan, store, options)
         return 0
     table = plan.job_table()
+    _check_tasks(table)
     try:
         if options.dry_run:
             sys.stdout.write(dry_run(table, store, cluster))
