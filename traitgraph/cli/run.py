@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+    from traitgraph.compiler.print_plan import selection_text
     from traitgraph.launchers.planning import set_aside_damaged
 
     study, store, plan = plan_of(options, task_minutes)
@@ -66,7 +67,8 @@ def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) 
         say("\n".join([*damages, "made again in this run"]))
         study, store, plan = plan_of(options, task_minutes)
     counts = plan.counts
-    say(f"study {plan.study}: {counts.jobs:,} jobs, {counts.present:,} in {options.store}, {counts.missing:,} to run")
+    held = selection_text(plan) if options.select else f"{counts.jobs:,} jobs, {counts.present:,} in {options.store}"
+    say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     _check_price(plan, options.max_gpu_hours)
     _check_runtime(plan)
     _check_data(plan)
