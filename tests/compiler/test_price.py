@@ -8,6 +8,7 @@ from traitgraph.compiler.ir import TaskDraft, row_ids
 from traitgraph.compiler.plain import plain_template
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.price import check_budget, wall_seconds
+from traitgraph.compiler.print_plan import plan_text, price_json
 from traitgraph.compiler.ranges import Range
 from traitgraph.compiler.select import parse_selector
 from traitgraph.compiler.work import TURN, Work, work_of
@@ -201,3 +202,33 @@ def test_measures_of_neurons_and_activations_read_the_rows_that_there_are() -> N
 
     for spec, kind in ((steer, "activations"), (npti, "neurons")):
         assert read(spec, kind, 500) == pytest.approx(10 * read(spec, kind, 50))
+
+
+JUDGED = """\
+study: s
+model: owner/model
+traits: [extraversion, neuroticism]
+method: prompt
+sampling: {repeats: 5}
+benchmarks:
+  - {kind: questionnaire, items: mini-ipip, mode: interview, judge: {url: "https://a.example/v1", model: big}}
+  - {kind: open_questions, questions: {path: rows.jsonl}, judge: {url: "https://a.example/v1", model: big}}
+  - {kind: questionnaire, name: here, items: mini-ipip, mode: interview, judge: {local: owner/judge}}
+"""
+QUESTIONS = {("extraversion", "", "train"): 7.0, ("neuroticism", "", "heldout"): 3.0}
+
+
+def test_calls_of_a_judge_behind_an_interface_are_items_by_subjects_by_repeats() -> None:
+    """4 subjects, 20 items and 10 questions, 5 repeats; a local judge costs no call."""
+    plan = plan_of(JUDGED, count_rows=lambda path, fields: QUESTIONS)
+    assert "API calls  600 to big at https://a.example/v1\n" in plan_text(plan)
+    assert price_json(plan)["api_calls"] == [{"model": "big", "url": "https://a.example/v1", "calls": [600.0, 600.0]}]
+
+
+def test_judged_answers_that_are_there_cost_no_call() -> None:
+    assert plan_of(JUDGED, present=lambda kind, key: True).judge_calls == []
+
+
+def test_a_number_of_questions_that_is_not_known_gives_a_range_of_calls() -> None:
+    ((_, _, calls),) = plan_of(JUDGED, count_rows=lambda path, fields: {}).judge_calls
+    assert calls.low < calls.high

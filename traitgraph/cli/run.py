@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
-    from traitgraph.compiler.print_plan import selection_text
+    from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
 
     study, store, plan = plan_of(options, task_minutes)
@@ -69,6 +69,8 @@ def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) 
     counts = plan.counts
     held = selection_text(plan) if options.select else f"{counts.jobs:,} jobs, {counts.present:,} in {options.store}"
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
+    for text in judge_texts(plan):
+        say(f"API calls: {text}")
     _check_price(plan, options.max_gpu_hours)
     _check_runtime(plan)
     _check_data(plan)

@@ -12,6 +12,7 @@ from traitgraph.specs.results import Cell
 
 from .context import Context
 from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
+from .judge_calls import JudgeCalls, judge_calls
 from .key import KINDS
 from .label import Labels
 from .plain import plain_row, plain_template
@@ -119,6 +120,11 @@ class Plan:
     def price(self) -> Price:
         """What running the missing jobs takes."""
         return price_plan(self.draft, self.context)
+
+    @cached_property
+    def judge_calls(self) -> list[JudgeCalls]:
+        """How often the missing jobs ask each judge behind an interface."""
+        return judge_calls(self.draft)
 
     @property
     def seconds_by_sort(self) -> dict[str, float]:

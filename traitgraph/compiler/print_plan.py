@@ -173,9 +173,19 @@ def _price_lines(plan: Plan) -> list[str]:
     lines.append(("wall time", f"{span(price.wall_hours)} hours{at_once}, if no task waits in a queue"))
     if price.download_bytes.high:
         lines.append(("download", f"up to {_short_bytes(price.download_bytes.high)}"))
+    lines += [("API calls", text) for text in judge_texts(plan)]
     lines.append(("disk", f"{_short_bytes(price.disk_bytes.low)}-{_short_bytes(price.disk_bytes.high)}"))
     lines.append(("basis", f"such jobs in the store: {price.measured:.0%}; size and hardware: the rest"))
     return [f"{name:<9}  {text}" for name, text in lines]
+
+
+def judge_texts(plan: Plan) -> list[str]:
+    """A line for each judge behind an interface: '6,000 to judge-2026-01-15 at https://judge.example/v1'."""
+    return [f"{_number(each.calls)} to {each.model} at {each.url}" for each in plan.judge_calls]
+
+
+def _number(count: Range) -> str:
+    return f"{count.low:,.0f}" if count.low == count.high else span(count)
 
 
 def _short_bytes(size: float) -> str:
@@ -196,6 +206,7 @@ def price_json(plan: Plan) -> dict[str, object]:
         "download_bytes": list(price.download_bytes),
         "disk_bytes": list(price.disk_bytes),
         "measured": price.measured,
+        "api_calls": [{"model": each.model, "url": each.url, "calls": list(each.calls)} for each in plan.judge_calls],
     }
 
 

@@ -5,25 +5,23 @@ Figures without a source are ours: they hold for questionnaires, chat turns and 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from functools import cache
 
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
     ResolvedLmEval,
+    ResolvedOpenQuestions,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
     ResolvedStory,
 )
-from traitgraph.specs.instruments import questionnaire_path
 from traitgraph.specs.jobs import FolderModel, GgufModel, HubModel, Sampling
 from traitgraph.specs.training import DpoTraining, Training
 from traitgraph.specs.traits import LEVELS
 
-from .data_rows import questions_of, replies_of, rows_of, training_rows
+from .data_rows import counts_of, questions_of, replies_of, rows_of, training_rows
 from .ir import Draft, Stage
 from .ranges import NOTHING, Range, total
 
@@ -47,8 +45,8 @@ NUMBER = Range(2, 20)
 """A written answer on a scale. [tokens]"""
 PORTRAIT, STORY = Range(150, 600), Range(400, 1500)
 """300 words about oneself (Personality Vector), a story of 800 words (PersonaLLM). [tokens]"""
-OPEN_QUESTIONS = 90
-"""Questions about one trait (NPTI)."""
+OPEN_QUESTIONS = Range(90, 450)
+"""Questions about one trait, or about all five (NPTI)."""
 ITEMS = Range(20, 120)
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
@@ -136,8 +134,8 @@ def _assess_work(stage: Stage, draft: Draft) -> Work:
     if isinstance(benchmark, ResolvedLmEval):
         return _lm_eval_work(benchmark)
     if not isinstance(benchmark, ResolvedQuestionnaire):
-        return _text_work(benchmark, repeats, sampling)
-    items = _items(stage.name)
+        return _text_work(stage, draft, repeats)
+    items = questions_asked(stage, draft)
     if benchmark.mode == "choice":
         return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of the options, one pass for all repeats
     reply = NUMBER if benchmark.mode == "generate" else TURN
@@ -145,15 +143,19 @@ def _assess_work(stage: Stage, draft: Draft) -> Work:
     return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
 
 
-def _text_work(benchmark: object, repeats: int, sampling: object) -> Work:
+def _text_work(stage: Stage, draft: Draft, repeats: int) -> Work:
     """Free texts: answers to open questions, self-descriptions, stories; or texts that are only read."""
+    benchmark, sampling = stage.template.get("benchmark"), stage.template.get("sampling")
     longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
     if isinstance(benchmark, ResolvedLayerSimilarity):
         return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
-    texts = len(benchmark.prompts) if isinstance(benchmark, ResolvedLinguistic | ResolvedStory) else OPEN_QUESTIONS
+    if isinstance(benchmark, ResolvedLinguistic | ResolvedStory):
+        texts = Range.exactly(len(benchmark.prompts))
+    else:
+        texts = questions_asked(stage, draft)
     usual = {"linguistic": PORTRAIT, "story": STORY}.get(str(getattr(benchmark, "kind", "")), TURN)
-    reply = usual.at_most(longest)
-    return Work(read=TURN.times(texts * repeats), written=reply.times(texts * repeats))
+    texts = texts.times(repeats)
+    return Work(read=texts.times(TURN), written=texts.times(usual.at_most(longest)))
 
 
 def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
@@ -169,13 +171,14 @@ def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
     return Work(read=requests.times(tokens).times(shots), written=count.times(written))
 
 
-@cache
-def _items(name: str) -> Range:
-    """The items of a questionnaire of the library, else the number at the end of a name, else what is usual."""
-    if path := questionnaire_path(name):
-        return Range.exactly(len(json.loads(path.read_text(encoding="utf-8"))["items"]))
-    found = re.search(r"(\d+)$", name)
-    return Range.exactly(int(found.group())) if found else ITEMS
+def questions_asked(stage: Stage, draft: Draft) -> Range:
+    """Items or open questions that an assessment puts once a repeat: as its file has them, else what is usual."""
+    benchmark = stage.template["benchmark"]
+    if isinstance(benchmark, ResolvedOpenQuestions):
+        counts = counts_of(benchmark.questions, draft)
+        return Range.exactly(sum(counts.values())) if counts else OPEN_QUESTIONS
+    items = draft.items.get(benchmark.items) if isinstance(benchmark, ResolvedQuestionnaire) else None
+    return Range.exactly(items) if items else ITEMS
 
 
 UNKNOWN_SIZE = Range(1e8, 1.5e10)
