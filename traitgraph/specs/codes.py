@@ -240,8 +240,10 @@ CODES: dict[str, tuple[str, str]] = {
 
 
 def explain(code: str) -> str | None:
-    """What a code means and what to do, as text; None for a code that does not exist."""
-    if code.upper() not in CODES:
+    """What a code means and what to do, as text; None for a code that does not exist. 'tg-106' and '106' are TG106."""
+    plain = "".join(filter(str.isalnum, code.upper()))
+    name = plain if plain in CODES else f"TG{plain}"
+    if name not in CODES:
         return None
-    title, text = CODES[code.upper()]
-    return f"{code.upper()}: {title}\n\n{text}\n"
+    title, text = CODES[name]
+    return f"{name}: {title}\n\n{text}\n"
