@@ -34,8 +34,6 @@ class Counts:
     unneeded: int
     by_kind: dict[str, int]
     missing_by_kind: dict[str, int]
-    absent_by_kind: dict[str, int]
-    """Missing and unneeded."""
     selected_by_kind: dict[str, int]
     """Jobs that the selection names; without a selection all."""
     needed_by_kind: dict[str, int]
@@ -91,11 +89,10 @@ class Plan:
     @cached_property
     def counts(self) -> Counts:
         """Jobs by kind and by what the store says of them."""
-        kinds, missing, absent = Counter[str](), Counter[str](), Counter[str]()
+        kinds, missing = Counter[str](), Counter[str]()
         for stage, status in self._status_by_stage():
             kinds[stage.kind] += stage.rows
             missing[stage.kind] += status.count(MISSING)
-            absent[stage.kind] += stage.rows - status.count(PRESENT)
         status, wanted = self.draft.status, self.draft.wanted
         selected = kinds if wanted is None else Counter(self.draft.locate(row)[0].kind for row in wanted)
         named = Counter(self.draft.locate(row)[0].kind for row in wanted or () if status[row] == MISSING)
@@ -106,7 +103,6 @@ class Plan:
             unneeded=status.count(UNNEEDED),
             by_kind=dict(kinds),
             missing_by_kind={kind: count for kind, count in missing.items() if count},
-            absent_by_kind={kind: count for kind, count in absent.items() if count},
             selected_by_kind={kind: selected[kind] for kind in kinds if selected[kind]},
             needed_by_kind={} if wanted is None else dict(missing - named),
         )

@@ -108,7 +108,7 @@ def _job_lines(plan: Plan) -> list[str]:
     if plan.context.select:
         return _selected_lines(counts)
     rows = [
-        (kind, number, number - counts.absent_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
+        (kind, number, number - counts.missing_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
         for kind, number in counts.by_kind.items()
     ]
     rows.append(("all", counts.jobs, counts.present, counts.missing))
