@@ -52,6 +52,7 @@ def _plan(document: object) -> Plan:
             (folder / file).write_text("{}\n", encoding="utf-8")
         for each in FOLDERS:
             (folder / each).mkdir()
+            (folder / each / "tasks.yaml").write_text("task: own\ntag: arc_easy\n", encoding="utf-8")
         (folder / "spec.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         return compile_study(load_study(folder / "spec.yaml"), Context(digest_of=named_digest))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from traitgraph.compiler.graph import graph_text
+from traitgraph.compiler.select import parse_selector
 
 from .specs import SWEEP, plan_of
 
@@ -51,4 +52,32 @@ def test_collapsed_and_full_graph_count_the_same_jobs() -> None:
     assert sum(node["jobs"] for node in small["nodes"]) == draft.rows
     assert sum(edge["inputs"] for edge in small["edges"]) == sum(
         len(each.refs) for stage in draft.stages for each in stage.inputs
+    )
+
+
+SELECTED = """\
+flowchart LR
+  train["train x 2 (2 present, needed)"]
+  vector["vector x 2 (needed)"]
+  merge["merge x 4 (2 only needed)"]
+  assess_arc_easy["assess arc_easy x 2"]
+  train -->|2| vector
+  vector -->|4| merge
+  merge -->|2| assess_arc_easy
+  classDef present fill:#d7ead9,stroke:#4b7f52
+  class train present
+  classDef needed stroke-dasharray:4
+  class train,vector needed
+"""
+
+
+def test_a_selection_reduces_the_graph_and_marks_what_is_only_needed() -> None:
+    ends = ("level=high,alpha=1,benchmark=arc_easy", "level=high,alpha=0.5,kind=merge")
+    plan = plan_of(SWEEP, present=lambda kind, key: kind == "train", select=tuple(map(parse_selector, ends)))
+    assert graph_text(plan.draft, "mermaid") == SELECTED
+    nodes = json.loads(graph_text(plan.draft, "json", full=True))["nodes"]
+    assert sorted(node["label"] for node in nodes if not node["selected"]) == sorted(
+        f"{kind} {trait} high{end}"
+        for trait in ("extraversion", "neuroticism")
+        for kind, end in (("train", ""), ("vector", ""), ("merge", " alpha 1"))
     )

@@ -6,12 +6,15 @@ import pytest
 
 from traitgraph.compiler.ir import TaskDraft, row_ids
 from traitgraph.compiler.plain import plain_template
+from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.price import check_budget, wall_seconds
+from traitgraph.compiler.print_plan import plan_text, price_json
 from traitgraph.compiler.ranges import Range
 from traitgraph.compiler.select import parse_selector
+from traitgraph.compiler.work import TURN, Work, work_of
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.durations import duration_names
-from traitgraph.specs.jobs import ROW_FIELDS, JobRow
+from traitgraph.specs.jobs import ROW_FIELDS, GeneratedData, JobRow
 from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .specs import SWEEP, plan_of
@@ -158,3 +161,74 @@ data:
       train: {method: sft, learning_rate: 1e-4, epochs: 1}
       instruction: "{level} {trait}"
 """
+
+
+def _work(plan: Plan, kind: str) -> Work:
+    (stage,) = (stage for stage in plan.draft.stages if stage.kind == kind)
+    return work_of(stage, plan.draft)
+
+
+TUNED = SWEEP.replace("method: vector\nalpha: [0, 0.5, 1]\n", "method: {kind: sft, conditions: separate}\n")
+TUNED = TUNED.replace("steps: 10", "epochs: 1, instruction: '{level} {trait}'")
+JOINT = TUNED.replace("separate", "joint")
+PAIRS = [(trait, level) for trait in TRAITS for level in LEVELS]
+
+
+def test_one_training_on_all_conditions_learns_ten_times_as_much_as_one_on_a_condition() -> None:
+    big5 = "data=big5-chat"
+    one, all_ten = _work(plan_of(TUNED, big5), "train"), _work(plan_of(JOINT, big5), "train_joint")
+    assert all_ten.learnt.middle == pytest.approx(10 * one.learnt.middle)
+
+
+@pytest.mark.parametrize(("text", "conditions"), [(TUNED, 1), (JOINT, 4)])
+def test_generated_rows_are_those_of_the_limit_for_each_condition(text: str, conditions: int) -> None:
+    """A file of 700 scenes for training and 300 held-out ones, cut at 100: 70 replies to learn from."""
+    scenes = {("", "", "train"): 700, ("", "", "heldout"): 300}
+    spec = text.replace("data: owner/dialogues\n", GENERATED.replace("combine", "limit: 100\n    combine"))
+    draft = plan_of(spec, count_rows=lambda path, fields: scenes).draft
+    (stage,) = (each for each in draft.stages if isinstance(each.template.get("data"), GeneratedData))
+    assert work_of(stage, draft).learnt.middle == pytest.approx(70 * conditions * TURN.middle)
+
+
+def test_measures_of_neurons_and_activations_read_the_rows_that_there_are() -> None:
+    text = SWEEP.replace("data: owner/dialogues", "data: {path: rows.jsonl}").replace("alpha: [0, 0.5, 1]\n", "")
+    text = text.replace("train: {method: sft, learning_rate: 1e-4, steps: 10}\n", "")
+    steer = text.replace("method: vector", "method: {kind: steer, layer: 3, coefficient: 1}")
+    npti = text.replace("method: vector", "method: npti\ngamma: 1")
+
+    def read(spec: str, kind: str, rows: float) -> float:
+        counts = {(*pair, "train"): rows for pair in PAIRS}
+        return _work(plan_of(spec, count_rows=lambda path, fields: counts), kind).read.middle
+
+    for spec, kind in ((steer, "activations"), (npti, "neurons")):
+        assert read(spec, kind, 500) == pytest.approx(10 * read(spec, kind, 50))
+
+
+JUDGED = """\
+study: s
+model: owner/model
+traits: [extraversion, neuroticism]
+method: prompt
+sampling: {repeats: 5}
+benchmarks:
+  - {kind: questionnaire, items: mini-ipip, mode: interview, judge: {url: "https://a.example/v1", model: big}}
+  - {kind: open_questions, questions: {path: rows.jsonl}, judge: {url: "https://a.example/v1", model: big}}
+  - {kind: questionnaire, name: here, items: mini-ipip, mode: interview, judge: {local: owner/judge}}
+"""
+QUESTIONS = {("extraversion", "", "train"): 7.0, ("neuroticism", "", "heldout"): 3.0}
+
+
+def test_calls_of_a_judge_behind_an_interface_are_items_by_subjects_by_repeats() -> None:
+    """4 subjects, 20 items and 10 questions, 5 repeats; a local judge costs no call."""
+    plan = plan_of(JUDGED, count_rows=lambda path, fields: QUESTIONS)
+    assert "API calls  600 to big at https://a.example/v1\n" in plan_text(plan)
+    assert price_json(plan)["api_calls"] == [{"model": "big", "url": "https://a.example/v1", "calls": [600.0, 600.0]}]
+
+
+def test_judged_answers_that_are_there_cost_no_call() -> None:
+    assert plan_of(JUDGED, present=lambda kind, key: True).judge_calls == []
+
+
+def test_a_number_of_questions_that_is_not_known_gives_a_range_of_calls() -> None:
+    ((_, _, calls),) = plan_of(JUDGED, count_rows=lambda path, fields: {}).judge_calls
+    assert calls.low < calls.high

@@ -35,6 +35,15 @@ def test_the_environment_names_the_store_and_the_call_goes_before_it(
     assert "in yours" in call("logs", "study.yaml", "x", "--store", "yours", cwd=tmp_path).stderr
 
 
+def test_logs_of_an_unknown_job_names_its_neighbours(tmp_path: Path) -> None:
+    call("init", cwd=tmp_path)
+    misspelt = call("logs", "study.yaml", "asess mini-ippi very extraversion", cwd=tmp_path)
+    assert misspelt.returncode == 2
+    assert "very extraversion'\n  near: assess mini-ipip prompt " in misspelt.stderr
+    not_run = call("logs", "study.yaml", "assess mini-ipip", cwd=tmp_path).stderr
+    assert "no run of this store has had it to do" in not_run
+
+
 def test_help_names_every_command(tmp_path: Path) -> None:
     shown = call("--help", cwd=tmp_path)
     assert shown.returncode == 0

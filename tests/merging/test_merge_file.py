@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fine_tune, weights
+from traitgraph.cli.main import main
 from traitgraph.runtime.merging import MergeError, merge_state_dicts
 from traitgraph.runtime.merging.from_file import merge_from_file, read_request
 from traitgraph.runtime.merging.layers import ByName, Gradient
@@ -167,6 +168,16 @@ def test_dry_run_says_what_would_be_written_and_writes_nothing(folder: Path) -> 
     assert report["bytes_written"] == report["bytes_changed"] > 0
     assert report["statistics"] == {}
     assert not (folder / "out").exists()
+
+
+def test_a_dry_run_needs_no_folder_and_a_merge_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(written(folder, MODELS + "merge_method: ties\n"))
+    before = sorted(folder.iterdir())
+    assert main(["merge", recipe, "--dry-run"]) == 0
+    assert "20 tensors matched, 0.1 MB of 0.1 MB changed" in capsys.readouterr().err
+    assert main(["merge", recipe]) == 2
+    assert "name the new folder: -o DIR" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
 
 
 MERGEKIT: dict[str, tuple[str, list[float], dict[str, Any]]] = {

@@ -36,11 +36,21 @@ def run(options: argparse.Namespace) -> int:
     found = find_logs(store, study.study, wanted)
     if not found:
         what = options.job or " ".join(options.select)
-        raise UsageError(f"no log of study {study.study} in {options.store} belongs to {what!r}")
+        near = _near(options.job, [row.label for row in whole_table(study, store).rows]) if options.job else ""
+        raise UsageError(f"no log of study {study.study} in {options.store} belongs to {what!r}{near}")
     for task, log in found:
         say(f"--- {task}: {log}")
         _print_log(log, options)
     return 0
+
+
+def _near(job: str, labels: list[str]) -> str:
+    """What the study calls jobs like this one, unless it has a job of this name: then that has not run."""
+    from traitgraph.compiler.explain import near_labels
+
+    if any(job.lower() in label.lower() for label in labels):
+        return ": no run of this store has had it to do"
+    return "".join(f"\n  near: {label}" for label in near_labels(job, labels))
 
 
 def _print_log(log: Path, options: argparse.Namespace) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .output import UsageError, bytes_bar, print_json, say
+from .output import UsageError, bytes_bar, print_json, say, size_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """RECIPE -o DIR [--dry-run] [--dtype FORMAT] [--json]."""
+    """RECIPE (-o DIR | --dry-run) [--dtype FORMAT] [--json]."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="YAML: ours (docs/merging.md), or mergekit's")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="new folder for the model")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="new folder for the model; a dry run needs none"
+    )
     names = "read names and shapes only: what matches, what does not, and the bytes"
     parser.add_argument("--dry-run", action="store_true", help=names)
     formats = ("float32", "bfloat16", "float16")
@@ -23,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Merge, write, and say what was done."""
+    if options.output is None and not options.dry_run:
+        raise UsageError("name the new folder: -o DIR; or look first: --dry-run")
     from traitgraph.runtime.merging.errors import MergeError
     from traitgraph.runtime.merging.from_file import merge_from_file
 
@@ -44,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _lines(done: Mapping[str, Any]) -> Iterator[str]:
     """What matched, what it comes to, and everything that the user should know."""
-    changed, whole = (f"{done[key] / 2**20:,.1f} MiB" for key in ("bytes_changed", "bytes_written"))
+    changed, whole = (size_text(done[key]) for key in ("bytes_changed", "bytes_written"))
     yield f"{len(done['matched'])} tensors matched, {changed} of {whole} changed (every name: --json)"
     other = [(theirs, ours) for theirs, ours in done["matched"].items() if theirs != ours]
     if other:

@@ -54,6 +54,15 @@ def bytes_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
 
+def size_text(size: float) -> str:
+    """Bytes as people read them: '1.2 GB', '3.4 MB', '56 kB', '7 bytes'; below 0.1 MB in kB."""
+    if size < 1e3:
+        return f"{size:.0f} bytes"
+    if size < 1e5:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all. Raises UsageError when it cannot be written."""
     part = path.with_name(f".{path.name}.part")

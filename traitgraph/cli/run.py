@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+    from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
 
     study, store, plan = plan_of(options, task_minutes)
@@ -66,7 +67,10 @@ def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) 
         say("\n".join([*damages, "made again in this run"]))
         study, store, plan = plan_of(options, task_minutes)
     counts = plan.counts
-    say(f"study {plan.study}: {counts.jobs:,} jobs, {counts.present:,} in {options.store}, {counts.missing:,} to run")
+    held = selection_text(plan) if options.select else f"{counts.jobs:,} jobs, {counts.present:,} in {options.store}"
+    say(f"study {plan.study}: {held}, {counts.missing:,} to run")
+    for text in judge_texts(plan):
+        say(f"API calls: {text}")
     _check_price(plan, options.max_gpu_hours)
     _check_runtime(plan)
     _check_data(plan)
@@ -105,6 +109,14 @@ def _check_keys(table: JobTable) -> None:
         raise UsageError(f"keys of judges (`key_from`) are read from variables that are not set:\n  {lines}")
 
 
+def _check_tasks(table: JobTable) -> None:
+    """Refuse tasks that lm-eval does not have: a job would find out after everything that it needs is made."""
+    from traitgraph.launchers.task_names import unknown_tasks
+
+    if names := unknown_tasks(table):
+        raise UsageError("the installed lm-eval has no task or group of this name:\n  " + "\n  ".join(names))
+
+
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
@@ -113,6 +125,7 @@ def _run_table(
 
     _check_installed()
     _check_keys(table)
+    _check_tasks(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
@@ -169,6 +182,7 @@ def _submit(options: argparse.Namespace) -> int:
         _report(study, plan, store, options)
         return 0
     table = plan.job_table()
+    _check_tasks(table)
     try:
         if options.dry_run:
             sys.stdout.write(dry_run(table, store, cluster))

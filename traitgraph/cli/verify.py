@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .options import add_store
-from .output import UsageError, say
+from .output import UsageError, say, size_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         if finding.faults:
             damaged += 1
             say(f"damaged: {finding.kind} {finding.key[:8]}: {'; '.join(finding.faults)}")
-    say(f"{artifacts:,} artifacts, {size / 2**20:,.0f} MiB read, {damaged} damaged")
+    say(f"{artifacts:,} artifacts, {size_text(size)} read, {damaged} damaged")
     if damaged and not options.keep:
         say(f"moved to {options.store / 'damaged'}; run the study again to make them anew")
     return 1 if damaged else 0

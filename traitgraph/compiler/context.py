@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.dialogue_counts import Counts, count_dialogues
+from traitgraph.specs.dialogue_counts import Counts, count_dialogues, count_items
 from traitgraph.specs.identity import digest_path
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Context:
     digest_of: Callable[[Path], str] = digest_path
     count_rows: Callable[[Path, Mapping[str, str]], Counts] = count_dialogues
     """Rows of a local file of dialogues, given our field -> its field; for prices only."""
+    count_items: Callable[[Path], int] = count_items
+    """Items of a questionnaire's file; for prices only."""
     present: Callable[[str, str], bool] = _nothing_present
     durations: Mapping[str, float] = field(default_factory=dict)
     """Median seconds of jobs in the store, by the names of `specs/durations.py`."""

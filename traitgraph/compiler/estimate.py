@@ -51,7 +51,7 @@ class Estimator:
     """Seconds, devices and sizes of the jobs of one draft."""
 
     def __init__(self, draft: Draft, context: Context) -> None:
-        self._sizes, self._dialogues, self._context = draft.sizes, draft.dialogues, context
+        self._draft, self._context = draft, context
         self._seconds: dict[int, Range] = {}
 
     def seconds(self, stage: Stage) -> Range:
@@ -66,7 +66,7 @@ class Estimator:
         model = stage.template.get("model")
         if model is None:
             return NOTHING
-        known = self._sizes.get(encode(model))
+        known = self._draft.sizes.get(encode(model))
         return Range.exactly(known) if known else size_from_name(model)
 
     def device(self, stage: Stage) -> Device:
@@ -106,7 +106,7 @@ class Estimator:
         fixed = FIXED.get(stage.kind, Range(1, 60))
         if "model" not in stage.template:
             return fixed
-        device, work, weights = self.device(stage), work_of(stage, self._dialogues), self.weights(stage)
+        device, work, weights = self.device(stage), work_of(stage, self._draft), self.weights(stage)
         many = max(1, self.devices(stage))
         rate = device.tflops * 1e12 * many
         training = stage.template.get("training")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest, nsmallest
 
-from traitgraph.specs.diagnostics import Diagnostic, SpecError
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, near_names
 from traitgraph.specs.jobs import JobRow
 
 from .changes import Change, field_changes
@@ -29,11 +29,22 @@ def find_job(plan: Plan, wanted: str) -> int:
     rows = rows or [row for row, text in enumerate(labels) if all(word in text.lower() for word in words)]
     if rows:
         return _only(plan, wanted, rows)
-    alike = [(len(set(words).intersection(text.lower().split())), -row) for row, text in enumerate(labels)]
-    near = [labels[-row] for count, row in nlargest(3, alike) if count]
-    hint = "keys are in `results` and in `graph --format json --full`" + "".join(f"\nnear: {text}" for text in near)
+    near = "".join(f"\nnear: {text}" for text in near_labels(wanted, labels))
+    hint = f"keys are in `results` and in `graph --format json --full`{near}"
     what = f"no job of the study has the key or label '{wanted}'"
     raise SpecError([Diagnostic("TG204", "error", what, None, "", hint)])
+
+
+def near_labels(wanted: str, labels: Sequence[str], count: int = 3) -> list[str]:
+    """The labels that share most words with what was asked for, misspelt ones put right; none that shares none.
+
+    >>> near_labels("trian openness", ["train openness high", "train neuroticism high", "assess bfi"])
+    ['train openness high', 'train neuroticism high']
+    """
+    known = list(dict.fromkeys(word for text in labels for word in text.lower().split()))
+    words = {near for word in wanted.lower().split() for near in near_names(word, known, 1)}
+    alike = [(len(words.intersection(text.lower().split())), -place) for place, text in enumerate(labels)]
+    return [labels[-place] for shared, place in nlargest(count, alike) if shared]
 
 
 def _only(plan: Plan, wanted: str, rows: list[int]) -> int:

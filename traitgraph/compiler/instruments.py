@@ -80,8 +80,9 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
             return Resolved(instrument.name, ResolvedReplyContrast(data=rows.data, traits=traits), rows=rows)
         case Questionnaire():
             judge, prepared = _judge(instrument.judge, builder) if instrument.judge else (None, None)
-            items = ResolvedQuestionnaire(items=digest(instrument.items), mode=instrument.mode, judge=judge)
-            return Resolved(instrument.name, items, sampling, judge=prepared)
+            items = builder.resolver.questionnaire(instrument.items)
+            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge)
+            return Resolved(instrument.name, params, sampling, judge=prepared)
         case OpenQuestions():
             judge, prepared = _judge(instrument.judge, builder)
             questions = ResolvedOpenQuestions(questions=builder.resolver.data(instrument.questions), judge=judge)

@@ -248,6 +248,8 @@ class Draft:
     """Canonical bytes of a model -> number of its weights, where the spec says. Never hashed."""
     dialogues: Mapping[bytes, Counts] = field(default_factory=dict)
     """Canonical bytes of a local file of dialogues -> how many rows it has of each sort. Never hashed."""
+    items: Mapping[str, int] = field(default_factory=dict)
+    """Digest of a questionnaire's file -> how many items it has. Never hashed."""
     locations: Mapping[str, str] = field(default_factory=dict)
     """Digest of a file or folder -> where it lies on this machine."""
 

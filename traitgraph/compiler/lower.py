@@ -36,7 +36,13 @@ def lower_methods(draft: Draft, context: Context) -> Draft:
     found = builder.resolver
     stages = tuple(builder.stages)
     return replace(
-        draft, arms=arms, stages=stages, locations=found.locations, sizes=builder.sizes, dialogues=found.rows
+        draft,
+        arms=arms,
+        stages=stages,
+        locations=found.locations,
+        sizes=builder.sizes,
+        dialogues=found.rows,
+        items=found.items,
     )
 
 

@@ -12,11 +12,13 @@ from traitgraph.specs.results import Cell
 
 from .context import Context
 from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
+from .judge_calls import JudgeCalls, judge_calls
 from .key import KINDS
 from .label import Labels
 from .plain import plain_row, plain_template
 from .price import Price, price_plan, seconds_by_sort
 from .select import select_cells
+from .selected import selected_arms
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""
@@ -32,8 +34,20 @@ class Counts:
     unneeded: int
     by_kind: dict[str, int]
     missing_by_kind: dict[str, int]
-    absent_by_kind: dict[str, int]
-    """Missing and unneeded."""
+    selected_by_kind: dict[str, int]
+    """Jobs that the selection names; without a selection all."""
+    needed_by_kind: dict[str, int]
+    """Missing jobs that it does not name: selected ones need them."""
+
+    @property
+    def selected(self) -> int:
+        """Jobs that the selection names."""
+        return sum(self.selected_by_kind.values())
+
+    @property
+    def needed(self) -> int:
+        """Missing jobs that only run because selected ones need them."""
+        return sum(self.needed_by_kind.values())
 
 
 @dataclass(frozen=True)
@@ -75,12 +89,13 @@ class Plan:
     @cached_property
     def counts(self) -> Counts:
         """Jobs by kind and by what the store says of them."""
-        kinds, missing, absent = Counter[str](), Counter[str](), Counter[str]()
+        kinds, missing = Counter[str](), Counter[str]()
         for stage, status in self._status_by_stage():
             kinds[stage.kind] += stage.rows
             missing[stage.kind] += status.count(MISSING)
-            absent[stage.kind] += stage.rows - status.count(PRESENT)
-        status = self.draft.status
+        status, wanted = self.draft.status, self.draft.wanted
+        selected = kinds if wanted is None else Counter(self.draft.locate(row)[0].kind for row in wanted)
+        named = Counter(self.draft.locate(row)[0].kind for row in wanted or () if status[row] == MISSING)
         return Counts(
             jobs=self.draft.rows,
             present=status.count(PRESENT),
@@ -88,7 +103,8 @@ class Plan:
             unneeded=status.count(UNNEEDED),
             by_kind=dict(kinds),
             missing_by_kind={kind: count for kind, count in missing.items() if count},
-            absent_by_kind={kind: count for kind, count in absent.items() if count},
+            selected_by_kind={kind: selected[kind] for kind in kinds if selected[kind]},
+            needed_by_kind={} if wanted is None else dict(missing - named),
         )
 
     def _status_by_stage(self) -> Iterator[tuple[Stage, bytes]]:
@@ -101,6 +117,11 @@ class Plan:
         """What running the missing jobs takes."""
         return price_plan(self.draft, self.context)
 
+    @cached_property
+    def judge_calls(self) -> list[JudgeCalls]:
+        """How often the missing jobs ask each judge behind an interface."""
+        return judge_calls(self.draft)
+
     @property
     def seconds_by_sort(self) -> dict[str, float]:
         """What a missing job of each sort is expected to take. [s]"""
@@ -108,8 +129,12 @@ class Plan:
 
     @cached_property
     def arms(self) -> tuple[ArmCounts, ...]:
-        """The arms in the order of the spec."""
-        return tuple(self._arm(arm) for arm in self.draft.arms)
+        """The arms in the order of the spec; with a selection, what it leaves of those that it speaks of."""
+        return tuple(map(self._arm, self._arm_tables))
+
+    @cached_property
+    def _arm_tables(self) -> tuple[ArmTable, ...]:
+        return self.draft.arms if self.draft.wanted is None else tuple(selected_arms(self.draft, self.context.select))
 
     def _arm(self, arm: ArmTable) -> ArmCounts:
         return ArmCounts(
@@ -121,8 +146,11 @@ class Plan:
             models=len(set(arm.weights) - {BASE}) + len(_base_models(arm)),
             jobs=len(arm.jobs),
             missing=sum(self.draft.status[row] == MISSING for row in arm.jobs),
-            assessments=len({row for _, rows in arm.measures for row in rows}),
+            assessments=len({row for _, rows in arm.measures for row in rows if self._is_wanted(row)}),
         )
+
+    def _is_wanted(self, row: int) -> bool:
+        return self.draft.wanted is None or row in self.draft.wanted
 
     @cached_property
     def cells(self) -> list[Cell]:

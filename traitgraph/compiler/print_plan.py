@@ -7,20 +7,30 @@ from itertools import groupby
 from math import prod
 
 from .ir import TaskDraft
-from .plan import ArmCounts, Plan
+from .plan import ArmCounts, Counts, Plan
 from .ranges import Range, span
 
 
 def plan_text(plan: Plan) -> str:
     """The plan as plain text, with aligned columns."""
     blocks = [
-        [f"study {plan.study}", *_arm_lines(plan.arms)],
+        [_headline(plan), *_arm_lines(plan.arms)],
         _job_lines(plan),
         _task_lines(plan.tasks) or ["nothing to run: everything is in the store"],
         _price_lines(plan) if plan.tasks else [],
     ]
     blocks = [block for block in blocks if block]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _headline(plan: Plan) -> str:
+    return f"study {plan.study}" + (f": {selection_text(plan)}" if plan.context.select else "")
+
+
+def selection_text(plan: Plan) -> str:
+    """How much of a study a selection takes: '20 of 1,173 jobs selected, 1 more needed by them'."""
+    counts = plan.counts
+    return f"{counts.selected:,} of {counts.jobs:,} jobs selected, {counts.needed:,} more needed by them"
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
@@ -36,6 +46,8 @@ def plan_json(plan: Plan) -> dict[str, object]:
             "unneeded": counts.unneeded,
             "by_kind": counts.by_kind,
             "missing_by_kind": counts.missing_by_kind,
+            "selected": counts.selected,
+            "needed": counts.needed,
         },
         "price": price_json(plan),
         "tasks": [
@@ -74,6 +86,8 @@ def arm_formula(arm: ArmCounts) -> str:
         [_count(arm.models, "model"), _count(arm.subjects, "subject"), _count(arm.assessments, "assessment")]
     )
     axes = [f"{length:,} {noun}" for noun, length in arm.axes if length > 1]
+    if not arm.subjects:
+        return _count(arm.jobs, "job")  # a selection of trainings and the like
     if not axes:
         return counts
     product, full = " x ".join(axes), prod(length for _, length in arm.axes)
@@ -91,14 +105,39 @@ def _count(number: int, noun: str) -> str:
 
 def _job_lines(plan: Plan) -> list[str]:
     counts = plan.counts
+    if plan.context.select:
+        return _selected_lines(counts)
     rows = [
-        (kind, number, number - counts.absent_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
+        (kind, number, number - counts.missing_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
         for kind, number in counts.by_kind.items()
     ]
     rows.append(("all", counts.jobs, counts.present, counts.missing))
     table = [
         ("jobs", "all", "in store", "to run"),
         *((name, *(f"{number:,}" for number in rest)) for name, *rest in rows),
+    ]
+    return list(aligned(table))
+
+
+def _selected_lines(counts: Counts) -> list[str]:
+    """The jobs of a selection, and what runs beside them because they need it."""
+    kinds = [kind for kind in counts.by_kind if kind in counts.selected_by_kind or kind in counts.needed_by_kind]
+    rows = [
+        (
+            kind,
+            counts.selected_by_kind.get(kind, 0),
+            counts.needed_by_kind.get(kind, 0),
+            counts.missing_by_kind.get(kind, 0),
+        )
+        for kind in kinds
+    ]
+    rows.append(("all", counts.selected, counts.needed, counts.missing))
+    table = [
+        ("jobs", "selected", "in store", "needed by them", "to run"),
+        *(
+            (name, *(f"{number:,}" for number in (asked, asked + needed - run, needed, run)))
+            for name, asked, needed, run in rows
+        ),
     ]
     return list(aligned(table))
 
@@ -134,9 +173,19 @@ def _price_lines(plan: Plan) -> list[str]:
     lines.append(("wall time", f"{span(price.wall_hours)} hours{at_once}, if no task waits in a queue"))
     if price.download_bytes.high:
         lines.append(("download", f"up to {_short_bytes(price.download_bytes.high)}"))
+    lines += [("API calls", text) for text in judge_texts(plan)]
     lines.append(("disk", f"{_short_bytes(price.disk_bytes.low)}-{_short_bytes(price.disk_bytes.high)}"))
     lines.append(("basis", f"such jobs in the store: {price.measured:.0%}; size and hardware: the rest"))
     return [f"{name:<9}  {text}" for name, text in lines]
+
+
+def judge_texts(plan: Plan) -> list[str]:
+    """A line for each judge behind an interface: '6,000 to judge-2026-01-15 at https://judge.example/v1'."""
+    return [f"{_number(each.calls)} to {each.model} at {each.url}" for each in plan.judge_calls]
+
+
+def _number(count: Range) -> str:
+    return f"{count.low:,.0f}" if count.low == count.high else span(count)
 
 
 def _short_bytes(size: float) -> str:
@@ -157,6 +206,7 @@ def price_json(plan: Plan) -> dict[str, object]:
         "download_bytes": list(price.download_bytes),
         "disk_bytes": list(price.disk_bytes),
         "measured": price.measured,
+        "api_calls": [{"model": each.model, "url": each.url, "calls": list(each.calls)} for each in plan.judge_calls],
     }
 
 

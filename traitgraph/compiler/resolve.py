@@ -29,6 +29,8 @@ class Resolver:
     """Digest -> path, or `package:NAME/FILE` for a file that an installed package ships."""
     rows: dict[bytes, Counts] = field(default_factory=dict)
     """Canonical bytes of a local file of dialogues -> how many rows it has of each sort."""
+    items: dict[str, int] = field(default_factory=dict)
+    """Digest of a questionnaire's file -> how many items it has."""
     _digests: dict[str, str] = field(default_factory=dict)
 
     def digest(self, path: str) -> str:
@@ -37,6 +39,12 @@ class Resolver:
             self._digests[path] = self.context.digest_of(Path(path))
         self.locations.setdefault(self._digests[path], path)
         return self._digests[path]
+
+    def questionnaire(self, path: str) -> str:
+        """The digest of a questionnaire's file, whose items are counted. Raises OSError when it cannot be read."""
+        if (digest := self.digest(path)) not in self.items:
+            self.items[digest] = self.context.count_items(Path(path))
+        return digest
 
     def model(self, spec: ModelSpec) -> ModelReference:
         """The model as a job carries it."""

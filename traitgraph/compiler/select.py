@@ -153,13 +153,18 @@ def selected_rows(draft: Draft, selector: Selector) -> set[int]:
     """The jobs that meet a selection, under the name of any arm that asks for them."""
     found: set[int] = set()
     for arm in draft.arms:
-        if not _all_meet(selector.on(("study", "arm")), {"study": arm.study, "arm": arm.name}):
+        if not arm_meets(arm, selector):
             continue
         found |= _assessments(draft, arm, selector)
         found |= _others(draft, arm, selector)
     if not selector.on(name for name in NAMES if name not in ("kind", "key")):
         found |= {row for row in range(draft.rows) if _meets_kind(draft, row, selector)}
     return found
+
+
+def arm_meets(arm: ArmTable, selector: Selector) -> bool:
+    """Whether the conditions on studies and arms hold for an arm."""
+    return _all_meet(selector.on(("study", "arm")), {"study": arm.study, "arm": arm.name})
 
 
 def _all_meet(conditions: Sequence[Condition], facts: dict[str, str]) -> bool:

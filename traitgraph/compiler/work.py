@@ -5,28 +5,24 @@ Figures without a source are ours: they hold for questionnaires, chat turns and 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
     ResolvedLmEval,
+    ResolvedOpenQuestions,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
     ResolvedStory,
 )
-from traitgraph.specs.dialogue_counts import Counts
-from traitgraph.specs.identity import encode
-from traitgraph.specs.instruments import questionnaire_path
-from traitgraph.specs.jobs import FileData, FolderModel, GgufModel, HubData, HubModel, Sampling
+from traitgraph.specs.jobs import FolderModel, GgufModel, HubModel, Sampling
 from traitgraph.specs.training import DpoTraining, Training
 from traitgraph.specs.traits import LEVELS
 
-from .ir import Stage
+from .data_rows import counts_of, questions_of, replies_of, rows_of, training_rows
+from .ir import Draft, Stage
 from .ranges import NOTHING, Range, total
 
 
@@ -42,10 +38,6 @@ class Work:
     """Decoded one after the other. [tokens]"""
 
 
-ROWS_OF_DATA = {"wenkai-li/big5_chat": 10_000}
-"""Training rows for one trait and level (arXiv:2410.16491: 100,000 dialogues over 5 traits x 2 levels)."""
-
-UNKNOWN_ROWS = Range(200, 10_000)
 TURN = Range(40, 250)
 """A chat turn with its prompt. [tokens]"""
 REPLIES_OF_A_TRAIT = Range(20, 200)
@@ -53,16 +45,13 @@ NUMBER = Range(2, 20)
 """A written answer on a scale. [tokens]"""
 PORTRAIT, STORY = Range(150, 600), Range(400, 1500)
 """300 words about oneself (Personality Vector), a story of 800 words (PersonaLLM). [tokens]"""
-OPEN_QUESTIONS = 90
-"""Questions about one trait (NPTI)."""
+OPEN_QUESTIONS = Range(90, 450)
+"""Questions about one trait, or about all five (NPTI)."""
 ITEMS = Range(20, 120)
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
 ITEM_ALONE = Range(20, 80)
 """The same after the instruction, which is read once for all items. [tokens]"""
-
-SCENARIOS = {"generate": Range(1_000, 10_000), "neurons": Range(2 * 80, 2 * 100)}
-"""Replies of one job without a limit: up to 10,000 scenes (BIG5-CHAT), about 90 questions at two levels (NPTI)."""
 
 LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
     # task: (documents, options scored for each, tokens of one request, tokens written for each document)
@@ -88,107 +77,65 @@ LOCAL_TASK = (200, 4, Range(30, 120), Range(0, 8))
 """A task folder of one's own is small, most often multiple choice."""
 
 
-Dialogues = Mapping[bytes, Counts]
-"""Rows of local files, as `Draft.dialogues` has them."""
-
-
-def work_of(stage: Stage, dialogues: Dialogues) -> Work:
+def work_of(stage: Stage, draft: Draft) -> Work:
     """What one job of a stage moves through its model."""
     training = stage.template.get("training")
     if isinstance(training, Training):
-        return _training_work(training, stage, dialogues)
-    if stage.kind == "assess":
-        return _assess_work(stage, dialogues)
-    if stage.kind == "activations":
-        return Work(read=UNKNOWN_ROWS.times(TURN))
-    if stage.kind in ("generate", "neurons"):
-        return _writing_work(stage, dialogues)
+        return _training_work(training, stage, draft)
+    match stage.kind:
+        case "assess":
+            return _assess_work(stage, draft)
+        case "activations":
+            return Work(read=training_rows(stage, draft).times(TURN))
+        case "generate":
+            return _writing_work(stage, replies_of(stage, draft))
+        case "neurons":
+            return _writing_work(stage, questions_of(stage, draft).times(len(LEVELS)))
     return Work()
 
 
-def _writing_work(stage: Stage, dialogues: Dialogues) -> Work:
-    """Replies to scenarios or questions, at both levels for neurons."""
-    limit, longest = stage.template.get("limit"), stage.template.get("max_new_tokens")
-    counts = _counts(stage.template.get("scenarios"), dialogues)
-    replies = Range.exactly(sum(counts.values())) if counts else SCENARIOS[stage.kind]
-    if isinstance(limit, int) and stage.kind == "neurons":
-        limit *= len(LEVELS)
-    if isinstance(limit, int):
-        replies = replies.at_most(limit) if counts else Range.exactly(limit)
+def _writing_work(stage: Stage, replies: Range) -> Work:
+    longest = stage.template.get("max_new_tokens")
     reply = TURN.at_most(longest if isinstance(longest, int) else TURN.high)
     return Work(read=replies.times(TURN), written=replies.times(reply))
 
 
-def _training_work(training: Training, stage: Stage, dialogues: Dialogues) -> Work:
-    rows = _rows(training, stage, dialogues)
+def _training_work(training: Training, stage: Stage, draft: Draft) -> Work:
+    rows = _rows(training, stage, draft)
     tokens = rows.times(Range(TURN.low, min(TURN.high, training.max_length)))
     pair = 2.0 if isinstance(training, DpoTraining) else 1.0  # chosen and rejected
     reference = tokens.times(pair) if isinstance(training, DpoTraining) else NOTHING
     return Work(read=reference, learnt=tokens.times(pair))
 
 
-def _rows(training: Training, stage: Stage, dialogues: Dialogues) -> Range:
+def _rows(training: Training, stage: Stage, draft: Draft) -> Range:
     """Rows that one training learns from, all epochs together."""
     if training.steps is not None:
         return Range.exactly(training.steps * training.batch_size * training.accumulation)
-    data = stage.template.get("data")
-    known = ROWS_OF_DATA.get(data.id) if isinstance(data, HubData) else None
-    rows = Range.exactly(known) if known else _counted(data, _conditions(stage), "train", dialogues)
-    return (rows or UNKNOWN_ROWS).times(training.epochs or 1)
+    return training_rows(stage, draft).times(training.epochs or 1)
 
 
-Condition = tuple[object, object]
-"""Trait and level; None stands for all of them."""
-
-
-def _conditions(stage: Stage) -> set[Condition]:
-    """What the jobs of a stage are about."""
-    everything = [None] * stage.table.rows
-    columns = (stage.table.columns.get(name, everything) for name in ("trait", "level"))
-    return set(zip(*columns, strict=True))
-
-
-def _counts(data: object, dialogues: Dialogues) -> Counts:
-    """Rows of a local file; empty for other data, and for a file that was not counted."""
-    return dialogues.get(encode(data), {}) if isinstance(data, FileData) else {}
-
-
-def _counted(data: object, conditions: Iterable[Condition], split: str, dialogues: Dialogues) -> Range | None:
-    """Rows of a local file for one of the conditions, at least one; None if its rows were not counted."""
-    if not (counts := _counts(data, dialogues)):
-        return None
-    each = [
-        sum(
-            number
-            for (of_trait, of_level, of_split), number in counts.items()
-            if of_split == split and trait in (None, of_trait) and level in (None, of_level)
-        )
-        for trait, level in conditions
-    ]
-    return Range(max(1, min(each)), max(1, *each))
-
-
-def _replies(benchmark: ResolvedReplyContrast, dialogues: Dialogues) -> Range:
+def _replies(stage: Stage, benchmark: ResolvedReplyContrast, draft: Draft) -> Range:
     """Held-out replies to all traits, high and low."""
-    per_trait = [
-        _counted(benchmark.data, [(trait, level)], "heldout", dialogues)
+    known = [
+        rows_of(stage, benchmark.data, (trait, level), draft, "heldout")
         for trait in benchmark.traits
         for level in LEVELS
     ]
-    return total([each or REPLIES_OF_A_TRAIT.times(0.5) for each in per_trait])
+    return total([each or REPLIES_OF_A_TRAIT.times(0.5) for each in known])
 
 
-def _assess_work(stage: Stage, dialogues: Dialogues) -> Work:
+def _assess_work(stage: Stage, draft: Draft) -> Work:
     benchmark = stage.template.get("benchmark")
     sampling = stage.template.get("sampling")
     repeats = sampling.repeats if isinstance(sampling, Sampling) else 1
     if isinstance(benchmark, ResolvedReplyContrast):
-        return Work(read=_replies(benchmark, dialogues).times(TURN))
+        return Work(read=_replies(stage, benchmark, draft).times(TURN))
     if isinstance(benchmark, ResolvedLmEval):
         return _lm_eval_work(benchmark)
     if not isinstance(benchmark, ResolvedQuestionnaire):
-        return _text_work(benchmark, repeats, sampling)
-    items = _items(stage.name)
+        return _text_work(stage, draft, repeats)
+    items = questions_asked(stage, draft)
     if benchmark.mode == "choice":
         return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of the options, one pass for all repeats
     reply = NUMBER if benchmark.mode == "generate" else TURN
@@ -196,15 +143,19 @@ def _assess_work(stage: Stage, dialogues: Dialogues) -> Work:
     return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
 
 
-def _text_work(benchmark: object, repeats: int, sampling: object) -> Work:
+def _text_work(stage: Stage, draft: Draft, repeats: int) -> Work:
     """Free texts: answers to open questions, self-descriptions, stories; or texts that are only read."""
+    benchmark, sampling = stage.template.get("benchmark"), stage.template.get("sampling")
     longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
     if isinstance(benchmark, ResolvedLayerSimilarity):
         return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
-    texts = len(benchmark.prompts) if isinstance(benchmark, ResolvedLinguistic | ResolvedStory) else OPEN_QUESTIONS
+    if isinstance(benchmark, ResolvedLinguistic | ResolvedStory):
+        texts = Range.exactly(len(benchmark.prompts))
+    else:
+        texts = questions_asked(stage, draft)
     usual = {"linguistic": PORTRAIT, "story": STORY}.get(str(getattr(benchmark, "kind", "")), TURN)
-    reply = usual.at_most(longest)
-    return Work(read=TURN.times(texts * repeats), written=reply.times(texts * repeats))
+    texts = texts.times(repeats)
+    return Work(read=texts.times(TURN), written=texts.times(usual.at_most(longest)))
 
 
 def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
@@ -220,13 +171,14 @@ def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
     return Work(read=requests.times(tokens).times(shots), written=count.times(written))
 
 
-@cache
-def _items(name: str) -> Range:
-    """The items of a questionnaire of the library, else the number at the end of a name, else what is usual."""
-    if path := questionnaire_path(name):
-        return Range.exactly(len(json.loads(path.read_text(encoding="utf-8"))["items"]))
-    found = re.search(r"(\d+)$", name)
-    return Range.exactly(int(found.group())) if found else ITEMS
+def questions_asked(stage: Stage, draft: Draft) -> Range:
+    """Items or open questions that an assessment puts once a repeat: as its file has them, else what is usual."""
+    benchmark = stage.template["benchmark"]
+    if isinstance(benchmark, ResolvedOpenQuestions):
+        counts = counts_of(benchmark.questions, draft)
+        return Range.exactly(sum(counts.values())) if counts else OPEN_QUESTIONS
+    items = draft.items.get(benchmark.items) if isinstance(benchmark, ResolvedQuestionnaire) else None
+    return Range.exactly(items) if items else ITEMS
 
 
 UNKNOWN_SIZE = Range(1e8, 1.5e10)

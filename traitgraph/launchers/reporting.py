@@ -1,5 +1,7 @@
 """From a plan and a store to the report on disk: STORE/reports/<study>/report.html, results.csv, figures/.
 
+With overrides, it is another study's report in all but the name: STORE/reports/<study>+alpha=2/.
+
 The report is a view: it is made again whenever what it shows has changed, and left alone when nothing has.
 """
 
@@ -18,17 +20,20 @@ from traitgraph.runtime.results import ResultRow, result_rows
 from traitgraph.runtime.store import Store
 from traitgraph.specs.identity import digest
 from traitgraph.specs.study import Study
+from traitgraph.specs.validate import HEAD
 
 from .status import study_status
 
 STAMP = "made-from.json"
+LONGEST = 80
+"""Letters of a study's name, and of its overrides, in the name of a folder."""
 
 
 def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Sequence[str] = ()) -> Path:
     """Write the report of what the store holds of a study; returns the path of the page."""
     rows, _ = result_rows(plan.cells, store)
     about = _about(study, plan, store, overrides)
-    folder = report_folder(store, study.study)
+    folder = report_folder(store, study.study, overrides)
     page, made_from = folder / "report.html", _digest_of(rows, about)
     if page.is_file() and _stamp(folder) == made_from:
         return page
@@ -39,10 +44,23 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
     return page
 
 
-def report_folder(store: Store, study: str) -> Path:
-    """Where the report of a study goes: its name, reduced to letters that every file system takes."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", study).strip("-.")[:80]
-    return store.root / "reports" / (name or digest("study", study)[:8])
+def report_folder(store: Store, study: str, overrides: Sequence[str] = ()) -> Path:
+    """Where the report of a study goes: its name and the overrides that change what it is a report of.
+
+    Both are reduced to letters that every file system takes; overrides that lose some by it are told apart by a digest.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", study).strip("-.")[:LONGEST]
+    named = name or digest("study", study)[:8]
+    return store.root / "reports" / "+".join([named, *_variant(overrides)])
+
+
+def _variant(overrides: Sequence[str]) -> list[str]:
+    """The overrides as a part of a file's name; without those of keys that change no result."""
+    texts = sorted(text.lstrip("+") for text in overrides if re.split(r"[.=/@]", text.lstrip("+~"))[0] not in HEAD)
+    words = [re.sub(r"[^A-Za-z0-9._=~-]+", "-", text).strip("-") for text in texts]
+    if words == texts and len("+".join(words)) <= LONGEST:
+        return words
+    return ["+".join(words)[:LONGEST], digest("overrides", texts)[:8]]
 
 
 def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> About:

@@ -44,7 +44,11 @@ def arms_without_runtime(study: Study) -> dict[str, list[str]]:
 
 def thin_arms(study: Study) -> Iterator[tuple[Arm, Builder]]:
     """Each arm with the stages of one value of its axes of numbers, which stands for all; no file is read for it."""
-    context = Context(digest_of=lambda path: digest("path", str(path)), count_rows=lambda path, fields: {})
+    context = Context(
+        digest_of=lambda path: digest("path", str(path)),
+        count_rows=lambda path, fields: {},
+        count_items=lambda path: 0,
+    )
     for arm in study.resolved_arms():
         builder = Builder(Resolver(context))
         lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)

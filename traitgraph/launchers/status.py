@@ -55,11 +55,12 @@ def study_status(plan: Plan, store: Store) -> StudyStatus:
         KindStatus(
             kind,
             number,
-            number - counts.absent_by_kind.get(kind, 0),
+            number - counts.missing_by_kind.get(kind, 0),
             sum(row.kind == kind for row in running),
             failed.count(kind),
         )
-        for kind, number in counts.by_kind.items()
+        for kind in counts.by_kind
+        if (number := counts.selected_by_kind.get(kind, 0) + counts.needed_by_kind.get(kind, 0))
     )
     return StudyStatus(plan.study, kinds, tuple(row.label or row.key[:8] for row in running), failures)
 

@@ -136,7 +136,8 @@ CODES: dict[str, tuple[str, str]] = {
     "TG106": (
         "an unknown name",
         "The name of a trait, method, preset, benchmark, questionnaire or arm that does not exist. Presets "
-        "may also lie beside the spec, in a folder named after their group.",
+        "may also lie beside the spec, in a folder named after their group. A task must stand in its folder: "
+        "`task: NAME`, `group: NAME` or `tag: NAME` in a .yaml file that can be read.",
     ),
     "TG107": (
         "a mapping whose form is unclear",
@@ -145,7 +146,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG108": (
         "a file or folder is not there",
-        "Relative paths start at the folder of the spec.",
+        "Relative paths start at the folder of the spec. Where a folder is wanted, a file does not do.",
     ),
     "TG120": (
         "an option that nothing uses",
@@ -240,8 +241,10 @@ CODES: dict[str, tuple[str, str]] = {
 
 
 def explain(code: str) -> str | None:
-    """What a code means and what to do, as text; None for a code that does not exist."""
-    if code.upper() not in CODES:
+    """What a code means and what to do, as text; None for a code that does not exist. 'tg-106' and '106' are TG106."""
+    plain = "".join(filter(str.isalnum, code.upper()))
+    name = plain if plain in CODES else f"TG{plain}"
+    if name not in CODES:
         return None
-    title, text = CODES[code.upper()]
-    return f"{code.upper()}: {title}\n\n{text}\n"
+    title, text = CODES[name]
+    return f"{name}: {title}\n\n{text}\n"

@@ -1,4 +1,4 @@
-"""How many dialogue rows a file holds for each trait, level and split: for prices only, so a guess is enough.
+"""How many dialogue rows a file holds for each trait, level and split, and how many items: for prices only.
 
 A file of up to 1 MB is read whole; of a larger one 16 pieces are read and the rest is taken to be like them.
 """
@@ -28,6 +28,16 @@ def count_dialogues(path: Path, fields: Mapping[str, str]) -> Counts:
     counted = Counter(filter(None, (_condition(line, fields) for piece in pieces for line in piece.split(b"\n"))))
     factor = size / max(1, sum(map(len, pieces)))
     return {condition: number * factor for condition, number in counted.items()}
+
+
+def count_items(path: Path) -> int:
+    """Items of a questionnaire's file; 0 for a file that is gone or holds something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    items = found.get("items") if isinstance(found, dict) else None
+    return len(items) if isinstance(items, list) else 0
 
 
 def _pieces(path: Path, size: int) -> Iterator[bytes]:

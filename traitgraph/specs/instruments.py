@@ -22,10 +22,11 @@ from .faults import located
 from .generation import Data
 from .judges import Judge
 from .named import Name
-from .paths import exists, from_folder, is_file
+from .paths import exists, from_folder, is_file, is_folder
 from .preset_files import LIBRARY
 from .registry import Registry
 from .spec import Spec
+from .task_folder import defined_names, defines
 from .words import Traits
 
 
@@ -155,7 +156,11 @@ class LmEval(Instrument):
     """A task or group of lm-evaluation-harness: one of its own, or a local task folder."""
 
     kind: Literal["lm_eval"] = Field("lm_eval", description="A task or group of lm-evaluation-harness.")
-    task: str = Field(min_length=1, description="Name of the task or group.")
+    task: str = Field(
+        min_length=1,
+        description="Name of the task, group or tag. It is looked up in `folder` when the spec is read, in the "
+        "installed harness before a run starts.",
+    )
     folder: str | None = Field(
         None, min_length=1, description="Folder with the task's YAML file and data; absent: built in."
     )
@@ -173,11 +178,18 @@ class LmEval(Instrument):
     )
 
     def settled(self, folder: Path) -> Self:
-        """Itself with an absolute folder that exists."""
+        """Itself with an absolute folder that exists and defines the task. Raises pydantic's errors."""
         settled = super().settled(folder)
         if self.folder is None:
             return settled
-        return settled.model_copy(update={"folder": str(existing(self.folder, folder, "folder"))})
+        found = existing(self.folder, folder, "folder")
+        if not is_folder(found):
+            raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
+        if not defines(found, self.task):
+            names, unreadable = defined_names(found)
+            about = {"value": self.task, "folder": self.folder, "names": names, "unreadable": unreadable}
+            raise located("task_unknown", "no task '{value}'", about, "task", self.task)
+        return settled.model_copy(update={"folder": str(found)})
 
     def own_name(self) -> str:
         """The task's name."""

@@ -17,6 +17,8 @@ from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
+SHOWN_FILES = 3
+
 Path = tuple[int | str, ...]
 About = Mapping[str, Any]
 
@@ -54,6 +56,12 @@ def _near_named(about: About) -> str | None:
     return "\n".join(line for line in (_near(about), forms.get(str(about["noun"]))) if line) or None
 
 
+def _near_task(about: About) -> str:
+    """Names that the folder defines, and what of it cannot be read."""
+    names = _near(about) or "a definition is a file *.yaml with `task: NAME`, `group: NAME` or `tag: NAME`"
+    return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
+
+
 def _purpose(about: About) -> str | None:
     return f"`{about['key']}`: {about['what']}" if about.get("what") else None
 
@@ -65,6 +73,12 @@ def _allowed(about: About) -> str | None:
 
 def _folder_or_hub(about: About) -> str:
     return f"write ./{about['value']} for the folder, {{id: {about['value']}}} for the hub"
+
+
+def _folder_of(about: About) -> str:
+    """The folder that a file lies in, as a path is written."""
+    parent = str(about["value"]).rpartition("/")[0]
+    return f"give the folder that holds it: {parent or '.'}"
 
 
 def _quoted_number(about: About) -> str | None:
@@ -124,6 +138,8 @@ WORDINGS: dict[str, Wording] = {
     "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_benchmark),
     "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
     "form_unclear": Wording("TG107", "{message}"),
+    "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
+    "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
     "reported": Wording("", ""),
 }  # fmt: skip
@@ -199,6 +215,8 @@ def as_written(location: Sequence[int | str], data: object) -> Path:
     path: list[int | str] = []
     for step in location:
         if isinstance(data, Mapping):
+            if step == 0 and step not in data:
+                continue  # one mapping where a list of them may stand
             if step not in data:
                 break
             data = data[step]

@@ -130,7 +130,7 @@ def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | N
 def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
     """Like `read_document` for text that is already at hand; `path` is only remembered."""
     source = SourceText(shown_as or str(path), text)
-    root, faults = _compose_nodes(source, text)
+    root, faults = compose_nodes(source, text)
     if faults:
         return None, faults
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _PLAIN and root.value in ("", "~", "null")):
@@ -149,7 +149,7 @@ def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Docum
 _NODE_NAMES = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
 
 
-def _compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
+def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
     """The tree of YAML nodes, or the one place where the syntax breaks."""
     try:
         composer = _composer(text)

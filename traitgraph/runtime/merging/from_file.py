@@ -46,7 +46,8 @@ from .statistics import statistics_of, warning
 class MergeReport:
     """What a merge did, or in a dry run would do."""
 
-    out: Path
+    out: Path | None
+    """None in a dry run that names no folder."""
     request: Request
     fit: Fit
     statistics: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class MergeReport:
         """The report as plain data."""
         fit = self.fit
         return {
-            "out": str(self.out),
+            "out": None if self.out is None else str(self.out),
             "base": self.request.base,
             "method": resolved_record(self.request.options),
             "vectors": [
@@ -76,12 +77,12 @@ class MergeReport:
 
 
 def merge_from_file(
-    recipe: Path, out: Path, *, dry_run: bool = False, dtype: str | None = None, progress: Progress | None = None
+    recipe: Path, out: Path | None, *, dry_run: bool = False, dtype: str | None = None, progress: Progress | None = None
 ) -> MergeReport:
     """Do the merge that a file asks for, and write it to a new folder.
 
     recipe   YAML: a `MergeFile` (see `traitgraph.specs.merge_file`), or mergekit's with `merge_method`
-    out      the folder; it must not exist or be empty
+    out      the folder; it must not exist or be empty; a dry run needs none
     dry_run  read names and shapes only: what matches, what does not, and the bytes; nothing is written
     dtype    number format of the result, in place of the file's
 
@@ -97,6 +98,7 @@ def merge_from_file(
             _check_tokens(request, base, models, fit)
         if dry_run:
             return MergeReport(out, request, fit)
+        assert out is not None, "a merge is written to a folder"
         return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress)
 
 

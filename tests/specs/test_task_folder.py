@@ -1,0 +1,69 @@
+"""A task of one's own is looked up in its folder when the spec is read, and nothing of the folder is executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.specs.reading import faults_of, read
+from traitgraph.specs.task_folder import defined_names
+
+SPEC = """
+study: s
+model: a/b
+method: direct
+benchmarks: {{kind: lm_eval, task: {task}, folder: {folder}}}
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    folder = tmp_path / "tasks"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "shared_yaml").write_text("tag: [ours]\ntask: never_seen\n")
+    (folder / "one.yaml").write_text("include: shared_yaml\ntask: one\nprocess_docs: !function evil.run\n")
+    (folder / "many.yaml").write_text("task: [not, a, task]\n")
+    (folder / "evil.py").write_text("raise SystemExit('executed')\n")
+    (folder / "deep" / "both.yaml").write_text('"group": both\ntask: [one]\n')
+    return folder
+
+
+def test_names_are_those_that_the_harness_finds(tasks: Path) -> None:
+    manager = pytest.importorskip("lm_eval.tasks").TaskManager(include_path=str(tasks), include_defaults=False)
+    names, unreadable = defined_names(tasks)
+    assert (sorted(names), unreadable) == (manager.all_tasks, ())
+
+
+@pytest.mark.parametrize("task", ["one", "both", "ours"])
+def test_a_task_a_group_and_a_tag_are_found(task: str, tasks: Path) -> None:
+    assert faults_of(SPEC.format(task=task, folder="tasks"), tasks.parent) == []
+
+
+def test_a_task_that_the_folder_lacks_is_told_at_its_key_with_near_names(tasks: Path) -> None:
+    _, (fault,) = read(SPEC.format(task="onne", folder="tasks"), tasks.parent)
+    assert (fault.code, fault.message) == ("TG106", "the folder 'tasks' defines no lm-eval task 'onne'")
+    assert fault.span is not None
+    assert fault.span.text[fault.span.column - 1 :].startswith("onne")
+    assert "near: one" in str(fault.hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: [1\n", "line 1: this list has no `]`"),
+        ("- task: bad\n", "it is no mapping"),
+        ("include: bad.yaml\ntask: bad\n", "bad.yaml includes itself"),
+        ("include: gone\ntask: bad\n", "gone: No such file or directory"),
+        ("[" * 1_000_000, "line 1: values are nested more than 64 deep"),
+    ],
+)
+def test_a_definition_that_cannot_be_read_defines_nothing_and_is_named(text: str, why: str, tasks: Path) -> None:
+    (tasks / "bad.yaml").write_text(text)
+    _, (fault,) = read(SPEC.format(task="bad", folder="tasks"), tasks.parent)
+    assert f"bad.yaml cannot be read: {why}" in str(fault.hint)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tasks: Path) -> None:
+    (fault,) = faults_of(SPEC.format(task="one", folder="tasks/one.yaml"), tasks.parent)
+    assert fault == "TG108 benchmarks.folder: 'tasks/one.yaml' is a file, a folder is wanted"
