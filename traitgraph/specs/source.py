@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Where = tuple[Step, ...]
 
+KEY_TWICE = "TG007"
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
@@ -107,7 +108,9 @@ def _composer(text: str) -> Any:
 
 
 def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
-    """The file as a document, or None with every reason why not. Never raises for what is in the file.
+    """The file as a document, or None, with everything that is wrong. Never raises for what is in the file.
+
+    Of a key that stands twice the first value is read, so that all other faults are told as well.
 
     `shown_as` is the name that messages use, by default the path as given.
     """
@@ -141,9 +144,8 @@ def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Docum
         return None, [error("TG006", what, source.between(root.start_mark, root.end_mark))]
     reader = _Reader(source)
     data = reader.mapping(root, ())
-    if reader.faults:
-        return None, reader.faults
-    return Document(data, path, (NodeLayer(source, root),)), []
+    can_be_read = all(fault.code == KEY_TWICE for fault in reader.faults)
+    return (Document(data, path, (NodeLayer(source, root),)) if can_be_read else None), reader.faults
 
 
 _NODE_NAMES = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
@@ -279,7 +281,7 @@ class _Reader:
         where = f"{first.start_mark.line + 1}:{first.start_mark.column + 1}"
         spelled = f" (as {first.value!r})" if first.value != second.value else ""
         what = f"the key {second.value!r} is given twice: first at {where}{spelled}, again here"
-        self._report("TG007", what, second, (*path, name), "keep one of the two")
+        self._report(KEY_TWICE, what, second, (*path, name), "keep one of the two")
 
     def _runaway(self, path: Where) -> None:
         if self._values == MAX_VALUES + 1 and self._top is not None:

@@ -225,7 +225,7 @@ def read_request(path: Path, models: NamedModels) -> Request:
     """
     document, found = read_document(path)
     other = written_by_us(path, A_RECIPE) or (document and no_recipe(document))
-    if document is None or other:
+    if document is None or other or found:
         raise SpecError([other] if other else found)
     if is_mergekit(document):
         request = read_mergekit(document, lambda model: layers_of_model(models.folder(model)))
