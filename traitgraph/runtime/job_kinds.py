@@ -13,13 +13,14 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from traitgraph.specs import jobs
+from traitgraph.specs.cluster import JOB_PLUGINS
 from traitgraph.specs.jobs import JobParams, JobRow
 
 from .context import JobContext
 
 JobFunction = Callable[[JobContext, JobParams], None]
 
-ENTRY_POINTS = "traitgraph.jobs"
+ENTRY_POINTS = JOB_PLUGINS
 
 JOB_FUNCTIONS: dict[str, str] = {
     "prepare": "traitgraph.runtime.gguf:prepare",

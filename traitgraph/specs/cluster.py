@@ -7,12 +7,36 @@ from __future__ import annotations
 
 import math
 import re
+from importlib.metadata import entry_points
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from .known_names import KnownName
 from .spec import Spec
 
+JOB_KINDS = (
+    "prepare", "generate", "train", "train_joint", "activations", "neurons", "vector", "merge", "assess", "analyse",
+    "collect",
+)  # fmt: skip
+JOB_PLUGINS = "traitgraph.jobs"
+"""Entry points under which other packages add kinds of job."""
+
+
+def job_kinds() -> tuple[str, ...]:
+    """Every kind of job, those of plugins last."""
+    return (*JOB_KINDS, *(point.name for point in entry_points(group=JOB_PLUGINS)))
+
+
+def job_methods() -> tuple[str, ...]:
+    """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
+    from .instruments import INSTRUMENTS
+    from .trainings import TRAININGS
+
+    return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
+
+
+JobKindName = Annotated[str, KnownName("kind of job", job_kinds)]
 EnvironmentName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -24,6 +48,11 @@ class Resources(Spec):
     )
     gpus: int | None = Field(None, ge=0, description="GPUs on each node.")
     gpu_type: str | None = Field(None, description="Type as SLURM names it ('a100', a MIG slice '1g.10gb'); none: any.")
+    model_parallel: bool | None = Field(
+        None,
+        description="Training: one process spreads the model over all GPUs of one node, for a model that no single one "
+        "holds; otherwise each GPU has a process and a copy (torchrun). Other jobs spread a model that needs it.",
+    )
     cpus: PositiveInt | None = Field(None, description="CPU cores on each node.")
     memory_gb: float | None = Field(None, gt=0, description="Memory on each node. [GiB]")
     minutes: PositiveInt | None = Field(None, description="Time limit of one task. [minutes]")
@@ -44,8 +73,10 @@ BARE = Resources(nodes=1, gpus=0, cpus=1, memory_gb=4, minutes=60)
 class Rule(Spec):
     """Resources for some of the tasks: those that meet every condition given."""
 
-    kind: str | None = Field(None, description="Kind of job: prepare, train, vector, merge, assess, collect.")
-    method: str | None = Field(None, description="Training method (sft, dpo) or kind of benchmark.")
+    kind: JobKindName | None = Field(None, description="Kind of job.")
+    method: Annotated[str, KnownName("method of training or kind of benchmark", job_methods)] | None = Field(
+        None, description="Method of training, or kind of benchmark."
+    )
     billions_from: float | None = Field(None, ge=0, description="Models of at least this size. [1e9 parameters]")
     billions_below: float | None = Field(None, gt=0, description="Models smaller than this. [1e9 parameters]")
     resources: Resources = Field(description="What these tasks ask for; later rules win.")
@@ -88,7 +119,7 @@ class Cluster(Spec):
         "gres", description="sbatch option that asks for GPUs: gres, or gpus-per-node."
     )
     default: Resources = Field(BARE, description="What every task asks for, unless a later rule says otherwise.")
-    kinds: dict[str, Resources] = Field(default_factory=dict, description="Resources by kind of job.")
+    kinds: dict[JobKindName, Resources] = Field(default_factory=dict, description="Resources by kind of job.")
     rules: tuple[Rule, ...] = Field((), description="Resources by kind, method and model size; later rules win.")
     escalation: Escalation = Field(Escalation(), description="What `retry` does after out-of-memory and time-out.")
     setup: tuple[str, ...] = Field((), description="Shell lines before the task: modules, environment, exports.")

@@ -59,7 +59,7 @@ def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster, shortages: 
 
 def _method(row: JobRow) -> str | None:
     """'dpo' of a training, 'questionnaire' of an assessment."""
-    for part, field in (("training", "method"), ("benchmark", "kind")):
+    for part, field in (("training", "method"), ("benchmark", "benchmark"), ("benchmark", "kind")):
         value = row.params.get(part)
         if isinstance(value, Mapping) and isinstance(value.get(field), str):
             return str(value[field])
