@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import MakeContext
+from traitgraph.runtime import models
 from traitgraph.runtime.chat import ChatTemplateError, Lead, prompt_text, turn
 from traitgraph.runtime.locations import ChangedFileError, MissingPackageError, locate, verified
 from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, open_model
@@ -33,6 +34,33 @@ def test_bfloat16_is_cast_by_loading(make_context: MakeContext, model_ref: Folde
     assert loaded.dtype is torch.bfloat16
     assert loaded.model.model.embed_tokens.weight.dtype is torch.bfloat16
     assert loaded.model.model.rotary_emb.inv_freq.dtype is torch.float32
+
+
+def test_a_model_that_one_gpu_does_not_hold_goes_on_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPUs are filled in order, to four fifths of what is free; one GPU, or none, needs no plan."""
+    import torch
+
+    free = {0: 100, 1: 50}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (free[gpu], 100))
+    for count in (0, 1):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        assert models._placement() == {}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert models._placement() == {"device_map": "sequential", "max_memory": {0: 80, 1: 40}}
+
+
+def test_a_placed_model_is_the_model(
+    make_context: MakeContext, model_ref: FolderModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    context = make_context(VectorParams(model=model_ref))
+    plain = load_model(context, model_ref)
+    monkeypatch.setattr(models, "_placement", lambda: {"device_map": {"": "cpu"}, "max_memory": {"cpu": 10**9}})
+    placed = load_model(context, model_ref)
+    assert not placed.model.training
+    ids = torch.tensor([[1, 2, 3]], device=placed.device)
+    assert torch.equal(placed.model(ids).logits, plain.model(ids).logits)
 
 
 def test_pickled_weights_are_refused(make_context: MakeContext, loaded: LoadedModel, tmp_path: Path) -> None:

@@ -31,6 +31,18 @@ def test_the_instruction_leads_every_row(make_context: MakeContext, params: Trai
         assert row["prompt"] == [{"role": "user", "content": content}]
 
 
+def test_a_lone_process_that_sees_several_gpus_trains_one_batch(
+    make_context: MakeContext, loaded: LoadedModel, params: TrainParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers would put a copy of the model and a whole batch on each."""
+    import transformers
+
+    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda self: getattr(self, "_n_gpu", 4) or 4))
+    arguments = module._arguments(params, loaded, make_context(params).out)
+    assert arguments._n_gpu == 1
+    assert arguments.train_batch_size == SFT.batch_size
+
+
 def test_optimiser_and_gradient_norm_reach_the_trainer(
     make_context: MakeContext, loaded: LoadedModel, params: TrainParams
 ) -> None:

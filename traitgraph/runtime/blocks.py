@@ -26,15 +26,20 @@ def decoder_blocks(model: PreTrainedModel) -> list[torch.nn.Module]:
 
 
 @contextmanager
-def seen_by(modules: Sequence[torch.nn.Module], look: Callable[[torch.Tensor], object]) -> Iterator[None]:
+def seen_by(
+    modules: Sequence[torch.nn.Module], look: Callable[[torch.Tensor], object], device: torch.device | None = None
+) -> Iterator[None]:
     """Show the output of each module to `look`, in the order in which they run, inside the block.
+
+    With a device it is brought there first: a large model may be spread over several.
 
     That of a decoder block is [batch, tokens, hidden], and not normed, unlike the last of the `hidden_states` of
     transformers. Hooks that stand on the modules already act first.
     """
 
     def hook(module: Any, given: Any, output: Any) -> None:
-        look(output[0] if isinstance(output, tuple) else output)
+        values: torch.Tensor = output[0] if isinstance(output, tuple) else output
+        look(values.to(device or values.device))
 
     handles = [module.register_forward_hook(hook) for module in modules]
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from traitgraph.specs.jobs import Dtype, FolderModel, GgufModel, HubModel, ModelRef
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
+FILLED_SHARE = 0.8
+"""Of a GPU's free memory, the share that weights may take where a model is spread over several."""
+
+
 class MissingInputError(ValueError):
     """A job names a GGUF model, but its row has no converted folder as input `model`."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A language model in evaluation mode with its tokenizer, on one device."""
+    """A language model in evaluation mode with its tokenizer; `device` is where its inputs go."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -71,12 +75,27 @@ def load_network(source: str, dtype: torch.dtype, *, revision: str = "main", tru
     with quiet_libraries():
         # Cast by loading: model.to(bfloat16) would also round the rotary frequencies, changing logits by up to 0.5.
         model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
+            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=trusted, **_placement()
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device).eval()
-    loaded: PreTrainedModel = model
+    if getattr(model, "hf_device_map", None) is None:
+        model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    loaded: PreTrainedModel = model.eval()
     return loaded
+
+
+def _placement() -> dict[str, Any]:
+    """Options of from_pretrained by which a model that one GPU does not hold goes on on the next ones.
+
+    They are filled in their order (accelerate's "sequential"), to the share that leaves room for activations; a model
+    that fits the first one stays there whole. Each layer's arithmetic is the same wherever it is done.
+    """
+    import torch
+
+    gpus = range(torch.cuda.device_count())
+    if len(gpus) < 2:
+        return {}
+    limits = {gpu: int(torch.cuda.mem_get_info(gpu)[0] * FILLED_SHARE) for gpu in gpus}
+    return {"device_map": "sequential", "max_memory": limits}
 
 
 def _source(context: JobContext, ref: ModelRef, prepared: str) -> tuple[str, str]:

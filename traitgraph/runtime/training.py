@@ -251,8 +251,12 @@ def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig
             "prediction_loss_only": True,
         }
     if isinstance(training, DpoTraining):
-        return DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
-    return SFTConfig(**common, completion_only_loss=True)
+        arguments = DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
+    else:
+        arguments = SFTConfig(**common, completion_only_loss=True)
+    # Where a lone process sees several GPUs, transformers would give each of them a whole batch.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def shared_batch(batch_size: int, accumulation: int, processes: int) -> tuple[int, int]:

@@ -46,7 +46,10 @@ class Training(Spec):
     )
     epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
     steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
-    batch_size: PositiveInt = Field(8, description="Rows per forward pass and device.")
+    batch_size: PositiveInt = Field(
+        8,
+        description="Rows per forward pass; several GPUs share those of a step.",
+    )
     accumulation: PositiveInt = Field(1, description="Forward passes per optimiser step.")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from 0. [steps]")

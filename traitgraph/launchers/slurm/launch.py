@@ -34,6 +34,7 @@ from .scheduler import SchedulerError
 from .script import Site, job_name
 from .shapes import Shortage, shape_tasks
 from .submit import Progress, submit, unsubmitted
+from .training_processes import training_problems
 
 PROBE_SECONDS = 4.0
 """A first submission waits so long for its probe; where the queue is longer, the probe only guards the roots."""
@@ -128,7 +129,7 @@ def prepare(
 ) -> SubmissionRecord:
     """Check and lay out a table and write its run record. Raises SubmissionRefusedError with every reason."""
     arrays = plan_arrays(table, cluster, limits, shortages)
-    problems = find_problems(arrays, cluster, limits, os.environ)
+    problems = [*find_problems(arrays, cluster, limits, os.environ), *training_problems(arrays, table)]
     if problems:
         raise SubmissionRefusedError(tuple(problems))
     run = RunRecord.create(store.root, table)

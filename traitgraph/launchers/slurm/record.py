@@ -30,6 +30,7 @@ from traitgraph.specs.spec import Spec
 from .accounts import ArrayRecord, array_path, slurm_folder
 from .layout import Edge, EdgeKind, TaskArray
 from .script import Site, array_script, continuation_script, job_name, probe_script
+from .training_processes import processes_on_node
 
 CONTINUE, PROBE = "continue", "probe"
 """Names of the two helpers beside the arrays."""
@@ -174,7 +175,6 @@ def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mappi
     """What the elements of an array need to know; only training shares its work among processes."""
     asked = array.resources
     kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
-    is_training = set(kinds) <= {"train", "train_joint"}
     return ArrayRecord(
         id=array.id,
         tasks=array.tasks,
@@ -183,7 +183,7 @@ def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mappi
         signal_seconds=cluster.signal_seconds,
         continuations=cluster.continuations,
         nodes=asked.nodes or 1,
-        processes=max(1, asked.gpus or 0) if is_training else 1,
+        processes=processes_on_node(asked, kinds),
         cores=asked.cpus or 1,
         scratch=cluster.scratch or "",
         kinds=tuple(kinds),

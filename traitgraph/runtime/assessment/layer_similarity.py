@@ -100,7 +100,7 @@ def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     def take_means(states: torch.Tensor) -> None:
         layers.append(torch.stack([states[row, reply].float().mean(0) for row, reply in enumerate(replies)]))
 
-    with torch.inference_mode(), seen_by(decoder_blocks(loaded.model), take_means):
+    with torch.inference_mode(), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
         loaded.model(input_ids=ids, attention_mask=known, use_cache=False, logits_to_keep=1)
     return torch.stack(layers, dim=1).cpu()
 

@@ -89,7 +89,8 @@ def _sum_of(loaded: LoadedModel, blocks: Sequence[torch.nn.Module], batch: Seque
     mask = counted(batch, loaded.device)
     weights = (mask / mask.sum(1, keepdim=True)).double().flatten()  # [rows * tokens]
     found: list[torch.Tensor] = []
-    with seen_by(blocks, lambda hidden: found.append((weights @ hidden.flatten(0, 1).double()).cpu())):
+    sum_up = lambda hidden: found.append((weights @ hidden.flatten(0, 1).double()).cpu())  # noqa: E731
+    with seen_by(blocks, sum_up, loaded.device):
         read_batch(loaded, batch)
     return torch.stack(found)
 

@@ -64,6 +64,6 @@ def firing_in(loaded: LoadedModel, batches: Sequence[Sequence[Span]], on_batch: 
 
 def _count(loaded: LoadedModel, gates: Sequence[torch.nn.Module], batch: Sequence[Span], firing: Firing) -> None:
     mask, block = counted(batch, loaded.device), count()
-    with seen_by(gates, lambda values: firing.count(next(block), values[mask])):
+    with seen_by(gates, lambda values: firing.count(next(block), values[mask]), loaded.device):
         read_batch(loaded, batch)
     firing.tokens += int(mask.sum())
