@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.assessment.items import QuestionnaireError, read_questionnaire
-from traitgraph.runtime.assessment.lexicon import LexiconError, read_lexicon
+from traitgraph.runtime.assessment.lexicon import read_lexicon
+from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
+from traitgraph.runtime.data_files import DataError, fault_at
 from traitgraph.runtime.dialogues import (
     Dialogue,
     DialogueError,
@@ -31,6 +32,7 @@ from traitgraph.specs.benchmarks import (
     ResolvedReplyContrast,
     ResolvedStory,
 )
+from traitgraph.specs.diagnostics import Diagnostic
 from traitgraph.specs.jobs import FileData
 from traitgraph.specs.study import Study
 from traitgraph.specs.traits import LEVELS, TRAITS
@@ -40,32 +42,35 @@ from .runnable import thin_arms
 SMALL = 32 << 20
 """Files that a check reads, in bytes: some hundred thousand dialogues, in about a second."""
 
-Read = dict[object, "list[Any] | str"]
-"""File and names of its fields -> its rows, or why they cannot be read."""
+Read = dict[object, "list[Any] | tuple[Diagnostic, ...]"]
+"""File and names of its fields -> its rows, or what is wrong with it."""
 
 
-def data_faults(plan: Plan) -> list[str]:
-    """What is wrong with the local files that missing jobs read; each fault once."""
+def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
+    """What is wrong with the local files that missing jobs read, or only with the small ones; each fault once."""
     files: Read = {}
-    faults: dict[str, None] = {}
+    faults: dict[Diagnostic, None] = {}
     draft = plan.draft
+    locations = draft.locations if whole else _small(draft.locations)
     for index, stage in enumerate(draft.stages):
-        if MISSING not in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
-            continue
-        for fault in _faults_of(stage, draft.locations, files):
-            faults[fault] = None
+        if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
+            faults |= dict.fromkeys(_faults_of(stage, locations, files))
     return list(faults)
 
 
-def study_data_faults(study: Study) -> list[str]:
+def study_data_faults(study: Study) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
     files: Read = {}
-    faults: dict[str, None] = {}
+    faults: dict[Diagnostic, None] = {}
     for _, builder in thin_arms(study):
-        locations = {digest: where for digest, where in builder.resolver.locations.items() if _is_small(where)}
+        locations = _small(builder.resolver.locations)
         for stage in builder.stages:
             faults |= dict.fromkeys(_faults_of(stage, locations, files))
     return list(faults)
+
+
+def _small(locations: Mapping[str, str]) -> dict[str, str]:
+    return {digest: where for digest, where in locations.items() if _is_small(where)}
 
 
 def _is_small(location: str) -> bool:
@@ -75,9 +80,8 @@ def _is_small(location: str) -> bool:
         return False
 
 
-def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Iterator[str]:
-    benchmark = stage.template.get("benchmark")
-    yield from _faults_of_file(benchmark, locations)
+def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Iterator[Diagnostic]:
+    yield from _faults_of_file(stage.template.get("benchmark"), locations, files)
     data = _data_of(stage)
     if not isinstance(data, FileData) or data.digest not in locations:
         return
@@ -85,33 +89,38 @@ def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Itera
     reader = _reader(stage)
     place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
-        files[place] = _read(reader, path, data)
+        files[place] = _read(partial(reader, path, data.fields), path)
     rows = files[place]
-    if isinstance(rows, str):
-        yield f"{path}: {rows}"
+    if isinstance(rows, tuple):
+        yield from rows
         return
     for check in _checks(stage, rows):
         try:
             check()
         except DialogueError as fault:
-            yield f"{path}: {fault}"
+            yield fault_at(path, None, str(fault))
 
 
-def _faults_of_file(benchmark: object, locations: Mapping[str, str]) -> Iterator[str]:
+def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read) -> Iterable[Diagnostic]:
     """What is wrong with the items or words that a benchmark asks for or counts."""
     match benchmark:
         case ResolvedQuestionnaire(items=digest):
-            reader: Callable[[Path], object] = read_questionnaire
+            reader: Callable[[Path], Collection[object]] = _items
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
         case _:
-            return
+            return ()
     if digest not in locations:
-        return
-    try:
-        reader(locate(locations[digest]))
-    except (QuestionnaireError, LexiconError, OSError, UnicodeDecodeError) as fault:
-        yield str(fault)
+        return ()
+    if (reader, digest) not in files:
+        path = locate(locations[digest])
+        files[reader, digest] = _read(partial(reader, path), path)
+    found = files[reader, digest]
+    return found if isinstance(found, tuple) else ()
+
+
+def _items(path: Path) -> Collection[object]:
+    return read_questionnaire(path).items
 
 
 def _data_of(stage: Stage) -> object:
@@ -161,8 +170,10 @@ def _some(rows: list[Any]) -> None:
         raise DialogueError("the open questions have no rows")
 
 
-def _read(reader: Callable[..., list[Any]], path: Path, data: FileData) -> list[Any] | str:
+def _read(reader: Callable[[], Collection[Any]], path: Path) -> list[Any] | tuple[Diagnostic, ...]:
     try:
-        return reader(path, data.fields)
-    except (DialogueError, OSError, UnicodeDecodeError) as fault:
-        return str(fault)
+        return list(reader())
+    except DataError as problem:
+        return problem.faults
+    except OSError as problem:
+        return (fault_at(path, None, f"cannot be read: {problem.strerror or type(problem).__name__}"),)

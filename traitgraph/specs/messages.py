@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic_core import ErrorDetails, PydanticCustomError, ValidationError
 
 from .axes import shown
-from .diagnostics import Diagnostic, error, near_names
+from .diagnostics import Diagnostic, error, near_hint
 from .document import Document
 from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
@@ -31,12 +31,7 @@ class Wording(NamedTuple):
 
 
 def _near(about: About) -> str | None:
-    names = tuple(str(name) for name in about.get("names", ()))
-    near = near_names(str(about.get("key", about.get("value", ""))), names)
-    lines = ["near: " + ", ".join(near)] if near else []
-    if names and (not near or len(names) <= 6):
-        lines.append("there are: " + ", ".join(names[:40]) + (", ..." if len(names) > 40 else ""))
-    return "\n".join(lines) or None
+    return near_hint(str(about.get("key", about.get("value", ""))), map(str, about.get("names", ())))
 
 
 def _near_benchmark(about: About) -> str | None:
