@@ -35,6 +35,9 @@ def _near(about: About) -> str | None:
 
 
 def _near_benchmark(about: About) -> str | None:
+    value = str(about["value"])
+    if about["noun"] == "benchmark" and value.endswith(".json"):
+        return f"a questionnaire in a file: {{kind: questionnaire, items: {value}}}"
     hint = _near(about)
     task = "any other task of lm-eval: {kind: lm_eval, task: NAME}"
     return f"{hint}\n{task}" if about["noun"] == "benchmark" else hint
