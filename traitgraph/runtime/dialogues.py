@@ -63,6 +63,14 @@ class Question(NamedTuple):
     prompt: str
 
 
+class Asked(NamedTuple):
+    """A prompt that any trait may show in, or only one."""
+
+    trait: Trait | None
+    split: str
+    prompt: str
+
+
 def load_questions(context: JobContext, data: DataRef) -> list[Question]:
     """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
 
@@ -104,12 +112,18 @@ def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        found = [row.prompt for row in load_dialogues(context, data) if (row.trait, row.split) == (trait, "train")]
-    else:
-        rows = _rows_of(context, data)
-        read = checked(rows, data.fields, lambda row, number: (_scenario(row, number), row.get("trait")))
-        asked = [(scene, str(about or trait).strip().lower()) for scene, about in read]
-        found = [scene.prompt for scene, about in asked if (about, scene.split) == (trait, "train")]
+        return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
+    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked), trait)
+
+
+def read_asked(path: Path, fields: Mapping[str, str] | None = None) -> list[Asked]:
+    """All rows of a JSONL file as questions that may be about one trait, as `read_dialogues` reads rows."""
+    return checked(json_lines(path), fields or {}, _asked)
+
+
+def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
+    """What `load_trait_prompts` gives, of rows that were read."""
+    found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
     if not found:
         raise DialogueError(f"the data have no question about {trait}")
     return list(dict.fromkeys(found))
@@ -198,6 +212,11 @@ def _scenario(row: Fields, number: int) -> Scenario:
 
 def _question(row: Fields, number: int) -> Question:
     return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.text("prompt"))
+
+
+def _asked(row: Fields, number: int) -> Asked:
+    about = row.word("trait", TRAITS) if row.get("trait") else None
+    return Asked(cast("Trait | None", about), _split(row), row.text("prompt"))
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
