@@ -64,6 +64,15 @@ def test_a_misspelt_field_is_told_with_the_name_that_is_missing(tmp_path: Path) 
     ]
 
 
+def test_a_slip_in_a_field_that_may_be_left_out_is_told(tmp_path: Path) -> None:
+    """Else held-out rows would be trained on without a word; fields of other names are ignored."""
+    rows = {**ROW, "splt": "heldout"}, {**ROW, "pairs": "7"}, {**ROW, "split": "test", "source": "mine", "pair_of": 2}
+    assert told(written(tmp_path / "d.jsonl", *rows)) == [
+        "d.jsonl:1:89: unknown field 'splt' (near: split)",
+        "d.jsonl:2:90: unknown field 'pairs' (near: pair)",
+    ]
+
+
 def test_many_faults_are_counted(tmp_path: Path) -> None:
     faults = told(written(tmp_path / "d.jsonl", *[{**ROW, "level": "medium"}] * 1234))
     assert len(faults) == 21

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,8 @@ from traitgraph.specs.source import read_text
 from traitgraph.specs.unreadable import not_utf8
 
 CODE = "TG212"
+ALMOST = 0.85
+"""Likeness (difflib's) from which an unknown field is taken for a slip: `splt`, `questions`, `stm`."""
 SHOWN_FAULTS = 20
 """Faults of one file that are told; the others are counted."""
 
@@ -55,6 +59,13 @@ def text_of(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise DataError([replace(not_utf8(shown(path), raw, problem.start), code=CODE)]) from problem
+
+
+@lru_cache(maxsize=256)
+def almost(name: str, keys: tuple[str, ...]) -> str | None:
+    """The key that is a slip for a name which may be left out, such as `splt`; a silent slip would change results."""
+    near = get_close_matches(name, keys, 1, ALMOST)
+    return near[0] if near else None
 
 
 class NotJson(NamedTuple):

@@ -220,7 +220,7 @@ def _asked(row: Fields, number: int) -> Asked:
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
-    pair, prompt = row.get("pair"), row.text("prompt")
+    pair, prompt = row.optional("pair"), row.text("prompt")
     return Dialogue(
         id=_id(row, number),
         trait=cast("Trait", row.word("trait", TRAITS)),

@@ -14,7 +14,18 @@ from typing import NamedTuple, TypeVar
 
 from traitgraph.specs.diagnostics import Diagnostic, Span, error, near_hint, near_names
 
-from .data_files import CODE, SHOWN_FAULTS, DataError, NotJson, first_faults, json_value, not_json, shown, text_of
+from .data_files import (
+    CODE,
+    SHOWN_FAULTS,
+    DataError,
+    NotJson,
+    almost,
+    first_faults,
+    json_value,
+    not_json,
+    shown,
+    text_of,
+)
 
 Made = TypeVar("Made")
 
@@ -78,6 +89,13 @@ class Fields:
         """What a field holds; None without it."""
         return self.values.get(self.names.get(name, name))
 
+    def optional(self, name: str) -> object:
+        """What a field holds that may be left out; a fault when another looks like a slip for it."""
+        value = self.get(name)
+        if value is None and (slip := almost(self.names.get(name, name), tuple(self.values))):
+            self.faults.append(partial(self._slip, name, slip))
+        return value
+
     def text(self, name: str) -> str:
         """The text of a field; a fault when there is none."""
         value = self.get(name)
@@ -88,11 +106,14 @@ class Fields:
 
     def word(self, name: str, known: Collection[str], default: str = "") -> str:
         """The word of a field, in small letters; a fault when it is none of those known."""
-        value = str(self.get(name) or default) if default else self.text(name)
+        value = str(self.optional(name) or default) if default else self.text(name)
         word = value.strip().lower()
         if value and word not in known:
             self.faults.append(partial(self._unknown, name, value, known))
         return word
+
+    def _slip(self, name: str, slip: str) -> Diagnostic:
+        return self.row.fault(f"unknown field '{slip}'", f"near: {self.names.get(name, name)}", slip)
 
     def _unknown(self, name: str, value: str, known: Collection[str]) -> Diagnostic:
         return self.row.fault(f"unknown {name} '{value}'", near_hint(value, known), self.names.get(name, name))

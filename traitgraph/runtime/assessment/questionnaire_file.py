@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from ..data_files import (
     CODE,
     DataError,
     NotJson,
+    almost,
     fault_at,
     first_faults,
     json_value,
@@ -29,9 +29,6 @@ from ..data_files import (
     text_of,
 )
 from .items import Questionnaire
-
-ALMOST = 0.85
-"""Likeness (difflib's) from which an unknown field is a slip for one that may be left out: `questions`, `stm`."""
 
 
 class QuestionnaireError(DataError):
@@ -119,11 +116,12 @@ def _misspelt(path: Path, text: str, value: dict[str, Any]) -> list[Diagnostic]:
     for place, mapping in _mappings(value):
         fields = keys_of(model_at(Questionnaire, place))
         optional = [key for key, field in fields.items() if not field.is_required() and key not in mapping]
-        for key in [key for key in mapping if key not in fields]:
-            if near := get_close_matches(key, optional, 1, ALMOST):
+        unknown = tuple(key for key in mapping if key not in fields)
+        for name in optional:
+            if key := almost(name, unknown):
                 document = document or placed(path, text)
                 span = document.key_span((*place, key)) if document else None
-                faults.append(fault_at(path, span, f"unknown field '{key}'", f"near: {near[0]}"))
+                faults.append(fault_at(path, span, f"unknown field '{key}'", f"near: {name}"))
     return faults
 
 
