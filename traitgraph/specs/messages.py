@@ -104,6 +104,7 @@ WORDINGS: dict[str, Wording] = {
     "less_than_equal": Wording("TG104", "{value} is too large: it must be at most {le}"),
     "finite_number": Wording("TG104", "{value} is not a finite number"),
     "number_finite": Wording("TG104", "{value} is not a finite number"),
+    "int_parsing_size": Wording("TG104", "a number of too many digits"),
     "int_from_float": Wording("TG103", "{value} is not a whole number"),
     "string_too_short": Wording("TG104", "the text is empty"),
     "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),

@@ -96,7 +96,7 @@ def _where(fault: ErrorDetails, value: dict[str, Any]) -> str:
 
 def _item_name(items: Sequence[Any], index: int) -> str:
     name = items[index].get("id") if isinstance(items[index], dict) else None
-    return f"item {name}" if isinstance(name, int) else f"item no. {index + 1}"
+    return f"item {name}" if isinstance(name, int) and abs(name) < 10**9 else f"item no. {index + 1}"
 
 
 def _hint(fault: ErrorDetails, said: Diagnostic, value: dict[str, Any]) -> str | None:
