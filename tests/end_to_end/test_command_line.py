@@ -112,8 +112,8 @@ ROW = '{"trait": "extraversion", "level": "high", "prompt": "Hello?", "reply": "
     [
         (ROW, "no training row for extraversion low"),
         (ROW + ROW.replace("high", "low"), "no pair of a high and a low reply for extraversion"),
-        (ROW.replace('"level": "high", ', ""), "rows.jsonl:1: field 'level'"),
-        ("not JSON\n", "rows.jsonl:1: not JSON"),
+        (ROW.replace('"level": "high", ', ""), "error[TG212]: `level` is missing\n --> rows.jsonl:1:1\n"),
+        ("not JSON\n", "error[TG212]: not JSON: expecting value\n --> rows.jsonl:1:1\n"),
     ],
 )
 def test_data_that_a_job_would_stumble_over_are_refused_before_the_run(rows: str, told: str, tmp_path: Path) -> None:
@@ -154,5 +154,5 @@ def test_scenes_and_the_rows_of_experts_are_read_before_the_run(tmp_path: Path) 
     (tmp_path / "rows.jsonl").write_text(ROW, encoding="utf-8")
     refused = call("run", "study.yaml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "scenes.jsonl:2: field 'scene' must hold text, not None" in refused.stderr
+    assert "error[TG212]: `scene` is missing\n --> scenes.jsonl:2:1\n" in refused.stderr
     assert "rows.jsonl: the data have no training row for extraversion low" in refused.stderr

@@ -184,12 +184,47 @@ def test_check_reads_the_small_data_of_a_study(traitgraph: CommandLine, study_fo
         "traits=[openness]",
         "benchmarks=[reply_contrast,{kind: questionnaire,items: ./items.json}]",
     )
-    assert told.returncode == 0, told.stderr
-    assert "warning[TG212]" in told.stderr
-    assert "no training row for openness high" in told.stderr
+    assert told.returncode == 2, told.stderr
+    assert "error[TG212]: dialogues.jsonl: the data have no training row for openness high\n" in told.stderr
     assert "no pair of a high and a low reply for openness" in told.stderr
-    assert "items.json: response_scale: Field required" in told.stderr
-    assert "study.yaml: no errors, 4 warnings" in told.stderr
+    assert "error[TG212]: `response_scale` is missing\n --> items.json:1:1\n" in told.stderr
+    assert "next:" not in told.stderr
+
+
+def test_every_fault_of_a_data_file_is_a_diagnostic_of_its_own(traitgraph: CommandLine, study_folder: Path) -> None:
+    """Programs read file, line and column of each row; the text for people has no character that stands for another."""
+    rows = [*(study_folder / "dialogues.jsonl").read_text().splitlines(), "{", '{"trait": "extraversoin"}', ""]
+    (study_folder / "torn.jsonl").write_text("\n".join(rows))
+    words = ("check", "study.yaml", "data=torn.jsonl")
+    told = traitgraph(*words, "--json")
+    found = json.loads(told.stdout)["diagnostics"]
+    last = len(rows) - 1
+    assert {(each["severity"], each["file"]) for each in found} == {("error", "torn.jsonl")}
+    assert [(each["line"], each["column"], each["message"]) for each in found] == [
+        (last - 1, 2, "not JSON: expecting property name enclosed in double quotes"),
+        (last, 1, "`level` is missing"),
+        (last, 1, "`prompt` is missing"),
+        (last, 1, "`reply` is missing"),
+        (last, 11, "unknown trait 'extraversoin'"),
+    ]
+    assert found[-1]["hint"].startswith("near: extraversion\n")
+    assert told.returncode == 2
+    assert "\ufffd" not in traitgraph(*words).stderr
+
+
+def test_a_plan_that_a_run_would_refuse_says_so(traitgraph: CommandLine, study_folder: Path, tmp_path: Path) -> None:
+    """The plan is shown with its price; it is not saved, and what comes next is the repair."""
+    words = ("plan", "study.yaml", "traits=[openness]", "benchmarks=[reply_contrast,mini-ipip]", "--store", tmp_path)
+    told = traitgraph(*words)
+    assert told.returncode == 2
+    assert told.stdout.startswith("study tiny\n")
+    assert "error[TG212]: dialogues.jsonl: the data have no training row for openness high\n" in told.stderr
+    assert "next: repair the data, then traitgraph check study.yaml" in told.stderr
+    assert "traitgraph run" not in told.stderr
+    saved = traitgraph(*words, "-o", tmp_path / "plan.json")
+    assert (saved.returncode, (tmp_path / "plan.json").exists()) == (2, False)
+    assert "not saved" in saved.stderr
+    assert len(json.loads(traitgraph(*words, "--json").stdout)["data_faults"]) == 3
 
 
 def test_run_refuses_a_questionnaire_that_cannot_be_put(traitgraph: CommandLine, study_folder: Path) -> None:
@@ -202,4 +237,25 @@ def test_run_refuses_a_questionnaire_that_cannot_be_put(traitgraph: CommandLine,
         study_folder / "refused",
     )
     assert told.returncode == 2
-    assert "bare.json: response_scale: Field required; items.0.text: Field required" in told.stderr
+    assert "error[TG212]: `response_scale` is missing\n --> bare.json:1:1\n" in told.stderr
+    assert "error[TG212]: item 1: `text` is missing\n --> bare.json:1:" in told.stderr
+
+
+def test_wording_that_the_user_must_bring_is_a_warning_until_the_run(
+    traitgraph: CommandLine, study_folder: Path
+) -> None:
+    """The study is right, and can be planned on a machine that does not have the words."""
+    (study_folder / "key.json").write_text(
+        '{"name": "q", "wording": "left to the user", "response_scale": {"min": 1, "max": 2, "anchors": ["no", "yes"]},'
+        ' "items": [{"id": 1, "domain": "E", "keyed": 1}]}'
+    )
+    words = ("study.yaml", "benchmarks=[{kind: questionnaire,items: ./key.json}]")
+    checked = traitgraph("check", *words)
+    assert (checked.returncode, "no errors, 1 warning" in checked.stderr) == (0, True), checked.stderr
+    told = "[TG212]: key.json: a key without its wording, which belongs to others\n"
+    assert "warning" + told in checked.stderr
+    planned = traitgraph("plan", *words, "--store", study_folder / "refused")
+    assert (planned.returncode, "warning" + told in planned.stderr) == (0, True)
+    assert "traitgraph run" not in planned.stderr
+    run = traitgraph("run", *words, "--store", study_folder / "refused")
+    assert (run.returncode, "error" + told in run.stderr) == (2, True)

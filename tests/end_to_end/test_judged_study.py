@@ -84,5 +84,6 @@ def test_rows_of_open_questions_are_checked_before_a_run(traitgraph: CommandLine
     (folder / "questions.jsonl").write_text('{"prompt": "What do you do at a party?"}\n')
     (folder / "study.yaml").write_text(STUDY.format(url="http://127.0.0.1:9/v1"))
     checked = traitgraph("check", "study.yaml", cwd=folder)
-    assert "questions.jsonl:1: field 'trait' must hold text" in checked.stderr
+    assert "error[TG212]: `trait` is missing\n --> questions.jsonl:1:1\n" in checked.stderr
+    assert checked.returncode == 2
     assert traitgraph("run", "study.yaml", cwd=folder).returncode == 2

@@ -131,7 +131,8 @@ def test_check_and_run_name_the_faults_of_a_lexicon_and_of_data(traitgraph: Comm
             command, "broken.yaml", *(("--store", folder / "none") if command == "run" else ()), cwd=folder
         )
         said = told.stdout + told.stderr
-        assert said.count("broken.json: category 'joy': 'well done' is not one word") == 1
+        assert said.count("error[TG212]: category 'joy': 'well done' is not one word") == 1
+        assert "--> broken.json:1:10\n" in said
         assert "empty.jsonl: the data have no row" in said
-        assert told.returncode == {"check": 0, "run": 2}[command]
+        assert told.returncode == 2
     assert not list(folder.glob("none/*/*/manifest.json"))

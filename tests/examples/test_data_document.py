@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from traitgraph.runtime.assessment.items import read_questionnaire
 from traitgraph.runtime.assessment.lexicon import category_counts, read_lexicon, words_of
+from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.specs.instruments import Instrument, Linguistic, Questionnaire
 from traitgraph.specs.validate import load_study
 

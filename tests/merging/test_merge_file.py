@@ -14,7 +14,7 @@ from traitgraph.runtime.merging.from_file import merge_from_file, read_request
 from traitgraph.runtime.merging.layers import ByName, Gradient
 from traitgraph.runtime.merging.named_models import NamedModels
 from traitgraph.runtime.merging.request import Request
-from traitgraph.specs.diagnostics import SpecError, render_text
+from traitgraph.specs.diagnostics import SpecError, in_order, render_text
 
 
 @pytest.fixture
@@ -292,6 +292,14 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         "base_model: base\nmerge_method: ties\nslices: [{sources: [{model: tuned1, layer_range: [0, 1]}]}]\n",
         ["not the whole model, [0, 2]"],
     ),
+    "factor that is no number": (
+        MODELS + "merge_method: ties\nparameters: {lambda: half}\n",
+        ["recipe.yaml:10:22", "`lambda` is one number, for all models"],
+    ),
+    "half a range of layers": (
+        "base_model: base\nmerge_method: ties\nslices: [{sources: [{model: tuned1, layer_range: [0]}]}]\n",
+        ["recipe.yaml:3:50", "the list has 1 elements, at least 2 are needed"],
+    ),
     "no base": (
         "merge_method: ties\nmodels: [{model: tuned1, parameters: {weight: 1}}]\n",
         ["`base_model` is missing: ties works on differences"],
@@ -307,6 +315,33 @@ def test_every_fault_of_a_file_is_told_with_its_place(folder: Path, case: tuple[
     shown = render_text(caught.value.diagnostics)
     assert all(message in shown for message in messages), shown
     assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("base: base\nvectors:\n  - {modl: tuned1}\n", ["3:6 unknown key 'modl'"]),
+        ("base: base\nvectors: [{model: tuned1, alpha: high}]\n", ["2:34 'high' is not a number"]),
+        (
+            "base: base\nmethod: {kind: tie, density: 3}\n"
+            "vectors: [{model: tuned1, alpha: [a, b]}, {of: base, modle: x}]\n",
+            [
+                "2:16 unknown merge method 'tie'",
+                "3:35 'a' is not a number",
+                "3:38 'b' is not a number",
+                "3:54 unknown key 'modle'",
+            ],
+        ),
+        ("base_model: base\nmerge_method: ties\nmodels: [{modl: tuned1}]\n", ["3:11 unknown key 'modl'"]),
+    ],
+)
+def test_what_only_follows_from_a_fault_is_not_told(folder: Path, text: str, faults: list[str]) -> None:
+    """A list is not too short because its elements are faulty, and a misspelt key is not missing as well."""
+    with pytest.raises(SpecError) as caught:
+        request_of(folder, text)
+    told = in_order(caught.value.diagnostics)
+    assert [f"{each.span.line}:{each.span.column} {each.message}" for each in told if each.span] == faults
+    assert len(told) == len(faults)
 
 
 @pytest.mark.parametrize(

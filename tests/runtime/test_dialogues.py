@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.runtime.data_files import DataError
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues, reply_pairs, training_rows
 
 ROW = {"trait": "openness", "level": "high", "prompt": "Art?", "reply": "I love it."}
@@ -15,6 +16,13 @@ ROW = {"trait": "openness", "level": "high", "prompt": "Art?", "reply": "I love 
 def written(path: Path, *rows: object) -> Path:
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows))
     return path
+
+
+def told(path: Path, fields: dict[str, str] | None = None) -> list[str]:
+    """What is wrong with a file, without its folder."""
+    with pytest.raises(DataError) as error:
+        read_dialogues(path, fields)
+    return str(error.value).replace(f"{path.parent}/", "").splitlines()
 
 
 def test_other_names_are_mapped_and_words_may_be_capitalised(tmp_path: Path) -> None:
@@ -33,23 +41,57 @@ def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
 
 
 def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
-    """All faulty rows at once: an unknown level, an empty reply, an unknown trait."""
-    path = written(
-        tmp_path / "d.jsonl", {**ROW, "level": "medium"}, ROW, {**ROW, "reply": " "}, {**ROW, "trait": "wit"}
-    )
-    with pytest.raises(DialogueError) as error:
-        read_dialogues(path)
+    """All at once, with the value that is meant and its repair; a line that is no JSON does not hide those after it."""
+    rows = {**ROW, "level": "medium"}, ROW, '{"trait"; 1}', {**ROW, "reply": " ", "trait": "openess"}, [1], '"text"'
     traits = "openness, conscientiousness, extraversion, agreeableness, neuroticism"
-    assert str(error.value).splitlines() == [
-        "d.jsonl:1: level must be one of high, low, not 'medium'",
-        "d.jsonl:3: field 'reply' must hold text, not ' '",
-        f"d.jsonl:4: trait must be one of {traits}, not 'wit'",
+    assert told(written(tmp_path / "d.jsonl", *rows)) == [
+        "d.jsonl:1:32: unknown level 'medium' (there are: high, low)",
+        "d.jsonl:3:9: not JSON: expecting ':' delimiter",
+        f"d.jsonl:4:11: unknown trait 'openess' (near: openness; there are: {traits})",
+        """d.jsonl:4:66: `reply` must hold text, not " \"""",
+        "d.jsonl:5:1: a row is a mapping of fields: {...}",
+        "d.jsonl:6:1: a row is a mapping of fields: {...}",
     ]
 
 
-def test_broken_json_is_told_with_line_and_column(tmp_path: Path) -> None:
-    with pytest.raises(DialogueError, match=r"d.jsonl:2: not JSON: .* at column 9"):
-        read_dialogues(written(tmp_path / "d.jsonl", ROW, '{"trait"; 1}'))
+def test_a_misspelt_field_is_told_with_the_name_that_is_missing(tmp_path: Path) -> None:
+    """It is renamed, or mapped as the fields of other people's data are."""
+    row = {**ROW, "levle": "high", "answer": "No."}
+    path = written(tmp_path / "d.jsonl", {key: row[key] for key in row if key not in ("level", "reply")})
+    assert told(path, {"reply": "anser"}) == [
+        "d.jsonl:1:50: `level` is missing (near: levle; rename it, or map it: fields: {level: levle})",
+        "d.jsonl:1:68: `anser` is missing (near: answer; rename it, or map it: fields: {reply: answer})",
+    ]
+
+
+def test_a_slip_in_a_field_that_may_be_left_out_is_told(tmp_path: Path) -> None:
+    """Else held-out rows would be trained on without a word; fields of other names are ignored."""
+    rows = {**ROW, "splt": "heldout"}, {**ROW, "pairs": "7"}, {**ROW, "split": "test", "source": "mine", "pair_of": 2}
+    assert told(written(tmp_path / "d.jsonl", *rows)) == [
+        "d.jsonl:1:89: unknown field 'splt' (near: split)",
+        "d.jsonl:2:90: unknown field 'pairs' (near: pair)",
+    ]
+
+
+def test_many_faults_are_counted(tmp_path: Path) -> None:
+    faults = told(written(tmp_path / "d.jsonl", *[{**ROW, "level": "medium"}] * 1234))
+    assert len(faults) == 21
+    assert faults[-1] == "d.jsonl: and 1,214 more faults"
+
+
+def test_a_json_list_is_no_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_text(json.dumps([ROW, ROW], indent=1))
+    (fault,) = told(path)
+    assert fault.startswith("d.jsonl: one JSON document, not lines of JSON (write one object a line")
+
+
+def test_other_encodings_than_utf8_are_told_with_their_byte(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_bytes(json.dumps(ROW).encode() + b"\n{\xff}")
+    assert told(path) == ["d.jsonl:2:2: byte 0xff is not UTF-8 (save the file as UTF-8)"]
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(ROW).encode())
+    assert len(read_dialogues(path)) == 1
 
 
 def test_pairs_join_the_levels_of_one_prompt(tmp_path: Path) -> None:

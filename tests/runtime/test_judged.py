@@ -16,9 +16,9 @@ from tests.runtime.test_decoding import save_adapter
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment import judges
 from traitgraph.runtime.assessment.interview import judge_prompt
-from traitgraph.runtime.assessment.items import read_questionnaire
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.fingerprint import weights_checksum
 from traitgraph.runtime.kept_texts import KeptTexts

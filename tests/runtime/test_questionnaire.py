@@ -10,8 +10,9 @@ import pytest
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import DOCUMENT, write_questionnaire
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.items import Questionnaire, QuestionnaireError, read_questionnaire
+from traitgraph.runtime.assessment.items import Questionnaire
 from traitgraph.runtime.assessment.measurement import Measurement
+from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.runtime.assessment.questionnaire_scores import (
     ItemAnswers,
     answer_distribution,
@@ -154,23 +155,3 @@ def test_other_scales_are_reversed_about_their_own_middle(tmp_path: Path) -> Non
     ]
     metrics = questionnaire_metrics(questionnaire, answers, SAMPLING)
     assert {metric.value for metric in metrics if metric.metric == "extraversion"} == {0}
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"items": [{"id": 1, "text": "x", "domain": "E", "keyed": 0}]}, "keyed must be 1 or -1"),
-        ({"items": [{"id": 1, "text": "x", "domain": "X", "keyed": 1}]}, "domain"),
-        ({"items": [DOCUMENT["items"][0]] * 2}, "same id"),  # type: ignore[index]
-        ({"response_scale": {"min": 1, "max": 5, "anchors": ["yes", "no"]}}, "one anchor a step"),
-    ],
-)
-def test_a_file_that_cannot_be_scored_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(QuestionnaireError, match=message):
-        read_questionnaire(write_questionnaire(tmp_path / "q.json", **changes))
-
-
-def test_what_many_items_lack_is_told_once(tmp_path: Path) -> None:
-    items = [{"id": number, "domain": "C", "keyed": 1} for number in range(44)]
-    with pytest.raises(QuestionnaireError, match=r"q.json: items.0.text: Field required \(and so in 43 more\)$"):
-        read_questionnaire(write_questionnaire(tmp_path / "q.json", items=items))

@@ -9,7 +9,7 @@ from pathlib import Path
 from traitgraph.specs.compose import compose
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
-from traitgraph.specs.instruments import LmEval, OpenQuestions, Questionnaire, ReplyContrast
+from traitgraph.specs.instruments import Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
 from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
@@ -75,7 +75,9 @@ def _not_yet(study: Study) -> list[Diagnostic]:
 
 
 def _reads_files(arm: Arm) -> bool:
-    """Whether an arm reads dialogues, questions or a questionnaire from files of the user's."""
+    """Whether an arm reads dialogues, questions, a questionnaire or a lexicon from files of the user's."""
+    if any(isinstance(each, Linguistic) for each in arm.benchmarks):
+        return True
     contrasts = [each.data for each in arm.benchmarks if isinstance(each, ReplyContrast)]
     questions = [each.questions for each in arm.benchmarks if isinstance(each, OpenQuestions)]
     data = [each for each in (*arm.data, *contrasts, *questions) if each is not None]
@@ -85,13 +87,12 @@ def _reads_files(arm: Arm) -> bool:
 
 
 def _data_faults(study: Study) -> list[Diagnostic]:
-    """A warning for each fault of the study's own data: the spec is right, and no run of it would start."""
+    """The faults of the study's own files: no run of it would start."""
     if not any(map(_reads_files, study.resolved_arms())):
         return []
     from traitgraph.launchers.data_check import study_data_faults
 
-    hint = "`plan` works without; `run` refuses it before anything starts"
-    return [warning("TG212", fault, hint=hint) for fault in study_data_faults(study)]
+    return study_data_faults(study)
 
 
 def _read(options: argparse.Namespace) -> tuple[Study | None, list[Diagnostic]]:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitgraph.specs.diagnostics import Diagnostic, has_errors, render_json, render_text
+from traitgraph.specs.preset_files import LIBRARY
 
 from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call, study_of
-from .output import print_json, say, write_whole
+from .output import UsageError, colour_wanted, print_json, say, write_whole
 from .slurm import PACKED_MINUTES
+
+if TYPE_CHECKING:
+    from traitgraph.compiler.plan import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the plan; nothing is run."""
+    """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
     from traitgraph.launchers.runnable import without_runtime
 
     study = study_of(options)
     _, _, plan = plan_of(options, PACKED_MINUTES if study.cluster else None, study)
-    lacking = without_runtime(plan)
+    lacking, faults = without_runtime(plan), _data_faults(plan)
     if options.json:
-        print_json({**plan_json(plan), "without_runtime": lacking})
+        told = render_json(faults)["diagnostics"]
+        print_json({**plan_json(plan), "without_runtime": lacking, "data_faults": told})
     else:
         sys.stdout.write(plan_text(plan))
         if study.cluster and plan.counts.missing:
@@ -40,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.write("\n" + arrays_text(plan.job_table(), study.cluster))
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
+    if faults:
+        return _with_faults(faults, options)
     if options.output:
         from traitgraph.compiler.saved import save_plan
 
@@ -47,5 +58,25 @@ def run(options: argparse.Namespace) -> int:
         where = [] if options.store == DEFAULT_STORE else ["--store", str(options.store)]
         say(f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}")
     elif not options.json:
-        say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}")
+        rest = "    (the rest, by --select)" if lacking else ""
+        say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}{rest}")
     return 0
+
+
+def _data_faults(plan: Plan) -> list[Diagnostic]:
+    """What is wrong with the small files of the user's that missing jobs read."""
+    if all(where.startswith(("package:", "environment:", str(LIBRARY))) for where in plan.draft.locations.values()):
+        return []
+    from traitgraph.launchers.data_check import data_faults
+
+    return data_faults(plan, whole=False)
+
+
+def _with_faults(faults: Sequence[Diagnostic], options: argparse.Namespace) -> int:
+    """Say what is wrong with the data instead of what comes next: `run` would refuse the plan as it is."""
+    sys.stderr.write("\n" + render_text(faults, colour_wanted()))
+    if options.output:
+        raise UsageError("not saved: `run` would refuse the plan until its data are repaired")
+    check = ["traitgraph", "check", str(options.spec), *options.overrides, *(["-m"] if options.multirun else [])]
+    say(f"`run` would refuse this; next: repair the data, then {shlex.join(check)}")
+    return 2 if has_errors(faults) else 0

@@ -7,9 +7,11 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
@@ -97,7 +99,7 @@ def _check_data(plan: Plan) -> None:
     from traitgraph.launchers.data_check import data_faults
 
     if faults := data_faults(plan):
-        raise UsageError("the data of the study cannot be used:\n  " + "\n  ".join(faults))
+        raise SpecError(replace(fault, severity="error") for fault in faults)
 
 
 def _check_keys(table: JobTable) -> None:

@@ -8,28 +8,22 @@ Other names are mapped: our field -> the file's field.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
 from .locations import verified
+from .rows import DialogueError as DialogueError
+from .rows import Fields, Row, checked, json_lines
 
-Made = TypeVar("Made")
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
-REQUIRED = ("prompt", "reply", "trait", "level")
-SHOWN_FAULTS = 5
 GENERATED_FILE = "dialogues.jsonl"
 """Rows of a `generate` artifact, with our own field names."""
-
-
-class DialogueError(ValueError):
-    """Rows that cannot be used; the message has one line per fault, `file:line: reason`."""
 
 
 class Dialogue(NamedTuple):
@@ -69,6 +63,14 @@ class Question(NamedTuple):
     prompt: str
 
 
+class Asked(NamedTuple):
+    """A prompt that any trait may show in, or only one."""
+
+    trait: Trait | None
+    split: str
+    prompt: str
+
+
 def load_questions(context: JobContext, data: DataRef) -> list[Question]:
     """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
 
@@ -80,11 +82,11 @@ def load_questions(context: JobContext, data: DataRef) -> list[Question]:
 
 def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[Question]:
     """All questions of a JSONL file, as `read_dialogues` reads rows."""
-    return _questions(_json_lines(path), fields or {})
+    return _questions(json_lines(path), fields or {})
 
 
-def _questions(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Question]:
-    return _checked(rows, lambda row, number: _question(row, fields, number))
+def _questions(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Question]:
+    return checked(rows, fields, _question)
 
 
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
@@ -97,11 +99,11 @@ def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenar
 
 def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[Scenario]:
     """All prompts of a JSONL file, as `read_dialogues` reads rows."""
-    return _scenarios(_json_lines(path), fields or {})
+    return _scenarios(json_lines(path), fields or {})
 
 
-def _scenarios(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Scenario]:
-    return _checked(rows, lambda row, number: _scenario(row, fields, number))
+def _scenarios(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Scenario]:
+    return checked(rows, fields, _scenario)
 
 
 def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
@@ -110,12 +112,18 @@ def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        found = [row.prompt for row in load_dialogues(context, data) if (row.trait, row.split) == (trait, "train")]
-    else:
-        fields, name = data.fields, data.fields.get("trait", "trait")
-        rows = _checked(_rows_of(context, data), lambda row, number: (_scenario(row, fields, number), row.get(name)))
-        asked = [(scene, str(about or trait).strip().lower()) for scene, about in rows]
-        found = [scene.prompt for scene, about in asked if (about, scene.split) == (trait, "train")]
+        return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
+    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked), trait)
+
+
+def read_asked(path: Path, fields: Mapping[str, str] | None = None) -> list[Asked]:
+    """All rows of a JSONL file as questions that may be about one trait, as `read_dialogues` reads rows."""
+    return checked(json_lines(path), fields or {}, _asked)
+
+
+def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
+    """What `load_trait_prompts` gives, of rows that were read."""
+    found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
     if not found:
         raise DialogueError(f"the data have no question about {trait}")
     return list(dict.fromkeys(found))
@@ -131,22 +139,22 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     return _dialogues(_rows_of(context, data), data.fields)
 
 
-def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[tuple[str, object]]:
+def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
     """Raw rows with their places."""
     if isinstance(data, FileData):
-        return _json_lines(verified(context.locations, data.digest))
+        return json_lines(verified(context.locations, data.digest))
     from datasets import load_dataset
 
     from .quiet import quiet_libraries
 
     with quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
-    return ((f"{data.id}: row {number}", row) for number, row in enumerate(rows))
+    return (Row(data.id, number, "", row) for number, row in enumerate(rows))
 
 
 def read_dialogues(path: Path, fields: Mapping[str, str] | None = None) -> list[Dialogue]:
     """All rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped)."""
-    return _dialogues(_json_lines(path), fields or {})
+    return _dialogues(json_lines(path), fields or {})
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -194,77 +202,40 @@ def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list
     return pairs
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, object]]:
-    # Text may hold other Unicode line separators, so lines are split at line feeds only.
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if line.strip():
-            place = f"{path.name}:{number}"
-            try:
-                yield place, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DialogueError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+def _dialogues(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Dialogue]:
+    return checked(rows, fields, _dialogue)
 
 
-def _dialogues(rows: Iterable[tuple[str, object]], fields: Mapping[str, str]) -> list[Dialogue]:
-    return _checked(rows, lambda row, number: _dialogue(row, fields, number))
+def _scenario(row: Fields, number: int) -> Scenario:
+    return Scenario(id=_id(row, number), split=_split(row), prompt=row.text("prompt"))
 
 
-def _checked(rows: Iterable[tuple[str, object]], made: Callable[[Mapping[str, object], int], Made]) -> list[Made]:
-    """What is made of each row. Raises DialogueError with the first faults and the number of the others."""
-    faults: list[str] = []
-    found: list[Made] = []
-    for number, (place, row) in enumerate(rows, start=1):
-        try:
-            if not isinstance(row, Mapping):
-                raise DialogueError("not a mapping of fields")
-            found.append(made(row, number))
-        except DialogueError as error:
-            faults.append(f"{place}: {error}")
-    if faults:
-        more = [f"... and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
-        raise DialogueError("\n".join(faults[:SHOWN_FAULTS] + more))
-    return found
+def _question(row: Fields, number: int) -> Question:
+    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.text("prompt"))
 
 
-def _scenario(row: Mapping[str, object], fields: Mapping[str, str], number: int) -> Scenario:
-    name, split = row.get("id"), row.get(fields.get("split", "split"))
-    return Scenario(
-        id=str(number if name is None else name),
-        split=SPLITS[_one_of(str(split or "train"), SPLITS, "split")],
-        prompt=_text(row, fields.get("prompt", "prompt")),
-    )
+def _asked(row: Fields, number: int) -> Asked:
+    about = row.word("trait", TRAITS) if row.get("trait") else None
+    return Asked(cast("Trait | None", about), _split(row), row.text("prompt"))
 
 
-def _question(row: Mapping[str, object], fields: Mapping[str, str], number: int) -> Question:
-    name = row.get("id")
-    trait = _one_of(_text(row, fields.get("trait", "trait")), TRAITS, "trait")
-    return Question(
-        str(number if name is None else name), cast("Trait", trait), _text(row, fields.get("prompt", "prompt"))
-    )
-
-
-def _dialogue(row: Mapping[str, object], fields: Mapping[str, str], number: int) -> Dialogue:
-    texts = {name: _text(row, fields.get(name, name)) for name in REQUIRED}
-    optional = {name: row.get(fields.get(name, name)) for name in ("split", "pair", "id")}
+def _dialogue(row: Fields, number: int) -> Dialogue:
+    pair, prompt = row.optional("pair"), row.text("prompt")
     return Dialogue(
-        id=str(number if optional["id"] is None else optional["id"]),
-        trait=cast("Trait", _one_of(texts["trait"], TRAITS, "trait")),
-        level=cast("Level", _one_of(texts["level"], LEVELS, "level")),
-        split=SPLITS[_one_of(str(optional["split"] or "train"), SPLITS, "split")],
-        prompt=texts["prompt"],
-        reply=texts["reply"],
-        pair=str(texts["prompt"] if optional["pair"] is None else optional["pair"]),
+        id=_id(row, number),
+        trait=cast("Trait", row.word("trait", TRAITS)),
+        level=cast("Level", row.word("level", LEVELS)),
+        split=_split(row),
+        prompt=prompt,
+        reply=row.text("reply"),
+        pair=prompt if pair is None else str(pair),
     )
 
 
-def _text(row: Mapping[str, object], field: str) -> str:
-    value = row.get(field)
-    if not isinstance(value, str) or not value.strip():
-        raise DialogueError(f"field '{field}' must hold text, not {value!r}")
-    return value
+def _id(row: Fields, number: int) -> str:
+    name = row.get("id")
+    return str(number if name is None else name)
 
 
-def _one_of(value: str, known: Collection[str], field: str) -> str:
-    if (word := value.strip().lower()) not in known:
-        raise DialogueError(f"{field} must be one of {', '.join(known)}, not '{value}'")
-    return word
+def _split(row: Fields) -> str:
+    return SPLITS.get(row.word("split", SPLITS, default="train"), "")

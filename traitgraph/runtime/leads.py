@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 from traitgraph.specs.jobs import Demonstrations, Prompt
 
 from .chat import Lead
 from .context import JobContext
-from .dialogues import DialogueError, load_dialogues, training_rows
+from .dialogues import Dialogue, DialogueError, load_dialogues, training_rows
 
 PLACE = "{examples}"
 
@@ -28,10 +29,16 @@ def lead_of(context: JobContext, prompt: Prompt | None) -> Lead | None:
 
 def _listed(context: JobContext, wanted: Demonstrations) -> str:
     """Training replies of the condition, one a line, drawn without repeats by the seed."""
-    rows = training_rows(load_dialogues(context, wanted.data, "examples"), wanted.trait, wanted.level)
+    replies = replies_to_show(load_dialogues(context, wanted.data, "examples"), wanted)
+    return "\n".join(f"- {reply}" for reply in random.Random(wanted.seed).sample(replies, wanted.count))
+
+
+def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> list[str]:
+    """Distinct training replies of the condition, each on one line. Raises DialogueError for fewer than are shown."""
+    rows = training_rows(dialogues, wanted.trait, wanted.level)
     replies = list(dict.fromkeys(" ".join(row.reply.split()) for row in rows))
     if len(replies) < wanted.count:
         raise DialogueError(
             f"a prompt shows {wanted.count} replies of {wanted.trait} {wanted.level}, and the data hold {len(replies)}"
         )
-    return "\n".join(f"- {reply}" for reply in random.Random(wanted.seed).sample(replies, wanted.count))
+    return replies

@@ -234,8 +234,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG212": (
         "data that cannot be used",
-        "A local file that the study reads lacks rows that its jobs need, or has a row of another form: docs/data.md "
-        "tells the form. `check` reads files up to 32 MB, `run` all; data sets of the hub are read by the jobs.",
+        "A local file that the study reads lacks rows that its jobs need, or has a row, item or word of another form: "
+        "docs/data.md tells the forms. No run would start, so it is an error; a questionnaire whose wording is left to "
+        "the user is a warning. `check` and `plan` read files up to 32 MB, `run` all; data sets of the hub are read by "
+        "the jobs.",
     ),
 }
 

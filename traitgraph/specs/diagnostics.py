@@ -102,6 +102,16 @@ def near_names(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ..
     return tuple(lowered[plain] for plain in dict.fromkeys(meant))[:count]
 
 
+def near_hint(name: str, known: Iterable[str]) -> str | None:
+    """The repair of a name that is not known: those near to it, and all of them where they are few or none is near."""
+    names = tuple(known)
+    near = near_names(name, names)
+    lines = ["near: " + ", ".join(near)] if near else []
+    if names and (not near or len(names) <= 6):
+        lines.append("there are: " + ", ".join(names[:40]) + (", ..." if len(names) > 40 else ""))
+    return "\n".join(lines) or None
+
+
 def _plainly(name: str) -> str:
     return name.lower().replace("_", "-")
 

@@ -65,8 +65,16 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     except ValidationError as problems:
         faults = problems.errors(include_url=False)
         meant = {(*fault["loc"][:-1], near) for fault in faults if (near := _meant(model, fault))}
-        told = [_told(model, fault) for fault in faults if fault["type"] != "missing" or fault["loc"] not in meant]
+        first = [fault for fault in faults if fault["loc"] not in meant and not _follows(fault, faults)]
+        told = [_told(model, fault) for fault in first]
         raise ValidationError.from_exception_data(model.__name__, told) from None
+
+
+def _follows(fault: ErrorDetails, faults: Iterable[ErrorDetails]) -> bool:
+    """Whether a list is too short only because pydantic does not count its faulty elements."""
+    place = fault["loc"]
+    inside = (len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in faults)
+    return fault["type"] == "too_short" and any(inside)
 
 
 def _meant(model: type[Spec], fault: ErrorDetails) -> str | None:

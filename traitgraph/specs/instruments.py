@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
+from pydantic_core import ValidationError
 
 from .data import Rows
 from .faults import located
 from .generation import Data
 from .judges import Judge
 from .named import Name
-from .paths import exists, from_folder, is_file, is_folder
+from .paths import beside, exists, from_folder, is_file, is_folder
 from .preset_files import LIBRARY
 from .registry import Registry
 from .spec import Spec
@@ -104,10 +105,16 @@ class Questionnaire(Instrument):
         """Itself with the absolute path of its items."""
         path = questionnaire_path(self.items) or from_folder(folder, self.items)
         if not is_file(path):
-            about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
-            raise located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
+            raise self._missing(path)
         named = self.name or _name_inside(path) or path.stem
         return super().settled(folder).model_copy(update={"items": str(path), "name": named})
+
+    def _missing(self, path: Path) -> ValidationError:
+        """Why there are no items: no file at a path, or no questionnaire of that name."""
+        if "/" in self.items or self.items.endswith(".json"):
+            return _nothing_at(path, self.items, "items", ".json")
+        about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+        return located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
 
 
 class OpenQuestions(Instrument):
@@ -245,6 +252,11 @@ def existing(path: str, folder: Path, key: str) -> Path:
     """The absolute path. Raises pydantic's error, located at `key`, when nothing is there."""
     found = from_folder(folder, path)
     if not exists(found):
-        about = {"value": path, "names": ()}
-        raise located("path_missing", "there is no file or folder '{value}'", about, key, path)
+        raise _nothing_at(found, path, key)
     return found
+
+
+def _nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:
+    """The fault of a path at which nothing is, with the names in its folder."""
+    about = {"value": written, "key": path.name, "names": beside(path, suffix)}
+    return located("path_missing", "there is no file or folder '{value}'", about, key, written)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic_core import ErrorDetails, PydanticCustomError, ValidationError
 
 from .axes import shown
-from .diagnostics import Diagnostic, error, near_names
+from .diagnostics import Diagnostic, error, near_hint
 from .document import Document
 from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
@@ -33,15 +33,13 @@ class Wording(NamedTuple):
 
 
 def _near(about: About) -> str | None:
-    names = tuple(str(name) for name in about.get("names", ()))
-    near = near_names(str(about.get("key", about.get("value", ""))), names)
-    lines = ["near: " + ", ".join(near)] if near else []
-    if names and (not near or len(names) <= 6):
-        lines.append("there are: " + ", ".join(names[:40]) + (", ..." if len(names) > 40 else ""))
-    return "\n".join(lines) or None
+    return near_hint(str(about.get("key", about.get("value", ""))), map(str, about.get("names", ())))
 
 
 def _near_benchmark(about: About) -> str | None:
+    value = str(about["value"])
+    if about["noun"] == "benchmark" and value.endswith(".json"):
+        return f"a questionnaire in a file: {{kind: questionnaire, items: {value}}}"
     hint = _near(about)
     task = "any other task of lm-eval: {kind: lm_eval, task: NAME}"
     return f"{hint}\n{task}" if about["noun"] == "benchmark" else hint
@@ -120,6 +118,7 @@ WORDINGS: dict[str, Wording] = {
     "less_than_equal": Wording("TG104", "{value} is too large: it must be at most {le}"),
     "finite_number": Wording("TG104", "{value} is not a finite number"),
     "number_finite": Wording("TG104", "{value} is not a finite number"),
+    "int_parsing_size": Wording("TG104", "a number of too many digits"),
     "int_from_float": Wording("TG103", "{value} is not a whole number"),
     "string_too_short": Wording("TG104", "the text is empty"),
     "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),

@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core
 
 from .axes import shown
 from .faults import each_read, located, validated
-from .paths import exists, from_folder
+from .paths import beside, exists, from_folder
 from .preset_use import preset_in
 from .scope import Scope, scope_of
 from .spec import Spec
@@ -64,20 +64,13 @@ class Local(Named):
         """Itself with a name and an absolute path that exists."""
         path = from_folder(folder, self.path)
         if not exists(path):
-            about = {"value": self.path, "path": str(path), "names": _beside(path)}
+            about = {"value": self.path, "path": str(path), "key": path.name, "names": beside(path)}
             raise located("path_missing", "there is no file or folder '{value}'", about, "path", self.path)
         return super().settled(folder, name).model_copy(update={"path": str(path)})
 
     def own_name(self) -> str:
         """The last part of the path, without its suffix."""
         return Path(self.path).stem if self.path.endswith(self.suffixes) else Path(self.path).name
-
-
-def _beside(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(sorted(item.name for item in path.parent.iterdir() if not item.name.startswith(".")))
-    except OSError:
-        return ()
 
 
 class Reference:

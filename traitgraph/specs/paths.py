@@ -38,3 +38,12 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def beside(path: Path, suffix: str = "") -> tuple[str, ...]:
+    """Names of what lies in the folder of a path, in order: what could be meant where nothing is at the path."""
+    try:
+        names = sorted(item.name for item in path.parent.iterdir())
+    except (OSError, ValueError):
+        return ()
+    return tuple(name for name in names if not name.startswith(".") and name.endswith(suffix))

@@ -42,7 +42,7 @@ class Training(Spec):
     model_config = ConfigDict(json_schema_extra=_whole)
 
     learning_rate: float = Field(
-        gt=0, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
+        gt=0, le=1, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
     )
     epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
     steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")

@@ -12,9 +12,10 @@ from traitgraph.specs.jobs import AssessParams
 from ..context import JobContext
 from ..locations import verified
 from ..models import LoadedModel
-from .items import Item, Questionnaire, read_questionnaire
+from .items import Item, Questionnaire
 from .judged_answers import Judged, judged_answers, outcome_metrics
 from .measurement import Measurement, Metric, mean
+from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
 from .questionnaire_written import parsed_answer
 

@@ -1,18 +1,17 @@
-"""Questionnaire files: items on a scale of answers, each with its domain and the direction it is keyed in."""
+"""Questionnaires: items on a scale of answers, each with its domain and the direction it is keyed in.
+
+The models are the format of the files; `questionnaire_file.py` reads them.
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections import Counter
+from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from traitgraph.specs.spec import Spec
 from traitgraph.specs.traits import TRAIT_OF_LETTER, Trait
-
-
-class QuestionnaireError(ValueError):
-    """A questionnaire file that cannot be administered; the message names the file and the field."""
 
 
 class _Open(Spec, extra="ignore"):
@@ -26,19 +25,13 @@ class Item(_Open):
     text: str = Field(description="The statement as published, without its stem.")
     second_person: str | None = Field(None, description="The statement said to the respondent: 'You ...'.")
     question: str | None = Field(None, min_length=1, description="What an interview asks; absent: about the statement.")
-    domain: str = Field(pattern="^[OCEAN]$", description="First letter of the trait it measures.")
-    keyed: int = Field(description="1, or -1 when agreement means less of the trait.")
+    domain: Literal["O", "C", "E", "A", "N"] = Field(description="First letter of the trait it measures.")
+    keyed: Literal[1, -1] = Field(description="1, or -1 when agreement means less of the trait.")
 
     @property
     def trait(self) -> Trait:
         """The trait it measures."""
         return TRAIT_OF_LETTER[self.domain]
-
-    @model_validator(mode="after")
-    def _keyed_one_way(self) -> Item:
-        if self.keyed not in (1, -1):
-            raise ValueError(f"item {self.id}: keyed must be 1 or -1, not {self.keyed}")
-        return self
 
 
 class Scale(_Open):
@@ -59,14 +52,27 @@ class Questionnaire(_Open):
     """Items that share a scale."""
 
     name: str = Field(description="Short name.")
-    stem: str = Field("I ...", description="What an item's text completes; the dots stand for the text.")
-    response_scale: Scale
-    items: tuple[Item, ...] = Field(min_length=1)
+    stem: str = Field(
+        "I ...", description="What an item's text completes; the dots stand for the text. Empty: texts are sentences."
+    )
+    response_scale: Scale = Field(description="The steps of an answer: `min`, `max` and `anchors`.")
+    items: tuple[Item, ...] = Field(min_length=1, description="The statements.")
+    wording: Literal["given", "left to the user"] = Field(
+        "given", description="left to the user: a key whose items may lack their text until whoever may use it adds it."
+    )
+
+    @field_validator("stem")
+    @classmethod
+    def _place_for_the_text(cls, stem: str) -> str:
+        if stem and "..." not in stem:
+            raise ValueError('three dots must stand where the text of an item goes, as in "I ..."')
+        return stem
 
     @model_validator(mode="after")
     def _unique_items(self) -> Questionnaire:
-        if len({item.id for item in self.items}) < len(self.items):
-            raise ValueError("two items have the same id")
+        twice = [name for name, number in Counter(item.id for item in self.items).items() if number > 1]
+        if twice:
+            raise ValueError(f"several items have the same id: {', '.join(map(str, twice))}")
         return self
 
     def statement(self, item: Item) -> str:
@@ -77,35 +83,10 @@ class Questionnaire(_Open):
         >>> Questionnaire(name="q", response_scale=scale, items=(item,)).statement(item)
         "I don't talk a lot."
         """
-        if "..." not in self.stem:
+        if not self.stem:
             return item.text
         return self.stem.replace("...", item.text[:1].lower() + item.text[1:].rstrip(".")) + "."
 
     def traits(self) -> list[Trait]:
         """Traits with at least one item, in order of first appearance."""
         return list(dict.fromkeys(item.trait for item in self.items))
-
-
-def read_questionnaire(path: Path) -> Questionnaire:
-    """The questionnaire of a JSON file. Raises QuestionnaireError naming what does not fit."""
-    try:
-        return Questionnaire.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except json.JSONDecodeError as error:
-        raise QuestionnaireError(f"{path}: not JSON: {error}") from error
-    except ValidationError as error:
-        raise QuestionnaireError(f"{path}: {'; '.join(_faults(error))}") from error
-
-
-def _faults(error: ValidationError) -> list[str]:
-    """Every sort of fault with its first place; what many items have is told once."""
-    places: dict[tuple[object, str], list[str]] = {}
-    faults = error.errors()
-    for fault in faults:
-        if fault["type"] == "too_short" and len(faults) > 1:
-            continue  # items that do not fit are not counted by pydantic
-        sort = (tuple(step for step in fault["loc"] if isinstance(step, str)), fault["msg"])
-        places.setdefault(sort, []).append(".".join(map(str, fault["loc"])))
-    return [
-        f"{each[0]}: {said}".lstrip(": ") + (f" (and so in {len(each) - 1} more)" if len(each) > 1 else "")
-        for (_, said), each in places.items()
-    ]

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
+from ..data_files import DataError, NotJson, fault_at, first_faults, json_value, not_json, placed, shown, text_of
+
 WORDS, EMPTY, CUT = RESERVED = ("words", "empty_texts", "cut_texts")
 """Metrics that stand beside the categories."""
-SHOWN_FAULTS = 5
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
-class LexiconError(ValueError):
-    """A lexicon that cannot be counted with; the message names the file, the category and the word."""
+class LexiconError(DataError):
+    """A lexicon that cannot be counted with: what is wrong with which category and word."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Category:
 
 
 Lexicon = Mapping[str, Category]
+Told = tuple[tuple[str | int, ...], str]
+"""Place in a file, category and number of the word, and what is wrong there."""
 
 
 def words_of(text: str) -> list[str]:
@@ -66,33 +69,37 @@ def category_counts(lexicon: Lexicon, words: list[str]) -> dict[str, int]:
 
 def read_lexicon(path: Path) -> dict[str, Category]:
     """The categories of a JSON file, in its order. Raises LexiconError that names what does not fit."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LexiconError(f"{path}: not JSON: {error}") from error
-    if not isinstance(document, _Pairs) or not document:
-        raise LexiconError(f'{path}: must hold categories with their words: {{"joy": ["happy", "laugh*"], ...}}')
-    names = Counter(name for name, _ in document)
-    faults = [f"category '{name}' stands there {number} times" for name, number in names.items() if number > 1]
-    faults += [fault for name, entries in document for fault in _faults(name, entries)]
-    if faults:
-        more = [f"and {len(faults) - SHOWN_FAULTS} more faults"] if len(faults) > SHOWN_FAULTS else []
-        raise LexiconError(f"{path}: {'; '.join(faults[:SHOWN_FAULTS] + more)}")
-    return {name: _category(entries) for name, entries in document}
+    text = text_of(path)
+    categories = json_value(text, object_pairs_hook=_Pairs)
+    if isinstance(categories, NotJson):
+        raise LexiconError([not_json(text, shown(path), categories)])
+    if not isinstance(categories, _Pairs) or not categories:
+        hint = 'such as {"joy": ["happy", "laugh*"], ...}'
+        raise LexiconError([fault_at(path, None, "must hold categories with their words", hint)])
+    names = Counter(name for name, _ in categories)
+    twice = [(name, number) for name, number in names.items() if number > 1]
+    found: list[Told] = [((name,), f"category '{name}' stands there {number} times") for name, number in twice]
+    found += [fault for name, entries in categories for fault in _faults(name, entries)]
+    if found:
+        document = placed(path, text)
+        faults = [fault_at(path, document.value_span(place) if document else None, told) for place, told in found]
+        raise LexiconError(first_faults(faults, shown(path)))
+    return {name: _category(entries) for name, entries in categories}
 
 
 class _Pairs(list[tuple[str, object]]):
     """A JSON object as its pairs, so that a name that stands there twice is seen."""
 
 
-def _faults(name: str, entries: object) -> list[str]:
+def _faults(name: str, entries: object) -> list[Told]:
     if name in RESERVED:
-        return [f"category '{name}': a metric of every text has this name; give it another one"]
+        return [((name,), f"category '{name}': a metric of every text has this name; give it another one")]
     if not name.strip() or name != name.strip():
-        return [f"category '{name}': a name needs letters, and no space around them"]
+        return [((name,), f"category '{name}': a name needs letters, and no space around them")]
     if not isinstance(entries, list) or isinstance(entries, _Pairs) or not entries:
-        return [f"category '{name}': needs a list of words"]
-    return [f"category '{name}': {fault}" for entry in entries if (fault := _fault_of(entry))]
+        return [((name,), f"category '{name}': needs a list of words")]
+    faults = ((place, _fault_of(entry)) for place, entry in enumerate(entries))
+    return [((name, place), f"category '{name}': {fault}") for place, fault in faults if fault]
 
 
 def _fault_of(entry: object) -> str | None:

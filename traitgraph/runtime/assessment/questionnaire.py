@@ -20,8 +20,9 @@ from ..leads import lead_of
 from ..likelihood import Request, continuation_likelihoods
 from ..locations import verified
 from ..models import LoadedModel
-from .items import Questionnaire, read_questionnaire
+from .items import Questionnaire
 from .measurement import Measurement
+from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import ItemAnswers, questionnaire_metrics, sampled_step
 
 NO_SAMPLING = Sampling(temperature=1.0, repeats=1)

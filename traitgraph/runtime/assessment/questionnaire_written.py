@@ -17,8 +17,9 @@ from ..generation import written_texts
 from ..leads import lead_of
 from ..locations import verified
 from ..models import LoadedModel
-from .items import Item, Questionnaire, Scale, read_questionnaire
+from .items import Item, Questionnaire, Scale
 from .measurement import Measurement, Metric, mean
+from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
 
 ANSWER_TOKENS = 16

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from traitgraph.specs.axes import shown
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, error, near_names
 from traitgraph.specs.document import Document, Step
 from traitgraph.specs.faults import validated
@@ -52,13 +53,15 @@ class Input(Spec):
 
     model: str = Field(description="Folder, hub id, or model+adapter.")
     parameters: Parameters | None = Field(None, description="Parameters of this model.")
-    layer_range: tuple[int, int] | None = Field(None, description="First layer, and the one after the last.")
+    layer_range: tuple[int, ...] | None = Field(
+        None, min_length=2, max_length=2, description="First layer, and the one after the last."
+    )
 
 
 class Slice(Spec):
     """Layers of the output and where they come from."""
 
-    sources: tuple[Input, ...] = Field(description="Models of the slice.")
+    sources: tuple[Input, ...] = Field(min_length=1, description="Models of the slice.")
     base_model: str | None = Field(None, description="Base of this slice.")
     parameters: Parameters | None = Field(None, description="Parameters of this slice.")
 
@@ -252,7 +255,7 @@ class _Reader:
             return float(value)
         if isinstance(value, Sequence) and value and all(_is_number(each) for each in value):
             return Gradient(tuple(float(each) for each in value), outside="first")
-        self._refuse(where, f"{value!r} is no number, no list of numbers and no list of filters")
+        self._refuse(where, f"`{shown(value)}` is no number, no list of numbers and no list of filters")
         return 0.0
 
     # ---------------------------------------------------------------- options of the method
@@ -261,7 +264,7 @@ class _Reader:
         method = self.file.merge_method
         options: dict[str, Any] = {}
         if "lambda" in self.shared:
-            options["scale"] = self.shared["lambda"]
+            options["scale"] = self._lambda()
         if "normalize" in self.shared:
             wanted = bool(self.shared["normalize"])
             options |= {"mean": "weight" if wanted else "sum"} if method in _ELECT else {"normalise": wanted}
@@ -274,6 +277,13 @@ class _Reader:
         for theirs, ours in (("gamma", "outliers"), ("epsilon", "epsilon")):
             options |= self._same_for_all(theirs, ours)
         return options
+
+    def _lambda(self) -> Any:
+        value = self.shared["lambda"]
+        if not _is_number(value):
+            self._refuse(("parameters", "lambda"), "`lambda` is one number, for all models")
+            return 1.0
+        return value
 
     def _same_for_all(self, theirs: str, ours: str) -> dict[str, float | None]:
         values = {self._number(path, each, theirs) for path, each in self.inputs} - {None}

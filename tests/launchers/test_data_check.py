@@ -1,0 +1,98 @@
+"""`check` refuses what a run would refuse: data that lack what the jobs of a study need, whatever its method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from traitgraph.cli.main import main
+
+Row = dict[str, str]
+Check = Callable[[str, list[Row]], list[str]]
+
+ROWS = [
+    {"trait": "openness", "level": level, "split": split, "prompt": f"{split} {number}", "reply": f"{level} {number}"}
+    for level in ("high", "low")
+    for split in ("train", "heldout")
+    for number in range(2)
+]
+HIGH, LOW = ([row for row in ROWS if row["level"] == level] for level in ("high", "low"))
+HELD_OUT = [row for row in ROWS if row["split"] == "heldout"]
+
+HEAD = "study: s\nmodel: smollm2-135m\n"
+TASK = "benchmarks: [{kind: lm_eval, task: piqa}]\n"
+OF_ROWS = HEAD + TASK + "traits: [openness]\ndata: rows.jsonl\n"
+TRAIN = "train: {method: sft, learning_rate: 1e-4, steps: 2, instruction: '{trait} {level}'}\n"
+PREFER = TRAIN.replace("sft", "dpo")
+GENERATED = """\
+traits: [openness]
+method: sft
+train: {method: sft, learning_rate: 1e-4, steps: 2}
+data:
+  generate:
+    model: smollm2-135m
+    scenarios: rows.jsonl
+    combine: sum
+    decoding: {temperature: 0, max_new_tokens: 8}
+    expert: {model: smollm2-135m, instruction: Hi.}
+"""
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+    """What `traitgraph check` says of a study and its rows.jsonl, in order."""
+    monkeypatch.chdir(tmp_path)
+
+    def messages(spec: str, rows: list[Row]) -> list[str]:
+        Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        Path("study.yaml").write_text(spec)
+        code = main(["check", "study.yaml", "--json"])
+        told = json.loads(capsys.readouterr().out)["diagnostics"]
+        assert code == (2 if told else 0)
+        return [each["message"] for each in told]
+
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows", "told"),
+    [
+        (OF_ROWS + TRAIN + "method: sft\n", LOW, "no training row for openness high"),
+        (OF_ROWS + TRAIN + "method: {kind: sft, conditions: joint}\n", HIGH, "no training row for openness low"),
+        (OF_ROWS + PREFER + "method: dpo\n", LOW, "no pair of a high and a low reply for openness, split train"),
+        (
+            OF_ROWS + PREFER + "method: {kind: dpo, conditions: joint}\n",
+            HIGH,
+            "no pair of a high and a low reply for openness, split train",
+        ),
+        (OF_ROWS + "method: {kind: steer, layer: 1, coefficient: 1}\n", HIGH, "no training row for openness low"),
+        (OF_ROWS + "method: npti\ngamma: 1\n", HELD_OUT, "no question about openness"),
+        (
+            OF_ROWS + "method: {kind: prompt, style: demonstration, examples: 2}\n",
+            ROWS[1:],
+            "a prompt shows 2 replies of openness high, and the data hold 1",
+        ),
+        (HEAD + TASK + GENERATED, [], "the scenarios have no rows"),
+    ],
+    ids=["sft", "joint sft", "dpo", "joint dpo", "steer", "npti", "demonstration", "generate"],
+)
+def test_rows_that_a_job_would_lack_are_told(check: Check, spec: str, rows: list[Row], told: str) -> None:
+    messages = check(spec, rows)
+    assert any(told in message for message in messages), messages
+    assert all(message.startswith("rows.jsonl: ") for message in messages)
+    assert not check(spec, ROWS)
+
+
+def test_a_misspelt_trait_of_a_question_is_told_and_not_passed_over(check: Check) -> None:
+    spec, questions = OF_ROWS + "method: npti\ngamma: 1\n", [{"prompt": "Parties?"}, {"prompt": "Art?"}]
+    assert not check(spec, questions)
+    assert check(spec, [*questions, {"prompt": "Worries?", "trait": "openess"}]) == ["unknown trait 'openess'"]
+
+
+def test_a_lexicon_is_read_where_nothing_else_is(check: Check) -> None:
+    Path("words.json").write_text('{"joy": "happy"}')
+    spec = HEAD + "method: direct\nbenchmarks: [{kind: linguistic, lexicon: words.json}]\n"
+    assert check(spec + "sampling: {max_new_tokens: 600}\n", []) == ["category 'joy': needs a list of words"]

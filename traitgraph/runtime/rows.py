@@ -1,0 +1,148 @@
+"""Raw rows of a data set, a JSONL file or one of the hub, and their fields: what is wrong with each row is gathered.
+
+Knows nothing of what a row means. Fields go by our names; `names` maps them to those of the data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from traitgraph.specs.diagnostics import Diagnostic, Span, error, near_hint, near_names
+
+from .data_files import (
+    CODE,
+    SHOWN_FAULTS,
+    DataError,
+    NotJson,
+    almost,
+    first_faults,
+    json_value,
+    not_json,
+    shown,
+    text_of,
+)
+
+Made = TypeVar("Made")
+
+
+class DialogueError(DataError):
+    """Rows that cannot be used."""
+
+
+class Row(NamedTuple):
+    """One row: the file or data set, its line or number there, its text (none on the hub), and what it holds."""
+
+    file: str
+    line: int
+    text: str
+    value: object
+
+    def fault(self, message: str, hint: str | None = None, field: str = "") -> Diagnostic:
+        """Something wrong with it, marked at the value of a field if the row has it."""
+        if not self.text:
+            return error(CODE, f"{self.file}: row {self.line}: {message}", hint=hint)
+        start, length = _place(self.text, field)
+        return error(CODE, message, Span(self.file, self.line, start + 1, length, self.text), hint=hint)
+
+
+def _place(text: str, field: str) -> tuple[int, int]:
+    """Column from 0 and length of the value of a field in the text of a JSON object; of the whole where it is not."""
+    found = field and re.search(rf"(?<!\\){re.escape(json.dumps(field, ensure_ascii=False))}\s*:\s*", text)
+    if not found:
+        return 0, len(text)
+    return found.end(), json.JSONDecoder().raw_decode(text, found.end())[1] - found.end()
+
+
+def json_lines(path: Path) -> Iterator[Row]:
+    """The rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped).
+
+    A line that is no JSON is a row with a `NotJson`. Raises DialogueError for a file of another form, OSError.
+    """
+    file, text, first = shown(path), text_of(path), True
+    # Text may hold other Unicode line separators, so lines are split at line feeds only.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        value = json_value(line)
+        if first and not isinstance(value, dict) and not isinstance(json_value(text), NotJson):
+            hint = "write one object a line: {...}, without a list around them and commas between them"
+            raise DialogueError([error(CODE, f"{file}: one JSON document, not lines of JSON", hint=hint)])
+        first = False
+        yield Row(file, number, line, value)
+
+
+class Fields:
+    """The fields of one row by our names; `faults` gathers what is wrong with them."""
+
+    __slots__ = ("faults", "names", "row", "values")
+
+    def __init__(self, row: Row, values: Mapping[str, object], names: Mapping[str, str]) -> None:
+        self.row, self.values, self.names = row, values, names
+        self.faults: list[Callable[[], Diagnostic]] = []  # told of the first rows only, and telling takes time
+
+    def get(self, name: str) -> object:
+        """What a field holds; None without it."""
+        return self.values.get(self.names.get(name, name))
+
+    def optional(self, name: str) -> object:
+        """What a field holds that may be left out; a fault when another looks like a slip for it."""
+        value = self.get(name)
+        if value is None and (slip := almost(self.names.get(name, name), tuple(self.values))):
+            self.faults.append(partial(self._slip, name, slip))
+        return value
+
+    def text(self, name: str) -> str:
+        """The text of a field; a fault when there is none."""
+        value = self.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+        self.faults.append(partial(self._without_text, name, value))
+        return ""
+
+    def word(self, name: str, known: Collection[str], default: str = "") -> str:
+        """The word of a field, in small letters; a fault when it is none of those known."""
+        value = str(self.optional(name) or default) if default else self.text(name)
+        word = value.strip().lower()
+        if value and word not in known:
+            self.faults.append(partial(self._unknown, name, value, known))
+        return word
+
+    def _slip(self, name: str, slip: str) -> Diagnostic:
+        return self.row.fault(f"unknown field '{slip}'", f"near: {self.names.get(name, name)}", slip)
+
+    def _unknown(self, name: str, value: str, known: Collection[str]) -> Diagnostic:
+        return self.row.fault(f"unknown {name} '{value}'", near_hint(value, known), self.names.get(name, name))
+
+    def _without_text(self, name: str, value: object) -> Diagnostic:
+        field = self.names.get(name, name)
+        if field in self.values:
+            return self.row.fault(f"`{field}` must hold text, not {json.dumps(value, default=str)}", field=field)
+        near = near_names(field, [str(other) for other in self.values if other not in self.names.values()])
+        hint = f"near: {', '.join(near)}\nrename it, or map it: fields: {{{name}: {near[0]}}}" if near else None
+        return self.row.fault(f"`{field}` is missing", hint, near[0] if near else "")
+
+
+def checked(
+    rows: Iterable[Row], names: Mapping[str, str], made: Callable[[Fields, int], Made], file: str = "the data"
+) -> list[Made]:
+    """What is made of each row and its number, counted from 1. Raises DialogueError with the faults of all rows."""
+    faults: list[Callable[[], Diagnostic]] = []
+    found: list[Made] = []
+    for number, row in enumerate(rows, start=1):
+        file, value = row.file, row.value
+        if isinstance(value, NotJson):
+            faults.append(partial(not_json, row.text, row.file, value, row.line))
+        elif not isinstance(value, Mapping):
+            faults.append(partial(row.fault, "a row is a mapping of fields: {...}"))
+        else:
+            fields = Fields(row, value, names)
+            found.append(made(fields, number))
+            faults += fields.faults
+    if faults:
+        raise DialogueError(first_faults([tell() for tell in faults[:SHOWN_FAULTS]], file, len(faults)))
+    return found
