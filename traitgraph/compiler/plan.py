@@ -67,6 +67,10 @@ class ArmCounts:
     missing: int
     assessments: int
     """Jobs that measure a subject of the arm."""
+    excluded: int = 0
+    """Points of the product that are left out."""
+    included: int = 0
+    """Points beside the product."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class Plan:
             jobs=len(arm.jobs),
             missing=sum(self.draft.status[row] == MISSING for row in arm.jobs),
             assessments=len({row for _, rows in arm.measures for row in rows if self._is_wanted(row)}),
+            excluded=arm.excluded,
+            included=arm.included,
         )
 
     def _is_wanted(self, row: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from math import prod
 
 from .ir import TaskDraft
 from .plan import ArmCounts, Counts, Plan
@@ -88,15 +87,16 @@ def arm_formula(arm: ArmCounts) -> str:
     axes = [f"{length:,} {noun}" for noun, length in arm.axes if length > 1]
     if not arm.subjects:
         return _count(arm.jobs, "job")  # a selection of trainings and the like
-    if not axes:
+    if not axes and not arm.included:
         return counts
-    product, full = " x ".join(axes), prod(length for _, length in arm.axes)
-    holes = f" - {full - arm.conditions:,} excluded" if full > arm.conditions else ""
+    points = " x ".join(axes) or "1"
+    points += f" - {arm.excluded:,} excluded" if arm.excluded else ""
+    points += f" + {arm.included:,} included" if arm.included else ""
     if arm.subjects == arm.conditions == arm.models:
-        return f"{product}{holes} = {counts}"
+        return f"{points} = {counts}"
     why = "alpha 0 is the base" if arm.method == "vector" else "equal ones count once"
     shared = f" ({why})" if arm.subjects < arm.conditions else ""
-    return f"{product}{holes} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
+    return f"{points} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -37,6 +37,8 @@ def _reduced(arm: ArmTable, places: array[int], wanted: frozenset[int]) -> ArmTa
     return replace(
         arm,
         axes=_axes(arm, places),
+        excluded=0,
+        included=0,
         subjects=arm.subjects.take(places),
         names=arm.names.take(places),
         weights=row_ids(arm.weights[place] for place in places),
