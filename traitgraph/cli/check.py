@@ -6,10 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from traitgraph.specs.analyses import ANALYSES
 from traitgraph.specs.compose import compose
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
-from traitgraph.specs.instruments import Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
+from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, OpenQuestions, Questionnaire, ReplyContrast
+from traitgraph.specs.methods import METHODS
 from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
@@ -18,8 +20,6 @@ from .options import add_json, add_spec, study_of
 from .output import colour_wanted, print_json, say
 
 SHOWN_ARMS = 8
-COMMON_METHODS = frozenset({"direct", "sft", "dpo", "vector", "compose"})
-"""Methods that every version can run, whatever their options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,22 +47,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _is_common(arm: Arm) -> bool:
-    """Whether an arm asks for nothing that could be lacking: most do, and the compiler need not be loaded for them."""
+def _is_ours(arm: Arm) -> bool:
+    """Whether all that an arm asks for is of this package, and so can be run: the compiler need not be loaded then."""
     return (
-        arm.method.kind in COMMON_METHODS
-        and arm.prompt is None
-        and not arm.analyses
-        and all(
-            isinstance(each, ReplyContrast | LmEval) or (isinstance(each, Questionnaire) and each.mode == "choice")
-            for each in arm.benchmarks
-        )
+        arm.method.kind in METHODS.builtin
+        and all(each.kind in INSTRUMENTS.builtin for each in arm.benchmarks)
+        and all(each.kind in ANALYSES.builtin for each in arm.analyses)
     )
 
 
 def _not_yet(study: Study) -> list[Diagnostic]:
     """A warning for each thing that the study asks for and no run can do yet."""
-    if all(map(_is_common, study.resolved_arms())):
+    if all(map(_is_ours, study.resolved_arms())):
         return []
     from traitgraph.launchers.runnable import arms_without_runtime
 
