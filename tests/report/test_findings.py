@@ -265,7 +265,7 @@ def test_a_null_that_could_not_have_been_anything_else_says_so() -> None:
         for level in ("high", "low") for alpha in ("0", "1") for repeat in range(2)
     ]  # fmt: skip
     (found,) = summarise(rows)
-    limit = headline(found, findings_of(found), [])[-1]
+    limit = headline(found._replace(scale=(1, 5)), findings_of(found), [])[-1]
     assert limit == "No gap on the scale could have shown: the smallest that would is 6.08."
 
 

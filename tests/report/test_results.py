@@ -196,6 +196,13 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25, 4))
 
 
+def test_the_scale_of_a_questionnaire_is_that_of_its_answers(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    asked, written = (answers(store, name, [row]) for name, row in (("a", {"scale": [1, 3]}), ("b", {"text": "x"})))
+    items = ItemScores(store)
+    assert (items.scale(asked), items.scale(written), items.scale(digest("assess", "gone"))) == ((1, 3), None, None)
+
+
 def test_other_items_or_missing_answers_are_not_compared(tmp_path: Path) -> None:
     store = Store(tmp_path)
     two, three = (answers(store, str(len(gaps)), contrast(gaps)) for gaps in ([0.0, 1.0], [0.0, 1.0, 2.0]))

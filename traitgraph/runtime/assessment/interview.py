@@ -88,6 +88,7 @@ def _row(questionnaire: Questionnaire, judged: Judged) -> dict[str, object]:
         "repeat": judged.repeat,
         "trait": item.trait,
         "keyed": item.keyed,
+        "scale": questionnaire.response_scale.ends,
         "question": judged.question,
         "text": judged.answer,
         "judge": judged.reply,

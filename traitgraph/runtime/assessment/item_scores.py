@@ -43,6 +43,15 @@ class ItemScores:
         """
         return self._changes(metric, before, after)
 
+    def scale(self, job: str) -> tuple[float, float] | None:
+        """Least and largest value of the scale on which an assessment's items were answered; None without one."""
+        try:
+            rows = _rows(self._store.open("assess", job).path / ANSWERS_FILE)
+        except StoreError:
+            return None
+        low, high = next(rows, {}).get("scale") or (None, None)
+        return None if low is None or high is None else (float(low), float(high))
+
     def _compare(self, metric: str, before: str, after: str) -> PairedChange | None:
         first, last = (self._values(job).get(metric, {}) for job in (before, after))
         if first.keys() != last.keys():

@@ -47,6 +47,11 @@ class Scale(_Open):
             raise ValueError(f"a scale from {self.min} to {self.max} needs one anchor a step, not {len(self.anchors)}")
         return self
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last step."""
+        return self.min, self.max
+
 
 class Questionnaire(_Open):
     """Items that share a scale."""

@@ -17,6 +17,7 @@ from ..models import LoadedModel
 from .judged_answers import Judged, judged_answers, outcome_metrics
 from .measurement import Measurement, Metric, mean, standard_error
 
+SCALE = (1, 5)
 _RATING = r"^[\s*\"'-]*{name}[\s*\"']*[:=][\s*\"']*([1-5x])[\s*\"'.,]*$"
 
 
@@ -88,6 +89,7 @@ def _row(question: Question, judged: Judged, rating: Rating) -> dict[str, object
         "question_id": question.id,
         "repeat": judged.repeat,
         "trait": question.trait,
+        "scale": SCALE,
         "question": judged.question,
         "text": judged.answer,
         "judge": judged.reply,

@@ -99,6 +99,7 @@ def _row(questionnaire: Questionnaire, answer: ItemAnswers, sampling: Sampling) 
         "statement": questionnaire.statement(answer.item),
         "trait": answer.item.trait,
         "keyed": answer.item.keyed,
+        "scale": questionnaire.response_scale.ends,
         "logprobs_forward": list(answer.orders[0]),
         "logprobs_backward": list(answer.orders[1]),
         "logprobs_yes_no": list(answer.yes_no),

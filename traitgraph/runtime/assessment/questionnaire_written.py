@@ -79,6 +79,7 @@ def _row(questionnaire: Questionnaire, item: Item, repeat: int, text: str) -> di
         "repeat": repeat,
         "trait": item.trait,
         "keyed": item.keyed,
+        "scale": questionnaire.response_scale.ends,
         "text": text,
         "answer": parsed_answer(text, questionnaire.response_scale),
     }

@@ -293,7 +293,7 @@ def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
     """
     values = [score.value + sign * (score.spread or 0) for score in scores for sign in (-1, 1)]
     if benchmark.kind == "questionnaire":
-        return (1.0, 5.0)
+        return benchmark.scale or padded(values, 0.06)
     if benchmark.kind == "task" and all(0 <= score.value <= 1 for score in scores):
         return (0.0, 1.0)
     return padded([1.0 if benchmark.kind == "layers" else 0.0, *values], 0.06)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,8 +15,6 @@ from .wording import noun, number, plain, plural, signed, size, strength_name, u
 CONTRAST_LIMIT = (
     "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
 )
-WIDTH = 4
-"""Points from the lowest to the highest score of a questionnaire."""
 OTHERWISE: Mapping[str, str] = {
     "shared": "both levels shift the same way in",
     "reversed": "the opposite direction in",
@@ -67,7 +66,8 @@ def _of_traits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Itera
 def _limit(benchmark: BenchmarkScores, what: str, nulls: Sequence[Finding]) -> Iterator[str]:
     """How large an effect these nulls leave open; nothing where no spread tells."""
     smallest = max(finding.change.margin() for finding in nulls)
-    if benchmark.kind == "questionnaire" and smallest >= WIDTH:
+    low, high = benchmark.scale or (-math.inf, math.inf)
+    if smallest >= high - low:
         yield f"No {what} on the scale could have shown: the smallest that would is {size(smallest)}."
     elif smallest > 0:
         yield f"A {what} smaller than {size(smallest)} would not show."

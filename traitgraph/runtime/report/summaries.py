@@ -69,6 +69,8 @@ class BenchmarkScores(NamedTuple):
     validity: Mapping[str, Scores]
     items: ItemScores | None = None
     """Item by item comparisons, where the single answers are at hand."""
+    scale: tuple[float, float] | None = None
+    """Least and largest score of a questionnaire, where the single answers are at hand."""
 
     @property
     def kind(self) -> Literal["reply_contrast", "questionnaire", "words", "layers", "task"]:
@@ -110,13 +112,17 @@ class BenchmarkScores(NamedTuple):
 def summarise(rows: Iterable[ResultRow], items: ItemScores | None = None) -> list[BenchmarkScores]:
     """Scores of every benchmark, in the order in which the rows first name it. Undefined values are left out."""
     groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
+    jobs: dict[str, str] = {}
     for row in rows:
+        jobs.setdefault(row["benchmark"], row["job"])
         by_role = groups.setdefault(row["benchmark"], {"score": {}, "validity": {}})
         by_subject = by_role["validity" if row["role"] == "validity" else "score"].setdefault(row["metric"], {})
         if row["value"] is not None:
             by_subject.setdefault(subject_of(row), []).append(row)
     return [
-        BenchmarkScores(name, _scores(roles["score"]), _scores(roles["validity"]), items)
+        BenchmarkScores(
+            name, _scores(roles["score"]), _scores(roles["validity"]), items, items.scale(jobs[name]) if items else None
+        )
         for name, roles in groups.items()
     ]
 

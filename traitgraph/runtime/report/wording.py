@@ -65,13 +65,9 @@ def plural(count: int, noun: str) -> str:
 
 def unit(benchmark: BenchmarkScores) -> str:
     """The unit of a benchmark's scores."""
-    return {
-        "reply_contrast": "nats per token",
-        "questionnaire": "points (1 to 5)",
-        "task": "",
-        "words": "",
-        "layers": "",
-    }[benchmark.kind]
+    if benchmark.kind == "questionnaire":
+        return "points" + (" ({:g} to {:g})".format(*benchmark.scale) if benchmark.scale else "")
+    return "nats per token" if benchmark.kind == "reply_contrast" else ""
 
 
 def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
@@ -79,7 +75,7 @@ def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
     if benchmark.kind == "reply_contrast":
         return "high minus low reply [nats per token]"
     if benchmark.kind == "questionnaire":
-        return "score [1 to 5]"
+        return "score [{:g} to {:g}]".format(*benchmark.scale) if benchmark.scale else "score"
     if benchmark.kind == "words":
         return "words in a text" if metric == WORDS else "share of the words"
     if benchmark.kind == "layers":
