@@ -190,6 +190,13 @@ def test_an_include_that_finds_no_tensor_is_refused() -> None:
         merge_vectors([{"layers.0.mlp.w": torch.ones(2)}], method="dare", weights=[1], include=["mlp", "mpl"])
 
 
+def test_an_exclude_that_leaves_no_tensor_is_refused() -> None:
+    import torch
+
+    with pytest.raises(MergeError, match=r"exclude: 'mlp', 'norm' leaves no tensor of the vectors to change"):
+        merge_vectors([{"mlp.w": torch.ones(2)}], method="dare", weights=[1], exclude=["mlp", "norm"])
+
+
 def test_layer_weights_run_from_the_first_layer_to_the_last() -> None:
     import torch
 
