@@ -195,6 +195,21 @@ def test_adapters_are_written_as_one_adapter(folder: Path) -> None:
     assert report.warnings == ()
 
 
+def test_an_adapter_that_its_rank_cuts_short_says_so(folder: Path) -> None:
+    text = "base: base\nwrite: adapter\nrank: 1\nvectors: [{adapter: lora}]\n"
+    report = merge_from_file(written(folder, text), folder / "out")
+    assert report.statistics["effective_alpha"] < 0.9
+    (warning,) = report.warnings
+    assert "of the change fits into rank 1: raise `rank`, or drop it" in warning
+    assert warning in (folder / "out" / "README.md").read_text()
+
+
+def test_recipe_and_folder_are_given_as_text_too(folder: Path) -> None:
+    recipe = str(written(folder, "base: base\nvectors: [{model: tuned1}]\n"))
+    assert merge_from_file(recipe, str(folder / "out")).out == folder / "out"
+    assert same_bits(weights(load(folder / "out")), weights(load(folder / "tuned1")))
+
+
 def test_dry_run_says_what_would_be_written_and_writes_nothing(folder: Path) -> None:
     report = merge_from_file(written(folder, MODELS + "merge_method: ties\n"), folder / "out", dry_run=True).as_data()
     assert len(report["matched"]) == 20
