@@ -180,6 +180,22 @@ def test_adapter_of_a_merge_without_low_rank_is_refused(tmp_path: Path, bench: B
         materialize(folders(bench, [full]), [tmp_path / "out"], base_folder, form="adapter")
 
 
+def test_all_recipes_are_checked_before_the_first_adapter_is_written(
+    tmp_path: Path, bench: Bench, base_folder: Path
+) -> None:
+    vectors = low_rank(bench, base_folder, tmp_path)
+    keys = [bench.merge(base_folder, vectors, ["1", "1"], method) for method in (TaskArithmetic(), Ties())]
+    with pytest.raises(MergeError, match="is changed by ties"):
+        materialize(folders(bench, keys), [tmp_path / "outs" / name for name in "ab"], base_folder, form="adapter")
+    assert not (tmp_path / "outs").exists()
+
+
+def test_folders_are_given_as_text_too(tmp_path: Path, bench: Bench, base_folder: Path) -> None:
+    key = bench.merge(base_folder, low_rank(bench, base_folder, tmp_path), ["1", "1"])
+    materialize([str(*folders(bench, [key]))], [str(tmp_path / "out")], str(base_folder))
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [(["--rank", "4"], "--rank is for --form adapter"), (["--form", "adapter", "--dtype", "bfloat16"], "--dtype is")],

@@ -149,6 +149,40 @@ def test_list_of_densities_runs_over_the_layers(folder: Path) -> None:
         merge_from_file(written(folder, text.replace(", scope: tensor", "")), folder / "other")
 
 
+NO_CHANGE = {
+    "alpha 0": "base: base\nvectors: [{model: tuned1, alpha: 0}]\n",
+    "two of them": "base: base\nmethod: slerp\nvectors: [{model: tuned1, alpha: 0}, {model: tuned2, alpha: 0}]\n",
+    "density 0": "base: base\nmethod: {kind: ties, density: 0}\nvectors: [{model: tuned1}]\n",
+    "weight 0 of mergekit": MODELS.replace("0.7", "0.0").replace("0.5", "0.0") + "merge_method: ties\n",
+    "t 0 of mergekit": (
+        "models: [{model: base}, {model: tuned1}]\nbase_model: base\nmerge_method: slerp\nparameters: {t: 0}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", NO_CHANGE.values(), ids=NO_CHANGE)
+def test_a_merge_that_changes_nothing_writes_the_base_and_claims_no_effective_alpha(folder: Path, text: str) -> None:
+    report = merge_from_file(written(folder, text), folder / "out")
+    assert same_bits(weights(load(folder / "out")), weights(load(folder / "base")))
+    assert report.statistics["effective_alpha"] is None
+    assert report.warnings == ()
+    assert "No change: the vectors" in (folder / "out" / "README.md").read_text()
+
+
+def test_an_adapter_of_nothing_is_not_written(folder: Path) -> None:
+    text = "base: base\nwrite: adapter\nvectors: [{adapter: lora, alpha: 0}]\n"
+    with pytest.raises(MergeError, match="nothing is changed: every coefficient is 0"):
+        merge_from_file(written(folder, text), folder / "out")
+
+
+@pytest.mark.parametrize("method", ["slerp", "linear", "{kind: task_arithmetic, normalise: true}"])
+def test_coefficients_that_add_up_to_nothing_are_refused_before_anything_is_read(folder: Path, method: str) -> None:
+    text = f"base: nowhere\nmethod: {method}\nvectors: [{{model: tuned1}}, {{model: tuned2, alpha: -1}}]\n"
+    with pytest.raises(SpecError) as caught:
+        merge_from_file(written(folder, text), None, dry_run=True)
+    assert "divides by the sum of the coefficients, and 1, -1 add up to 0" in render_text(caught.value.diagnostics)
+
+
 def test_adapters_are_written_as_one_adapter(folder: Path) -> None:
     report = merge_from_file(
         written(folder, "base: base\nwrite: adapter\nvectors: [{adapter: lora, alpha: 0.5}]\n"), folder / "out"
@@ -159,6 +193,21 @@ def test_adapters_are_written_as_one_adapter(folder: Path) -> None:
         "README.md",
     }
     assert report.warnings == ()
+
+
+def test_an_adapter_that_its_rank_cuts_short_says_so(folder: Path) -> None:
+    text = "base: base\nwrite: adapter\nrank: 1\nvectors: [{adapter: lora}]\n"
+    report = merge_from_file(written(folder, text), folder / "out")
+    assert report.statistics["effective_alpha"] < 0.9
+    (warning,) = report.warnings
+    assert "of the change fits into rank 1: raise `rank`, or drop it" in warning
+    assert warning in (folder / "out" / "README.md").read_text()
+
+
+def test_recipe_and_folder_are_given_as_text_too(folder: Path) -> None:
+    recipe = str(written(folder, "base: base\nvectors: [{model: tuned1}]\n"))
+    assert merge_from_file(recipe, str(folder / "out")).out == folder / "out"
+    assert same_bits(weights(load(folder / "out")), weights(load(folder / "tuned1")))
 
 
 def test_dry_run_says_what_would_be_written_and_writes_nothing(folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field
 
-from traitgraph.runtime.merging import MergeError, merge_vectors
+from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vectors
 from traitgraph.runtime.merging.methods import METHODS
 from traitgraph.runtime.merging.options import merge_options
 from traitgraph.runtime.merging.steps import Steps
@@ -65,8 +65,6 @@ def test_ready_made_options_keep_their_conventions_and_take_only_options_that_th
 def test_conventions_of_ready_made_options_decide_in_memory() -> None:
     import torch
 
-    from traitgraph.runtime.merging import merge_state_dicts
-
     base, tuned = {"w": torch.zeros(4)}, [{"w": torch.arange(4.0)}]
     ready = merge_state_dicts(base, tuned, method=Ties(conventions="mergekit", density=1), weights=[0.5])
     assert torch.equal(ready["w"], tuned[0]["w"])  # their mean divides by the weight
@@ -106,11 +104,36 @@ def test_methods_refuse_numbers_of_vectors_that_they_do_not_take() -> None:
         merge_vectors(vectors[:1], method="slerp", weights=[0.5])
 
 
+@pytest.mark.parametrize(("method", "options"), [("slerp", {}), ("linear", {}), ("dare", {"normalise": True})])
+def test_a_sum_of_coefficients_that_is_zero_divides_nothing(method: str, options: dict[str, Any]) -> None:
+    """0.1 + 0.2 - 0.3 is not 0 in binary; a division by what rounding leaves of it would be worse than one by 0."""
+    import torch
+
+    base = {"w": torch.ones(2)}
+    tuned = [{"w": torch.tensor(values)} for values in ([0.0, 1.0], [1.0, 2.0], [3.0, 1.0])]
+    for weights in ([1, -1], [0.1, 0.2, -0.3])[: 1 if method == "slerp" else 2]:
+        with pytest.raises(
+            MergeError, match=f"{method}: it divides by the sum of the coefficients, and .* add up to 0"
+        ):
+            merge_state_dicts(base, tuned[: len(weights)], method=method, weights=weights, **options)
+
+
+def test_where_all_coefficients_of_a_tensor_are_zero_it_stays_as_in_the_base() -> None:
+    """Over the layers a coefficient may begin at 0: nothing is divided there."""
+    import torch
+
+    names = ["model.layers.0.w", "model.layers.1.w"]
+    base = {name: torch.tensor([1.0, 0.0]) for name in names}
+    tuned = [{name: torch.tensor(values) for name in names} for values in ([0.0, 1.0], [0.0, -1.0])]
+    for method in ("slerp", "linear"):
+        found = merge_state_dicts(base, tuned, method=method, weights=[1, 3], layer_weights=[0, 1])
+        assert torch.equal(found[names[0]], base[names[0]])
+        assert not torch.equal(found[names[1]], base[names[1]])
+
+
 def test_a_vector_of_coefficient_zero_counts_where_the_method_says_so() -> None:
     """It votes in peft's election, stands for one end of an arc, and is in the mean of all vectors."""
     import torch
-
-    from traitgraph.runtime.merging import merge_state_dicts
 
     vectors = [{"w": torch.tensor([1.0, 1.0])}, {"w": torch.tensor([-3.0, 1.0])}]
     elected = merge_vectors(vectors, method="ties", weights=[1, 0], density=1.0, conventions="peft")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +191,13 @@ def test_an_include_that_finds_no_tensor_is_refused() -> None:
         merge_vectors([{"layers.0.mlp.w": torch.ones(2)}], method="dare", weights=[1], include=["mlp", "mpl"])
 
 
+def test_an_exclude_that_leaves_no_tensor_is_refused() -> None:
+    import torch
+
+    with pytest.raises(MergeError, match=r"exclude: 'mlp', 'norm' leaves no tensor of the vectors to change"):
+        merge_vectors([{"mlp.w": torch.ones(2)}], method="dare", weights=[1], exclude=["mlp", "norm"])
+
+
 def test_layer_weights_run_from_the_first_layer_to_the_last() -> None:
     import torch
 
@@ -237,6 +245,66 @@ def test_inputs_that_do_not_fit_are_refused_with_the_tensor() -> None:
     refused(base, {"w": torch.zeros(2, 3, dtype=torch.int8)}, r"'w' is torch.float32 in the base and torch.int8")
     refused({"n": torch.tensor([1])}, {"n": torch.tensor([2])}, "'n' is torch.int64 and differs")
     refused(base, {"w": torch.full((2, 3), float("nan"))}, "'w' would hold NaN")
+
+
+def test_what_are_no_numbers_and_no_tensors_is_refused_by_name() -> None:
+    import torch
+
+    base = {"w": torch.zeros(2)}
+
+    def refused(message: str, start: Any = base, tuned: Any = (base,), weights: Any = (1,), **options: Any) -> None:
+        with pytest.raises(MergeError, match=message):
+            merge_state_dicts(start, tuned, method="task_arithmetic", weights=weights, **options)
+
+    for weights in (1.0, [[0, 1]], "1", [None], ["a"], torch.tensor(1.0)):
+        refused("weights: a list with one number for each vector is needed, not ", weights=weights)
+    for number in (float("nan"), float("inf")):
+        refused(f"a coefficient is {number}: finite numbers are needed", weights=[number])
+    refused("there is nothing to merge: no vector and no fine-tune is given", tuned=[], weights=[])
+    for dtype in (torch.int8, torch.float8_e4m3fn, "float8_e4m3fn", "w"):
+        refused("dtype: the result is float32, bfloat16, float16 or float64, not ", dtype=dtype)
+    refused("fine-tune 0 is a str: a mapping from names to tensors is needed", tuned=base)
+    refused("'w' of the base is a list: a torch tensor is needed", {"w": [0.0, 0.0]})
+    refused("'w' of fine-tune 0 is a ndarray: a torch tensor is needed", tuned=[{"w": torch.zeros(2).numpy()}])
+    refused("'w' of fine-tune 0 is on the device meta", tuned=[{"w": torch.zeros(2, device="meta")}])
+    refused("'w' of the base is sparse or quantised", {"w": torch.zeros(2).to_sparse()})
+    with pytest.raises(MergeError, match="vector 1 is a PosixPath: a mapping"):
+        merge_vectors([base, Path("vector")], method="ties", weights=[1, 1])  # type: ignore[list-item]
+    with pytest.raises(MergeError, match=r"tensor 'w' of vector 0 is torch\.int64: a difference is float32,"):
+        merge_vectors([{"w": torch.arange(2)}], method="ties", weights=[1])
+
+
+def test_numbers_of_arrays_and_names_of_formats_are_taken() -> None:
+    import torch
+
+    base, tuned = {"w": torch.zeros(2)}, ({"w": torch.full((2,), value)} for value in (1.0, 2.0))
+    found = merge_state_dicts(base, tuned, method="dare", weights=torch.ones(2), density=1, dtype="bfloat16")  # type: ignore[arg-type]
+    assert found["w"].dtype is torch.bfloat16
+    assert found["w"].tolist() == [3.0, 3.0]
+
+
+def test_float8_is_copied_where_it_is_equal_and_never_subtracted() -> None:
+    """Its numbers mean nothing without the scales that stand beside them."""
+    import torch
+
+    base, tuned = ({"q": torch.tensor([value]).to(torch.float8_e4m3fn)} for value in (1.0, 2.0))
+    same = {"q": base["q"].clone()}
+    assert merge_state_dicts(base, [same], method="ties", weights=[0.5])["q"].dtype is torch.float8_e4m3fn
+    with pytest.raises(
+        MergeError, match=r"'q' is torch\.float8_e4m3fn and differs: integers, float8 and packed weights"
+    ):
+        merge_state_dicts(base, [tuned], method="ties", weights=[0.5])
+
+
+def test_float64_keeps_its_format_and_the_precision_of_float32() -> None:
+    """As the documentation says; alpha 0 still leaves every bit of the base."""
+    import torch
+
+    base, tuned = {"w": torch.tensor([0.1, 3.0]).double() / 3}, {"w": torch.tensor([0.7, 1.0]).double() / 3}
+    assert torch.equal(merge_state_dicts(base, [tuned], method="task_arithmetic", weights=[0])["w"], base["w"])
+    merged = merge_state_dicts(base, [tuned], method="task_arithmetic", weights=[1])["w"]
+    assert merged.dtype is torch.float64
+    assert torch.equal(merged.float(), tuned["w"].float())
 
 
 def test_integers_that_are_equal_are_copied() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +201,28 @@ def test_nan_in_a_fine_tune_is_refused_with_the_tensor(tmp_path: Path, base_fold
     model.save_pretrained(tmp_path / "tuned")
     with pytest.raises(MergeError, match=r"'model\.layers\.1\.mlp\.up_proj\.weight'.*NaN"):
         built(tmp_path, base_folder, tmp_path / "tuned")
+
+
+def test_folders_are_given_as_text_too(tmp_path: Path, base_folder: Path) -> None:
+    adapter = save_adapter(base_folder, tmp_path / "adapter", seed=1)
+    build_vector(str(adapter), Checkpoint(str(base_folder)), str(tmp_path / "new" / "vector"))
+    assert load_vector(str(tmp_path / "new" / "vector")).names == built(tmp_path, base_folder, adapter).names
+
+
+def test_files_that_are_open_at_the_end_of_a_process_close_without_a_word(base_folder: Path) -> None:
+    """A name of the main module lives longest: until after the names that closing would need are gone."""
+    program = (
+        "import sys; from traitgraph.runtime.merging import Checkpoint; sys.kept = Checkpoint(sys.argv[1]); "
+        "sys.kept.read(next(iter(sys.kept)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(base_folder)], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_the_files_of_a_checkpoint_that_nobody_has_are_closed(base_folder: Path) -> None:
+    checkpoint = Checkpoint(base_folder)
+    checkpoint.read(next(iter(checkpoint)))
+    (handle,) = checkpoint._handles.values()
+    del checkpoint
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)

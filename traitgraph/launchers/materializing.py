@@ -11,8 +11,9 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.context import JobContext
 from traitgraph.runtime.job_kinds import job_kind
 from traitgraph.runtime.merging.bases import model_folder
+from traitgraph.runtime.merging.checkpoint import Checkpoint
 from traitgraph.runtime.merging.errors import MergeError
-from traitgraph.runtime.merging.materialize import materialize
+from traitgraph.runtime.merging.materialize import outputs_of, write_outputs
 from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import HubModel, JobRow, MergeParams
 
@@ -29,7 +30,8 @@ def materialize_merges(
 ) -> list[Path]:
     """Write every merge behind the plan's (selected) results to a folder of its own below `folder`; their paths.
 
-    Merges of one base are written in one pass over it. Raises MergeError when there is none, or one has not been made.
+    Merges of one base are written in one pass over it, after all of them were checked. Raises MergeError when there is
+    none, one has not been made, or one cannot be written so.
     """
     rows = _merges_of(plan)
     if not rows:
@@ -40,17 +42,13 @@ def materialize_merges(
     by_base: dict[Path, list[JobRow]] = {}
     for row in rows:
         by_base.setdefault(_base_of(row, plan, store), []).append(row)
+    checked = []
     for base, group in by_base.items():
-        materialize(
-            [store.open("merge", row.key).path for row in group],
-            [written[row.key] for row in group],
-            base,
-            form=form,
-            rank=rank,
-            dtype=dtype,
-            base_name=_base_name(group[0], plan),
-            progress=progress,
-        )
+        recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
+        name, checkpoint = _base_name(group[0], plan), Checkpoint(base)
+        checked.append((checkpoint, outputs_of(recipes, folders, checkpoint, form=form, dtype=dtype, base_name=name)))
+    for checkpoint, outputs in checked:
+        write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
     return list(written.values())
 
 

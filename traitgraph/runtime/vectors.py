@@ -117,9 +117,9 @@ class Vector:
         return self._factors[name, device]
 
 
-def load_vector(folder: Path) -> Vector:
+def load_vector(folder: Path | str) -> Vector:
     """The vector of an artifact folder; tensors are read when they are used.
 
     Raises OSError when it is not there, MergeError when another version of this program wrote it.
     """
-    return Vector(folder)
+    return Vector(Path(folder))

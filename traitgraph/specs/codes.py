@@ -179,9 +179,10 @@ CODES: dict[str, tuple[str, str]] = {
         "`exclude` and `when` together leave out every point of it.",
     ),
     "TG127": (
-        "a merge method that does not take that many vectors",
+        "a merge method that does not take these vectors",
         "`method: vector` merges one vector, `compose` one for each trait. Common-mode removal needs two at least, "
-        "interpolation on the arc (slerp) takes two at most.",
+        "interpolation on the arc (slerp) takes two at most. Methods that divide by the sum of the coefficients have "
+        "no result where these add up to 0.",
     ),
     "TG130": (
         "coefficients with a large sum",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice, product
 
 from .coefficients import PerTrait
 from .consumption import Read, dotted
@@ -13,6 +15,7 @@ from .generation import GeneratedDataSpec
 from .grid import KEY_OF_AXIS
 from .identity import number_text
 from .instruments import Linguistic
+from .merge_methods import MergeMethod
 from .methods import Compose, Npti, Tuned
 from .overlay import ArmText
 from .prompts import Prompt
@@ -20,6 +23,9 @@ from .study import Arm
 
 SUM_OF_ALPHAS = 2
 """Above this sum of coefficients composed models stop following instructions (Personality Vector)."""
+
+MOST_POINTS = 100_000
+"""Combinations of alphas whose sum is looked at; those of longer axes fail where they are merged."""
 
 _WORDS = re.compile(r"(\d+) words")
 
@@ -92,10 +98,19 @@ def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]
         return
     number = len(arm.traits) if isinstance(arm.method, Compose) else 1
     for index, merge in enumerate(arm.merge):
-        if reason := merge.refuses(number):
+        if reason := merge.refuses(number) or _no_sum(arm, merge):
             path = text.place(("merge", index) if isinstance(text.values.get("merge"), list | tuple) else ("merge",))
             what = f"`{merge.name}` does not fit method `{arm.method.kind}`: {reason}"
             yield error("TG127", what, document.value_span(path), dotted(path))
+
+
+def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:
+    """Why the method has no result at a point of the arm; one alpha for all vectors adds up to 0 only where it is 0."""
+    axes = arm.alpha.axes.values() if isinstance(arm.alpha, PerTrait) else ()
+    if not merge.divides_by_sum or min(map(min, axes), default=Decimal()) >= 0:
+        return None
+    points = islice(product(*axes), MOST_POINTS)
+    return next(filter(None, (merge.refuses_coefficients([*map(float, point)]) for point in points)), None)
 
 
 def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from .choice import Choice
 from .jobs import Dtype
@@ -77,6 +77,15 @@ class MergeFile(Spec):
         "weights", description="A checkpoint, or (for sums of adapters) one adapter."
     )
     rank: PositiveInt | None = Field(None, description="Rank of a written adapter; absent: exact, ranks add up.")
+
+    @field_validator("method", mode="after")
+    @classmethod
+    def _coefficients_fit(cls, method: MergeMethod, info: ValidationInfo) -> MergeMethod:
+        vectors: tuple[MergeSource, ...] = info.data.get("vectors", ())
+        plain = all(len(each.alpha) == 1 for each in vectors)
+        if plain and (reason := method.refuses_coefficients([each.alpha[0] for each in vectors])):
+            raise ValueError(f"`{method.name}` has no result: {reason}")
+        return method
 
     @model_validator(mode="after")
     def _consumed(self) -> Self:

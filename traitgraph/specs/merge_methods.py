@@ -6,11 +6,12 @@ one word; every detail can also be set by itself. An absent option is the conven
 """
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
-from .merge_conventions import objection
+from .merge_conventions import objection, resolve
 from .registry import Registry
 from .spec import Spec
 
@@ -67,6 +68,9 @@ def _pattern(text: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
+NO_SUM = 1e-9
+"""A sum of coefficients this far below the largest of them is what is left of 0 by rounding: 0.1 + 0.2 - 0.3."""
+
 
 class MergeMethod(Spec):
     """What every merge method has."""
@@ -85,7 +89,7 @@ class MergeMethod(Spec):
     exclude: tuple[Pattern, ...] | None = Field(
         None, description="Regular expressions: tensors whose name one of them finds stay as in the base."
     )
-    layer_weights: tuple[float, ...] | None = Field(
+    layer_weights: tuple[FiniteFloat, ...] | None = Field(
         None, description="Factors on every coefficient from the first layer to the last, interpolated linearly."
     )
     rounding: Literal["nearest", "stochastic"] | None = Field(
@@ -112,6 +116,19 @@ class MergeMethod(Spec):
             return None
         wanted = f"at least {fewest}" if most is None else f"{fewest} to {most}"
         return f"{wanted} vectors are needed, {number} given"
+
+    @property
+    def divides_by_sum(self) -> bool:
+        """Whether the coefficients count relative to their sum."""
+        return bool(getattr(resolve(self), "normalise", False))
+
+    def refuses_coefficients(self, coefficients: Sequence[float]) -> str | None:
+        """Why the method has no result for these coefficients, or None; where all are 0, the result is the base."""
+        total, largest = sum(coefficients), max(map(abs, coefficients), default=0.0)
+        if not self.divides_by_sum or not largest or abs(total) > NO_SUM * largest:
+            return None
+        shown = ", ".join(f"{value:g}" for value in coefficients)
+        return f"it divides by the sum of the coefficients, and {shown} add up to 0"
 
     @property
     def ignores_zero(self) -> bool:
@@ -264,6 +281,11 @@ class Slerp(MergeMethod):
     kind: Literal["slerp"] = Field(
         "slerp", description="Interpolation on the arc between two models, tensor by tensor."
     )
+
+    @property
+    def divides_by_sum(self) -> bool:
+        """True: how far along the arc is alpha_2 / (alpha_1 + alpha_2)."""
+        return True
 
     @property
     def ignores_zero(self) -> bool:

@@ -1,11 +1,12 @@
 """Personality vectors, merge methods and merged models. See docs/merging.md.
 
-The two functions to build on are `merge_state_dicts` and `merge_vectors`.
+The two functions to build on are `merge_state_dicts` and `merge_vectors`; `Checkpoint` reads files in pieces.
 """
 
 from __future__ import annotations
 
+from .checkpoint import Checkpoint
 from .errors import MergeError
 from .in_memory import merge_state_dicts, merge_vectors
 
-__all__ = ["MergeError", "merge_state_dicts", "merge_vectors"]
+__all__ = ["Checkpoint", "MergeError", "merge_state_dicts", "merge_vectors"]

@@ -21,6 +21,7 @@ from .composition import Composition
 from .drafts import check_new, drafted
 from .errors import MergeError
 from .hooks import stacked
+from .statistics import WARN_BELOW
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,14 @@ class AdapterReport:
             "relative_error": self.relative_error,
         }
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to tell the user when the rank does not hold the change."""
+        effective = self.statistics["effective_alpha"]
+        if effective >= WARN_BELOW:
+            return ()
+        return (f"only {effective:.0%} of the change fits into rank {self.rank}: raise `rank`, or drop it (exact)",)
+
 
 def write_adapter(
     composition: Composition,
@@ -65,6 +74,7 @@ def write_adapter(
     pairs, report = _pairs(composition, rank)
     about = dict(record or {})
     about |= {"base_name": base_name, "statistics": {**about.get("statistics", {}), **report.statistics}}
+    about["warnings"] = list(report.warnings)  # those of rounding concern weights
     tensors: dict[str, torch.Tensor] = {}
     for name, pair in pairs.items():
         tensors |= _tensors(composition, name, pair, report.rank)
@@ -80,9 +90,8 @@ def _pairs(
     composition: Composition, rank: int | None
 ) -> tuple[dict[str, tuple[torch.Tensor, torch.Tensor]], AdapterReport]:
     """Both factors of each tensor that changes, exact or cut to a rank, and what the cut lost."""
-    pairs = {name: _factors_of(composition, name) for name in composition.names}
-    if not pairs:
-        raise MergeError("nothing is changed: every coefficient is 0, and an adapter of nothing is not written")
+    check_low_rank(composition)
+    pairs = {name: stacked(composition.factors(name) or ()) for name in composition.names}
     lost = asked = 0.0
     if rank is not None:
         for name, (left, right) in pairs.items():
@@ -92,12 +101,14 @@ def _pairs(
     return pairs, AdapterReport(width, sqrt(lost / asked) if asked else 0.0)
 
 
-def _factors_of(composition: Composition, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    terms = composition.factors(name)
-    if terms is None or not name.endswith(".weight"):
-        reason = "is not a sum of low-rank changes" if composition.is_linear else f"is changed by {composition.method}"
-        raise MergeError(f"'{name}' {reason}: no adapter holds this merge; write weights instead")
-    return stacked(terms)
+def check_low_rank(composition: Composition) -> None:
+    """Raise MergeError with the tensor unless an adapter can hold a composition."""
+    if not composition.names:
+        raise MergeError("nothing is changed: every coefficient is 0, and an adapter of nothing is not written")
+    reason = "is not a sum of low-rank changes" if composition.is_linear else f"is changed by {composition.method}"
+    for name in composition.names:
+        if composition.factors(name) is None or not name.endswith(".weight"):
+            raise MergeError(f"'{name}' {reason}: no adapter holds this merge; write weights instead")
 
 
 def truncated(

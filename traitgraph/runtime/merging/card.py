@@ -44,9 +44,14 @@ def _ingredients(record: Mapping[str, Any], sources: list[str]) -> list[str]:
             lines.append(f"| {name} | {weight} | `{vector['fingerprint'][:8]}` |")
         lines.append("")
     if statistics := record.get("statistics"):
-        lines += [
-            f"Effective alpha {statistics['effective_alpha']:.3f}: the share of the change that the number format "
-            f"holds (relative error {statistics['relative_error']:.2g}).",
-            "",
-        ]
+        lines += [_survival(statistics), ""]
     return lines
+
+
+def _survival(statistics: Mapping[str, Any]) -> str:
+    if statistics["effective_alpha"] is None:
+        return "No change: the vectors, with these coefficients and options, add nothing to the sampled weights."
+    return (
+        f"Effective alpha {statistics['effective_alpha']:.3f}: the share of the change that the number format "
+        f"holds (relative error {statistics['relative_error']:.2g})."
+    )

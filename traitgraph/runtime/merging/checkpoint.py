@@ -13,6 +13,7 @@ from hashlib import blake2b
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from .errors import MergeError
 
@@ -75,20 +76,24 @@ class Checkpoint(Mapping[str, TensorInfo]):
     holds, and a file that ends early or is no safetensors file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        self.path = path = Path(path)
         self.files = _files(path)
         self._infos: dict[str, TensorInfo] = {}
-        self._handles: dict[Path, int] = {}
-        self._last: tuple[tuple[str, int, int], torch.Tensor] | None = None
-        self._last_floats: tuple[tuple[str, int, int, torch.device | None], torch.Tensor] | None = None
-        self._raw: torch.Tensor | None = None
+        self._open_nothing()
         for file in self.files:
             for info in read_header(file):
                 if info.name in self._infos:
                     raise MergeError(f"{path}: tensor '{info.name}' stands in two shards; write the checkpoint again")
                 self._infos[info.name] = info
         _check_index(path, self._infos)
+
+    def _open_nothing(self) -> None:
+        self._handles: dict[Path, int] = {}
+        self._last: tuple[tuple[str, int, int], torch.Tensor] | None = None
+        self._last_floats: tuple[tuple[str, int, int, torch.device | None], torch.Tensor] | None = None
+        self._raw: torch.Tensor | None = None
+        finalize(self, _close, self._handles)  # not __del__: at the end of the process `os` may be gone before it
 
     def __getitem__(self, name: str) -> TensorInfo:
         return self._infos[name]
@@ -161,13 +166,13 @@ class Checkpoint(Mapping[str, TensorInfo]):
         return self._handles[file]
 
     def close(self) -> None:
-        """Close the files."""
-        while self._handles:
-            os.close(self._handles.popitem()[1])
+        """Close the files; they are opened again when they are read again."""
+        _close(self._handles)
 
-    def __del__(self) -> None:
-        if hasattr(self, "_handles"):
-            self.close()
+
+def _close(handles: dict[Path, int]) -> None:
+    while handles:
+        os.close(handles.popitem()[1])
 
 
 def sampled_fingerprint(checkpoint: Checkpoint) -> str:
@@ -194,7 +199,7 @@ class CheckpointView(Checkpoint):
         """`names` maps the names here to the names in `whole`."""
         self.path, self.files, self._whole, self._names = whole.path, whole.files, whole, dict(names)
         self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
-        self._handles, self._last, self._last_floats, self._raw = {}, None, None, None
+        self._open_nothing()
 
 
 def read_header(file: Path) -> list[TensorInfo]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from traitgraph.specs.merge_methods import MergeMethod
@@ -23,7 +24,7 @@ from .densities import ThinnedByTensor
 from .differences import Difference, piece_size, pieces, weighted_sum
 from .election import elected_sign, majority, merge_elected
 from .errors import MergeError
-from .layers import Gradient, Weight, layer_count, value_at
+from .layers import Gradient, Weight, layer_count, value_at, values_of
 from .methods import steps_of
 from .sparsified import Cache, count_together, sparsified
 
@@ -40,8 +41,8 @@ class Composition:
     Vectors of coefficient 0 are left out where that changes nothing; where all are 0, none is merged. `densities`
     replace the method's own, one for each vector. `onto` is a difference with its factor that moves the base first (a
     domain that traits are carried onto); the method does not see it. `cache` keeps what was counted (thresholds) and
-    may be shared by compositions. Raises MergeError for vectors of unequal shapes and when the method does not take
-    that many.
+    may be shared by compositions. Raises MergeError for vectors of unequal shapes, for coefficients that are no finite
+    numbers or that the method cannot divide by, and when the method does not take that many.
     """
 
     def __init__(
@@ -55,12 +56,15 @@ class Composition:
         cache: Cache | None = None,
         base: BaseRows | None = None,
     ) -> None:
+        if not vectors and onto is None:
+            raise MergeError("there is nothing to merge: no vector and no fine-tune is given")
         if len(vectors) != len(weights):
             raise MergeError(f"{len(vectors)} vectors and {len(weights)} coefficients: one for each vector is needed")
         self.options, self.steps, self.base, self.onto = options, steps_of(options), base, onto
         self.seed: int = getattr(options, "seed", 0)
         """Seed of masks and of stochastic rounding."""
         self._terms: dict[str, list[tuple[Difference, float]]] = {}
+        _check_finite_numbers(weights)
         kept = [place for place, weight in enumerate(weights) if weight != 0]
         if kept and not options.ignores_zero:
             kept = list(range(len(weights)))
@@ -75,6 +79,9 @@ class Composition:
         self._merged = self._included(_common_shapes(self.vectors))
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
         self._shapes = {**self._merged, **domain}
+        for name in [""] if self._are_numbers else self._merged:
+            if reason := options.refuses_coefficients(self._given(name)):
+                raise MergeError(f"{self.method}{name and f' at {name!r}'}: {reason}")
 
     def _check_number(self, number: int) -> None:
         if number and (reason := self.options.refuses(number)):
@@ -103,7 +110,7 @@ class Composition:
         return ThinnedByTensor(vector, lambda value: self._part(vector, value), own)
 
     def _included(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """The tensors that `include` and `exclude` leave. Raises MergeError for an `include` that finds none."""
+        """The tensors that `include` and `exclude` leave. Raises MergeError when they leave none, or one finds none."""
         include, exclude = self.options.include or ("",), self.options.exclude or ()
         for pattern in include:
             if shapes and not any(re.search(pattern, name) for name in shapes):
@@ -111,7 +118,10 @@ class Composition:
                     f"include: {pattern!r} finds no tensor of the vectors; there is '{next(iter(shapes))}'"
                 )
         found = [name for name in shapes if any(re.search(pattern, name) for pattern in include)]
-        return {name: shapes[name] for name in found if not any(re.search(pattern, name) for pattern in exclude)}
+        left = {name: shapes[name] for name in found if not any(re.search(pattern, name) for pattern in exclude)}
+        if found and not left:
+            raise MergeError(f"exclude: {', '.join(map(repr, exclude))} leaves no tensor of the vectors to change")
+        return left
 
     @property
     def method(self) -> str:
@@ -199,12 +209,16 @@ class Composition:
 
     def coefficients(self, name: str) -> list[float]:
         """What each vector is multiplied by at a tensor ('': at none in particular), before the method's own scale."""
-        layers = self._layers if name else 1
-        found = self.steps.coefficients([value_at(weight, name, layers) for weight in self._weights])
+        found = self.steps.coefficients(self._given(name))
         if name and self.options.layer_weights:
-            factor = Gradient(self.options.layer_weights).at(name, layers)
+            factor = Gradient(self.options.layer_weights).at(name, self._layers)
             return [weight * factor for weight in found]
         return found
+
+    def _given(self, name: str) -> list[float]:
+        """The coefficients at a tensor as they were given."""
+        layers = self._layers if name else 1
+        return [value_at(weight, name, layers) for weight in self._weights]
 
     def _ratios(self, name: str) -> list[float]:
         return [weight / self._common for weight in self.coefficients(name)]
@@ -319,6 +333,8 @@ class Composition:
     def _on_arc(self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
         import torch
 
+        if not any(self.coefficients(name)):
+            return base.clone() if out is None else out.copy_(base)
         a, b = self._ends(name, first, last, base)
         key = ("arc", self.direction_key, str(self.coefficients(name)), name)
         if key not in self._cache:
@@ -342,6 +358,13 @@ class Composition:
         if self.base is None:
             raise MergeError(f"{self.method}: needs the base's weights, and only vectors are given")
         return self.base(name, first, last)
+
+
+def _check_finite_numbers(weights: Sequence[Weight]) -> None:
+    for weight in weights:
+        for number in values_of(weight):
+            if not isfinite(number):
+                raise MergeError(f"a coefficient is {number}: finite numbers are needed")
 
 
 def _moved(base: torch.Tensor, name: str, first: int, last: int, domain: Difference, factor: float) -> torch.Tensor:

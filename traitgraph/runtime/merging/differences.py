@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from .adapters import Factors
-from .checkpoint import Checkpoint, TensorInfo, matrix_shape, octets, sampled_rows
+from .checkpoint import FLOATS, Checkpoint, TensorInfo, matrix_shape, octets, sampled_rows
 from .errors import MergeError
 from .layers import layer_of
 
@@ -102,7 +102,7 @@ class TensorDifference(WithoutFactors):
     def __init__(self, base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], identity: str) -> None:
         self.id = identity
         self._base, self._tuned = base, tuned
-        self.names = tuple(name for name in tuned if tuned[name].is_floating_point())
+        self.names = tuple(name for name in tuned if is_float(tuned[name]))
         self.elements = sum(tuned[name].numel() for name in self.names)
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -180,6 +180,21 @@ class CheckpointDifference(WithoutFactors):
             return None
         tuned, base = self._tuned.floats(name, first, last, device), self._base.floats(name, first, last, device)
         return rest_of(tuned, base)
+
+
+def is_float(tensor: torch.Tensor) -> bool:
+    """Whether differences of a tensor have a meaning: float8 needs its scales, integers may be packed blocks."""
+    return str(tensor.dtype).removeprefix("torch.") in FLOATS
+
+
+def have_equal_bits(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """Whether two tensors of one shape have one format and the same bits; torch compares no float8 itself."""
+    import torch
+
+    if left.dtype is not right.dtype:
+        return False
+    flat = (each.detach().contiguous().reshape(-1).view(torch.uint8) for each in (left, right.to(left.device)))
+    return torch.equal(*flat)
 
 
 def rows_of(tensor: torch.Tensor, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
@@ -280,10 +295,8 @@ def check_pair(base: TensorInfo, tuned: TensorInfo, source: Checkpoint) -> None:
 
 
 def _check_equal(name: str, base: Checkpoint, tuned: Checkpoint) -> None:
-    import torch
-
     info = base[name]
-    if info.dtype != tuned[name].dtype or not torch.equal(base.read(name), tuned.read(name)):
+    if info.dtype != tuned[name].dtype or not have_equal_bits(base.read(name), tuned.read(name)):
         raise MergeError(
             f"tensor '{name}' is {info.dtype} and differs between {base.path} and {tuned.path}: numbers of this format "
             "are not subtracted; dequantise the model, or exclude the tensor"

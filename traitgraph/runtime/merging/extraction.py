@@ -34,11 +34,11 @@ Stored = Literal["float32", "bfloat16"]
 
 
 def build_vector(
-    tuned: Path,
+    tuned: Path | str,
     base: Checkpoint,
-    out: Path,
+    out: Path | str,
     *,
-    opposite: Path | None = None,
+    opposite: Path | str | None = None,
     stored: Stored = "float32",
     base_record: Mapping[str, Any] | None = None,
 ) -> None:
@@ -48,7 +48,8 @@ def build_vector(
     full differences: bfloat16 halves them, and the record says what it lost (adapters keep their own format).
     `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
-    folders = [_weights_folder(path) for path in (tuned, opposite) if path is not None]
+    (out := Path(out)).mkdir(parents=True, exist_ok=True)
+    folders = [_weights_folder(Path(path)) for path in (tuned, opposite) if path is not None]
     adapters = [is_adapter(folder) for folder in folders]
     if all(adapters):
         record = _from_adapters([read_adapter(folder, base) for folder in folders], base, out)

@@ -77,7 +77,12 @@ class MergeReport:
 
 
 def merge_from_file(
-    recipe: Path, out: Path | None, *, dry_run: bool = False, dtype: str | None = None, progress: Progress | None = None
+    recipe: Path | str,
+    out: Path | str | None,
+    *,
+    dry_run: bool = False,
+    dtype: str | None = None,
+    progress: Progress | None = None,
 ) -> MergeReport:
     """Do the merge that a file asks for, and write it to a new folder.
 
@@ -88,6 +93,7 @@ def merge_from_file(
 
     Raises SpecError with every fault of the file and its place, MergeError when inputs do not fit together, OSError.
     """
+    recipe, out = Path(recipe), None if out is None else Path(out)
     with ExitStack() as stack:
         models = NamedModels(recipe, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         request = read_request(recipe, models)
@@ -124,11 +130,11 @@ def _merge(
     number_format = dtype or _main_format(base)
     statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))
     text = warning(statistics["effective_alpha"], number_format, request.options.rounding)
-    warnings = (text,) if text and request.form == "weights" else ()
+    warnings: tuple[str, ...] = (text,) if text and request.form == "weights" else ()
     record = {"base_fingerprint": sampled_fingerprint(base), **_record(request, composition, statistics, warnings)}
     if request.form == "adapter":
         done = write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
-        statistics |= done.statistics
+        statistics, warnings = statistics | done.statistics, done.warnings
     else:
         write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
     return MergeReport(out, request, fit, statistics, warnings)

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.specs.merge_methods import MergeMethod
 
-from .checkpoint import matrix_shape
+from .checkpoint import FLOATS, matrix_shape
 from .composition import Composition
-from .differences import Difference, GivenDifference, TensorDifference, piece_size, pieces, rows_of, sampled_id
+from .differences import (
+    Difference,
+    GivenDifference,
+    TensorDifference,
+    have_equal_bits,
+    is_float,
+    piece_size,
+    pieces,
+    rows_of,
+    sampled_id,
+)
 from .errors import MergeError
 from .options import merge_options
 from .rounding import check_finite, round_to
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 Tensors = Mapping[str, "torch.Tensor"]
+_FORMATS = "float32, bfloat16, float16 or float64"
 
 
 def merge_state_dicts(
@@ -30,7 +41,7 @@ def merge_state_dicts(
     scale: float = 1.0,
     conventions: str = "paper",
     seed: int = 0,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     **options: Any,
 ) -> dict[str, torch.Tensor]:
     """The merged model: every tensor of `base`, changed by the fine-tunes `tuned` with one weight (alpha) each.
@@ -40,26 +51,29 @@ def merge_state_dicts(
     scale        lambda, one factor after the merge
     conventions  paper | authors | mergekit | peft | mergelm | personality-vector-repo
     seed         of the random masks; a mask depends on it, on the fine-tune's values and on the tensor's name alone
-    dtype        number format of the result; absent: each tensor keeps the base's
+    dtype        float32, bfloat16, float16 or float64 of the result, or its name; absent: each tensor keeps the base's
     options      further options of the method, see `traitgraph.specs.merge_methods`
 
     Shapes are those of `base`, tensors may be on any device and are not changed; the arithmetic is float32, rounded
     once. weights 0 give the base bit for bit, one fine-tune at weight 1 with a linear method gives that fine-tune bit
-    for bit (but for the sign of zeros). Integer tensors must be equal in all and are copied.
-    Raises MergeError: other names or shapes, float against integer, NaN or infinity, unknown options.
+    for bit (but for the sign of zeros, and in float64 what float32 cannot hold). Integer and float8 tensors must be
+    equal in all and are copied. Raises MergeError: other names or shapes, float against integer, NaN or infinity,
+    unknown options, anything but tensors and numbers where these are needed.
 
     >>> import torch
     >>> base, tuned = {"w": torch.zeros(2)}, {"w": torch.tensor([1.0, -2.0])}
     >>> merge_state_dicts(base, [tuned], method="task_arithmetic", weights=[0.5])["w"]
     tensor([ 0.5000, -1.0000])
     """
-    for each in tuned:
-        _check_same_tensors(base, each)
+    tuned, form = tuple(tuned), _number_format(dtype)
+    _tensors(base, "the base")
+    for place, each in enumerate(tuned):
+        _check_same_tensors(base, _tensors(each, f"fine-tune {place}"))
     chosen = _options(method, density, scale, conventions, seed, options)
     vectors = [_with_identity(TensorDifference(base, each, "")) for each in tuned]
-    merge = Composition(vectors, weights, chosen, base=lambda name, *rows: rows_of(base[name], *rows))
+    merge = Composition(vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows))
     return {
-        name: _merged(merge, name, tensor, dtype) if name in merge.names else _kept(tensor, dtype)
+        name: _merged(merge, name, tensor, form) if name in merge.names else _kept(tensor, form)
         for name, tensor in base.items()
     }
 
@@ -87,7 +101,8 @@ def merge_vectors(
     tensor([ 2., -2.])
     """
     chosen = _options(method, density, scale, conventions, seed, options)
-    merge = Composition([_as_difference(each) for each in vectors], weights, chosen)
+    differences = [_as_difference(each, f"vector {place}") for place, each in enumerate(vectors)]
+    merge = Composition(differences, _numbers(weights), chosen)
     return {name: _change(merge, name) for name in merge.names}
 
 
@@ -104,13 +119,53 @@ def _with_identity(difference: TensorDifference | GivenDifference) -> Difference
     return difference
 
 
-def _as_difference(vector: Tensors | Difference) -> Difference:
-    return _with_identity(GivenDifference(vector, "")) if isinstance(vector, Mapping) else vector
+def _as_difference(vector: Tensors | Difference, where: str) -> Difference:
+    if not isinstance(vector, Mapping) and hasattr(vector, "piece"):
+        return vector
+    tensors = _tensors(vector, where)
+    for name, tensor in tensors.items():
+        if not is_float(tensor):
+            raise MergeError(f"tensor '{name}' of {where} is {tensor.dtype}: a difference is {_FORMATS}")
+    return _with_identity(GivenDifference(tensors, ""))
+
+
+def _number_format(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    import torch
+
+    if dtype is None:
+        return None
+    if (name := str(dtype).removeprefix("torch.")) not in FLOATS:
+        raise MergeError(f"dtype: the result is {_FORMATS}, not {dtype}")
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
+def _numbers(weights: Sequence[float] | str) -> list[float]:
+    """The coefficients as plain numbers; elements of arrays and tensors are numbers too."""
+    try:
+        if not isinstance(weights, str):
+            return [float(weight) for weight in weights]
+        raise TypeError("a text is no list of numbers")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise MergeError(f"weights: a list with one number for each vector is needed, not {weights!r}") from error
+
+
+def _tensors(tensors: object, where: str) -> Tensors:
+    """The mapping as it is. Raises MergeError unless it leads from names to tensors with values."""
+    import torch
+
+    if not isinstance(tensors, Mapping):
+        raise MergeError(f"{where} is a {type(tensors).__name__}: a mapping from names to tensors is needed")
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise MergeError(f"'{name}' of {where} is a {type(tensor).__name__}: a torch tensor is needed")
+        if tensor.is_meta or tensor.layout is not torch.strided or tensor.is_quantized:
+            kind = "on the device meta" if tensor.is_meta else "sparse or quantised"
+            raise MergeError(f"tensor '{name}' of {where} is {kind}: a tensor with all its values is needed")
+    return tensors
 
 
 def _check_same_tensors(base: Tensors, tuned: Tensors) -> None:
-    import torch
-
     if missing := [name for name in base if name not in tuned] + [name for name in tuned if name not in base]:
         side = "base" if missing[0] in tuned else "fine-tune"
         raise MergeError(f"tensor '{missing[0]}' is missing in the {side}: both must hold the same tensors")
@@ -120,11 +175,11 @@ def _check_same_tensors(base: Tensors, tuned: Tensors) -> None:
             raise MergeError(
                 f"tensor '{name}' has shape {list(tensor.shape)} in the base, {list(other.shape)} in a fine-tune"
             )
-        if tensor.is_floating_point() != other.is_floating_point():
+        if is_float(tensor) != is_float(other):
             raise MergeError(f"tensor '{name}' is {tensor.dtype} in the base and {other.dtype} in a fine-tune")
-        if not tensor.is_floating_point() and not torch.equal(tensor, other):
+        if not is_float(tensor) and not have_equal_bits(tensor, other):
             raise MergeError(
-                f"tensor '{name}' is {tensor.dtype} and differs: integers and packed weights are not subtracted"
+                f"tensor '{name}' is {tensor.dtype} and differs: integers, float8 and packed weights are not subtracted"
             )
 
 
@@ -144,7 +199,7 @@ def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtyp
 
 def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     """A tensor that no vector changes, as it is."""
-    return tensor.detach().clone().to(dtype if tensor.is_floating_point() and dtype else tensor.dtype)
+    return tensor.detach().clone().to(dtype if dtype and is_float(tensor) else tensor.dtype)
 
 
 def _change(merge: Composition, name: str) -> torch.Tensor:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from traitgraph.runtime.vectors import Vector
 
-from .adapter_out import write_adapter
+from .adapter_out import check_low_rank, write_adapter
 from .checkpoint import Checkpoint
 from .composition import Composition
+from .drafts import check_new
 from .errors import MergeError
 from .fitting import fit_vectors
 from .on_disk import Output, Progress, write_merges
@@ -21,9 +22,9 @@ Form = Literal["weights", "adapter"]
 
 
 def materialize(
-    recipes: Sequence[Path],
-    folders: Sequence[Path],
-    base: Path,
+    recipes: Sequence[Path | str],
+    folders: Sequence[Path | str],
+    base: Path | str,
     *,
     form: Form = "weights",
     rank: int | None = None,
@@ -44,17 +45,47 @@ def materialize(
     folder is not empty, a vector does not fit the base, the disk is too small, or an adapter is asked of a merge that
     has no low rank; MissingArtifactError when a vector is gone. Nothing half-written stays.
     """
+    checkpoint = Checkpoint(base)
+    outputs = outputs_of(recipes, folders, checkpoint, form=form, dtype=dtype, base_name=base_name)
+    write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
+
+
+def outputs_of(
+    recipes: Sequence[Path | str],
+    folders: Sequence[Path | str],
+    checkpoint: Checkpoint,
+    *,
+    form: Form = "weights",
+    dtype: str | None = None,
+    base_name: str = "",
+) -> list[Output]:
+    """What `materialize` writes, checked before the first of it is written; arguments and errors are its own."""
     if len(recipes) != len(folders) or len(set(folders)) != len(folders):
         raise MergeError(f"{len(recipes)} recipes and {len(set(folders))} folders: one folder for each is needed")
-    checkpoint, cache, known = Checkpoint(base), Cache(), dict[str, Vector]()
+    cache, known = Cache(), dict[str, Vector]()
     outputs = []
-    for path, folder in zip(recipes, folders, strict=True):
+    for path, folder in zip(map(Path, recipes), map(Path, folders), strict=True):
+        check_new(folder)
         recipe = read_recipe(path)
         composition = _composition(recipe, checkpoint, cache, known)
-        record = {**recipe.record, "base_name": base_name or str(base), "sources": _vector_names(recipe)}
+        if form == "adapter":
+            check_low_rank(composition)
+        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": _vector_names(recipe)}
         outputs.append(
             Output(composition, folder, dtype or recipe.params.model.dtype, record, recipe.params.model.dtype)
         )
+    return outputs
+
+
+def write_outputs(
+    checkpoint: Checkpoint,
+    outputs: Sequence[Output],
+    *,
+    form: Form = "weights",
+    rank: int | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write what `outputs_of` made."""
     if form == "adapter":
         for output in outputs:
             name = str(output.record["base_name"])

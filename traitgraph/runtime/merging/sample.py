@@ -40,20 +40,16 @@ class Sample:
 
     def base(self) -> torch.Tensor:
         """The sampled base weights: float32, [elements], rounded as they are when the model is loaded."""
-        import torch
-
         if self._weights is None:
             parts = [self._base.read(name, (row, row + 1)) for name in self.names for row in self.rows[name]]
-            self._weights = torch.cat([part.to(self.dtype).float() for part in parts])
+            self._weights = _joined([part.to(self.dtype).float() for part in parts])
         return self._weights
 
     def vector(self, vector: Difference) -> torch.Tensor:
         """The sampled rows of a vector: float32, [elements]; zeros in tensors that it does not change."""
-        import torch
-
         key = getattr(vector, "history", vector.id)
         if key not in self._vectors:
-            self._vectors[key] = torch.cat([self._rows_of(vector, name) for name in self.names])
+            self._vectors[key] = _joined([self._rows_of(vector, name) for name in self.names])
         return self._vectors[key]
 
     def _rows_of(self, vector: Difference, name: str) -> torch.Tensor:
@@ -76,7 +72,7 @@ class Sample:
             weights = composition.coefficients("")
             pairs = zip(composition.parts, weights, strict=True)
             return torch.stack([self.vector(part) * (w * composition.steps.scale) for part, w in pairs]).sum(0)
-        return torch.cat([self._change_of(composition, name) for name in self.names])
+        return _joined([self._change_of(composition, name) for name in self.names])
 
     def _change_of(self, composition: Composition, name: str) -> torch.Tensor:
         import torch
@@ -105,3 +101,10 @@ class Sample:
         for name, part in zip(self.names, torch.split(values, sizes), strict=True):
             check_finite(part, name, self.dtype)
         return round_to(values, self.dtype, rounding, seed=seed, name="sample", offset=0).float()
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Flat tensors one after the other; none of them is an empty tensor (a merge may change nothing)."""
+    import torch
+
+    return torch.cat(parts) if parts else torch.zeros(0)

@@ -1,6 +1,6 @@
 """What the record of a merge says: how large the change is, and how much of it survives the number format.
 
-effective alpha   projection of what is really added on what was asked for: 1 is exact, 0 is lost
+effective alpha   projection of what is really added on what was asked for: 1 is exact, 0 is lost, None: 0 was asked
 relative error    |added - asked| / |asked|
 kept fraction     share of the vectors' elements that sparsification leaves
 sign conflicts    share of the changed elements that vectors change in opposite directions
@@ -67,21 +67,24 @@ def sign_conflicts(composition: Composition, sample: Sample) -> float:
     return int((up & down).count_nonzero()) / max(int((up | down).count_nonzero()), 1)
 
 
-def rounding_loss(base: torch.Tensor, change: torch.Tensor, rounded: torch.Tensor) -> dict[str, float]:
-    """Effective alpha and relative error of a change, from float32 samples of the base and of the rounded sum."""
+def rounding_loss(base: torch.Tensor, change: torch.Tensor, rounded: torch.Tensor) -> dict[str, float | None]:
+    """Effective alpha and relative error of a change, from float32 samples of the base and of the rounded sum.
+
+    Both are None where the change is 0: there is nothing that could be lost.
+    """
     added, asked = rounded.double() - base.double(), change.double()
     square = float(asked @ asked)
     if not square:
-        return {"effective_alpha": 1.0, "relative_error": 0.0}
+        return {"effective_alpha": None, "relative_error": None}
     return {
         "effective_alpha": float(added @ asked) / square,
         "relative_error": float((added - asked).norm()) / sqrt(square),
     }
 
 
-def warning(effective_alpha: float, dtype: str, rounding: str | None) -> str | None:
+def warning(effective_alpha: float | None, dtype: str, rounding: str | None) -> str | None:
     """What to tell the user when a change does not survive the number format, else None."""
-    if effective_alpha >= WARN_BELOW:
+    if effective_alpha is None or effective_alpha >= WARN_BELOW:
         return None
     other = "" if rounding == "stochastic" else ", or set rounding: stochastic"
     return f"only {effective_alpha:.0%} of the change survives rounding to {dtype}: take float32{other}"

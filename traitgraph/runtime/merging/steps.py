@@ -76,9 +76,9 @@ def unchanged(weights: Sequence[float]) -> list[float]:
 
 
 def normalised(weights: Sequence[float]) -> list[float]:
-    """Coefficients divided by their sum (left alone when that is 0)."""
+    """Coefficients divided by their sum; where all are 0 they stay 0. (another sum of 0 is refused before)"""
     total = sum(weights)
-    return [weight / total for weight in weights] if abs(total) > 1e-8 else list(weights)
+    return [weight / total for weight in weights] if any(weights) else list(weights)
 
 
 def coefficients_of(normalise: bool | None) -> Callable[[Sequence[float]], list[float]]:
