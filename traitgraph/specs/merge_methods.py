@@ -6,11 +6,11 @@ one word; every detail can also be set by itself. An absent option is the conven
 """
 
 import re
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from .merge_conventions import objection
+from .merge_conventions import conditions, objection
 from .registry import Registry
 from .spec import Spec
 
@@ -68,8 +68,16 @@ def _pattern(text: str) -> str:
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
+def _as_conventions_say(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `MergeMethod` checks: options that fit their conventions."""
+    if rules := list(conditions(schema["properties"].get("kind", {}).get("const", ""))):
+        schema["allOf"] = rules
+
+
 class MergeMethod(Spec):
     """What every merge method has."""
+
+    model_config = ConfigDict(json_schema_extra=_as_conventions_say)
 
     takes: ClassVar[tuple[int, int | None]] = (1, None)
     """Fewest and most vectors."""
