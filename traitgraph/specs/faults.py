@@ -63,10 +63,15 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     try:
         return model.model_validate(value, strict=strict, context=context)
     except ValidationError as problems:
-        faults = problems.errors(include_url=False)
+        faults = [fault for fault in problems.errors(include_url=False) if not _counts_sound_elements(fault)]
         meant = {(*fault["loc"][:-1], near) for fault in faults if (near := _meant(model, fault))}
         told = [_told(model, fault) for fault in faults if fault["type"] != "missing" or fault["loc"] not in meant]
         raise ValidationError.from_exception_data(model.__name__, told) from None
+
+
+def _counts_sound_elements(fault: ErrorDetails) -> bool:
+    """Whether a list counts as too short only because its faulty elements, told by themselves, are left out."""
+    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
 
 
 def _meant(model: type[Spec], fault: ErrorDetails) -> str | None:
