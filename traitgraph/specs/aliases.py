@@ -44,6 +44,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "evals": ("benchmarks",),
     "tasks": ("benchmarks",),
     "questionnaires": ("benchmarks",),
+    # benchmarks
+    "truthfulqa": ("truthfulqa_mc2",),
+    "arc": ("arc_challenge", "arc_easy"),
+    "csqa": ("commonsense_qa",),
+    "siqa": ("social_iqa",),
+    "ipip": ("ipip-neo-120", "mini-ipip"),
+    "ipip-neo": ("ipip-neo-120",),
+    "liwc": ("linguistic",),
     # drawing answers
     "temp": ("temperature",),
     "max-tokens": ("max_new_tokens",),

@@ -42,6 +42,8 @@ def _near(about: About) -> str | None:
 
 
 def _near_benchmark(about: About) -> str | None:
+    if about.get("instead"):
+        return str(about["instead"])
     hint = _near(about)
     task = "any other task of lm-eval: {kind: lm_eval, task: NAME}"
     return f"{hint}\n{task}" if about["noun"] == "benchmark" else hint
