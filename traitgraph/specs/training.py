@@ -46,8 +46,10 @@ class Training(Spec):
     )
     epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
     steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
-    batch_size: PositiveInt = Field(8, description="Rows per forward pass and device.")
-    accumulation: PositiveInt = Field(1, description="Forward passes per optimiser step.")
+    batch_size: PositiveInt = Field(8, description="Rows per forward pass.")
+    accumulation: PositiveInt = Field(
+        1, description="Forward passes per optimiser step, those of all GPUs together: a step has the same rows."
+    )
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from 0. [steps]")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
@@ -55,7 +57,8 @@ class Training(Spec):
     lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
     instruction: ConditionText | None = Field(
         None,
-        description="System message of every training row, with {trait} and {level}; absent: none. (BIG5-CHAT has one)",
+        description="System message of every training row, with {trait}, {Trait} and {level}; absent: none. (BIG5-CHAT "
+        "has one: 'Openness - high' is {Trait} - {level})",
     )
     instruction_place: Literal["user"] | None = Field(
         None, description="user: the instruction stands at the head of the user message instead. (BIG5-CHAT: user)"
