@@ -134,6 +134,19 @@ def test_personality_vector_declares_its_200_scaled_and_4_x_128_composed_models(
     assert arms["adjectives"].subjects == 3 * 10
 
 
+@pytest.mark.parametrize("arm", ["role-play", "korean", "vision-language"])
+def test_personality_vector_measures_each_domain_model_without_a_vector(
+    personality_vector: Study, tmp_path: Path, arm: str
+) -> None:
+    counts = {each.name: each for each in plan_study(personality_vector, Store(tmp_path / "store")).arms}[arm]
+    assert (counts.conditions, counts.subjects) == (3 * 10, 2 * 10 + 1)
+
+
+def test_every_model_that_personality_vector_changes_has_its_base_measured(personality_vector: Study) -> None:
+    measured = {model.name for model in arm_of(personality_vector, "base").model}
+    assert measured == {model.name for arm in personality_vector.arms for model in arm.model}
+
+
 def test_big5_chat_trains_one_adapter_for_ten_conditions(big5_chat: Study, tmp_path: Path) -> None:
     arms = {arm.name: arm for arm in plan_study(big5_chat, Store(tmp_path / "store")).arms}
     assert (arms["sft-8b"].models, arms["sft-8b"].subjects) == (1, 10)
