@@ -251,7 +251,8 @@ def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig
             "prediction_loss_only": True,
         }
     if isinstance(training, DpoTraining):
-        return DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
+        loss = "robust" if training.label_smoothing else "sigmoid"  # trl's "sigmoid" takes no notice of the smoothing
+        return DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing, loss_type=[loss])
     return SFTConfig(**common, completion_only_loss=True)
 
 

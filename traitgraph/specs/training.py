@@ -96,7 +96,9 @@ class DpoTraining(Training):
 
     method: Literal["dpo"] = Field("dpo", description="Direct preference optimisation.")
     beta: float = Field(0.1, gt=0, description="Strength of the pull towards the reference model. (0.1: BIG5-CHAT)")
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Assumed share of swapped labels. [probability]")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="Assumed share of swapped labels: robust DPO (arXiv:2403.00409). [probability]"
+    )
 
 
 AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
