@@ -10,8 +10,10 @@ from traitgraph.launchers.planning import plan_study
 from traitgraph.runtime.store import Store
 from traitgraph.specs.compose import compose
 from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.generation import GeneratedDataSpec
 from traitgraph.specs.preset_files import GROUPS, LIBRARY
 from traitgraph.specs.study import Arm, Study
+from traitgraph.specs.templates import filled
 from traitgraph.specs.training import Training
 from traitgraph.specs.validate import load_study, validate
 
@@ -30,6 +32,12 @@ benchmarks: [mini-ipip]
 """
 KEPT = {key: next(line for line in STUDY.splitlines() if line.startswith(key)) for key in ("model", "data", "train")}
 """Lines of the study that a preset takes the place of."""
+
+OPEN = {
+    "personality-vector": ("train.learning_rate=1e-5", "train.epochs=1", "train.lora=null"),
+    "big5-chat-dpo": ("train.batch_size=8", "train.accumulation=5"),
+}
+"""What a preset leaves to the user, because no source at hand states it."""
 
 
 def loaded(folder: Path, text: str, *overrides: str) -> Study:
@@ -56,7 +64,7 @@ def test_a_preset_stands_for_itself_by_name(folder: Path, group: str, name: str)
 @pytest.mark.parametrize(("group", "name"), named("train"))
 def test_a_training_preset_trains_once_its_open_values_are_given(folder: Path, group: str, name: str) -> None:
     spec = f"defaults: [{{train: {name}}}, _self_]\n{STUDY.replace(KEPT['train'] + chr(10), '')}"
-    opened = ["train.learning_rate=1e-5", "train.epochs=1", "train.lora=null"] if name == "personality-vector" else []
+    opened = OPEN.get(name, ())
     method = ["method=dpo"] if "dpo" in name else []
     assert isinstance(loaded(folder, spec, *opened, *method).arms[0].train, Training)
 
@@ -64,8 +72,7 @@ def test_a_training_preset_trains_once_its_open_values_are_given(folder: Path, g
 @pytest.mark.parametrize(("group", "name"), named("paper"))
 def test_a_paper_is_a_base_for_a_study_of_ones_own(folder: Path, group: str, name: str) -> None:
     spec = f"defaults: [{{paper: {name}}}, _self_]\nstudy: mine\nmethod: vector\nalpha: 1\nbenchmarks: [mini-ipip]\n"
-    opened = ["train.learning_rate=1e-5", "train.epochs=1", "train.lora=null"] if name == "personality-vector" else []
-    (arm,) = loaded(folder, spec, *opened).arms
+    (arm,) = loaded(folder, spec, *OPEN.get(name, ())).arms
     assert (len(arm.traits), len(arm.levels), arm.data[0].name, arm.sampling.repeats) == (5, 2, "big5-chat", 5)
 
 
@@ -73,6 +80,24 @@ def test_what_a_paper_does_not_state_must_be_given(folder: Path) -> None:
     write(folder, {"spec.yaml": "defaults: [{paper: personality-vector}, _self_]\nstudy: mine\n"})
     _, faults = compose(Path("spec.yaml"))
     assert [fault.path for fault in faults] == ["train.learning_rate", "train.epochs", "train.lora"]
+
+
+def test_the_batch_of_preference_optimisation_is_not_made_up(folder: Path) -> None:
+    text = STUDY.replace("method: sft\n", "method: dpo\n", 1)
+    with pytest.raises(SpecError) as caught:
+        loaded(folder, text.replace(KEPT["train"], "train: big5-chat-dpo"))
+    assert [fault.path for fault in caught.value.diagnostics] == ["batch_size", "accumulation"]
+    assert caught.value.diagnostics[0].hint == (
+        "give it where the preset is named: {preset: big5-chat-dpo, batch_size: VALUE}"
+    )
+
+
+def test_values_that_a_preset_leaves_open_can_be_given_beside_its_name(folder: Path) -> None:
+    given = "{preset: big5-chat-dpo, batch_size: 8, accumulation: 5}"
+    text = STUDY.replace("method: sft\n", "method: dpo\n", 1).replace(KEPT["train"], f"train: {given}")
+    train = loaded(folder, text).arms[0].train
+    assert train is not None
+    assert (train.batch_size, train.accumulation, train.learning_rate) == (8, 5, 1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +134,19 @@ def test_personality_vector_declares_its_200_scaled_and_4_x_128_composed_models(
     assert arms["adjectives"].subjects == 3 * 10
 
 
+@pytest.mark.parametrize("arm", ["role-play", "korean", "vision-language"])
+def test_personality_vector_measures_each_domain_model_without_a_vector(
+    personality_vector: Study, tmp_path: Path, arm: str
+) -> None:
+    counts = {each.name: each for each in plan_study(personality_vector, Store(tmp_path / "store")).arms}[arm]
+    assert (counts.conditions, counts.subjects) == (3 * 10, 2 * 10 + 1)
+
+
+def test_every_model_that_personality_vector_changes_has_its_base_measured(personality_vector: Study) -> None:
+    measured = {model.name for model in arm_of(personality_vector, "base").model}
+    assert measured == {model.name for arm in personality_vector.arms for model in arm.model}
+
+
 def test_big5_chat_trains_one_adapter_for_ten_conditions(big5_chat: Study, tmp_path: Path) -> None:
     arms = {arm.name: arm for arm in plan_study(big5_chat, Store(tmp_path / "store")).arms}
     assert (arms["sft-8b"].models, arms["sft-8b"].subjects) == (1, 10)
@@ -128,8 +166,18 @@ def test_big5_chat_declares_the_gamma_sweep_and_all_benchmarks(big5_chat: Study)
 )
 def test_the_paper_and_the_preset_train_alike(big5_chat: Study, folder: Path, arm: str, preset: str) -> None:
     method = "dpo" if "dpo" in preset else "sft"
-    text = STUDY.replace(KEPT["train"], f"train: {preset}").replace("method: sft\n", f"method: {method}\n")
-    assert arm_of(big5_chat, arm).train == loaded(folder, text).arms[0].train
+    spec = f"defaults: [{{train: {preset}}}, _self_]\n{STUDY.replace(KEPT['train'] + chr(10), '')}"
+    text = spec.replace("method: sft\n", f"method: {method}\n")
+    assert arm_of(big5_chat, arm).train == loaded(folder, text, *OPEN.get(preset, ())).arms[0].train
+
+
+def test_big5_chat_trains_on_the_instruction_of_its_code(big5_chat: Study) -> None:
+    train, (steered, *_) = arm_of(big5_chat, "sft-8b").train, arm_of(big5_chat, "gamma-sweep").data
+    assert train is not None
+    assert train.instruction is not None
+    assert filled(train.instruction, "openness", "high").endswith("traits: Openness - high")
+    assert isinstance(steered, GeneratedDataSpec)
+    assert filled(steered.generate.expert.instruction, "openness", "high").endswith("Personality: Openness - high")
 
 
 def test_a_preset_with_a_typo_would_be_told_at_its_own_line(folder: Path) -> None:

@@ -219,6 +219,12 @@ def test_dry_run_says_what_would_be_written_and_writes_nothing(folder: Path) -> 
     assert not (folder / "out").exists()
 
 
+def test_a_coefficient_that_is_no_number_is_one_fault(folder: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        merge_from_file(written(folder, "base: base\nvectors: [{model: tuned1, alpha: abc}]\n"), folder / "out")
+    assert [each.message for each in caught.value.diagnostics] == ["'abc' is not a number"]
+
+
 def test_a_dry_run_needs_no_folder_and_a_merge_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = str(written(folder, MODELS + "merge_method: ties\n"))
     before = sorted(folder.iterdir())

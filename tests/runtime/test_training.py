@@ -45,6 +45,14 @@ def test_equal_seeds_give_equal_bytes_whatever_ran_before(
     assert other != first
 
 
+def test_an_assumed_share_of_swapped_labels_changes_what_is_learned(
+    make_context: MakeContext, params: TrainParams
+) -> None:
+    plain = params.model_copy(update={"training": DPO})
+    robust = params.model_copy(update={"training": DPO.model_copy(update={"label_smoothing": 0.3})})
+    assert adapter_bytes(make_context, plain) != adapter_bytes(make_context, robust)
+
+
 @pytest.mark.parametrize("training", [SFT, DPO, SFT.model_copy(update={"lora": None})], ids=["sft", "dpo", "full"])
 def test_the_base_comes_back_bit_for_bit(
     make_context: MakeContext, loaded: LoadedModel, params: TrainParams, training: SftTraining | DpoTraining

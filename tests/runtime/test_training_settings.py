@@ -19,15 +19,15 @@ def params(model_ref: FolderModel, dialogue_data: FileData) -> TrainParams:
 
 
 def test_the_instruction_leads_every_row(make_context: MakeContext, params: TrainParams) -> None:
-    told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{trait} - {level}"})})
+    told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{Trait} - {level}"})})
     rows = module._rows(make_context(told), told)
-    assert {row["prompt"][0]["content"] for row in rows} == {"extraversion - high"}
+    assert {row["prompt"][0]["content"] for row in rows} == {"Extraversion - high"}
     assert all(row["prompt"][0]["role"] == "system" for row in rows)
     plain = module._rows(make_context(params), params)
     assert all(row["prompt"][0]["role"] == "user" for row in plain)
     ahead = told.model_copy(update={"training": told.training.model_copy(update={"instruction_place": "user"})})
     for row, alone in zip(module._rows(make_context(ahead), ahead), plain, strict=True):
-        content = f"extraversion - high\n\n{alone['prompt'][0]['content']}"
+        content = f"Extraversion - high\n\n{alone['prompt'][0]['content']}"
         assert row["prompt"] == [{"role": "user", "content": content}]
 
 

@@ -21,11 +21,12 @@ from traitgraph.specs.diagnostics import (
     warning,
 )
 from traitgraph.specs.faults import keys_of
+from traitgraph.specs.instruments import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.jobs import Sampling
 from traitgraph.specs.merge_methods import MERGE_METHODS
 from traitgraph.specs.methods import METHODS
 from traitgraph.specs.study import Arm, Study
-from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.specs.training import DpoTraining, Lora, Validation
 from traitgraph.specs.traits import LEVELS, TRAITS
 
 SPAN = Span("spec.yaml", 14, 14, 17, "    dataset: trait-bigfive-dev")
@@ -121,8 +122,10 @@ def test_names_from_habit_are_understood(written: str, known: Iterable[str], mea
 
 
 def test_what_an_alias_stands_for_is_in_the_language() -> None:
-    models = (Study, Arm, SftTraining, Lora, Sampling)
-    names = {*TRAITS, *LEVELS, "all", *METHODS.names(), *MERGE_METHODS.names()}.union(*map(keys_of, models))
+    models = (Study, Arm, DpoTraining, Lora, Validation, Sampling)
+    benchmarks = {*INSTRUMENTS.names(), *LM_EVAL_TASKS, *questionnaire_names()}
+    words = {*TRAITS, *LEVELS, "all", *METHODS.names(), *MERGE_METHODS.names(), *benchmarks}
+    names = words.union(*map(keys_of, models))
     assert {name for each in ALIASES.values() for name in each} <= names
     assert all(written == written.lower().replace("_", "-") for written in ALIASES)
 

@@ -58,6 +58,14 @@ def test_a_demonstration_leaves_its_examples_for_the_run() -> None:
     assert text == "openness low:\n{examples}"
 
 
+def test_a_text_can_have_the_trait_with_a_capital() -> None:
+    assert InstructionPrompt(template="{Trait} - {level} ({trait})").system("openness", "low") == (
+        "Openness - low (openness)"
+    )
+    text = DemonstrationPrompt(template="{Trait} {level}:\n{examples}").system("openness", "low")
+    assert text == "Openness low:\n{examples}"
+
+
 def test_a_description_is_that_of_the_condition() -> None:
     prompt = DescriptionPrompt(descriptions={"openness": {"high": "Curious.", "low": "Practical."}})
     assert prompt.system("openness", "low") == "Practical."

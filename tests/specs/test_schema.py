@@ -9,13 +9,15 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
+from yaml import safe_load
 
 from traitgraph.specs.diagnostics import Diagnostic, has_errors
-from traitgraph.specs.document import Document
+from traitgraph.specs.document import LATIN, Document
+from traitgraph.specs.merge_methods import MERGE_METHODS, Conventions
 from traitgraph.specs.schema import study_schema
 from traitgraph.specs.source import read_document
 from traitgraph.specs.validate import validate
@@ -47,11 +49,14 @@ WHOLE = (
         decoding: {temperature: 0, max_new_tokens: 10}
     alpha: {openness: [0.1, 0.2], neuroticism: {from: 0, to: 1, count: 3}}
     onto: {model: a/g, alpha: 1, names: {model.: model.language.}}
-    merge: [ties, {kind: dare, density: 0.3, seed: 1}]
+    merge:
+      - {kind: ties, conventions: personality-vector-repo}
+      - {kind: dare, density: 0.3, seed: 1}
+      - {kind: breadcrumbs, elect: mass, mean: count, normalise: false}
     prompt: {style: instruction, place: user}
     keep: weights
     seeds: [0, 1]
-    benchmarks: [{kind: mini-ipip, mode: generate}]
+    benchmarks: [{kind: mini-ipip, mode: generate}, {kind: ipip-neo-120, mode: interview, judge: {local: a/judge}}]
     analyses: [vector_similarity]
     sampling: {temperature: 0.5, repeats: 2}
     exclude: [{merge: {kind: dare}, seed: 1}]
@@ -85,6 +90,15 @@ WHOLE = (
 """Between them, every method of the language, and most of its keys."""
 
 WRONG: tuple[Any, ...] = ("zzz", -1, 2.5, True, None, [], {}, {"zzz": 1}, ["zzz"])
+
+MISFITS: dict[str, tuple[Any, ...]] = {
+    "kind": MERGE_METHODS.names(),
+    "mode": ("choice", "generate", "interview"),
+    "conventions": get_args(Conventions),
+    "elect": ("mass",),
+    "step": (0, 0.0),
+}
+"""Values of the right type that may not fit what stands beside them."""
 
 
 @cache
@@ -154,10 +168,14 @@ def disagreement(path: Path, mutant: dict[str, Any]) -> str | None:
     faults = [f"{each.code} {each.message}" for each in found if each.severity == "error"]
     if not valid and not faults:
         return "the schema refuses it, the reader does not"
-    told = [each for each in found if each.code in TOLD_BY_BOTH and not ("arms" in mutant and told_late(each))]
+    told = [each for each in found if told_by_both(each) and not ("arms" in mutant and told_late(each))]
     if valid and told and "defaults" not in mutant:
         return f"the reader refuses it, the schema does not: {told[0].message}"
     return None
+
+
+def told_by_both(fault: Diagnostic) -> bool:
+    return fault.code in TOLD_BY_BOTH or "a step of 0 goes nowhere" in fault.message
 
 
 def disagreements(data: dict[str, Any], path: Path, count: int) -> dict[str, str]:
@@ -165,6 +183,15 @@ def disagreements(data: dict[str, Any], path: Path, count: int) -> dict[str, str
     every = list(mutants(data))
     some = every[:: max(1, len(every) // count)]
     return {name: why for name, mutant in some if (why := disagreement(path, mutant))}
+
+
+def misfits(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each value replaced by others that are right in other company."""
+    for where in list(places(data))[1:]:
+        for value in MISFITS.get(str(where[-1]), ()):
+            mutant = deepcopy(data)
+            parent_of(mutant, where)[where[-1]] = value
+            yield f"{'.'.join(map(str, where))} = {value!r}", mutant
 
 
 def told_late(fault: Diagnostic) -> bool:
@@ -192,3 +219,33 @@ def test_schema_and_reader_agree_on_mutants_of_studies_that_use_everything(text:
     assert validator().is_valid(data)
     assert not has_errors(validate(Document(data, path))[1])
     assert not disagreements(data, path, 350)
+    assert not {name: why for name, mutant in misfits(data) if (why := disagreement(path, mutant))}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_example_is_valid_in_greek(path: Path) -> None:
+    assert validator().is_valid(in_greek(text_of(path)))
+
+
+@pytest.mark.parametrize("method", ["{method: vector, alpha: 1}", "{method: npti, gamma: 1}"])
+@pytest.mark.parametrize("arms", [False, True])
+def test_what_is_needed_is_needed_in_either_spelling(method: str, arms: bool) -> None:
+    study = {"study": "s", "model": "a/b", "traits": "all", "data": "a/b", "benchmarks": "mini-ipip"}
+    own = safe_load(method)
+    if own["method"] == "vector":
+        study["train"] = {"method": "sft", "learning_rate": 1e-5, "epochs": 1}
+    whole = {**study, "arms": {"one": own}} if arms else {**study, **own}
+    assert validator().is_valid(whole)
+    assert validator().is_valid(in_greek(whole))
+    without = {"method": own["method"]}
+    assert not validator().is_valid({**study, "arms": {"one": without}} if arms else {**study, **without})
+
+
+def in_greek(value: Any) -> Any:
+    """The same with the Greek spellings of keys."""
+    if isinstance(value, list):
+        return [in_greek(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    greek = {latin: letter for letter, latin in LATIN.items()}
+    return {greek.get(key, key): in_greek(item) for key, item in value.items()}

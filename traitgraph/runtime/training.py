@@ -251,7 +251,8 @@ def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig
             "prediction_loss_only": True,
         }
     if isinstance(training, DpoTraining):
-        arguments = DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing)
+        loss = "robust" if training.label_smoothing else "sigmoid"  # trl's "sigmoid" takes no notice of the smoothing
+        arguments = DPOConfig(**common, beta=training.beta, label_smoothing=training.label_smoothing, loss_type=[loss])
     else:
         arguments = SFTConfig(**common, completion_only_loss=True)
     # Where a lone process sees several GPUs, transformers would give each of them a whole batch.

@@ -35,7 +35,10 @@ class _Range(Spec):
 class StepRange(_Range):
     """from, from + step, ..., to: the step must hit `to` exactly."""
 
-    step: float = Field(description="Distance of two values; negative when `to` is the smaller one.")
+    step: float = Field(
+        description="Distance of two values; negative when `to` is the smaller one.",
+        json_schema_extra={"not": {"const": 0}},  # what `_step_values` refuses
+    )
 
 
 class CountRange(_Range):

@@ -12,10 +12,14 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from .analyses import ANALYSES
 from .choice import Choice
 from .faults import each_read, validated
 from .instruments import INSTRUMENTS, LM_EVAL_TASKS, Instrument, questionnaire_names, questionnaire_path
 from .scope import Preset, Scope, scope_of
+
+PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3", "neo-ffi", "neo-ffi-3")
+"""Questionnaires of the Big Five that people ask for and that we may not ship."""
 
 
 class BenchmarkList(Choice):
@@ -70,7 +74,20 @@ class BenchmarkList(Choice):
     def about(self, value: object) -> dict[str, Any]:
         """What a message may mention; names are kinds, questionnaires and tasks."""
         about = super().about(value)
-        return {**about, "names": (*about["names"], *questionnaire_names(), *LM_EVAL_TASKS)}
+        names = (*about["names"], *questionnaire_names(), *LM_EVAL_TASKS)
+        return {**about, "names": names, "instead": _instead(about["value"])}
+
+
+def _instead(name: str) -> str | None:
+    """What to write for a name that is known, and is no benchmark's."""
+    if name in ANALYSES.names():
+        return f"it is an analysis: `analyses: {name}`"
+    if name.lower().replace("_", "-") in PROTECTED:
+        return (
+            "its wording is protected and does not come with us: put its items into a file (docs/data.md), and write\n"
+            f"{{kind: questionnaire, name: {name}, items: FILE}}"
+        )
+    return None
 
 
 def standing_for(name: str) -> dict[str, object] | None:

@@ -63,18 +63,16 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     try:
         return model.model_validate(value, strict=strict, context=context)
     except ValidationError as problems:
-        faults = problems.errors(include_url=False)
+        faults = [fault for fault in problems.errors(include_url=False) if not _counts_sound_elements(fault)]
         meant = {(*fault["loc"][:-1], near) for fault in faults if (near := _meant(model, fault))}
-        first = [fault for fault in faults if fault["loc"] not in meant and not _follows(fault, faults)]
+        first = [fault for fault in faults if fault["loc"] not in meant]
         told = [_told(model, fault) for fault in first]
         raise ValidationError.from_exception_data(model.__name__, told) from None
 
 
-def _follows(fault: ErrorDetails, faults: Iterable[ErrorDetails]) -> bool:
-    """Whether a list is too short only because pydantic does not count its faulty elements."""
-    place = fault["loc"]
-    inside = (len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in faults)
-    return fault["type"] == "too_short" and any(inside)
+def _counts_sound_elements(fault: ErrorDetails) -> bool:
+    """Whether a list counts as too short only because its faulty elements, told by themselves, are left out."""
+    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
 
 
 def _meant(model: type[Spec], fault: ErrorDetails) -> str | None:

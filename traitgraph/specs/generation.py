@@ -46,7 +46,8 @@ class Expert(Spec):
         "trait", description="One expert for each trait and level, for each trait (BIG5-CHAT), or one for all."
     )
     instruction: ConditionText = Field(
-        min_length=1, description="User message that the expert sees before the dialogue, with {trait} and {level}."
+        min_length=1,
+        description="User message that the expert sees before the dialogue, with {trait}, {Trait} and {level}.",
     )
 
     @model_validator(mode="after")

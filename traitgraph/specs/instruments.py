@@ -136,7 +136,8 @@ class Linguistic(Instrument):
     draws: ClassVar[bool] = True
     lexicon: str = Field(
         min_length=1,
-        description="Path of a dictionary: a JSON file, category -> words; `*` at the end: any ending.",
+        description="Path of a dictionary: a JSON file, category -> words; `*` at the end: any ending. (docs/data.md; "
+        "a small one of ours: examples/papers/lexicon.json)",
     )
     prompts: tuple[str, ...] = Field(
         ("Tell me about yourself in 300 words.",), min_length=1, description="What is asked. (Personality Vector)"

@@ -8,7 +8,7 @@ personality-vector-repo   the code released with arXiv:2509.19727: what it runs,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -109,3 +109,30 @@ def objection(options: MergeMethod) -> str | None:
     if found.get("mean", "sum") != "sum" and found["elect"] is None:
         return f"`mean: {found['mean']}` has no effect without an election; drop it, or set `elect`"
     return None
+
+
+def conditions(kind: str) -> Iterator[dict[str, Any]]:
+    """What `objection` refuses of a method, as conditions of JSON Schema; none for those of a package outside."""
+    if kind not in PAPER:
+        return
+    known: dict[str, dict[str, Any]] = {name: table[kind] for name, table in DIFFERENCES.items() if kind in table}
+    yield {"properties": {"conventions": {"enum": ["paper", *known, None]}}}
+    if kind == "ties":
+        yield {"if": _chosen("personality-vector-repo"), "then": {"properties": {"density": {"const": 0.2}}}}
+    for name in ("paper", *known):
+        if not _elects_when_asked({**PAPER[kind], **known.get(name, {})}):
+            continue
+        elected = {"required": ["elect"], "properties": {"elect": {"type": "string"}}}
+        no_mean = {"properties": {"mean": {"enum": ["sum", None]}}}
+        not_normalised = {"properties": {"normalise": {"enum": [False, None]}}}
+        yield {"if": _chosen(name), "then": {"if": elected, "then": not_normalised, "else": no_mean}}
+
+
+def _elects_when_asked(options: Mapping[str, Any]) -> bool:
+    return "elect_on" in options and options.get("elect") is None
+
+
+def _chosen(conventions: str) -> dict[str, Any]:
+    if conventions == "paper":
+        return {"properties": {"conventions": {"enum": ["paper", None]}}}
+    return {"properties": {"conventions": {"const": conventions}}, "required": ["conventions"]}

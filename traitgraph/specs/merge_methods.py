@@ -7,11 +7,11 @@ one word; every detail can also be set by itself. An absent option is the conven
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, model_validator
 
-from .merge_conventions import objection, resolve
+from .merge_conventions import conditions, objection, resolve
 from .registry import Registry
 from .spec import Spec
 
@@ -72,8 +72,16 @@ NO_SUM = 1e-9
 """A sum of coefficients this far below the largest of them is what is left of 0 by rounding: 0.1 + 0.2 - 0.3."""
 
 
+def _as_conventions_say(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `MergeMethod` checks: options that fit their conventions."""
+    if rules := list(conditions(schema["properties"].get("kind", {}).get("const", ""))):
+        schema["allOf"] = rules
+
+
 class MergeMethod(Spec):
     """What every merge method has."""
+
+    model_config = ConfigDict(json_schema_extra=_as_conventions_say)
 
     takes: ClassVar[tuple[int, int | None]] = (1, None)
     """Fewest and most vectors."""

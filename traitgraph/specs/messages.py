@@ -37,6 +37,8 @@ def _near(about: About) -> str | None:
 
 
 def _near_benchmark(about: About) -> str | None:
+    if about.get("instead"):
+        return str(about["instead"])
     value = str(about["value"])
     if about["noun"] == "benchmark" and value.endswith(".json"):
         return f"a questionnaire in a file: {{kind: questionnaire, items: {value}}}"

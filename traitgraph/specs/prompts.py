@@ -19,7 +19,7 @@ from .choice import Choice
 from .markers import drawn
 from .method import Method
 from .registry import Registry
-from .templates import ConditionText, filled, places
+from .templates import CONDITION, ConditionText, filled, places
 from .traits import Level, Trait
 from .words import WordAxis
 
@@ -57,7 +57,7 @@ class InstructionPrompt(Prompt):
 
     style: Literal["instruction"] = Field("instruction", description="One sentence that names trait and level.")
     template: ConditionText = Field(
-        "You are a person with {level} {trait}.", description="The text, with {trait} and {level}. (BIG5-CHAT)"
+        "You are a person with {level} {trait}.", description="The text, with {trait}, {Trait} and {level}. (BIG5-CHAT)"
     )
 
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
@@ -75,14 +75,14 @@ class DemonstrationPrompt(Prompt):
     seed: int = Field(
         42, ge=0, description="Seed of the draw; `-m method.seed=1,2,3` makes a subject of each draw. (42: BIG5-CHAT)"
     )
-    template: Annotated[str, places("trait", "level", "examples")] = Field(
+    template: Annotated[str, places(*CONDITION, "examples")] = Field(
         "People like you have answered as follows:\n{examples}",
-        description="The text, with {examples}, {trait} and {level}; our wording, after BIG5-CHAT.",
+        description="The text, with {examples}, {trait}, {Trait} and {level}; our wording, after BIG5-CHAT.",
     )
 
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
         """The template with trait and level filled in; {examples} is left for the run."""
-        return self.template.format(trait=trait, level=level, examples="{examples}")
+        return filled(self.template, trait, str(level), examples="{examples}")
 
 
 class DescriptionPrompt(Prompt):

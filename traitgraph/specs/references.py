@@ -22,15 +22,18 @@ _WHOLE = re.compile(r"\$\{\.*[\w-]+(?:\.[\w-]+)*\}", re.ASCII)
 Path = tuple[Step, ...]
 
 
-def missing_values(document: Document) -> list[Diagnostic]:
-    """One fault for each value that the spec leaves to the user."""
-    return [_missing(document, path) for path, text in _texts(document.data) if text == REQUIRED]
+def missing_values(document: Document, preset: str | None = None) -> list[Diagnostic]:
+    """One fault for each value that the spec, or the preset of that name, leaves to the user."""
+    return [_missing(document, path, preset) for path, text in _texts(document.data) if text == REQUIRED]
 
 
-def _missing(document: Document, path: Path) -> Diagnostic:
+def _missing(document: Document, path: Path, preset: str | None) -> Diagnostic:
     dotted = ".".join(map(str, path))
     what = f"`{dotted}` must be given: the source of this file does not state it"
-    return error("TG034", what, document.value_span(path), dotted, f"give it on the command line: {dotted}=VALUE")
+    hint = f"give it on the command line: {dotted}=VALUE"
+    if preset:
+        hint = f"give it where the preset is named: {{preset: {preset}, {path[0]}: VALUE}}"
+    return error("TG034", what, document.value_span(path), dotted, hint)
 
 
 def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:

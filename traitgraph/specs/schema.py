@@ -90,25 +90,28 @@ def _composition() -> dict[str, Schema]:
 
 
 def with_greek(schema: Any) -> Any:
-    """The schema with the Greek spellings of keys wherever it has the Latin ones."""
+    """The schema with the Greek spellings of keys wherever it speaks of the Latin ones."""
     if isinstance(schema, list):
         return [with_greek(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     same = {key: with_greek(value) for key, value in schema.items()}
-    properties = same.get("properties")
-    if not isinstance(properties, dict):
-        return same
     for greek, latin in LATIN.items():
-        if latin in properties and isinstance(properties[latin], dict | bool):
-            same = _spelled_either_way(same, greek, latin)
+        same = _needed_either_way(_spelled_either_way(same, greek, latin), greek, latin)
     return same
 
 
 def _spelled_either_way(schema: Schema, greek: str, latin: str) -> Schema:
-    properties = schema["properties"]
-    either = {**schema, "properties": {**properties, greek: properties[latin]}}
-    if latin in schema.get("required", ()):
-        either["required"] = [key for key in schema["required"] if key != latin]
-        either["allOf"] = [*schema.get("allOf", ()), {"anyOf": [{"required": [latin]}, {"required": [greek]}]}]
-    return either
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not isinstance(properties.get(latin), dict | bool):
+        return schema
+    return {**schema, "properties": {**properties, greek: properties[latin]}}
+
+
+def _needed_either_way(schema: Schema, greek: str, latin: str) -> Schema:
+    required = schema.get("required")
+    if not isinstance(required, list) or latin not in required:
+        return schema
+    others = [key for key in required if key != latin]
+    either = {"anyOf": [{"required": [latin]}, {"required": [greek]}]}
+    return {**schema, "required": others, "allOf": [*schema.get("allOf", ()), either]}

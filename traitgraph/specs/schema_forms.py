@@ -24,6 +24,9 @@ Schema = dict[str, Any]
 KEPT = ("title", "description", "default")
 """What a field says beside its mark."""
 
+CONDITIONS = ("if", "then", "else")
+"""What a model says beside its keys."""
+
 
 def one_or_many(one: Schema, at_least: int = 1) -> Schema:
     """A value alone, or a list of them."""
@@ -184,11 +187,13 @@ class Forms:
         return {**whole, "allOf": of_kind}
 
     def _standing_of(self, name: str, kinds: list[str]) -> Schema:
-        """What the name of a questionnaire or task allows beside it: the keys of what it stands for."""
+        """What the name of a questionnaire or task allows beside it: keys and conditions of what it stands for."""
         whole = standing_for(name)
         assert whole is not None, "listed names stand for something"
-        allowed = self._properties(next(model for kind, model in _instruments() if kind == whole["kind"]))
-        return {"if": {"properties": {"kind": {"const": name}}}, "then": {"propertyNames": {"enum": list(allowed)}}}
+        model = next(model for kind, model in _instruments() if kind == whole["kind"])
+        allowed = {"propertyNames": {"enum": list(self._properties(model))}}
+        conditions = {key: value for key, value in self.definitions[model.__name__].items() if key in CONDITIONS}
+        return {"if": {"properties": {"kind": {"const": name}}}, "then": {**allowed, **conditions}}
 
     # -- axes --
 

@@ -32,6 +32,8 @@ class Preset:
     document: Document
     data: dict[str, object]
     problems: list[Diagnostic] = field(default_factory=list)
+    missing: list[Diagnostic] = field(default_factory=list)
+    """Values that the file leaves to its user, `???`."""
 
 
 @dataclass
@@ -71,11 +73,9 @@ class Scope:
         if "defaults" in document.data:
             document, more = self._built(group, name, document)
             problems += more
-        if not problems:
-            problems = missing_values(document)
         data = frozen(document.data)
         assert isinstance(data, dict), "a document is a mapping"
-        return Preset(name, document, data, problems)
+        return Preset(name, document, data, problems, missing_values(document, preset=name))
 
     def _built(self, group: str, name: str, document: Document) -> tuple[Document, list[Diagnostic]]:
         """A preset merged over those of its own group that its `defaults` list names."""
@@ -103,8 +103,9 @@ class Scope:
 
         Faults in the keys `changed` are the spec's own and are raised as they are.
         """
-        if preset.problems:
-            self.diagnostics += preset.problems
+        missing = [each for each in preset.missing if each.path.split(".")[0] not in changed]
+        if preset.problems or missing:
+            self.diagnostics += preset.problems or missing
             raise PydanticCustomError("reported", "the preset has faults of its own")
         try:
             return read()

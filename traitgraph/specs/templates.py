@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-CONDITION = ("trait", "level")
-"""Places that every text about a condition may have."""
+CONDITION = ("trait", "Trait", "level")
+"""Places that every text about a condition may have; {Trait} is the trait with a capital, as at the head of a line."""
 
 
 def checked(template: str, names: tuple[str, ...]) -> str:
@@ -26,14 +26,16 @@ def places(*names: str) -> AfterValidator:
     return AfterValidator(lambda template: checked(template, names))
 
 
-def filled(template: str, trait: str, level: str) -> str:
+def filled(template: str, trait: str, level: str, **others: str) -> str:
     """A text about one condition.
 
     >>> filled("a person with {level} {trait}", "openness", "low")
     'a person with low openness'
+    >>> filled("{Trait} - {level}", "openness", "low")
+    'Openness - low'
     """
-    return template.format(trait=trait, level=level)
+    return template.format(trait=trait, Trait=trait.capitalize(), level=level, **others)
 
 
 ConditionText = Annotated[str, places(*CONDITION)]
-"""A text that may hold {trait} and {level}."""
+"""A text that may hold {trait}, {Trait} and {level}."""

@@ -46,11 +46,10 @@ class Training(Spec):
     )
     epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
     steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
-    batch_size: PositiveInt = Field(
-        8,
-        description="Rows per forward pass; several GPUs share those of a step.",
+    batch_size: PositiveInt = Field(8, description="Rows per forward pass; several GPUs share those of a step.")
+    accumulation: PositiveInt = Field(
+        1, description="Forward passes per optimiser step, those of all GPUs together: a step has the same rows."
     )
-    accumulation: PositiveInt = Field(1, description="Forward passes per optimiser step.")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from 0. [steps]")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
@@ -58,7 +57,8 @@ class Training(Spec):
     lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
     instruction: ConditionText | None = Field(
         None,
-        description="System message of every training row, with {trait} and {level}; absent: none. (BIG5-CHAT has one)",
+        description="System message of every training row, with {trait}, {Trait} and {level}; absent: none. (BIG5-CHAT "
+        "has one: 'Openness - high' is {Trait} - {level})",
     )
     instruction_place: Literal["user"] | None = Field(
         None, description="user: the instruction stands at the head of the user message instead. (BIG5-CHAT: user)"
@@ -96,7 +96,9 @@ class DpoTraining(Training):
 
     method: Literal["dpo"] = Field("dpo", description="Direct preference optimisation.")
     beta: float = Field(0.1, gt=0, description="Strength of the pull towards the reference model. (0.1: BIG5-CHAT)")
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Assumed share of swapped labels. [probability]")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="Assumed share of swapped labels: robust DPO (arXiv:2403.00409). [probability]"
+    )
 
 
 AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]

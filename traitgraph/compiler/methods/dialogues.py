@@ -12,6 +12,7 @@ from traitgraph.specs.data import DataSpec
 from traitgraph.specs.generation import Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.jobs import DataRef, GeneratedData
 from traitgraph.specs.study import Arm
+from traitgraph.specs.templates import filled
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .texts import condition_prompt
@@ -97,7 +98,7 @@ def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builde
 
 
 def _told(expert: Expert, trait: Trait, level: Level) -> str:
-    return expert.instruction.format(trait=trait, level=level)
+    return filled(expert.instruction, trait, level)
 
 
 def _loaded(name: str, prepared: int | None, rows: int) -> Iterator[Input]:
