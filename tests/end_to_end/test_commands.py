@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,20 @@ def test_a_saved_plan_runs_exactly_or_refuses(traitgraph: CommandLine, study_fol
     assert refused.returncode == 2
     assert "changed after it was saved" in refused.stderr
     assert not store.exists()
+
+
+def test_a_saved_plan_with_nothing_to_do_refuses_when_a_result_is_gone(
+    traitgraph: CommandLine, undisturbed: Path, tmp_path: Path
+) -> None:
+    store, plan = tmp_path / "store", tmp_path / "plan.json"
+    shutil.copytree(undisturbed, store)
+    assert traitgraph("plan", "study.yaml", "--store", store, "-o", plan).returncode == 0
+    assert traitgraph("run", plan, "--store", store).returncode == 0
+    gone = min((store / "assess").iterdir())
+    shutil.rmtree(gone)
+    refused = traitgraph("run", plan, "--store", store)
+    assert refused.returncode == 2
+    assert f"no longer holds what the plan counts on: assess {gone.name[:8]}" in refused.stderr
 
 
 def test_a_run_without_workers_is_refused(traitgraph: CommandLine, undisturbed: Path) -> None:

@@ -63,7 +63,7 @@ def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) 
     from traitgraph.launchers.planning import set_aside_damaged
 
     study, store, plan = plan_of(options, task_minutes)
-    if damages := set_aside_damaged(plan, store):
+    if damages := set_aside_damaged(plan.cells, store):
         say("\n".join([*damages, "made again in this run"]))
         study, store, plan = plan_of(options, task_minutes)
     counts = plan.counts
@@ -159,11 +159,14 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 def _run_saved(options: argparse.Namespace) -> int:
     from traitgraph.compiler.saved import check_fit, read_plan
     from traitgraph.launchers.digests import DigestMemory
+    from traitgraph.launchers.planning import set_aside_damaged
     from traitgraph.runtime.store import Store
 
     if options.overrides or options.select or options.multirun or options.launcher != "local":
         raise UsageError("a saved plan runs as it is: no overrides, no selection, no other launcher")
     saved, store = read_plan(options.spec), Store(options.store)
+    if damages := set_aside_damaged(saved.result_cells(), store):
+        say("\n".join(damages))  # a damaged one is gone, which may be a reason to refuse
     check_fit(saved, store.snapshot(), DigestMemory(store.root).digest_of)
     say(f"plan {options.spec}: study {saved.table.study}, {len(saved.table.rows):,} jobs")
     return _run_table(saved.table, store, options) if saved.table.rows else 0

@@ -223,8 +223,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG210": (
         "a saved plan that no longer fits",
-        "A plan is executed exactly or not at all. The store, the files or the program have changed since it was made: "
-        "make it again.",
+        "A plan is executed exactly or not at all. It is refused when a job that it counted as done is gone from the "
+        "store, when a file that it reads has changed, or when the version of traitgraph or of one of its job kinds is "
+        "another than when it was made: make it again.",
     ),
     "TG211": (
         "a part that can be planned and not run yet",
