@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from traitgraph.specs.jobs import GgufModel
 from traitgraph.specs.study import Arm
 
+from .dimensions import FURTHER, coordinates
 from .ir import BASE, Column, Input, Stage, Table, row_ids
 from .resolve import ModelReference, Resolver
 
@@ -80,7 +81,8 @@ class Group:
 
     def where(self, columns: Sequence[str], rows: Sequence[int]) -> Table:
         """The coordinates of these subjects, for labels and selections."""
-        return self.names.only(name for name in COORDINATES if name in columns).take(rows)
+        known = coordinates(self.names, self.subjects)
+        return known.only(name for name in (*COORDINATES, *FURTHER) if name in columns).take(rows)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from traitgraph.specs.jobs import VectorSimilarity as SimilarityParams
 from traitgraph.specs.study import Arm
 
 from .builder import Builder
+from .dimensions import FURTHER
 from .ir import ArmTable, Column, Comparison, Input, Table, row_ids
 
-VECTOR_COLUMNS = ("model", "seed")
-"""What all vectors of one comparison share, besides the data."""
+VECTOR_COLUMNS = ("model", "data", "seed")
+"""What all vectors of one comparison share."""
 
 
 def compare(arm: Arm, table: ArmTable, builder: Builder) -> tuple[Comparison, ...]:
@@ -41,7 +42,7 @@ def _comparisons(analysis: Analysis, arm: Arm, table: ArmTable, builder: Builder
 
 
 def _vectors(params: SimilarityParams, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
-    for _, subjects in table.subjects.split(("model", "data", "seed")):
+    for _, subjects in table.subjects.split(VECTOR_COLUMNS):
         vectors = _vectors_of(table, subjects, builder)
         names = tuple(vectors.values())
         inputs = (Input("vectors", row_ids(vectors), width=len(vectors)),)
@@ -65,7 +66,7 @@ def _correlations(params: CorrelationParams, name: str, table: ArmTable, builder
         rows = row_ids(dict.fromkeys(measured[subject] for subject in subjects))
         inputs = (Input("assess", rows, width=len(rows), unordered=True),)
         row = _add(f"trait_correlation {name}", params, inputs, builder, None)
-        yield Comparison(f"trait_correlation {name}", row, subjects[0], shared)
+        yield Comparison(f"trait_correlation {name}", row, subjects[0], (*shared, *FURTHER))
 
 
 def _add(

@@ -8,6 +8,7 @@ from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import HubModel
 from traitgraph.specs.training import DpoTraining
 
+from .dimensions import FURTHER
 from .ir import Draft, Stage
 
 BARE_NUMBERS = ("alpha", "gamma", "seed")
@@ -33,7 +34,7 @@ class Labels:
         words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
         for name, column in stage.where.columns.items():
             value = str(column[place])
-            if value and (name in ALWAYS or len(column.values) > 1):
+            if value and name not in FURTHER and (name in ALWAYS or len(column.values) > 1):
                 words.append(f"{name} {value}" if name in BARE_NUMBERS else value)
         return " ".join([*words, *_subject_words(stage), *self._apart[id(stage)]])
 

@@ -200,8 +200,14 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG203": (
         "a selection that cannot be read",
-        "--select takes conditions joined by commas, such as trait=agreeableness,alpha>0.5,kind=assess+, where the + "
-        "adds what follows from the jobs.",
+        "--select takes conditions that must all hold, joined by commas, such as "
+        "trait=agreeableness,alpha>0.5,kind=assess+, where the + adds what follows from the jobs. = and != take one "
+        "of several values (trait=openness|neuroticism), < <= > >= a number. Names are the columns of the results "
+        "(study, arm, method, model, trait, level, merge, alpha, gamma, seed, benchmark), the other axes (data, "
+        "onto, intensity, layer, coefficient), kind (train, vector, assess, ...) and key, of which the start is "
+        "enough. A method and a merge are known by their first word as well: method=prompt takes every intensity. "
+        "alpha is that of the results, where a steered subject has its coefficient. A job that lacks a coordinate "
+        "meets no condition on it.",
     ),
     "TG204": (
         "no such job",

@@ -46,7 +46,7 @@ def train(group: Group, builder: Builder, conditions: Table, places: Sequence[in
         table = conditions.only(("trait", "level", "seed")).take(rows)
         inputs = (*group.model_input(len(rows)), *data.inputs(_needed(group, table)))
         template = {"model": group.model, "data": data.data, "training": group.arm.train}
-        where = group.where(("model", "trait", "level", "seed"), row_ids(places[row] for row in rows))
+        where = group.where(("model", "trait", "level", "seed", "data"), row_ids(places[row] for row in rows))
         _note(trained, rows, builder.add("train", template, table, inputs, where=where))
     return trained
 
@@ -66,7 +66,7 @@ def train_jointly(group: Group, builder: Builder, conditions: Table, places: Seq
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
         inputs = (*group.model_input(len(rows)), *repeated(data, len(rows)))
         template = {"model": group.model, "data": data.data, "training": group.arm.train}
-        where = group.where(("model", "seed"), row_ids(places[row] for row in rows))
+        where = group.where(("model", "seed", "data"), row_ids(places[row] for row in rows))
         table = conditions.only(("seed",)).take(rows)
         _note(trained, rows, builder.add("train_joint", template, table, inputs, where=where))
     return trained

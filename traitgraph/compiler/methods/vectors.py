@@ -19,7 +19,7 @@ from traitgraph.specs.traits import LEVELS, TRAITS, Level
 from .dialogues import opposite
 from .trained import CONDITION, first_places, train
 
-NAMED = ("model", "trait", "level", "seed")
+NAMED = ("model", "trait", "level", "seed", "data")
 
 
 def lower_vector(group: Group, builder: Builder) -> list[Made]:
@@ -126,7 +126,7 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
             inputs.append(Input("onto", row_ids((domain,)) * len(rows)))
             columns["onto"] = group.subjects["onto"].take(rows)
         template = {"model": group.model, "method": method, "keep": group.arm.keep}
-        where = group.where(("method", "model", "trait", "level", "merge", "alpha", "seed"), rows)
+        where = group.where((*NAMED, "method", "merge", "alpha", "onto"), rows)
         numbers = builder.add("merge", template, Table(columns, len(rows)), inputs, where=where)
         made.append(Made(rows, (Input("merge", numbers),), numbers))
     return made
