@@ -115,7 +115,7 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         used = _used(method, cast("tuple[bool, ...]", shared["kept"]))
         carried = bool(shared.get("carried"))
         if not used and not carried:
-            made.append(Made(rows))
+            made.append(Made(rows, vectors=_taken(vectors, rows)))
             continue
         inputs = list(group.model_input(len(rows)))
         columns = {"coefficients": _chosen(coefficients, used).take(rows)}
@@ -128,8 +128,12 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         template = {"model": group.model, "method": method, "keep": group.arm.keep}
         where = group.where((*COORDINATES, *FURTHER), rows)
         numbers = builder.add("merge", template, Table(columns, len(rows)), inputs, where=where)
-        made.append(Made(rows, (Input("merge", numbers),), numbers))
+        made.append(Made(rows, (Input("merge", numbers),), numbers, vectors=_taken(vectors, rows)))
     return made
+
+
+def _taken(vectors: Sequence[array[int]], rows: Sequence[int]) -> tuple[array[int], ...]:
+    return tuple(row_ids(map(each.__getitem__, rows)) for each in vectors)
 
 
 def _used(method: MergeMethod, kept: Sequence[bool]) -> list[int]:
