@@ -106,7 +106,7 @@ def test_a_run_without_workers_is_refused(traitgraph: CommandLine, undisturbed: 
     assert "--workers" in refused.stderr
 
 
-def test_max_gpu_hours_does_not_stop_a_cpu_study(traitgraph: CommandLine, undisturbed: Path) -> None:
+def test_max_gpu_hours_does_not_stop_what_has_run(traitgraph: CommandLine, undisturbed: Path) -> None:
     ran = traitgraph("run", "study.yaml", "--store", undisturbed, "--max-gpu-hours", "0.5")
     assert ran.returncode == 0
 
@@ -115,8 +115,15 @@ def test_max_gpu_hours_refuses_before_anything_starts(traitgraph: CommandLine, t
     spec = Path(__file__).parents[2] / "examples" / "alpha_sweep.yaml"
     refused = traitgraph("run", spec, "--store", tmp_path / "store", "--max-gpu-hours", "0.5")
     assert refused.returncode == 2
-    assert "GPU-hours" in refused.stderr
+    assert "GPU hours on a100, the limit is 0.5" in refused.stderr
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("hours", ["-1", "nan"])
+def test_max_gpu_hours_is_a_number_from_0_on(traitgraph: CommandLine, undisturbed: Path, hours: str) -> None:
+    refused = traitgraph("run", "study.yaml", "--store", undisturbed, f"--max-gpu-hours={hours}")
+    assert refused.returncode == 2
+    assert "--max-gpu-hours takes a number from 0 on" in refused.stderr
 
 
 def test_schema_is_json_and_explain_knows_every_code(traitgraph: CommandLine) -> None:

@@ -216,7 +216,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG205": (
         "the plan is too expensive",
-        "The upper end of its price is above --max-gpu-hours. Nothing was started.",
+        "The upper end of its price is above --max-gpu-hours; where no job needs a GPU, its CPU hours count. Nothing "
+        "was started.",
     ),
     "TG206": (
         "no such pass of the compiler",
