@@ -77,6 +77,8 @@ STUDY: dict[str, Any] = {
                 {"kind": "linguistic", "lexicon": "words.json"},
                 {"kind": "story", "lexicon": "words.json"},
                 {"kind": "lm_eval", "task": "own", "folder": "task"},
+                {"kind": "questionnaire", "items": "mini-ipip", "name": "letters"},
+                {"kind": "questionnaire", "items": "mini-ipip", "name": "numbers", "mode": "generate"},
             ],
             "analyses": [
                 {"kind": "vector_similarity"},
@@ -102,7 +104,7 @@ class Flip:
     arm: str = ""
     """The arm whose jobs change; by default the one in the path, '*' for all."""
     stage: str = ""
-    """Only jobs of this benchmark."""
+    """Only jobs of these benchmarks, with commas; every other job of the arm must keep its key."""
 
     def __str__(self) -> str:
         return f"{self.field} at {self.path}"
@@ -281,7 +283,7 @@ def _benchmarks() -> Iterator[Flip]:
     yield Flip("VectorSimilarity.scope", f"{analyses}.0.scope", "layer", "analyse", stage="vector_similarity")
     yield Flip("LayerSimilarity.data", f"{analyses}.1.data", "other.jsonl", "assess", stage="layer_similarity")
     yield Flip("LayerSimilarity.rows", f"{analyses}.1.rows", 10, "assess", stage="layer_similarity")
-    correlation = "trait_correlation mini-ipip"
+    correlation = ", ".join(f"trait_correlation {name}" for name in ("mini-ipip", "letters", "numbers"))
     yield Flip("TraitCorrelation.reference", f"{analyses}.2.reference", "words.json", "analyse", stage=correlation)
     yield Flip("TraitCorrelation.shuffles", f"{analyses}.2.shuffles", 10, "analyse", stage=correlation)
 
@@ -308,11 +310,21 @@ def _arms() -> Iterator[Flip]:
     yield Flip("Study.description", "description", "for readers")
     yield Flip("Study.cluster", "cluster", {"partition": "long"})
     yield Flip("Study.tracking", "tracking", {"wandb": {"project": "p"}})
-    for name, value in {"temperature": 0.9, "repeats": 2, "seed": 5, "max_new_tokens": 64}.items():
-        yield Flip(f"Sampling.{name}", f"arms.instructed.sampling.{name}", value, "assess")
 
 
-FLIPS = (*_training(), *_prompts(), *_methods(), *_merges(), *_models(), *_data(), *_benchmarks(), *_arms())
+def _sampling() -> Iterator[Flip]:
+    written = "mini-ipip, open_questions, linguistic, story"
+    place = "arms.measured.sampling"
+    for name, value in {"temperature": 0.9, "repeats": 2, "seed": 5}.items():
+        yield Flip(f"Sampling.{name}", f"{place}.{name}", value, "assess", stage=f"{written}, letters, numbers")
+    yield Flip("Sampling.max_new_tokens", f"{place}.max_new_tokens", 2048, "assess", stage=written)
+    yield Flip("Sampling.max_new_tokens", f"{place}.max_new_tokens", 8, "assess", stage=f"{written}, numbers")
+
+
+FLIPS = (
+    *_training(), *_prompts(), *_methods(), *_merges(), *_models(), *_data(), *_benchmarks(), *_arms(),
+    *_sampling(),
+)  # fmt: skip
 
 NO_FLIP = {
     "Arm.name": "test_names_of_arms_and_studies_change_no_key",

@@ -75,7 +75,7 @@ def _holds(draft: Draft, row: int, flip: Flip) -> bool:
     stage, _ = draft.locate(row)
     if flip.stage == "onto":
         return stage.kind == "vector" and "tuned" in stage.template
-    return stage.kind in flip.kinds.split() and flip.stage in ("", stage.name)
+    return stage.kind in flip.kinds.split() and stage.name in (flip.stage or stage.name).split(", ")
 
 
 def _dependents(draft: Draft, rows: set[int]) -> set[int]:

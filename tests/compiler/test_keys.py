@@ -156,6 +156,14 @@ def test_temperature_rekeys_only_benchmarks_that_draw_answers() -> None:
     assert changed == {"mini-ipip"}
 
 
+def test_a_text_that_needs_room_runs_no_comparison_of_letters_again() -> None:
+    both = "benchmarks=[mini-ipip,{kind: questionnaire, items: mini-ipip, mode: generate, name: numbers}]"
+    before, after = plan_of(ARMS), plan_of(ARMS, both, "+sampling.max_new_tokens=2048")
+    kept = {label: key for label, key in keys_by_label(before).items() if label.startswith("assess mini-ipip")}
+    assert kept
+    assert kept.items() <= keys_by_label(after).items()
+
+
 def test_training_settings_leave_the_base_alone() -> None:
     before, after = keys_by_label(plan_of(ARMS)), keys_by_label(plan_of(ARMS, "train.steps=20"))
     same = {label for label in before if before[label] == after[label]}

@@ -108,6 +108,14 @@ def test_a_budget_refuses_what_may_cost_more() -> None:
         check_budget(price, 0.01)
 
 
+def test_a_budget_counts_the_hours_of_a_plan_for_a_cpu() -> None:
+    price = plan_of(SWEEP.replace("owner/model", "smollm2-135m")).price
+    assert price.gpu_hours.high == 0
+    check_budget(price, price.cpu_hours.high)
+    with pytest.raises(SpecError, match=r"CPU hours on cpu, the limit is 0\.01"):
+        check_budget(price, 0.01)
+
+
 def test_large_tasks_are_cut_to_the_minutes_wanted() -> None:
     plan = plan_of(BIG, task_minutes=2)
     assert len(plan.tasks) > len(plan_of(BIG).tasks)

@@ -8,10 +8,11 @@ import pytest
 
 from traitgraph.compiler.key import KINDS
 from traitgraph.compiler.saved import SavedPlan, check_fit, read_plan, save_plan
+from traitgraph.compiler.select import parse_selector
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.jobs import TrainParams
 
-from .specs import SWEEP, named_digest, plan_of
+from .specs import SWEEP, keys_of, named_digest, plan_of
 
 LOCAL = SWEEP.replace("owner/dialogues", "rows.jsonl")
 
@@ -28,13 +29,30 @@ def _saved(tmp_path: Path) -> SavedPlan:
 
 def test_a_plan_comes_back_from_its_file_and_fits(tmp_path: Path) -> None:
     saved = _saved(tmp_path)
-    assert set(saved.relied_on.values()) == {"vector"}, "only what a missing job reads is relied on"
+    assert set(saved.relied_on.values()) == {"train", "vector"}, "all that it counts as done, and nothing else"
     check_fit(saved, lambda kind, key: True, named_digest)
 
 
 def test_a_plan_is_refused_when_what_it_counts_on_is_gone_from_the_store(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="the store no longer holds what the plan counts on: vector"):
+    with pytest.raises(SpecError, match=r"the store no longer holds what the plan counts on: train .* and 5 more"):
         check_fit(_saved(tmp_path), lambda kind, key: False, named_digest)
+
+
+@pytest.mark.parametrize("kind", ["train", "vector", "merge", "assess", "collect"])
+def test_a_plan_with_nothing_to_do_is_refused_when_one_thing_that_it_counts_as_done_is_gone(kind: str) -> None:
+    plan = plan_of(LOCAL, present=lambda kind, key: True)
+    saved, gone = save_plan(plan), min(keys_of(plan, kind))
+    assert saved.table.rows == ()
+    check_fit(saved, lambda kind, key: True, named_digest)
+    with pytest.raises(SpecError, match=rf"the store no longer holds what the plan counts on: {kind} {gone[:8]}\n"):
+        check_fit(saved, lambda kind, key: key != gone, named_digest)
+
+
+def test_a_plan_of_a_selection_relies_on_what_it_selects_and_on_what_that_reads() -> None:
+    done = {"train", "vector", "assess"}
+    selector = parse_selector("alpha=1,trait=extraversion,level=high")
+    plan = plan_of(LOCAL, select=(selector,), present=lambda kind, key: kind in done)
+    assert sorted(save_plan(plan).relied_on.values()) == ["assess", "assess", "vector"]
 
 
 def test_a_plan_is_refused_when_a_file_has_changed_or_is_gone(tmp_path: Path) -> None:
@@ -48,13 +66,20 @@ def test_a_plan_is_refused_when_a_file_has_changed_or_is_gone(tmp_path: Path) ->
         check_fit(saved, lambda kind, key: True, gone)
 
 
+@pytest.mark.parametrize("held", [(), ("train",)], ids=["to run", "done"])
 def test_a_plan_is_refused_by_a_program_with_another_version_of_a_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = plan_of(LOCAL)
-    saved = save_plan(plan)
+    saved = save_plan(plan_of(LOCAL, present=lambda kind, key: kind in held))
     monkeypatch.setitem(KINDS, "train", type("Next", (TrainParams,), {"version": 2}))
     with pytest.raises(SpecError, match="the plan has version 1 of the job kind 'train', this program has 2"):
+        check_fit(saved, lambda kind, key: True, named_digest)
+
+
+def test_a_plan_is_refused_by_another_version_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = save_plan(plan_of(LOCAL))
+    monkeypatch.setattr("traitgraph.compiler.saved.__version__", "9.9")
+    with pytest.raises(SpecError, match=f"traitgraph {saved.program} made the plan, this is 9.9"):
         check_fit(saved, lambda kind, key: True, named_digest)
 
 

@@ -66,6 +66,68 @@ def test_an_unequal_condition_refuses_every_value() -> None:
     }
 
 
+AXES = """\
+study: axes
+model: owner/model
+traits: [openness, extraversion]
+levels: [high, low]
+data: [owner/dialogues, owner/talks]
+train: {method: sft, learning_rate: 1e-4, steps: 10}
+benchmarks: [mini-ipip]
+arms:
+  told: {method: {kind: prompt, style: adjectives, intensity: [a bit, very]}}
+  shifted: {method: {kind: steer, layer: [10, 20], coefficient: [0.4, 2]}}
+  scaled: {method: vector, alpha: [0.5, 1], merge: [{kind: ties, density: 0.2}, {kind: ties, density: 0.3}]}
+  carried: {method: vector, alpha: 0.5, onto: {model: owner/role, alpha: [0, 1]}}
+"""
+
+
+def _selected(selector: str, text: str = AXES) -> dict[str, int]:
+    return _plan(selector, text=text).counts.selected_by_kind
+
+
+@pytest.mark.parametrize(
+    ("selector", "kinds"),
+    [
+        ("method=prompt", {"assess": 8}),
+        ("method=prompt intensity=very", {"assess": 4}),
+        ("method=steer", {"activations": 4, "assess": 32}),
+        ("method=vector", {"train": 8, "vector": 9, "merge": 48, "assess": 48}),
+        ("intensity=a bit", {"assess": 4}),
+        ("layer=10", {"assess": 16}),
+        ("layer<20,coefficient>1", {"assess": 8}),
+        ("onto=1", {"merge": 8, "assess": 8}),
+        ("data=talks,method!=steer", {"train": 4, "vector": 4, "merge": 24, "assess": 24}),
+        ("merge=ties,level=low", {"merge": 16, "assess": 16}),
+        ("merge=ties density=0.3", {"merge": 16, "assess": 16}),
+        ("alpha=2", {"assess": 16}),
+    ],
+)
+def test_every_axis_has_a_name_and_a_method_is_known_by_its_first_word(selector: str, kinds: dict[str, int]) -> None:
+    assert _selected(selector) == kinds
+
+
+@pytest.mark.parametrize("selector", ["layer=10,trait=openness", "intensity=very", "onto=0", "data=talks,merge=ties"])
+def test_the_cells_of_a_selection_are_those_of_its_assessments(selector: str) -> None:
+    plan = _plan(selector, text=AXES)
+    draft = plan.draft
+    asked = {draft.keys[row].hex() for row in draft.wanted or () if draft.locate(row)[0].kind == "assess"}
+    assert {cell.job for cell in plan.cells} == asked
+
+
+def test_an_analysis_is_selected_by_what_its_subjects_share() -> None:
+    text = AXES.replace("alpha: [0.5, 1],", "alpha: [0.5, 1], analyses: [vector_similarity],")
+    plan = _plan("kind=analyse,data=talks", text=text)
+    assert [cell.benchmark for cell in plan.cells] == ["vector_similarity"]
+    assert plan.counts.selected_by_kind == {"analyse": 1}
+
+
+def test_cells_follow_from_jobs_as_jobs_do() -> None:
+    cells = _plan("kind=train,data=talks,trait=openness,level=high+", text=AXES).cells
+    assert {(cell.trait, cell.level) for cell in cells} == {("openness", "high")}
+    assert {cell.arm for cell in cells} == {"scaled", "carried"}
+
+
 def test_cells_are_selected_like_jobs() -> None:
     cells = _plan("trait=extraversion,alpha>=0.5,benchmark=mini-ipip").cells
     assert {(cell.trait, cell.alpha) for cell in cells} == {("extraversion", "0.5"), ("extraversion", "1")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,27 @@ def test_a_saved_plan_runs_exactly_or_refuses(traitgraph: CommandLine, study_fol
     assert not store.exists()
 
 
+def test_a_saved_plan_with_nothing_to_do_refuses_when_a_result_is_gone(
+    traitgraph: CommandLine, undisturbed: Path, tmp_path: Path
+) -> None:
+    store, plan = tmp_path / "store", tmp_path / "plan.json"
+    shutil.copytree(undisturbed, store)
+    assert traitgraph("plan", "study.yaml", "--store", store, "-o", plan).returncode == 0
+    assert traitgraph("run", plan, "--store", store).returncode == 0
+    gone = min((store / "assess").iterdir())
+    shutil.rmtree(gone)
+    refused = traitgraph("run", plan, "--store", store)
+    assert refused.returncode == 2
+    assert f"no longer holds what the plan counts on: assess {gone.name[:8]}" in refused.stderr
+
+
 def test_a_run_without_workers_is_refused(traitgraph: CommandLine, undisturbed: Path) -> None:
     refused = traitgraph("run", "study.yaml", "--store", undisturbed, "--workers", "0")
     assert refused.returncode == 2
     assert "--workers" in refused.stderr
 
 
-def test_max_gpu_hours_does_not_stop_a_cpu_study(traitgraph: CommandLine, undisturbed: Path) -> None:
+def test_max_gpu_hours_does_not_stop_what_has_run(traitgraph: CommandLine, undisturbed: Path) -> None:
     ran = traitgraph("run", "study.yaml", "--store", undisturbed, "--max-gpu-hours", "0.5")
     assert ran.returncode == 0
 
@@ -100,8 +115,15 @@ def test_max_gpu_hours_refuses_before_anything_starts(traitgraph: CommandLine, t
     spec = Path(__file__).parents[2] / "examples" / "alpha_sweep.yaml"
     refused = traitgraph("run", spec, "--store", tmp_path / "store", "--max-gpu-hours", "0.5")
     assert refused.returncode == 2
-    assert "GPU-hours" in refused.stderr
+    assert "GPU hours on a100, the limit is 0.5" in refused.stderr
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("hours", ["-1", "nan"])
+def test_max_gpu_hours_is_a_number_from_0_on(traitgraph: CommandLine, undisturbed: Path, hours: str) -> None:
+    refused = traitgraph("run", "study.yaml", "--store", undisturbed, f"--max-gpu-hours={hours}")
+    assert refused.returncode == 2
+    assert "--max-gpu-hours takes a number from 0 on" in refused.stderr
 
 
 def test_schema_is_json_and_explain_knows_every_code(traitgraph: CommandLine) -> None:

@@ -20,6 +20,7 @@ arms:
   scaled: {method: vector, alpha: [0, 1], train: {steps: 5}}
 """
 SECOND = "  more: {method: vector, alpha: 2, train: {steps: 7}}\n"
+LENGTH = "sampling: {repeats: 2, max_new_tokens: 9}\n"
 DEAD = "has no effect: every arm that uses it gives its own"
 
 
@@ -65,3 +66,21 @@ def test_a_mapping_is_useless_when_no_part_of_it_reaches_an_arm(study: str, arm:
 )
 def test_a_key_that_reaches_an_arm_is_used(text: str, tmp_path: Path) -> None:
     assert faults_of(text, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        (SPEC + LENGTH, ["sampling.max_new_tokens"]),
+        (SPEC.replace("alpha: [0, 1],", f"alpha: 1, {LENGTH.strip()},"), ["arms.scaled.sampling.max_new_tokens"]),
+        (SPEC.replace("mini-ipip", "[mini-ipip, gsm8k]") + LENGTH, ["sampling.max_new_tokens"]),
+        (SPEC + "  written: {method: direct, benchmarks: {kind: questionnaire, items: mini-ipip, mode: generate}}\n"
+         + LENGTH, []),
+        (SPEC + "sampling: personality-vector\n", []),
+        (SPEC + "sampling: {preset: personality-vector, repeats: 2}\n", []),
+    ],
+    ids=["study", "arm", "a task beside it", "written by one arm", "preset", "preset and more"],
+)  # fmt: skip
+def test_a_length_of_answers_is_useless_where_none_is_written(text: str, paths: list[str], tmp_path: Path) -> None:
+    found = [f"TG120 {path}: `{path}` has no effect: no benchmark here writes an answer" for path in paths]
+    assert faults_of(text, tmp_path) == found

@@ -32,7 +32,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 def add_select(parser: argparse.ArgumentParser) -> None:
     """--select SELECTOR."""
-    help_text = "only these: trait=openness,alpha>0.5 or kind=vector+ (+ adds what follows); can be repeated"
+    help_text = "only these: trait=openness,alpha>0.5 or kind=vector+; can be repeated; see: traitgraph explain TG203"
     parser.add_argument("--select", action="append", default=[], metavar="SELECTOR", help=help_text)
 
 

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     workers = "worker processes side by side on this machine (default: %(default)s)"
     parser.add_argument("--workers", type=int, default=1, metavar="N", help=workers)
     parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="(default: %(default)s)")
-    dearest = "refuse to start when the plan may take more GPU-hours"
+    dearest = "refuse to start when the plan may take more GPU hours (without a GPU: CPU hours)"
     parser.add_argument("--max-gpu-hours", type=float, metavar="HOURS", help=dearest)
     parser.add_argument("--dry-run", action="store_true", help="slurm: print the batch scripts and submit nothing")
     export = "slurm: write the scripts and the job table here, for `sh submit.sh` on a login node"
@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     """Run a study; 0 when every job is in the store (or submitted), 1 when one failed or the run was stopped."""
     if options.workers < 1:
         raise UsageError("--workers takes a number from 1 on")
+    if options.max_gpu_hours is not None and not options.max_gpu_hours >= 0:  # so is what is no number
+        raise UsageError("--max-gpu-hours takes a number from 0 on")
     if (options.dry_run or options.export) and options.launcher != "slurm":
         raise UsageError("--dry-run and --export go with --launcher slurm")
     if is_saved_plan(options.spec):
@@ -61,11 +63,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+    from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
 
     study, store, plan = plan_of(options, task_minutes)
-    if damages := set_aside_damaged(plan, store):
+    if damages := set_aside_damaged(plan.cells, store):
         say("\n".join([*damages, "made again in this run"]))
         study, store, plan = plan_of(options, task_minutes)
     counts = plan.counts
@@ -73,15 +76,11 @@ def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) 
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         say(f"API calls: {text}")
-    _check_price(plan, options.max_gpu_hours)
+    if options.max_gpu_hours is not None and counts.missing:
+        check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)
     _check_data(plan)
     return study, store, plan
-
-
-def _check_price(plan: Plan, most: float | None) -> None:
-    if most is not None and plan.counts.missing and (hours := plan.price.gpu_hours.high) > most:
-        raise UsageError(f"the plan may take {hours:,.1f} GPU-hours, more than --max-gpu-hours {most:g}")
 
 
 def _check_runtime(plan: Plan) -> None:
@@ -161,11 +160,16 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 def _run_saved(options: argparse.Namespace) -> int:
     from traitgraph.compiler.saved import check_fit, read_plan
     from traitgraph.launchers.digests import DigestMemory
+    from traitgraph.launchers.planning import set_aside_damaged
     from traitgraph.runtime.store import Store
 
     if options.overrides or options.select or options.multirun or options.launcher != "local":
         raise UsageError("a saved plan runs as it is: no overrides, no selection, no other launcher")
+    if options.max_gpu_hours is not None:
+        raise UsageError("a saved plan holds no price: --max-gpu-hours goes with a spec")
     saved, store = read_plan(options.spec), Store(options.store)
+    if damages := set_aside_damaged(saved.result_cells(), store):
+        say("\n".join(damages))  # a damaged one is gone, which may be a reason to refuse
     check_fit(saved, store.snapshot(), DigestMemory(store.root).digest_of)
     say(f"plan {options.spec}: study {saved.table.study}, {len(saved.table.rows):,} jobs")
     return _run_table(saved.table, store, options) if saved.table.rows else 0

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from traitgraph.specs.jobs import GgufModel
 from traitgraph.specs.study import Arm
 
-from .ir import BASE, Column, Input, Stage, Table, row_ids
+from .dimensions import FURTHER, coordinates
+from .ir import Column, Input, Stage, Table, row_ids
 from .resolve import ModelReference, Resolver
 
 COORDINATES = ("method", "model", "trait", "level", "merge", "alpha", "gamma", "seed")
@@ -46,21 +47,11 @@ class Builder:
         first, self.rows = self.rows, self.rows + table.rows
         return row_ids(range(first, self.rows))
 
-    def vectors_of(self, row: int) -> array[int]:
-        """Rows of the vectors that a merge combines; none for other weights."""
-        if row == BASE:
-            return row_ids()
-        stage, place = self._locate(row)
-        return next((each.of(place) for each in stage.inputs if each.name == "vectors"), row_ids())
-
     def name_of(self, row: int) -> str:
         """The trait and level of a job: 'openness high'."""
-        stage, place = self._locate(row)
-        return " ".join(str(stage.where[name][place]) for name in ("trait", "level") if name in stage.where)
-
-    def _locate(self, row: int) -> tuple[Stage, int]:
         index = bisect_right(self._starts, row) - 1
-        return self.stages[index], row - self._starts[index]
+        stage, place = self.stages[index], row - self._starts[index]
+        return " ".join(str(stage.where[name][place]) for name in ("trait", "level") if name in stage.where)
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,8 @@ class Group:
 
     def where(self, columns: Sequence[str], rows: Sequence[int]) -> Table:
         """The coordinates of these subjects, for labels and selections."""
-        return self.names.only(name for name in COORDINATES if name in columns).take(rows)
+        known = coordinates(self.names, self.subjects)
+        return known.only(name for name in (*COORDINATES, *FURTHER) if name in columns).take(rows)
 
 
 @dataclass(frozen=True)
@@ -95,6 +87,8 @@ class Made:
     """Row that makes the weights of each subject; None for the base's own."""
     columns: Mapping[str, Column] = field(default_factory=dict)
     """Row fields of the assessments (prompt, steering, neurons), one value per subject."""
+    vectors: tuple[array[int], ...] = ()
+    """Rows of the vectors that each subject scales, be it by 0: lists with one for each subject."""
 
 
 def prepare(builder: Builder, model: ModelReference) -> int | None:

@@ -13,21 +13,28 @@ from traitgraph.specs.jobs import VectorSimilarity as SimilarityParams
 from traitgraph.specs.study import Arm
 
 from .builder import Builder
+from .dimensions import FURTHER
 from .ir import ArmTable, Column, Comparison, Input, Table, row_ids
 
-VECTOR_COLUMNS = ("model", "seed")
-"""What all vectors of one comparison share, besides the data."""
+VECTOR_COLUMNS = ("model", "data", "seed")
+"""What all vectors of one comparison share."""
 
 
-def compare(arm: Arm, table: ArmTable, builder: Builder) -> tuple[Comparison, ...]:
+Scaled = Sequence[tuple[Sequence[int], Sequence[int]]]
+"""Subjects of an arm, and the row of a vector that each of them scales, be it by 0."""
+
+
+def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> tuple[Comparison, ...]:
     """The comparisons that an arm asks for, once all its subjects are lowered."""
-    return tuple(each for analysis in arm.analyses for each in _comparisons(analysis, arm, table, builder))
+    return tuple(each for analysis in arm.analyses for each in _comparisons(analysis, arm, table, scaled, builder))
 
 
-def _comparisons(analysis: Analysis, arm: Arm, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
+def _comparisons(
+    analysis: Analysis, arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder
+) -> Iterator[Comparison]:
     match analysis:
         case VectorSimilarity():
-            yield from _vectors(SimilarityParams(scope=analysis.scope), table, builder)
+            yield from _vectors(SimilarityParams(scope=analysis.scope), table, scaled, builder)
         case TraitCorrelation():
             reference = builder.resolver.digest(analysis.reference)
             params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
@@ -40,21 +47,19 @@ def _comparisons(analysis: Analysis, arm: Arm, table: ArmTable, builder: Builder
             raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
 
 
-def _vectors(params: SimilarityParams, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
-    for _, subjects in table.subjects.split(("model", "data", "seed")):
-        vectors = _vectors_of(table, subjects, builder)
+def _vectors(params: SimilarityParams, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
+    for _, subjects in table.subjects.split(VECTOR_COLUMNS):
+        vectors = _named_vectors(set(subjects), scaled, builder)
         names = tuple(vectors.values())
         inputs = (Input("vectors", row_ids(vectors), width=len(vectors)),)
         row = _add("vector_similarity", params, inputs, builder, names)
         yield Comparison("vector_similarity", row, subjects[0], ("method", *VECTOR_COLUMNS))
 
 
-def _vectors_of(table: ArmTable, subjects: Sequence[int], builder: Builder) -> dict[int, str]:
-    """Rows of the vectors that some subjects are made from, each with its name, in the order of names."""
-    found: dict[int, str] = {}
-    for subject in subjects:
-        for row in builder.vectors_of(table.weights[subject]):
-            found.setdefault(row, builder.name_of(row))
+def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict[int, str]:
+    """Rows of the vectors that some subjects scale, each with its name, in the order of names."""
+    pairs = (pair for several, rows in scaled for pair in zip(several, rows, strict=True))
+    found = {row: builder.name_of(row) for row in {row for subject, row in pairs if subject in subjects}}
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
@@ -65,7 +70,7 @@ def _correlations(params: CorrelationParams, name: str, table: ArmTable, builder
         rows = row_ids(dict.fromkeys(measured[subject] for subject in subjects))
         inputs = (Input("assess", rows, width=len(rows), unordered=True),)
         row = _add(f"trait_correlation {name}", params, inputs, builder, None)
-        yield Comparison(f"trait_correlation {name}", row, subjects[0], shared)
+        yield Comparison(f"trait_correlation {name}", row, subjects[0], (*shared, *FURTHER))
 
 
 def _add(

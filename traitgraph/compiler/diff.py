@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .changes import Change, field_changes
+from .dimensions import FURTHER
 from .ir import Draft
 from .key import KINDS
 from .label import Labels
@@ -86,7 +87,7 @@ def _by_coordinates(draft: Draft, known: set[bytes]) -> dict[Coordinates, list[i
 
 def _coordinates(draft: Draft, row: int) -> Coordinates:
     stage, place = draft.locate(row)
-    where = sorted((name, str(column[place])) for name, column in stage.where.columns.items())
+    where = sorted((name, str(column[place])) for name, column in stage.where.columns.items() if name not in FURTHER)
     return (stage.kind, stage.name, *where, *(each.name for each in stage.inputs if each.name != "model"))
 
 

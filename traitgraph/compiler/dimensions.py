@@ -15,6 +15,8 @@ from traitgraph.specs.named import Named
 from traitgraph.specs.study import Arm
 from traitgraph.specs.traits import TRAITS, Level, Trait
 
+from .ir import Column, Table
+
 Combination = tuple[tuple[Trait, Level], ...]
 """One level for each of several traits, in the order of `TRAITS`."""
 
@@ -32,6 +34,9 @@ NOUNS = {
 
 CELL_COLUMNS = ("model", "trait", "level", "merge", "alpha", "gamma", "seed")
 """Axes with a column of their own in the results; the others are told in the column `method`."""
+
+FURTHER = ("data", "onto", "intensity", "layer", "coefficient")
+"""The others: a selection knows each by its own name."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,16 @@ def texts_of(axis: str, values: Sequence[object]) -> dict[str, tuple[str, ...]]:
             "level": tuple("+".join(level for _, level in pairs) for pairs in chosen),
         }
     return {axis: merge_names(cast("Sequence[MergeMethod]", values)) if axis == "merge" else tuple(map(_text, values))}
+
+
+def coordinates(names: Table, subjects: Table) -> Table:
+    """The columns of the results, and the axes without a column of their own, as text."""
+    further = {
+        name: Column(texts_of(name, subjects[name].values)[name], subjects[name].codes)
+        for name in FURTHER
+        if name in subjects
+    }
+    return Table({**names.columns, **further}, names.rows)
 
 
 def _text(value: object) -> str:

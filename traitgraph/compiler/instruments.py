@@ -71,7 +71,7 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
     if instrument.kind not in INSTRUMENTS.builtin:
         return _plugin(instrument, arm, builder)
     digest = builder.resolver.digest
-    sampling = arm.sampling if instrument.draws else None
+    sampling = drawn(instrument, arm.sampling)
     match instrument:
         case ReplyContrast():
             assert instrument.data is not None, "validation fills in the arm's data"
@@ -98,6 +98,16 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
     raise AssertionError(f"no job form for the benchmark {type(instrument).__name__}")
 
 
+def drawn(instrument: Instrument, sampling: Sampling) -> Sampling | None:
+    """How answers are drawn, as far as it changes any: a length that ends none is the default. None: none are drawn."""
+    if not instrument.draws:
+        return None
+    longest = instrument.longest_answer
+    if longest is None or sampling.max_new_tokens < longest:
+        return sampling
+    return sampling.model_copy(update={"max_new_tokens": Sampling.model_fields["max_new_tokens"].default})
+
+
 def _plugin(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
     """A benchmark of another package: what its fields say, less where things lie."""
     data = getattr(instrument, "data", None)
@@ -110,7 +120,7 @@ def _plugin(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
         files=files,
         data=rows.data if rows else None,
     )
-    return Resolved(instrument.name, params, arm.sampling if instrument.draws else None, rows=rows)
+    return Resolved(instrument.name, params, drawn(instrument, arm.sampling), rows=rows)
 
 
 def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:

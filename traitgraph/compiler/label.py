@@ -8,10 +8,11 @@ from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import HubModel
 from traitgraph.specs.training import DpoTraining
 
+from .dimensions import FURTHER
 from .ir import Draft, Stage
 
-BARE_NUMBERS = ("alpha", "gamma", "seed")
-"""Coordinates that are bare numbers, so that the label says what they count."""
+WITH_NAME = ("alpha", "gamma", "seed", "data")
+"""Coordinates whose values do not say what they are."""
 
 ALWAYS = ("trait", "level", "alpha", "gamma")
 """Coordinates that are told even if there is only one value; an axis with one value appears in no name otherwise."""
@@ -26,6 +27,8 @@ class Labels:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._apart = {id(stage): words for stages in _namesakes(draft) for stage, words in _told_apart(stages)}
+        data = (stage.where["data"].values for stage in draft.stages if "data" in stage.where)
+        self._several_data = len({name for names in data for name in names}) > 1
 
     def of(self, row: int) -> str:
         """The label of one job, from its kind, its benchmark and its coordinates."""
@@ -33,9 +36,15 @@ class Labels:
         words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
         for name, column in stage.where.columns.items():
             value = str(column[place])
-            if value and (name in ALWAYS or len(column.values) > 1):
-                words.append(f"{name} {value}" if name in BARE_NUMBERS else value)
+            if value and (name in ALWAYS or self._tells(stage, name)):
+                words.append(f"{name} {value}" if name in WITH_NAME else value)
         return " ".join([*words, *_subject_words(stage), *self._apart[id(stage)]])
+
+    def _tells(self, stage: Stage, name: str) -> bool:
+        """Whether a coordinate tells jobs apart; stages are split by data, and a method's text holds the others."""
+        if name in FURTHER:
+            return name == "data" and self._several_data and "method" not in stage.where
+        return len(stage.where[name].values) > 1
 
 
 def _subject_words(stage: Stage) -> list[str]:

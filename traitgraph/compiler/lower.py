@@ -53,14 +53,16 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     benchmarks = resolve_all(arm, builder)
     weights = row_ids((BASE,)) * table.subjects.rows
     measures = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
+    scaled: list[tuple[array[int], array[int]]] = []
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
         made = with_arm_prompt(group, lowering(group, builder), builder)
         _note_weights(made, rows, weights)
+        scaled += ((row_ids(rows[place] for place in each.places), refs) for each in made for refs in each.vectors)
         for benchmark in benchmarks:
             spread(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
     lowered = replace(table, weights=weights, measures=tuple(measures.items()))
-    comparisons = compare(arm, lowered, builder)
+    comparisons = compare(arm, lowered, scaled, builder)
     return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
 
 

@@ -21,12 +21,14 @@ from .plan import Plan
 from .prune import prune_present_jobs
 from .select import select_jobs
 from .share import share_equal_jobs
+from .unread import drop_unread_jobs
 
 Pass = Callable[[Draft, Context], Draft]
 
 PASSES: tuple[Pass, ...] = (
     expand_arms,  # arms -> subjects
     lower_methods,  # subjects -> stages of jobs
+    drop_unread_jobs,  # alpha 0 is the base, whatever vector it scales
     key_jobs,  # a key needs the keys of the inputs: stages are in order of need
     share_equal_jobs,  # equal keys are equal work
     order_stages,  # arms interleave: all training, then all assessing

@@ -17,7 +17,7 @@ from .key import KINDS
 from .label import Labels
 from .plain import plain_row, plain_template
 from .price import Price, price_plan, seconds_by_sort
-from .select import select_cells
+from .select import selected_cells
 from .selected import selected_arms
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
@@ -161,20 +161,25 @@ class Plan:
     @cached_property
     def cells(self) -> list[Cell]:
         """Every selected subject under every benchmark, with the key of its job, in the order of the spec."""
-        cells = (cell for arm in self.draft.arms for cell in self._cells_of(arm))
-        return select_cells(cells, self.context.select)
+        cells, selectors = list[Cell](), self.context.select
+        for arm in self.draft.arms:
+            chosen = selected_cells(self.draft, arm, selectors) if selectors else None
+            found = self._cells_of(arm)
+            cells += (cell for place, cell in found if chosen is None or (cell.benchmark, place) in chosen)
+        return cells
 
-    def _cells_of(self, arm: ArmTable) -> Iterator[Cell]:
+    def _cells_of(self, arm: ArmTable) -> Iterator[tuple[int, Cell]]:
+        """Each result of an arm with its subject; that of an analysis with the first that is compared."""
         texts = [_texts(arm, name) for name in NAMED]
         hexes = {row: self.draft.keys[row].hex() for _, rows in arm.measures for row in rows}
         for benchmark, rows in arm.measures:
-            for row, *named in zip(rows, *texts, strict=True):
-                yield Cell._make((arm.study, arm.name, *named, benchmark, hexes[row]))
+            for place, (row, *named) in enumerate(zip(rows, *texts, strict=True)):
+                yield place, Cell._make((arm.study, arm.name, *named, benchmark, hexes[row]))
         for each in arm.comparisons:
             shared = [
                 text[each.subject] if name in each.shared else "" for name, text in zip(NAMED, texts, strict=True)
             ]
-            yield Cell._make((arm.study, arm.name, *shared, each.name, self.draft.keys[each.row].hex()))
+            yield each.subject, Cell._make((arm.study, arm.name, *shared, each.name, self.draft.keys[each.row].hex()))
 
     def job_table(self) -> JobTable:
         """Rows and tasks for what is missing, as workers read them; rows come after the rows they need."""

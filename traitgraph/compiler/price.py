@@ -61,9 +61,10 @@ def price_plan(draft: Draft, context: Context) -> Price:
 
 
 def check_budget(price: Price, max_gpu_hours: float) -> None:
-    """Raises SpecError when the price may be above a limit: its upper end counts."""
-    if price.gpu_hours.high > max_gpu_hours:
-        what = f"the plan may take {span(price.gpu_hours)} GPU hours on {price.device}, the limit is {max_gpu_hours:g}"
+    """Raises SpecError when the price may be above a limit: its upper end counts; without a GPU its CPU hours."""
+    hours, noun = (price.gpu_hours, "GPU hours") if price.gpu_hours.high else (price.cpu_hours, "CPU hours")
+    if hours.high > max_gpu_hours:
+        what = f"the plan may take {span(hours)} {noun} on {price.device}, the limit is {max_gpu_hours:g}"
         hint = "give: a higher --max-gpu-hours, or --select a part of the study"
         raise SpecError([Diagnostic("TG205", "error", what, None, "", hint)])
 

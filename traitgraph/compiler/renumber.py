@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .ir import BASE, ArmTable, Input, Stage, row_ids
+from .ir import BASE, ArmTable, Draft, Input, Stage, row_ids
+
+
+def kept_stages(draft: Draft, kept: Sequence[int], place: Sequence[int]) -> tuple[Stage, ...]:
+    """The stages with the kept rows only (in their order), pointing to the new numbers; none without rows."""
+    stages = []
+    for stage, start in zip(draft.stages, draft.offsets, strict=False):
+        chosen = kept[bisect_left(kept, start) : bisect_left(kept, start + stage.rows)]
+        if chosen:
+            stages.append(renumber_stage(stage.take(row_ids(row - start for row in chosen)), place))
+    return tuple(stages)
 
 
 def renumber_stage(stage: Stage, place: Sequence[int]) -> Stage:

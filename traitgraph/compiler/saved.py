@@ -1,8 +1,8 @@
 """A plan as a file: what `plan -o FILE` writes and `run FILE` executes exactly, or refuses.
 
-The file holds the job table, the names of every result, and the digest of what it rests on. It does not fit any more
-when the program has another version of a job kind, when a file that a job reads has changed, or when what the plan
-counted on is gone from the store. New artifacts in the store are no harm: workers skip what is there.
+The file holds the job table, the names of every result, and what it rests on. It does not fit any more when another
+version of the program or of a job kind would run it, when a file that a job reads has changed, or when a job that the
+plan counted as done is gone from the store. New artifacts in the store are no harm: workers skip what is there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class SavedPlan(Spec):
     format: Literal["traitgraph plan 1"] = "traitgraph plan 1"
     program: str = Field(description="Version of traitgraph that made the plan.")
     table: JobTable
-    relied_on: dict[Digest, str] = Field(description="Key -> kind of the jobs that were in the store and are inputs.")
+    versions: dict[str, int] = Field(description="Job kind -> its version, for every kind in the plan.")
+    relied_on: dict[Digest, str] = Field(description="Key -> kind of the jobs that were asked for and in the store.")
     cells: tuple[tuple[str, ...], ...] = Field(description="Every result: the columns of `results.Cell`.")
     seal: Digest = Field(description="Digest of all of the above.")
 
@@ -45,6 +46,7 @@ def save_plan(plan: Plan) -> SavedPlan:
     fields = {
         "program": __version__,
         "table": plan.job_table(),
+        "versions": {kind: KINDS[kind].version for kind in sorted(plan.counts.by_kind)},
         "relied_on": {plan.draft.keys[row].hex(): plan.draft.locate(row)[0].kind for row in _relied_on(plan)},
         "cells": tuple(tuple(cell) for cell in plan.cells),
     }
@@ -52,10 +54,12 @@ def save_plan(plan: Plan) -> SavedPlan:
 
 
 def _relied_on(plan: Plan) -> list[int]:
-    """Jobs in the store that a missing job reads."""
+    """Jobs in the store that the study or a selection asks for, or that a missing job reads."""
     draft = plan.draft
-    refs = (ref for task in plan.tasks for row in task.rows for each in draft.inputs_of(row).values() for ref in each)
-    return sorted({ref for ref in refs if draft.status[ref] == PRESENT})
+    if draft.wanted is None:
+        return [row for row, status in enumerate(draft.status) if status == PRESENT]
+    read = {ref for task in plan.tasks for row in task.rows for each in draft.inputs_of(row).values() for ref in each}
+    return sorted(row for row in read | draft.wanted if draft.status[row] == PRESENT)
 
 
 def _seal(fields: dict[str, object]) -> str:
@@ -72,7 +76,7 @@ def read_plan(path: Path) -> SavedPlan:
         raise SpecError(
             [_refusal(f"{path} is no saved plan: {_first_line(problem)}", "make one: plan SPEC -o FILE")]
         ) from None
-    fields = {name: getattr(saved, name) for name in ("program", "table", "relied_on", "cells")}
+    fields = {name: getattr(saved, name) for name in ("program", "table", "versions", "relied_on", "cells")}
     if _seal(fields) != saved.seal:
         raise SpecError([_refusal(f"{path} was changed after it was saved", "plan again: plan SPEC -o FILE")])
     return saved
@@ -87,7 +91,9 @@ def check_fit(saved: SavedPlan, present: Callable[[str, str], bool], digest_of: 
 
 
 def _versions(saved: SavedPlan) -> Iterator[str]:
-    for kind, version in sorted({(row.kind, row.version) for row in saved.table.rows}):
+    if saved.program != __version__:
+        yield f"traitgraph {saved.program} made the plan, this is {__version__}"
+    for kind, version in saved.versions.items():
         if kind not in KINDS:
             yield f"this program does not know the job kind '{kind}' of the plan"
         elif KINDS[kind].version != version:

@@ -5,8 +5,10 @@
     kind=assess+                         and what follows from the jobs that it names
     key=3f2a                             a job, by the start of its key
 
-Names are those of the results (study, arm, method, model, trait, level, merge, alpha, gamma, seed, benchmark) and kind,
-key. Several selections together select what any of them does. A job that lacks a coordinate meets no condition on it.
+Names are those of the results (study, arm, method, model, trait, level, merge, alpha, gamma, seed, benchmark), the axes
+that have no column there (data, onto, intensity, layer, coefficient), kind and key. A method and a merge are known by
+their first word as well; alpha is that of the results, where a steered subject has its coefficient. Several selections
+together select what any of them does. A job that lacks a coordinate meets no condition on it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import operator
 import re
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -23,9 +25,12 @@ from traitgraph.specs.diagnostics import Diagnostic, Span, SpecError, near_names
 from traitgraph.specs.results import Cell
 
 from .context import Context
-from .ir import ArmTable, Draft, Table, row_ids
+from .dimensions import FURTHER, coordinates
+from .ir import ArmTable, Comparison, Draft, row_ids
 
-NAMES = (*(name for name in Cell._fields if name != "job"), "kind", "key")
+NAMES = (*(name for name in Cell._fields if name != "job"), *FURTHER, "kind", "key")
+BY_FIRST_WORD = ("method", "merge")
+"""Names whose texts begin with a kind: 'prompt intensity=very', 'ties density=0.2'."""
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
@@ -46,8 +51,12 @@ class Condition:
             return False
         if self.name == "key":
             return any(text.startswith(value) for value in self.values)
-        tests = (_compare(self.operator, text, value) for value in self.values)
+        tests = (_compare(self.operator, text, value, self._forms(text)) for value in self.values)
         return all(tests) if self.operator == "!=" else any(tests)
+
+    def _forms(self, text: str) -> set[str]:
+        """What equals a coordinate: its text, its first word if that is a kind, each trait of a composed subject."""
+        return {text, *text.split("+"), *(text.split()[:1] if self.name in BY_FIRST_WORD else ())}
 
 
 @dataclass(frozen=True)
@@ -63,13 +72,12 @@ class Selector:
         return [each for each in self.conditions if each.name in wanted]
 
 
-def _compare(sign: str, text: str, value: str) -> bool:
+def _compare(sign: str, text: str, value: str, forms: set[str]) -> bool:
     left, right = _number(text), _number(value)
     if left is not None and right is not None:
         return OPERATORS[sign](left, right)
     if sign in ("=", "!="):
-        found = text == value or (value in text.split("+") and "+" not in value)  # a composed subject has many traits
-        return found if sign == "=" else not found
+        return (value in forms) == (sign == "=")
     return False
 
 
@@ -120,6 +128,8 @@ def select_jobs(draft: Draft, context: Context) -> Draft:
     """
     if not context.select:
         return draft
+    if unknown := [each for selector in context.select for each in _unknown_values(draft, selector)]:
+        raise SpecError(unknown)
     wanted: set[int] = set()
     for selector in context.select:
         rows = selected_rows(draft, selector)
@@ -127,6 +137,26 @@ def select_jobs(draft: Draft, context: Context) -> Draft:
             raise SpecError([_selects_nothing(draft, selector)])
         wanted |= following(draft, rows, context) if selector.follow else rows
     return replace(draft, wanted=frozenset(wanted))
+
+
+def _unknown_values(draft: Draft, selector: Selector) -> Iterator[Diagnostic]:
+    """A fault for each value that nothing in the study has; a number may well be excluded that is not there."""
+    for each in selector.conditions:
+        if each.name == "key" or each.operator not in ("=", "!="):
+            continue
+        there = _values_of(draft, each.name)
+        for value in each.values:
+            excludes = each.operator == "!=" and _number(value) is not None
+            if not excludes and not any(Condition(each.name, "=", (value,)).meets(text) for text in there):
+                yield _unknown_value(each.name, value, there)
+
+
+def _unknown_value(name: str, value: str, there: list[str]) -> Diagnostic:
+    words = dict.fromkeys([*(text.split()[0] for text in there if name in BY_FIRST_WORD), *there])
+    near = near_names(value, words)
+    hints = [f"near: {', '.join(near)}"] if near else []
+    hints.append(f"there are: {', '.join(there[:20])}" if there else f"no job of this study has the coordinate {name}")
+    return Diagnostic("TG203", "error", f"no {name} is '{value}' in this study", None, "", "\n".join(hints))
 
 
 def _selects_nothing(draft: Draft, selector: Selector) -> Diagnostic:
@@ -139,14 +169,21 @@ def _selects_nothing(draft: Draft, selector: Selector) -> Diagnostic:
 
 
 def _values_of(draft: Draft, name: str) -> list[str]:
-    if name == "kind":
-        return list(dict.fromkeys(stage.kind for stage in draft.stages))
-    if name == "benchmark":
-        return list(dict.fromkeys(benchmark for arm in draft.arms for benchmark, _ in arm.measures))
-    if name in ("study", "arm"):
-        return list(dict.fromkeys(arm.study if name == "study" else arm.name for arm in draft.arms))
-    columns = (arm.names[name].values for arm in draft.arms if name in arm.names)
-    return list(dict.fromkeys(str(value) for values in columns for value in values if value != ""))
+    """Every text that a coordinate has in the study: of subjects first, then of other jobs."""
+    found: list[object] = []
+    for arm in draft.arms:
+        of_arm = {"study": [arm.study], "arm": [arm.name], "benchmark": [*dict(arm.measures), *_analyses(arm)]}
+        found += of_arm.get(name, [])
+        known = coordinates(arm.names, arm.subjects)
+        found += known[name].values if name in known else ()
+    for stage in draft.stages:
+        found += [stage.kind] if name == "kind" else ()
+        found += stage.where[name].values if name in stage.where else ()
+    return list(dict.fromkeys(text for value in found if (text := str(value))))
+
+
+def _analyses(arm: ArmTable) -> list[str]:
+    return [each.name for each in arm.comparisons]
 
 
 def selected_rows(draft: Draft, selector: Selector) -> set[int]:
@@ -155,7 +192,7 @@ def selected_rows(draft: Draft, selector: Selector) -> set[int]:
     for arm in draft.arms:
         if not arm_meets(arm, selector):
             continue
-        found |= _assessments(draft, arm, selector)
+        found |= {row for _, _, row in _assessments(draft, arm, selector)}
         found |= _others(draft, arm, selector)
     if not selector.on(name for name in NAMES if name not in ("kind", "key")):
         found |= {row for row in range(draft.rows) if _meets_kind(draft, row, selector)}
@@ -163,7 +200,10 @@ def selected_rows(draft: Draft, selector: Selector) -> set[int]:
 
 
 def arm_meets(arm: ArmTable, selector: Selector) -> bool:
-    """Whether the conditions on studies and arms hold for an arm."""
+    """Whether the conditions on studies and arms hold for an arm, and those on methods for any of its subjects."""
+    methods = [str(text) for text in arm.names["method"].values]
+    if not all(any(map(condition.meets, methods)) for condition in selector.on(("method",))):
+        return False
     return _all_meet(selector.on(("study", "arm")), {"study": arm.study, "arm": arm.name})
 
 
@@ -176,38 +216,47 @@ def _meets_kind(draft: Draft, row: int, selector: Selector) -> bool:
     return _all_meet(selector.on(("kind", "key")), facts)
 
 
-def _assessments(draft: Draft, arm: ArmTable, selector: Selector) -> set[int]:
-    subjects = matching_subjects(arm.names, selector)
-    named = [(name, rows) for name, rows in arm.measures if _all_meet(selector.on(("benchmark",)), {"benchmark": name})]
-    return {rows[each] for _, rows in named for each in subjects if _meets_kind(draft, rows[each], selector)}
+def _assessments(draft: Draft, arm: ArmTable, selector: Selector) -> Iterator[tuple[str, int, int]]:
+    """Benchmark, subject and row of each assessment of the arm that meets a selection."""
+    subjects = matching_subjects(arm, selector)
+    for name, rows in arm.measures:
+        if _all_meet(selector.on(("benchmark",)), {"benchmark": name}):
+            yield from ((name, each, rows[each]) for each in subjects if _meets_kind(draft, rows[each], selector))
 
 
-def matching_subjects(names: Table, selector: Selector) -> array[int]:
+def matching_subjects(arm: ArmTable, selector: Selector) -> array[int]:
     """The subjects whose coordinates meet the conditions on them, tested once per value of each column."""
-    rows = row_ids(range(names.rows))
+    known = coordinates(arm.names, arm.subjects)
+    rows = row_ids(range(known.rows))
     for condition in selector.on(name for name in NAMES if name not in ("study", "arm", "benchmark", "kind", "key")):
-        if condition.name not in names:
+        if condition.name not in known:
             return row_ids()
-        column = names[condition.name]
+        column = known[condition.name]
         codes, meeting = column.codes, {code for code, text in enumerate(column.values) if condition.meets(str(text))}
         rows = row_ids(row for row in rows if codes[row] in meeting)
     return rows
 
 
 def _others(draft: Draft, arm: ArmTable, selector: Selector) -> set[int]:
-    """The arm's jobs of other kinds, by the coordinates of their stage."""
-    found = set()
+    """The arm's jobs of other kinds, by the coordinates of their stage; analyses by what their subjects share."""
+    found = {each.row for each in arm.comparisons if _comparison_meets(draft, arm, each, selector)}
     for row in arm.jobs:
         stage, place = draft.locate(row)
-        if stage.kind == "assess":
+        if stage.kind in ("assess", "analyse"):
             continue
         facts = {name: str(column[place]) for name, column in stage.where.columns.items()}
         facts |= {"study": arm.study, "arm": arm.name, "method": facts.get("method", arm.method)}
         facts |= {"kind": stage.kind, "key": draft.keys[row].hex()}
-        facts |= {"benchmark": stage.name} if stage.kind == "analyse" else {}
         if _all_meet(selector.conditions, facts):
             found.add(row)
     return found
+
+
+def _comparison_meets(draft: Draft, arm: ArmTable, each: Comparison, selector: Selector) -> bool:
+    known = coordinates(arm.names, arm.subjects)
+    facts = {name: str(known[name][each.subject]) for name in each.shared if name in known}
+    facts |= {"study": arm.study, "arm": arm.name, "kind": "analyse", "benchmark": each.name}
+    return _all_meet(selector.conditions, {**facts, "key": draft.keys[each.row].hex()})
 
 
 def following(draft: Draft, rows: set[int], context: Context) -> set[int]:
@@ -231,13 +280,15 @@ def _present(draft: Draft, row: int, context: Context) -> bool:
     return context.present(draft.locate(row)[0].kind, draft.keys[row].hex())
 
 
-def select_cells(cells: Iterable[Cell], selectors: Sequence[Selector]) -> list[Cell]:
-    """The cells that any of the selections speaks of, by their coordinates and their job; all without a selection."""
-    if not selectors:
-        return list(cells)
-    return [cell for cell in cells if any(_cell_meets(cell, selector) for selector in selectors)]
-
-
-def _cell_meets(cell: Cell, selector: Selector) -> bool:
-    facts = {**cell._asdict(), "kind": "assess", "key": cell.job}
-    return _all_meet(selector.conditions, facts)
+def selected_cells(draft: Draft, arm: ArmTable, selectors: Sequence[Selector]) -> set[tuple[str, int]]:
+    """Benchmark (or analysis) and subject of each result of an arm that any of the selections speaks of."""
+    wanted, found = draft.wanted or frozenset(), set[tuple[str, int]]()
+    for selector in selectors:
+        if selector.follow:
+            found |= {(name, place) for name, rows in arm.measures for place, row in enumerate(rows) if row in wanted}
+            found |= {(each.name, each.subject) for each in arm.comparisons if each.row in wanted}
+        elif arm_meets(arm, selector):
+            found |= {(name, place) for name, place, _ in _assessments(draft, arm, selector)}
+            compared = (each for each in arm.comparisons if _comparison_meets(draft, arm, each, selector))
+            found |= {(each.name, each.subject) for each in compared}
+    return found

@@ -27,7 +27,7 @@ def _subjects(arm: ArmTable, selectors: Sequence[Selector], wanted: frozenset[in
     """The subjects of an arm with a selected assessment; of a shared job those that the selection names."""
     named = set[int]()
     for each in selectors:
-        named.update(range(arm.subjects.rows) if each.follow else matching_subjects(arm.names, each))
+        named.update(range(arm.subjects.rows) if each.follow else matching_subjects(arm, each))
     measured = {place for _, rows in arm.measures for place, row in enumerate(rows) if row in wanted}
     return row_ids(sorted(named & measured))
 

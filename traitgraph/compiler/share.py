@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from dataclasses import replace
 
 from .context import Context
 from .ir import Draft, row_ids
-from .renumber import renumber_arm, renumber_stage
+from .renumber import kept_stages, renumber_arm
 
 
 def share_equal_jobs(draft: Draft, context: Context) -> Draft:
@@ -19,13 +18,9 @@ def share_equal_jobs(draft: Draft, context: Context) -> Draft:
     """
     assert len(draft.keys) == draft.rows, "jobs are shared by key: key_jobs runs before"
     place, kept = _first_of_each(draft)
-    stages = []
-    for stage, start in zip(draft.stages, draft.offsets, strict=False):
-        chosen = kept[bisect_left(kept, start) : bisect_left(kept, start + stage.rows)]
-        stages.append(renumber_stage(stage.take(row_ids(row - start for row in chosen)), place))
     return replace(
         draft,
-        stages=tuple(stage for stage in stages if stage.rows),
+        stages=kept_stages(draft, kept, place),
         keys=[draft.keys[row] for row in kept],
         arms=tuple(renumber_arm(arm, place) for arm in draft.arms),
     )

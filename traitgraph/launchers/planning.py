@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
@@ -10,6 +10,7 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.select import parse_selector
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
 from traitgraph.specs.jobs import JobTable
+from traitgraph.specs.results import Cell
 from traitgraph.specs.study import Study
 
 from .digests import DigestMemory
@@ -51,14 +52,14 @@ def whole_table(
     return compile_study(study, context).job_table()
 
 
-def set_aside_damaged(plan: Plan, store: Store) -> list[str]:
+def set_aside_damaged(cells: Iterable[Cell], store: Store) -> list[str]:
     """Read every finished assessment of a plan; damaged ones are moved away, and told in a sentence each.
 
     A plan looks at names and sizes only. Before a run, results are read whole, so that the same run makes a damaged one
     again; inputs of jobs are verified by the workers that use them.
     """
     messages = []
-    for key in dict.fromkeys(cell.job for cell in plan.cells):
+    for key in dict.fromkeys(cell.job for cell in cells):
         try:
             store.open("assess", key)
         except DamagedArtifactError as damage:

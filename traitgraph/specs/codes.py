@@ -201,8 +201,14 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG203": (
         "a selection that cannot be read",
-        "--select takes conditions joined by commas, such as trait=agreeableness,alpha>0.5,kind=assess+, where the + "
-        "adds what follows from the jobs.",
+        "--select takes conditions that must all hold, joined by commas, such as "
+        "trait=agreeableness,alpha>0.5,kind=assess+, where the + adds what follows from the jobs. = and != take one "
+        "of several values (trait=openness|neuroticism), < <= > >= a number. Names are the columns of the results "
+        "(study, arm, method, model, trait, level, merge, alpha, gamma, seed, benchmark), the other axes (data, "
+        "onto, intensity, layer, coefficient), kind (train, vector, assess, ...) and key, of which the start is "
+        "enough. A method and a merge are known by their first word as well: method=prompt takes every intensity. "
+        "alpha is that of the results, where a steered subject has its coefficient. A job that lacks a coordinate "
+        "meets no condition on it.",
     ),
     "TG204": (
         "no such job",
@@ -211,7 +217,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG205": (
         "the plan is too expensive",
-        "The upper end of its price is above --max-gpu-hours. Nothing was started.",
+        "The upper end of its price is above --max-gpu-hours; where no job needs a GPU, its CPU hours count. Nothing "
+        "was started.",
     ),
     "TG206": (
         "no such pass of the compiler",
@@ -224,8 +231,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG210": (
         "a saved plan that no longer fits",
-        "A plan is executed exactly or not at all. The store, the files or the program have changed since it was made: "
-        "make it again.",
+        "A plan is executed exactly or not at all. It is refused when a job that it counted as done is gone from the "
+        "store, when a file that it reads has changed, or when the version of traitgraph or of one of its job kinds is "
+        "another than when it was made: make it again.",
     ),
     "TG211": (
         "a part that can be planned and not run yet",

@@ -46,6 +46,8 @@ def check_use(
     arms = data.get("arms")
     if isinstance(arms, Mapping) and len(read) == len(texts) == len(arms):
         found += _useless_for_all(data, read, document)
+    if len(read) == len(texts):
+        found += _useless_length(read, document)
     return found
 
 
@@ -101,6 +103,22 @@ def _useless_for_all(data: Mapping[str, object], read: Sequence[Read], document:
             yield error("TG120", f"`{key}` has no effect: {what}", document.key_span((key,)), key, _who_uses(key))
         elif key not in document.referred:
             yield from _overridden(key, data[key], users, document)
+
+
+def _useless_length(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
+    """A length of answers, written in the spec or the call, where each benchmark that takes it writes none."""
+    used: dict[Path, bool] = {}
+    for text, arm in read:
+        sampling = text.values.get("sampling")
+        if isinstance(sampling, Mapping) and "max_new_tokens" in sampling and "sampling" in used_by(arm, text.faulty):
+            writes = any(each.draws and each.longest_answer != 0 for each in arm.benchmarks)
+            place = text.place(("sampling", "max_new_tokens"))
+            used[place] = used.get(place, False) or writes or "benchmarks" in text.faulty
+    for place in (place for place, is_used in used.items() if not is_used):
+        span = document.key_span(place)
+        if span and span.file in (OVERRIDE, str(document.file)):  # a preset serves other studies too
+            what = f"`{dotted(place)}` has no effect: no benchmark here writes an answer"
+            yield error("TG120", what, span, dotted(place), "delete it; `mode: choice` compares the letters of options")
 
 
 def _overridden(key: str, value: object, users: Sequence[ArmText], document: Document) -> Iterator[Diagnostic]:

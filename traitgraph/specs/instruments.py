@@ -30,6 +30,9 @@ from .spec import Spec
 from .task_folder import defined_names, defines
 from .words import Traits
 
+WRITTEN_NUMBER = 16
+"""A number at the head of an answer needs no more. [tokens]"""
+
 
 class Instrument(Spec):
     """One measure.
@@ -51,6 +54,11 @@ class Instrument(Spec):
         """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
         paths = {key: str(existing(getattr(self, key), folder, key)) for key in self.files if getattr(self, key)}
         return self.model_copy(update={"name": self.name or self.own_name(), **paths})
+
+    @property
+    def longest_answer(self) -> int | None:
+        """Tokens after which a drawn answer ends in any case; 0: none is written; None: only `sampling` ends it."""
+        return None
 
     def own_name(self) -> str:
         """The name when the spec gives none."""
@@ -87,7 +95,8 @@ class Questionnaire(Instrument):
     items: str = Field(min_length=1, description="A questionnaire of the library, or the path of a JSON file of items.")
     mode: Literal["choice", "generate", "interview"] = Field(
         "choice",
-        description="choice: likelihood of the option letters, both orders. generate: the model writes a number. "
+        description="choice: likelihood of the option letters, both orders; nothing is written. "
+        f"generate: the model writes a number, of {WRITTEN_NUMBER} tokens at most. "
         "interview: it answers an open question, and `judge` puts the answer on the scale.",
     )
     judge: Judge | None = Field(None, validate_default=False, description="Who rates the answers of an interview.")
@@ -100,6 +109,11 @@ class Questionnaire(Instrument):
             about = {"mode": self.mode}
             raise located("no_effect", "`judge` has no effect with `mode: {mode}`", about, "judge", self.judge.name)
         return self
+
+    @property
+    def longest_answer(self) -> int | None:
+        """None is written where letters are compared, and a number is short."""
+        return {"choice": 0, "generate": WRITTEN_NUMBER}.get(self.mode)
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""

@@ -75,6 +75,10 @@ def _folder_or_hub(about: About) -> str:
     return f"write ./{about['value']} for the folder, {{id: {about['value']}}} for the hub"
 
 
+def _own_name(about: About) -> str:
+    return f"give a name of its own: {{{about['form']}, name: {about['value']}-2}}"
+
+
 def _folder_of(about: About) -> str:
     """The folder that a file lies in, as a path is written."""
     parent = str(about["value"]).rpartition("/")[0]
@@ -131,6 +135,7 @@ WORDINGS: dict[str, Wording] = {
     # axes
     "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
     "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
+    "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _own_name),
     "axis_step": Wording("TG105", "{message}"),
     "axis_long": Wording("TG105", "the range has more than {longest} values"),
     # names

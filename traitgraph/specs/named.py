@@ -92,18 +92,23 @@ class Reference:
             return self._read_one(value, info).variants()
         if not value:
             raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
-        seen: set[str] = set()
+        seen: dict[str, Named] = {}
 
         def read(item: object) -> tuple[Named, ...]:
             found = self._read_one(item, info).variants()
             for one in found:
-                if one.name in seen:
-                    about = {"value": one.name, "noun": self.noun}
-                    raise PydanticCustomError("axis_twice", "the {noun} '{value}' stands twice in the axis", about)
-                seen.add(one.name)
+                if seen.setdefault(one.name, one) is not one:
+                    raise self._twice(one, same=seen[one.name] == one)
             return found
 
         return tuple(chain.from_iterable(each_read(value, read)))
+
+    def _twice(self, one: Named, *, same: bool) -> PydanticCustomError:
+        if same:
+            return PydanticCustomError("axis_twice", "'{value}' stands twice in the axis", {"value": one.name})
+        form = f"{one.key}: {getattr(one, one.key) if one.key == 'id' else '...'}"
+        about = {"value": one.name, "noun": self.noun, "form": form}
+        return PydanticCustomError("name_twice", "another {noun} of the axis is called '{value}' too", about)
 
     def _read_one(self, value: object, info: core_schema.ValidationInfo) -> Named:
         scope = scope_of(info.context)

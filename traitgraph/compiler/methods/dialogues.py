@@ -53,7 +53,7 @@ def _place(condition: Condition) -> tuple[int, int]:
 def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
     """The rows of a data set; dialogues that are to be generated get one job for each trait and level of the arm.
 
-    Both levels are generated: held-out pairs and preferences need the other one.
+    Both levels: held-out pairs and preferences need the other one. What nothing reads is left out later.
     """
     if not isinstance(spec, GeneratedDataSpec):
         return Rows(builder.resolver.data(spec))

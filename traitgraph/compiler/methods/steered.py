@@ -70,7 +70,7 @@ def _measured(
         table = Table({**_trait_column(traits), **(_personas(method, traits, data.data) if method else {})}, len(rows))
         needed: list[list[Condition]] = [[(trait, level) for level in LEVELS] for trait in traits]
         inputs = (*group.model_input(len(rows)), *data.inputs(needed))
-        where = group.where(("model", "trait"), row_ids(first[row] for row in rows))
+        where = group.where(("model", "trait", "data"), row_ids(first[row] for row in rows))
         template = {"model": group.model, "data": data.data, **settings}
         for row, number in zip(rows, builder.add(kind, template, table, inputs, where=where), strict=True):
             numbers[row] = number

@@ -39,16 +39,22 @@ def first_places(place: Sequence[int]) -> array[int]:
 
 
 def train(group: Group, builder: Builder, conditions: Table, places: Sequence[int]) -> array[int]:
-    """Rows of one training per condition; `places` are subjects of the group, for labels."""
+    """Rows of one training per condition; `places` are subjects of the group that need it, for labels."""
     trained = row_ids((0,)) * conditions.rows
     for shared, rows in conditions.split(("data",)):
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
         table = conditions.only(("trait", "level", "seed")).take(rows)
         inputs = (*group.model_input(len(rows)), *data.inputs(_needed(group, table)))
         template = {"model": group.model, "data": data.data, "training": group.arm.train}
-        where = group.where(("model", "trait", "level", "seed"), row_ids(places[row] for row in rows))
+        where = named_conditions(group, conditions, places).take(rows)
         _note(trained, rows, builder.add("train", template, table, inputs, where=where))
     return trained
+
+
+def named_conditions(group: Group, conditions: Table, places: Sequence[int]) -> Table:
+    """The coordinates of trainings and of their vectors: a composed subject has several traits, each of these one."""
+    model, seed = (group.where(names, places).columns for names in (("model",), ("seed", "data")))
+    return Table({**model, "trait": conditions["trait"], "level": conditions["level"], **seed}, conditions.rows)
 
 
 def _needed(group: Group, table: Table) -> Iterable[list[Condition]]:
@@ -66,7 +72,7 @@ def train_jointly(group: Group, builder: Builder, conditions: Table, places: Seq
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
         inputs = (*group.model_input(len(rows)), *repeated(data, len(rows)))
         template = {"model": group.model, "data": data.data, "training": group.arm.train}
-        where = group.where(("model", "seed"), row_ids(places[row] for row in rows))
+        where = group.where(("model", "seed", "data"), row_ids(places[row] for row in rows))
         table = conditions.only(("seed",)).take(rows)
         _note(trained, rows, builder.add("train_joint", template, table, inputs, where=where))
     return trained

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
-from traitgraph.compiler.builder import Builder, Group, Made, prepare
-from traitgraph.compiler.dimensions import Combination
+from traitgraph.compiler.builder import COORDINATES, Builder, Group, Made, prepare
+from traitgraph.compiler.dimensions import FURTHER, Combination
 from traitgraph.compiler.ir import Column, Input, Table, row_ids
 from traitgraph.specs.merge_conventions import resolve
 from traitgraph.specs.merge_methods import MergeMethod
@@ -17,9 +17,7 @@ from traitgraph.specs.onto import Onto
 from traitgraph.specs.traits import LEVELS, TRAITS, Level
 
 from .dialogues import opposite
-from .trained import CONDITION, first_places, train
-
-NAMED = ("model", "trait", "level", "seed")
+from .trained import CONDITION, first_places, named_conditions, train
 
 
 def lower_vector(group: Group, builder: Builder) -> list[Made]:
@@ -35,14 +33,16 @@ def lower_vector(group: Group, builder: Builder) -> list[Made]:
 
 def lower_compose(group: Group, builder: Builder) -> list[Made]:
     """base + the vectors of several traits at one level each, under one alpha or one per trait."""
-    conditions, place = _pairs(group.subjects)
-    vectors = _vectors(group, builder, conditions, row_ids((0,)) * conditions.rows, contrast=False)
+    conditions, places, place = _pairs(group.subjects)
+    vectors = _vectors(group, builder, conditions, places, contrast=False)
     lists = [row_ids(vectors[row] for row in rows) for rows in place]
     return make_merges(group, builder, lists, _coefficients(group, len(lists)))
 
 
-def _pairs(subjects: Table) -> tuple[Table, list[array[int]]]:
-    """The distinct (data, seed, trait, level) of composed subjects, and for each trait the one that a subject uses."""
+def _pairs(subjects: Table) -> tuple[Table, array[int], list[array[int]]]:
+    """The distinct (data, seed, trait, level) of composed subjects, a subject of the data and seed of each, and for
+    each trait the one that a subject uses.
+    """
     combos = cast("tuple[Combination, ...]", subjects["combination"].values)
     traits = [trait for trait, _ in combos[0]]
     shared, place = subjects.distinct(("data", "seed"))
@@ -63,7 +63,8 @@ def _pairs(subjects: Table) -> tuple[Table, list[array[int]]]:
         row_ids(place[row] * each + number[combos[code][index]] for row, code in enumerate(codes))
         for index in range(len(traits))
     ]
-    return Table(columns, len(rows)), lists
+    first = first_places(place)
+    return Table(columns, len(rows)), row_ids(first[row] for row in rows), lists
 
 
 def _coefficients(group: Group, traits: int) -> Column:
@@ -76,14 +77,13 @@ def _coefficients(group: Group, traits: int) -> Column:
 
 def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence[int], *, contrast: bool) -> array[int]:
     """Rows of one vector per condition; with `contrast` the other level's model stands in the place of the base."""
-    where = group.where(NAMED, places) if "trait" in group.names and "combination" not in group.subjects else None
     tuned = train(group, builder, conditions, places)
     inputs = [*group.model_input(len(tuned)), Input("tuned", tuned)]
     if contrast:
         others = Table({**conditions.columns, "level": _swapped(conditions["level"])}, conditions.rows)
         inputs.append(Input("opposite", train(group, builder, others, places)))
-    shown = where or Table({name: conditions[name] for name in ("trait", "level")}, conditions.rows)
-    return builder.add("vector", {"model": group.model}, Table({}, len(tuned)), inputs, where=shown)
+    where = named_conditions(group, conditions, places)
+    return builder.add("vector", {"model": group.model}, Table({}, len(tuned)), inputs, where=where)
 
 
 def _swapped(levels: Column) -> Column:
@@ -115,7 +115,7 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         used = _used(method, cast("tuple[bool, ...]", shared["kept"]))
         carried = bool(shared.get("carried"))
         if not used and not carried:
-            made.append(Made(rows))
+            made.append(Made(rows, vectors=_taken(vectors, rows)))
             continue
         inputs = list(group.model_input(len(rows)))
         columns = {"coefficients": _chosen(coefficients, used).take(rows)}
@@ -126,10 +126,14 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
             inputs.append(Input("onto", row_ids((domain,)) * len(rows)))
             columns["onto"] = group.subjects["onto"].take(rows)
         template = {"model": group.model, "method": method, "keep": group.arm.keep}
-        where = group.where(("method", "model", "trait", "level", "merge", "alpha", "seed"), rows)
+        where = group.where((*COORDINATES, *FURTHER), rows)
         numbers = builder.add("merge", template, Table(columns, len(rows)), inputs, where=where)
-        made.append(Made(rows, (Input("merge", numbers),), numbers))
+        made.append(Made(rows, (Input("merge", numbers),), numbers, vectors=_taken(vectors, rows)))
     return made
+
+
+def _taken(vectors: Sequence[array[int]], rows: Sequence[int]) -> tuple[array[int], ...]:
+    return tuple(row_ids(map(each.__getitem__, rows)) for each in vectors)
 
 
 def _used(method: MergeMethod, kept: Sequence[bool]) -> list[int]:

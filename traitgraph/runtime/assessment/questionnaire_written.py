@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.instruments import WRITTEN_NUMBER
 from traitgraph.specs.jobs import AssessParams, Sampling
 
 from ..chat import prompt_ids
@@ -21,9 +22,6 @@ from .items import Item, Questionnaire, Scale
 from .measurement import Measurement, Metric, mean
 from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
-
-ANSWER_TOKENS = 16
-"""A number at the head of an answer needs no more. [tokens]"""
 
 _LEADING_NUMBER = re.compile(r"""[\s"'*_(\[]*(\d+)(?![\d]|\s*[.,/:\-–]\s*\d|\s+(?:to|or|and)\s+\d)""")
 
@@ -42,7 +40,7 @@ def measure_written_questionnaire(
             loaded,
             prompts,
             temperature=sampling.temperature,
-            max_new_tokens=min(sampling.max_new_tokens, ANSWER_TOKENS),
+            max_new_tokens=min(sampling.max_new_tokens, WRITTEN_NUMBER),
             stream=f"{sampling.seed}/{repeat}",
         )
         rows += [_row(questionnaire, item, repeat, text) for item, text in zip(questionnaire.items, texts, strict=True)]

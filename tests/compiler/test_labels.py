@@ -1,0 +1,51 @@
+"""Labels tell jobs apart: people name a job by its label in `logs` and `explain`."""
+
+from __future__ import annotations
+
+import pytest
+
+from .specs import plan_of
+
+COMPOSED = """\
+study: composed
+model: owner/model
+traits: [openness, extraversion]
+levels: [high, low]
+data: owner/dialogues
+train: {method: sft, learning_rate: 1e-4, steps: 10}
+method: compose
+alpha: 0.2
+benchmarks: [mini-ipip]
+"""
+
+
+def _labels(*overrides: str, kind: str) -> list[str]:
+    return [row.label for row in plan_of(COMPOSED, *overrides).job_table().rows if row.kind == kind]
+
+
+@pytest.mark.parametrize("kind", ["train", "vector"])
+def test_a_training_for_composed_subjects_is_called_by_its_own_trait_and_level(kind: str) -> None:
+    assert _labels(kind=kind) == [
+        f"{kind} {trait} {level}" for trait in ("openness", "extraversion") for level in ("high", "low")
+    ]
+
+
+def test_the_training_of_the_other_level_of_a_contrast_is_called_by_its_own() -> None:
+    contrast = ("method={kind: vector, contrast: true}", "traits=[openness]", "levels=[high]")
+    assert _labels(*contrast, kind="train") == ["train openness high", "train openness low"]
+
+
+def test_data_sets_and_seeds_are_told_where_there_are_several() -> None:
+    several = ("data=[owner/dialogues,owner/talks]", "+seeds=[0,1]")
+    found = _labels(*several, kind="train")
+    assert found[-1] == "train extraversion low seed 1 data talks"
+    assert len(set(found)) == len(found) == 16
+
+
+@pytest.mark.parametrize("method", ["compose", "vector", "sft", "{kind: steer, layer: [3, 4], coefficient: 2}"])
+def test_no_two_jobs_of_a_study_have_one_label(method: str) -> None:
+    overrides = [f"method={method}", "data=[owner/dialogues,owner/talks]", "model=[owner/model,owner/other]"]
+    overrides += [] if "steer" in method else ["+seeds=[0,1]"]
+    overrides += ["~train", "~alpha"] if "steer" in method else ["~alpha"] if method == "sft" else []
+    labels = plan_of(COMPOSED, *overrides).labels()
+    assert len(set(labels)) == len(labels)
