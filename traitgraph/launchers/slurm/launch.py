@@ -21,7 +21,7 @@ from site import getusersitepackages
 import traitgraph
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.cluster import Cluster, Resources
 from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
@@ -29,6 +29,7 @@ from .accounts import account_path, read_account
 from .layout import TaskArray, lay_out
 from .limits import Limits, Problem, find_problems, read_limits
 from .probe import REPAIRS, explain_exit, read_findings, site_digest
+from .quotas import FEWEST
 from .record import PROBE, SubmissionRecord
 from .scheduler import SchedulerError
 from .script import Site, job_name
@@ -97,8 +98,8 @@ def launch(
         if retry_of is None and (earlier := find_open_run(store, {row.key for row in table.rows})):
             progress = submit(store, earlier)
             return _launched(earlier, progress, started, resumed=True)
-        record = prepare(table, store, cluster, _limits(cluster), shortages=shortages, retry_of=retry_of)
-        with_probe = probe and not _probed_before(store, record)
+        record = prepare(table, store, cluster, _limits(table, cluster), shortages=shortages, retry_of=retry_of)
+        with_probe = probe and _has_room_for_probe(record) and not _probed_before(store, record)
         try:
             progress = submit(store, record, is_new=True, with_probe=with_probe)
         except SchedulerError as error:  # what was submitted has been cancelled
@@ -110,9 +111,9 @@ def launch(
         return _launched(record, progress, started)
 
 
-def _limits(cluster: Cluster) -> Limits:
+def _limits(table: JobTable, cluster: Cluster) -> Limits:
     try:
-        return read_limits(cluster)
+        return read_limits(cluster, asked_resources(table, cluster))
     except SchedulerError as error:
         raise SubmissionRefusedError((Problem(str(error), "is the controller up? try: sinfo"),)) from error
 
@@ -140,6 +141,11 @@ def source_folder() -> str:
     """Where compute nodes find this package when it runs from a checkout; empty when it is installed."""
     folder = Path(traitgraph.__file__).resolve().parents[1]
     return "" if str(folder) in (*site_packages(), getusersitepackages()) else str(folder)
+
+
+def asked_resources(table: JobTable, cluster: Cluster) -> set[Resources]:
+    """What the tasks of a table ask of a cluster."""
+    return {task.resources for task in shape_tasks(table, cluster)}
 
 
 def plan_arrays(
@@ -205,6 +211,12 @@ def _active(record: SubmissionRecord) -> list[scheduler.QueueEntry]:
 
 
 # ---------------------------------------------------------------- the probe
+
+
+def _has_room_for_probe(record: SubmissionRecord) -> bool:
+    """False where a limit on jobs in the queue is so low that the probe would take the place of a task."""
+    most = record.text.most_submitted
+    return most is None or most >= FEWEST or most > len(record.run.table().tasks)
 
 
 def _probed_before(store: Store, record: SubmissionRecord) -> bool:

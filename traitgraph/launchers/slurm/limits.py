@@ -6,12 +6,12 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from getpass import getuser
 
 from traitgraph.specs.cluster import Cluster, Resources
 
 from .layout import TaskArray
-from .scheduler import SchedulerError, call
+from .quotas import FEWEST, read_quota
+from .scheduler import call, read_config
 
 DEFAULT_ARRAY_SIZE = 1001  # SLURM's own default of MaxArraySize
 
@@ -45,6 +45,8 @@ class Limits:
     array_size: int = DEFAULT_ARRAY_SIZE
     submitted: int | None = None
     """Jobs in the queue at once, elements counted one by one; None: no limit is known."""
+    submitted_source: str = ""
+    """Who says so."""
     running: int | None = None
     requeue: bool = True
     preempt_mode: str = "OFF"
@@ -52,32 +54,25 @@ class Limits:
     partitions: Mapping[str, Partition] = field(default_factory=dict)
 
 
-def read_limits(cluster: Cluster) -> Limits:
-    """The site's limits; the cluster file's own word wins. Raises SchedulerError when SLURM does not answer."""
+def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
+    """The site's limits for tasks that ask for these resources; the cluster file's own word wins.
+
+    Raises SchedulerError when SLURM does not answer.
+    """
     config = read_config()
     partitions = read_partitions()
     accounting = "none" not in config.get("AccountingStorageType", "none").rpartition("/")[2]
-    submitted, running = _user_limits() if accounting else (None, None)
-    most_jobs = int(config.get("MaxJobCount", "10000"))
+    quota = read_quota(cluster, asked)
     return Limits(
         array_size=cluster.limits.array_size or int(config.get("MaxArraySize", str(DEFAULT_ARRAY_SIZE))),
-        submitted=_least(cluster.limits.submitted, submitted, most_jobs * 4 // 5),
-        running=running,
+        submitted=quota.submitted,
+        submitted_source=quota.source,
+        running=quota.running,
         requeue=config.get("JobRequeue", "1") == "1",
         preempt_mode=config.get("PreemptMode", "OFF"),
         accounting=accounting,
         partitions=partitions,
     )
-
-
-def _least(*numbers: int | None) -> int | None:
-    return min((number for number in numbers if number is not None), default=None)
-
-
-def read_config() -> dict[str, str]:
-    """The controller's configuration by name."""
-    pairs = (line.split("=", 1) for line in call("scontrol", "show", "config").splitlines() if "=" in line)
-    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def read_partitions() -> dict[str, Partition]:
@@ -117,26 +112,6 @@ def minutes_of(limit: str) -> float | None:
     return int(days or 0) * 1440 + hours * 60 + minutes + seconds / 60
 
 
-def _user_limits() -> tuple[int | None, int | None]:
-    """(MaxSubmitJobs, MaxJobs) of this user's associations and QoS: the least that is set."""
-    submitted: list[int] = []
-    running: list[int] = []
-    user = getuser()
-    for words in (
-        ("show", "assoc", f"user={user}", "format=MaxSubmit,GrpSubmit,MaxJobs"),
-        ("show", "qos", "format=MaxSubmitPU,GrpSubmit,MaxJobsPU"),
-    ):
-        try:
-            text = call("sacctmgr", "-n", "-P", *words, seconds=30)
-        except SchedulerError:
-            continue
-        for line in text.splitlines():
-            most, group, run = (int(value) if value.isdigit() else None for value in line.split("|", 2))
-            submitted += [value for value in (most, group) if value is not None]
-            running += [run] if run is not None else []
-    return min(submitted, default=None), min(running, default=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that keeps a run from being submitted: what is wrong, and how to repair it."""
@@ -153,12 +128,22 @@ def find_problems(
 ) -> list[Problem]:
     """Everything about these arrays that the site cannot give, each fault once."""
     found = [problem for array in arrays for problem in _array_problems(array, limits)]
+    found += _too_few_places(sum(len(array.tasks) for array in arrays), limits)
     found += [
         Problem(f"tasks need the variable {name}, which is not set here", f"export {name}=... before submitting")
         for name in cluster.environment
         if name not in variables
     ]
     return list(dict.fromkeys(found))
+
+
+def _too_few_places(tasks: int, limits: Limits) -> list[Problem]:
+    """The fault of a limit on jobs in the queue under which a run of so many tasks can never come to its end."""
+    most = limits.submitted
+    if most is None or tasks <= most or most >= FEWEST:
+        return []
+    what = f"{tasks:,} tasks do not fit into the queue at once ({most} by {limits.submitted_source}), and refilling it"
+    return [Problem(f"{what} takes {FEWEST} places", "choose another `qos` or `partition`")]
 
 
 def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:

@@ -68,7 +68,7 @@ class SubmissionText(Spec):
     python: str = Field(description="Interpreter on the compute nodes.")
     source: str = Field("", description="Where compute nodes import traitgraph from, if it is not installed.")
     store: str = Field(description="The store, as the compute nodes see it.")
-    most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted one by one.")
+    most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted; read again later.")
     retry_of: str | None = Field(None, description="The run whose missing jobs these are.")
     arrays: tuple[ArrayText, ...]
 

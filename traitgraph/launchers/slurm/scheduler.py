@@ -92,6 +92,12 @@ def _reason(text: str) -> str:
     return next((line for line in reversed(lines) if not line.startswith("Batch job submission failed: Unspec")), "")
 
 
+def read_config() -> dict[str, str]:
+    """The controller's configuration by name."""
+    pairs = (line.split("=", 1) for line in call("scontrol", "show", "config").splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
 def is_available() -> bool:
     """Whether sbatch is on the PATH."""
     return shutil.which("sbatch") is not None
@@ -124,9 +130,10 @@ def active_names() -> set[str]:
     return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%j").split())
 
 
-def count_queued() -> int:
-    """Jobs of this user that wait or run, array elements counted one by one."""
-    return len(call("squeue", "-h", "-r", f"--user={getuser()}", "-o", "%i").split())
+def count_queued(qos: str = "") -> int:
+    """Jobs of this user, or only those under one QoS, that wait or run, array elements counted one by one."""
+    only = [f"--qos={qos}"] if qos else []
+    return len(call("squeue", "-h", "-r", f"--user={getuser()}", *only, "-o", "%i").split())
 
 
 def accounting(names: Iterable[str], since: str) -> list[AccountingEntry] | None:

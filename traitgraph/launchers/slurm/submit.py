@@ -21,6 +21,7 @@ from traitgraph.specs.identity import digest
 from . import scheduler
 from .accounts import Account, account_path, read_account
 from .layout import Edge, TaskArray
+from .quotas import FEWEST, read_quota
 from .record import CONTINUE, PROBE, SubmissionRecord, Submitted
 from .scheduler import QueueEntry, SchedulerError
 from .script import array_option, job_name
@@ -174,11 +175,20 @@ class _Submission:
 
         Pieces of half the limit: when the first one ends, there is room for the next while the other one runs.
         """
-        limit = self.record.text.most_submitted
-        if limit is None:
+        if not wanted:
             return math.inf, math.inf
-        room = limit - scheduler.count_queued() - 1  # one place for the continuation
-        return (room, math.inf) if wanted <= room else (room, max(1, limit // 2))
+        text, asked = self.record.text, [array.resources for array in self.arrays.values()]
+        quota = read_quota(text.cluster, asked, otherwise=text.most_submitted)  # limits change while a run waits
+        if quota.submitted is None:
+            return math.inf, math.inf
+        queued = scheduler.count_queued(quota.qos)
+        room = quota.submitted - queued
+        if wanted <= room:
+            return room, math.inf
+        if quota.submitted < FEWEST:
+            taken = f"{queued} of {quota.submitted} places in the queue are taken ({quota.source})"
+            raise SchedulerError(f"{wanted} tasks wait, {taken}; that is too few to refill them")
+        return room - 1, max(1, quota.submitted // 2)  # one place for the continuation
 
     def _pieces(self, array: TaskArray, indices: Sequence[int], most: float) -> Iterator[_Piece]:
         """Elements with equal dependencies together; those that can never run are written off."""
