@@ -20,14 +20,16 @@ def run(options: argparse.Namespace) -> int:
     """Submit a new run of the missing jobs."""
     from traitgraph.launchers.slurm.control import retry
     from traitgraph.launchers.slurm.launch import SubmissionRefusedError
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit import BusyError
 
     store, record = submission_of(options)
     try:
         tried = retry(store, record, study_of(options).cluster)
-    except SubmissionRefusedError as refusal:
+    except (SubmissionRefusedError, SchedulerError, BusyError) as refusal:
         raise UsageError(str(refusal)) from refusal
     if tried.launch is None:
-        waiting = f"; {tried.left_out} jobs wait for tasks that still run" if tried.left_out else ""
+        waiting = f"; {tried.left_out} jobs are left to tasks that still wait or run" if tried.left_out else ""
         say(f"run {record.run.id}: nothing to try again{waiting}")
         return 0
     say(tried.launch.text())

@@ -162,6 +162,8 @@ def _run_saved(options: argparse.Namespace) -> int:
 def _submit(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.export import dry_run, export
     from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit import BusyError
 
     study, store, plan = _fresh_plan(options, PACKED_MINUTES)
     cluster = cluster_of(study)
@@ -179,7 +181,7 @@ def _submit(options: argparse.Namespace) -> int:
             return 0
         _check_keys(table)  # tasks get the variables that sbatch is called with
         say(launch(table, store, cluster).text())
-    except (SubmissionRefusedError, FileExistsError) as refusal:
+    except (SubmissionRefusedError, SchedulerError, BusyError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
     say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
     return 0

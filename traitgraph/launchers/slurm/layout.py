@@ -38,6 +38,8 @@ class ShapedTask:
     """Those of `after` whose failure leaves this task nothing to do."""
     minutes: float = 0.0
     """Expected length. [minutes]"""
+    outside: frozenset[str] = frozenset()
+    """Jobs of other runs that make what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class TaskArray:
     """Array index -> task id. Indices may have holes, where the elements of a parent array decide them."""
     resources: Resources
     edges: tuple[Edge, ...] = ()
+    outside: tuple[str, ...] = ()
+    """Jobs of other runs whose end it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +98,17 @@ def lay_out(tasks: Sequence[ShapedTask], array_size: int) -> tuple[TaskArray, ..
 
 
 def _blocks(tasks: Sequence[ShapedTask]) -> list[list[ShapedTask]]:
-    """Tasks of equal depth, stage and resources, parents first, in their given order."""
+    """Tasks of equal depth, stage and resources, parents first, in their given order.
+
+    Those that wait for other runs stand apart from those that need not.
+    """
     known = {task.id: task for task in tasks}
     depth: dict[str, int] = {}
     for name in TopologicalSorter({task.id: [p for p in task.after if p in known] for task in tasks}).static_order():
         depth[name] = 1 + max((depth[parent] for parent in known[name].after if parent in known), default=0)
-    blocks: dict[tuple[int, str, Resources], list[ShapedTask]] = defaultdict(list)
+    blocks: dict[tuple[int, str, Resources, bool], list[ShapedTask]] = defaultdict(list)
     for task in tasks:
-        blocks[depth[task.id], task.stage, task.resources].append(task)
+        blocks[depth[task.id], task.stage, task.resources, bool(task.outside)].append(task)
     return [blocks[key] for key in sorted(blocks, key=lambda key: key[0])]
 
 
@@ -114,7 +121,8 @@ def _arrays_of(
         name = _unused(block[0].stage, number if len(pieces) > 1 else None, sizes)
         indices = piece.indices or range(len(piece.tasks))
         tasks = {index: task.id for index, task in zip(indices, piece.tasks, strict=True)}
-        yield TaskArray(name, tasks, _with_time(piece.tasks), piece.edges)
+        outside = frozenset[str]().union(*(task.outside for task in piece.tasks))
+        yield TaskArray(name, tasks, _with_time(piece.tasks), piece.edges, tuple(sorted(outside)))
 
 
 def _unused(stage: str, number: int | None, taken: Mapping[str, int]) -> str:

@@ -50,11 +50,12 @@ class ArrayText(Spec):
     tasks: dict[int, str]
     resources: Resources
     edges: tuple[EdgeText, ...] = ()
+    outside: tuple[str, ...] = ()
 
     def laid_out(self) -> TaskArray:
         """The array as the layout made it."""
         edges = tuple(Edge(edge.kind, edge.array, edge.element) for edge in self.edges)
-        return TaskArray(self.id, self.tasks, self.resources, edges)
+        return TaskArray(self.id, self.tasks, self.resources, edges, self.outside)
 
 
 class SubmissionText(Spec):
@@ -215,6 +216,7 @@ def _text(
                 tasks=dict(array.tasks),
                 resources=array.resources,
                 edges=tuple(EdgeText(kind=e.kind, array=e.array, element=e.element) for e in array.edges),
+                outside=array.outside,
             )
             for array in arrays
         ),

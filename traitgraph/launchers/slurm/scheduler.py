@@ -130,6 +130,11 @@ def active_names() -> set[str]:
     return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%j").split())
 
 
+def active_jobs() -> set[str]:
+    """Ids of this user's jobs that wait or run, an array's once."""
+    return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%F").split())
+
+
 def count_queued(qos: str = "") -> int:
     """Jobs of this user, or only those under one QoS, that wait or run, array elements counted one by one."""
     only = [f"--qos={qos}"] if qos else []

@@ -22,8 +22,13 @@ class Shortage:
     time: int = 0
 
 
-def shape_tasks(table: JobTable, cluster: Cluster, shortages: Mapping[str, Shortage] | None = None) -> list[ShapedTask]:
-    """The tasks of a table with their resources and hard edges; `shortages` are of job keys.
+def shape_tasks(
+    table: JobTable,
+    cluster: Cluster,
+    shortages: Mapping[str, Shortage] | None = None,
+    outside: Mapping[str, frozenset[str]] | None = None,
+) -> list[ShapedTask]:
+    """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
 
     A task that packs several kinds asks for the most of each resource.
     """
@@ -37,6 +42,7 @@ def shape_tasks(table: JobTable, cluster: Cluster, shortages: Mapping[str, Short
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,
+            outside=(outside or {}).get(task.id, frozenset()),
         )
         for task in table.tasks
     ]

@@ -55,11 +55,6 @@ class _Piece:
     indices: tuple[int, ...]
     dependency: str
 
-    @property
-    def is_root(self) -> bool:
-        """Whether it waits for nothing of ours."""
-        return not self.dependency
-
 
 def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with_probe: bool = False) -> Progress:
     """Submit what is missing of a run. `is_new`: nothing of it can be in the queue yet.
@@ -95,6 +90,7 @@ class _Submission:
 
     def __post_init__(self) -> None:
         self.arrays = {array.id: array for array in self.record.arrays}
+        self._others = scheduler.active_jobs() if any(array.outside for array in self.arrays.values()) else set()
         rows = self.record.run.table()
         self._kinds = {row.key: row.kind for row in rows.rows}
         self._jobs_of = {task.id: task.jobs for task in rows.tasks}
@@ -205,7 +201,8 @@ class _Submission:
 
     def _submit(self, piece: _Piece) -> None:
         options = [array_option(piece.indices, self.record.text.cluster.throttle)]
-        dependency = piece.dependency or (f"afterok:{self.gate}" if self.gate else "")
+        terms = [piece.dependency or (f"afterok:{self.gate}" if self.gate else ""), self._outside(piece.array)]
+        dependency = ",".join(filter(None, terms))
         options += [f"--dependency={dependency}"] if dependency else ["--hold"]
         job = self._sbatch([*options, str(self.record.script(piece.array.id))])
         submitted = Submitted(piece.array.id, piece.indices, job)
@@ -259,6 +256,11 @@ class _Submission:
             return []
         suffix = "" if edge.element is None else f"_{edge.element}"
         return [":".join([edge.kind, *(f"{job}{suffix}" for job in jobs)])]
+
+    def _outside(self, array: TaskArray) -> str:
+        """What an array waits for in other runs. If it fails there, the element says so when it starts."""
+        live = [job for job in array.outside if job in self._others]
+        return ":".join(["afterany", *live]) if live else ""
 
     def _is_done(self, place: tuple[str, int]) -> bool:
         task = self.arrays[place[0]].tasks[place[1]]
