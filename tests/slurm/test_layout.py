@@ -91,6 +91,23 @@ def test_the_limit_is_at_least_twice_the_longest_expected_task() -> None:
     assert (short.resources.minutes, long.resources.minutes) == (60, 100)
 
 
+@pytest.mark.parametrize(
+    ("given", "asked", "expected", "limit"),
+    [
+        (30, 30, 26, 30),  # twice the estimate is more than the site gives
+        (10, 10, 26, 30),
+        (10, 20, 1, 20),
+        (10, 40, 1, 30),  # more than before, but no more than the site gives
+        (40, 40, 1, 40),  # what the cluster file itself asks for is left to be refused
+    ],
+)
+def test_no_limit_is_raised_above_what_the_site_gives(given: int, asked: int, expected: float, limit: int) -> None:
+    resources = PLAIN.model_copy(update={"minutes": asked})
+    each = ShapedTask("a-0", "a", resources, minutes=expected, given_minutes=given)
+    (array,) = lay_out([each], 1001, lambda resources: 30.0)
+    assert array.resources.minutes == limit
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> list[ShapedTask]:
     tasks: list[ShapedTask] = []

@@ -23,7 +23,7 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources, SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, chain, job, results, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -204,6 +204,17 @@ def test_what_the_site_cannot_run_is_refused_with_its_reason_and_nothing_is_left
     assert message in str(refused.value)
     wait_until(lambda: not queued_names(slurm), "queue empty", seconds=20)
     assert not list((store.root / "runs").iterdir()) if (store.root / "runs").exists() else True
+
+
+def test_a_task_that_may_take_longer_than_the_partition_allows_asks_for_what_it_allows(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    study = table({"work": [[job("w", trace)]]})
+    study = study.model_copy(update={"tasks": (study.tasks[0].model_copy(update={"minutes": 26.0}),)})
+    short = CLUSTER.model_copy(update={"partition": "short", "default": SMALL.model_copy(update={"minutes": 30})})
+    launched = launch(study, store, short, probe=False)
+    assert slurm.call("squeue", "-h", "-t", "all", "-o", "%l", f"--name={launched.run.name}.01-work").strip() == "30:00"
+    finish(store, launched)
 
 
 def test_all_problems_are_told_at_once(slurm: SlurmCluster, store: Store, trace: Path) -> None:

@@ -7,9 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call, study_of
+from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call
 from .output import print_json, say, write_whole
-from .slurm import PACKED_MINUTES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.compiler.print_plan import plan_json, plan_text
     from traitgraph.launchers.runnable import without_runtime
 
-    study = study_of(options)
-    _, _, plan = plan_of(options, PACKED_MINUTES if study.cluster else None, study)
+    study, _, plan = plan_of(options, on_cluster=True)
     lacking = without_runtime(plan)
     if options.json:
         print_json({**plan_json(plan), "without_runtime": lacking})

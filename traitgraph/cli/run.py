@@ -14,7 +14,7 @@ from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
-from .slurm import PACKED_MINUTES, cluster_of
+from .slurm import cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
@@ -58,13 +58,13 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
     from traitgraph.launchers.planning import set_aside_damaged
 
-    study, store, plan = plan_of(options, task_minutes)
+    study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan, store):
         say("\n".join([*damages, "made again in this run"]))
-        study, store, plan = plan_of(options, task_minutes)
+        study, store, plan = plan_of(options, on_cluster=on_cluster)
     counts = plan.counts
     say(f"study {plan.study}: {counts.jobs:,} jobs, {counts.present:,} in {options.store}, {counts.missing:,} to run")
     _check_price(plan, options.max_gpu_hours)
@@ -165,7 +165,7 @@ def _submit(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.scheduler import SchedulerError
     from traitgraph.launchers.slurm.submit import BusyError
 
-    study, store, plan = _fresh_plan(options, PACKED_MINUTES)
+    study, store, plan = _fresh_plan(options, on_cluster=True)
     cluster = cluster_of(study)
     if not plan.counts.missing:
         _report(study, plan, store, options)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from traitgraph.specs.cluster import Cluster
     from traitgraph.specs.study import Study
 
-PACKED_MINUTES = 30.0
-"""Tasks on a cluster are about this long: long enough to load a model, short enough to be lost."""
-
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """--run ID."""

@@ -26,7 +26,9 @@ class Resources(Spec):
     gpu_type: str | None = Field(None, description="Type as SLURM names it ('a100', a MIG slice '1g.10gb'); none: any.")
     cpus: PositiveInt | None = Field(None, description="CPU cores on each node.")
     memory_gb: float | None = Field(None, gt=0, description="Memory on each node. [GiB]")
-    minutes: PositiveInt | None = Field(None, description="Time limit of one task. [minutes]")
+    minutes: PositiveInt | None = Field(
+        None, description="Time limit of one task, which holds work for about half of it. [minutes]"
+    )
     partition: str | None = Field(None, description="Partition of these tasks.")
     account: str | None = Field(None, description="Account that pays.")
     qos: str | None = Field(None, description="Quality of service.")

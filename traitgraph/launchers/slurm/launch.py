@@ -195,7 +195,7 @@ def plan_arrays(
     outside: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[TaskArray, ...]:
     """The arrays of a table on a cluster, nothing checked and nothing written."""
-    return lay_out(shape_tasks(table, cluster, shortages, outside), limits.array_size)
+    return lay_out(shape_tasks(table, cluster, shortages, outside), limits.array_size, limits.longest)
 
 
 def _launched(

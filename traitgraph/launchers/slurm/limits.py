@@ -53,6 +53,17 @@ class Limits:
     accounting: bool = False
     partitions: Mapping[str, Partition] = field(default_factory=dict)
 
+    def partitions_of(self, asked: Resources) -> list[str]:
+        """Names of the partitions that tasks with these resources may go to, known or not."""
+        if asked.partition:
+            return asked.partition.split(",")
+        return [each.name for each in self.partitions.values() if each.is_default]
+
+    def longest(self, asked: Resources) -> float | None:
+        """The longest time limit of such tasks; None: none is known. [minutes]"""
+        known = [self.partitions[name].minutes for name in self.partitions_of(asked) if name in self.partitions]
+        return min((minutes for minutes in known if minutes is not None), default=None)
+
 
 def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
     """The site's limits for tasks that ask for these resources; the cluster file's own word wins.
@@ -148,9 +159,7 @@ def _too_few_places(tasks: int, limits: Limits) -> list[Problem]:
 
 def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:
     asked = array.resources
-    names = (
-        asked.partition.split(",") if asked.partition else [p.name for p in limits.partitions.values() if p.is_default]
-    )
+    names = limits.partitions_of(asked)
     known = [limits.partitions[name] for name in names if name in limits.partitions]
     for name in names:
         if name not in limits.partitions:

@@ -34,14 +34,16 @@ def shape_tasks(
     """
     rows = {row.key: row for row in table.rows}
     hard = hard_parents(table)
+    given = {task.id: _resources(task, [rows[key] for key in task.jobs], cluster) for task in table.tasks}
     return [
         ShapedTask(
             id=task.id,
             stage=stage_of(task),
-            resources=_resources(task, [rows[key] for key in task.jobs], cluster, shortages or {}),
+            resources=escalated(given[task.id], cluster.escalation, _shortage(task, shortages or {})),
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,
+            given_minutes=given[task.id].minutes or 0,
             outside=(outside or {}).get(task.id, frozenset()),
         )
         for task in table.tasks
@@ -54,13 +56,17 @@ def stage_of(task: Task) -> str:
     return stage if stage and number.isdigit() else task.id
 
 
-def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster, shortages: Mapping[str, Shortage]) -> Resources:
+def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster) -> Resources:
     asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
-    most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
+    return _most(sorted(asked, key=lambda each: each.model_dump_json()))
+
+
+def _shortage(task: Task, shortages: Mapping[str, Shortage]) -> Shortage:
+    """How often any job of the task ran out of something."""
     found = [shortages[key] for key in task.jobs if key in shortages]
     memory = max((each.memory for each in found), default=0)
     time = max((each.time for each in found), default=0)
-    return escalated(most, cluster.escalation, Shortage(memory, time))
+    return Shortage(memory, time)
 
 
 def _method(row: JobRow) -> str | None:
