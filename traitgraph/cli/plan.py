@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call
 from .output import print_json, say, write_whole
+from .slurm import cluster_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         if study.cluster and plan.counts.missing:
             from traitgraph.launchers.slurm.arrays_text import arrays_text
 
-            sys.stdout.write("\n" + arrays_text(plan.job_table(), study.cluster))
+            sys.stdout.write("\n" + arrays_text(plan.job_table(), cluster_of(study)))
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
     if options.output:

@@ -6,7 +6,7 @@ import argparse
 
 from .options import add_spec, add_store, same_call, study_of
 from .output import UsageError, say
-from .slurm import add_run, submission_of
+from .slurm import add_run, cluster_of, submission_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +24,9 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.submit import BusyError
 
     store, record = submission_of(options)
+    study = study_of(options)
     try:
-        tried = retry(store, record, study_of(options).cluster)
+        tried = retry(store, record, cluster_of(study) if study.cluster else None)
     except (SubmissionRefusedError, SchedulerError, BusyError) as refusal:
         raise UsageError(str(refusal)) from refusal
     if tried.launch is None:

@@ -5,13 +5,14 @@ Everything that this package learns from SLURM or tells it passes here. Knows no
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
+
+from .shell import bare_environment
 
 CALL_SECONDS = 60.0  # the commands retry by themselves while a controller restarts
 
@@ -65,7 +66,9 @@ class AccountingEntry:
 def call(*words: str, seconds: float = CALL_SECONDS) -> str:
     """Standard output of a command. Raises SchedulerError with the command's own reason."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False, env=_environment())
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=seconds, check=False, env=bare_environment()
+        )
     except FileNotFoundError:
         raise SchedulerError(
             f"no {words[0]} on the PATH: this is no login node of a SLURM cluster, or a module has to be loaded"
@@ -75,15 +78,6 @@ def call(*words: str, seconds: float = CALL_SECONDS) -> str:
     if done.returncode:
         raise SchedulerError(f"{words[0]}: {_reason(done.stderr or done.stdout) or f'exit code {done.returncode}'}")
     return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    """Our environment without what an enclosing job would lend to the jobs it submits."""
-    from submitit.helpers import clean_env
-
-    with clean_env():
-        inside = dict(os.environ)
-    return {**inside, **{name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}}
 
 
 def _reason(text: str) -> str:
