@@ -193,7 +193,7 @@ def test_an_exported_run_is_submitted_by_a_shell_alone(
     script = export(study, store, CLUSTER, tmp_path / "exported")
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("sh", "sbatch", "scontrol", "cut", "cat", "mkdir", "mv", "dirname"):
+    for name in ("sh", "sbatch", "scontrol", "env", "cut", "cat", "mkdir", "mv", "dirname"):
         (tools / name).symlink_to(str(shutil.which(name)))
     environment = {**os.environ, **slurm.environment, "PATH": str(tools)}  # no python there
     for _ in range(2):
@@ -202,6 +202,32 @@ def test_an_exported_run_is_submitted_by_a_shell_alone(
     entries = [entry for entry in scheduler.queue(record.job_names) if entry.index is not None]
     assert len(entries) == 7
     assert wait(store, record, seconds=0.3, timeout=60).ok
+    assert results(store, study) == undisturbed(study)
+
+
+def test_an_exported_run_that_is_refused_leaves_nothing_in_the_queue_and_can_be_submitted_later(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path
+) -> None:
+    study = chain(trace)
+    cluster = CLUSTER.model_copy(update={"environment": ("A_SECRET",)})
+    script = export(study, store, cluster, tmp_path / "exported")
+    last = script.parent / "slurm" / "scripts" / "03-collect.sh"
+    good = last.read_text()
+    last.write_text(good.replace("--partition=gpu", "--partition=nope"))
+
+    def submit_by_hand(**variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **slurm.environment, "SBATCH_PARTITION": "short", **variables}
+        return subprocess.run(["sh", str(script)], env=environment, capture_output=True, text=True, check=False)
+
+    assert "A_SECRET" in submit_by_hand().stderr
+    assert not (script.parent / "slurm" / "ids").exists()
+    refused = submit_by_hand(A_SECRET="x")
+    assert refused.returncode
+    assert "not submitted" in refused.stderr
+    wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
+    last.write_text(good)
+    assert submit_by_hand(A_SECRET="x").returncode == 0
+    assert wait(store, run_of(script.parent), seconds=0.3, timeout=60).ok
     assert results(store, study) == undisturbed(study)
 
 

@@ -1,8 +1,8 @@
 """What the user's shell tells SLURM's commands: heard where the cluster file is silent, and kept from everything else.
 
-sbatch prefers its variables to the options of a batch script: an exported SBATCH_JOB_NAME or SBATCH_TIMELIMIT would undo
-what a script says. Those that name where and for whom tasks run become part of the cluster instead: they are checked,
-recorded, stand in the scripts, and so hold for continuations too.
+sbatch prefers its variables to the options of a batch script: an exported SBATCH_JOB_NAME or SBATCH_TIMELIMIT would
+undo what a script says. Those that name where and for whom tasks run become part of the cluster instead: they are
+checked, recorded, stand in the scripts, and so hold for continuations too.
 """
 
 from __future__ import annotations
