@@ -222,6 +222,12 @@ def test_a_task_that_packs_kinds_asks_for_the_most_of_each() -> None:
     assert (shaped.resources.gpus, shaped.resources.memory_gb, shaped.resources.partition) == (1, 64, None)
 
 
+def test_only_training_takes_several_nodes() -> None:
+    two = Cluster(default=Resources(nodes=2))
+    tasks = [one_task(row("a")), one_task(row("b", kind="assess")), one_task(row("a"), row("b", kind="assess"))]
+    assert [shape_tasks(each, two)[0].resources.nodes for each in tasks] == [2, 1, 1]
+
+
 def test_a_task_that_ran_out_of_something_asks_for_more_up_to_the_most_allowed() -> None:
     a = row("a")
     (twice,) = shape_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)})

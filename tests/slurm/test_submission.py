@@ -217,6 +217,12 @@ def test_a_task_that_may_take_longer_than_the_partition_allows_asks_for_what_it_
     finish(store, launched)
 
 
+def test_more_nodes_than_the_partition_has_are_refused(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    study = table({"train": [[job("w", trace).model_copy(update={"kind": "train"})]]})
+    with pytest.raises(SubmissionRefusedError, match="9 such nodes are more than partition 'gpu' gives to one task, 4"):
+        launch(study, store, CLUSTER.model_copy(update={"kinds": {"train": Resources(nodes=9)}}))
+
+
 def test_all_problems_are_told_at_once(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     cluster = CLUSTER.model_copy(update={"default": Resources(gpus=3, minutes=2000), "environment": ("A_SECRET",)})
     with pytest.raises(SubmissionRefusedError) as refused:

@@ -20,7 +20,7 @@ class Resources(Spec):
     """What one task asks of SLURM. A field left out keeps the value of the wider rule."""
 
     nodes: PositiveInt | None = Field(
-        None, description="Nodes of one task; more than one only for training by torchrun."
+        None, description="Nodes of a training, by torchrun; every other task takes one node, whatever this says."
     )
     gpus: int | None = Field(None, ge=0, description="GPUs on each node.")
     gpu_type: str | None = Field(None, description="Type as SLURM names it ('a100', a MIG slice '1g.10gb'); none: any.")

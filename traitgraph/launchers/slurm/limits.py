@@ -24,6 +24,8 @@ class NodeShape:
     memory_gb: float
     gpus: int
     gpu_types: tuple[str, ...]
+    count: int = 1
+    """Nodes of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Partition:
     """Longest time limit; None: none. [minutes]"""
     shapes: tuple[NodeShape, ...]
     state: str = "up"
+    most_nodes: int | None = None
+    """Nodes that one job may have; None: all."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,14 @@ def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
 def read_partitions() -> dict[str, Partition]:
     """Every partition that this user sees, by name."""
     found: dict[str, Partition] = {}
-    for line in call("sinfo", "-h", "-e", "-o", "%P|%a|%l|%c|%m|%G").splitlines():
-        label, state, limit, cpus, memory, gres = line.split("|", 5)
+    for line in call("sinfo", "-h", "-e", "-o", "%P|%a|%l|%s|%D|%c|%m|%G").splitlines():
+        label, state, limit, size, count, cpus, memory, gres = line.split("|", 7)
         name = label.rstrip("*")
         before = found.get(name)
-        shape = NodeShape(_number(cpus), _number(memory) / 1024, *_gpus(gres))
+        shape = NodeShape(_number(cpus), _number(memory) / 1024, *_gpus(gres), _number(count))
         shapes = (*(before.shapes if before else ()), shape)
-        found[name] = Partition(name, label.endswith("*"), minutes_of(limit), shapes, state)
+        most = _number(size.rpartition("-")[2]) or None
+        found[name] = Partition(name, label.endswith("*"), minutes_of(limit), shapes, state, most)
     return found
 
 
@@ -186,6 +191,10 @@ def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Prob
             "lower `minutes`; work goes on from its checkpoint after each limit",
         )
     if any(_fits(asked, shape) for shape in partition.shapes):
+        fitting = sum(shape.count for shape in partition.shapes if _fits(asked, shape))
+        nodes = min(fitting, partition.most_nodes or fitting)
+        if (asked.nodes or 1) > nodes:
+            yield Problem(f"{asked.nodes} such nodes are more than {where} gives to one task, {nodes}", "lower `nodes`")
         return
     most = _largest(partition.shapes)
     for field_name, value, limit, unit in (

@@ -21,6 +21,7 @@ from typing import Self
 
 from pydantic import Field
 
+from traitgraph.launchers.worker_process import TRAININGS
 from traitgraph.runtime.durable import make_folder, write_json
 from traitgraph.runtime.records import RunRecord, now
 from traitgraph.specs.cluster import Cluster, Resources
@@ -175,7 +176,7 @@ def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mappi
     """What the elements of an array need to know; only training shares its work among processes."""
     asked = array.resources
     kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
-    is_training = set(kinds) <= {"train", "train_joint"}
+    is_training = set(kinds) <= TRAININGS
     return ArrayRecord(
         id=array.id,
         tasks=array.tasks,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from traitgraph.launchers.worker_process import TRAININGS
 from traitgraph.specs.cluster import Cluster, Escalation, Resources
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 
@@ -57,8 +58,10 @@ def stage_of(task: Task) -> str:
 
 
 def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster) -> Resources:
+    rows = list(rows)
     asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
-    return _most(sorted(asked, key=lambda each: each.model_dump_json()))
+    most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
+    return most if all(row.kind in TRAININGS for row in rows) else most.model_copy(update={"nodes": 1})
 
 
 def _shortage(task: Task, shortages: Mapping[str, Shortage]) -> Shortage:
