@@ -222,6 +222,19 @@ def test_a_task_that_packs_kinds_asks_for_the_most_of_each() -> None:
     assert (shaped.resources.gpus, shaped.resources.memory_gb, shaped.resources.partition) == (1, 64, None)
 
 
+def test_memory_that_is_not_asked_for_is_another_thing_than_memory_left_out() -> None:
+    """Also after a cluster was written down and read again."""
+    silent = Cluster(
+        default=Resources(memory_gb=None), kinds={"train": Resources(memory_gb=0), "merge": Resources(cpus=2)}
+    )
+    for cluster in (silent, Cluster.model_validate_json(silent.model_dump_json())):
+        asked = [cluster.resources_of(kind, None, None).memory_gb for kind in ("assess", "merge", "train")]
+        assert asked == [None, None, 0]
+    assert Cluster().resources_of("assess", None, None).memory_gb == 4
+    (packed,) = shape_tasks(one_task(row("a"), row("b", kind="assess")), silent)
+    assert packed.resources.memory_gb == 0, "a whole node is the most"
+
+
 def test_only_training_takes_several_nodes() -> None:
     two = Cluster(default=Resources(nodes=2))
     tasks = [one_task(row("a")), one_task(row("b", kind="assess")), one_task(row("a"), row("b", kind="assess"))]

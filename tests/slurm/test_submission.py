@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -234,6 +235,19 @@ def test_without_sbatch_the_refusal_says_so(store: Store, trace: Path, monkeypat
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SubmissionRefusedError, match="no sbatch on the PATH"):
         launch(chain(trace), store, CLUSTER)
+
+
+def test_memory_is_left_to_the_site_or_the_whole_node_is_taken(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    free = CLUSTER.model_copy(update={"default": Resources(cpus=1, memory_gb=None, minutes=10)})
+    whole = CLUSTER.model_copy(update={"default": Resources(cpus=1, memory_gb=0, minutes=10)})
+    given = []
+    for name, cluster in (("free", free), ("whole", whole)):
+        launched = launch(table({"work": [[job(name, trace, steps=50, seconds=0.1)]]}), store, cluster)
+        assert ("--mem=" in run_of(launched.run).script("continue").read_text()) == (name == "whole")
+        running = ["squeue", "-h", "-t", "running", "-o", "%m", f"--name={launched.run.name}.01-work"]
+        wait_until(functools.partial(slurm.call, *running), "it runs")
+        given.append(slurm.call(*running).strip())
+    assert given == ["100M", "0"]  # DefMemPerCPU, and SLURM's word for all that a node has
 
 
 def test_job_names_carry_run_and_stage(slurm: SlurmCluster, store: Store, trace: Path) -> None:

@@ -85,10 +85,16 @@ def _most(asked: Sequence[Resources]) -> Resources:
     """The most of every number; names (partition, GPU type) come from the one that asks for most GPUs, then memory."""
     if len(asked) == 1:
         return asked[0]
-    main = max(asked, key=lambda each: (each.gpus or 0, each.memory_gb or 0))
-    numbers = ("nodes", "gpus", "cpus", "memory_gb", "minutes")
+    main = max(asked, key=lambda each: (each.gpus or 0, _memory(each)))
+    numbers = ("nodes", "gpus", "cpus", "minutes")
     most = {name: max((getattr(each, name) or 0) for each in asked) for name in numbers}
-    return main.model_copy(update={name: value for name, value in most.items() if value})
+    memory = max(asked, key=_memory).memory_gb
+    return main.model_copy(update={"memory_gb": memory, **{name: value for name, value in most.items() if value}})
+
+
+def _memory(asked: Resources) -> float:
+    """Memory for comparisons: 0 asks for a whole node, which is the most, and None for nothing. [GiB]"""
+    return -1 if asked.memory_gb is None else asked.memory_gb or math.inf
 
 
 def escalated(resources: Resources, escalation: Escalation, shortage: Shortage) -> Resources:
