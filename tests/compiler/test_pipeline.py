@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traitgraph.compiler.pipeline import PASSES, draft_after
+from traitgraph.specs.cluster import Cluster, Resources
 from traitgraph.specs.diagnostics import SpecError
 
 from .fields import STUDY
 from .invariants import check_keys, check_shape, check_tasks
-from .specs import SWEEP, context, plan_of, study_of
+from .specs import SWEEP, context, keys_by_label, plan_of, study_of
 
 SELF_CONTAINED = [name for name in STUDY["arms"] if name not in ("local", "measured")]
 """Arms that need no file beside `rows.jsonl` and `other.jsonl`; `tuned` uses every key of the study."""
@@ -57,3 +58,27 @@ def test_every_pass_says_what_it_does_with_a_before_and_an_after() -> None:
     for each in PASSES:
         assert each.__doc__ is not None
         assert "before:" in each.__doc__
+
+
+def test_on_a_cluster_tasks_are_about_half_as_long_as_the_time_limit_of_their_kind() -> None:
+    """However they are packed, jobs keep their keys."""
+    long = SWEEP.replace("alpha: [0, 0.5, 1]", "alpha: {from: 0.1, to: 2.0, step: 0.1}").replace("arc_easy", "gsm8k")
+    long = long.replace("owner/model", "owner/model-8b")
+    found = {}
+    for minutes in (20, 60, 600):
+        cluster = Cluster(default=Resources(minutes=minutes), kinds={"train": Resources(minutes=2 * minutes)})
+        plan = plan_of(long, cluster=cluster, device="a100")
+        tasks = [task for task in plan.job_table().tasks if task.id.partition("-")[2].startswith("assess")]
+        found[minutes] = len(tasks)
+        assert keys_by_label(plan) == keys_by_label(plan_of(long))
+        assert sum(task.minutes or 0 for task in tasks) / len(tasks) < 0.8 * minutes
+    assert found[20] > found[60] > found[600]
+
+
+def test_kinds_with_other_time_limits_are_packed_to_them() -> None:
+    kinds = {"train": Resources(minutes=1)}
+    cluster = Cluster(default=Resources(minutes=10_000), kinds=kinds, signal_seconds=5)
+    large = SWEEP.replace("owner/model", "owner/model-8b").replace("steps: 10", "steps: 1000")
+    tasks = plan_of(large, cluster=cluster, device="a100").job_table().tasks
+    stages = [task.id.rpartition("-")[0] for task in tasks]
+    assert (stages.count("01-train"), stages.count("02-assess")) == (4, 1)

@@ -251,7 +251,7 @@ def _is_running(pid: int, program: str) -> bool:
 
 
 def slurm_conf(cluster: SlurmCluster) -> str:
-    """slurm.conf of a whole cluster on one host: loopback only, no cgroups, three partitions of one set of nodes."""
+    """slurm.conf of a whole cluster on one host: loopback only, no cgroups, four partitions of one set of nodes."""
     root, settings, host = cluster.root, cluster.settings, socket.gethostname().partition(".")[0]
     munge = root / "munge/sock"
     accounting = ["AccountingStorageType=accounting_storage/none"]
@@ -310,6 +310,7 @@ def slurm_conf(cluster: SlurmCluster) -> str:
         "PartitionName=gpu Nodes=ALL Default=YES DefaultTime=60 MaxTime=1440 PriorityTier=10 PreemptMode=OFF State=UP",
         "PartitionName=preempt Nodes=ALL Default=NO DefaultTime=60 PriorityTier=1 PreemptMode=REQUEUE"
         f" GraceTime={settings.grace} State=UP",
+        "PartitionName=short Nodes=ALL DefaultTime=5 MaxTime=30 PriorityTier=10 PreemptMode=OFF State=UP",
         "PartitionName=harsh Nodes=ALL DefaultTime=60 PriorityTier=1 PreemptMode=REQUEUE GraceTime=0 State=UP",
     ]
     return "\n".join(lines) + "\n"

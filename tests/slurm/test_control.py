@@ -22,11 +22,12 @@ from traitgraph.launchers.slurm.limits import read_limits
 from traitgraph.launchers.slurm.logs import follow, logs_of
 from traitgraph.launchers.slurm.run_status import RunStatus, status_json, status_text
 from traitgraph.launchers.slurm.status import read_status, run_of
+from traitgraph.launchers.slurm.submit import submit
 from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources
+from traitgraph.specs.cluster import Resources, SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, chain, job, results, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -192,7 +193,7 @@ def test_an_exported_run_is_submitted_by_a_shell_alone(
     script = export(study, store, CLUSTER, tmp_path / "exported")
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("sh", "sbatch", "scontrol", "cut", "cat", "mkdir", "mv", "dirname"):
+    for name in ("sh", "sbatch", "scontrol", "env", "cut", "cat", "mkdir", "mv", "dirname"):
         (tools / name).symlink_to(str(shutil.which(name)))
     environment = {**os.environ, **slurm.environment, "PATH": str(tools)}  # no python there
     for _ in range(2):
@@ -201,6 +202,32 @@ def test_an_exported_run_is_submitted_by_a_shell_alone(
     entries = [entry for entry in scheduler.queue(record.job_names) if entry.index is not None]
     assert len(entries) == 7
     assert wait(store, record, seconds=0.3, timeout=60).ok
+    assert results(store, study) == undisturbed(study)
+
+
+def test_an_exported_run_that_is_refused_leaves_nothing_in_the_queue_and_can_be_submitted_later(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path
+) -> None:
+    study = chain(trace)
+    cluster = CLUSTER.model_copy(update={"environment": ("A_SECRET",)})
+    script = export(study, store, cluster, tmp_path / "exported")
+    last = script.parent / "slurm" / "scripts" / "03-collect.sh"
+    good = last.read_text()
+    last.write_text(good.replace("--partition=gpu", "--partition=nope"))
+
+    def submit_by_hand(**variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **slurm.environment, "SBATCH_PARTITION": "short", **variables}
+        return subprocess.run(["sh", str(script)], env=environment, capture_output=True, text=True, check=False)
+
+    assert "A_SECRET" in submit_by_hand().stderr
+    assert not (script.parent / "slurm" / "ids").exists()
+    refused = submit_by_hand(A_SECRET="x")
+    assert refused.returncode
+    assert "not submitted" in refused.stderr
+    wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
+    last.write_text(good)
+    assert submit_by_hand(A_SECRET="x").returncode == 0
+    assert wait(store, run_of(script.parent), seconds=0.3, timeout=60).ok
     assert results(store, study) == undisturbed(study)
 
 
@@ -299,11 +326,54 @@ def test_the_limits_of_a_user_are_read_from_the_accounting_and_kept(
 ) -> None:
     accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=5")
     try:
-        assert read_limits(CLUSTER).submitted == 5
-        assert read_limits(CLUSTER).accounting
+        assert read_limits(CLUSTER, [SMALL]).submitted == 5
+        assert read_limits(CLUSTER, [SMALL]).accounting
         study = table({"work": [[job(f"w{i}", trace)] for i in range(9)]})
         launched = launch(study, store, CLUSTER, probe=False)
         assert launched.waiting > 0
         wait_until(lambda: len(results(store, study)) == 9, "all nine", seconds=90)
     finally:
         accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
+
+
+@pytest.fixture
+def debug_qos(accounting_cluster: SlurmCluster) -> Iterator[str]:
+    """A QoS of the site under which a user may have one job in the queue."""
+    accounting_cluster.call("sacctmgr", "-i", "add", "qos", "debug", "set", "MaxSubmitJobsPerUser=1")
+    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "qos=normal,debug", "DefaultQOS=normal")
+    yield "debug"
+    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "DefaultQOS=-1", "qos=normal")
+    accounting_cluster.call("sacctmgr", "-i", "delete", "qos", "debug")
+
+
+def test_a_qos_that_no_task_asks_for_limits_nothing_and_one_that_is_too_low_is_refused(
+    accounting_cluster: SlurmCluster, store: Store, trace: Path, debug_qos: str
+) -> None:
+    study = chain(trace, 1)
+    assert launch(study, store, CLUSTER, probe=False).waiting == 0
+    with pytest.raises(SubmissionRefusedError, match=r"3 tasks do not fit .* \(1 by QoS 'debug'\)"):
+        launch(study, Store(store.root / "second"), CLUSTER.model_copy(update={"qos": debug_qos}))
+    alone = table({"work": [[job("alone", trace)]]})
+    debug = CLUSTER.model_copy(update={"qos": debug_qos})
+    launched = launch(alone, store, debug)  # one job fits, and no probe takes its place
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=60).ok
+
+
+def test_the_cluster_file_has_the_last_word_on_the_limit(accounting_cluster: SlurmCluster, debug_qos: str) -> None:
+    debug = CLUSTER.model_copy(update={"qos": debug_qos, "limits": SiteLimits(submitted=1000)})
+    assert read_limits(debug, [debug.resources_of("", None, None)]).submitted == 1000
+
+
+def test_a_limit_that_is_lifted_while_a_run_waits_holds_it_back_no_longer(
+    accounting_cluster: SlurmCluster, store: Store, trace: Path
+) -> None:
+    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=3")
+    try:
+        study = table({"work": [[job(f"w{i}", trace)] for i in range(9)]})
+        launched = launch(study, store, CLUSTER, probe=False)
+        assert launched.waiting == 7
+    finally:
+        accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
+    with store:
+        assert submit(store, run_of(launched.run)).waiting == 0
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=90).ok

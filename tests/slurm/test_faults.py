@@ -23,7 +23,8 @@ from tests.small_disk import small_disk
 from traitgraph.launchers.slurm import scheduler
 from traitgraph.launchers.slurm.accounts import account_path, read_account
 from traitgraph.launchers.slurm.control import retry, wait
-from traitgraph.launchers.slurm.launch import Launch, launch, slurm_runs
+from traitgraph.launchers.slurm.launch import Launch, launch
+from traitgraph.launchers.slurm.open_runs import slurm_runs
 from traitgraph.launchers.slurm.run_status import RunStatus
 from traitgraph.launchers.slurm.status import read_status, run_of
 from traitgraph.runtime.store import Store

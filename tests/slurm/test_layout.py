@@ -91,6 +91,23 @@ def test_the_limit_is_at_least_twice_the_longest_expected_task() -> None:
     assert (short.resources.minutes, long.resources.minutes) == (60, 100)
 
 
+@pytest.mark.parametrize(
+    ("given", "asked", "expected", "limit"),
+    [
+        (30, 30, 26, 30),  # twice the estimate is more than the site gives
+        (10, 10, 26, 30),
+        (10, 20, 1, 20),
+        (10, 40, 1, 30),  # more than before, but no more than the site gives
+        (40, 40, 1, 40),  # what the cluster file itself asks for is left to be refused
+    ],
+)
+def test_no_limit_is_raised_above_what_the_site_gives(given: int, asked: int, expected: float, limit: int) -> None:
+    resources = PLAIN.model_copy(update={"minutes": asked})
+    each = ShapedTask("a-0", "a", resources, minutes=expected, given_minutes=given)
+    (array,) = lay_out([each], 1001, lambda resources: 30.0)
+    assert array.resources.minutes == limit
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> list[ShapedTask]:
     tasks: list[ShapedTask] = []
@@ -203,6 +220,25 @@ def test_a_task_that_packs_kinds_asks_for_the_most_of_each() -> None:
     dpo = row("a", params={"training": {"method": "dpo"}})
     (shaped,) = shape_tasks(one_task(dpo, row("c", kind="collect")), CLUSTER)
     assert (shaped.resources.gpus, shaped.resources.memory_gb, shaped.resources.partition) == (1, 64, None)
+
+
+def test_memory_that_is_not_asked_for_is_another_thing_than_memory_left_out() -> None:
+    """Also after a cluster was written down and read again."""
+    silent = Cluster(
+        default=Resources(memory_gb=None), kinds={"train": Resources(memory_gb=0), "merge": Resources(cpus=2)}
+    )
+    for cluster in (silent, Cluster.model_validate_json(silent.model_dump_json())):
+        asked = [cluster.resources_of(kind, None, None).memory_gb for kind in ("assess", "merge", "train")]
+        assert asked == [None, None, 0]
+    assert Cluster().resources_of("assess", None, None).memory_gb == 4
+    (packed,) = shape_tasks(one_task(row("a"), row("b", kind="assess")), silent)
+    assert packed.resources.memory_gb == 0, "a whole node is the most"
+
+
+def test_only_training_takes_several_nodes() -> None:
+    two = Cluster(default=Resources(nodes=2))
+    tasks = [one_task(row("a")), one_task(row("b", kind="assess")), one_task(row("a"), row("b", kind="assess"))]
+    assert [shape_tasks(each, two)[0].resources.nodes for each in tasks] == [2, 1, 1]
 
 
 def test_a_task_that_ran_out_of_something_asks_for_more_up_to_the_most_allowed() -> None:

@@ -56,7 +56,7 @@ TEXTS = {
     ),
     "continuation.sh": lambda: continuation_script(site(RICH)),
     "probe.sh": lambda: probe_script(site(RICH), Path("/store"), rich()),
-    "submit.sh": lambda: submit_script(ARRAYS, RICH, "sweep-1"),
+    "submit.sh": lambda: submit_script(ARRAYS, RICH, "sweep-1", ("HF_TOKEN",)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -23,7 +24,7 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources, SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, chain, job, results, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -206,6 +207,23 @@ def test_what_the_site_cannot_run_is_refused_with_its_reason_and_nothing_is_left
     assert not list((store.root / "runs").iterdir()) if (store.root / "runs").exists() else True
 
 
+def test_a_task_that_may_take_longer_than_the_partition_allows_asks_for_what_it_allows(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    study = table({"work": [[job("w", trace)]]})
+    study = study.model_copy(update={"tasks": (study.tasks[0].model_copy(update={"minutes": 26.0}),)})
+    short = CLUSTER.model_copy(update={"partition": "short", "default": SMALL.model_copy(update={"minutes": 30})})
+    launched = launch(study, store, short, probe=False)
+    assert slurm.call("squeue", "-h", "-t", "all", "-o", "%l", f"--name={launched.run.name}.01-work").strip() == "30:00"
+    finish(store, launched)
+
+
+def test_more_nodes_than_the_partition_has_are_refused(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    study = table({"train": [[job("w", trace).model_copy(update={"kind": "train"})]]})
+    with pytest.raises(SubmissionRefusedError, match="9 such nodes are more than partition 'gpu' gives to one task, 4"):
+        launch(study, store, CLUSTER.model_copy(update={"kinds": {"train": Resources(nodes=9)}}))
+
+
 def test_all_problems_are_told_at_once(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     cluster = CLUSTER.model_copy(update={"default": Resources(gpus=3, minutes=2000), "environment": ("A_SECRET",)})
     with pytest.raises(SubmissionRefusedError) as refused:
@@ -217,6 +235,19 @@ def test_without_sbatch_the_refusal_says_so(store: Store, trace: Path, monkeypat
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SubmissionRefusedError, match="no sbatch on the PATH"):
         launch(chain(trace), store, CLUSTER)
+
+
+def test_memory_is_left_to_the_site_or_the_whole_node_is_taken(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    free = CLUSTER.model_copy(update={"default": Resources(cpus=1, memory_gb=None, minutes=10)})
+    whole = CLUSTER.model_copy(update={"default": Resources(cpus=1, memory_gb=0, minutes=10)})
+    given = []
+    for name, cluster in (("free", free), ("whole", whole)):
+        launched = launch(table({"work": [[job(name, trace, steps=50, seconds=0.1)]]}), store, cluster)
+        assert ("--mem=" in run_of(launched.run).script("continue").read_text()) == (name == "whole")
+        running = ["squeue", "-h", "-t", "running", "-o", "%m", f"--name={launched.run.name}.01-work"]
+        wait_until(functools.partial(slurm.call, *running), "it runs")
+        given.append(slurm.call(*running).strip())
+    assert given == ["100M", "0"]  # DefMemPerCPU, and SLURM's word for all that a node has
 
 
 def test_job_names_carry_run_and_stage(slurm: SlurmCluster, store: Store, trace: Path) -> None:

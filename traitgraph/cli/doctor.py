@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .options import add_json, add_spec, add_store, same_call, study_of
 from .output import print_json, say
-from .slurm import PACKED_MINUTES, cluster_of
+from .slurm import cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.launchers.slurm.doctor import Check
@@ -28,9 +28,9 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.runtime.store import Store
 
     study = study_of(options)
-    store = Store(options.store)
+    store, cluster = Store(options.store), cluster_of(study)
     checks: list[Check] = []
-    for check in examine(store, cluster_of(study), whole_table(study, store, task_minutes=PACKED_MINUTES)):
+    for check in examine(store, cluster, whole_table(study, store, cluster=cluster)):
         checks.append(check)
         if not options.json:
             print(check, flush=True)

@@ -63,16 +63,14 @@ def _load(options: argparse.Namespace) -> Study:
     return load_study(options.spec, options.overrides)
 
 
-def plan_of(
-    options: argparse.Namespace, task_minutes: float | None = None, study: Study | None = None
-) -> tuple[Study, Store, Plan]:
-    """The study (read unless it is given), its store and its plan, reduced to the selection."""
-    from traitgraph.launchers.planning import LOCAL_TASK_MINUTES, plan_study
+def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
+    """The study, its store and its plan, reduced to the selection; `on_cluster`: packed for the study's cluster."""
+    from traitgraph.launchers.planning import plan_study
     from traitgraph.runtime.store import Store
 
     study, select = study_of(options), getattr(options, "select", ())
     store = Store(options.store)
-    return study, store, plan_study(study, store, select=select, task_minutes=task_minutes or LOCAL_TASK_MINUTES)
+    return study, store, plan_study(study, store, select=select, cluster=study.cluster if on_cluster else None)
 
 
 def same_call(command: str, options: argparse.Namespace) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from traitgraph.specs.diagnostics import Diagnostic, has_errors, render_json, render_text
 from traitgraph.specs.preset_files import LIBRARY
 
-from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call, study_of
+from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, colour_wanted, print_json, say, write_whole
-from .slurm import PACKED_MINUTES
+from .slurm import cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.compiler.print_plan import plan_json, plan_text
     from traitgraph.launchers.runnable import without_runtime
 
-    study = study_of(options)
-    _, _, plan = plan_of(options, PACKED_MINUTES if study.cluster else None, study)
+    study, _, plan = plan_of(options, on_cluster=True)
     lacking, faults = without_runtime(plan), _data_faults(plan)
     if options.json:
         told = render_json(faults)["diagnostics"]
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         if study.cluster and plan.counts.missing:
             from traitgraph.launchers.slurm.arrays_text import arrays_text
 
-            sys.stdout.write("\n" + arrays_text(plan.job_table(), study.cluster))
+            sys.stdout.write("\n" + arrays_text(plan.job_table(), cluster_of(study)))
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
     if faults:

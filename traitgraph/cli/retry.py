@@ -6,7 +6,7 @@ import argparse
 
 from .options import add_spec, add_store, same_call, study_of
 from .output import UsageError, say
-from .slurm import add_run, submission_of
+from .slurm import add_run, cluster_of, submission_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +20,17 @@ def run(options: argparse.Namespace) -> int:
     """Submit a new run of the missing jobs."""
     from traitgraph.launchers.slurm.control import retry
     from traitgraph.launchers.slurm.launch import SubmissionRefusedError
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit import BusyError
 
     store, record = submission_of(options)
+    study = study_of(options)
     try:
-        tried = retry(store, record, study_of(options).cluster)
-    except SubmissionRefusedError as refusal:
+        tried = retry(store, record, cluster_of(study) if study.cluster else None)
+    except (SubmissionRefusedError, SchedulerError, BusyError) as refusal:
         raise UsageError(str(refusal)) from refusal
     if tried.launch is None:
-        waiting = f"; {tried.left_out} jobs wait for tasks that still run" if tried.left_out else ""
+        waiting = f"; {tried.left_out} jobs are left to tasks that still wait or run" if tried.left_out else ""
         say(f"run {record.run.id}: nothing to try again{waiting}")
         return 0
     say(tried.launch.text())

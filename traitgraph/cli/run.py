@@ -16,7 +16,7 @@ from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
-from .slurm import PACKED_MINUTES, cluster_of
+from .slurm import cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
@@ -62,15 +62,15 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _fresh_plan(options: argparse.Namespace, task_minutes: float | None = None) -> tuple[Study, Store, Plan]:
+def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
     from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
 
-    study, store, plan = plan_of(options, task_minutes)
+    study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
         say("\n".join([*damages, "made again in this run"]))
-        study, store, plan = plan_of(options, task_minutes)
+        study, store, plan = plan_of(options, on_cluster=on_cluster)
     counts = plan.counts
     held = selection_text(plan) if options.select else f"{counts.jobs:,} jobs, {counts.present:,} in {options.store}"
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
@@ -181,8 +181,10 @@ def _run_saved(options: argparse.Namespace) -> int:
 def _submit(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.export import dry_run, export
     from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit import BusyError
 
-    study, store, plan = _fresh_plan(options, PACKED_MINUTES)
+    study, store, plan = _fresh_plan(options, on_cluster=True)
     cluster = cluster_of(study)
     if not plan.counts.missing:
         _report(study, plan, store, options)
@@ -199,7 +201,7 @@ def _submit(options: argparse.Namespace) -> int:
             return 0
         _check_keys(table)  # tasks get the variables that sbatch is called with
         say(launch(table, store, cluster).text())
-    except (SubmissionRefusedError, FileExistsError) as refusal:
+    except (SubmissionRefusedError, SchedulerError, BusyError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
     say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
     return 0

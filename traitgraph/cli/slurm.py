@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from .options import study_of
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from traitgraph.specs.cluster import Cluster
     from traitgraph.specs.study import Study
 
-PACKED_MINUTES = 30.0
-"""Tasks on a cluster are about this long: long enough to load a model, short enough to be lost."""
-
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """--run ID."""
@@ -25,10 +23,15 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def cluster_of(study: Study) -> Cluster:
-    """Where a study runs on SLURM. Raises UsageError when its spec does not say."""
+    """Where a study runs on SLURM, with what the user's shell sets for sbatch where the cluster file is silent.
+
+    Raises UsageError when its spec does not say.
+    """
+    from traitgraph.launchers.slurm.shell import with_shell
+
     if study.cluster is None:
         raise UsageError(f"{study.file} names no cluster; add `cluster: one-gpu` or a file of your own (docs/slurm.md)")
-    return study.cluster
+    return with_shell(study.cluster, os.environ)
 
 
 def submissions_of(store: Store, study: str) -> list[SubmissionRecord]:

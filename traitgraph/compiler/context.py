@@ -11,6 +11,8 @@ from traitgraph.specs.dialogue_counts import Counts, count_dialogues, count_item
 from traitgraph.specs.identity import digest_path
 
 if TYPE_CHECKING:
+    from traitgraph.specs.cluster import Cluster
+
     from .select import Selector
 
 
@@ -32,6 +34,8 @@ class Context:
     """Median seconds of jobs in the store, by the names of `specs/durations.py`."""
     task_minutes: float = 30.0
     """Jobs are packed into tasks of about this length."""
+    cluster: Cluster | None = None
+    """Where tasks will run: they are packed to half of the time limits that it gives, whatever `task_minutes` says."""
     device: str | None = None
     """Accelerator of `hardware.DEVICES` that prices are for; None: a CPU for small models, else an A100."""
     select: tuple[Selector, ...] = ()

@@ -36,14 +36,13 @@ def pack_tasks(draft: Draft, context: Context) -> Draft:
     A vector that several tasks use gets a task of its own before them.
     """
     estimator = Estimator(draft, context)
-    limit = context.task_minutes * 60
     waves: list[tuple[str, list[Unit]]] = []
     for group, stages in _waves(draft):
         if group == "assess":
-            vectors, subjects = _pack_subjects(draft, stages, estimator, limit)
+            vectors, subjects = _pack_subjects(draft, stages, estimator, context)
             waves += [("vector", vectors), ("assess", subjects)]
         else:
-            waves.append((group, _pack_alone(draft, stages, estimator, limit)))
+            waves.append((group, _pack_alone(draft, stages, estimator, context)))
     return replace(draft, tasks=_with_edges(draft, _named([wave for wave in waves if wave[1]], draft, estimator)))
 
 
@@ -65,29 +64,41 @@ def _by_model(draft: Draft, stages: Iterable[int]) -> Iterable[list[int]]:
     return models.values()
 
 
+def _wanted(draft: Draft, stage: Stage, context: Context) -> float:
+    """How long a task with jobs of this stage should be: half of its time limit, for an estimate may be too low. [s]"""
+    if context.cluster is None:
+        return context.task_minutes * 60
+    part = stage.template.get("training") or stage.template.get("benchmark")
+    method = getattr(part, "method", None) or getattr(part, "kind", None)
+    weights = draft.sizes.get(encode(stage.template.get("model")))
+    asked = context.cluster.resources_of(stage.kind, method, weights / 1e9 if weights else None)
+    return (asked.minutes or 60) * 60 / 2
+
+
 def _missing(draft: Draft, index: int) -> Iterator[int]:
     return (row for row in range(draft.offsets[index], draft.offsets[index + 1]) if draft.status[row] == MISSING)
 
 
-def _pack_alone(draft: Draft, stages: Iterable[int], estimator: Estimator, limit: float) -> list[Unit]:
-    """Tasks of jobs that need nothing of each other (training), by model."""
-    tasks = []
+def _pack_alone(draft: Draft, stages: Iterable[int], estimator: Estimator, context: Context) -> list[Unit]:
+    """Tasks of jobs that need nothing of each other (training), by model and time limit."""
+    tasks: list[Unit] = []
     for same_model in _by_model(draft, stages):
-        units = [
-            Unit(row_ids((row,)), seconds=estimator.seconds(draft.stages[index]).middle)
-            for index in same_model
-            for row in _missing(draft, index)
-        ]
-        tasks += _chunks(units, limit)
+        units: dict[float, list[Unit]] = {}
+        for index in same_model:
+            seconds = estimator.seconds(draft.stages[index]).middle
+            alike = units.setdefault(_wanted(draft, draft.stages[index], context), [])
+            alike += [Unit(row_ids((row,)), seconds=seconds) for row in _missing(draft, index)]
+        tasks += chain.from_iterable(_chunks(alike, wanted) for wanted, alike in units.items())
     return tasks
 
 
 def _pack_subjects(
-    draft: Draft, stages: Iterable[int], estimator: Estimator, limit: float
+    draft: Draft, stages: Iterable[int], estimator: Estimator, context: Context
 ) -> tuple[list[Unit], list[Unit]]:
     """Tasks for vectors that several tasks use, and tasks of whole subjects, by model."""
     ahead, tasks = [], []
     for same_model in _by_model(draft, stages):
+        limit = max(_wanted(draft, draft.stages[index], context) for index in same_model)  # a task asks for the most
         subjects = _sweeps(_subjects(draft, same_model, estimator), limit)
         packed = _chunks(subjects, limit)
         shared = _shared_vectors(draft, same_model, packed)

@@ -9,6 +9,7 @@ from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.select import parse_selector
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
+from traitgraph.specs.cluster import Cluster
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.results import Cell
 from traitgraph.specs.study import Study
@@ -26,8 +27,10 @@ def plan_study(
     device: str | None = None,
     throttle: int | None = None,
     task_minutes: float = LOCAL_TASK_MINUTES,
+    cluster: Cluster | None = None,
 ) -> Plan:
-    """What the study asks for and what of it the store holds, packed into tasks of about `task_minutes`.
+    """What the study asks for and what of it the store holds, packed into tasks of about `task_minutes`, or for the
+    time limits of a cluster.
 
     Raises SpecError for a selector that cannot be read and for files that the spec names and that are not there.
     """
@@ -36,6 +39,7 @@ def plan_study(
         present=store.snapshot(),
         durations=store.durations(),
         task_minutes=task_minutes,
+        cluster=cluster,
         device=device,
         select=tuple(map(parse_selector, select)),
         throttle=throttle,
@@ -43,12 +47,11 @@ def plan_study(
     return compile_study(study, context)
 
 
-def whole_table(
-    study: Study, store: Store, *, select: Sequence[str] = (), task_minutes: float = LOCAL_TASK_MINUTES
-) -> JobTable:
+def whole_table(study: Study, store: Store, *, select: Sequence[str] = (), cluster: Cluster | None = None) -> JobTable:
     """Every job that the study, or a selection of it, asks for, whether or not the store holds it."""
     digest_of = DigestMemory(store.root).digest_of
-    context = Context(digest_of=digest_of, task_minutes=task_minutes, select=tuple(map(parse_selector, select)))
+    selectors = tuple(map(parse_selector, select))
+    context = Context(digest_of=digest_of, task_minutes=LOCAL_TASK_MINUTES, cluster=cluster, select=selectors)
     return compile_study(study, context).job_table()
 
 

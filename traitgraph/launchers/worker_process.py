@@ -22,6 +22,9 @@ DEFAULTS: dict[str, str] = {
 }
 """Set unless the user's environment says otherwise."""
 
+TRAININGS = frozenset({"train", "train_joint"})
+"""Kinds of job that several processes can share, on one node or more."""
+
 
 def worker_command(table: Path, task: str, store: Path, python: str = sys.executable) -> list[str]:
     """The command line that runs one task; modules of the current folder cannot shadow libraries (`-P`)."""
@@ -38,7 +41,7 @@ def worker_environment(base: Mapping[str, str], kinds: Collection[str], cores: i
     """
     environment = {**DEFAULTS, **base}
     if not base.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
-        training = not {"train", "train_joint"}.isdisjoint(kinds)
+        training = not TRAININGS.isdisjoint(kinds)
         environment |= {"OMP_WAIT_POLICY": "PASSIVE"} if training else {"GOMP_SPINCOUNT": "10000"}
     if cores is not None:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores)))

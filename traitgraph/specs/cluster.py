@@ -10,7 +10,14 @@ import re
 from importlib.metadata import entry_points
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from .known_names import KnownName
 from .spec import Spec
@@ -44,7 +51,7 @@ class Resources(Spec):
     """What one task asks of SLURM. A field left out keeps the value of the wider rule."""
 
     nodes: PositiveInt | None = Field(
-        None, description="Nodes of one task; more than one only for training by torchrun."
+        None, description="Nodes of a training, by torchrun; every other task takes one node, whatever this says."
     )
     gpus: int | None = Field(None, ge=0, description="GPUs on each node.")
     gpu_type: str | None = Field(None, description="Type as SLURM names it ('a100', a MIG slice '1g.10gb'); none: any.")
@@ -54,8 +61,12 @@ class Resources(Spec):
         "holds; otherwise each GPU has a process and a copy (torchrun). Other jobs spread a model that needs it.",
     )
     cpus: PositiveInt | None = Field(None, description="CPU cores on each node.")
-    memory_gb: float | None = Field(None, gt=0, description="Memory on each node. [GiB]")
-    minutes: PositiveInt | None = Field(None, description="Time limit of one task. [minutes]")
+    memory_gb: float | None = Field(
+        None, ge=0, description="Memory on each node; 0: all that it has; null: nothing is asked for (no --mem). [GiB]"
+    )
+    minutes: PositiveInt | None = Field(
+        None, description="Time limit of one task, which holds work for about half of it. [minutes]"
+    )
     partition: str | None = Field(None, description="Partition of these tasks.")
     account: str | None = Field(None, description="Account that pays.")
     qos: str | None = Field(None, description="Quality of service.")
@@ -63,7 +74,18 @@ class Resources(Spec):
 
     def under(self, narrower: Resources) -> Resources:
         """These resources with every field that the narrower rule sets replaced by it."""
-        return self.model_copy(update=narrower.model_dump(exclude_none=True))
+        said = narrower.model_dump()
+        return self.model_copy(update={name: said[name] for name in said if said[name] is not None or name == MEMORY})
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Fields that nothing sets stay out, so that memory left out and memory not asked for remain two things."""
+        fields: dict[str, object] = plain(self)
+        return {name: value for name, value in fields.items() if value is not None or name in self.model_fields_set}
+
+
+MEMORY = "memory_gb"
+"""The one field in which `null` is a word of its own."""
 
 
 BARE = Resources(nodes=1, gpus=0, cpus=1, memory_gb=4, minutes=60)

@@ -19,7 +19,7 @@ def arrays_text(table: JobTable, cluster: Cluster) -> str:
 
 
 def _asked(resources: Resources) -> tuple[str, ...]:
-    memory = f"{resources.memory_gb:g} GiB" if resources.memory_gb else "-"
+    memory = "node" if resources.memory_gb == 0 else f"{resources.memory_gb:g} GiB" if resources.memory_gb else "-"
     time = f"{resources.minutes} min" if resources.minutes else "-"
     counts = (resources.nodes or 1, resources.gpus or 0, resources.cpus or 1)
     return (*map(str, counts), memory, time, resources.partition or "-")

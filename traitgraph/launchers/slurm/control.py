@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from traitgraph.runtime.durable import write_json
-from traitgraph.runtime.records import Failure, now
+from traitgraph.runtime.records import Failure, RunRecord, now
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Cluster
 from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
-from .launch import Launch, launch, slurm_runs
+from .launch import Launch, launch
+from .open_runs import part_of, slurm_runs
 from .record import SubmissionRecord
 from .run_status import ACTIVE_STATES, RunStatus
 from .shapes import Shortage, count_shortages
@@ -90,8 +91,10 @@ def retry(store: Store, record: SubmissionRecord, cluster: Cluster | None = None
     if not table.tasks:
         return Retry(None, left_out, 0)
     shortages = past_shortages(store, record, status)
-    keys = {row.key for row in table.rows}
     launched = launch(table, store, cluster or record.text.cluster, shortages=shortages, retry_of=record.run.id)
+    if not launched.tasks:
+        return Retry(None, left_out + sum(launched.elsewhere.values()), 0)
+    keys = {row.key for row in RunRecord(launched.run).table().rows}
     return Retry(launched, left_out, len(keys & shortages.keys()))
 
 
@@ -104,16 +107,7 @@ def remaining_table(table: JobTable, store: Store, status: RunStatus) -> tuple[J
     for row in table.rows:  # in topological order
         if row.key in missing and any(key in later for keys in row.inputs.values() for key in keys):
             later.add(row.key)
-    now_missing = missing - later
-    tasks = [task.model_copy(update={"jobs": tuple(k for k in task.jobs if k in now_missing)}) for task in table.tasks]
-    kept = {task.id for task in tasks if task.jobs}
-    tasks = [
-        task.model_copy(update={"after": tuple(name for name in task.after if name in kept)})
-        for task in tasks
-        if task.jobs
-    ]
-    rows = tuple(row for row in table.rows if row.key in now_missing)
-    return table.model_copy(update={"rows": rows, "tasks": tuple(tasks)}), len(later)
+    return part_of(table, missing - later), len(later)
 
 
 def past_shortages(store: Store, record: SubmissionRecord, status: RunStatus) -> dict[str, Shortage]:

@@ -18,7 +18,7 @@ from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
 from .accounts import slurm_folder
-from .launch import plan_arrays, source_folder
+from .launch import asked_resources, plan_arrays, source_folder
 from .layout import TaskArray
 from .limits import Limits, Partition, find_problems, read_limits
 from .probe import REPAIRS, Findings, explain_exit, read_findings
@@ -56,7 +56,7 @@ def examine(
         yield Check("sbatch", False, "not on the PATH", "log in to a login node, or load the cluster's module")
         return
     try:
-        limits = read_limits(cluster)
+        limits = read_limits(cluster, asked_resources(table, cluster))
     except SchedulerError as error:
         yield Check("controller", False, str(error), "is the controller up? try: scontrol ping")
         return

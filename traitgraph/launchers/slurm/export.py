@@ -1,7 +1,8 @@
 """The scripts of a run as text: to look at before submitting, or to carry to a site where Python may not run.
 
 An exported folder is a run folder with one file more, `submit.sh`, which does with a POSIX shell what `launch` does: it
-submits every array once, roots held until the end, and can be run again after an interruption.
+submits every array once, roots held until the end, cancels what it submitted when SLURM refuses one, and can be run
+again after an interruption.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from traitgraph.launchers.judge_keys import unset_keys
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
@@ -59,7 +61,8 @@ def export(table: JobTable, store: Store, cluster: Cluster, folder: Path) -> Pat
     site = Site(folder, cluster, cluster.python or sys.executable, source_folder())
     SubmissionRecord.write(run, table, arrays, site, store.root, limits.submitted)
     script = folder / "submit.sh"
-    script.write_text(submit_script(arrays, cluster, run.id), encoding="utf-8")
+    needed = dict.fromkeys([*cluster.environment, *unset_keys(table, {})])
+    script.write_text(submit_script(arrays, cluster, run.id, tuple(needed)), encoding="utf-8")
     script.chmod(0o755)
     return script
 
@@ -69,7 +72,10 @@ _HEAD = """\
 # Submits run {run}. Run it again after an interruption: what was submitted is not submitted twice.
 set -eu
 cd "$(dirname "$0")"
-mkdir -p slurm/ids
+{needs}mkdir -p slurm/ids
+for name in $(env | cut -d= -f1); do
+  case $name in SBATCH_*) unset "$name" ;; esac  # they would undo what the scripts say
+done
 
 submit() {{ # array, indices as JSON, options of sbatch
   array=$1 indices=$2
@@ -86,15 +92,31 @@ submit() {{ # array, indices as JSON, options of sbatch
 id_of() {{
   cat "slurm/ids/$1"
 }}
+
+nothing_by_halves() {{
+  for file in slurm/ids/*; do
+    if [ -s "$file" ]; then scancel "$(cat "$file")" || true; fi
+  done
+  rm -rf slurm/ids slurm/submitted.jsonl
+  echo "not submitted: what was in the queue already has been cancelled" >&2
+}}
+trap nothing_by_halves EXIT
+trap 'exit 1' HUP INT TERM
+
 """
 
 
-def submit_script(arrays: Sequence[TaskArray], cluster: Cluster, run: str) -> str:
-    """The shell script that submits an exported run."""
+def submit_script(arrays: Sequence[TaskArray], cluster: Cluster, run: str, variables: Sequence[str] = ()) -> str:
+    """The shell script that submits an exported run, or nothing of it; `variables`: names of those that tasks need."""
+    needs = "".join(
+        f': "${{{name}:?is not set here, and tasks need it: export {name}=..., then run this again}}"\n'
+        for name in variables
+    )
     calls = [f"submit {array.id} '{sorted(array.tasks)}' {_options(array, cluster, known=True)}" for array in arrays]
     roots = [f'"$(id_of {array.id})"' for array in arrays if not array.edges]
     releases = [f"scontrol release {root} || true  # released before" for root in roots]
-    return "\n".join([_HEAD.format(run=run), *calls, "", *releases, f'echo "submitted {run}"', ""])
+    end = ["trap - EXIT HUP INT TERM", *releases, f'echo "submitted {run}"', ""]
+    return "\n".join([_HEAD.format(run=run, needs=needs).rstrip("\n"), "", *calls, "", *end])
 
 
 def _options(array: TaskArray, cluster: Cluster, *, known: bool = False) -> str:

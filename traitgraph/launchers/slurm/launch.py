@@ -6,13 +6,13 @@ jobs that still waits, runs or was interrupted is taken up instead.
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from site import getsitepackages as site_packages
@@ -21,24 +21,33 @@ from site import getusersitepackages
 import traitgraph
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.cluster import Cluster, Resources
 from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
-from .accounts import account_path, read_account
 from .layout import TaskArray, lay_out
 from .limits import Limits, Problem, find_problems, read_limits
+from .open_runs import (
+    RUNS_READ,
+    Coming,
+    find_open_run,
+    jobs_outside,
+    jobs_to_come,
+    part_of,
+    slurm_runs,
+    submitting_alone,
+)
 from .probe import REPAIRS, explain_exit, read_findings, site_digest
+from .quotas import FEWEST
 from .record import PROBE, SubmissionRecord
 from .scheduler import SchedulerError
 from .script import Site, job_name
 from .shapes import Shortage, shape_tasks
-from .submit import Progress, submit, unsubmitted
+from .submit import Progress, submit
 from .training_processes import training_problems
 
 PROBE_SECONDS = 4.0
 """A first submission waits so long for its probe; where the queue is longer, the probe only guards the roots."""
-RUNS_READ = 50
 
 
 class SubmissionRefusedError(Exception):
@@ -65,14 +74,21 @@ class Launch:
     seconds: float
     resumed: bool = False
     """Whether this took up an earlier run of the same jobs."""
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    """Runs that are in the queue already, with the number of jobs that are left to them."""
 
     def text(self) -> str:
-        """One or two lines for people."""
+        """A few lines for people."""
+        left = ", ".join(f"{count:,} by run {run}" for run, count in self.elsewhere.items())
+        if not self.tasks:
+            return f"nothing to submit: {sum(self.elsewhere.values()):,} jobs are made already, {left}"
         what = "taken up again" if self.resumed else "submitted"
         line = f"run {self.run.name} {what}: {self.jobs:,} jobs in {self.tasks:,} tasks, {self.arrays} arrays"
         calls = f"{self.calls} sbatch call{'s' * (self.calls != 1)} in {self.seconds:.1f} s"
         later = f"\n{self.waiting:,} tasks follow as the queue has room; nothing has to stay alive for that"
-        return f"{line} ({calls})" + (later if self.waiting else "")
+        others = f"\nleft out: {sum(self.elsewhere.values()):,} jobs that are made already, {left}"
+        others += "; what needs them waits for them"
+        return f"{line} ({calls})" + (later if self.waiting else "") + (others if self.elsewhere else "")
 
 
 def launch(
@@ -86,20 +102,29 @@ def launch(
 ) -> Launch:
     """Submit every task of a table, or take up the run that has these jobs already.
 
+    Jobs that other runs of this user in the queue will make are left to them, and what needs those waits for them.
     On a site's first run a `probe` guards the roots of the graph.
     Raises SubmissionRefusedError with every reason; then nothing is left in the queue. Raises SchedulerError when SLURM
-    stops answering in a run that was taken up: call again.
+    stops answering in a run that was taken up, and BusyError while another call submits: call again.
     """
     started = time.monotonic()
     if not scheduler.is_available():
         hint = "log in to a login node, load the cluster's module, or use --launcher local; --export DIR needs no SLURM"
         raise SubmissionRefusedError((Problem("no sbatch on the PATH: this machine cannot submit to SLURM", hint),))
-    with store:
-        if retry_of is None and (earlier := find_open_run(store, {row.key for row in table.rows})):
+    with store, submitting_alone(store):
+        if earlier := find_open_run(store, {row.key for row in table.rows}, besides=retry_of):
             progress = submit(store, earlier)
             return _launched(earlier, progress, started, resumed=True)
-        record = prepare(table, store, cluster, _limits(cluster), shortages=shortages, retry_of=retry_of)
-        with_probe = probe and not _probed_before(store, record)
+        coming = _coming(store, table)
+        elsewhere = Counter(each.run for each in coming.values())
+        table = part_of(table, {row.key for row in table.rows} - coming.keys())
+        if not table.tasks:
+            run = store.root / "runs" / next(iter(elsewhere))
+            return Launch(run, 0, 0, 0, 0, 0, time.monotonic() - started, elsewhere=elsewhere)
+        limits = _limits(table, cluster)
+        outside = jobs_outside(table, coming)
+        record = prepare(table, store, cluster, limits, shortages=shortages, retry_of=retry_of, outside=outside)
+        with_probe = probe and _has_room_for_probe(record) and not _probed_before(store, record)
         try:
             progress = submit(store, record, is_new=True, with_probe=with_probe)
         except SchedulerError as error:  # what was submitted has been cancelled
@@ -108,12 +133,23 @@ def launch(
         if with_probe and (problem := _probe_problem(record)):
             withdraw(record)
             raise SubmissionRefusedError((problem,))
-        return _launched(record, progress, started)
+        return _launched(record, progress, started, elsewhere=elsewhere)
 
 
-def _limits(cluster: Cluster) -> Limits:
+def _coming(store: Store, table: JobTable) -> dict[str, Coming]:
+    """Which jobs of a table other runs will make."""
+    keys = {row.key for row in table.rows}
+    coming = {key: each for key, each in jobs_to_come(store).items() if key in keys}
+    for each in coming.values():
+        if not each.job:
+            what = f"run {each.run} has the same jobs, and not all of it is in the queue yet"
+            raise SubmissionRefusedError((Problem(what, "wait for it (`traitgraph wait`), or cancel it"),))
+    return coming
+
+
+def _limits(table: JobTable, cluster: Cluster) -> Limits:
     try:
-        return read_limits(cluster)
+        return read_limits(cluster, asked_resources(table, cluster))
     except SchedulerError as error:
         raise SubmissionRefusedError((Problem(str(error), "is the controller up? try: sinfo"),)) from error
 
@@ -126,9 +162,13 @@ def prepare(
     *,
     shortages: Mapping[str, Shortage] | None = None,
     retry_of: str | None = None,
+    outside: Mapping[str, frozenset[str]] | None = None,
 ) -> SubmissionRecord:
-    """Check and lay out a table and write its run record. Raises SubmissionRefusedError with every reason."""
-    arrays = plan_arrays(table, cluster, limits, shortages)
+    """Check and lay out a table and write its run record; `outside`: task -> jobs of other runs that it waits for.
+
+    Raises SubmissionRefusedError with every reason.
+    """
+    arrays = plan_arrays(table, cluster, limits, shortages, outside)
     problems = [*find_problems(arrays, cluster, limits, os.environ), *training_problems(arrays, table)]
     if problems:
         raise SubmissionRefusedError(tuple(problems))
@@ -143,14 +183,30 @@ def source_folder() -> str:
     return "" if str(folder) in (*site_packages(), getusersitepackages()) else str(folder)
 
 
+def asked_resources(table: JobTable, cluster: Cluster) -> set[Resources]:
+    """What the tasks of a table ask of a cluster."""
+    return {task.resources for task in shape_tasks(table, cluster)}
+
+
 def plan_arrays(
-    table: JobTable, cluster: Cluster, limits: Limits, shortages: Mapping[str, Shortage] | None = None
+    table: JobTable,
+    cluster: Cluster,
+    limits: Limits,
+    shortages: Mapping[str, Shortage] | None = None,
+    outside: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[TaskArray, ...]:
     """The arrays of a table on a cluster, nothing checked and nothing written."""
-    return lay_out(shape_tasks(table, cluster, shortages), limits.array_size)
+    return lay_out(shape_tasks(table, cluster, shortages, outside), limits.array_size, limits.longest)
 
 
-def _launched(record: SubmissionRecord, progress: Progress, started: float, *, resumed: bool = False) -> Launch:
+def _launched(
+    record: SubmissionRecord,
+    progress: Progress,
+    started: float,
+    *,
+    resumed: bool = False,
+    elsewhere: Mapping[str, int] | None = None,
+) -> Launch:
     table = record.run.table()
     return Launch(
         run=record.run.folder,
@@ -161,51 +217,17 @@ def _launched(record: SubmissionRecord, progress: Progress, started: float, *, r
         waiting=progress.waiting,
         seconds=time.monotonic() - started,
         resumed=resumed,
+        elsewhere=elsewhere or {},
     )
-
-
-# ---------------------------------------------------------------- runs that are there already
-
-
-def slurm_runs(store: Store) -> Iterator[SubmissionRecord]:
-    """Runs of this store that were laid out for SLURM, the newest first."""
-    folder = store.root / "runs"
-    runs = [SubmissionRecord(RunRecord(path)) for path in folder.iterdir()] if folder.is_dir() else []
-    known = [record for record in runs if record.exists]
-    yield from sorted(known, key=lambda record: record.folder.stat().st_mtime, reverse=True)
-
-
-def find_open_run(store: Store, keys: set[str]) -> SubmissionRecord | None:
-    """A run of this user that will still make all of these jobs: it waits, runs, or its submission was interrupted."""
-    waiting = {name.rpartition(".")[0] for name in scheduler.active_names()}
-    for record in islice(slurm_runs(store), RUNS_READ):
-        try:
-            if record.text.user != getpass.getuser() or not (record.run.id in waiting or unsubmitted(record)):
-                continue
-            if keys <= {row.key for row in record.run.table().rows} and _will_make(record, keys):
-                return record
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-def _will_make(record: SubmissionRecord, keys: set[str]) -> bool:
-    """Whether every task with one of these jobs waits, runs, or has yet to be submitted."""
-    active = {(entry.name, entry.index) for entry in _active(record)}
-    later = {task for task in unsubmitted(record) if not read_account(account_path(record.run.folder, task))}
-    places = {task: (job_name(record.run.id, a.id), index) for a in record.arrays for index, task in a.tasks.items()}
-    return all(
-        task.id in later or places[task.id] in active
-        for task in record.run.table().tasks
-        if keys.intersection(task.jobs)
-    )
-
-
-def _active(record: SubmissionRecord) -> list[scheduler.QueueEntry]:
-    return [entry for entry in scheduler.queue(record.job_names) if entry.is_active and not entry.is_dead]
 
 
 # ---------------------------------------------------------------- the probe
+
+
+def _has_room_for_probe(record: SubmissionRecord) -> bool:
+    """False where a limit on jobs in the queue is so low that the probe would take the place of a task."""
+    most = record.text.most_submitted
+    return most is None or most >= FEWEST or most > len(record.run.table().tasks)
 
 
 def _probed_before(store: Store, record: SubmissionRecord) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Literal
@@ -38,6 +38,10 @@ class ShapedTask:
     """Those of `after` whose failure leaves this task nothing to do."""
     minutes: float = 0.0
     """Expected length. [minutes]"""
+    given_minutes: int = 0
+    """Time limit that the cluster file itself gives, whatever the task ran out of before. [minutes]"""
+    outside: frozenset[str] = frozenset()
+    """Jobs of other runs that make what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class TaskArray:
     """Array index -> task id. Indices may have holes, where the elements of a parent array decide them."""
     resources: Resources
     edges: tuple[Edge, ...] = ()
+    outside: tuple[str, ...] = ()
+    """Jobs of other runs whose end it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,16 @@ class _Group:
     indices: tuple[int, ...] | None = None
 
 
-def lay_out(tasks: Sequence[ShapedTask], array_size: int) -> tuple[TaskArray, ...]:
+def _no_limit(asked: Resources) -> float | None:
+    return None
+
+
+def lay_out(
+    tasks: Sequence[ShapedTask], array_size: int, longest: Callable[[Resources], float | None] = _no_limit
+) -> tuple[TaskArray, ...]:
     """Arrays in an order in which they can be submitted, none with an index of `array_size` or more.
+
+    `longest`: the most minutes that the site gives to tasks with these resources.
 
     before: train a, b; assess c(after a), d(after b); collect e(after c, d)
     after:  train {0: a, 1: b}; assess {0: c, 1: d} aftercorr train; collect {0: e} afterok assess
@@ -87,26 +101,33 @@ def lay_out(tasks: Sequence[ShapedTask], array_size: int) -> tuple[TaskArray, ..
     arrays: list[TaskArray] = []
     for block in _blocks(tasks):
         sizes = {array.id: len(array.tasks) for array in arrays}
-        made = list(_arrays_of(block, placed, sizes, array_size))
+        made = list(_arrays_of(block, placed, sizes, array_size, longest))
         placed |= {task: Place(array.id, index) for array in made for index, task in array.tasks.items()}
         arrays += made
     return tuple(arrays)
 
 
 def _blocks(tasks: Sequence[ShapedTask]) -> list[list[ShapedTask]]:
-    """Tasks of equal depth, stage and resources, parents first, in their given order."""
+    """Tasks of equal depth, stage and resources, parents first, in their given order.
+
+    Those that wait for other runs stand apart from those that need not.
+    """
     known = {task.id: task for task in tasks}
     depth: dict[str, int] = {}
     for name in TopologicalSorter({task.id: [p for p in task.after if p in known] for task in tasks}).static_order():
         depth[name] = 1 + max((depth[parent] for parent in known[name].after if parent in known), default=0)
-    blocks: dict[tuple[int, str, Resources], list[ShapedTask]] = defaultdict(list)
+    blocks: dict[tuple[int, str, Resources, bool], list[ShapedTask]] = defaultdict(list)
     for task in tasks:
-        blocks[depth[task.id], task.stage, task.resources].append(task)
+        blocks[depth[task.id], task.stage, task.resources, bool(task.outside)].append(task)
     return [blocks[key] for key in sorted(blocks, key=lambda key: key[0])]
 
 
 def _arrays_of(
-    block: Sequence[ShapedTask], placed: Mapping[str, Place], sizes: Mapping[str, int], array_size: int
+    block: Sequence[ShapedTask],
+    placed: Mapping[str, Place],
+    sizes: Mapping[str, int],
+    array_size: int,
+    longest: Callable[[Resources], float | None],
 ) -> Iterator[TaskArray]:
     groups = _aligned(block, placed) or _by_parents(block, placed, sizes) or [_whole(block, placed, sizes)]
     pieces = [piece for group in groups for piece in _cut(group, array_size)]
@@ -114,7 +135,8 @@ def _arrays_of(
         name = _unused(block[0].stage, number if len(pieces) > 1 else None, sizes)
         indices = piece.indices or range(len(piece.tasks))
         tasks = {index: task.id for index, task in zip(indices, piece.tasks, strict=True)}
-        yield TaskArray(name, tasks, _with_time(piece.tasks), piece.edges)
+        outside = frozenset[str]().union(*(task.outside for task in piece.tasks))
+        yield TaskArray(name, tasks, _with_time(piece.tasks, longest), piece.edges, tuple(sorted(outside)))
 
 
 def _unused(stage: str, number: int | None, taken: Mapping[str, int]) -> str:
@@ -126,13 +148,18 @@ def _unused(stage: str, number: int | None, taken: Mapping[str, int]) -> str:
     raise ValueError(f"stage {stage} has more than 26 resource shapes: write fewer rules in the cluster file")
 
 
-def _with_time(tasks: Sequence[ShapedTask]) -> Resources:
-    """The shared resources with a limit of at least twice the longest expected task. [minutes]"""
+def _with_time(tasks: Sequence[ShapedTask], longest: Callable[[Resources], float | None]) -> Resources:
+    """The shared resources with a limit of twice the longest expected task, if that is more than they say.
+
+    What the cluster file does not ask for itself stays under the longest limit of the site: a task goes on from its
+    checkpoint after each one. [minutes]
+    """
     resources = tasks[0].resources
-    expected = math.ceil(2 * max(task.minutes for task in tasks))
-    if expected <= (resources.minutes or 0):
-        return resources
-    return resources.model_copy(update={"minutes": expected})
+    wanted = max(resources.minutes or 0, math.ceil(2 * max(task.minutes for task in tasks)))
+    most = longest(resources)
+    if most is not None:
+        wanted = max(min(wanted, int(most)), *(task.given_minutes for task in tasks))
+    return resources.model_copy(update={"minutes": wanted or None})
 
 
 def _cut(group: _Group, array_size: int) -> Iterator[_Group]:

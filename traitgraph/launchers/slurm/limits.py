@@ -6,12 +6,12 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from getpass import getuser
 
 from traitgraph.specs.cluster import Cluster, Resources
 
 from .layout import TaskArray
-from .scheduler import SchedulerError, call
+from .quotas import FEWEST, read_quota
+from .scheduler import call, read_config
 
 DEFAULT_ARRAY_SIZE = 1001  # SLURM's own default of MaxArraySize
 
@@ -24,6 +24,8 @@ class NodeShape:
     memory_gb: float
     gpus: int
     gpu_types: tuple[str, ...]
+    count: int = 1
+    """Nodes of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Partition:
     """Longest time limit; None: none. [minutes]"""
     shapes: tuple[NodeShape, ...]
     state: str = "up"
+    most_nodes: int | None = None
+    """Nodes that one job may have; None: all."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +49,40 @@ class Limits:
     array_size: int = DEFAULT_ARRAY_SIZE
     submitted: int | None = None
     """Jobs in the queue at once, elements counted one by one; None: no limit is known."""
+    submitted_source: str = ""
+    """Who says so."""
     running: int | None = None
     requeue: bool = True
     preempt_mode: str = "OFF"
     accounting: bool = False
     partitions: Mapping[str, Partition] = field(default_factory=dict)
 
+    def partitions_of(self, asked: Resources) -> list[str]:
+        """Names of the partitions that tasks with these resources may go to, known or not."""
+        if asked.partition:
+            return asked.partition.split(",")
+        return [each.name for each in self.partitions.values() if each.is_default]
 
-def read_limits(cluster: Cluster) -> Limits:
-    """The site's limits; the cluster file's own word wins. Raises SchedulerError when SLURM does not answer."""
+    def longest(self, asked: Resources) -> float | None:
+        """The longest time limit of such tasks; None: none is known. [minutes]"""
+        known = [self.partitions[name].minutes for name in self.partitions_of(asked) if name in self.partitions]
+        return min((minutes for minutes in known if minutes is not None), default=None)
+
+
+def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
+    """The site's limits for tasks that ask for these resources; the cluster file's own word wins.
+
+    Raises SchedulerError when SLURM does not answer.
+    """
     config = read_config()
     partitions = read_partitions()
     accounting = "none" not in config.get("AccountingStorageType", "none").rpartition("/")[2]
-    submitted, running = _user_limits() if accounting else (None, None)
-    most_jobs = int(config.get("MaxJobCount", "10000"))
+    quota = read_quota(cluster, asked)
     return Limits(
         array_size=cluster.limits.array_size or int(config.get("MaxArraySize", str(DEFAULT_ARRAY_SIZE))),
-        submitted=_least(cluster.limits.submitted, submitted, most_jobs * 4 // 5),
-        running=running,
+        submitted=quota.submitted,
+        submitted_source=quota.source,
+        running=quota.running,
         requeue=config.get("JobRequeue", "1") == "1",
         preempt_mode=config.get("PreemptMode", "OFF"),
         accounting=accounting,
@@ -70,26 +90,17 @@ def read_limits(cluster: Cluster) -> Limits:
     )
 
 
-def _least(*numbers: int | None) -> int | None:
-    return min((number for number in numbers if number is not None), default=None)
-
-
-def read_config() -> dict[str, str]:
-    """The controller's configuration by name."""
-    pairs = (line.split("=", 1) for line in call("scontrol", "show", "config").splitlines() if "=" in line)
-    return {name.strip(): value.strip() for name, value in pairs}
-
-
 def read_partitions() -> dict[str, Partition]:
     """Every partition that this user sees, by name."""
     found: dict[str, Partition] = {}
-    for line in call("sinfo", "-h", "-e", "-o", "%P|%a|%l|%c|%m|%G").splitlines():
-        label, state, limit, cpus, memory, gres = line.split("|", 5)
+    for line in call("sinfo", "-h", "-e", "-o", "%P|%a|%l|%s|%D|%c|%m|%G").splitlines():
+        label, state, limit, size, count, cpus, memory, gres = line.split("|", 7)
         name = label.rstrip("*")
         before = found.get(name)
-        shape = NodeShape(_number(cpus), _number(memory) / 1024, *_gpus(gres))
+        shape = NodeShape(_number(cpus), _number(memory) / 1024, *_gpus(gres), _number(count))
         shapes = (*(before.shapes if before else ()), shape)
-        found[name] = Partition(name, label.endswith("*"), minutes_of(limit), shapes, state)
+        most = _number(size.rpartition("-")[2]) or None
+        found[name] = Partition(name, label.endswith("*"), minutes_of(limit), shapes, state, most)
     return found
 
 
@@ -117,26 +128,6 @@ def minutes_of(limit: str) -> float | None:
     return int(days or 0) * 1440 + hours * 60 + minutes + seconds / 60
 
 
-def _user_limits() -> tuple[int | None, int | None]:
-    """(MaxSubmitJobs, MaxJobs) of this user's associations and QoS: the least that is set."""
-    submitted: list[int] = []
-    running: list[int] = []
-    user = getuser()
-    for words in (
-        ("show", "assoc", f"user={user}", "format=MaxSubmit,GrpSubmit,MaxJobs"),
-        ("show", "qos", "format=MaxSubmitPU,GrpSubmit,MaxJobsPU"),
-    ):
-        try:
-            text = call("sacctmgr", "-n", "-P", *words, seconds=30)
-        except SchedulerError:
-            continue
-        for line in text.splitlines():
-            most, group, run = (int(value) if value.isdigit() else None for value in line.split("|", 2))
-            submitted += [value for value in (most, group) if value is not None]
-            running += [run] if run is not None else []
-    return min(submitted, default=None), min(running, default=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that keeps a run from being submitted: what is wrong, and how to repair it."""
@@ -153,6 +144,7 @@ def find_problems(
 ) -> list[Problem]:
     """Everything about these arrays that the site cannot give, each fault once."""
     found = [problem for array in arrays for problem in _array_problems(array, limits)]
+    found += _too_few_places(sum(len(array.tasks) for array in arrays), limits)
     found += [
         Problem(f"tasks need the variable {name}, which is not set here", f"export {name}=... before submitting")
         for name in cluster.environment
@@ -161,11 +153,18 @@ def find_problems(
     return list(dict.fromkeys(found))
 
 
+def _too_few_places(tasks: int, limits: Limits) -> list[Problem]:
+    """The fault of a limit on jobs in the queue under which a run of so many tasks can never come to its end."""
+    most = limits.submitted
+    if most is None or tasks <= most or most >= FEWEST:
+        return []
+    what = f"{tasks:,} tasks do not fit into the queue at once ({most} by {limits.submitted_source}), and refilling it"
+    return [Problem(f"{what} takes {FEWEST} places", "choose another `qos` or `partition`")]
+
+
 def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:
     asked = array.resources
-    names = (
-        asked.partition.split(",") if asked.partition else [p.name for p in limits.partitions.values() if p.is_default]
-    )
+    names = limits.partitions_of(asked)
     known = [limits.partitions[name] for name in names if name in limits.partitions]
     for name in names:
         if name not in limits.partitions:
@@ -192,6 +191,10 @@ def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Prob
             "lower `minutes`; work goes on from its checkpoint after each limit",
         )
     if any(_fits(asked, shape) for shape in partition.shapes):
+        fitting = sum(shape.count for shape in partition.shapes if _fits(asked, shape))
+        nodes = min(fitting, partition.most_nodes or fitting)
+        if (asked.nodes or 1) > nodes:
+            yield Problem(f"{asked.nodes} such nodes are more than {where} gives to one task, {nodes}", "lower `nodes`")
         return
     most = _largest(partition.shapes)
     for field_name, value, limit, unit in (

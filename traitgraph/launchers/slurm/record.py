@@ -51,11 +51,12 @@ class ArrayText(Spec):
     tasks: dict[int, str]
     resources: Resources
     edges: tuple[EdgeText, ...] = ()
+    outside: tuple[str, ...] = ()
 
     def laid_out(self) -> TaskArray:
         """The array as the layout made it."""
         edges = tuple(Edge(edge.kind, edge.array, edge.element) for edge in self.edges)
-        return TaskArray(self.id, self.tasks, self.resources, edges)
+        return TaskArray(self.id, self.tasks, self.resources, edges, self.outside)
 
 
 class SubmissionText(Spec):
@@ -69,7 +70,7 @@ class SubmissionText(Spec):
     python: str = Field(description="Interpreter on the compute nodes.")
     source: str = Field("", description="Where compute nodes import traitgraph from, if it is not installed.")
     store: str = Field(description="The store, as the compute nodes see it.")
-    most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted one by one.")
+    most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted; read again later.")
     retry_of: str | None = Field(None, description="The run whose missing jobs these are.")
     arrays: tuple[ArrayText, ...]
 
@@ -215,6 +216,7 @@ def _text(
                 tasks=dict(array.tasks),
                 resources=array.resources,
                 edges=tuple(EdgeText(kind=e.kind, array=e.array, element=e.element) for e in array.edges),
+                outside=array.outside,
             )
             for array in arrays
         ),

@@ -5,13 +5,14 @@ Everything that this package learns from SLURM or tells it passes here. Knows no
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
+
+from .shell import bare_environment
 
 CALL_SECONDS = 60.0  # the commands retry by themselves while a controller restarts
 
@@ -65,7 +66,9 @@ class AccountingEntry:
 def call(*words: str, seconds: float = CALL_SECONDS) -> str:
     """Standard output of a command. Raises SchedulerError with the command's own reason."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False, env=_environment())
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=seconds, check=False, env=bare_environment()
+        )
     except FileNotFoundError:
         raise SchedulerError(
             f"no {words[0]} on the PATH: this is no login node of a SLURM cluster, or a module has to be loaded"
@@ -77,19 +80,16 @@ def call(*words: str, seconds: float = CALL_SECONDS) -> str:
     return done.stdout
 
 
-def _environment() -> dict[str, str]:
-    """Our environment without what an enclosing job would lend to the jobs it submits."""
-    from submitit.helpers import clean_env
-
-    with clean_env():
-        inside = dict(os.environ)
-    return {**inside, **{name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}}
-
-
 def _reason(text: str) -> str:
     """The last thing a SLURM command said, without its name in front."""
     lines = [re.sub(r"^\w+: (error|fatal): ", "", line.strip()) for line in text.splitlines() if line.strip()]
     return next((line for line in reversed(lines) if not line.startswith("Batch job submission failed: Unspec")), "")
+
+
+def read_config() -> dict[str, str]:
+    """The controller's configuration by name."""
+    pairs = (line.split("=", 1) for line in call("scontrol", "show", "config").splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def is_available() -> bool:
@@ -124,9 +124,15 @@ def active_names() -> set[str]:
     return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%j").split())
 
 
-def count_queued() -> int:
-    """Jobs of this user that wait or run, array elements counted one by one."""
-    return len(call("squeue", "-h", "-r", f"--user={getuser()}", "-o", "%i").split())
+def active_jobs() -> set[str]:
+    """Ids of this user's jobs that wait or run, an array's once."""
+    return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%F").split())
+
+
+def count_queued(qos: str = "") -> int:
+    """Jobs of this user, or only those under one QoS, that wait or run, array elements counted one by one."""
+    only = [f"--qos={qos}"] if qos else []
+    return len(call("squeue", "-h", "-r", f"--user={getuser()}", *only, "-o", "%i").split())
 
 
 def accounting(names: Iterable[str], since: str) -> list[AccountingEntry] | None:

@@ -84,7 +84,9 @@ def array_script(array: TaskArray, site: Site) -> str:
 def continuation_script(site: Site) -> str:
     """The batch script of the small job that submits what did not fit under the site's limit."""
     small = site.cluster.resources_of("continue", None, None)
-    asked = SMALL.model_copy(update={"partition": small.partition, "account": small.account, "qos": small.qos})
+    site_fields = {"partition": small.partition, "account": small.account, "qos": small.qos}
+    no_memory = {} if small.memory_gb is not None else {"memory_gb": None}
+    asked = SMALL.model_copy(update={**site_fields, **no_memory})
     options = {
         "output": f"{site.run}/slurm/output/continuation-%j.log",
         **_resource_options(asked, site.cluster),
@@ -155,8 +157,10 @@ def _gpu_option(asked: Resources, cluster: Cluster) -> dict[str, str]:
 
 
 def _memory(gigabytes: float | None) -> str | None:
-    """sbatch takes whole mebibytes."""
-    return None if gigabytes is None else f"{max(1, round(gigabytes * 1024))}M"
+    """sbatch takes whole mebibytes, and 0 for all of a node's."""
+    if not gigabytes:
+        return None if gigabytes is None else "0"
+    return f"{max(1, round(gigabytes * 1024))}M"
 
 
 def index_ranges(indices: Iterable[int]) -> str:

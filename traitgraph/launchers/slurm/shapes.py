@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from traitgraph.launchers.worker_process import TRAININGS
 from traitgraph.specs.cluster import Cluster, Escalation, Resources
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 
@@ -22,21 +23,29 @@ class Shortage:
     time: int = 0
 
 
-def shape_tasks(table: JobTable, cluster: Cluster, shortages: Mapping[str, Shortage] | None = None) -> list[ShapedTask]:
-    """The tasks of a table with their resources and hard edges; `shortages` are of job keys.
+def shape_tasks(
+    table: JobTable,
+    cluster: Cluster,
+    shortages: Mapping[str, Shortage] | None = None,
+    outside: Mapping[str, frozenset[str]] | None = None,
+) -> list[ShapedTask]:
+    """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
 
     A task that packs several kinds asks for the most of each resource.
     """
     rows = {row.key: row for row in table.rows}
     hard = hard_parents(table)
+    given = {task.id: _resources(task, [rows[key] for key in task.jobs], cluster) for task in table.tasks}
     return [
         ShapedTask(
             id=task.id,
             stage=stage_of(task),
-            resources=_resources(task, [rows[key] for key in task.jobs], cluster, shortages or {}),
+            resources=escalated(given[task.id], cluster.escalation, _shortage(task, shortages or {})),
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,
+            given_minutes=given[task.id].minutes or 0,
+            outside=(outside or {}).get(task.id, frozenset()),
         )
         for task in table.tasks
     ]
@@ -48,13 +57,19 @@ def stage_of(task: Task) -> str:
     return stage if stage and number.isdigit() else task.id
 
 
-def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster, shortages: Mapping[str, Shortage]) -> Resources:
+def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster) -> Resources:
+    rows = list(rows)
     asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
     most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
+    return most if all(row.kind in TRAININGS for row in rows) else most.model_copy(update={"nodes": 1})
+
+
+def _shortage(task: Task, shortages: Mapping[str, Shortage]) -> Shortage:
+    """How often any job of the task ran out of something."""
     found = [shortages[key] for key in task.jobs if key in shortages]
     memory = max((each.memory for each in found), default=0)
     time = max((each.time for each in found), default=0)
-    return escalated(most, cluster.escalation, Shortage(memory, time))
+    return Shortage(memory, time)
 
 
 def _method(row: JobRow) -> str | None:
@@ -70,10 +85,16 @@ def _most(asked: Sequence[Resources]) -> Resources:
     """The most of every number; names (partition, GPU type) come from the one that asks for most GPUs, then memory."""
     if len(asked) == 1:
         return asked[0]
-    main = max(asked, key=lambda each: (each.gpus or 0, each.memory_gb or 0))
-    numbers = ("nodes", "gpus", "cpus", "memory_gb", "minutes")
+    main = max(asked, key=lambda each: (each.gpus or 0, _memory(each)))
+    numbers = ("nodes", "gpus", "cpus", "minutes")
     most = {name: max((getattr(each, name) or 0) for each in asked) for name in numbers}
-    return main.model_copy(update={name: value for name, value in most.items() if value})
+    memory = max(asked, key=_memory).memory_gb
+    return main.model_copy(update={"memory_gb": memory, **{name: value for name, value in most.items() if value}})
+
+
+def _memory(asked: Resources) -> float:
+    """Memory for comparisons: 0 asks for a whole node, which is the most, and None for nothing. [GiB]"""
+    return -1 if asked.memory_gb is None else asked.memory_gb or math.inf
 
 
 def escalated(resources: Resources, escalation: Escalation, shortage: Shortage) -> Resources:

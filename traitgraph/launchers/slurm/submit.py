@@ -21,6 +21,7 @@ from traitgraph.specs.identity import digest
 from . import scheduler
 from .accounts import Account, account_path, read_account
 from .layout import Edge, TaskArray
+from .quotas import FEWEST, read_quota
 from .record import CONTINUE, PROBE, SubmissionRecord, Submitted
 from .scheduler import QueueEntry, SchedulerError
 from .script import array_option, job_name
@@ -53,11 +54,6 @@ class _Piece:
     array: TaskArray
     indices: tuple[int, ...]
     dependency: str
-
-    @property
-    def is_root(self) -> bool:
-        """Whether it waits for nothing of ours."""
-        return not self.dependency
 
 
 def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with_probe: bool = False) -> Progress:
@@ -94,6 +90,7 @@ class _Submission:
 
     def __post_init__(self) -> None:
         self.arrays = {array.id: array for array in self.record.arrays}
+        self._others = scheduler.active_jobs() if any(array.outside for array in self.arrays.values()) else set()
         rows = self.record.run.table()
         self._kinds = {row.key: row.kind for row in rows.rows}
         self._jobs_of = {task.id: task.jobs for task in rows.tasks}
@@ -174,11 +171,20 @@ class _Submission:
 
         Pieces of half the limit: when the first one ends, there is room for the next while the other one runs.
         """
-        limit = self.record.text.most_submitted
-        if limit is None:
+        if not wanted:
             return math.inf, math.inf
-        room = limit - scheduler.count_queued() - 1  # one place for the continuation
-        return (room, math.inf) if wanted <= room else (room, max(1, limit // 2))
+        text, asked = self.record.text, [array.resources for array in self.arrays.values()]
+        quota = read_quota(text.cluster, asked, otherwise=text.most_submitted)  # limits change while a run waits
+        if quota.submitted is None:
+            return math.inf, math.inf
+        queued = scheduler.count_queued(quota.qos)
+        room = quota.submitted - queued
+        if wanted <= room:
+            return room, math.inf
+        if quota.submitted < FEWEST:
+            taken = f"{queued} of {quota.submitted} places in the queue are taken ({quota.source})"
+            raise SchedulerError(f"{wanted} tasks wait, {taken}; that is too few to refill them")
+        return room - 1, max(1, quota.submitted // 2)  # one place for the continuation
 
     def _pieces(self, array: TaskArray, indices: Sequence[int], most: float) -> Iterator[_Piece]:
         """Elements with equal dependencies together; those that can never run are written off."""
@@ -195,7 +201,8 @@ class _Submission:
 
     def _submit(self, piece: _Piece) -> None:
         options = [array_option(piece.indices, self.record.text.cluster.throttle)]
-        dependency = piece.dependency or (f"afterok:{self.gate}" if self.gate else "")
+        terms = [piece.dependency or (f"afterok:{self.gate}" if self.gate else ""), self._outside(piece.array)]
+        dependency = ",".join(filter(None, terms))
         options += [f"--dependency={dependency}"] if dependency else ["--hold"]
         job = self._sbatch([*options, str(self.record.script(piece.array.id))])
         submitted = Submitted(piece.array.id, piece.indices, job)
@@ -249,6 +256,11 @@ class _Submission:
             return []
         suffix = "" if edge.element is None else f"_{edge.element}"
         return [":".join([edge.kind, *(f"{job}{suffix}" for job in jobs)])]
+
+    def _outside(self, array: TaskArray) -> str:
+        """What an array waits for in other runs. If it fails there, the element says so when it starts."""
+        live = [job for job in array.outside if job in self._others]
+        return ":".join(["afterany", *live]) if live else ""
 
     def _is_done(self, place: tuple[str, int]) -> bool:
         task = self.arrays[place[0]].tasks[place[1]]

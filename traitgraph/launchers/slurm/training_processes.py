@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from traitgraph.launchers.worker_process import TRAININGS
 from traitgraph.specs.cluster import Resources
 from traitgraph.specs.jobs import JobRow, JobTable
 
 from .layout import TaskArray
 from .limits import Problem
 
-TRAINING = frozenset({"train", "train_joint"})
-
 
 def processes_on_node(asked: Resources, kinds: Iterable[str]) -> int:
     """Processes that one task starts on each of its nodes; only training shares its work."""
-    if not set(kinds) <= TRAINING or asked.model_parallel:
+    if not set(kinds) <= TRAININGS or asked.model_parallel:
         return 1
     return max(1, asked.gpus or 0)
 
@@ -34,7 +33,7 @@ def training_problems(arrays: Sequence[TaskArray], table: JobTable) -> Iterator[
 
 
 def _task_problems(asked: Resources, rows: Sequence[JobRow]) -> Iterator[Problem]:
-    if not {row.kind for row in rows} <= TRAINING:
+    if not {row.kind for row in rows} <= TRAININGS:
         return
     nodes = asked.nodes or 1
     if asked.model_parallel and nodes > 1:
@@ -43,7 +42,7 @@ def _task_problems(asked: Resources, rows: Sequence[JobRow]) -> Iterator[Problem
             "ask for one node with more GPUs: {nodes: 1}",
         )
         return
-    processes = nodes * processes_on_node(asked, TRAINING)
+    processes = nodes * processes_on_node(asked, TRAININGS)
     for size in sorted({_rows_of_a_step(row) for row in rows}):
         if size % processes:
             fitting = [each for each in range(1, asked.gpus or 1) if size % (nodes * each) == 0]
