@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.launchers.slurm import launch as launching
 from traitgraph.launchers.slurm import scheduler
 from traitgraph.launchers.slurm.accounts import account_path
 from traitgraph.launchers.slurm.control import NotYoursError, cancel, retry, wait, watch
@@ -257,13 +258,17 @@ def blind_node(slurm: SlurmCluster, store: Store) -> Iterator[str]:
     slurm.wait_idle()
 
 
-def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_and_at_submission(
-    slurm: SlurmCluster, store: Store, trace: Path, blind_node: str
+def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_at_submission_and_by_status(
+    slurm: SlurmCluster, store: Store, trace: Path, blind_node: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = CLUSTER.model_copy(update={"options": {"nodelist": blind_node}})
     assert any("do not see the store" in check.found for check in examine(store, cluster, chain(trace)))
     with pytest.raises(SubmissionRefusedError, match="do not see the store"):
         launch(chain(trace), store, cluster)
+    monkeypatch.setattr(launching, "PROBE_SECONDS", 0.0)  # as where the queue is long
+    launched = launch(chain(trace), store, cluster)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    assert "do not see the store" in status.failures[0].message
     wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
 
 

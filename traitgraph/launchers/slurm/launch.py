@@ -26,9 +26,10 @@ from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
 from .accounts import account_path, read_account
+from .gate import explain, read_gate
 from .layout import TaskArray, lay_out
 from .limits import Limits, Problem, find_problems, read_limits
-from .probe import REPAIRS, explain_exit, read_findings, site_digest
+from .probe import read_findings, site_digest
 from .record import PROBE, SubmissionRecord
 from .scheduler import SchedulerError
 from .script import Site, job_name
@@ -36,7 +37,7 @@ from .shapes import Shortage, shape_tasks
 from .submit import Progress, submit, unsubmitted
 
 PROBE_SECONDS = 4.0
-"""A first submission waits so long for its probe; where the queue is longer, the probe only guards the roots."""
+"""A first submission waits so long for its probe; where the queue is longer, `status` tells what it found."""
 RUNS_READ = 50
 
 
@@ -85,7 +86,7 @@ def launch(
 ) -> Launch:
     """Submit every task of a table, or take up the run that has these jobs already.
 
-    On a site's first run a `probe` guards the roots of the graph.
+    On a site's first run a `probe` guards the whole graph.
     Raises SubmissionRefusedError with every reason; then nothing is left in the queue. Raises SchedulerError when SLURM
     stops answering in a run that was taken up: call again.
     """
@@ -223,20 +224,11 @@ def _probe_problem(record: SubmissionRecord) -> Problem | None:
     name = job_name(record.run.id, PROBE)
     deadline = time.monotonic() + PROBE_SECONDS
     while time.monotonic() < deadline:
-        entry = next(iter(scheduler.queue([name])), None)
-        if entry is not None and not entry.is_active:
-            return None if entry.state == "COMPLETED" else _explained(record, entry.job)
+        gate = read_gate(record, scheduler.queue([name]))
+        if gate.state != "waiting":
+            return explain(record, gate) if gate.state == "failed" else None
         time.sleep(0.25)
     return None
-
-
-def _explained(record: SubmissionRecord, job: str) -> Problem:
-    findings = read_findings(record.run.folder)
-    if findings and findings.fatal:
-        return Problem(findings.fatal, "repair the environment of the compute nodes, then run again")
-    code = scheduler.exit_code(job)
-    store, python = Path(record.text.store), record.text.python
-    return Problem(explain_exit(code, store, python), REPAIRS.get(code, "try: traitgraph doctor"))
 
 
 def withdraw(record: SubmissionRecord) -> None:

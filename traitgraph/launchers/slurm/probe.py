@@ -2,8 +2,9 @@
 
     python -m traitgraph.launchers.slurm.probe RUN_FOLDER STORE
 
-On a site's first run the roots of the graph wait for this job, so that a missing interpreter fails one job and not a
-thousand. Its findings stand in STORE/runs/RUN/slurm/probe.json.
+On a site's first run every array waits for this job, so that a missing interpreter fails one job and not a thousand.
+Its findings stand in STORE/runs/RUN/slurm/probe.json, what it printed in output/probe.log, and its exit code in
+probe.exit.
 """
 
 from __future__ import annotations
@@ -66,6 +67,25 @@ def read_findings(run: Path) -> Findings | None:
         return Findings.model_validate_json(probe_path(run).read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def probe_log(run: Path) -> Path:
+    """What a run's probe printed."""
+    return slurm_folder(run) / "output" / "probe.log"
+
+
+def left_exit(run: Path) -> int | None:
+    """The exit code that a run's probe left in the store; None when it left none."""
+    try:
+        return int((slurm_folder(run) / "probe.exit").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def clear_probe(run: Path) -> None:
+    """Remove what an earlier probe of a run left, before another one is submitted."""
+    for path in (probe_path(run), slurm_folder(run) / "probe.exit", probe_log(run)):
+        path.unlink(missing_ok=True)
 
 
 def explain_exit(code: int, store: Path, python: str) -> str:

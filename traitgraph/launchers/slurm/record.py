@@ -133,6 +133,11 @@ class SubmissionRecord:
             return []
         return [each for each in map(_submitted, lines) if each is not None]
 
+    @property
+    def probe_job(self) -> str:
+        """Job id of the newest probe that was noted; empty when there is none."""
+        return next((each.job for each in reversed(self.submitted()) if each.array == PROBE), "")
+
     def note(self, submitted: Submitted) -> None:
         """Add a line; it is on the disk when this returns."""
         line = json.dumps({"array": submitted.array, "indices": submitted.indices, "job": submitted.job})

@@ -99,7 +99,8 @@ def continuation_script(site: Site) -> str:
 def probe_script(site: Site, store: Path, asked: Resources) -> str:
     """The batch script that finds out whether tasks can run on a compute node at all.
 
-    Its exit code is its message, because a node that does not see the store cannot write one there.
+    Its exit code is its message, because a node that does not see the store cannot write one there; one that does
+    keeps it there as well, because SLURM forgets it within minutes.
     """
     run = shlex.quote(str(site.run))
     word = shlex.quote((*site.cluster.prefix, site.python)[0])
@@ -108,9 +109,11 @@ def probe_script(site: Site, store: Path, asked: Resources) -> str:
     lines = [
         *site.setup,
         f"test -d {run} || exit {STORE_UNSEEN}",
-        f"command -v {word} > /dev/null || exit {NO_INTERPRETER}",
         f"exec > {run}/slurm/output/probe.log 2>&1",
-        f"exec {site.interpreter} -m {PROBE} {run} {shlex.quote(str(store))}",
+        f"leave_code() {{ echo $? > {run}/slurm/probe.exit; }}",
+        "trap leave_code EXIT",
+        f"command -v {word} > /dev/null || exit {NO_INTERPRETER}",
+        f"{site.interpreter} -m {PROBE} {run} {shlex.quote(str(store))}",
     ]
     return _script(f"run {site.id}: can tasks run here?", job_name(site.id, "probe"), options, lines)
 

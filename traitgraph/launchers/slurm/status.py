@@ -18,8 +18,10 @@ from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from . import scheduler
 from .accounts import OUT_OF_MEMORY, OUT_OF_TIME, Account, account_path, output_path, read_account
-from .logs import current_step, last_lines
-from .record import CONTINUE, PROBE, SubmissionRecord
+from .gate import PROBE_FAILED, Gate, explain, read_gate
+from .logs import current_step, last_lines, log_of
+from .probe import probe_log
+from .record import CONTINUE, SubmissionRecord
 from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_seconds_left
 from .scheduler import QueueEntry, SchedulerError
 from .script import job_name
@@ -48,6 +50,8 @@ class _Reading:
     record: SubmissionRecord
     notes: list[str] = field(default_factory=list)
     queries: int = 0
+    barred: str = ""
+    """Why the probe lets nothing start; empty when it does."""
 
     def __post_init__(self) -> None:
         self.table: JobTable = self.record.run.table()
@@ -98,14 +102,21 @@ class _Reading:
         except SchedulerError as error:
             self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
             return None
+        self._note_gate(read_gate(self.record, found))
         self._note_helpers(found)
         prefix = len(self.record.run.id) + 1
         return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
 
+    def _note_gate(self, gate: Gate) -> None:
+        if gate.state == "waiting" and gate.slurm_state == "PENDING":
+            self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({gate.reason})")
+        elif gate.state == "failed" and not self._is_cancelled():
+            self.queries += 1
+            problem = explain(self.record, gate)
+            self.barred = f"{problem.what}\n= {problem.hint}"
+
     def _note_helpers(self, entries: Iterable[QueueEntry]) -> None:
         for entry in entries:
-            if entry.name == job_name(self.record.run.id, PROBE) and entry.state == "PENDING":
-                self.notes.append(f"the first tasks wait for the probe of the site, job {entry.job} ({entry.reason})")
             if entry.name == job_name(self.record.run.id, CONTINUE) and entry.state in (
                 "FAILED",
                 "TIMEOUT",
@@ -120,6 +131,8 @@ class _Reading:
             return self._task(task, "done", account)
         array, index = self.places[task.id]
         entry = entries.get((array.id, index))
+        if self.barred and account is None and not (entry and entry.is_active and not entry.is_dead):
+            return self._task(task, "blocked", None, cause=PROBE_FAILED, message=self.barred)
         if entry and entry.is_dead:
             dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
             return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED, message=dropped)
@@ -224,8 +237,9 @@ class _Reading:
 
     def _failure(self, row: JobRow, task: TaskStatus, before: Mapping[str, Failure]) -> Failure:
         parent = next((before[key] for keys in row.inputs.values() for key in keys if key in before), None)
-        log = self.record.run.log_path(task.id)
-        cause, message = task.cause or "ended without a result", task.message or "\n".join(last_lines(log))
+        log = self._log(task)
+        cause = task.cause or "ended without a result"
+        message = task.message or "\n".join(last_lines(log) if log else [])
         if parent is not None:
             reason = parent.message if parent.cause == BLOCKED else f"blocked by {parent.label} ({parent.cause})"
             cause, message = BLOCKED, reason
@@ -236,8 +250,16 @@ class _Reading:
             task=task.id,
             cause=cause,
             message=message,
-            log=str(log),
+            log=str(log or ""),
         )
+
+    def _log(self, task: TaskStatus) -> Path | None:
+        """A file that says why a task is not done; None where nobody wrote one."""
+        if task.cause == PROBE_FAILED:
+            log = probe_log(self.record.run.folder)
+            return log if log.is_file() and log.stat().st_size else None
+        array, index = self.places[task.id]
+        return log_of(self.record, task.id, array.id, index)
 
 
 CANCELLED = "cancelled"
