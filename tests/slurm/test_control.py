@@ -163,6 +163,29 @@ def test_a_run_of_somebody_else_is_not_cancelled(slurm: SlurmCluster, store: Sto
     assert read_status(store, run_of(launched.run)).is_active
 
 
+def test_a_colleague_sees_the_state_of_a_run_and_has_nothing_to_retry(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched = launch(table({"train": [[job("a", trace, until="told")]]}), store, CLUSTER, probe=False)
+    wait_until(lambda: trace_of(trace, "a"), "a has begun")
+    monkeypatch.setenv("LOGNAME", "nobody")
+    assert [task.state for task in read_status(store, run_of(launched.run)).tasks] == ["running"]
+    assert retry(store, run_of(launched.run)).launch is None
+    (trace / "told").touch()
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=60).ok
+
+
+def test_where_slurm_hides_the_jobs_of_others_a_colleague_is_not_told_that_they_failed(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched = launch(table({"train": [[job("a", trace, steps=50, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    monkeypatch.setenv("LOGNAME", "nobody")
+    monkeypatch.setattr(scheduler, "queue", lambda *_: [])  # as under PrivateData=jobs
+    status = read_status(store, run_of(launched.run))
+    assert [task.state for task in status.tasks] == ["unknown"]
+    assert "SLURM shows no job of root" in status.notes[0]
+
+
 def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     slow, bad = job("slow", trace, steps=60, seconds=0.1), job("bad", trace, fail_once="not yet")
     study = table({"train": [[slow], [bad]], "end": [[job("end", trace, slow, bad)]]})
@@ -293,7 +316,7 @@ def test_what_the_queue_forgot_the_accounting_knows(
 
     wait_until(lambda: cancelled() > 0, "sacct knows", seconds=30)
     account_path(launched.run, "01-train-000").unlink()
-    monkeypatch.setattr(scheduler, "queue", lambda names: [])  # as MinJobAge seconds later
+    monkeypatch.setattr(scheduler, "queue", lambda *_: [])  # as MinJobAge seconds later
     status = read_status(store, record)
     assert [(task.state, task.cause) for task in status.tasks] == [("cancelled", "cancelled")] * 2
     assert status.queries == 2

@@ -61,7 +61,7 @@ class SubmissionText(Spec):
     """Everything that a later process needs to go on with a submission."""
 
     run: str
-    user: str = Field(description="Who submitted: only he asks about it and cancels it.")
+    user: str = Field(description="Who submitted: everybody asks about this user's jobs, who alone can cancel them.")
     host: str
     at: str = Field(description="UTC, ISO 8601.")
     cluster: Cluster

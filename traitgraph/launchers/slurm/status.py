@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from getpass import getuser
 from pathlib import Path
 
 from traitgraph.runtime.records import BLOCKED, Failure, RunRecord
@@ -98,7 +99,7 @@ class _Reading:
             return {}
         self.queries += 1
         try:
-            found = scheduler.queue(self.record.job_names)
+            found = scheduler.queue(self.record.job_names, self.record.text.user)
         except SchedulerError as error:
             self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
             return None
@@ -176,7 +177,11 @@ class _Reading:
         self.queries += 1
         names = sorted({job_name(self.record.run.id, self.places[task.id][0].id) for task in tasks})
         since = datetime.fromisoformat(self.record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
-        found = {entry.job: entry for entry in scheduler.accounting(names, since) or ()}
+        user = self.record.text.user
+        found = {entry.job: entry for entry in scheduler.accounting(names, since, user) or ()}
+        if not found and user != getuser():
+            self.notes.append(f"SLURM shows no job of {user} here: it hides what others run, or has forgotten it")
+            return {task.id: self._unknown(task) for task in tasks}
         return {task.id: self._accounted(task, found) for task in tasks}
 
     def _accounted(self, task: Task, found: Mapping[str, scheduler.AccountingEntry]) -> TaskStatus:
