@@ -15,7 +15,7 @@ import pytest
 from traitgraph.launchers.slurm import launch as launching
 from traitgraph.launchers.slurm import scheduler
 from traitgraph.launchers.slurm.accounts import account_path
-from traitgraph.launchers.slurm.control import NotYoursError, cancel, retry, wait, watch
+from traitgraph.launchers.slurm.control import NotYoursError, cancel, remaining_table, retry, wait, watch
 from traitgraph.launchers.slurm.doctor import examine
 from traitgraph.launchers.slurm.export import dry_run, export
 from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
@@ -23,8 +23,9 @@ from traitgraph.launchers.slurm.limits import read_limits
 from traitgraph.launchers.slurm.logs import follow, logs_of
 from traitgraph.launchers.slurm.run_status import RunStatus, status_json, status_text
 from traitgraph.launchers.slurm.status import read_status, run_of
+from traitgraph.launchers.slurm.submit import submit
 from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources
+from traitgraph.specs.cluster import Resources, SiteLimits
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER, chain, job, results, table, trace_of, undisturbed
@@ -152,6 +153,26 @@ def test_cancel_ends_one_run_and_no_other(slurm: SlurmCluster, store: Store, tra
     status = wait(store, run_of(mine.run), seconds=0.2, timeout=30)
     assert [task.state for task in status.tasks] == ["cancelled"]
     assert read_status(store, run_of(other.run)).is_active
+
+
+def test_after_a_cancellation_the_rest_goes_into_a_run_of_its_own_whose_status_is_true(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    """The cancelled run has tasks that were never submitted: its continuation was still waiting."""
+    study = table({"w": [[job(f"w{i}", trace)] for i in range(9)]})
+    cluster = CLUSTER.model_copy(update={"limits": SiteLimits(submitted=6)})
+    first = launch(study, store, cluster, probe=False)
+    helper = next(e.job for e in scheduler.queue(run_of(first.run).job_names) if e.name.endswith("continue"))
+    slurm.call("scontrol", "hold", helper)
+    wait_until(lambda: len(results(store, study)) == 3, "the first part is done")
+    cancel(run_of(first.run))
+    assert not submit(store, run_of(first.run)).calls  # as by a continuation that ran just then
+    rest = remaining_table(study, store, read_status(store, run_of(first.run)))[0]
+    second = launch(rest, store, cluster, probe=False)
+    assert second.run != first.run
+    wait_until(lambda: not read_status(store, run_of(second.run)).is_active, "the second run is over")
+    assert read_status(store, run_of(second.run)).ok
+    assert results(store, study) == undisturbed(study)
 
 
 def test_a_run_of_somebody_else_is_not_cancelled(slurm: SlurmCluster, store: Store, trace: Path) -> None:

@@ -176,11 +176,16 @@ def slurm_runs(store: Store) -> Iterator[SubmissionRecord]:
 
 
 def find_open_run(store: Store, keys: set[str]) -> SubmissionRecord | None:
-    """A run of this user that will still make all of these jobs: it waits, runs, or its submission was interrupted."""
+    """A run of this user that will still make all of these jobs: it waits, runs, or its submission was interrupted.
+
+    A cancelled run is none: what is left of it goes into a run of its own, and its status stays true.
+    """
     waiting = {name.rpartition(".")[0] for name in scheduler.active_names()}
     for record in islice(slurm_runs(store), RUNS_READ):
         try:
-            if record.text.user != getpass.getuser() or not (record.run.id in waiting or unsubmitted(record)):
+            if record.is_cancelled or record.text.user != getpass.getuser():
+                continue
+            if not (record.run.id in waiting or unsubmitted(record)):
                 continue
             if keys <= {row.key for row in record.run.table().rows} and _will_make(record, keys):
                 return record

@@ -2,6 +2,7 @@
 
     STORE/runs/RUN/slurm/submission.json     cluster, arrays and edges; never changed
     STORE/runs/RUN/slurm/submitted.jsonl     one line per sbatch: name, elements, job id
+    STORE/runs/RUN/slurm/cancelled           there once its user cancelled the run
     STORE/runs/RUN/slurm/scripts/            the batch scripts
     STORE/runs/RUN/slurm/output/             what SLURM printed before an element took over
 
@@ -137,6 +138,19 @@ class SubmissionRecord:
     def probe_job(self) -> str:
         """Job id of the newest probe that was noted; empty when there is none."""
         return next((each.job for each in reversed(self.submitted()) if each.array == PROBE), "")
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its user cancelled this run."""
+        return self._cancelled.exists()
+
+    def mark_cancelled(self) -> None:
+        """Remember that its user cancelled this run; it is never taken up again."""
+        write_json(self._cancelled, {"at": now()})
+
+    @property
+    def _cancelled(self) -> Path:
+        return self.folder / "cancelled"
 
     def note(self, submitted: Submitted) -> None:
         """Add a line; it is on the disk when this returns."""

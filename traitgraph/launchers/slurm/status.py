@@ -111,7 +111,7 @@ class _Reading:
     def _note_gate(self, gate: Gate) -> None:
         if gate.state == "waiting" and gate.slurm_state == "PENDING":
             self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({gate.reason})")
-        elif gate.state == "failed" and not self._is_cancelled():
+        elif gate.state == "failed" and not self.record.is_cancelled:
             self.queries += 1
             problem = explain(self.record, gate)
             self.barred = f"{problem.what}\n= {problem.hint}"
@@ -146,7 +146,7 @@ class _Reading:
             return self._task(task, "failed", account, cause=account.cause, message=message)
         if entry:
             return self._ended(task, account, _job(entry), entry.state, entry.nodes)
-        if self._is_cancelled():
+        if self.record.is_cancelled:
             return self._task(task, "cancelled", account, cause="cancelled")
         if account is None and (array.id, index) not in self.submitted:
             return self._task(task, "later", None)
@@ -219,9 +219,6 @@ class _Reading:
             current=current,
         )
 
-    def _is_cancelled(self) -> bool:
-        return (self.record.folder / CANCELLED).exists()
-
     def _parents_failed(self, task: Task) -> bool:
         return any(not self.present.issuperset(self.jobs_of[other]) for other in task.after if other in self.jobs_of)
 
@@ -265,10 +262,6 @@ class _Reading:
             return log if log.is_file() and log.stat().st_size else None
         array, index = self.places[task.id]
         return log_of(self.record, task.id, array.id, index)
-
-
-CANCELLED = "cancelled"
-"""File beside the submission of a run that its user cancelled."""
 
 
 def _job(entry: QueueEntry) -> str:

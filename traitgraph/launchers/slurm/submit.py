@@ -101,7 +101,9 @@ class _Submission:
             self._adopt()
 
     def advance(self, with_probe: bool) -> Progress:
-        """Submit as much as there is room for."""
+        """Submit as much as there is room for; nothing of a run that its user cancelled."""
+        if self.record.is_cancelled:
+            return Progress(0, 0, 0, 0)
         try:
             self._guard(with_probe)
             waiting = self._submit_arrays()
