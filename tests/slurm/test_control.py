@@ -223,6 +223,22 @@ def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmClust
     assert retry(store, run_of(launched.run)).launch is None
 
 
+def test_a_retry_asks_for_a_whole_node_at_most_and_for_nothing_more_after_a_gpu_was_full(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    killed, full = job("killed", trace, die_once=True), job("full", trace, fail_once="CUDA out of memory. Tried to ...")
+    near = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 6.0})})
+    study = table({"train": [[killed], [full]]})
+    launched = launch(study, store, near, probe=False)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    assert sorted(failure.cause for failure in status.failures) == ["killed by signal 9 (SIGKILL)", "out of GPU memory"]
+    tried = retry(store, run_of(launched.run))
+    assert tried.launch is not None
+    asked = {tuple(array.tasks.values()): array.resources.memory_gb for array in run_of(tried.launch.run).arrays}
+    assert asked == {("01-train-000",): 8000 / 1024, ("01-train-001",): 6.0}
+    assert wait(store, run_of(tried.launch.run), seconds=0.3, timeout=60).ok
+
+
 def test_a_dry_run_shows_everything_and_touches_nothing(store: Store, trace: Path) -> None:
     text = dry_run(chain(trace), store, CLUSTER)
     assert text.count("#!/bin/bash") == 3

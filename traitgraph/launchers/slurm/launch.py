@@ -147,7 +147,7 @@ def plan_arrays(
     table: JobTable, cluster: Cluster, limits: Limits, shortages: Mapping[str, Shortage] | None = None
 ) -> tuple[TaskArray, ...]:
     """The arrays of a table on a cluster, nothing checked and nothing written."""
-    return lay_out(shape_tasks(table, cluster, shortages), limits.array_size)
+    return lay_out(shape_tasks(table, cluster, shortages, limits), limits.array_size)
 
 
 def _launched(record: SubmissionRecord, progress: Progress, started: float, *, resumed: bool = False) -> Launch:

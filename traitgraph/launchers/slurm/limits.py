@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,9 +164,7 @@ def find_problems(
 
 def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:
     asked = array.resources
-    names = (
-        asked.partition.split(",") if asked.partition else [p.name for p in limits.partitions.values() if p.is_default]
-    )
+    names = _partition_names(asked, limits)
     known = [limits.partitions[name] for name in names if name in limits.partitions]
     for name in names:
         if name not in limits.partitions:
@@ -215,6 +214,25 @@ def _fits(asked: Resources, shape: NodeShape) -> bool:
         and (asked.memory_gb or 0) <= shape.memory_gb
         and type_fits
     )
+
+
+def most_of(asked: Resources, limits: Limits) -> tuple[float, float]:
+    """(memory, minutes) that every partition of a task can give, on nodes with its GPUs; infinite where not known.
+
+    [GiB], [minutes]
+    """
+    known = [limits.partitions[name] for name in _partition_names(asked, limits) if name in limits.partitions]
+    slim = asked.model_copy(update={"memory_gb": None})
+    fitting = [[s.memory_gb for s in each.shapes if _fits(slim, s)] for each in known]
+    memory = min((max(sizes) for sizes in fitting if sizes), default=math.inf)
+    return memory, min((each.minutes for each in known if each.minutes is not None), default=math.inf)
+
+
+def _partition_names(asked: Resources, limits: Limits) -> list[str]:
+    """The partitions that a task names, or the default one."""
+    if asked.partition:
+        return asked.partition.split(",")
+    return [each.name for each in limits.partitions.values() if each.is_default]
 
 
 def _largest(shapes: Sequence[NodeShape]) -> NodeShape:

@@ -12,6 +12,7 @@ from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from .accounts import MEMORY_CAUSES, OUT_OF_TIME
 from .layout import ShapedTask
+from .limits import Limits, most_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,12 @@ class Shortage:
     time: int = 0
 
 
-def shape_tasks(table: JobTable, cluster: Cluster, shortages: Mapping[str, Shortage] | None = None) -> list[ShapedTask]:
+def shape_tasks(
+    table: JobTable, cluster: Cluster, shortages: Mapping[str, Shortage] | None = None, limits: Limits | None = None
+) -> list[ShapedTask]:
     """The tasks of a table with their resources and hard edges; `shortages` are of job keys.
 
-    A task that packs several kinds asks for the most of each resource.
+    A task that packs several kinds asks for the most of each resource. More than before is asked for within `limits`.
     """
     rows = {row.key: row for row in table.rows}
     hard = hard_parents(table)
@@ -33,7 +36,7 @@ def shape_tasks(table: JobTable, cluster: Cluster, shortages: Mapping[str, Short
         ShapedTask(
             id=task.id,
             stage=stage_of(task),
-            resources=_resources(task, [rows[key] for key in task.jobs], cluster, shortages or {}),
+            resources=_resources(task, [rows[key] for key in task.jobs], cluster, shortages or {}, limits),
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,
@@ -48,13 +51,15 @@ def stage_of(task: Task) -> str:
     return stage if stage and number.isdigit() else task.id
 
 
-def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster, shortages: Mapping[str, Shortage]) -> Resources:
+def _resources(
+    task: Task, rows: Iterable[JobRow], cluster: Cluster, shortages: Mapping[str, Shortage], limits: Limits | None
+) -> Resources:
     asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
     most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
     found = [shortages[key] for key in task.jobs if key in shortages]
     memory = max((each.memory for each in found), default=0)
     time = max((each.time for each in found), default=0)
-    return escalated(most, cluster.escalation, Shortage(memory, time))
+    return escalated(most, cluster.escalation, Shortage(memory, time), limits or Limits())
 
 
 def _method(row: JobRow) -> str | None:
@@ -76,15 +81,20 @@ def _most(asked: Sequence[Resources]) -> Resources:
     return main.model_copy(update={name: value for name, value in most.items() if value})
 
 
-def escalated(resources: Resources, escalation: Escalation, shortage: Shortage) -> Resources:
-    """More memory and time for a task that ran out of them, up to the most that the cluster file allows."""
+def escalated(resources: Resources, escalation: Escalation, shortage: Shortage, limits: Limits) -> Resources:
+    """More memory and time for a task that ran out of them, up to what the cluster file allows and the site can give.
+
+    A request near a whole node grows to the whole node: beyond it there is only a refusal.
+    """
     changes: dict[str, object] = {}
+    memory_gb, minutes = most_of(resources, limits)
     if shortage.memory and resources.memory_gb:
         asked = resources.memory_gb * escalation.memory**shortage.memory
-        changes["memory_gb"] = max(resources.memory_gb, min(asked, escalation.memory_gb_most or math.inf))
+        most = min(memory_gb, escalation.memory_gb_most or math.inf)
+        changes["memory_gb"] = max(resources.memory_gb, min(asked, most))
     if shortage.time and resources.minutes:
         limit = math.ceil(resources.minutes * escalation.minutes**shortage.time)
-        changes["minutes"] = max(resources.minutes, min(limit, escalation.minutes_most or limit))
+        changes["minutes"] = max(resources.minutes, int(min(limit, minutes, escalation.minutes_most or math.inf)))
     return resources.model_copy(update=changes)
 
 
