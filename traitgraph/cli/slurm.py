@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .options import study_of
+from .options import same_call, study_of
 from .output import UsageError, say
 
 if TYPE_CHECKING:
@@ -64,6 +64,19 @@ def slurm_status(store: Store, record: SubmissionRecord) -> RunStatus:
     from traitgraph.launchers.slurm.status import read_status
 
     return read_status(store, record)
+
+
+def run_call(options: argparse.Namespace, store: Store, study: str) -> str:
+    """The words that run what is missing of a study: where it went before, lest a login node trains."""
+    return same_call("run", options) + (" --launcher slurm" if newest_submission(store, study) else "")
+
+
+def next_call(options: argparse.Namespace, store: Store, study: str, slurm: RunStatus | None) -> str:
+    """The words that go on with a study whose newest SLURM run stands so: wait for it, try again, or run."""
+    if slurm is None or not (slurm.is_active or slurm.failures):
+        return run_call(options, store, study)
+    whole = argparse.Namespace(**{**vars(options), "select": []})  # of a run, not of a selection
+    return same_call("wait" if slurm.is_active else "retry", whole)
 
 
 def watch_until_over(store: Store, record: SubmissionRecord, seconds: float) -> None:

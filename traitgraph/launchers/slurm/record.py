@@ -25,6 +25,7 @@ from pydantic import Field
 from traitgraph.runtime.durable import make_folder, write_json
 from traitgraph.runtime.records import RunRecord, now
 from traitgraph.specs.cluster import Cluster, Resources
+from traitgraph.specs.identity import digest
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.spec import Spec
 
@@ -151,6 +152,11 @@ class SubmissionRecord:
     @property
     def _cancelled(self) -> Path:
         return self.folder / "cancelled"
+
+    @property
+    def claim(self) -> str:
+        """The claim in the store of whoever submits this run right now."""
+        return digest("submission", self.run.id)
 
     def note(self, submitted: Submitted) -> None:
         """Add a line; it is on the disk when this returns."""

@@ -27,6 +27,7 @@ from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_s
 from .scheduler import QueueEntry, SchedulerError
 from .script import job_name
 from .shapes import stage_of
+from .waiting import is_held, meaning_of
 
 _SLURM_CAUSES: dict[str, tuple[TaskState, str]] = {
     "TIMEOUT": ("failed", OUT_OF_TIME),
@@ -53,6 +54,8 @@ class _Reading:
     queries: int = 0
     barred: str = ""
     """Why the probe lets nothing start; empty when it does."""
+    goes_on: bool = True
+    """Whether somebody will submit what is not in the queue yet."""
 
     def __post_init__(self) -> None:
         self.table: JobTable = self.record.run.table()
@@ -82,6 +85,8 @@ class _Reading:
         for failure in failures:
             causes[failure.task].add(failure.cause)
         tasks = [_as_blocked(task) if causes[task.id] == {BLOCKED} else task for task in tasks]
+        if not self.submitted and any(task.state == "later" for task in tasks):
+            self.notes.append("nothing of this run has been submitted yet")
         return RunStatus(
             run=self.record.run.folder,
             tasks=tuple(tasks),
@@ -103,27 +108,30 @@ class _Reading:
         except SchedulerError as error:
             self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
             return None
-        self._note_gate(read_gate(self.record, found))
-        self._note_helpers(found)
+        if found or self.record.text.user == getuser():  # others may not be shown the jobs of this user
+            self._note_gate(read_gate(self.record, found))
+            self._note_continuation(found)
         prefix = len(self.record.run.id) + 1
         return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
 
     def _note_gate(self, gate: Gate) -> None:
         if gate.state == "waiting" and gate.slurm_state == "PENDING":
-            self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({gate.reason})")
+            self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({meaning_of(gate.reason)})")
         elif gate.state == "failed" and not self.record.is_cancelled:
             self.queries += 1
             problem = explain(self.record, gate)
             self.barred = f"{problem.what}\n= {problem.hint}"
 
-    def _note_helpers(self, entries: Iterable[QueueEntry]) -> None:
-        for entry in entries:
-            if entry.name == job_name(self.record.run.id, CONTINUE) and entry.state in (
-                "FAILED",
-                "TIMEOUT",
-                "CANCELLED",
-            ):
-                self.notes.append("the continuation that submits the rest has ended; run the study again to go on")
+    def _note_continuation(self, entries: Iterable[QueueEntry]) -> None:
+        """Who submits the rest, as long as there is a rest: a job, or a process that does so right now."""
+        left = len(self.places) - len(self.submitted)
+        name = job_name(self.record.run.id, CONTINUE)
+        helper = next((entry for entry in entries if entry.name == name and entry.is_active), None)
+        if helper is None:
+            self.goes_on = not self.submitted or self.store.claims.is_held(self.record.claim)
+        elif left and not self.barred:
+            why = f" ({meaning_of(helper.reason)})" if helper.state == "PENDING" else ""
+            self.notes.append(f"{left:,} more tasks will be submitted by job {helper.job}{why}")
 
     def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
         """The task by what its files and the queue say; None where only the accounting can tell."""
@@ -149,14 +157,17 @@ class _Reading:
         if self.record.is_cancelled:
             return self._task(task, "cancelled", account, cause="cancelled")
         if account is None and (array.id, index) not in self.submitted:
-            return self._task(task, "later", None)
+            if self.goes_on:
+                return self._task(task, "later", None)
+            why = "the job that submits the rest has ended; run the study again to go on"
+            return self._task(task, "failed", None, cause="not submitted", message=why)
         return None
 
     def _active(self, task: Task, account: Account | None, entry: QueueEntry) -> TaskStatus:
         if entry.state != "PENDING":
             current = current_step(self.record.run.log_path(task.id)) if account and account.state == "running" else ""
             return self._task(task, "running", account, job=_job(entry), node=entry.nodes, current=current)
-        again: TaskState = "requeued" if account else "waiting"
+        again: TaskState = "held" if is_held(entry.reason) else "requeued" if account else "waiting"
         return self._task(task, again, account, job=_job(entry), message=entry.reason)
 
     def _ended(self, task: Task, account: Account | None, job: str, state: str, node: str) -> TaskStatus:

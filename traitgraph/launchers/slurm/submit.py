@@ -17,7 +17,6 @@ from itertools import groupby
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.records import BLOCKED
 from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
 
 from . import scheduler
 from .accounts import Account, account_path, read_account
@@ -64,13 +63,12 @@ def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with
     Raises BusyError while another process does the same, and SchedulerError when SLURM refuses; then, for a new run,
     nothing of it is left in the queue.
     """
-    claim = digest("submission", record.run.id)
-    if not store.claims.take(claim):
+    if not store.claims.take(record.claim):
         raise BusyError(f"run {record.run.id} is being submitted by another process; wait for it")
     try:
         return _Submission(store, record, is_new).advance(with_probe)
     finally:
-        store.claims.release(claim)
+        store.claims.release(record.claim)
 
 
 @dataclass

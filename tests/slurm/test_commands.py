@@ -1,0 +1,99 @@
+"""The commands about a run on a real SLURM, as a person types them: what they print, and with which code they end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_model import save_tiny_model
+from traitgraph.cli.main import main
+from traitgraph.launchers.slurm import launch as launching
+from traitgraph.launchers.slurm import scheduler
+from traitgraph.launchers.slurm.launch import launch
+from traitgraph.launchers.slurm.run_status import status_text
+from traitgraph.launchers.slurm.status import read_status, run_of
+from traitgraph.runtime.store import Store
+from traitgraph.specs.cluster import SiteLimits
+
+from .cluster import SlurmCluster, wait_until
+from .studies import CLUSTER, job, results, table
+
+pytestmark = pytest.mark.slurm
+
+SPEC = """\
+study: small
+model: ./model
+traits: [extraversion]
+data: ./dialogues.jsonl
+method: direct
+benchmarks: [reply_contrast]
+cluster: {partition: gpu, default: {cpus: 1, memory_gb: 1, minutes: 10}, signal_seconds: 5, options: {begin: now+1hour}}
+"""
+"""A study whose tasks would not start for an hour."""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study of one assessment, its folder the current one, its probe not waited for."""
+    save_tiny_model(tmp_path / "model")
+    data = Path(__file__).parents[2] / "examples" / "data" / "dialogues.jsonl"
+    (tmp_path / "dialogues.jsonl").write_bytes(data.read_bytes())
+    (tmp_path / "study.yaml").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[2]}:{os.environ['PYTHONPATH']}")
+    monkeypatch.setattr(launching, "PROBE_SECONDS", 0.0)
+    return tmp_path / "study.yaml"
+
+
+def test_status_and_wait_say_why_tasks_wait_and_name_the_command_that_goes_on(
+    slurm: SlurmCluster, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "study.yaml", "--launcher", "slurm"]) == 0
+    wait_until(lambda: "BeginTime" in slurm.call("squeue", "-h", "-o", "%r"), "SLURM has looked at the probe")
+    capsys.readouterr()
+    assert main(["status", "study.yaml"]) == 0
+    told = capsys.readouterr().out
+    assert "BeginTime" in told
+    assert "next: traitgraph wait study.yaml " in told
+    assert main(["wait", "study.yaml", "--timeout", "1", "--every", "0.3"]) == 1
+    assert capsys.readouterr().err.count("BeginTime") == 1  # said once, as long as nothing changes
+    assert main(["cancel", "study.yaml"]) == 0
+    wait_until(lambda: not scheduler.active_names(), "the queue is empty")
+    capsys.readouterr()
+    assert main(["status", "study.yaml"]) == 1
+    assert "next: traitgraph retry study.yaml " in capsys.readouterr().out
+    assert main(["results", "study.yaml"]) == 0
+    assert "next: traitgraph run study.yaml --launcher slurm\n" in capsys.readouterr().err
+
+
+def test_a_held_task_is_shown_as_held_and_by_whom(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    later = CLUSTER.model_copy(update={"options": {"begin": "now+1hour"}})
+    launched = launch(table({"train": [[job("a", trace)]]}), store, later, probe=False)
+    record = run_of(launched.run)
+    held = record.submitted()[0].job
+    slurm.call("scontrol", "hold", held)
+    status = read_status(store, record)
+    assert [task.state for task in status.tasks] == ["held"]
+    assert status.is_active
+    said = f"1 task waits: JobHeldAdmin: held by an administrator, who alone can release them; scontrol release {held}"
+    assert said in status_text(status)
+
+
+def test_a_continuation_is_named_while_it_waits_and_without_it_the_rest_counts_as_not_submitted(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    cluster = CLUSTER.model_copy(update={"limits": SiteLimits(submitted=6)})
+    study = table({"w": [[job(f"w{i}", trace)] for i in range(9)]})
+    launched = launch(study, store, cluster, probe=False)
+    record = run_of(launched.run)
+    helper = next(e.job for e in scheduler.queue(record.job_names) if e.name.endswith("continue"))
+    slurm.call("scontrol", "hold", helper)
+    assert f"6 more tasks will be submitted by job {helper} (JobHeldAdmin" in status_text(read_status(store, record))
+    slurm.call("scancel", helper)
+    wait_until(lambda: len(results(store, study)) == 3, "the first part is done")
+    wait_until(lambda: not read_status(store, record).is_active, "the run is over")
+    status = read_status(store, record)
+    assert {failure.cause for failure in status.failures} == {"not submitted"}
+    assert len(status.failures) == 6
