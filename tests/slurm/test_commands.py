@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.tiny_model import save_tiny_model
+from traitgraph.cli.logs import _once_started
 from traitgraph.cli.main import main
 from traitgraph.launchers.slurm import launch as launching
 from traitgraph.launchers.slurm import scheduler
+from traitgraph.launchers.slurm.control import cancel
 from traitgraph.launchers.slurm.launch import launch
+from traitgraph.launchers.slurm.logs import follow
 from traitgraph.launchers.slurm.run_status import status_text
 from traitgraph.launchers.slurm.status import read_status, run_of
+from traitgraph.launchers.study_runs import RunWatch, TaskLog
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import SiteLimits
 
@@ -97,3 +102,35 @@ def test_a_continuation_is_named_while_it_waits_and_without_it_the_rest_counts_a
     status = read_status(store, record)
     assert {failure.cause for failure in status.failures} == {"not submitted"}
     assert len(status.failures) == 6
+
+
+def test_following_a_log_waits_for_the_start_of_its_task_and_ends_after_a_hard_kill(
+    slurm: SlurmCluster, store: Store, trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = table({"train": [[job("train", trace, steps=600, seconds=0.1)]]})
+    later = CLUSTER.model_copy(update={"options": {"begin": "now+1hour"}})
+    launched = launch(study, store, later, probe=False)
+    (job_id,) = (each.job for each in run_of(launched.run).submitted())
+    before = _waiting(store, study.study)
+    slurm.call("scontrol", "update", f"jobid={job_id}", "StartTime=now")
+    (log,) = before.result(timeout=60)
+    assert log.path.name == "01-train-000.log"
+    assert "has not started" in capsys.readouterr().err
+    watch = RunWatch(store, log.run, seconds=0.5)
+    assert not watch.is_over(log.task)
+    slurm.call("scancel", "--signal=KILL", "--full", job_id)
+    assert list(follow(log.path, lambda: watch.is_over(log.task), 0.1))
+
+
+def _waiting(store: Store, study: str) -> Future[list[TaskLog]]:
+    """`logs -f` for the training, in a thread."""
+    return ThreadPoolExecutor(1).submit(_once_started, store, study, "train")
+
+
+def test_following_a_log_of_a_task_that_never_starts_comes_to_an_end(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    later = CLUSTER.model_copy(update={"options": {"begin": "now+1hour"}})
+    study = table({"train": [[job("train", trace)]]})
+    cancel(run_of(launch(study, store, later, probe=False).run))
+    assert _once_started(store, study.study, "train") == []
