@@ -1,4 +1,4 @@
-"""What a person asks of a run: how far it is, its logs, to cancel it, to export it, and whether the site will do."""
+"""What a person asks of a run: how far it is, its logs, to cancel it, to try again, to export it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm import launch as launching
 from traitgraph.launchers.slurm import scheduler
 from traitgraph.launchers.slurm.accounts import account_path
 from traitgraph.launchers.slurm.control import NotYoursError, cancel, remaining_table, retry, wait, watch
-from traitgraph.launchers.slurm.doctor import examine
 from traitgraph.launchers.slurm.export import dry_run, export
-from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.launch import launch
 from traitgraph.launchers.slurm.limits import read_limits
 from traitgraph.launchers.slurm.logs import follow, logs_of
 from traitgraph.launchers.slurm.run_status import RunStatus, status_json, status_text
 from traitgraph.launchers.slurm.status import read_status, run_of
 from traitgraph.launchers.slurm.submit import submit
 from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources, SiteLimits
+from traitgraph.specs.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER, chain, job, results, table, trace_of, undisturbed
@@ -269,67 +266,6 @@ def test_an_export_never_writes_into_a_folder_that_is_in_use(store: Store, trace
     (tmp_path / "mine").write_text("")
     with pytest.raises(FileExistsError, match="is not empty"):
         export(chain(trace), store, CLUSTER, tmp_path)
-
-
-# ---------------------------------------------------------------- doctor
-
-
-def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    """What a cluster file asks for jobs that the study does not have is no fault."""
-    cluster = CLUSTER.model_copy(update={"kinds": {"train": Resources(gpus=5)}})
-    checks = list(examine(store, cluster, chain(trace)))
-    assert [str(check) for check in checks if not check.ok] == []
-    names = {check.name for check in checks}
-    assert any(check.name == "partition gpu" and "2 GPUs fake" in check.found for check in checks)
-    assert {"array size", "requeue", "accounting", "interpreter", "store", "scontrol", "GPUs", "hub cache"} <= names
-    assert not list((store.root / "runs").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("changes", "name", "found"),
-    [
-        ({"partition": "preemt"}, "cluster file", "partition 'preemt' does not exist on this cluster"),
-        ({"kinds": {"steps": Resources(gpus=5)}}, "cluster file", "5 GPUs on one node"),
-        ({"python": "/no/python"}, "compute node", "there is no interpreter /no/python on the compute nodes"),
-        ({"python": "/bin/false"}, "compute node", "cannot run traitgraph"),
-    ],
-)
-def test_the_doctor_names_what_to_fix(
-    slurm: SlurmCluster, store: Store, trace: Path, changes: dict[str, object], name: str, found: str
-) -> None:
-    cluster = CLUSTER.model_copy(update=changes)
-    bad = [check for check in examine(store, cluster, chain(trace)) if not check.ok]
-    assert any(check.name == name and found in check.found and check.repair for check in bad), bad
-
-
-@pytest.fixture
-def blind_node(slurm: SlurmCluster, store: Store) -> Iterator[str]:
-    """A node on which the store's folder is hidden by another file system, as when it is local to the login node."""
-    store.root.mkdir()
-    slurm.kill_node("n4")
-    hidden = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none {store.root} && slurmd -N n4"]
-    environment = {**os.environ, **slurm.environment}
-    if subprocess.run(hidden, env=environment, capture_output=True, timeout=30, check=False).returncode:
-        slurm.start_node("n4")
-        pytest.skip("needs the right to mount in a namespace of its own")
-    yield "n4"
-    slurm.kill_node("n4")
-    slurm.start_node("n4")
-    slurm.wait_idle()
-
-
-def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_at_submission_and_by_status(
-    slurm: SlurmCluster, store: Store, trace: Path, blind_node: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster = CLUSTER.model_copy(update={"options": {"nodelist": blind_node}})
-    assert any("do not see the store" in check.found for check in examine(store, cluster, chain(trace)))
-    with pytest.raises(SubmissionRefusedError, match="do not see the store"):
-        launch(chain(trace), store, cluster)
-    monkeypatch.setattr(launching, "PROBE_SECONDS", 0.0)  # as where the queue is long
-    launched = launch(chain(trace), store, cluster)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
-    assert "do not see the store" in status.failures[0].message
-    wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
 
 
 # ---------------------------------------------------------------- with accounting

@@ -11,14 +11,16 @@ from .output import print_json, say
 from .slurm import PACKED_MINUTES, cluster_of
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.doctor import Check
+    from traitgraph.launchers.slurm.node_check import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--json]."""
+    """SPEC [key=value ...] [--store DIR] [--timeout SECONDS] [--json]."""
     add_spec(parser)
     add_store(parser)
     add_json(parser)
+    patience = "wait so long for a compute node; where queues are long, longer (default: %(default)g)"
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help=patience)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     study = study_of(options)
     store = Store(options.store)
     checks: list[Check] = []
-    for check in examine(store, cluster_of(study), whole_table(study, store, task_minutes=PACKED_MINUTES)):
+    table = whole_table(study, store, task_minutes=PACKED_MINUTES)
+    for check in examine(store, cluster_of(study), table, probe_seconds=options.timeout):
         checks.append(check)
         if not options.json:
             print(check, flush=True)
