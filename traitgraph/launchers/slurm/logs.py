@@ -74,9 +74,12 @@ def current_step(log: Path) -> str:
 
 
 def _tail(log: Path) -> list[str]:
+    """The last whole lines of a log."""
     try:
         with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return stream.read().decode(errors="replace").splitlines()
+            start = max(0, log.stat().st_size - _TAIL_BYTES)
+            stream.seek(start)
+            lines = stream.read().decode(errors="replace").splitlines()
+            return lines[1:] if start else lines  # the first one may be torn
     except OSError:
         return []
