@@ -18,6 +18,7 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources
 
 from .cluster import SlurmCluster, wait_until
+from .conftest import lacking
 from .studies import CLUSTER, chain, job, table
 
 pytestmark = pytest.mark.slurm
@@ -99,7 +100,7 @@ def blind_node(slurm: SlurmCluster, store: Store) -> Iterator[str]:
     environment = {**os.environ, **slurm.environment}
     if subprocess.run(hidden, env=environment, capture_output=True, timeout=30, check=False).returncode:
         slurm.start_node("n4")
-        pytest.skip("needs the right to mount in a namespace of its own")
+        lacking("needs the right to mount in a namespace of its own")
     yield "n4"
     slurm.kill_node("n4")
     slurm.start_node("n4")
