@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .options import add_json, add_spec, add_store, same_call, study_of
 from .output import print_json, say
-from .slurm import PACKED_MINUTES, cluster_of
+from .slurm import PACKED_MINUTES, check_installed, cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.launchers.slurm.node_check import Check
@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.doctor import examine
     from traitgraph.runtime.store import Store
 
+    check_installed()
     study = study_of(options)
     store = Store(options.store)
     checks: list[Check] = []

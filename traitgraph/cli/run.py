@@ -14,7 +14,7 @@ from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
-from .slurm import PACKED_MINUTES, cluster_of
+from .slurm import PACKED_MINUTES, check_installed, cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
@@ -162,7 +162,11 @@ def _run_saved(options: argparse.Namespace) -> int:
 def _submit(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.export import dry_run, export
     from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit import BusyError
 
+    if not (options.dry_run or options.export):  # those put no question to SLURM
+        check_installed()
     study, store, plan = _fresh_plan(options, PACKED_MINUTES)
     cluster = cluster_of(study)
     if not plan.counts.missing:
@@ -179,7 +183,7 @@ def _submit(options: argparse.Namespace) -> int:
             return 0
         _check_keys(table)  # tasks get the variables that sbatch is called with
         say(launch(table, store, cluster).text())
-    except (SubmissionRefusedError, FileExistsError) as refusal:
+    except (SubmissionRefusedError, SchedulerError, BusyError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
     say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
     return 0

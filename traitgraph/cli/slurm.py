@@ -24,6 +24,14 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="ID", dest="run_id", help="another run than the newest of the study")
 
 
+def check_installed() -> None:
+    """Raise UsageError where what SLURM needs is not installed."""
+    from traitgraph.launchers.slurm.scheduler import NOT_INSTALLED, is_installed
+
+    if not is_installed():
+        raise UsageError(NOT_INSTALLED)
+
+
 def cluster_of(study: Study) -> Cluster:
     """Where a study runs on SLURM. Raises UsageError when its spec does not say."""
     if study.cluster is None:
@@ -48,6 +56,7 @@ def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]
     """The SLURM run that a command is about. Raises UsageError when there is none."""
     from traitgraph.runtime.store import Store
 
+    check_installed()
     study = study_of(options).study
     store = Store(options.store)
     known = submissions_of(store, study)

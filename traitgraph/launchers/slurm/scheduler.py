@@ -5,6 +5,7 @@ Everything that this package learns from SLURM or tells it passes here. Knows no
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -62,8 +63,18 @@ class AccountingEntry:
     nodes: str
 
 
+NOT_INSTALLED = "submitit is not installed; to use SLURM: pip install 'traitgraph[slurm]'"
+
+
+def is_installed() -> bool:
+    """Whether the library is there by which we talk to SLURM."""
+    return importlib.util.find_spec("submitit") is not None
+
+
 def call(*words: str, seconds: float = CALL_SECONDS) -> str:
     """Standard output of a command. Raises SchedulerError with the command's own reason."""
+    if not is_installed():
+        raise SchedulerError(NOT_INSTALLED)
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False, env=_environment())
     except FileNotFoundError:
