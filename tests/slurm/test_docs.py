@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_model import save_tiny_model
+from traitgraph.launchers.slurm.script import PROBE_MINUTES
 
 from .cluster import SlurmCluster
 
@@ -96,6 +97,11 @@ def only_gpus_are_pretended(said: dict[str, Any]) -> None:
 def test_the_document_names_every_command_about_runs() -> None:
     named = {words[1] for words in commands() if words[0] == "traitgraph"}
     assert {"doctor", "plan", "run", "status", "logs", "wait", "retry", "cancel", "results", "report"} <= named
+
+
+def test_the_document_says_what_a_probe_asks_for() -> None:
+    assert PROBE_MINUTES == 5
+    assert "asks for five minutes" in DOCUMENT
 
 
 @pytest.mark.parametrize("name", ["one-gpu", "four-gpus", "mig", "no-accounting", "preemptible"])

@@ -23,9 +23,10 @@ STORE_UNSEEN, NO_INTERPRETER = 73, 74
 """Exit codes of the probe that no program in it uses for anything else."""
 
 SMALL = Resources(nodes=1, gpus=0, cpus=1, memory_gb=1, minutes=30)
-"""What a continuation and a probe ask for, beside the site's partition and account."""
+"""What a continuation asks for, beside the site's partition and account."""
 
 PROBE_MINUTES = 5
+"""Time limit of a probe, which works for seconds and otherwise asks for what a task does. [minutes]"""
 
 
 @dataclass(frozen=True, slots=True)
