@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .options import same_call, study_of
@@ -39,17 +40,17 @@ def cluster_of(study: Study) -> Cluster:
     return study.cluster
 
 
-def submissions_of(store: Store, study: str) -> list[SubmissionRecord]:
+def submissions_of(store: Store, study: str) -> Iterator[SubmissionRecord]:
     """SLURM runs of a study, the newest first."""
     from traitgraph.launchers.slurm.record import SubmissionRecord
     from traitgraph.launchers.study_runs import runs_of
 
-    return [record for record in map(SubmissionRecord, runs_of(store, study)) if record.exists]
+    yield from (record for record in map(SubmissionRecord, runs_of(store, study)) if record.exists)
 
 
 def newest_submission(store: Store, study: str) -> SubmissionRecord | None:
     """The newest SLURM run of a study; None when there was none."""
-    return next(iter(submissions_of(store, study)), None)
+    return next(submissions_of(store, study), None)
 
 
 def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]:
@@ -59,7 +60,7 @@ def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]
     check_installed()
     study = study_of(options).study
     store = Store(options.store)
-    known = submissions_of(store, study)
+    known = list(submissions_of(store, study))
     wanted = [record for record in known if options.run_id in (None, record.run.id)]
     if not wanted:
         have = f"; there are: {', '.join(record.run.id for record in known[:5])}" if known else ""
