@@ -1,4 +1,4 @@
-"""What a person asks of a run: how far it is, its logs, to cancel it, to export it, and whether the site will do."""
+"""What a person asks of a run: how far it is, its logs, to cancel it, to try again, to export it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import pytest
 
 from traitgraph.launchers.slurm import scheduler
 from traitgraph.launchers.slurm.accounts import account_path
-from traitgraph.launchers.slurm.control import NotYoursError, cancel, retry, wait, watch
-from traitgraph.launchers.slurm.doctor import examine
+from traitgraph.launchers.slurm.control import NotYoursError, cancel, remaining_table, retry, wait, watch
 from traitgraph.launchers.slurm.export import dry_run, export
 from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.limits import read_limits
@@ -24,7 +23,7 @@ from traitgraph.launchers.slurm.run_status import RunStatus, status_json, status
 from traitgraph.launchers.slurm.status import read_status, run_of
 from traitgraph.launchers.slurm.submit import submit
 from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources, SiteLimits
+from traitgraph.specs.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER, SMALL, chain, job, results, table, trace_of, undisturbed
@@ -154,6 +153,26 @@ def test_cancel_ends_one_run_and_no_other(slurm: SlurmCluster, store: Store, tra
     assert read_status(store, run_of(other.run)).is_active
 
 
+def test_after_a_cancellation_the_rest_goes_into_a_run_of_its_own_whose_status_is_true(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    """The cancelled run has tasks that were never submitted: its continuation was still waiting."""
+    study = table({"w": [[job(f"w{i}", trace)] for i in range(9)]})
+    cluster = CLUSTER.model_copy(update={"limits": SiteLimits(submitted=6)})
+    first = launch(study, store, cluster, probe=False)
+    helper = next(e.job for e in scheduler.queue(run_of(first.run).job_names) if e.name.endswith("continue"))
+    slurm.call("scontrol", "hold", helper)
+    wait_until(lambda: len(results(store, study)) == 3, "the first part is done")
+    cancel(run_of(first.run))
+    assert not submit(store, run_of(first.run)).calls  # as by a continuation that ran just then
+    rest = remaining_table(study, store, read_status(store, run_of(first.run)))[0]
+    second = launch(rest, store, cluster, probe=False)
+    assert second.run != first.run
+    wait_until(lambda: not read_status(store, run_of(second.run)).is_active, "the second run is over")
+    assert read_status(store, run_of(second.run)).ok
+    assert results(store, study) == undisturbed(study)
+
+
 def test_a_run_of_somebody_else_is_not_cancelled(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     launched = launch(table({"train": [[job("a", trace, steps=50, seconds=0.1)]]}), store, CLUSTER, probe=False)
     path = launched.run / "slurm" / "submission.json"
@@ -161,6 +180,29 @@ def test_a_run_of_somebody_else_is_not_cancelled(slurm: SlurmCluster, store: Sto
     with pytest.raises(NotYoursError, match="only somebody can cancel it"):
         cancel(run_of(launched.run))
     assert read_status(store, run_of(launched.run)).is_active
+
+
+def test_a_colleague_sees_the_state_of_a_run_and_has_nothing_to_retry(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched = launch(table({"train": [[job("a", trace, until="told")]]}), store, CLUSTER, probe=False)
+    wait_until(lambda: trace_of(trace, "a"), "a has begun")
+    monkeypatch.setenv("LOGNAME", "nobody")
+    assert [task.state for task in read_status(store, run_of(launched.run)).tasks] == ["running"]
+    assert retry(store, run_of(launched.run)).launch is None
+    (trace / "told").touch()
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=60).ok
+
+
+def test_where_slurm_hides_the_jobs_of_others_a_colleague_is_not_told_that_they_failed(
+    slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched = launch(table({"train": [[job("a", trace, steps=50, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    monkeypatch.setenv("LOGNAME", "nobody")
+    monkeypatch.setattr(scheduler, "queue", lambda *_: [])  # as under PrivateData=jobs
+    status = read_status(store, run_of(launched.run))
+    assert [task.state for task in status.tasks] == ["unknown"]
+    assert "SLURM shows no job of root" in status.notes[0]
 
 
 def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmCluster, store: Store, trace: Path) -> None:
@@ -177,6 +219,22 @@ def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmClust
     assert wait(store, run_of(second.run), seconds=0.3, timeout=60).ok
     assert results(store, study) == undisturbed(study)
     assert retry(store, run_of(launched.run)).launch is None
+
+
+def test_a_retry_asks_for_a_whole_node_at_most_and_for_nothing_more_after_a_gpu_was_full(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    killed, full = job("killed", trace, die_once=True), job("full", trace, fail_once="CUDA out of memory. Tried to ...")
+    near = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 6.0})})
+    study = table({"train": [[killed], [full]]})
+    launched = launch(study, store, near, probe=False)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    assert sorted(failure.cause for failure in status.failures) == ["killed by signal 9 (SIGKILL)", "out of GPU memory"]
+    tried = retry(store, run_of(launched.run))
+    assert tried.launch is not None
+    asked = {tuple(array.tasks.values()): array.resources.memory_gb for array in run_of(tried.launch.run).arrays}
+    assert asked == {("01-train-000",): 8000 / 1024, ("01-train-001",): 6.0}
+    assert wait(store, run_of(tried.launch.run), seconds=0.3, timeout=60).ok
 
 
 def test_a_dry_run_shows_everything_and_touches_nothing(store: Store, trace: Path) -> None:
@@ -237,63 +295,6 @@ def test_an_export_never_writes_into_a_folder_that_is_in_use(store: Store, trace
         export(chain(trace), store, CLUSTER, tmp_path)
 
 
-# ---------------------------------------------------------------- doctor
-
-
-def test_the_doctor_finds_nothing_wrong_with_a_good_site(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    """What a cluster file asks for jobs that the study does not have is no fault."""
-    cluster = CLUSTER.model_copy(update={"kinds": {"train": Resources(gpus=5)}})
-    checks = list(examine(store, cluster, chain(trace)))
-    assert [str(check) for check in checks if not check.ok] == []
-    names = {check.name for check in checks}
-    assert any(check.name == "partition gpu" and "2 GPUs fake" in check.found for check in checks)
-    assert {"array size", "requeue", "accounting", "interpreter", "store", "scontrol", "GPUs", "hub cache"} <= names
-    assert not list((store.root / "runs").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("changes", "name", "found"),
-    [
-        ({"partition": "preemt"}, "cluster file", "partition 'preemt' does not exist on this cluster"),
-        ({"kinds": {"steps": Resources(gpus=5)}}, "cluster file", "5 GPUs on one node"),
-        ({"python": "/no/python"}, "compute node", "there is no interpreter /no/python on the compute nodes"),
-        ({"python": "/bin/false"}, "compute node", "cannot run traitgraph"),
-    ],
-)
-def test_the_doctor_names_what_to_fix(
-    slurm: SlurmCluster, store: Store, trace: Path, changes: dict[str, object], name: str, found: str
-) -> None:
-    cluster = CLUSTER.model_copy(update=changes)
-    bad = [check for check in examine(store, cluster, chain(trace)) if not check.ok]
-    assert any(check.name == name and found in check.found and check.repair for check in bad), bad
-
-
-@pytest.fixture
-def blind_node(slurm: SlurmCluster, store: Store) -> Iterator[str]:
-    """A node on which the store's folder is hidden by another file system, as when it is local to the login node."""
-    store.root.mkdir()
-    slurm.kill_node("n4")
-    hidden = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none {store.root} && slurmd -N n4"]
-    environment = {**os.environ, **slurm.environment}
-    if subprocess.run(hidden, env=environment, capture_output=True, timeout=30, check=False).returncode:
-        slurm.start_node("n4")
-        pytest.skip("needs the right to mount in a namespace of its own")
-    yield "n4"
-    slurm.kill_node("n4")
-    slurm.start_node("n4")
-    slurm.wait_idle()
-
-
-def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_and_at_submission(
-    slurm: SlurmCluster, store: Store, trace: Path, blind_node: str
-) -> None:
-    cluster = CLUSTER.model_copy(update={"options": {"nodelist": blind_node}})
-    assert any("do not see the store" in check.found for check in examine(store, cluster, chain(trace)))
-    with pytest.raises(SubmissionRefusedError, match="do not see the store"):
-        launch(chain(trace), store, cluster)
-    wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
-
-
 # ---------------------------------------------------------------- with accounting
 
 
@@ -315,7 +316,7 @@ def test_what_the_queue_forgot_the_accounting_knows(
 
     wait_until(lambda: cancelled() > 0, "sacct knows", seconds=30)
     account_path(launched.run, "01-train-000").unlink()
-    monkeypatch.setattr(scheduler, "queue", lambda names: [])  # as MinJobAge seconds later
+    monkeypatch.setattr(scheduler, "queue", lambda *_: [])  # as MinJobAge seconds later
     status = read_status(store, record)
     assert [(task.state, task.cause) for task in status.tasks] == [("cancelled", "cancelled")] * 2
     assert status.queries == 2

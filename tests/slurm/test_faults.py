@@ -6,7 +6,6 @@ agree on every task.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -238,12 +237,20 @@ def interpreter_of_nobody() -> tuple[str, dict[str, str]]:
     checkout, libraries = Path(__file__).parents[2], Path(submitit.__file__).parents[1]
     path = f"{checkout}:{libraries}"
     variables = {"HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody", "PYTHONPATH": path}
-    for python in (sys.executable, "/usr/bin/python3"):
-        with contextlib.suppress(OSError):
-            trial = [python, "-c", "import pydantic_core, submitit, traitgraph"]
-            if subprocess.run(trial, env={**os.environ, **variables}, **NOBODY, check=False).returncode == 0:
-                return python, variables
-    pytest.skip("no interpreter that the user nobody may start has our libraries")
+    usable = [python for python in (sys.executable, "/usr/bin/python3") if nobody_can_use(python, variables)]
+    if not usable:
+        lacking("no interpreter that the user nobody may start has our libraries")
+    return usable[0], variables
+
+
+def nobody_can_use(python: str, variables: dict[str, str]) -> bool:
+    """Whether the user `nobody` may start an interpreter that finds our libraries."""
+    trial = [python, "-c", "import pydantic_core, submitit, traitgraph"]
+    try:
+        done = subprocess.run(trial, env={**os.environ, **variables}, **NOBODY, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def shared_store() -> Path:

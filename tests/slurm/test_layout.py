@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traitgraph.launchers.slurm.layout import Edge, ShapedTask, TaskArray, lay_out
+from traitgraph.launchers.slurm.limits import Limits, NodeShape, Partition
 from traitgraph.launchers.slurm.shapes import Shortage, hard_parents, shape_tasks
 from traitgraph.specs.cluster import Cluster, Escalation, Resources, Rule
 from traitgraph.specs.identity import digest
@@ -245,3 +246,16 @@ def test_a_task_that_ran_out_of_something_asks_for_more_up_to_the_most_allowed()
     a = row("a")
     (twice,) = shape_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)})
     assert (twice.resources.memory_gb, twice.resources.minutes) == (100, 360)
+
+
+def test_more_is_asked_for_only_up_to_the_largest_node_with_the_gpus_of_the_task_and_the_limit_of_its_partition() -> (
+    None
+):
+    a = row("a")
+    shapes = (NodeShape(8, 90, 1, ()), NodeShape(8, 40, 2, ()), NodeShape(64, 500, 0, ()))
+    site = Limits(partitions={"gpu": Partition("gpu", True, 300.0, shapes), "cpu": Partition("cpu", False, None, ())})
+    (shaped,) = shape_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)}, site)
+    assert (shaped.resources.memory_gb, shaped.resources.minutes) == (90, 300)
+    too_much = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 95})})
+    (shaped,) = shape_tasks(one_task(a), too_much, {a.key: Shortage(memory=1)}, site)
+    assert shaped.resources.memory_gb == 95  # refused with its reason: less than before is never asked for

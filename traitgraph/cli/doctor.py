@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from .options import add_json, add_spec, add_store, same_call, study_of
 from .output import print_json, say
-from .slurm import cluster_of
+from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.doctor import Check
+    from traitgraph.launchers.slurm.node_check import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--json]."""
+    """SPEC [key=value ...] [--store DIR] [--timeout SECONDS] [--json]."""
     add_spec(parser)
     add_store(parser)
     add_json(parser)
+    patience = "wait so long for a compute node; where queues are long, longer (default: %(default)g)"
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help=patience)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,10 +29,12 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.doctor import examine
     from traitgraph.runtime.store import Store
 
+    check_installed()
     study = study_of(options)
     store, cluster = Store(options.store), cluster_of(study)
     checks: list[Check] = []
-    for check in examine(store, cluster, whole_table(study, store, cluster=cluster)):
+    table = whole_table(study, store, cluster=cluster)
+    for check in examine(store, cluster, table, probe_seconds=options.timeout):
         checks.append(check)
         if not options.json:
             print(check, flush=True)

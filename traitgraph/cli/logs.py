@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .options import add_select, add_store, study_of
 from .output import UsageError, say
+
+if TYPE_CHECKING:
+    from traitgraph.launchers.study_runs import RunWatch, TaskLog
+    from traitgraph.runtime.store import Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", metavar="JOB", help=which)
     add_select(parser)
     add_store(parser)
-    parser.add_argument("-f", "--follow", action="store_true", help="go on printing while the task runs")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on printing until the task ends; wait for its start"
+    )
     parser.set_defaults(overrides=[], multirun=False)
     parser.add_argument("--events", action="store_true", help="print the lines for machines as well")
 
@@ -25,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the newest log of each task that has the job."""
     from traitgraph.launchers.planning import whole_table
-    from traitgraph.launchers.study_runs import find_logs
+    from traitgraph.launchers.study_runs import RunWatch, find_logs
     from traitgraph.runtime.store import Store
 
     if bool(options.job) == bool(options.select):
@@ -33,14 +41,15 @@ def run(options: argparse.Namespace) -> int:
     study = study_of(options)
     store = Store(options.store)
     wanted = options.job or {row.key for row in whole_table(study, store, select=options.select).rows}
-    found = find_logs(store, study.study, wanted)
+    found = _once_started(store, study.study, wanted) if options.follow else find_logs(store, study.study, wanted)
     if not found:
         what = options.job or " ".join(options.select)
         near = _near(options.job, [row.label for row in whole_table(study, store).rows]) if options.job else ""
         raise UsageError(f"no log of study {study.study} in {options.store} belongs to {what!r}{near}")
-    for task, log in found:
-        say(f"--- {task}: {log}")
-        _print_log(log, options)
+    watch = RunWatch(store, found[0].run)
+    for log in found:
+        say(f"--- {log.task}: {log.path}")
+        _print_log(log, watch, options)
     return 0
 
 
@@ -53,11 +62,29 @@ def _near(job: str, labels: list[str]) -> str:
     return "".join(f"\n  near: {label}" for label in near_labels(job, labels))
 
 
-def _print_log(log: Path, options: argparse.Namespace) -> None:
-    from traitgraph.launchers.slurm.logs import follow, readable
-    from traitgraph.launchers.study_runs import is_over
+def _once_started(store: Store, study: str, wanted: str | set[str]) -> list[TaskLog]:
+    """Logs in the newest run that has the job, as soon as there is one; none when it ended without."""
+    from traitgraph.launchers.study_runs import RunWatch, logs_in, newest_run_with
 
-    for line in follow(log, lambda: not options.follow or is_over(log)):
+    newest = newest_run_with(store, study, wanted)
+    if newest is None:
+        return []
+    run, tasks = newest
+    watch, is_told = RunWatch(store, run), False
+    while not (found := logs_in(run, wanted)):
+        if all(map(watch.is_over, tasks)):
+            return []
+        if not is_told:
+            say(f"{tasks[0]} of run {run.id} has not started; its log follows as soon as it does")
+            is_told = True
+        time.sleep(1)
+    return found
+
+
+def _print_log(log: TaskLog, watch: RunWatch, options: argparse.Namespace) -> None:
+    from traitgraph.launchers.slurm.logs import follow, readable
+
+    for line in follow(log.path, lambda: not options.follow or watch.is_over(log.task)):
         if options.events or readable(line):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_spec, add_store, plan_of, same_call
+from .options import add_spec, add_store, plan_of
 from .output import UsageError, say
+from .slurm import run_call
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
 
     study, store, plan = plan_of(options)
     if not any(store.has("assess", cell.job) for cell in plan.cells):
-        raise UsageError(f"no result of study {plan.study} is in {options.store}; next: {same_call('run', options)}")
+        raise UsageError(
+            f"no result of study {plan.study} is in {options.store}; next: {run_call(options, store, plan.study)}"
+        )
     page = write_study_report(study, plan, store, overrides=options.overrides)
     sys.stdout.write(f"{page}\n")
     if told := mirror(study, plan, store, page):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_select, add_spec, add_store, plan_of, same_call
+from .options import add_select, add_spec, add_store, plan_of
 from .output import say
+from .slurm import run_call
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,5 +33,5 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         absent, asked = len({cell.job for cell in missing}), len({cell.job for cell in plan.cells})
         say(f"{absent:,} of {asked:,} assessments are not in {options.store}")
-        say(f"next: {same_call('run', options)}")
+        say(f"next: {run_call(options, store, plan.study)}")
     return 0

@@ -16,7 +16,7 @@ from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
-from .slurm import cluster_of
+from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
@@ -184,6 +184,8 @@ def _submit(options: argparse.Namespace) -> int:
     from traitgraph.launchers.slurm.scheduler import SchedulerError
     from traitgraph.launchers.slurm.submit import BusyError
 
+    if not (options.dry_run or options.export):  # those put no question to SLURM
+        check_installed()
     study, store, plan = _fresh_plan(options, on_cluster=True)
     cluster = cluster_of(study)
     if not plan.counts.missing:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .options import study_of
+from .options import same_call, study_of
 from .output import UsageError, say
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="ID", dest="run_id", help="another run than the newest of the study")
 
 
+def check_installed() -> None:
+    """Raise UsageError where what SLURM needs is not installed."""
+    from traitgraph.launchers.slurm.scheduler import NOT_INSTALLED, is_installed
+
+    if not is_installed():
+        raise UsageError(NOT_INSTALLED)
+
+
 def cluster_of(study: Study) -> Cluster:
     """Where a study runs on SLURM, with what the user's shell sets for sbatch where the cluster file is silent.
 
@@ -34,26 +43,27 @@ def cluster_of(study: Study) -> Cluster:
     return with_shell(study.cluster, os.environ)
 
 
-def submissions_of(store: Store, study: str) -> list[SubmissionRecord]:
+def submissions_of(store: Store, study: str) -> Iterator[SubmissionRecord]:
     """SLURM runs of a study, the newest first."""
     from traitgraph.launchers.slurm.record import SubmissionRecord
     from traitgraph.launchers.study_runs import runs_of
 
-    return [record for record in map(SubmissionRecord, runs_of(store, study)) if record.exists]
+    yield from (record for record in map(SubmissionRecord, runs_of(store, study)) if record.exists)
 
 
 def newest_submission(store: Store, study: str) -> SubmissionRecord | None:
     """The newest SLURM run of a study; None when there was none."""
-    return next(iter(submissions_of(store, study)), None)
+    return next(submissions_of(store, study), None)
 
 
 def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]:
     """The SLURM run that a command is about. Raises UsageError when there is none."""
     from traitgraph.runtime.store import Store
 
+    check_installed()
     study = study_of(options).study
     store = Store(options.store)
-    known = submissions_of(store, study)
+    known = list(submissions_of(store, study))
     wanted = [record for record in known if options.run_id in (None, record.run.id)]
     if not wanted:
         have = f"; there are: {', '.join(record.run.id for record in known[:5])}" if known else ""
@@ -67,6 +77,19 @@ def slurm_status(store: Store, record: SubmissionRecord) -> RunStatus:
     from traitgraph.launchers.slurm.status import read_status
 
     return read_status(store, record)
+
+
+def run_call(options: argparse.Namespace, store: Store, study: str) -> str:
+    """The words that run what is missing of a study: where it went before, lest a login node trains."""
+    return same_call("run", options) + (" --launcher slurm" if newest_submission(store, study) else "")
+
+
+def next_call(options: argparse.Namespace, store: Store, study: str, slurm: RunStatus | None) -> str:
+    """The words that go on with a study whose newest SLURM run stands so: wait for it, try again, or run."""
+    if slurm is None or not (slurm.is_active or slurm.failures):
+        return run_call(options, store, study)
+    whole = argparse.Namespace(**{**vars(options), "select": []})  # of a run, not of a selection
+    return same_call("wait" if slurm.is_active else "retry", whole)
 
 
 def watch_until_over(store: Store, record: SubmissionRecord, seconds: float) -> None:

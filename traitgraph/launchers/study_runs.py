@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from traitgraph.runtime.records import RunRecord
@@ -10,6 +13,8 @@ from traitgraph.runtime.store import Store
 
 from .slurm.logs import find_tasks, logs_of
 from .slurm.record import SubmissionRecord
+from .slurm.run_status import ACTIVE_STATES
+from .slurm.status import read_status
 
 
 def runs_of(store: Store, study: str) -> Iterator[RunRecord]:
@@ -24,20 +29,56 @@ def runs_of(store: Store, study: str) -> Iterator[RunRecord]:
             continue
 
 
-def find_logs(store: Store, study: str, wanted: str | Set[str]) -> list[tuple[str, Path]]:
-    """Task and log of a job (by key, label or task), or of any of some keys, in the newest run that has one."""
-    for run in runs_of(store, study):
-        submission = SubmissionRecord(run)
-        if submission.exists:
-            found = logs_of(submission, wanted)
-        else:
-            logs = [(task, run.log_path(task)) for task in find_tasks(run.table(), wanted)]
-            found = [(task, log) for task, log in logs if log.is_file()]
-        if found:
-            return found
-    return []
+@dataclass(frozen=True, slots=True)
+class TaskLog:
+    """The log of one task of one run."""
+
+    run: RunRecord
+    task: str
+    path: Path
 
 
-def is_over(log: Path) -> bool:
-    """Whether the task that writes this log has come to its end, well or badly."""
-    return RunRecord(log.parents[1]).end(log.stem) is not None
+def find_logs(store: Store, study: str, wanted: str | Set[str]) -> list[TaskLog]:
+    """Logs of a job (by key, label or task), or of any of some keys, in the newest run that has one."""
+    return next(filter(None, (logs_in(run, wanted) for run in runs_of(store, study))), [])
+
+
+def logs_in(run: RunRecord, wanted: str | Set[str]) -> list[TaskLog]:
+    """The same in one run."""
+    submission = SubmissionRecord(run)
+    if submission.exists:
+        found = logs_of(submission, wanted)
+    else:
+        found = [(task, run.log_path(task)) for task in find_tasks(run.table(), wanted)]
+    return [TaskLog(run, task, log) for task, log in found if log.is_file()]
+
+
+def newest_run_with(store: Store, study: str, wanted: str | Set[str]) -> tuple[RunRecord, list[str]] | None:
+    """The newest run that has such tasks, started or not, and these tasks."""
+    found = ((run, find_tasks(run.table(), wanted)) for run in runs_of(store, study))
+    return next(((run, tasks) for run, tasks in found if tasks), None)
+
+
+class RunWatch:
+    """Which tasks of a run have come to their end: files tell at any time, SLURM is asked now and then.
+
+    A task that was killed hard leaves no file: then only its state in SLURM tells.
+    """
+
+    def __init__(self, store: Store, run: RunRecord, seconds: float = 30.0) -> None:
+        self._store = store
+        self._run = run
+        self._submission = SubmissionRecord(run)
+        self._seconds = seconds
+        self._asked = -math.inf
+        self._over: frozenset[str] = frozenset()
+
+    def is_over(self, task: str) -> bool:
+        """Whether a task will write nothing more, however it ended."""
+        if self._run.end(task) is not None:
+            return True
+        if self._submission.exists and time.monotonic() - self._asked >= self._seconds:
+            status = read_status(self._store, self._submission)
+            self._over = frozenset(task.id for task in status.tasks if task.state not in ACTIVE_STATES)
+            self._asked = time.monotonic()
+        return task in self._over

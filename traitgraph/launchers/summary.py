@@ -83,7 +83,7 @@ def failure_lines(cause: str, failures: list[Failure]) -> list[str]:
         return lines + _some([failure.message for failure in failures])
     lines += [f"  {line}" for line in message if line != title]
     lines += [f"  {line}" for line in _where(failures[0].traceback)]
-    return lines + _some([f"log: {failure.log}" for failure in failures])
+    return lines + _some([f"log: {failure.log}" for failure in failures if failure.log])
 
 
 def _some(texts: Iterable[str]) -> list[str]:

@@ -154,8 +154,17 @@ def now() -> str:
     return datetime.fromtimestamp(time.time(), UTC).isoformat()
 
 
+GPU_OUT_OF_MEMORY = "out of GPU memory"
+_GPU_HINT = (
+    "= a smaller batch_size of `train` (with more accumulation the steps stay the same), or GPUs with more memory: "
+    "`gpu_type`, `constraint` or `partition` in the cluster file"
+)
 _CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause); the first that matches
-    (r"OutOfMemoryError|MemoryError|out of memory|Cannot allocate memory", "out of memory"),
+    (
+        r"\bOutOfMemoryError|\b(CUDA|HIP|XPU|MPS)\b.*out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED",
+        GPU_OUT_OF_MEMORY,  # torch's OutOfMemoryError is the device's; the host's is a MemoryError or plain text
+    ),
+    (r"MemoryError|out of memory|Cannot allocate memory", "out of memory"),
     (r"NoNumbersError", "the model computes NaN"),
     (r"DamagedArtifactError", "damaged input"),
     (r"UnknownKindError", "no runtime for a job kind"),
@@ -184,7 +193,8 @@ def _without_particulars(text: str) -> str:
 
 
 def _message(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{text}\n{_GPU_HINT}" if cause_of(error) == GPU_OUT_OF_MEMORY else text
 
 
 def by_cause(failures: Iterable[Failure]) -> list[tuple[str, list[Failure]]]:

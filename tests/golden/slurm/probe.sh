@@ -21,6 +21,8 @@ export SUBMITIT_EXECUTOR=slurm
 module load cuda/12.4
 export HF_HOME=/scratch/hf
 test -d /store/runs/sweep-1 || exit 73
-command -v apptainer > /dev/null || exit 74
 exec > /store/runs/sweep-1/slurm/output/probe.log 2>&1
-exec apptainer exec --nv '/images/lab image.sif' /opt/env/bin/python -P -m traitgraph.launchers.slurm.probe /store/runs/sweep-1 /store
+leave_code() { echo $? > /store/runs/sweep-1/slurm/probe.exit; }
+trap leave_code EXIT
+command -v apptainer > /dev/null || exit 74
+apptainer exec --nv '/images/lab image.sif' /opt/env/bin/python -P -m traitgraph.launchers.slurm.probe /store/runs/sweep-1 /store

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from traitgraph.runtime.durable import write_json
-from traitgraph.runtime.records import Failure, RunRecord, now
+from traitgraph.runtime.records import Failure, RunRecord
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Cluster
 from traitgraph.specs.jobs import JobTable
@@ -19,7 +18,7 @@ from .open_runs import part_of, slurm_runs
 from .record import SubmissionRecord
 from .run_status import ACTIVE_STATES, RunStatus
 from .shapes import Shortage, count_shortages
-from .status import CANCELLED, read_status
+from .status import read_status
 
 WATCH_SECONDS = 30.0
 """Between two questions to SLURM: controllers of large sites ask for no more."""
@@ -75,8 +74,8 @@ def cancel(record: SubmissionRecord) -> int:
         raise NotYoursError(
             f"run {record.run.id} was submitted by {record.text.user}: only {record.text.user} can cancel it"
         )
+    record.mark_cancelled()  # first: a continuation that runs right now submits nothing any more
     active = [entry for entry in scheduler.queue(record.job_names) if entry.is_active]
-    write_json(record.folder / CANCELLED, {"at": now()})
     scheduler.cancel(entry.job for entry in active)
     return sum(entry.index is not None for entry in active)
 

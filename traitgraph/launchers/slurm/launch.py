@@ -25,6 +25,7 @@ from traitgraph.specs.cluster import Cluster, Resources
 from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
+from .gate import explain, read_gate
 from .layout import TaskArray, lay_out
 from .limits import Limits, Problem, find_problems, read_limits
 from .open_runs import (
@@ -37,7 +38,7 @@ from .open_runs import (
     slurm_runs,
     submitting_alone,
 )
-from .probe import REPAIRS, explain_exit, read_findings, site_digest
+from .probe import read_findings, site_digest
 from .quotas import FEWEST
 from .record import PROBE, SubmissionRecord
 from .scheduler import SchedulerError
@@ -47,7 +48,7 @@ from .submit import Progress, submit
 from .training_processes import training_problems
 
 PROBE_SECONDS = 4.0
-"""A first submission waits so long for its probe; where the queue is longer, the probe only guards the roots."""
+"""A first submission waits so long for its probe; where the queue is longer, `status` tells what it found."""
 
 
 class SubmissionRefusedError(Exception):
@@ -103,7 +104,7 @@ def launch(
     """Submit every task of a table, or take up the run that has these jobs already.
 
     Jobs that other runs of this user in the queue will make are left to them, and what needs those waits for them.
-    On a site's first run a `probe` guards the roots of the graph.
+    On a site's first run a `probe` guards the whole graph.
     Raises SubmissionRefusedError with every reason; then nothing is left in the queue. Raises SchedulerError when SLURM
     stops answering in a run that was taken up, and BusyError while another call submits: call again.
     """
@@ -196,7 +197,7 @@ def plan_arrays(
     outside: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[TaskArray, ...]:
     """The arrays of a table on a cluster, nothing checked and nothing written."""
-    return lay_out(shape_tasks(table, cluster, shortages, outside), limits.array_size, limits.longest)
+    return lay_out(shape_tasks(table, cluster, shortages, outside, limits), limits.array_size, limits.longest)
 
 
 def _launched(
@@ -246,20 +247,11 @@ def _probe_problem(record: SubmissionRecord) -> Problem | None:
     name = job_name(record.run.id, PROBE)
     deadline = time.monotonic() + PROBE_SECONDS
     while time.monotonic() < deadline:
-        entry = next(iter(scheduler.queue([name])), None)
-        if entry is not None and not entry.is_active:
-            return None if entry.state == "COMPLETED" else _explained(record, entry.job)
+        gate = read_gate(record, scheduler.queue([name]))
+        if gate.state != "waiting":
+            return explain(record, gate) if gate.state == "failed" else None
         time.sleep(0.25)
     return None
-
-
-def _explained(record: SubmissionRecord, job: str) -> Problem:
-    findings = read_findings(record.run.folder)
-    if findings and findings.fatal:
-        return Problem(findings.fatal, "repair the environment of the compute nodes, then run again")
-    code = scheduler.exit_code(job)
-    store, python = Path(record.text.store), record.text.python
-    return Problem(explain_exit(code, store, python), REPAIRS.get(code, "try: traitgraph doctor"))
 
 
 def withdraw(record: SubmissionRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -218,6 +219,18 @@ def _fits(asked: Resources, shape: NodeShape) -> bool:
         and (asked.memory_gb or 0) <= shape.memory_gb
         and type_fits
     )
+
+
+def most_of(asked: Resources, limits: Limits) -> tuple[float, float]:
+    """(memory, minutes) that every partition of a task can give, on nodes with its GPUs; infinite where not known.
+
+    [GiB], [minutes]
+    """
+    known = [limits.partitions[name] for name in limits.partitions_of(asked) if name in limits.partitions]
+    slim = asked.model_copy(update={"memory_gb": None})
+    fitting = [[s.memory_gb for s in each.shapes if _fits(slim, s)] for each in known]
+    memory = min((max(sizes) for sizes in fitting if sizes), default=math.inf)
+    return memory, min((each.minutes for each in known if each.minutes is not None), default=math.inf)
 
 
 def _largest(shapes: Sequence[NodeShape]) -> NodeShape:

@@ -17,19 +17,18 @@ _TAIL_BYTES = 8000
 
 
 def logs_of(record: SubmissionRecord, wanted: str | Set[str]) -> list[tuple[str, Path]]:
-    """Tasks and logs of what `find_tasks` finds.
-
-    A task that died before its element was up has only what SLURM wrote for it.
-    """
+    """Tasks and logs of what `find_tasks` finds."""
     places = {task: (array.id, index) for array in record.arrays for index, task in array.tasks.items()}
-    found = []
-    for task in find_tasks(record.run.table(), wanted):
-        log, before = record.run.log_path(task), output_path(record.run.folder, *places[task])
-        if log.is_file():
-            found.append((task, log))
-        elif before.is_file() and before.stat().st_size:
-            found.append((task, before))
-    return found
+    found = [(task, log_of(record, task, *places[task])) for task in find_tasks(record.run.table(), wanted)]
+    return [(task, log) for task, log in found if log is not None]
+
+
+def log_of(record: SubmissionRecord, task: str, array: str, index: int) -> Path | None:
+    """The log of a task, or what SLURM wrote for one that died before its element was up; None where neither is."""
+    log, before = record.run.log_path(task), output_path(record.run.folder, array, index)
+    if log.is_file():
+        return log
+    return before if before.is_file() and before.stat().st_size else None
 
 
 def find_tasks(table: JobTable, wanted: str | Set[str]) -> list[str]:
@@ -75,9 +74,12 @@ def current_step(log: Path) -> str:
 
 
 def _tail(log: Path) -> list[str]:
+    """The last whole lines of a log."""
     try:
         with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return stream.read().decode(errors="replace").splitlines()
+            start = max(0, log.stat().st_size - _TAIL_BYTES)
+            stream.seek(start)
+            lines = stream.read().decode(errors="replace").splitlines()
+            return lines[1:] if start else lines  # the first one may be torn
     except OSError:
         return []

@@ -80,11 +80,14 @@ def _my_runs(store: Store) -> Iterator[SubmissionRecord]:
 
 
 def find_open_run(store: Store, keys: set[str], besides: str | None = None) -> SubmissionRecord | None:
-    """A run of this user that will still make all of these jobs: it waits, runs, or its submission was interrupted."""
+    """A run of this user that will still make all of these jobs: it waits, runs, or its submission was interrupted.
+
+    A cancelled run is none: what is left of it goes into a run of its own, and its status stays true.
+    """
     waiting = _runs_in_queue()
     for record in _my_runs(store):
         try:
-            if record.run.id == besides or not (record.run.id in waiting or unsubmitted(record)):
+            if record.is_cancelled or record.run.id == besides or not (record.run.id in waiting or unsubmitted(record)):
                 continue
             if keys <= {row.key for row in record.run.table().rows} and _will_make(record, keys):
                 return record

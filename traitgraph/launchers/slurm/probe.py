@@ -2,8 +2,9 @@
 
     python -m traitgraph.launchers.slurm.probe RUN_FOLDER STORE
 
-On a site's first run the roots of the graph wait for this job, so that a missing interpreter fails one job and not a
-thousand. Its findings stand in STORE/runs/RUN/slurm/probe.json.
+On a site's first run every array waits for this job, so that a missing interpreter fails one job and not a thousand.
+Its findings stand in STORE/runs/RUN/slurm/probe.json, what it printed in output/probe.log, and its exit code in
+probe.exit.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -30,6 +34,16 @@ from .script import NO_INTERPRETER, STORE_UNSEEN
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "lm_eval", "submitit")
 NO_TRAITGRAPH = 1
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS")
+"""Where SLURM says which GPUs a job was given."""
+
+
+class Questions(Spec):
+    """What `doctor` wants to know besides; the probe of a submission asks nothing more, to be quick."""
+
+    gpus: int = Field(description="GPUs that a task asks for.")
+    models: tuple[tuple[str, str], ...] = Field(description="Models of the hub: id, revision.")
+    files: tuple[str, ...] = Field(description="Paths that jobs read.")
 
 
 class Findings(Spec):
@@ -40,9 +54,13 @@ class Findings(Spec):
     missing: tuple[str, ...] = Field((), description="Libraries that tasks need and that are not installed there.")
     store_writable: bool = True
     scontrol: str = Field("", description="Why a task cannot requeue itself; empty: it can.")
-    gpus: tuple[str, ...] = Field((), description="What the task was given (CUDA_VISIBLE_DEVICES).")
+    gpus: tuple[str, ...] = Field((), description="What the job was given.")
     hub_cache: str = Field("", description="Folder of downloaded models.")
-    hub_cache_there: bool = False
+    gpus_seen: int = Field(0, description="GPUs that torch can use.")
+    torch_for_gpus: str = Field("", description="What torch is built for ('CUDA 12.8'); empty: for CPUs alone.")
+    models_missing: tuple[str, ...] = Field((), description="Models asked for that the cache does not hold.")
+    hub_answers: bool = Field(True, description="Whether a missing model could be downloaded.")
+    files_missing: tuple[str, ...] = Field((), description="Paths asked for that the node does not see.")
     free_gb: float = Field(0.0, description="Room in the store. [GiB]")
 
     @property
@@ -68,6 +86,25 @@ def read_findings(run: Path) -> Findings | None:
         return None
 
 
+def probe_log(run: Path) -> Path:
+    """What a run's probe printed."""
+    return slurm_folder(run) / "output" / "probe.log"
+
+
+def left_exit(run: Path) -> int | None:
+    """The exit code that a run's probe left in the store; None when it left none."""
+    try:
+        return int((slurm_folder(run) / "probe.exit").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def clear_probe(run: Path) -> None:
+    """Remove what an earlier probe of a run left, before another one is submitted."""
+    for path in (probe_path(run), slurm_folder(run) / "probe.exit", probe_log(run)):
+        path.unlink(missing_ok=True)
+
+
 def explain_exit(code: int, store: Path, python: str) -> str:
     """What the exit code of a failed probe means."""
     meanings = {
@@ -85,11 +122,22 @@ REPAIRS = {
 }
 
 
-def look_around(store: Path) -> Findings:
+def questions_path(run: Path) -> Path:
+    """Where `doctor` leaves its questions for a probe."""
+    return slurm_folder(run) / "questions.json"
+
+
+def read_questions(run: Path) -> Questions | None:
+    """The questions of `doctor`; None for the probe of a submission."""
+    path = questions_path(run)
+    return Questions.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def look_around(store: Path, questions: Questions | None = None) -> Findings:
     """What this node can do for tasks."""
     hub = os.environ.get("HF_HUB_CACHE") or f"{os.environ.get('HF_HOME', '~/.cache/huggingface')}/hub"
     cache = Path(hub).expanduser()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    visible = next(filter(None, map(os.environ.get, GPU_VARIABLES)), "")
     return Findings(
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         python=f"{sys.executable} ({sys.version.split()[0]})",
@@ -98,9 +146,55 @@ def look_around(store: Path) -> Findings:
         scontrol=_scontrol(),
         gpus=tuple(each for each in visible.split(",") if each),
         hub_cache=str(cache),
-        hub_cache_there=cache.is_dir(),
         free_gb=round(shutil.disk_usage(store).free / 2**30, 2),
+        **(answers(questions) if questions else {}),
     )
+
+
+def answers(questions: Questions) -> dict[str, Any]:
+    """The fields of the findings that the questions of `doctor` are about."""
+    absent = tuple(name for name, revision in questions.models if not in_hub_cache(name, revision))
+    seen, built_for = _torch_devices() if questions.gpus else (0, "")
+    return {
+        "gpus_seen": seen,
+        "torch_for_gpus": built_for,
+        "models_missing": absent,
+        "hub_answers": hub_answers() if absent else True,
+        "files_missing": tuple(path for path in questions.files if not Path(path).exists()),
+    }
+
+
+def _torch_devices() -> tuple[int, str]:
+    """(GPUs that torch can use here, what it is built for)."""
+    try:
+        import torch
+    except (ImportError, OSError):  # named among the missing libraries, or a library of its own is
+        return 0, ""
+    built = {"CUDA": torch.version.cuda, "ROCm": torch.version.hip}
+    return torch.cuda.device_count(), next((f"{name} {text}" for name, text in built.items() if text), "")
+
+
+def in_hub_cache(name: str, revision: str) -> bool:
+    """Whether the cache of this node holds the weights of a model of the hub."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    config = try_to_load_from_cache(name, "config.json", revision=revision)
+    return isinstance(config, str) and any(Path(config).parent.glob("*.safetensors"))
+
+
+def hub_answers() -> bool:
+    """Whether the hub can be reached from here; a refusal is an answer."""
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true"):
+        return False
+    try:
+        with urllib.request.urlopen(os.environ.get("HF_ENDPOINT") or "https://huggingface.co", timeout=10):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _can_write(folder: Path) -> bool:
@@ -131,7 +225,7 @@ def site_digest(cluster: Cluster, python: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Look around and write it down; 0 when tasks can run here."""
     run, store = list(sys.argv[1:] if argv is None else argv)
-    findings = look_around(Path(store))
+    findings = look_around(Path(store), read_questions(Path(run)))
     write_json(probe_path(Path(run)), findings.model_dump(mode="json"))
     print(findings.fatal or f"{findings.node}: tasks can run here")
     return 1 if findings.fatal else 0

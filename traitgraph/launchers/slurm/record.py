@@ -2,6 +2,7 @@
 
     STORE/runs/RUN/slurm/submission.json     cluster, arrays and edges; never changed
     STORE/runs/RUN/slurm/submitted.jsonl     one line per sbatch: name, elements, job id
+    STORE/runs/RUN/slurm/cancelled           there once its user cancelled the run
     STORE/runs/RUN/slurm/scripts/            the batch scripts
     STORE/runs/RUN/slurm/output/             what SLURM printed before an element took over
 
@@ -24,6 +25,7 @@ from pydantic import Field
 from traitgraph.runtime.durable import make_folder, write_json
 from traitgraph.runtime.records import RunRecord, now
 from traitgraph.specs.cluster import Cluster, Resources
+from traitgraph.specs.identity import digest
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.spec import Spec
 
@@ -63,7 +65,7 @@ class SubmissionText(Spec):
     """Everything that a later process needs to go on with a submission."""
 
     run: str
-    user: str = Field(description="Who submitted: only he asks about it and cancels it.")
+    user: str = Field(description="Who submitted: everybody asks about this user's jobs, who alone can cancel them.")
     host: str
     at: str = Field(description="UTC, ISO 8601.")
     cluster: Cluster
@@ -134,6 +136,29 @@ class SubmissionRecord:
         except FileNotFoundError:
             return []
         return [each for each in map(_submitted, lines) if each is not None]
+
+    @property
+    def probe_job(self) -> str:
+        """Job id of the newest probe that was noted; empty when there is none."""
+        return next((each.job for each in reversed(self.submitted()) if each.array == PROBE), "")
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its user cancelled this run."""
+        return self._cancelled.exists()
+
+    def mark_cancelled(self) -> None:
+        """Remember that its user cancelled this run; it is never taken up again."""
+        write_json(self._cancelled, {"at": now()})
+
+    @property
+    def _cancelled(self) -> Path:
+        return self.folder / "cancelled"
+
+    @property
+    def claim(self) -> str:
+        """The claim in the store of whoever submits this run right now."""
+        return digest("submission", self.run.id)
 
     def note(self, submitted: Submitted) -> None:
         """Add a line; it is on the disk when this returns."""

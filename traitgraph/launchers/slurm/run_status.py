@@ -13,9 +13,14 @@ from traitgraph.runtime.records import Failure, by_cause
 from traitgraph.specs.durations import duration_text
 from traitgraph.specs.jobs import Task
 
-TaskState = Literal["done", "running", "waiting", "requeued", "later", "unknown", "failed", "blocked", "cancelled"]
-ACTIVE_STATES = frozenset({"running", "waiting", "requeued", "later", "unknown"})
-"""States of a task that may still end well; `unknown` while SLURM does not answer."""
+from .waiting import waiting_lines
+
+TaskState = Literal[
+    "done", "running", "waiting", "held", "requeued", "later", "unknown", "failed", "blocked", "cancelled"
+]
+QUEUED_STATES = frozenset({"waiting", "held", "requeued"})
+ACTIVE_STATES = QUEUED_STATES | {"running", "later", "unknown"}
+"""States of a task that may still end well; `unknown` while SLURM does not answer, `held` until somebody acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class TaskStatus:
     node: str = ""
     cause: str = ""
     message: str = ""
+    """Last words; of a task that waits, SLURM's reason."""
     seconds: float | None = None
     """Length of the last attempt that ended."""
     restarts: int = 0
@@ -97,6 +103,12 @@ class RunStatus:
         return tuple(sorted({task.node for task in self.tasks if task.state == "running" and task.node}))
 
     @property
+    def waits(self) -> list[str]:
+        """Why tasks wait, a line per reason, and what else there is to know."""
+        queued = [(task.message, task.job) for task in self.tasks if task.state in QUEUED_STATES]
+        return [*waiting_lines(queued), *self.notes]
+
+    @property
     def stages(self) -> tuple[StageStatus, ...]:
         """The stages in order."""
         groups: dict[str, list[TaskStatus]] = defaultdict(list)
@@ -131,7 +143,8 @@ def guess_seconds_left(tasks: Sequence[TaskStatus], planned: Iterable[Task]) -> 
 def status_text(status: RunStatus) -> str:
     """A run for people: one line on the whole, one per stage, what runs, and failures by cause."""
     failures = [line for cause, found in by_cause(status.failures) for line in failure_lines(cause, found)]
-    return "\n".join([_headline(status), *_stage_lines(status), *_running_lines(status), *status.notes, *failures])
+    waits = [f"  {line}" for line in status.waits]
+    return "\n".join([_headline(status), *_stage_lines(status), *_running_lines(status), *waits, *failures])
 
 
 _RUNNING_SHOWN = 8
@@ -182,5 +195,5 @@ def status_json(status: RunStatus) -> dict[str, object]:
             for stage in status.stages
         ],
         "failures": [failure.model_dump(mode="json", exclude={"traceback"}) for failure in status.failures],
-        "notes": list(status.notes),
+        "notes": status.waits,
     }

@@ -5,6 +5,7 @@ Everything that this package learns from SLURM or tells it passes here. Knows no
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -63,8 +64,18 @@ class AccountingEntry:
     nodes: str
 
 
+NOT_INSTALLED = "submitit is not installed; to use SLURM: pip install 'traitgraph[slurm]'"
+
+
+def is_installed() -> bool:
+    """Whether the library is there by which we talk to SLURM."""
+    return importlib.util.find_spec("submitit") is not None
+
+
 def call(*words: str, seconds: float = CALL_SECONDS) -> str:
     """Standard output of a command. Raises SchedulerError with the command's own reason."""
+    if not is_installed():
+        raise SchedulerError(NOT_INSTALLED)
     try:
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=seconds, check=False, env=bare_environment()
@@ -105,12 +116,16 @@ def sbatch(arguments: Sequence[str]) -> str:
 _QUEUE_FORMAT = "%F|%K|%T|%r|%N|%j"
 
 
-def queue(names: Iterable[str]) -> list[QueueEntry]:
-    """Every job of ours with one of these names that SLURM remembers, array elements one by one: one query."""
+def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
+    """Every job of a user with one of these names that SLURM remembers, array elements one by one: one query.
+
+    Without `user` it is about us.
+    """
     wanted = ",".join(names)
     if not wanted:
         return []
-    text = call("squeue", "-h", "-r", "-t", "all", f"--user={getuser()}", f"--name={wanted}", "-o", _QUEUE_FORMAT)
+    whose = f"--user={user or getuser()}"
+    text = call("squeue", "-h", "-r", "-t", "all", whose, f"--name={wanted}", "-o", _QUEUE_FORMAT)
     return [_queue_entry(line) for line in text.splitlines() if line.count("|") >= 5]
 
 
@@ -135,12 +150,15 @@ def count_queued(qos: str = "") -> int:
     return len(call("squeue", "-h", "-r", f"--user={getuser()}", *only, "-o", "%i").split())
 
 
-def accounting(names: Iterable[str], since: str) -> list[AccountingEntry] | None:
-    """What the accounting knows of jobs with these names since a local time; None where a site has no accounting."""
-    wanted = ",".join(names)
+def accounting(names: Iterable[str], since: str, user: str | None = None) -> list[AccountingEntry] | None:
+    """What the accounting knows of a user's jobs with these names since a local time; None where there is none.
+
+    Without `user` it is about us.
+    """
+    which = [f"--user={user or getuser()}", f"--name={','.join(names)}", f"--starttime={since}"]
     fields = "JobID,State,ExitCode,NodeList,JobName"
     try:
-        text = call("sacct", "-X", "--parsable2", "-o", fields, f"--name={wanted}", f"--starttime={since}", seconds=30)
+        text = call("sacct", "-X", "--parsable2", "-o", fields, *which, seconds=30)
     except SchedulerError:
         return None
     return [

@@ -23,9 +23,10 @@ STORE_UNSEEN, NO_INTERPRETER = 73, 74
 """Exit codes of the probe that no program in it uses for anything else."""
 
 SMALL = Resources(nodes=1, gpus=0, cpus=1, memory_gb=1, minutes=30)
-"""What a continuation and a probe ask for, beside the site's partition and account."""
+"""What a continuation asks for, beside the site's partition and account."""
 
 PROBE_MINUTES = 5
+"""Time limit of a probe, which works for seconds and otherwise asks for what a task does. [minutes]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ def continuation_script(site: Site) -> str:
 def probe_script(site: Site, store: Path, asked: Resources) -> str:
     """The batch script that finds out whether tasks can run on a compute node at all.
 
-    Its exit code is its message, because a node that does not see the store cannot write one there.
+    Its exit code is its message, because a node that does not see the store cannot write one there; one that does
+    keeps it there as well, because SLURM forgets it within minutes.
     """
     run = shlex.quote(str(site.run))
     word = shlex.quote((*site.cluster.prefix, site.python)[0])
@@ -110,9 +112,11 @@ def probe_script(site: Site, store: Path, asked: Resources) -> str:
     lines = [
         *site.setup,
         f"test -d {run} || exit {STORE_UNSEEN}",
-        f"command -v {word} > /dev/null || exit {NO_INTERPRETER}",
         f"exec > {run}/slurm/output/probe.log 2>&1",
-        f"exec {site.interpreter} -m {PROBE} {run} {shlex.quote(str(store))}",
+        f"leave_code() {{ echo $? > {run}/slurm/probe.exit; }}",
+        "trap leave_code EXIT",
+        f"command -v {word} > /dev/null || exit {NO_INTERPRETER}",
+        f"{site.interpreter} -m {PROBE} {run} {shlex.quote(str(store))}",
     ]
     return _script(f"run {site.id}: can tasks run here?", job_name(site.id, "probe"), options, lines)
 

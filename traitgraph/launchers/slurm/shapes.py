@@ -13,6 +13,7 @@ from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from .accounts import MEMORY_CAUSES, OUT_OF_TIME
 from .layout import ShapedTask
+from .limits import Limits, most_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ def shape_tasks(
     cluster: Cluster,
     shortages: Mapping[str, Shortage] | None = None,
     outside: Mapping[str, frozenset[str]] | None = None,
+    limits: Limits | None = None,
 ) -> list[ShapedTask]:
     """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
 
-    A task that packs several kinds asks for the most of each resource.
+    A task that packs several kinds asks for the most of each resource. More than before is asked for within `limits`.
     """
     rows = {row.key: row for row in table.rows}
     hard = hard_parents(table)
@@ -40,7 +42,9 @@ def shape_tasks(
         ShapedTask(
             id=task.id,
             stage=stage_of(task),
-            resources=escalated(given[task.id], cluster.escalation, _shortage(task, shortages or {})),
+            resources=escalated(
+                given[task.id], cluster.escalation, _shortage(task, shortages or {}), limits or Limits()
+            ),
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,
@@ -97,15 +101,20 @@ def _memory(asked: Resources) -> float:
     return -1 if asked.memory_gb is None else asked.memory_gb or math.inf
 
 
-def escalated(resources: Resources, escalation: Escalation, shortage: Shortage) -> Resources:
-    """More memory and time for a task that ran out of them, up to the most that the cluster file allows."""
+def escalated(resources: Resources, escalation: Escalation, shortage: Shortage, limits: Limits) -> Resources:
+    """More memory and time for a task that ran out of them, up to what the cluster file allows and the site can give.
+
+    A request near a whole node grows to the whole node: beyond it there is only a refusal.
+    """
     changes: dict[str, object] = {}
+    memory_gb, minutes = most_of(resources, limits)
     if shortage.memory and resources.memory_gb:
         asked = resources.memory_gb * escalation.memory**shortage.memory
-        changes["memory_gb"] = max(resources.memory_gb, min(asked, escalation.memory_gb_most or math.inf))
+        most = min(memory_gb, escalation.memory_gb_most or math.inf)
+        changes["memory_gb"] = max(resources.memory_gb, min(asked, most))
     if shortage.time and resources.minutes:
         limit = math.ceil(resources.minutes * escalation.minutes**shortage.time)
-        changes["minutes"] = max(resources.minutes, min(limit, escalation.minutes_most or limit))
+        changes["minutes"] = max(resources.minutes, int(min(limit, minutes, escalation.minutes_most or math.inf)))
     return resources.model_copy(update=changes)
 
 

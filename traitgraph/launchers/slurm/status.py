@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from getpass import getuser
 from pathlib import Path
 
 from traitgraph.runtime.records import BLOCKED, Failure, RunRecord
@@ -18,12 +19,15 @@ from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from . import scheduler
 from .accounts import OUT_OF_MEMORY, OUT_OF_TIME, Account, account_path, output_path, read_account
-from .logs import current_step, last_lines
-from .record import CONTINUE, PROBE, SubmissionRecord
+from .gate import PROBE_FAILED, Gate, explain, read_gate
+from .logs import current_step, last_lines, log_of
+from .probe import probe_log
+from .record import CONTINUE, SubmissionRecord
 from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_seconds_left
 from .scheduler import QueueEntry, SchedulerError
 from .script import job_name
 from .shapes import stage_of
+from .waiting import is_held, meaning_of
 
 _SLURM_CAUSES: dict[str, tuple[TaskState, str]] = {
     "TIMEOUT": ("failed", OUT_OF_TIME),
@@ -48,6 +52,10 @@ class _Reading:
     record: SubmissionRecord
     notes: list[str] = field(default_factory=list)
     queries: int = 0
+    barred: str = ""
+    """Why the probe lets nothing start; empty when it does."""
+    goes_on: bool = True
+    """Whether somebody will submit what is not in the queue yet."""
 
     def __post_init__(self) -> None:
         self.table: JobTable = self.record.run.table()
@@ -77,6 +85,8 @@ class _Reading:
         for failure in failures:
             causes[failure.task].add(failure.cause)
         tasks = [_as_blocked(task) if causes[task.id] == {BLOCKED} else task for task in tasks]
+        if not self.submitted and any(task.state == "later" for task in tasks):
+            self.notes.append("nothing of this run has been submitted yet")
         return RunStatus(
             run=self.record.run.folder,
             tasks=tuple(tasks),
@@ -94,24 +104,34 @@ class _Reading:
             return {}
         self.queries += 1
         try:
-            found = scheduler.queue(self.record.job_names)
+            found = scheduler.queue(self.record.job_names, self.record.text.user)
         except SchedulerError as error:
             self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
             return None
-        self._note_helpers(found)
+        if found or self.record.text.user == getuser():  # others may not be shown the jobs of this user
+            self._note_gate(read_gate(self.record, found))
+            self._note_continuation(found)
         prefix = len(self.record.run.id) + 1
         return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
 
-    def _note_helpers(self, entries: Iterable[QueueEntry]) -> None:
-        for entry in entries:
-            if entry.name == job_name(self.record.run.id, PROBE) and entry.state == "PENDING":
-                self.notes.append(f"the first tasks wait for the probe of the site, job {entry.job} ({entry.reason})")
-            if entry.name == job_name(self.record.run.id, CONTINUE) and entry.state in (
-                "FAILED",
-                "TIMEOUT",
-                "CANCELLED",
-            ):
-                self.notes.append("the continuation that submits the rest has ended; run the study again to go on")
+    def _note_gate(self, gate: Gate) -> None:
+        if gate.state == "waiting" and gate.slurm_state == "PENDING":
+            self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({meaning_of(gate.reason)})")
+        elif gate.state == "failed" and not self.record.is_cancelled:
+            self.queries += 1
+            problem = explain(self.record, gate)
+            self.barred = f"{problem.what}\n= {problem.hint}"
+
+    def _note_continuation(self, entries: Iterable[QueueEntry]) -> None:
+        """Who submits the rest, as long as there is a rest: a job, or a process that does so right now."""
+        left = len(self.places) - len(self.submitted)
+        name = job_name(self.record.run.id, CONTINUE)
+        helper = next((entry for entry in entries if entry.name == name and entry.is_active), None)
+        if helper is None:
+            self.goes_on = not self.submitted or self.store.claims.is_held(self.record.claim)
+        elif left and not self.barred:
+            why = f" ({meaning_of(helper.reason)})" if helper.state == "PENDING" else ""
+            self.notes.append(f"{left:,} more tasks will be submitted by job {helper.job}{why}")
 
     def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
         """The task by what its files and the queue say; None where only the accounting can tell."""
@@ -120,6 +140,8 @@ class _Reading:
             return self._task(task, "done", account)
         array, index = self.places[task.id]
         entry = entries.get((array.id, index))
+        if self.barred and account is None and not (entry and entry.is_active and not entry.is_dead):
+            return self._task(task, "blocked", None, cause=PROBE_FAILED, message=self.barred)
         if entry and entry.is_dead:
             dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
             return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED, message=dropped)
@@ -132,17 +154,20 @@ class _Reading:
             return self._task(task, "failed", account, cause=account.cause, message=message)
         if entry:
             return self._ended(task, account, _job(entry), entry.state, entry.nodes)
-        if self._is_cancelled():
+        if self.record.is_cancelled:
             return self._task(task, "cancelled", account, cause="cancelled")
         if account is None and (array.id, index) not in self.submitted:
-            return self._task(task, "later", None)
+            if self.goes_on:
+                return self._task(task, "later", None)
+            why = "the job that submits the rest has ended; run the study again to go on"
+            return self._task(task, "failed", None, cause="not submitted", message=why)
         return None
 
     def _active(self, task: Task, account: Account | None, entry: QueueEntry) -> TaskStatus:
         if entry.state != "PENDING":
             current = current_step(self.record.run.log_path(task.id)) if account and account.state == "running" else ""
             return self._task(task, "running", account, job=_job(entry), node=entry.nodes, current=current)
-        again: TaskState = "requeued" if account else "waiting"
+        again: TaskState = "held" if is_held(entry.reason) else "requeued" if account else "waiting"
         return self._task(task, again, account, job=_job(entry), message=entry.reason)
 
     def _ended(self, task: Task, account: Account | None, job: str, state: str, node: str) -> TaskStatus:
@@ -163,7 +188,11 @@ class _Reading:
         self.queries += 1
         names = sorted({job_name(self.record.run.id, self.places[task.id][0].id) for task in tasks})
         since = datetime.fromisoformat(self.record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
-        found = {entry.job: entry for entry in scheduler.accounting(names, since) or ()}
+        user = self.record.text.user
+        found = {entry.job: entry for entry in scheduler.accounting(names, since, user) or ()}
+        if not found and user != getuser():
+            self.notes.append(f"SLURM shows no job of {user} here: it hides what others run, or has forgotten it")
+            return {task.id: self._unknown(task) for task in tasks}
         return {task.id: self._accounted(task, found) for task in tasks}
 
     def _accounted(self, task: Task, found: Mapping[str, scheduler.AccountingEntry]) -> TaskStatus:
@@ -201,9 +230,6 @@ class _Reading:
             current=current,
         )
 
-    def _is_cancelled(self) -> bool:
-        return (self.record.folder / CANCELLED).exists()
-
     def _parents_failed(self, task: Task) -> bool:
         return any(not self.present.issuperset(self.jobs_of[other]) for other in task.after if other in self.jobs_of)
 
@@ -224,8 +250,9 @@ class _Reading:
 
     def _failure(self, row: JobRow, task: TaskStatus, before: Mapping[str, Failure]) -> Failure:
         parent = next((before[key] for keys in row.inputs.values() for key in keys if key in before), None)
-        log = self.record.run.log_path(task.id)
-        cause, message = task.cause or "ended without a result", task.message or "\n".join(last_lines(log))
+        log = self._log(task)
+        cause = task.cause or "ended without a result"
+        message = task.message or "\n".join(last_lines(log) if log else [])
         if parent is not None:
             reason = parent.message if parent.cause == BLOCKED else f"blocked by {parent.label} ({parent.cause})"
             cause, message = BLOCKED, reason
@@ -236,12 +263,16 @@ class _Reading:
             task=task.id,
             cause=cause,
             message=message,
-            log=str(log),
+            log=str(log or ""),
         )
 
-
-CANCELLED = "cancelled"
-"""File beside the submission of a run that its user cancelled."""
+    def _log(self, task: TaskStatus) -> Path | None:
+        """A file that says why a task is not done; None where nobody wrote one."""
+        if task.cause == PROBE_FAILED:
+            log = probe_log(self.record.run.folder)
+            return log if log.is_file() and log.stat().st_size else None
+        array, index = self.places[task.id]
+        return log_of(self.record, task.id, array.id, index)
 
 
 def _job(entry: QueueEntry) -> str:

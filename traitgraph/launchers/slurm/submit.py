@@ -1,8 +1,9 @@
 """Bring the arrays of a run into the queue: each element once, whatever was interrupted where, and nothing by halves.
 
 Arrays without parents are held until everything is submitted. So no parent can end before its children are known to
-SLURM, and a refusal by sbatch is answered by cancelling what has not run yet. What does not fit under the site's limit
-is left to a continuation: a small job that does this again when the first part of the work has ended.
+SLURM, and a refusal by sbatch is answered by cancelling what has not run yet. On a site's first run every array waits
+for the probe as well: an edge `afterany` holds when SLURM drops the parent. What does not fit under the site's limit is
+left to a continuation: a small job that does this again when the first part of the work has ended.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from itertools import groupby
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.records import BLOCKED
 from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
 
 from . import scheduler
 from .accounts import Account, account_path, read_account
+from .gate import read_gate
 from .layout import Edge, TaskArray
+from .probe import clear_probe
 from .quotas import FEWEST, read_quota
 from .record import CONTINUE, PROBE, SubmissionRecord, Submitted
 from .scheduler import QueueEntry, SchedulerError
@@ -62,13 +64,12 @@ def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with
     Raises BusyError while another process does the same, and SchedulerError when SLURM refuses; then, for a new run,
     nothing of it is left in the queue.
     """
-    claim = digest("submission", record.run.id)
-    if not store.claims.take(claim):
+    if not store.claims.take(record.claim):
         raise BusyError(f"run {record.run.id} is being submitted by another process; wait for it")
     try:
         return _Submission(store, record, is_new).advance(with_probe)
     finally:
-        store.claims.release(claim)
+        store.claims.release(record.claim)
 
 
 @dataclass
@@ -86,7 +87,7 @@ class _Submission:
     count: int = 0
     blocked: int = 0
     gate: str = ""
-    """Job id of the probe that roots wait for."""
+    """Job id of the probe that everything waits for; empty once it has ended well."""
 
     def __post_init__(self) -> None:
         self.arrays = {array.id: array for array in self.record.arrays}
@@ -100,10 +101,11 @@ class _Submission:
             self._adopt()
 
     def advance(self, with_probe: bool) -> Progress:
-        """Submit as much as there is room for."""
+        """Submit as much as there is room for; nothing of a run that its user cancelled."""
+        if self.record.is_cancelled:
+            return Progress(0, 0, 0, 0)
         try:
-            if with_probe:
-                self._submit_probe()
+            self._guard(with_probe)
             waiting = self._submit_arrays()
         except SchedulerError:
             if self.is_new:
@@ -146,9 +148,21 @@ class _Submission:
 
     # ---------------------------------------------------------------- what goes in
 
-    def _submit_probe(self) -> None:
-        self.gate = self._sbatch(["--hold", str(self.record.script(PROBE))])
-        self.held.add(self.gate)
+    def _guard(self, with_probe: bool) -> None:
+        """Let what follows wait for the probe: the one that still waits, or a new one after a failure."""
+        gate = read_gate(self.record, self.entries)
+        if gate.state == "waiting":
+            self.gate = gate.job
+        elif with_probe or gate.state == "failed":
+            clear_probe(self.record.run.folder)
+            self.gate = self._sbatch(["--hold", str(self.record.script(PROBE))])
+            self.record.note(Submitted(PROBE, (), self.gate))
+            self.held.add(self.gate)
+
+    def _after_gate(self, *terms: str) -> list[str]:
+        """The option that names these dependencies and the probe, where there are any."""
+        every = [term for term in (*terms, self.gate and f"afterok:{self.gate}") if term]
+        return [f"--dependency={','.join(every)}"] if every else []
 
     def _submit_arrays(self) -> int:
         """Submit arrays in order while there is room; how many tasks are left for a continuation."""
@@ -201,9 +215,8 @@ class _Submission:
 
     def _submit(self, piece: _Piece) -> None:
         options = [array_option(piece.indices, self.record.text.cluster.throttle)]
-        terms = [piece.dependency or (f"afterok:{self.gate}" if self.gate else ""), self._outside(piece.array)]
-        dependency = ",".join(filter(None, terms))
-        options += [f"--dependency={dependency}"] if dependency else ["--hold"]
+        dependency = self._after_gate(piece.dependency, self._outside(piece.array))
+        options += dependency or ["--hold"]
         job = self._sbatch([*options, str(self.record.script(piece.array.id))])
         submitted = Submitted(piece.array.id, piece.indices, job)
         self.record.note(submitted)
@@ -224,8 +237,9 @@ class _Submission:
         if any(entry.name == name and entry.is_active and entry.job != me for entry in self.entries):
             return
         first = next((job for place, job in self.jobs.items() if place in self.live), None)
-        when = f"--dependency=afterany:{first}" if first else f"--begin={WAIT_FOR_ROOM}"
-        self._sbatch([when, str(self.record.script(CONTINUE))])
+        when = [] if first else [f"--begin={WAIT_FOR_ROOM}"]
+        when += self._after_gate(f"afterany:{first}" if first else "")
+        self._sbatch([*when, str(self.record.script(CONTINUE))])
 
     # ---------------------------------------------------------------- edges
 

@@ -1,0 +1,42 @@
+"""The short names of failures: what shares a cause, and what must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from traitgraph.launchers.slurm.shapes import count_shortages
+from traitgraph.runtime.records import GPU_OUT_OF_MEMORY, cause_of, failure_of
+from traitgraph.specs.jobs import JobRow
+
+
+def of_the_host() -> BaseException:
+    """torch's own error of the host's allocator."""
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(10**14)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ..."), GPU_OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: out of memory"), GPU_OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), GPU_OUT_OF_MEMORY),
+        (MemoryError(), "out of memory"),
+        (of_the_host(), "out of memory"),
+    ],
+)
+def test_only_the_memory_of_the_host_is_asked_for_again(error: BaseException, cause: str) -> None:
+    assert cause_of(error) == cause
+    assert bool(count_shortages([("key", cause)])) == (cause == "out of memory")
+
+
+def test_whoever_runs_out_of_gpu_memory_is_told_what_helps() -> None:
+    row = JobRow(key="0" * 32, kind="train", version=1, params={}, inputs={}, label="train")
+    told = failure_of(torch.OutOfMemoryError("CUDA out of memory."), row, "task", Path("log")).message
+    assert "batch_size" in told
+    assert "gpu_type" in told
+    assert "batch_size" not in failure_of(MemoryError(), row, "task", Path("log")).message
