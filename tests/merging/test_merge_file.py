@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -485,3 +486,94 @@ def test_only_embeddings_and_heads_may_differ_in_their_rows(folder: Path, policy
 def test_adapters_and_checkpoints_are_not_taken_for_each_other(folder: Path, source: str, message: str) -> None:
     with pytest.raises(MergeError, match=message):
         merge_from_file(written(folder, f"base: base\nvectors: [{{{source}}}]\n"), folder / "out")
+
+
+def quantised(folder: Path) -> None:
+    """tuned1 as GPTQ stores a matrix: packed integers under other names, with the method in the configuration."""
+    import torch
+
+    def pack(tensors: dict[str, Any]) -> None:
+        del tensors[QUERY]
+        tensors[QUERY.replace("weight", "qweight")] = torch.zeros(4, 32, dtype=torch.int32)
+
+    damaged(folder, pack)
+    config = json.loads((folder / "tuned1" / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
+    (folder / "damaged" / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "base: base\nvectors: [{model: damaged}]\n",
+        "base: damaged\nvectors: [{model: tuned1}]\n",
+        "base: damaged\nvectors: [{adapter: lora}]\n",
+        "base: damaged\nvectors: [{model: tuned1, of: base}]\n",
+    ],
+)
+def test_quantised_models_are_refused_by_the_name_of_their_method(folder: Path, text: str) -> None:
+    quantised(folder)
+    with pytest.raises(MergeError, match=r"damaged is quantised by gptq \(quantization_config in its config.json\)"):
+        merge_from_file(written(folder, text), folder / "out")
+
+
+def test_float8_of_both_checkpoints_is_copied_where_it_is_equal(folder: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    for name, value in (("base8", 1.0), ("same8", 1.0), ("other8", 2.0)):
+        (folder / name).mkdir()
+        tensors = {"w": torch.full((2,), value), "q": torch.full((2,), value).to(torch.float8_e4m3fn)}
+        save_file(tensors, folder / name / "model.safetensors", metadata={"format": "pt"})
+    merge_from_file(written(folder, "base: base8\nvectors: [{model: same8}]\n"), folder / "out")
+    assert load_file(folder / "out" / "model.safetensors")["q"].float().tolist() == [1.0, 1.0]
+    with pytest.raises(MergeError, match="'q' is float8_e4m3fn and differs"):
+        merge_from_file(written(folder, "base: base8\nvectors: [{model: other8}]\n"), folder / "no")
+
+
+SNAPSHOT = "models--Owner--Base-8B/snapshots/0123abc"
+
+
+@pytest.mark.parametrize(
+    ("base", "told", "kind"),
+    [
+        (SNAPSHOT, "Owner/Base-7B", "warning"),
+        (SNAPSHOT, "/home/me/hub/models--Owner--Base-7B/snapshots/0123", "warning"),
+        (SNAPSHOT, "owner/base-8b", None),
+        (SNAPSHOT, "/home/me/models/base-7b", None),
+        (SNAPSHOT, "", None),
+        ("base", "Owner/Base-8B", "note"),
+        ("base", "Owner/Base", None),
+        ("base", "/home/me/models/base-7b", None),
+    ],
+)
+def test_an_adapter_whose_config_names_another_base_is_doubted(
+    folder: Path, base: str, told: str, kind: str | None
+) -> None:
+    """A path proves nothing, and a folder that is not the hub's has no name of its own."""
+    if base == SNAPSHOT:
+        (folder / base).parent.mkdir(parents=True)
+        (folder / base).symlink_to((folder / "base").resolve())
+    config = folder / "lora" / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "base_model_name_or_path": told}))
+    report = merge_from_file(written(folder, f"base: {base}\nvectors: [{{adapter: lora}}]\n"), folder / "out")
+    texts = [*report.warnings, *report.request.notes]
+    assert [bool(report.warnings), bool(report.request.notes)] == [kind == "warning", kind == "note"]
+    assert all("lora: its config says that it was trained on '" in text for text in texts)
+    assert all(text in (folder / "out" / "recipe.json").read_text() for text in texts)
+
+
+def test_a_map_of_names_that_no_tensor_has_is_refused(folder: Path) -> None:
+    text = "base: base\nnames: {model.: model., foo: bar}\nvectors: [{model: tuned1}]\n"
+    for dry in (True, False):
+        with pytest.raises(MergeError, match=r"names: no tensor of the vectors starts with 'foo'; there is 'model\."):
+            merge_from_file(written(folder, text), folder / "out", dry_run=dry)
+
+
+def test_a_tokenizer_of_the_base_is_read_in_both_of_mergekits_forms(folder: Path) -> None:
+    text = MODELS + "merge_method: task_arithmetic\n"
+    for form in ("tokenizer_source: base", "tokenizer: {source: base}"):
+        assert request_of(folder, text.replace(", density: 0.4", "") + form).base == "base"
+    with pytest.raises(SpecError) as caught:
+        request_of(folder, text + "tokenizer: {source: union}\n")
+    assert "set it to {source: base}, or drop it" in render_text(caught.value.diagnostics)

@@ -74,7 +74,7 @@ def write_adapter(
     pairs, report = _pairs(composition, rank)
     about = dict(record or {})
     about |= {"base_name": base_name, "statistics": {**about.get("statistics", {}), **report.statistics}}
-    about["warnings"] = list(report.warnings)  # those of rounding concern weights
+    about["warnings"] = [*about.get("warnings", ()), *report.warnings]
     tensors: dict[str, torch.Tensor] = {}
     for name, pair in pairs.items():
         tensors |= _tensors(composition, name, pair, report.rank)

@@ -14,7 +14,7 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import ADAPTER_CONFIG, Checkpoint
+from .checkpoint import ADAPTER_CONFIG, Checkpoint, quantised
 from .errors import MergeError
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
             f"{adapter.folder}: changes 'lm_head.weight', but the base has tied embeddings and no such tensor; "
             "untie the base first (save it with tie_word_embeddings=false)"
         )
+    if unknown and (reason := quantised((base_names,))):
+        raise MergeError(reason)
     if unknown:
         raise MergeError(
             f"{adapter.folder}: changes {len(unknown)} of {len(changed)} tensors that the base does not have, first "

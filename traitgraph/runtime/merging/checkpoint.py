@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
@@ -109,6 +110,14 @@ class Checkpoint(Mapping[str, TensorInfo]):
         """Bytes of all tensors."""
         return sum(info.nbytes for info in self._infos.values())
 
+    @cached_property
+    def quantised_by(self) -> str | None:
+        """The method by which the folder's config.json says that its weights were quantised, or None."""
+        path = self.path / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        about = config.get("quantization_config") or (config.get("text_config") or {}).get("quantization_config")
+        return str(about.get("quant_method", "an unknown method")) if about else None
+
     def read(self, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
         """Rows [first, last) of a tensor seen as a matrix, flat, or the whole tensor in its shape; in its own dtype.
 
@@ -190,6 +199,17 @@ def sampled_rows(shape: tuple[int, ...]) -> list[int]:
     """Up to four rows of a tensor, evenly spread."""
     height = matrix_shape(shape)[0]
     return sorted({index * height // 4 for index in range(4)} if height else ())
+
+
+def quantised(sides: Iterable[object]) -> str | None:
+    """Why no difference is taken where tensors do not fit: the first of these that is a quantised checkpoint."""
+    for side in sides:
+        if isinstance(side, Checkpoint) and side.quantised_by:
+            return (
+                f"{side.path} is quantised by {side.quantised_by} (quantization_config in its config.json): quantised "
+                "weights have no differences; give the model in float32, bfloat16 or float16"
+            )
+    return None
 
 
 class CheckpointView(Checkpoint):

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from .adapters import Factors
-from .checkpoint import FLOATS, Checkpoint, TensorInfo, matrix_shape, octets, sampled_rows
+from .checkpoint import FLOATS, Checkpoint, TensorInfo, matrix_shape, octets, quantised, sampled_rows
 from .errors import MergeError
 from .layers import layer_of
 
@@ -254,6 +254,8 @@ def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] 
 
 
 def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_tuned: list[str]) -> str:
+    if reason := quantised((base, tuned)):
+        return reason
     if only_tuned == ["lm_head.weight"] or only_base == ["lm_head.weight"]:
         tied, untied = (base, tuned) if only_tuned else (tuned, base)
         return (

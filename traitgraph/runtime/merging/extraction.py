@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from traitgraph.runtime.durable import write_json
 
 from .adapters import Adapter, Factors, read_adapter
-from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape, octets
+from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape, octets, quantised
 from .differences import CheckpointDifference, comparable_names, differ_in_vocabulary, low_rank_rows, pieces
 from .errors import MergeError
 from .fitting import NameMap, check_same_tokens, renamed
@@ -89,7 +89,9 @@ def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Check
     """The base's tensors inside a larger model, and the number of common rows where the vocabularies differ."""
     where = {name: renamed(name, names) for name in base}
     if lost := [theirs for theirs in where.values() if theirs not in whole]:
-        raise MergeError(f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for")
+        raise MergeError(
+            quantised((whole,)) or f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for"
+        )
     part = CheckpointView(whole, where)
     uneven = [name for name in base if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
     return part, {name: min(base[name].shape[0], part[name].shape[0]) for name in uneven}

@@ -7,13 +7,13 @@ guessed: what does not fit is listed, and a map that would fit is proposed.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .adapters import Factors
-from .checkpoint import TensorInfo, matrix_shape
+from .checkpoint import TensorInfo, matrix_shape, quantised
 from .differences import Difference, differ_in_vocabulary, unequal_shapes
 from .errors import MergeError
 
@@ -79,8 +79,10 @@ def fit_vectors(
 ) -> tuple[list[Difference], Fit]:
     """The vectors under the base's names and sizes, and the report. `dry` reports instead of refusing.
 
-    Raises MergeError for a tensor that the base lacks, of another shape, or not of floating point there.
+    Raises MergeError for a tensor that the base lacks, of another shape, or not of floating point there, and for a
+    start in `names` that no tensor of the vectors has.
     """
+    _check_names(vectors, names or {})
     fit = Fit()
     for vector in vectors:
         for name in vector.names:
@@ -94,6 +96,17 @@ def fit_vectors(
     if all(ours == theirs for ours, theirs in fit.matched.items()) and not fit.cut and not fit.left:
         return list(vectors), fit
     return [Fitted(vector, fit, base) for vector in vectors], fit
+
+
+def _check_names(vectors: Sequence[Difference], names: NameMap) -> None:
+    given = dict.fromkeys(name for vector in vectors for name in vector.names)
+    if idle := [start for start in names if given and start not in _starts(given, names)]:
+        raise MergeError(f"names: no tensor of the vectors starts with '{idle[0]}'; there is '{next(iter(given))}'")
+
+
+def _starts(given: Iterable[str], names: NameMap) -> NameMap:
+    """The entries of a map that some name starts with."""
+    return {start: names[start] for start in names if any(name.startswith(start) for name in given)}
 
 
 def _place(
@@ -125,6 +138,8 @@ def _place(
 def _unmatched_message(
     fit: Fit, vectors: Sequence[Difference], base: Mapping[str, TensorInfo], names: NameMap | None
 ) -> str:
+    if reason := quantised((base,)):
+        return reason
     count = len(fit.unmatched)
     message = f"{count} tensors of the vectors are not in the base, first '{renamed(fit.unmatched[0], names)}'"
     if proposed := propose_names([name for vector in vectors for name in vector.names], base):
@@ -139,7 +154,7 @@ def propose_names(wanted: Sequence[str], available: Collection[str]) -> NameMap 
     """The first known map of starts under which every wanted name is available, or None."""
     for names in KNOWN_STARTS:
         if wanted and all(renamed(name, names) in available for name in wanted):
-            return names
+            return _starts(wanted, names)
     return None
 
 

@@ -24,6 +24,7 @@ from traitgraph.specs.messages import diagnose
 from traitgraph.specs.other_files import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.source import read_document
 
+from .adapter_origin import doubt_about_base
 from .adapter_out import write_adapter
 from .checkpoint import Checkpoint, sampled_fingerprint
 from .composition import Composition
@@ -102,10 +103,22 @@ def merge_from_file(
         fitted, fit = fit_vectors(vectors, base, names=request.names, vocabulary=request.vocabulary, dry=dry_run)
         if fit.cut:
             _check_tokens(request, base, models, fit)
+        request, doubts = _doubted(request, base, models)
         if dry_run:
-            return MergeReport(out, request, fit)
+            return MergeReport(out, request, fit, warnings=doubts)
         assert out is not None, "a merge is written to a folder"
-        return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress)
+        return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress, doubts)
+
+
+def _doubted(request: Request, base: Checkpoint, models: NamedModels) -> tuple[Request, tuple[str, ...]]:
+    """The request with what should be known of its adapters' base, and what should be warned of."""
+    adapters = [source.where for source in request.sources if source.kind == "adapter"]
+    doubts = [
+        doubt_about_base(models.folder(name), base.path, adapter_name=name, base_name=request.base) for name in adapters
+    ]
+    notes = (doubt.text for doubt in doubts if doubt and doubt.kind == "note")
+    warnings = tuple(doubt.text for doubt in doubts if doubt and doubt.kind == "warning")
+    return replace(request, notes=(*request.notes, *notes)), warnings
 
 
 def _merge(
@@ -116,6 +129,7 @@ def _merge(
     out: Path,
     dtype: str | None,
     progress: Progress | None,
+    doubts: tuple[str, ...],
 ) -> MergeReport:
     import torch
 
@@ -130,11 +144,11 @@ def _merge(
     number_format = dtype or _main_format(base)
     statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))
     text = warning(statistics["effective_alpha"], number_format, request.options.rounding)
-    warnings: tuple[str, ...] = (text,) if text and request.form == "weights" else ()
+    warnings = (*doubts, text) if text and request.form == "weights" else doubts
     record = {"base_fingerprint": sampled_fingerprint(base), **_record(request, composition, statistics, warnings)}
     if request.form == "adapter":
         done = write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
-        statistics, warnings = statistics | done.statistics, done.warnings
+        statistics, warnings = statistics | done.statistics, (*doubts, *done.warnings)
     else:
         write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
     return MergeReport(out, request, fit, statistics, warnings)

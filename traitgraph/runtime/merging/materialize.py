@@ -68,9 +68,10 @@ def outputs_of(
         check_new(folder)
         recipe = read_recipe(path)
         composition = _composition(recipe, checkpoint, cache, known)
+        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": _vector_names(recipe)}
         if form == "adapter":
             check_low_rank(composition)
-        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": _vector_names(recipe)}
+            record["warnings"] = []  # they are about rounding, and an adapter is not rounded
         outputs.append(
             Output(composition, folder, dtype or recipe.params.model.dtype, record, recipe.params.model.dtype)
         )

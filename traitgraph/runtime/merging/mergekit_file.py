@@ -141,11 +141,14 @@ class _Reader:
     # ---------------------------------------------------------------- what means something else
 
     def _refuse_other_meanings(self) -> None:
-        if self.file.tokenizer_source not in (None, "base", self.file.base_model):
+        base = (None, "base", self.file.base_model)
+        if self.file.tokenizer_source not in base:
             self._refuse(("tokenizer_source",), "only the base's tokenizer is kept", "set it to base, or drop it")
+        if self.file.tokenizer not in (None, *({"source": name} for name in base)):
+            what = "tokenizers are not built here: the base's is kept"
+            self._refuse(("tokenizer",), what, "set it to {source: base}, or drop it")
         for key, reason in (
             ("modules", "several modules in one file are not read"),
-            ("tokenizer", "tokenizers are not built here: the base's is kept"),
             ("chat_template", "chat templates are not replaced here: the base's is kept"),
         ):
             if getattr(self.file, key) is not None:
