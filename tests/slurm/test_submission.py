@@ -250,6 +250,16 @@ def test_memory_is_left_to_the_site_or_the_whole_node_is_taken(slurm: SlurmClust
     assert given == ["100M", "0"]  # DefMemPerCPU, and SLURM's word for all that a node has
 
 
+def test_a_store_may_have_any_name(slurm: SlurmCluster, tmp_path: Path, trace: Path) -> None:
+    with Store(tmp_path / "50%j of $it, 'mine'") as store:
+        cluster = CLUSTER.model_copy(update={"setup": ("exit 3",)})
+        launched = launch(table({"work": [[job("w", trace)]]}), store, CLUSTER)
+        finish(store, launched)
+        lost = launch(table({"work": [[job("x", trace)]]}), store, cluster, probe=False)
+        wait(store, run_of(lost.run), seconds=0.3, timeout=60)
+        assert [path.name for path in (lost.run / "slurm" / "output").iterdir()] == ["01-work-0.log"]
+
+
 def test_job_names_carry_run_and_stage(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     launched = launch(chain(trace), store, CLUSTER, probe=False)
     names = {name.partition(".")[2] for name in queued_names(slurm) if name.startswith(launched.run.name)}

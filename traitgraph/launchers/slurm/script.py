@@ -72,7 +72,7 @@ def array_script(array: TaskArray, site: Site) -> str:
         command = f"srun {shape} --kill-on-bad-exit=1 {command}"
     warned = "" if nodes > 1 else "B:"  # the batch shell becomes the element; srun passes signals to its steps
     options = {
-        "output": f"{site.run}/slurm/output/{array.id}-%a.log",
+        "output": f"{_literal(site.run)}/slurm/output/{array.id}-%a.log",
         **_resource_options(array.resources, site.cluster),
         "signal": f"{warned}USR2@{site.cluster.signal_seconds}",
         "requeue": "",
@@ -89,7 +89,7 @@ def continuation_script(site: Site) -> str:
     no_memory = {} if small.memory_gb is not None else {"memory_gb": None}
     asked = SMALL.model_copy(update={**site_fields, **no_memory})
     options = {
-        "output": f"{site.run}/slurm/output/continuation-%j.log",
+        "output": f"{_literal(site.run)}/slurm/output/continuation-%j.log",
         **_resource_options(asked, site.cluster),
         "requeue": "",
         **site.cluster.options,
@@ -119,6 +119,11 @@ def probe_script(site: Site, store: Path, asked: Resources) -> str:
         f"{site.interpreter} -m {PROBE} {run} {shlex.quote(str(store))}",
     ]
     return _script(f"run {site.id}: can tasks run here?", job_name(site.id, "probe"), options, lines)
+
+
+def _literal(path: Path) -> str:
+    """A path in which sbatch takes no character for a pattern such as %j."""
+    return str(path).replace("%", "%%")
 
 
 def _script(title: str, name: str, options: Mapping[str, str], lines: Sequence[str]) -> str:
