@@ -60,6 +60,28 @@ def test_a_fault_that_all_members_share_is_told_once(spec: Path) -> None:
     assert len(caught.value.diagnostics) == 1
 
 
+@pytest.mark.parametrize(
+    ("sweep", "message", "place"),
+    [
+        ("epochs=range(0,3)", "no key 'epochs' in the spec", "epochs"),
+        ("epochs=0,1", "no key 'epochs' in the spec", "epochs"),
+        ("+gamma=range(0,3)", "`gamma` has no effect on method `vector`", "gamma"),
+        ("train.epochs=range(0,2)", "0 is too small: it must be more than 0", "range(0,2)"),
+        ("train.epochs=10,0,1", "0 is too small: it must be more than 0", "0,1"),
+    ],
+)
+def test_a_fault_of_a_sweep_stands_in_the_override_as_it_was_typed(
+    spec: Path, sweep: str, message: str, place: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_sweep(spec, [sweep])
+    (fault,) = caught.value.diagnostics
+    assert fault.message == message
+    assert fault.span is not None
+    assert fault.span.text == sweep
+    assert sweep[fault.span.column - 1 :].startswith(place)
+
+
 def test_a_sweep_has_one_name(spec: Path) -> None:
     with pytest.raises(SpecError, match="a sweep is one study, and this one has 2 names: a, b"):
         load_sweep(spec, ["study=a,b"])

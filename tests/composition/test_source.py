@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from traitgraph.specs import source
 from traitgraph.specs.diagnostics import Span
-from traitgraph.specs.source import KEY_TWICE, MAX_BYTES, MAX_DEPTH, MAX_VALUES, read_document, read_text
+from traitgraph.specs.source import KEY_TWICE, MAX_BYTES, MAX_DEPTH, MAX_KEYS, MAX_VALUES, read_document, read_text
 
 SCALARS: dict[str, object] = {
     "1e-4": Decimal("0.0001"), "1.0e-5": Decimal("0.00001"), "0.30": Decimal("0.30"), ".5": Decimal("0.5"),
@@ -149,6 +149,19 @@ def test_deep_nesting_stops_early(opening: str) -> None:
     code, message, _ = fault_of(text)
     assert code == "TG003"
     assert str(MAX_DEPTH) in message
+
+
+@pytest.mark.parametrize("opening", ["", "arms:\n  deep: "])
+def test_a_mapping_with_too_many_keys_stops_at_the_first_of_them(opening: str) -> None:
+    keys = ", ".join(f"k{number}: 1" for number in range(200_001))
+    code, message, place = fault_of(f"{opening}{{{keys}}}")
+    assert (code, message) == ("TG003", f"this mapping has more than {MAX_KEYS:,} keys")
+    line = f"{opening}{{{keys}}}".splitlines()[place[0] - 1]
+    assert line[place[1] - 1 :].startswith(f"k{MAX_KEYS}:")
+
+
+def test_as_many_keys_as_are_allowed_are_read() -> None:
+    assert len(read("\n".join(f"k{number}: 1" for number in range(MAX_KEYS)))) == MAX_KEYS
 
 
 def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:

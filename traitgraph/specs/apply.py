@@ -39,7 +39,7 @@ def _applied(document: Document, override: Override) -> Document:
     value = override.value
     old = _at(document.data, path)
     if override.action == "add" and old is not None and not isinstance(value, dict | list):
-        written = override.text.lstrip("+")
+        written = override.typed.lstrip("+")
         what = f"{override.key!r} is in the spec already: {_short(old)}"
         raise _Impossible("TG022", what, f"change it with {written}")
     key, place = override.span("key"), override.span("value")
@@ -78,7 +78,7 @@ def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, 
     if near := list(dict.fromkeys([*here, *deeper]))[:3]:
         hints.append("near: " + ", ".join(near))
     if override.action == "change":
-        hints.append(f"add it with +{override.text}")
+        hints.append(f"add it with +{override.typed}")
     return _Impossible("TG021", f"no key {step!r} {where}", "\n".join(hints) or None)
 
 

@@ -235,8 +235,8 @@ Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]
 StrengthAxis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number", least=0)]
 """The same without negative numbers: strengths."""
 
-SeedAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=0)]
-"""The same for whole numbers from 0: seeds."""
+SeedAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=0, most=2**32 - 1)]
+"""The same for whole numbers from 0: seeds of training, of which numpy's takes 32 bits."""
 
 LayerAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1)]
 """The same for whole numbers from 1: layers."""

@@ -113,7 +113,7 @@ def _useless_length(read: Sequence[Read], document: Document) -> Iterator[Diagno
         if isinstance(sampling, Mapping) and "max_new_tokens" in sampling and "sampling" in used_by(arm, text.faulty):
             writes = any(each.draws and each.longest_answer != 0 for each in arm.benchmarks)
             place = text.place(("sampling", "max_new_tokens"))
-            used[place] = used.get(place, False) or writes or "benchmarks" in text.faulty
+            used[place] = used.get(place, False) or writes or bool({"benchmarks", "sampling"} & text.faulty)
     for place in (place for place, is_used in used.items() if not is_used):
         span = document.key_span(place)
         if span and span.file in (OVERRIDE, str(document.file)):  # a preset serves other studies too

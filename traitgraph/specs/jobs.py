@@ -204,13 +204,17 @@ class MergeParams(JobParams):
     )
 
 
+MOST = 1_000_000
+"""More repeats or tokens of an answer are a slip of the pen."""
+
+
 class Sampling(Spec):
     """How answers are drawn."""
 
     temperature: float = Field(0.6, ge=0, description="Softmax temperature; 0 takes the most likely answer.")
-    repeats: int = Field(5, ge=1, description="Independent administrations of each sampled benchmark.")
+    repeats: int = Field(5, ge=1, le=MOST, description="Independent administrations of each sampled benchmark.")
     seed: int = Field(0, ge=0, description="Seed of the first repeat; repeat r uses a stream of its own.")
-    max_new_tokens: int = Field(128, ge=1, description="Longest free answer. [tokens]")
+    max_new_tokens: int = Field(128, ge=1, le=MOST, description="Longest free answer. [tokens]")
 
 
 class AssessParams(JobParams):

@@ -95,10 +95,14 @@ class MergeMethod(Spec):
         description="Regular expressions: only tensors whose name one of them finds are changed; each finds some.",
     )
     exclude: tuple[Pattern, ...] | None = Field(
-        None, description="Regular expressions: tensors whose name one of them finds stay as in the base."
+        None,
+        min_length=1,
+        description="Regular expressions: tensors whose name one of them finds stay as in the base.",
     )
     layer_weights: tuple[FiniteFloat, ...] | None = Field(
-        None, description="Factors on every coefficient from the first layer to the last, interpolated linearly."
+        None,
+        min_length=1,
+        description="Factors on every coefficient from the first layer to the last, interpolated linearly.",
     )
     rounding: Literal["nearest", "stochastic"] | None = Field(
         None,

@@ -178,7 +178,14 @@ def diagnose(
     else:
         about = problems.context or {}
         faults = [ErrorDetails(type=problems.type, loc=(), msg=problems.message(), input=data, ctx=about)]
-    return [_diagnostic(fault, data, document, place) for fault in faults if fault["type"] != "reported"]
+    told = [fault for fault in faults if fault["type"] != "reported" and not _only_lacks_faulty(fault, faults)]
+    return [_diagnostic(fault, data, document, place) for fault in told]
+
+
+def _only_lacks_faulty(fault: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because elements of it are wrong, which is told of them."""
+    inside = (each["loc"] for each in faults if len(each["loc"]) > len(fault["loc"]))
+    return fault["type"] == "too_short" and any(loc[: len(fault["loc"])] == fault["loc"] for loc in inside)
 
 
 def _diagnostic(

@@ -48,6 +48,13 @@ class Override:
     key: str
     values: tuple[object, ...]
     swept: bool = False
+    sweep: str = ""
+    """For a member of a sweep the whole override."""
+
+    @property
+    def typed(self) -> str:
+        """The override as the call has it."""
+        return self.sweep or self.text
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -62,18 +69,29 @@ class Override:
     def members(self) -> Iterator[Override]:
         """One override for each value of a sweep."""
         for value in self.values:
-            yield Override(f"{self.text.partition('=')[0]}={spelled(value)}", self.action, self.key, (value,))
+            text = f"{self.text.partition('=')[0]}={spelled(value)}"
+            yield Override(text, self.action, self.key, (value,), sweep=self.text)
 
     def span(self, part: Literal["key", "value", "all"] = "all") -> Span:
         """The place inside the override as it was typed."""
-        start = len(self.text) - len(self.text.lstrip("+~"))
-        mark = self.text.find("=")
-        end = len(self.text) if mark < 0 else mark
+        text = self.typed
+        start = len(text) - len(text.lstrip("+~"))
+        mark = text.find("=")
+        end = len(text) if mark < 0 else mark
         if part == "key" or (part == "value" and mark < 0):
-            return Span(OVERRIDE, 1, start + 1, max(1, end - start), self.text)
+            return Span(OVERRIDE, 1, start + 1, max(1, end - start), text)
         if part == "value":
-            return Span(OVERRIDE, 1, mark + 2, max(1, len(self.text) - mark - 1), self.text)
-        return Span(OVERRIDE, 1, 1, max(1, len(self.text)), self.text)
+            first, last = self._value_place(mark + 1)
+            return Span(OVERRIDE, 1, first + 1, max(1, last - first), text)
+        return Span(OVERRIDE, 1, 1, max(1, len(text)), text)
+
+    def _value_place(self, start: int) -> tuple[int, int]:
+        """Where the value stands: of a member its own among those of a list, else all that follows the key."""
+        if self.sweep and self.values:
+            own = re.compile(rf"(?<![^\s,=]){re.escape(spelled(self.value))}(?![^\s,])").search(self.sweep, start)
+            if own:
+                return own.span()
+        return start, len(self.typed)
 
 
 def parse_overrides(texts: Sequence[str], options: Options) -> tuple[list[Override], list[Diagnostic]]:

@@ -17,6 +17,7 @@ from .data import DATA_FORMS
 from .faults import keys_of
 from .generation import Decoding, Expert, GeneratedDataSpec, Generation
 from .grid import Filter, When
+from .identity import number_text
 from .instruments import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
 from .jobs import Sampling
 from .judges import ApiJudgeSpec, LocalJudgeSpec
@@ -244,7 +245,7 @@ def _plain(field: dict[str, Any]) -> str:
 
 
 def _bounds(field: dict[str, Any]) -> list[str]:
-    return [f"{sign} {field[name]:g}" for name, sign in BOUNDS.items() if name in field]
+    return [f"{sign} {number_text(field[name])}" for name, sign in BOUNDS.items() if name in field]
 
 
 if __name__ == "__main__":

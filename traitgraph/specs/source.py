@@ -21,6 +21,7 @@ from .unreadable import cannot_open, control_character, not_utf8, not_yaml
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node, ScalarNode
+    from yaml.error import Mark
 
 Where = tuple[Step, ...]
 
@@ -53,15 +54,15 @@ _TAGGED: dict[str, Callable[[object], bool]] = {
 }
 
 
-class _TooDeepError(Exception):
-    """Raised inside the parser when a node is nested deeper than `MAX_DEPTH`; holds the node around it."""
+class _TooMuchError(Exception):
+    """Raised inside the parser where a file grows beyond what a person writes; `mark` is the place."""
 
-    def __init__(self, parent: Node) -> None:
-        self.parent = parent
+    def __init__(self, what: str, mark: Mark, hint: str) -> None:
+        self.what, self.mark, self.hint = what, mark, hint
 
 
 class _Resolver:
-    """Says of each node only whether it was plain or quoted, and stops at a nesting that no person writes.
+    """Says of each node only whether it was plain or quoted, and stops at what no person writes.
 
     PyYAML calls these three for every node; its own resolver follows YAML 1.1, where `no` is False and `1e-4` text.
     """
@@ -75,7 +76,11 @@ class _Resolver:
     def descend_resolver(self, parent: Node | None, index: object) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH and parent is not None:
-            raise _TooDeepError(parent)
+            what = f"values are nested more than {MAX_DEPTH} deep"
+            raise _TooMuchError(what, parent.start_mark, "a spec needs about six levels")
+        if isinstance(index, yaml.Node) and parent is not None and len(parent.value) >= MAX_KEYS:
+            what = f"this mapping has more than {MAX_KEYS:,} keys"
+            raise _TooMuchError(what, index.start_mark, "a grid is written as an axis: {from, to, step}")
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -157,12 +162,9 @@ def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diag
         composer = _composer(text)
         try:
             return composer.get_single_node(), []
-        except _TooDeepError as problem:
-            mark = problem.parent.start_mark
-            what = f"values are nested more than {MAX_DEPTH} deep"
-            return None, [
-                error("TG003", what, source.span(mark.line, mark.column, 1), hint="a spec needs about six levels")
-            ]
+        except _TooMuchError as problem:
+            span = source.span(problem.mark.line, problem.mark.column, 1)
+            return None, [error("TG003", problem.what, span, hint=problem.hint)]
     except yaml.MarkedYAMLError as problem:
         return None, [not_yaml(source, problem)]
     except yaml.reader.ReaderError:
@@ -198,10 +200,6 @@ class _Reader:
         self._check_tag(node, "map", path)
         data: dict[str, object] = {}
         places: dict[str, Node] = {}
-        if len(node.value) > MAX_KEYS:
-            what = f"this mapping has {len(node.value):,} keys; the most is {MAX_KEYS:,}"
-            self._report("TG003", what, node.value[MAX_KEYS][0], path, "a grid is written as an axis: {from, to, step}")
-            return data
         for key, item in node.value:
             name = self._key(key, path)
             if name is None:
