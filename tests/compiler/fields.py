@@ -145,6 +145,7 @@ def _training() -> Iterator[Flip]:
     lora = {"rank": 8, "alpha": 32, "dropout": 0.1, "targets": "mlp", "rank_stabilised": True}
     for name, value in lora.items():
         yield Flip(f"Lora.{name}", f"arms.tuned.train.lora.{name}", value, "train")
+    yield Flip("Lora.targets", "arms.tuned.train.lora.targets", ["q_proj", "v_proj"], "train")
     held = {"share": 0.1, "every": 5}
     for name, value in (("share", 0.2), ("every", 6)):
         yield Flip(f"Validation.{name}", "arms.tuned.train.validation", {**held, name: value}, "train")

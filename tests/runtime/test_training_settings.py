@@ -43,6 +43,27 @@ def test_a_lone_process_that_sees_several_gpus_trains_one_batch(
     assert arguments.train_batch_size == SFT.batch_size
 
 
+def test_only_the_named_layers_get_an_adapter(make_context: MakeContext, params: TrainParams) -> None:
+    from safetensors import safe_open
+
+    named = Lora(rank=2, alpha=4, targets=("self_attn.v_proj", "up_proj"))
+    context = make_context(params)
+    module.train(context, params.model_copy(update={"training": SFT.model_copy(update={"lora": named})}))
+    with safe_open(context.out / "adapter" / "adapter_model.safetensors", "pt") as file:
+        changed = {key.rpartition(".lora_")[0].rpartition(".")[2] for key in file.keys()}  # noqa: SIM118  # no mapping
+    assert changed == {"v_proj", "up_proj"}
+
+
+@pytest.mark.parametrize("name", ["w_proj", "lm_head", "embed_tokens"])
+def test_a_layer_that_the_model_lacks_is_named_with_those_it_has(
+    make_context: MakeContext, params: TrainParams, name: str
+) -> None:
+    wrong = SFT.model_copy(update={"lora": Lora(rank=2, alpha=4, targets=("q_proj", name))})
+    there = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
+    with pytest.raises(ValueError, match=rf"no linear layer of the model is called '{name}'; there are: {there}"):
+        module.train(make_context(params), params.model_copy(update={"training": wrong}))
+
+
 def test_optimiser_and_gradient_norm_reach_the_trainer(
     make_context: MakeContext, loaded: LoadedModel, params: TrainParams
 ) -> None:

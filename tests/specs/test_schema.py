@@ -36,7 +36,9 @@ WHOLE = (
     traits: [openness, neuroticism]
     levels: all
     method: {kind: compose, combinations: [{openness: high, neuroticism: low}], }
-    train: {method: dpo, learning_rate: 1e-5, steps: 10, lora: {rank: 4}, validation: {share: 0.1, every: 5}}
+    train:
+      {method: dpo, learning_rate: 1e-5, steps: 10,
+       lora: {rank: 4, targets: [q_proj, v_proj]}, validation: {share: 0.1, every: 5}}
     data:
       generate:
         model: a/c

@@ -204,7 +204,7 @@ def _trainer(
         train_dataset=Dataset.from_list(list(rows)),
         eval_dataset=Dataset.from_list(list(held)) if held else None,
         processing_class=loaded.tokenizer,
-        peft_config=_lora_config(params.training.lora) if params.training.lora else None,
+        peft_config=_lora_config(params.training.lora, loaded.model) if params.training.lora else None,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress_callback(context))
@@ -279,18 +279,30 @@ def shared_batch(batch_size: int, accumulation: int, processes: int) -> tuple[in
     return size, own // size
 
 
-def _lora_config(lora: Lora) -> LoraConfig:
+def _lora_config(lora: Lora, model: PreTrainedModel) -> LoraConfig:
     from peft import LoraConfig
 
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=TARGETS[lora.targets],
+        target_modules=TARGETS[lora.targets] if isinstance(lora.targets, str) else _named_layers(lora.targets, model),
         use_rslora=lora.rank_stabilised,
         bias="none",
         task_type="CAUSAL_LM",
     )
+
+
+def _named_layers(targets: Sequence[str], model: PreTrainedModel) -> list[str]:
+    """The targets themselves. Raises ValueError for one that no linear layer has: peft would skip it in silence."""
+    from torch.nn import Linear
+
+    head = model.get_output_embeddings()  # its weights may be those of the embeddings: no adapter there
+    layers = [name for name, each in model.named_modules() if isinstance(each, Linear) and each is not head]
+    if missing := [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in layers)]:
+        there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in layers))
+        raise ValueError(f"`lora.targets`: no linear layer of the model is called {missing[0]!r}; there are: {there}")
+    return list(targets)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def _near_named(about: About) -> str | None:
     forms = {
         "model": "a hub id is `owner/name`, a folder starts with ./, a file ends in .gguf",
         "data set": "a hub id is `owner/name`, a file ends in .jsonl, a folder starts with ./",
+        "target of adapters": "modules stand in a list: [q_proj, v_proj]",
     }
     return "\n".join(line for line in (_near(about), forms.get(str(about["noun"]))) if line) or None
 

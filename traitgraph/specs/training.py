@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from .faults import located
+from .lora_targets import Targets
 from .spec import Spec
 from .templates import ConditionText
 
@@ -15,8 +16,10 @@ class Lora(Spec):
     rank: PositiveInt = Field(16, description="Inner dimension r. Adapter weights grow linearly with it.")
     alpha: float = Field(32, gt=0, description="Numerator of the adapter's scale: alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input. [probability]")
-    targets: Literal["all-linear", "attention", "mlp"] = Field(
-        "all-linear", description="Modules that get an adapter: all linear layers, or those of attention or of the MLP."
+    targets: Targets = Field(
+        "all-linear",
+        description="Modules that get an adapter: all linear layers, those of attention or of the MLP, or a list of "
+        "names, [q_proj, v_proj].",
     )
     rank_stabilised: bool = Field(False, description="Scale by alpha / sqrt(rank) (rsLoRA, arXiv:2312.03732).")
 
