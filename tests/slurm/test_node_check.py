@@ -12,6 +12,7 @@ from traitgraph.launchers.slurm.limits import Limits
 from traitgraph.launchers.slurm.node_check import gpu_check, hub_check
 from traitgraph.launchers.slurm.probe import Findings, hub_answers, in_hub_cache
 from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.jobs import JobTable
 
 
 def found(**fields: object) -> Findings:
@@ -70,4 +71,5 @@ def test_a_hub_that_cannot_be_reached_does_not_answer(monkeypatch: pytest.Monkey
 
 def test_a_site_that_requeues_only_on_request_is_no_fault() -> None:
     """Every batch script asks for it (`--requeue`)."""
-    assert all(check.ok for check in check_limits(Cluster(), Limits(requeue=False), ()))
+    nothing = JobTable(study="s", locations={}, rows=(), tasks=())
+    assert all(check.ok for check in check_limits(Cluster(), Limits(requeue=False), (), nothing))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from traitgraph.runtime.store import Store
@@ -10,9 +9,9 @@ from traitgraph.specs.cluster import Cluster
 from traitgraph.specs.jobs import JobTable
 
 from . import scheduler
-from .launch import asked_resources, plan_arrays
+from .launch import asked_resources, plan_arrays, problems_of
 from .layout import TaskArray
-from .limits import Limits, Partition, find_problems, read_limits
+from .limits import Limits, Partition, read_limits
 from .node_check import Check, check_nodes
 from .scheduler import SchedulerError
 
@@ -35,12 +34,12 @@ def examine(
         yield Check("controller", False, str(error), "is the controller up? try: scontrol ping")
         return
     arrays = plan_arrays(table, cluster, limits)
-    yield from check_limits(cluster, limits, arrays)
+    yield from check_limits(cluster, limits, arrays, table)
     with store:
         yield from check_nodes(store, cluster, arrays, table, probe_seconds)
 
 
-def check_limits(cluster: Cluster, limits: Limits, arrays: Sequence[TaskArray]) -> Iterator[Check]:
+def check_limits(cluster: Cluster, limits: Limits, arrays: Sequence[TaskArray], table: JobTable) -> Iterator[Check]:
     """What the site allows, and whether what these arrays ask for keeps to it."""
     yield Check("array size", True, f"indices up to {limits.array_size - 1:,}; longer arrays are split")
     most = "no limit is known" if limits.submitted is None else f"{limits.submitted:,} at once; more are refilled"
@@ -52,7 +51,7 @@ def check_limits(cluster: Cluster, limits: Limits, arrays: Sequence[TaskArray]) 
     yield Check("accounting", True, "sacct answers" if limits.accounting else "none; status reads files and the queue")
     for partition in _used(arrays, limits):
         yield Check(f"partition {partition.name}", partition.state == "up", _offer(partition))
-    problems = find_problems(arrays, cluster, limits, os.environ)
+    problems = problems_of(arrays, table, cluster, limits)
     for problem in problems:
         yield Check("cluster file", False, problem.what, problem.hint)
     if not problems:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -170,12 +170,17 @@ def prepare(
     Raises SubmissionRefusedError with every reason.
     """
     arrays = plan_arrays(table, cluster, limits, shortages, outside)
-    problems = [*find_problems(arrays, cluster, limits, os.environ), *training_problems(arrays, table)]
+    problems = problems_of(arrays, table, cluster, limits)
     if problems:
         raise SubmissionRefusedError(tuple(problems))
     run = RunRecord.create(store.root, table)
     site = Site(run.folder, cluster, cluster.python or sys.executable, source_folder())
     return SubmissionRecord.write(run, table, arrays, site, store.root, limits.submitted, retry_of)
+
+
+def problems_of(arrays: Sequence[TaskArray], table: JobTable, cluster: Cluster, limits: Limits) -> list[Problem]:
+    """Everything that keeps the arrays of a table from being submitted, or from running once they are."""
+    return [*find_problems(arrays, cluster, limits, os.environ), *training_problems(arrays, table)]
 
 
 def source_folder() -> str:
