@@ -32,7 +32,7 @@ def test_a_changed_field_is_named_once_with_both_values_and_what_follows_from_it
 
 
 def test_new_points_of_a_grid_are_new_jobs_and_re_key_none() -> None:
-    zero = "(alpha 0 is the base)"
+    zero = "(alpha 0 counts once)"
     assert _diff("alpha=[0,0.5,1,1.5]").splitlines() == [
         f"  vector: 2 traits x 2 levels x 3 alphas = 12 conditions: 9 models, 9 subjects, 18 assessments {zero}",
         f"          -> 2 traits x 2 levels x 4 alphas = 16 conditions: 13 models, 13 subjects, 26 assessments {zero}",

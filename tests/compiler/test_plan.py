@@ -118,7 +118,7 @@ def test_printed_plan() -> None:
 
 PRINTED = """\
 study sweep
-  vector  2 traits x 2 levels x 3 alphas = 12 conditions: 9 models, 9 subjects, 18 assessments (alpha 0 is the base)
+  vector  2 traits x 2 levels x 3 alphas = 12 conditions: 9 models, 9 subjects, 18 assessments (alpha 0 counts once)
 
 jobs     all  in store  to run
 train      4         4       0

@@ -79,7 +79,7 @@ def arm_formula(arm: ArmCounts) -> str:
     """How an arm's count comes about.
 
     '5 traits x 2 levels x 20 alphas = 200 models, 200 subjects, 1,000 assessments'
-    '2 traits x 2 levels x 8 alphas = 32 conditions: 29 models, 29 subjects, 87 assessments (alpha 0 is the base)'
+    '2 traits x 2 levels x 8 alphas = 32 conditions: 29 models, 29 subjects, 87 assessments (alpha 0 counts once)'
     """
     counts = ", ".join(
         [_count(arm.models, "model"), _count(arm.subjects, "subject"), _count(arm.assessments, "assessment")]
@@ -94,7 +94,7 @@ def arm_formula(arm: ArmCounts) -> str:
     points += f" + {arm.included:,} included" if arm.included else ""
     if arm.subjects == arm.conditions == arm.models:
         return f"{points} = {counts}"
-    why = "alpha 0 is the base" if arm.method == "vector" else "equal ones count once"
+    why = "alpha 0 counts once" if arm.method == "vector" else "equal ones count once"
     shared = f" ({why})" if arm.subjects < arm.conditions else ""
     return f"{points} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
 

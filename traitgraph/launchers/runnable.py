@@ -16,8 +16,8 @@ from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.lower import lower_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.resolve import Resolver
-from traitgraph.runtime.assessment.supported import lacking_benchmark
 from traitgraph.runtime.job_kinds import known_kinds
+from traitgraph.specs.benchmarks import ResolvedPlugin
 from traitgraph.specs.identity import digest
 from traitgraph.specs.study import Arm, Study
 
@@ -66,4 +66,8 @@ def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
     if stage.kind not in kinds:
         return f"job kind '{stage.kind}'"
     template: Any = stage.template
-    return lacking_benchmark(template["benchmark"]) if stage.kind == "assess" else None
+    if stage.kind != "assess" or not isinstance(template["benchmark"], ResolvedPlugin):
+        return None
+    from traitgraph.runtime.assessment.supported import lacking_benchmark  # loaded for plugins only: plans are quick
+
+    return lacking_benchmark(template["benchmark"])
