@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from .apply import merged
 from .axes import shown
 from .faults import located, validated
 from .scope import Preset, Scope, scope_of
@@ -23,12 +24,16 @@ class PresetUse:
     """A preset, and the keys that the spec changes in it."""
 
     preset: Preset
-    changes: Mapping[str, object]
+    changes: dict[str, object]
     scope: Scope
 
     def read(self, reader: Callable[[Mapping[str, object]], T]) -> T:
-        """What `reader` makes of the changed preset; the preset's own faults are reported at its own lines."""
-        whole = {**self.preset.data, **self.changes}
+        """What `reader` makes of the changed preset; the preset's own faults are reported at its own lines.
+
+        Mappings are changed key by key, as presets of a `defaults` list are.
+        """
+        whole = merged(self.preset.data, self.changes)
+        assert isinstance(whole, dict), "mappings merge to a mapping"
         return self.scope.reading(self.preset, lambda: reader(whole), self.changes)
 
 

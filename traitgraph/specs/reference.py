@@ -48,7 +48,7 @@ A study is one YAML file. Its keys are the defaults of every arm; an arm is a na
   subjects of an arm are the product of the axes that its method uses.
 - `zip`, `when`, `include` and `exclude` make holes in the product, or add to it.
 - A **preset** is a file `GROUP/NAME.yaml` beside the spec or in the library. Its name stands for its content, and
-  `{preset: NAME, key: value}` changes parts of it.
+  `{preset: NAME, key: value}` changes parts of it, mappings in it key by key.
 - Relative **paths** start at the folder of the spec. `owner/name` is a hub id, `./name` a folder.
 - `α` and `γ` are other spellings of `alpha` and `gamma`, in files only.
 - No key is ever ignored: unknown keys, options that nothing uses and values given twice are errors.
