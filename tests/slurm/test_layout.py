@@ -257,5 +257,5 @@ def test_more_is_asked_for_only_up_to_the_largest_node_with_the_gpus_of_the_task
     (shaped,) = shape_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)}, limits=site)
     assert (shaped.resources.memory_gb, shaped.resources.minutes) == (90, 300)
     too_much = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 95})})
-    (shaped,) = shape_tasks(one_task(a), too_much, {a.key: Shortage(memory=1)}, site)
+    (shaped,) = shape_tasks(one_task(a), too_much, {a.key: Shortage(memory=1)}, limits=site)
     assert shaped.resources.memory_gb == 95  # refused with its reason: less than before is never asked for
