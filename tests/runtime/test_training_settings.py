@@ -73,3 +73,8 @@ def test_optimiser_and_gradient_norm_reach_the_trainer(
     assert (str(arguments.optim.value), arguments.max_grad_norm) == ("adafactor", 0.3)
     usual = module._arguments(params, loaded, context.out)
     assert (str(usual.optim.value), usual.max_grad_norm) == ("adamw_torch_fused", 1.0)
+
+
+def test_processes_that_cannot_share_a_step_are_a_fault_with_its_repair() -> None:
+    with pytest.raises(ValueError, match=r"2 processes cannot share the 5 rows of a step .* GPUs that divides 5"):
+        module.shared_batch(5, 1, 2)

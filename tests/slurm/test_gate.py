@@ -78,9 +78,9 @@ def test_after_the_repair_the_next_try_asks_the_site_again_and_makes_everything(
 def test_a_probe_that_fails_drops_the_continuation_too_and_waiting_ends(
     slurm: SlurmCluster, store: Store, trace: Path
 ) -> None:
-    cluster = NO_PYTHON.model_copy(update={"limits": SiteLimits(submitted=5)})
+    cluster = NO_PYTHON.model_copy(update={"limits": SiteLimits(submitted=4)})
     launched = launch(packed(trace), store, cluster)
-    assert launched.waiting
+    assert launched.waiting, "four tasks and the probe do not fit"
     status = over(store, launched.run)
     assert {task.state for task in status.tasks} == {"blocked"}
 

@@ -12,7 +12,7 @@ from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
 from traitgraph.launchers.slurm.accounts import account_path, read_account
 from traitgraph.launchers.slurm.control import wait
-from traitgraph.launchers.slurm.launch import Launch, launch
+from traitgraph.launchers.slurm.launch import Launch, SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.status import run_of
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources
@@ -97,17 +97,13 @@ def test_two_processes_on_two_nodes_train_what_one_process_trains(
     assert all(allclose(ours[name], theirs[name], atol=1e-3) for name in ours)
 
 
-def test_a_step_that_cannot_be_shared_evenly_is_a_failure_with_its_repair(
+def test_a_step_that_cannot_be_shared_evenly_is_refused_before_it_waits(
     slurm: SlurmCluster, training: JobTable, tmp_path: Path
 ) -> None:
     row = training.rows[0]
     given = row.params["training"]
     assert isinstance(given, dict)
     odd = row.model_copy(update={"params": {**row.params, "training": {**given, "batch_size": 1}}})
-    with Store(tmp_path / "store") as store:
-        launched = launch(training.model_copy(update={"rows": (odd,)}), store, TWO_NODES, probe=False)
-        status = wait(store, run_of(launched.run), seconds=0.5, timeout=600)
-    assert [failure.cause for failure in status.failures] == [
-        "ValueError: # processes cannot share the # rows of a step (batch_size # x accumulation #) evenly; "
-        "ask for a number of GPUs that divides # in the cluster file"
-    ]
+    refusal = pytest.raises(SubmissionRefusedError, match=r"2 training processes, .* cannot share a step of 1 row")
+    with Store(tmp_path / "store") as store, refusal:
+        launch(training.model_copy(update={"rows": (odd,)}), store, TWO_NODES, probe=False)

@@ -33,7 +33,7 @@ def test_a_step_that_gpus_cannot_share_is_told_before_anything_waits_in_a_queue(
     gpus: int, nodes: int, repair: str
 ) -> None:
     (told,) = faults(Resources(gpus=gpus, nodes=nodes))
-    assert f"{gpus * nodes} GPUs cannot share the 6 rows" in told
+    assert f"{gpus * nodes} training processes, one for each GPU, cannot share a step of 6 rows" in told
     assert f"{{train: {{{repair}}}}}" in told
 
 

@@ -43,17 +43,20 @@ def _task_problems(asked: Resources, rows: Sequence[JobRow]) -> Iterator[Problem
         )
         return
     processes = nodes * processes_on_node(asked, TRAININGS)
-    for size in sorted({_rows_of_a_step(row) for row in rows}):
+    for size in sorted(set(_rows_of_steps(rows))):
         if size % processes:
             fitting = [each for each in range(1, asked.gpus or 1) if size % (nodes * each) == 0]
             change = f"gpus: {max(fitting)}" if fitting else "nodes: 1"
+            step = f"a step of {size} row{'s' * (size != 1)} (batch_size x accumulation)"
             yield Problem(
-                f"{processes} GPUs cannot share the {size} rows of a training step (batch_size x accumulation) evenly",
+                f"{processes} training processes, one for each GPU, cannot share {step} evenly",
                 f"in the cluster file: kinds: {{train: {{{change}}}}}; or change the batch",
             )
 
 
-def _rows_of_a_step(row: JobRow) -> int:
-    training = row.params["training"]
-    assert isinstance(training, dict)
-    return int(training["batch_size"]) * int(training["accumulation"])
+def _rows_of_steps(rows: Sequence[JobRow]) -> Iterator[int]:
+    """Rows that one step of each training sees; a training of another package may do without."""
+    for row in rows:
+        training = row.params.get("training")
+        if isinstance(training, dict) and {"batch_size", "accumulation"} <= training.keys():
+            yield int(training["batch_size"]) * int(training["accumulation"])
