@@ -16,7 +16,7 @@ from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.lower import lower_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.resolve import Resolver
-from traitgraph.runtime.job_kinds import known_kinds
+from traitgraph.runtime.job_kinds import is_known
 from traitgraph.specs.benchmarks import ResolvedPlugin
 from traitgraph.specs.identity import digest
 from traitgraph.specs.study import Arm, Study
@@ -25,19 +25,19 @@ from traitgraph.specs.study import Arm, Study
 def without_runtime(plan: Plan) -> list[str]:
     """A line for each sort of missing job that this program cannot run, with its number; empty when all can be."""
     counts: Counter[str] = Counter()
-    kinds, draft = known_kinds(), plan.draft
+    draft = plan.draft
     for index, stage in enumerate(draft.stages):
         missing = draft.status[draft.offsets[index] : draft.offsets[index + 1]].count(MISSING)
-        if missing and (reason := _lacking(stage, kinds)):
+        if missing and (reason := _lacking(stage)):
             counts[reason] += missing
     return [f"{reason}: {count:,} job{'s' * (count != 1)}" for reason, count in counts.items()]
 
 
 def arms_without_runtime(study: Study) -> dict[str, list[str]]:
     """What no run can do yet of a study that was only read -> names of the arms that ask for it."""
-    kinds, found = known_kinds(), dict[str, list[str]]()
+    found = dict[str, list[str]]()
     for arm, builder in thin_arms(study):
-        for reason in dict.fromkeys(filter(None, (_lacking(stage, kinds) for stage in builder.stages))):
+        for reason in dict.fromkeys(filter(None, (_lacking(stage) for stage in builder.stages))):
             found.setdefault(reason, []).append(arm.name)
     return found
 
@@ -62,8 +62,8 @@ def _thinned(arm: Arm) -> Arm:
     return arm.model_copy(update={**one, "alpha_of": alphas, "zip": (), "excluded": (), "included": (), "rules": ()})
 
 
-def _lacking(stage: Stage, kinds: frozenset[str]) -> str | None:
-    if stage.kind not in kinds:
+def _lacking(stage: Stage) -> str | None:
+    if not is_known(stage.kind):
         return f"job kind '{stage.kind}'"
     template: Any = stage.template
     if stage.kind != "assess" or not isinstance(template["benchmark"], ResolvedPlugin):

@@ -73,16 +73,20 @@ class JobKind:
         return self.params.model_validate(row.params)
 
 
-def known_kinds() -> frozenset[str]:
-    """Names of every kind that this program and its plugins can run."""
-    return frozenset(JOB_FUNCTIONS) | {point.name for point in entry_points(group=ENTRY_POINTS)}
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def is_known(kind: str) -> bool:
+    """Whether this program or a plugin can run jobs of the kind; plugins are looked for only when it is not ours."""
+    return kind in JOB_FUNCTIONS or kind in _plugins()
 
 
 def job_kind(name: str) -> JobKind:
     """The kind of this name. Raises UnknownKindError with the known names."""
     if name in JOB_FUNCTIONS:
         return JobKind(name, _imported(name, JOB_FUNCTIONS[name]), _PARAMS[name])
-    plugins = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    plugins = _plugins()
     if name not in plugins:
         known = ", ".join(sorted({*JOB_FUNCTIONS, *plugins}))
         raise UnknownKindError(f"no runtime for job kind '{name}'; known kinds: {known}")
