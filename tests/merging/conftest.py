@@ -173,3 +173,13 @@ def same_bits(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> 
     import torch
 
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, base_folder: Path) -> Path:
+    """A folder with the base, two fine-tunes and an adapter, beside which recipes are written."""
+    (tmp_path / "base").symlink_to(base_folder)
+    for seed in (1, 2):
+        save_fine_tune(base_folder, tmp_path / f"tuned{seed}", seed=seed)
+    save_adapter(base_folder, tmp_path / "lora", seed=3)
+    return tmp_path
