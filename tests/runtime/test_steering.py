@@ -211,6 +211,18 @@ def shifted(loaded: LoadedModel, positions: Positions) -> Iterator[list[torch.Te
         remove()
 
 
+def test_what_is_seen_comes_to_one_device() -> None:
+    """Blocks of a model that is spread over several devices put out on their own."""
+    import torch
+
+    seen: list[torch.Tensor] = []
+    layer = torch.nn.Linear(2, 2)
+    for device in (torch.device("meta"), None):
+        with seen_by([layer], seen.append, device):
+            layer(torch.zeros(1, 2))
+    assert [each.device.type for each in seen] == ["meta", "cpu"]
+
+
 @pytest.mark.parametrize("positions", ["all", "prompt", "response"])
 def test_scoring_shifts_the_positions_that_a_plain_pass_would(loaded: LoadedModel, positions: Positions) -> None:
     """Prefixes that are shared, batches and continuations of any length: as one pass with those positions shifted."""

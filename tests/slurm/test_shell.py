@@ -8,7 +8,7 @@ import pytest
 
 from traitgraph.launchers.slurm.launch import launch
 from traitgraph.launchers.slurm.limits import read_limits
-from traitgraph.launchers.slurm.shell import with_shell
+from traitgraph.launchers.slurm.shell import bare_environment, with_shell
 from traitgraph.launchers.slurm.status import read_status, run_of
 from traitgraph.launchers.slurm.submit import submit
 from traitgraph.runtime.store import Store
@@ -28,6 +28,12 @@ def test_the_shell_speaks_where_the_cluster_file_is_silent() -> None:
 
 def test_what_a_job_has_of_its_own_is_not_taken_for_the_shell_of_the_user() -> None:
     assert with_shell(Cluster(), {"SBATCH_ACCOUNT": "psych", "SLURM_JOB_ID": "12"}) == Cluster()
+
+
+def test_how_slurm_is_reached_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_CONF", "SLURM_JWT", "SLURM_TIME_FORMAT"):
+        monkeypatch.setenv(name, "x")
+    assert {name for name in bare_environment() if name.startswith("SLURM_")} == {"SLURM_CONF", "SLURM_JWT"}
 
 
 @pytest.mark.slurm

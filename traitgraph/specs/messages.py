@@ -54,7 +54,8 @@ def _near_named(about: About) -> str | None:
         "data set": "a hub id is `owner/name`, a file ends in .jsonl, a folder starts with ./",
         "target of adapters": "modules stand in a list: [q_proj, v_proj]",
     }
-    return "\n".join(line for line in (_near(about), forms.get(str(about["noun"]))) if line) or None
+    own = f"one of your own is a file {about['group']}/NAME.yaml beside the spec" if "group" in about else None
+    return "\n".join(line for line in (_near(about), forms.get(str(about["noun"])), own) if line) or None
 
 
 def _near_task(about: About) -> str:

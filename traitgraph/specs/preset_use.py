@@ -89,4 +89,4 @@ class PresetOr:
         return validated(self.model, value, scope.context)
 
     def _about(self, value: object, scope: Scope) -> dict[str, Any]:
-        return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group)}
+        return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}

@@ -20,6 +20,8 @@ FIELDS = {
 }
 OPTIONS = {"SBATCH_RESERVATION": "reservation", "SBATCH_WCKEY": "wckey"}
 
+REACHING = ("SLURM_CONF", "SLURM_JWT")
+"""Where the controller is, and the token by which some sites know who asks."""
 COMMANDS = ("SLURM_", "SLURMD_", "SRUN_", "SALLOC_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
 """Beginnings of variables that change what SLURM's commands do and print, or that belong to an enclosing job."""
 
@@ -39,9 +41,9 @@ def with_shell(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
 
 
 def bare_environment() -> dict[str, str]:
-    """Our environment without what a shell or an enclosing job would tell SLURM's commands, but for SLURM_CONF."""
+    """Our environment without what a shell or an enclosing job would tell SLURM's commands, but for how to reach it."""
     from submitit.helpers import clean_env
 
     with clean_env():
         inside = {name: value for name, value in os.environ.items() if not name.startswith(COMMANDS)}
-    return {**inside, **{name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}}
+    return {**inside, **{name: os.environ[name] for name in REACHING if name in os.environ}}
