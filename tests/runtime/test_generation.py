@@ -64,7 +64,7 @@ def test_failures_are_counted_and_left_out(
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=Sampling(repeats=2))
     measured = administer(make_context(params), loaded, params)
     usable = [row for row in measured.answers if row["answer"] is not None]
-    assert len(measured.answers) == 8
+    assert [row["scale"] for row in measured.answers] == [(1, 5)] * 8
     assert measured.metrics[-1].metric == "parse_failures"
     assert measured.metrics[-1].value == 1 - len(usable) / 8
     for metric in measured.metrics[:-1]:

@@ -102,6 +102,7 @@ def test_ratings_are_keyed_and_what_has_none_is_counted(interview: Interview) ->
         assert values["neuroticism", repeat] == (None, 0)
     assert values["refusals", None] == values["parse_failures", None] == (0.25, 8)
     rows = rows_of(context.out)
+    assert {tuple(row["scale"]) for row in rows} == {(1, 5)}
     assert [(row["rating"], row["outcome"], row["judge"]) for row in rows[:4]] == [
         (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "perhaps 3"),
     ]  # fmt: skip
@@ -271,7 +272,8 @@ def test_open_questions_give_trait_and_fluency_with_errors(
     assert found["neuroticism"] == (None, None, 0)
     assert found["parse_failures"][0] == pytest.approx(1 / 3)
     assert found["refusals"][0] == 0
-    assert [row["outcome"] for row in rows_of(context.out)] == ["rated", "rated", "unreadable"]
+    assert [(row["outcome"], row["scale"]) for row in rows_of(context.out)] == [
+        ("rated", [1, 5]), ("rated", [1, 5]), ("unreadable", [1, 5])]  # fmt: skip
 
 
 def test_a_judge_is_not_under_the_influence_of_the_subject(

@@ -129,6 +129,7 @@ def test_option_likelihoods_are_those_of_a_plain_forward_pass(
 def test_repeats_are_the_means_of_the_recorded_answers(administered: tuple[AssessParams, Measurement]) -> None:
     """Each repeat's score follows from the raw answers; all metrics of the contract are there."""
     _, measured = administered
+    assert [row["scale"] for row in measured.answers] == [(1, 5)] * len(measured.answers)
     one, two = (row["answers"] for row in measured.answers[:2])
     for repeat in range(3):
         metric = next(m for m in measured.metrics if m.metric == "extraversion" and m.repeat == repeat)

@@ -8,11 +8,12 @@ import pytest
 
 from tests.tiny_model import save_tiny_model
 from traitgraph.launchers.slurm.doctor import check_limits
+from traitgraph.launchers.slurm.layout import TaskArray
 from traitgraph.launchers.slurm.limits import Limits
 from traitgraph.launchers.slurm.node_check import gpu_check, hub_check
 from traitgraph.launchers.slurm.probe import Findings, hub_answers, in_hub_cache
-from traitgraph.specs.cluster import Cluster
-from traitgraph.specs.jobs import JobTable
+from traitgraph.specs.cluster import Cluster, Resources
+from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 
 def found(**fields: object) -> Findings:
@@ -67,6 +68,15 @@ def test_a_hub_that_cannot_be_reached_does_not_answer(monkeypatch: pytest.Monkey
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert not hub_answers()
+
+
+def test_a_step_that_gpus_cannot_share_is_a_fault_of_the_cluster_file() -> None:
+    row = JobRow(key="a" * 32, kind="train", version=1, params={"training": {"batch_size": 6, "accumulation": 1}})
+    table = JobTable(study="s", locations={}, rows=(row,), tasks=(Task(id="train-000", jobs=(row.key,)),))
+    array = TaskArray("train", {0: "train-000"}, Resources(gpus=4))
+    checks = list(check_limits(Cluster(), Limits(), (array,), table))
+    assert [each.name for each in checks if not each.ok] == ["cluster file"]
+    assert "4 training processes" in checks[-1].found
 
 
 def test_a_site_that_requeues_only_on_request_is_no_fault() -> None:
