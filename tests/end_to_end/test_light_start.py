@@ -72,6 +72,7 @@ def test_a_plan_for_a_cluster_shows_its_arrays_and_what_they_ask_for() -> None:
     planned = traitgraph("plan", "examples/alpha_sweep.yaml", "+cluster=one-gpu", "--store", "no-such-store")
     assert planned.returncode == 0, planned.stderr
     arrays = planned.stdout[planned.stdout.index("arrays ") :]
+    assert planned.stderr.rstrip().endswith(" --launcher slurm"), "a copied line must not train on the login node"
     assert "01-train" in arrays
     assert "GiB" in arrays
 
