@@ -55,9 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
         write_whole(options.output, save_plan(plan).model_dump_json())
         where = [] if options.store == DEFAULT_STORE else ["--store", str(options.store)]
-        say(
-            f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}"
-        )
+        say(f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}")
     elif not options.json:
         rest = "    (the rest, by --select)" if lacking else ""
         where_to = " --launcher slurm" if study.cluster and plan.counts.missing else ""
