@@ -136,8 +136,14 @@ def guess_seconds_left(tasks: Sequence[TaskStatus], planned: Iterable[Task]) -> 
         length = sum(measured) / len(measured) if measured else expected.get(task.id, 0.0)
         if not length:
             return None
-        seconds += length / 2 if task.state == "running" else length
+        seconds += length * _share_left(task)
     return seconds / max(1, sum(task.state == "running" for task in tasks))
+
+
+def _share_left(task: TaskStatus) -> float:
+    """Of a task's work, by its jobs; a half where it runs and none of them has ended yet."""
+    share = 1 - task.done / task.jobs
+    return 0.5 if share == 1 and task.state == "running" else share
 
 
 def status_text(status: RunStatus) -> str:
