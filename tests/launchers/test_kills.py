@@ -85,7 +85,7 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, tra
     launcher = launch(plan)
     wait_for(lambda: runs_of(trace) == ["slow"])
     launcher.send_signal(number)
-    out, err = launcher.communicate(timeout=15)
+    out, err = launcher.communicate(timeout=60)
     assert launcher.returncode == 1
     assert out.startswith("stopped: 1 of 3 jobs done in ")
     assert "2 not run" in out
@@ -101,7 +101,7 @@ def test_two_launchers_on_one_store_share_the_work(launch, store: Store, trace: 
     last = toy("last", *rows, trace=str(trace))
     plan = table(rows, [last])
     both = [launch(plan), launch(plan)]
-    outputs = [process.communicate(timeout=50) for process in both]
+    outputs = [process.communicate(timeout=150) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert runs_of(trace) == ["a", "b", "c", "d", "e", "f", "last"]
     assert result(store, last)
@@ -114,7 +114,7 @@ def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch, store: S
     second = launch(table([toy("slow", trace=str(trace))]))
     assert second.stderr.readline() == "waiting: slow: another run on this store is making it\n"
     first.kill()
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=90)
     assert second.returncode == 0, out
     assert runs_of(trace) == ["slow", "slow"]
 
@@ -128,11 +128,11 @@ def start_worker(store: Store, plan: JobTable) -> subprocess.Popen[bytes]:
 
 
 def test_a_warned_worker_ends_after_the_job_at_hand(store: Store, trace: Path) -> None:
-    plan = table([toy("a", seconds=0.5, trace=str(trace)), toy("b", trace=str(trace))])
+    plan = table([toy("a", seconds=1.5, trace=str(trace)), toy("b", trace=str(trace))])
     worker = start_worker(store, plan)
     wait_for(lambda: runs_of(trace) == ["a"])
     worker.send_signal(signal.SIGUSR2)
-    _, err = worker.communicate(timeout=15)
+    _, err = worker.communicate(timeout=60)
     assert worker.returncode == 1
     assert b"stopped (request); what was finished is in the store" in err
     assert runs_of(trace) == ["a"]
@@ -144,7 +144,7 @@ def test_a_warned_job_saves_its_state_and_goes_on_from_it(store: Store, trace: P
     worker = start_worker(store, table([job]))
     wait_for(lambda: runs_of(trace) == ["a"])
     worker.send_signal(signal.SIGUSR2)
-    worker.communicate(timeout=15)
+    worker.communicate(timeout=60)
     assert worker.returncode == 1
     assert below(store.partial(job.key)) == {"state.txt"}
     assert below(store.root / "tmp") == set()

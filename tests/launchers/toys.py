@@ -60,7 +60,7 @@ def below(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition holds; fail the test when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -52,11 +52,13 @@ def steps(context: JobContext, params: StepsParams) -> None:
             raise Stopped("saved")
         time.sleep(params.seconds)
         link, done = hashlib.sha256(link.encode()).hexdigest(), done + 1
-        note(params, f"step {done}")
-        context.progress(done, params.steps, "steps")
         if done % params.checkpoint == 0:
             save(context, link, done)
+        note(params, f"step {done}")
+        context.progress(done, params.steps, "steps")
     while params.until and not (Path(params.trace) / params.until).exists():
+        if context.stop_wanted():
+            raise Stopped("held back")
         time.sleep(0.1)
     with (context.out / "half.txt").open("w") as half:
         half.write("x" * params.bytes)

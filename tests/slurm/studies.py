@@ -52,9 +52,9 @@ def table(stages: Mapping[str, Iterable[Iterable[JobRow]]], study: str = "steps"
     )
 
 
-def chain(trace: Path, count: int = 3, **params: object) -> JobTable:
-    """`count` trainings, a vector of each, and one collection: the shape of a study."""
-    train = [job(f"train{i}", trace, **params) for i in range(count)]
+def chain(trace: Path, count: int = 3, first: Mapping[str, object] | None = None, **params: object) -> JobTable:
+    """`count` trainings, a vector of each, and one collection: the shape of a study; `first` is for train0 alone."""
+    train = [job(f"train{i}", trace, **{**params, **((first or {}) if i == 0 else {})}) for i in range(count)]
     vector = [job(f"vector{i}", trace, source) for i, source in enumerate(train)]
     collect = job("collect", trace, *vector)
     return table({"train": [[row] for row in train], "vector": [[row] for row in vector], "collect": [[collect]]})

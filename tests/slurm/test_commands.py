@@ -107,13 +107,13 @@ def test_a_continuation_is_named_while_it_waits_and_without_it_the_rest_counts_a
 def test_following_a_log_waits_for_the_start_of_its_task_and_ends_after_a_hard_kill(
     slurm: SlurmCluster, store: Store, trace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = table({"train": [[job("train", trace, steps=600, seconds=0.1)]]})
+    study = table({"train": [[job("train", trace, until="never")]]})
     later = CLUSTER.model_copy(update={"options": {"begin": "now+1hour"}})
     launched = launch(study, store, later, probe=False)
     (job_id,) = (each.job for each in run_of(launched.run).submitted())
     before = _waiting(store, study.study)
     slurm.call("scontrol", "update", f"jobid={job_id}", "StartTime=now")
-    (log,) = before.result(timeout=60)
+    (log,) = before.result(timeout=180)
     assert log.path.name == "01-train-000.log"
     assert "has not started" in capsys.readouterr().err
     watch = RunWatch(store, log.run, seconds=0.5)

@@ -15,6 +15,7 @@ import pytest
 from traitgraph.launchers.slurm import scheduler
 from traitgraph.launchers.slurm.accounts import account_path
 from traitgraph.launchers.slurm.control import NotYoursError, cancel, remaining_table, retry, wait, watch
+from traitgraph.launchers.slurm.doctor import check_limits
 from traitgraph.launchers.slurm.export import dry_run, export
 from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.limits import read_limits
@@ -42,7 +43,7 @@ def test_one_question_per_look_however_many_jobs_and_none_once_all_are_there(
     calls.clear()
     assert read_status(store, run_of(launched.run)).queries == 1
     assert calls == ["squeue"]
-    status = wait(store, run_of(launched.run), seconds=0.5, timeout=120)
+    status = wait(store, run_of(launched.run), seconds=0.5, timeout=360)
     assert status.ok
     calls.clear()
     assert read_status(store, run_of(launched.run)).queries == 0
@@ -51,7 +52,7 @@ def test_one_question_per_look_however_many_jobs_and_none_once_all_are_there(
 
 def test_the_status_names_stages_nodes_steps_and_the_time_left(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     first = job("first", trace)
-    slow = job("slow", trace, first, steps=100, seconds=0.1)
+    slow = job("slow", trace, first, steps=100, seconds=0.1, until="never")
     study = table({"train": [[first]], "vector": [[slow]], "end": [[job("end", trace, slow)]]})
     study = study.model_copy(update={"tasks": tuple(t.model_copy(update={"minutes": 1.0}) for t in study.tasks)})
     launched = launch(study, store, CLUSTER, probe=False)
@@ -72,7 +73,7 @@ def test_the_status_names_stages_nodes_steps_and_the_time_left(slurm: SlurmClust
 def test_failures_are_grouped_by_cause_with_the_last_lines(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     bad = [job(f"bad{i}", trace, fail="no such luck") for i in range(3)]
     launched = launch(table({"train": [[row] for row in bad]}), store, CLUSTER, probe=False)
-    text = status_text(wait(store, run_of(launched.run), seconds=0.3, timeout=60))
+    text = status_text(wait(store, run_of(launched.run), seconds=0.3, timeout=180))
     assert text.count("ValueError: no such luck") == 1  # one cause for the three of them
     assert "in begin" in text
     assert "3 jobs: ValueError: no such luck" in text
@@ -82,7 +83,7 @@ def test_failures_are_grouped_by_cause_with_the_last_lines(slurm: SlurmCluster, 
 def test_a_task_that_never_began_shows_what_slurm_wrote(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     cluster = CLUSTER.model_copy(update={"setup": ("echo the module is gone >&2; exit 3",)})
     launched = launch(table({"train": [[job("a", trace)]]}), store, cluster, probe=False)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert [(failure.cause, failure.message) for failure in status.failures] == [
         ("did not start", "the module is gone")
     ]
@@ -94,7 +95,7 @@ def test_without_an_answer_from_slurm_the_files_still_tell(
 ) -> None:
     study = table({"train": [[job("a", trace)]], "end": [[job("b", trace, fail="no")]]})
     launched = launch(study, store, CLUSTER, probe=False)
-    wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    wait(store, run_of(launched.run), seconds=0.3, timeout=180)
     monkeypatch.setenv("PATH", "/nowhere")
     status = read_status(store, run_of(launched.run))
     assert {task.id: task.state for task in status.tasks} == {"01-train-000": "done", "02-end-000": "failed"}
@@ -104,7 +105,7 @@ def test_without_an_answer_from_slurm_the_files_still_tell(
 def test_without_an_answer_from_slurm_nothing_counts_as_over(
     slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = job("slow", trace, steps=100, seconds=0.1)
+    slow = job("slow", trace, until="never")
     launched = launch(table({"train": [[slow]], "end": [[job("end", trace, slow)]]}), store, CLUSTER, probe=False)
     with monkeypatch.context() as away:
         away.setenv("PATH", "/nowhere")
@@ -131,24 +132,24 @@ def test_logs_are_found_by_task_key_or_label_and_followed_to_the_end(
 def test_watching_shows_every_look_until_the_end(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     launched = launch(chain(trace, 2), store, CLUSTER, probe=False)
     seen: list[RunStatus] = []
-    last = watch(store, run_of(launched.run), seen.append, seconds=0.2, timeout=60)
+    last = watch(store, run_of(launched.run), seen.append, seconds=0.2, timeout=180)
     assert last.ok
     assert len(seen) > 1
     assert [status.done for status in seen] == sorted(status.done for status in seen)
 
 
 def test_waiting_ends_when_its_time_is_up(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    launched = launch(table({"train": [[job("slow", trace, steps=100, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    launched = launch(table({"train": [[job("slow", trace, until="never")]]}), store, CLUSTER, probe=False)
     assert wait(store, run_of(launched.run), seconds=0.1, timeout=0.5).is_active
 
 
 def test_cancel_ends_one_run_and_no_other(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    slow = {"steps": 100, "seconds": 0.1}
+    slow = {"until": "never"}
     mine = launch(table({"train": [[job("mine", trace, **slow)]]}, "mine"), store, CLUSTER, probe=False)
     other = launch(table({"train": [[job("other", trace, **slow)]]}, "other"), store, CLUSTER, probe=False)
     wait_until(lambda: trace_of(trace, "mine") and trace_of(trace, "other"), "both have begun")
     assert cancel(run_of(mine.run)) == 1
-    status = wait(store, run_of(mine.run), seconds=0.2, timeout=30)
+    status = wait(store, run_of(mine.run), seconds=0.2, timeout=90)
     assert [task.state for task in status.tasks] == ["cancelled"]
     assert read_status(store, run_of(other.run)).is_active
 
@@ -174,7 +175,7 @@ def test_after_a_cancellation_the_rest_goes_into_a_run_of_its_own_whose_status_i
 
 
 def test_a_run_of_somebody_else_is_not_cancelled(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    launched = launch(table({"train": [[job("a", trace, steps=50, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    launched = launch(table({"train": [[job("a", trace, until="never")]]}), store, CLUSTER, probe=False)
     path = launched.run / "slurm" / "submission.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "user": "somebody"}))
     with pytest.raises(NotYoursError, match="only somebody can cancel it"):
@@ -191,13 +192,13 @@ def test_a_colleague_sees_the_state_of_a_run_and_has_nothing_to_retry(
     assert [task.state for task in read_status(store, run_of(launched.run)).tasks] == ["running"]
     assert retry(store, run_of(launched.run)).launch is None
     (trace / "told").touch()
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=60).ok
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
 
 
 def test_where_slurm_hides_the_jobs_of_others_a_colleague_is_not_told_that_they_failed(
     slurm: SlurmCluster, store: Store, trace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launched = launch(table({"train": [[job("a", trace, steps=50, seconds=0.1)]]}), store, CLUSTER, probe=False)
+    launched = launch(table({"train": [[job("a", trace, until="never")]]}), store, CLUSTER, probe=False)
     monkeypatch.setenv("LOGNAME", "nobody")
     monkeypatch.setattr(scheduler, "queue", lambda *_: [])  # as under PrivateData=jobs
     status = read_status(store, run_of(launched.run))
@@ -206,17 +207,18 @@ def test_where_slurm_hides_the_jobs_of_others_a_colleague_is_not_told_that_they_
 
 
 def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    slow, bad = job("slow", trace, steps=60, seconds=0.1), job("bad", trace, fail_once="not yet")
+    slow, bad = job("slow", trace, until="told"), job("bad", trace, fail_once="not yet")
     study = table({"train": [[slow], [bad]], "end": [[job("end", trace, slow, bad)]]})
     launched = launch(study, store, CLUSTER, probe=False)
     wait_until(lambda: run_of(launched.run).run.failures(), "bad has failed")
     wait_until(lambda: read_status(store, run_of(launched.run)).failures, "the failure is told")
     first = retry(store, run_of(launched.run))
     assert (first.launch and first.launch.jobs, first.left_out) == (1, 2)
-    wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    (trace / "told").touch()
+    wait(store, run_of(launched.run), seconds=0.3, timeout=180)
     second = retry(store, run_of(launched.run)).launch
     assert second is not None
-    assert wait(store, run_of(second.run), seconds=0.3, timeout=60).ok
+    assert wait(store, run_of(second.run), seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
     assert retry(store, run_of(launched.run)).launch is None
 
@@ -228,13 +230,13 @@ def test_a_retry_asks_for_a_whole_node_at_most_and_for_nothing_more_after_a_gpu_
     near = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 6.0})})
     study = table({"train": [[killed], [full]]})
     launched = launch(study, store, near, probe=False)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert sorted(failure.cause for failure in status.failures) == ["killed by signal 9 (SIGKILL)", "out of GPU memory"]
     tried = retry(store, run_of(launched.run))
     assert tried.launch is not None
     asked = {tuple(array.tasks.values()): array.resources.memory_gb for array in run_of(tried.launch.run).arrays}
     assert asked == {("01-train-000",): 8000 / 1024, ("01-train-001",): 6.0}
-    assert wait(store, run_of(tried.launch.run), seconds=0.3, timeout=60).ok
+    assert wait(store, run_of(tried.launch.run), seconds=0.3, timeout=180).ok
 
 
 def test_a_dry_run_shows_everything_and_touches_nothing(store: Store, trace: Path) -> None:
@@ -259,7 +261,7 @@ def test_an_exported_run_is_submitted_by_a_shell_alone(
     record = run_of(script.parent)
     entries = [entry for entry in scheduler.queue(record.job_names) if entry.index is not None]
     assert len(entries) == 7
-    assert wait(store, record, seconds=0.3, timeout=60).ok
+    assert wait(store, record, seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
 
 
@@ -285,7 +287,7 @@ def test_an_exported_run_that_is_refused_leaves_nothing_in_the_queue_and_can_be_
     wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
     last.write_text(good)
     assert submit_by_hand(A_SECRET="x").returncode == 0
-    assert wait(store, run_of(script.parent), seconds=0.3, timeout=60).ok
+    assert wait(store, run_of(script.parent), seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
 
 
@@ -357,12 +359,39 @@ def test_a_qos_that_no_task_asks_for_limits_nothing_and_one_that_is_too_low_is_r
     alone = table({"work": [[job("alone", trace)]]})
     debug = CLUSTER.model_copy(update={"qos": debug_qos})
     launched = launch(alone, store, debug)  # one job fits, and no probe takes its place
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=60).ok
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
 
 
 def test_the_cluster_file_has_the_last_word_on_the_limit(accounting_cluster: SlurmCluster, debug_qos: str) -> None:
     debug = CLUSTER.model_copy(update={"qos": debug_qos, "limits": SiteLimits(submitted=1000)})
     assert read_limits(debug, [debug.resources_of("", None, None)]).submitted == 1000
+
+
+@pytest.fixture
+def brief_qos(accounting_cluster: SlurmCluster) -> Iterator[str]:
+    """A QoS of the site under which a job may have half an hour."""
+    accounting_cluster.call("sacctmgr", "-i", "add", "qos", "brief", "set", "MaxWall=00:30:00")
+    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "qos=normal,brief", "DefaultQOS=normal")
+    yield "brief"
+    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "DefaultQOS=-1", "qos=normal")
+    accounting_cluster.call("sacctmgr", "-i", "delete", "qos", "brief")
+
+
+def test_a_time_above_that_of_the_qos_is_refused_since_slurm_would_let_it_wait_for_ever(
+    accounting_cluster: SlurmCluster, store: Store, trace: Path, brief_qos: str
+) -> None:
+    study = table({"work": [[job("w", trace)]]})
+    brief = CLUSTER.model_copy(update={"qos": brief_qos})
+    hour = brief.model_copy(update={"default": SMALL.model_copy(update={"minutes": 60})})
+    with pytest.raises(SubmissionRefusedError, match="60 minutes are above the limit of QoS 'brief', 30 minutes"):
+        launch(study, store, hour, probe=False)
+    limits = read_limits(brief, [brief.resources_of("", None, None)])
+    assert "at most 30 minutes by QoS 'brief'" in [check.found for check in check_limits(brief, limits, [], study)]
+    expected = study.model_copy(update={"tasks": (study.tasks[0].model_copy(update={"minutes": 26.0}),)})
+    launched = launch(expected, store, brief, probe=False)  # twice that, but for the limit
+    assert run_of(launched.run).arrays[0].resources.minutes == 30
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
+    assert launch(study, Store(store.root / "normal"), CLUSTER, probe=False).tasks == 1
 
 
 def test_a_limit_that_is_lifted_while_a_run_waits_holds_it_back_no_longer(
@@ -377,4 +406,4 @@ def test_a_limit_that_is_lifted_while_a_run_waits_holds_it_back_no_longer(
         accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
     with store:
         assert submit(store, run_of(launched.run)).waiting == 0
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=90).ok
+    assert wait(store, run_of(launched.run), seconds=0.3, timeout=270).ok

@@ -116,6 +116,6 @@ def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_at_submission_
         launch(chain(trace), store, cluster)
     monkeypatch.setattr(launching, "PROBE_SECONDS", 0.0)  # as where the queue is long
     launched = launch(chain(trace), store, cluster)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert "do not see the store" in status.failures[0].message
     wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)

@@ -39,7 +39,7 @@ def packed(trace: Path) -> JobTable:
 
 
 def over(store: Store, run: Path) -> RunStatus:
-    status = wait(store, run_of(run), seconds=0.3, timeout=60)
+    status = wait(store, run_of(run), seconds=0.3, timeout=180)
     assert not status.is_active, status
     return status
 

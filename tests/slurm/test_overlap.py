@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slurm
 def test_only_what_failed_and_what_needs_it_is_submitted_while_the_rest_still_runs(
     slurm: SlurmCluster, store: Store, trace: Path
 ) -> None:
-    slow = [job(f"slow{i}", trace, steps=40, seconds=0.15) for i in range(3)]
+    slow = [job(f"slow{i}", trace, until="told") for i in range(3)]
     bad = job("bad", trace, fail_once="not yet")
     study = table({"train": [[row] for row in (*slow, bad)], "end": [[job("end", trace, *slow, bad)]]})
     first = launch(study, store, CLUSTER, probe=False)
@@ -35,7 +35,8 @@ def test_only_what_failed_and_what_needs_it_is_submitted_while_the_rest_still_ru
     edges = {line.split()[0]: line.split()[1] for line in slurm.call("squeue", "-h", "-o", "%j %E").splitlines()}
     made_there = run_of(first.run).submitted()[0].job
     assert f"afterany:{made_there}_*" in edges[f"{second.run.name}.02-end"]
-    assert wait(store, run_of(second.run), seconds=0.3, timeout=60).ok
+    (trace / "told").touch()
+    assert wait(store, run_of(second.run), seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
     assert [starts(trace, f"slow{i}") for i in range(3)] == [1, 1, 1]
 
@@ -43,7 +44,7 @@ def test_only_what_failed_and_what_needs_it_is_submitted_while_the_rest_still_ru
 def test_a_changed_study_leaves_to_the_run_before_it_what_they_share(
     slurm: SlurmCluster, store: Store, trace: Path
 ) -> None:
-    source = job("source", trace, steps=15, seconds=0.2)
+    source = job("source", trace, until="told")
     before = table({"train": [[source]], "assess": [[job("old", trace, source)]]})
     after = table({"train": [[source]], "assess": [[job("new", trace, source)]]})
     first = launch(before, store, CLUSTER, probe=False)
@@ -52,13 +53,14 @@ def test_a_changed_study_leaves_to_the_run_before_it_what_they_share(
     both = table({"all": [[source], [before.rows[1]], [after.rows[1]]]})
     third = launch(both, store, CLUSTER, probe=False)
     assert (third.jobs, third.calls, sum(third.elsewhere.values())) == (0, 0, 3)
-    assert wait(store, run_of(second.run), seconds=0.3, timeout=60).ok
+    (trace / "told").touch()
+    assert wait(store, run_of(second.run), seconds=0.3, timeout=180).ok
     assert results(store, after) == undisturbed(after)
     assert starts(trace, "source") == 1
 
 
 def test_two_calls_at_once_submit_one_run(slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path) -> None:
-    study = chain(trace, steps=50, seconds=0.2)
+    study = chain(trace, until="never")
     frozen = tmp_path / "table.json"
     frozen.write_text(study.model_dump_json())
     call = [sys.executable, "-m", "tests.slurm.launch_once", str(frozen), str(store.root)]
@@ -69,9 +71,9 @@ def test_two_calls_at_once_submit_one_run(slurm: SlurmCluster, store: Store, tra
 
 
 def test_a_second_retry_takes_up_the_first(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    study = table({"train": [[job("late", trace, fail_once="not yet", steps=20, seconds=0.2)]]})
+    study = table({"train": [[job("late", trace, fail_once="not yet", until="never")]]})
     launched = launch(study, store, CLUSTER, probe=False)
-    assert not wait(store, run_of(launched.run), seconds=0.3, timeout=60).ok
+    assert not wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
     first, second = (retry(store, run_of(launched.run)).launch for _ in range(2))
     assert first is not None
     assert second is not None
@@ -82,7 +84,7 @@ def test_a_second_retry_takes_up_the_first(slurm: SlurmCluster, store: Store, tr
 
 def test_jobs_that_another_run_has_yet_to_submit_are_waited_for(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     cluster = CLUSTER.model_copy(update={"limits": SiteLimits(submitted=4)})
-    rows = [job(f"w{i}", trace, seconds=1.0) for i in range(6)]
+    rows = [job(f"w{i}", trace, until="never") for i in range(6)]
     first = launch(table({"work": [[row] for row in rows]}), store, cluster, probe=False)
     assert first.waiting
     more = table({"work": [[row] for row in [*rows, job("more", trace)]]})

@@ -8,7 +8,8 @@ import pytest
 
 from traitgraph.launchers.slurm.export import submit_script
 from traitgraph.launchers.slurm.layout import Edge, TaskArray
-from traitgraph.launchers.slurm.limits import _gpus, minutes_of
+from traitgraph.launchers.slurm.limits import _gpus
+from traitgraph.launchers.slurm.scheduler import minutes_of
 from traitgraph.launchers.slurm.script import Site, array_script, continuation_script, index_ranges, probe_script
 from traitgraph.specs.cluster import Cluster, Resources
 

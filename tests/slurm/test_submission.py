@@ -23,13 +23,13 @@ from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources, SiteLimits
 
-from .cluster import SlurmCluster, wait_until
+from .cluster import PATIENCE, SlurmCluster, wait_until
 from .studies import CLUSTER, SMALL, chain, job, results, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
 
-def finish(store: Store, launched: Launch, seconds: float = 90) -> None:
+def finish(store: Store, launched: Launch, seconds: float = 270) -> None:
     status = wait(store, run_of(launched.run), seconds=0.3, timeout=seconds)
     assert status.ok, status
 
@@ -60,13 +60,13 @@ def test_621_jobs_take_at_most_8_calls_and_5_seconds(slurm: SlurmCluster, store:
     launched = launch(study, store, CLUSTER)
     assert launched.jobs == 621
     assert launched.calls <= 8
-    assert launched.seconds < 5
+    assert launched.seconds < 5 * PATIENCE
 
 
 def test_the_elements_of_one_array_wait_for_the_elements_of_the_other(
     slurm: SlurmCluster, store: Store, trace: Path
 ) -> None:
-    launch(chain(trace, 2), store, CLUSTER, probe=False)
+    launch(chain(trace, 2, until="never"), store, CLUSTER, probe=False)
     edges = dict(
         line.split() for line in slurm.call("squeue", "-h", "-o", "%j %E").splitlines() if "(null)" not in line
     )
@@ -83,7 +83,7 @@ def test_what_a_failed_job_does_not_touch_still_runs_and_the_rest_is_dropped_by_
         {"train": [[r] for r in train], "vector": [[r] for r in vector], "end": [[job("end", trace, *vector)]]}
     )
     launched = launch(study, store, CLUSTER, probe=False)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=60)
+    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert not status.is_active
     assert set(results(store, study)) == {"job good", "job v-job good"}
     assert {(task.id, task.state) for task in status.tasks if task.state != "done"} == {
@@ -111,7 +111,7 @@ def test_more_tasks_than_the_site_lets_wait_are_refilled_by_a_continuation(
     launched = launch(study, store, cluster, probe=False)
     assert launched.waiting > 0
     most = 0
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 360
     while time.monotonic() < deadline and len(results(store, study)) < 13:
         most = max(most, len(slurm.call("squeue", "-h", "-r", "-o", "%i").split()))
         time.sleep(0.3)
@@ -168,7 +168,7 @@ def test_no_array_waits_for_a_job_that_has_ended(slurm: SlurmCluster, store: Sto
     study = table({"train": [[r] for r in train], "vector": [[r] for r in vector]})
     launched = launch(study, store, CLUSTER, probe=False)
     record = run_of(launched.run)
-    wait(store, record, seconds=0.3, timeout=60)
+    wait(store, record, seconds=0.3, timeout=180)
     lines = (record.folder / "submitted.jsonl").read_text().splitlines()
     (record.folder / "submitted.jsonl").write_text(lines[0] + "\n")  # as if the vectors had not been submitted
     for path in (record.folder / "accounts").glob("02-*"):
@@ -242,7 +242,7 @@ def test_memory_is_left_to_the_site_or_the_whole_node_is_taken(slurm: SlurmClust
     whole = CLUSTER.model_copy(update={"default": Resources(cpus=1, memory_gb=0, minutes=10)})
     given = []
     for name, cluster in (("free", free), ("whole", whole)):
-        launched = launch(table({"work": [[job(name, trace, steps=50, seconds=0.1)]]}), store, cluster)
+        launched = launch(table({"work": [[job(name, trace, until="never")]]}), store, cluster)
         assert ("--mem=" in run_of(launched.run).script("continue").read_text()) == (name == "whole")
         running = ["squeue", "-h", "-t", "running", "-o", "%m", f"--name={launched.run.name}.01-work"]
         wait_until(functools.partial(slurm.call, *running), "it runs")
@@ -256,12 +256,12 @@ def test_a_store_may_have_any_name(slurm: SlurmCluster, tmp_path: Path, trace: P
         launched = launch(table({"work": [[job("w", trace)]]}), store, CLUSTER)
         finish(store, launched)
         lost = launch(table({"work": [[job("x", trace)]]}), store, cluster, probe=False)
-        wait(store, run_of(lost.run), seconds=0.3, timeout=60)
+        wait(store, run_of(lost.run), seconds=0.3, timeout=180)
         assert [path.name for path in (lost.run / "slurm" / "output").iterdir()] == ["01-work-0.log"]
 
 
 def test_job_names_carry_run_and_stage(slurm: SlurmCluster, store: Store, trace: Path) -> None:
-    launched = launch(chain(trace), store, CLUSTER, probe=False)
+    launched = launch(chain(trace, until="never"), store, CLUSTER, probe=False)
     names = {name.partition(".")[2] for name in queued_names(slurm) if name.startswith(launched.run.name)}
     assert names == {"01-train", "02-vector", "03-collect"}
 

@@ -24,7 +24,7 @@ from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER
 
 pytestmark = pytest.mark.slurm
-STEPS = 30
+STEPS = 40
 
 
 @pytest.fixture
@@ -80,11 +80,12 @@ def test_two_processes_on_two_nodes_train_what_one_process_trains(
 
     with Store(tmp_path / "one") as one, Store(tmp_path / "two") as two:
         launched = launch(training, two, TWO_NODES, probe=False)
-        alone, alone_file = trained(one, launch(training, one, ONE_NODE, probe=False), training)
+        on_one_node = launch(training, one, ONE_NODE, probe=False)
         wait_until(lambda: max(steps_of(launched), default=0) > 2, "at step 3", seconds=90)
         account = read_account(account_path(launched.run, "01-train-000"))
         assert account is not None
         slurm.call("scancel", "--signal=USR2", account.job)
+        alone, alone_file = trained(one, on_one_node, training)
         record, file = trained(two, launched, training)
     log = log_of(launched)
     assert len(set(re.findall(r"is job \S+ on (n\d)", log))) == 2
