@@ -156,6 +156,30 @@ def test_scenes_are_counted_and_joint_trainings_take_both_levels() -> None:
         assert hours(100_000, kind) > 5 * hours(10_000, kind)
 
 
+@pytest.mark.parametrize(
+    ("writer", "combine", "billions"),
+    [
+        ("8b", "combine: sum", 8 + 8),
+        ("70b", "combine: sum", 70 + 8),
+        ("70b", "combine: difference", 70 + 8),
+        ("70b", "combine: difference\n    anti_expert: opposite", 70 + 8 + 8),
+    ],
+)
+def test_whoever_steers_a_writer_is_paid_for_each_token_as_the_writer_is(
+    writer: str, combine: str, billions: int
+) -> None:
+    def hours(writer: str, combine: str) -> float:
+        data = GENERATED.replace("llama-3.1-8b", f"llama-3.1-{writer}", 1).replace("combine: sum", combine)
+        text = LOCAL.replace("data: {path: rows.jsonl}", data)
+        selected = (parse_selector("kind=generate"),)
+        plan = plan_of(text, count_rows=lambda path, fields: MANY_SCENES, select=selected, device="h200")
+        return plan.price.gpu_hours.middle
+
+    alone = hours("8b", "combine: sum") / 16  # for a billion weights
+    assert hours(writer, combine) == pytest.approx(billions * alone, rel=0.02)
+
+
+MANY_SCENES = {("", "", "train"): 1_000_000.0}
 GENERATED = """\
 data:
   generate:

@@ -13,8 +13,8 @@ from .context import Context
 from .hardware import Device, device_for
 from .ir import Draft, Stage
 from .plain import plain_template
-from .ranges import NOTHING, Range
-from .work import bytes_per_weight, size_from_name, work_of
+from .ranges import NOTHING, Range, total
+from .work import bytes_per_weight, distinct_models, model_passes, size_from_name, work_of
 
 SPREAD = Range(0.7, 1.5)
 """How far a job may be from the median of such jobs in the store."""
@@ -64,10 +64,16 @@ class Estimator:
     def weights(self, stage: Stage) -> Range:
         """Weights of the model that a stage loads; nothing for a stage without a model."""
         model = stage.template.get("model")
-        if model is None:
-            return NOTHING
+        return NOTHING if model is None else self.size(model)
+
+    def size(self, model: object) -> Range:
+        """Weights of one model."""
         known = self._draft.sizes.get(encode(model))
         return Range.exactly(known) if known else size_from_name(model)
+
+    def _loaded_bytes(self, stage: Stage) -> Range:
+        """Bytes of all the weights that a stage loads, each model once."""
+        return total([self.size(model).times(bytes_per_weight(model)) for model in distinct_models(stage)])
 
     def device(self, stage: Stage) -> Device:
         """What the stage would run on."""
@@ -75,22 +81,18 @@ class Estimator:
 
     def devices(self, stage: Stage) -> int:
         """How many of them one job needs so that the model fits, with room for activations and optimiser."""
-        model = stage.template.get("model")
-        if model is None or self.device(stage).name == "cpu":
+        if "model" not in stage.template or self.device(stage).name == "cpu":
             return 0
         factor = 1.2
         training = stage.template.get("training")
         if isinstance(training, Training):
             factor = TRAIN_MEMORY.low if training.lora is not None else TRAIN_MEMORY.high
-        needed = self.weights(stage).middle * bytes_per_weight(model) * factor
+        needed = self._loaded_bytes(stage).middle * factor
         return max(1, ceil(needed / (self.device(stage).memory * 1e9)))
 
     def loading(self, stage: Stage) -> Range:
         """Seconds to start a process and load the stage's model."""
-        model = stage.template.get("model")
-        if model is None:
-            return START
-        return START.plus(self.weights(stage).times(bytes_per_weight(model)).over(LOAD_BANDWIDTH))
+        return START.plus(self._loaded_bytes(stage).over(LOAD_BANDWIDTH))
 
     def is_measured(self, stage: Stage) -> bool:
         """Whether the store knows how long such jobs take."""
@@ -106,7 +108,9 @@ class Estimator:
         fixed = FIXED.get(stage.kind, Range(1, 60))
         if "model" not in stage.template:
             return fixed
-        device, work, weights = self.device(stage), work_of(stage, self._draft), self.weights(stage)
+        device, work = self.device(stage), work_of(stage, self._draft)
+        passes = [(self.size(model), bytes_per_weight(model)) for model in model_passes(stage)]
+        weights, moved = total([size for size, _ in passes]), total([size.times(width) for size, width in passes])
         many = max(1, self.devices(stage))
         rate = device.tflops * 1e12 * many
         training = stage.template.get("training")
@@ -114,9 +118,7 @@ class Estimator:
         backward = 2.0 if isinstance(training, Training) and training.lora is not None else 4.0
         reading = work.read.times(weights).times(2.0).over(device.forward.times(rate))
         learning = work.learnt.times(weights).times(2.0 + backward).over(device.train.times(rate))
-        step = weights.times(bytes_per_weight(stage.template["model"])).over(
-            device.stream.times(device.bandwidth * 1e12)
-        )
+        step = moved.over(device.stream.times(device.bandwidth * 1e12))
         writing = work.written.times(step).over(BATCH).over(many)
         in_place = (
             weights.times(6.0).over(device.stream.times(device.bandwidth * 1e12)) if stage.kind == "merge" else NOTHING

@@ -17,6 +17,7 @@ from .estimate import Estimator
 from .ir import MISSING, Draft, Stage, TaskDraft
 from .plain import plain_template
 from .ranges import NOTHING, Range, span, total
+from .work import distinct_models
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,10 @@ def wall_seconds(tasks: tuple[TaskDraft, ...], seconds: dict[str, float], thrott
 
 def _download(missing: list[tuple[Stage, int]], estimator: Estimator) -> Range:
     models = {
-        encode(model): estimator.weights(stage).high * 2
+        encode(model): estimator.size(model).high * 2
         for stage, _ in missing
-        if isinstance(model := stage.template.get("model"), HubModel)
+        for model in distinct_models(stage)
+        if isinstance(model, HubModel)
     }
     return Range(0.0, sum(models.values()))
 

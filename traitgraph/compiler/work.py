@@ -181,6 +181,19 @@ def questions_asked(stage: Stage, draft: Draft) -> Range:
     return Range.exactly(items) if items else ITEMS
 
 
+def model_passes(stage: Stage) -> list[object]:
+    """The models through which a job sends every token, as often as it does: an expert writes along with its writer."""
+    found = [stage.template[name] for name in ("model", "expert") if name in stage.template]
+    subtracts = "opposite" in stage.table and any(stage.table["opposite"].values)
+    return found + found[1:] * subtracts
+
+
+def distinct_models(stage: Stage) -> list[object]:
+    """The models that a job loads, each once."""
+    passes = model_passes(stage)
+    return [model for number, model in enumerate(passes) if model not in passes[:number]]
+
+
 UNKNOWN_SIZE = Range(1e8, 1.5e10)
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mMbB])(?![A-Za-z0-9])")
 

@@ -46,6 +46,8 @@ def check_limits(cluster: Cluster, limits: Limits, arrays: Sequence[TaskArray], 
     yield Check("submitted jobs", True, most)
     if limits.running is not None:
         yield Check("running jobs", True, f"{limits.running:,} at once")
+    for wall in dict.fromkeys(limits.walls.values()):
+        yield Check("time limit", True, f"at most {wall.minutes:g} minutes by {wall.source}")
     yield Check("requeue", True, "allowed" if limits.requeue else "JobRequeue=0; our jobs ask for it, and get it")
     yield Check("preemption", True, limits.preempt_mode)
     yield Check("accounting", True, "sacct answers" if limits.accounting else "none; status reads files and the queue")

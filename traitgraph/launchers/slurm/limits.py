@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from traitgraph.specs.cluster import Cluster, Resources
 
 from .layout import TaskArray
-from .quotas import FEWEST, read_quota
-from .scheduler import call, read_config
+from .quotas import FEWEST, Place, Wall, place_of, read_quota
+from .scheduler import call, minutes_of, read_config
 
 DEFAULT_ARRAY_SIZE = 1001  # SLURM's own default of MaxArraySize
 
@@ -57,6 +57,8 @@ class Limits:
     preempt_mode: str = "OFF"
     accounting: bool = False
     partitions: Mapping[str, Partition] = field(default_factory=dict)
+    walls: Mapping[Place, Wall] = field(default_factory=dict)
+    """The longest time limit that QoS and association give, beside those of the partitions."""
 
     def partitions_of(self, asked: Resources) -> list[str]:
         """Names of the partitions that tasks with these resources may go to, known or not."""
@@ -67,6 +69,8 @@ class Limits:
     def longest(self, asked: Resources) -> float | None:
         """The longest time limit of such tasks; None: none is known. [minutes]"""
         known = [self.partitions[name].minutes for name in self.partitions_of(asked) if name in self.partitions]
+        if wall := self.walls.get(place_of(asked)):
+            known.append(wall.minutes)
         return min((minutes for minutes in known if minutes is not None), default=None)
 
 
@@ -88,6 +92,7 @@ def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
         preempt_mode=config.get("PreemptMode", "OFF"),
         accounting=accounting,
         partitions=partitions,
+        walls=quota.walls,
     )
 
 
@@ -114,19 +119,6 @@ def _gpus(gres: str) -> tuple[int, tuple[str, ...]]:
     """Number of GPUs and their types of '(null)', 'gpu:2', 'gpu:a100:4(S:0-1),gpu:1g.10gb:7'."""
     parts = [part.split(":") for part in re.sub(r"\([^)]*\)", "", gres).split(",") if part.startswith("gpu")]
     return sum(_number(part[-1]) for part in parts), tuple(sorted({part[1] for part in parts if len(part) == 3}))
-
-
-def minutes_of(limit: str) -> float | None:
-    """Minutes of SLURM's 'days-hours:minutes:seconds'; None for 'infinite'.
-
-    >>> minutes_of("1-00:00:00"), minutes_of("30:00"), minutes_of("infinite")
-    (1440.0, 30.0, None)
-    """
-    if not limit[:1].isdigit():
-        return None
-    days, _, clock = limit.rpartition("-")
-    hours, minutes, seconds = [0, 0, 0, *(int(part) for part in clock.split(":"))][-3:]
-    return int(days or 0) * 1440 + hours * 60 + minutes + seconds / 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +164,9 @@ def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:
             yield _unknown_partition(name, limits.partitions)
     for partition in known:
         yield from _partition_problems(asked, partition)
+    wall = limits.walls.get(place_of(asked))
+    if wall and asked.minutes and asked.minutes > wall.minutes:  # SLURM would take such a task and never start it
+        yield _too_long(asked.minutes, wall.source, wall.minutes)
 
 
 def _unknown_partition(name: str, known: Iterable[str]) -> Problem:
@@ -182,15 +177,17 @@ def _unknown_partition(name: str, known: Iterable[str]) -> Problem:
     )
 
 
+def _too_long(minutes: int, who: str, most: float) -> Problem:
+    what = f"{minutes} minutes are above the limit of {who}, {most:g} minutes"
+    return Problem(what, "lower `minutes`; work goes on from its checkpoint after each limit")
+
+
 def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Problem]:
     where = f"partition '{partition.name}'"
     if partition.state != "up":
         yield Problem(f"{where} is {partition.state}", "wait, or choose another `partition`")
     if asked.minutes and partition.minutes is not None and asked.minutes > partition.minutes:
-        yield Problem(
-            f"{asked.minutes} minutes are above the limit of {where}, {partition.minutes:g} minutes",
-            "lower `minutes`; work goes on from its checkpoint after each limit",
-        )
+        yield _too_long(asked.minutes, where, partition.minutes)
     if any(_fits(asked, shape) for shape in partition.shapes):
         fitting = sum(shape.count for shape in partition.shapes if _fits(asked, shape))
         nodes = min(fitting, partition.most_nodes or fitting)
@@ -230,7 +227,8 @@ def most_of(asked: Resources, limits: Limits) -> tuple[float, float]:
     slim = asked.model_copy(update={"memory_gb": None})
     fitting = [[s.memory_gb for s in each.shapes if _fits(slim, s)] for each in known]
     memory = min((max(sizes) for sizes in fitting if sizes), default=math.inf)
-    return memory, min((each.minutes for each in known if each.minutes is not None), default=math.inf)
+    longest = limits.longest(asked)
+    return memory, math.inf if longest is None else longest
 
 
 def _largest(shapes: Sequence[NodeShape]) -> NodeShape:

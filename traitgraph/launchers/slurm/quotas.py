@@ -1,4 +1,4 @@
-"""How many jobs this user may have in the queue: the word of the QoS and the association that his tasks really use.
+"""How many jobs this user may have in the queue, and how long: the word of the QoS and association that tasks use.
 
 SLURM takes the first that sets a limit: the QoS of the partition, the QoS of the job, the association. A QoS that no
 task asks for says nothing.
@@ -8,17 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from getpass import getuser
 
 from traitgraph.specs.cluster import Cluster, Resources
 
-from .scheduler import SchedulerError, call, read_config
+from .scheduler import SchedulerError, call, minutes_of, read_config
 
 FEWEST = 3
 """Places that a refill needs: one for a task, one for the continuation, and one for the next one, which it submits."""
 ENFORCED = frozenset({"limits", "safe", "all"})
 """Words of AccountingStorageEnforce under which limits bind."""
+
+
+Place = tuple[str | None, str | None, str | None]
+"""Partition, account and QoS that a task asks for: what decides which limits bind it."""
+
+
+def place_of(asked: Resources) -> Place:
+    """Where tasks with these resources go."""
+    return asked.partition, asked.account, asked.qos
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The longest time limit that a job may have, and who says so."""
+
+    minutes: float
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class Quota:
     """Who says how many may be in the queue: "QoS 'debug'"."""
     qos: str = ""
     """The QoS whose jobs alone count; empty: all of the user's jobs do."""
+    walls: Mapping[Place, Wall] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,7 @@ class _Rule:
     submitted: int | None
     of_group: int | None
     running: int | None
+    minutes: float | None
     qos: str = ""
 
 
@@ -68,9 +87,18 @@ def read_quota(cluster: Cluster, asked: Iterable[Resources], otherwise: int | No
             found += [Quota(otherwise, None, "the site")]
     least = min((each for each in found if each.submitted is not None), key=lambda each: each.submitted or 0)
     running = min((each.running for each in found if each.running is not None), default=None)
+    walls = _lowest(found)
     if cluster.limits.submitted is not None:
-        return Quota(cluster.limits.submitted, running, "`limits` of the cluster file")
-    return replace(least, running=running)
+        return Quota(cluster.limits.submitted, running, "`limits` of the cluster file", walls=walls)
+    return replace(least, running=running, walls=walls)
+
+
+def _lowest(found: Iterable[Quota]) -> dict[Place, Wall]:
+    """The shortest time of each place: a task that may go to several partitions must fit all of them."""
+    walls: dict[Place, Wall] = {}
+    for place, wall in (pair for each in found for pair in each.walls.items()):
+        walls[place] = min(wall, walls.get(place, wall), key=lambda each: each.minutes)
+    return walls
 
 
 def _read_accounting(cluster: str, asked: Iterable[Resources]) -> list[Quota]:
@@ -85,28 +113,29 @@ def _read_accounting(cluster: str, asked: Iterable[Resources]) -> list[Quota]:
             association = _association(associations, each.account or account, name)
             names = [partitions.get(name, (False, ""))[1], each.qos or (association.qos if association else "")]
             rules = [qos[known] for known in names if known in qos] + ([association.rule] if association else [])
-            found += _quotas(rules)
+            found += _quotas(rules, place_of(each))
     return found
 
 
-def _quotas(rules: Sequence[_Rule]) -> list[Quota]:
+def _quotas(rules: Sequence[_Rule], place: Place) -> list[Quota]:
     """The first word on each limit."""
     own = next((rule for rule in rules if rule.submitted is not None), None)
     group = next((rule for rule in rules if rule.of_group is not None), None)
     running = next((rule.running for rule in rules if rule.running is not None), None)
-    found = [Quota(None, running)]
+    longest = next((Wall(rule.minutes, rule.source) for rule in rules if rule.minutes is not None), None)
+    found = [Quota(None, running, walls={place: longest} if longest else {})]
     found += [Quota(own.submitted, None, own.source, own.qos)] if own else []
     return found + ([Quota(group.of_group, None, group.source, group.qos)] if group else [])
 
 
 def _read_qos() -> dict[str, _Rule]:
-    lines = _table("show", "qos", "format=Name,MaxSubmitPU,GrpSubmit,MaxJobsPU")
+    lines = _table("show", "qos", "format=Name,MaxSubmitPU,GrpSubmit,MaxJobsPU,MaxWall")
     return {name: _rule(f"QoS '{name}'", limits, name) for name, *limits in lines}
 
 
 def _read_associations(cluster: str) -> tuple[list[_Association], str]:
     """This user's associations on this cluster, and his default account."""
-    fields = "Cluster,DefaultAccount,Account,Partition,DefaultQOS,QOS,MaxSubmit,GrpSubmit,MaxJobs"
+    fields = "Cluster,DefaultAccount,Account,Partition,DefaultQOS,QOS,MaxSubmit,GrpSubmit,MaxJobs,MaxWall"
     found, default = [], ""
     for where, first, account, partition, default_qos, qos, *limits in _table(
         "show", "user", getuser(), "withassoc", f"format={fields}"
@@ -130,8 +159,9 @@ def _table(*words: str) -> list[list[str]]:
 
 
 def _rule(source: str, limits: Sequence[str], qos: str = "") -> _Rule:
-    submitted, group, running = (int(value) if value.isdigit() else None for value in limits)
-    return _Rule(source, submitted, group, running, qos)
+    *counts, longest = limits
+    submitted, group, running = (int(value) if value.isdigit() else None for value in counts)
+    return _Rule(source, submitted, group, running, minutes_of(longest), qos)
 
 
 def _partition_qos() -> Mapping[str, tuple[bool, str]]:

@@ -197,3 +197,16 @@ def exit_code(job: str) -> int:
         return 0
     found = re.search(r"\bExitCode=(\d+)", text)
     return int(found.group(1)) if found else 0
+
+
+def minutes_of(limit: str) -> float | None:
+    """Minutes of SLURM's 'days-hours:minutes:seconds'; None for 'infinite'.
+
+    >>> minutes_of("1-00:00:00"), minutes_of("30:00"), minutes_of("infinite")
+    (1440.0, 30.0, None)
+    """
+    if not limit[:1].isdigit():
+        return None
+    days, _, clock = limit.rpartition("-")
+    hours, minutes, seconds = [0, 0, 0, *(int(part) for part in clock.split(":"))][-3:]
+    return int(days or 0) * 1440 + hours * 60 + minutes + seconds / 60
