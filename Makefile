@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## Run the quickstart study on a real 135 M model: no accoun
 
 test: $(VENV)/.test ## Install what the tests need and run all of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slurm'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm # a real cluster on this machine wants it for itself
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m slurm # real clusters: they mostly wait
 
 lint: $(VENV)/.test ## Style of the code
 	$(BIN)/ruff check .

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from traitgraph.launchers.slurm import scheduler
+from traitgraph.launchers.slurm.status import run_of
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Cluster, Resources
 from traitgraph.specs.identity import digest
 from traitgraph.specs.jobs import JobRow, JobTable, Task
+
+from .cluster import wait_until
 
 SMALL = Resources(cpus=1, memory_gb=0.1, minutes=10)
 CLUSTER = Cluster(partition="gpu", default=SMALL, signal_seconds=5)
@@ -83,6 +87,12 @@ def undisturbed(table: JobTable) -> dict[str, str]:
             link = hashlib.sha256(link.encode()).hexdigest()
         found[row.label] = f"{row.params['name']} {link}\n"
     return found
+
+
+def settled(run: Path) -> None:
+    """Wait until SLURM has noticed the end of every job of a run."""
+    names = run_of(run).job_names
+    wait_until(lambda: not any(entry.is_active for entry in scheduler.queue(names)), "SLURM has settled")
 
 
 def trace_of(trace: Path, name: str) -> list[str]:

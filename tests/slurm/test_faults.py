@@ -32,7 +32,7 @@ from traitgraph.specs.jobs import JobTable
 
 from .cluster import Settings, SlurmCluster, wait_until
 from .conftest import LONG, lacking, plugin_path, reached, start
-from .studies import CLUSTER, chain, job, results, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, chain, job, results, settled, starts, table, trace_of, undisturbed
 
 __all__ = ["small_disk"]
 pytestmark = pytest.mark.slurm
@@ -54,15 +54,9 @@ def check(store: Store, launched: Launch, study: JobTable) -> None:
     agree(store, launched)
 
 
-def settled(launched: Launch) -> None:
-    """Wait until SLURM has noticed the end of every job of a run."""
-    names = run_of(launched.run).job_names
-    wait_until(lambda: not any(entry.is_active for entry in scheduler.queue(names)), "SLURM has settled")
-
-
 def agree(store: Store, launched: Launch) -> None:
     """A task's job is COMPLETED for SLURM if and only if all its jobs are in the store."""
-    settled(launched)
+    settled(launched.run)
     record = run_of(launched.run)
     rows = {row.key: row for row in record.run.table().rows}
     places = {(f"{record.run.id}.{a.id}", i): task for a in record.arrays for i, task in a.tasks.items()}

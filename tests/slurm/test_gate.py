@@ -18,8 +18,8 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import SiteLimits
 from traitgraph.specs.jobs import JobTable
 
-from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, job, results, table, undisturbed
+from .cluster import SlurmCluster
+from .studies import CLUSTER, job, results, settled, table, undisturbed
 
 pytestmark = pytest.mark.slurm
 NO_PYTHON = CLUSTER.model_copy(update={"python": "/no/such/python"})
@@ -54,7 +54,7 @@ def test_a_probe_that_fails_after_the_login_process_has_left_is_the_cause_of_all
     assert [failure.cause for failure in status.failures].count(PROBE_FAILED) == 2
     assert {failure.cause for failure in status.failures} == {PROBE_FAILED, "blocked"}
     assert status.exit_code == 1
-    wait_until(lambda: not any(e.is_active for e in scheduler.queue(run_of(launched.run).job_names)), "SLURM is done")
+    settled(launched.run)
     assert not list((launched.run / "slurm" / "accounts").iterdir())
     assert {path.name for path in (launched.run / "slurm" / "output").iterdir()} == {"probe.log"}
     assert all(Path(failure.log).is_file() for failure in status.failures if failure.log)

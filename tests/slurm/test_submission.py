@@ -24,7 +24,7 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources, SiteLimits
 
 from .cluster import PATIENCE, SlurmCluster, wait_until
-from .studies import CLUSTER, SMALL, chain, job, results, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, settled, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -169,6 +169,7 @@ def test_no_array_waits_for_a_job_that_has_ended(slurm: SlurmCluster, store: Sto
     launched = launch(study, store, CLUSTER, probe=False)
     record = run_of(launched.run)
     wait(store, record, seconds=0.3, timeout=180)
+    settled(launched.run)  # a task writes its account after the last of its artifacts
     lines = (record.folder / "submitted.jsonl").read_text().splitlines()
     (record.folder / "submitted.jsonl").write_text(lines[0] + "\n")  # as if the vectors had not been submitted
     for path in (record.folder / "accounts").glob("02-*"):
