@@ -113,7 +113,7 @@ def test_a_smaller_choice_drops_jobs_and_re_keys_none(flip: Flip) -> None:
     assert {after.draft.locate(after.draft.keys.index(key))[0].kind for key in added} == {"collect"}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from([flip for flip in FLIPS if flip.kinds != "unused"]), min_size=2, max_size=5))
 def test_several_changes_re_key_what_depends_on_any_of_them(flips: list[Flip]) -> None:
     chosen: dict[str, Flip] = {}

@@ -103,14 +103,14 @@ def shuffled(value: object, order: random.Random) -> object:
     return value
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_order_of_keys_and_of_axes_changes_no_key(order: random.Random) -> None:
     again = yaml.safe_dump(shuffled(yaml.safe_load(ARMS.replace("1e-4", "1.0e-4")), order), sort_keys=False)
     assert _all_keys(again) == _all_keys(ARMS)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations(["base", "told", "tuned", "scaled"]), st.text("abcdefgh", min_size=1, max_size=6))
 def test_names_of_arms_and_studies_change_no_key(names: list[str], study: str) -> None:
     document = yaml.safe_load(ARMS.replace("1e-4", "1.0e-4"))

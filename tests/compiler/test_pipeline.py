@@ -19,7 +19,7 @@ SELF_CONTAINED = [name for name in STUDY["arms"] if name not in ("local", "measu
 """Arms that need no file beside `rows.jsonl` and `other.jsonl`; `tuned` uses every key of the study."""
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     names=st.lists(st.sampled_from(SELF_CONTAINED), min_size=1, max_size=5, unique=True),
     held=st.integers(0, 2**16),

@@ -53,7 +53,7 @@ def applied(*texts: str) -> tuple[Document, list[Diagnostic]]:
 WORDS = st.from_regex(r"[A-Za-z_0-9.+~/@-]{1,12}", fullmatch=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(prefix=st.sampled_from(["", "+", "++", "~"]), key=st.sampled_from(["a", "a.b", "a.0.b-c"]), word=WORDS)
 def test_the_short_way_reads_what_hydra_reads(prefix: str, key: str, word: str) -> None:
     """A number or a word is read without Hydra; it must mean the same and be refused never, only passed on."""

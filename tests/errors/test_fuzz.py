@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from random import Random
 
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from traitgraph.specs.compose import compose, compose_many
 
 from .mutation import ROOT, WORDS, answer, mutated
 
-EXAMPLES = int(os.environ.get("TRAITGRAPH_FUZZ_EXAMPLES", "150"))
+EXAMPLES = 150
 """`benchmarks/fuzz_specs.py` runs the same for minutes."""
 
-SLOW = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=EXAMPLES)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_a_changed_spec_is_understood_or_refused(seed: int, tmp_path: Path) -> None:
     text = mutated(Random(seed))
@@ -27,13 +24,13 @@ def test_a_changed_spec_is_understood_or_refused(seed: int, tmp_path: Path) -> N
     answer(text, tmp_path / "spec.yaml")
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=EXAMPLES)
 @given(text=st.text(max_size=200))
 def test_any_text_is_understood_or_refused(text: str, tmp_path: Path) -> None:
     answer(text, tmp_path / "spec.yaml")
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     override=st.one_of(
         st.text(max_size=40), st.lists(st.sampled_from((*WORDS, "=", "+", ".", ",", "(")), max_size=6).map("".join)

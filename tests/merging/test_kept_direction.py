@@ -37,7 +37,7 @@ def stepped(base: torch.Tensor, direction: torch.Tensor, strength: float) -> tor
     return torch.add(base.float(), direction, alpha=strength).to(base.dtype)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(EXTREME | TINY, EXTREME | TINY), min_size=1, max_size=70), STRENGTHS, DTYPES)
 def test_any_two_checkpoints_give_the_bits_of_their_difference(
     pairs: list[tuple[float, float]], strength: float, dtype: str

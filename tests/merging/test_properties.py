@@ -27,7 +27,7 @@ def one(values: list[tuple[float, float]], dtype: str) -> tuple[dict[str, Any], 
     return {"w": base}, {"w": tuned}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAIRS, st.sampled_from(DTYPES), st.sampled_from([name for name in PAPER if name != "common_mode"]))
 def test_alpha_zero_is_the_base_bit_for_bit(values: list[tuple[float, float]], dtype: str, method: str) -> None:
     import torch
@@ -37,7 +37,7 @@ def test_alpha_zero_is_the_base_bit_for_bit(values: list[tuple[float, float]], d
     assert torch.equal(merged.view(torch.uint8), base["w"].view(torch.uint8))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PAIRS | WIDE, st.sampled_from(DTYPES[:2]))
 def test_alpha_one_of_one_vector_is_the_fine_tune_bit_for_bit(values: list[tuple[float, float]], dtype: str) -> None:
     import torch
@@ -46,7 +46,7 @@ def test_alpha_one_of_one_vector_is_the_fine_tune_bit_for_bit(values: list[tuple
     assert torch.equal(merge_state_dicts(base, [tuned], method="task_arithmetic", weights=[1])["w"], tuned["w"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAIRS, st.floats(-2, 2, width=16))
 def test_ties_of_one_vector_at_density_one_is_task_arithmetic(values: list[tuple[float, float]], alpha: float) -> None:
     import torch

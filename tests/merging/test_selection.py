@@ -10,7 +10,7 @@ from traitgraph.runtime.merging.selection import Selection, keep_at_least, keep_
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(FLOATS, min_size=1, max_size=40), st.data())
 def test_counted_threshold_is_the_sorted_one(values: list[float], data: st.DataObject) -> None:
     import torch
@@ -24,7 +24,7 @@ def test_counted_threshold_is_the_sorted_one(values: list[float], data: st.DataO
     assert cut.equal == int((tensor.abs() == threshold).sum())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(FLOATS, min_size=1, max_size=20), FLOATS)
 def test_masks_by_bits_are_comparisons_of_magnitudes(values: list[float], edge: float) -> None:
     import torch
@@ -68,7 +68,7 @@ def test_nan_and_infinity_are_refused(bad: float) -> None:
         kept([1.0, bad, 2.0, 3.0], 0.5, "threshold")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(FLOATS, min_size=1, max_size=60), st.integers(0, 60), st.data())
 def test_a_guess_on_the_way_changes_nothing(values: list[float], seen: int, data: st.DataObject) -> None:
     """Right or wrong, guessed early or late: the cut is that of two full rounds."""

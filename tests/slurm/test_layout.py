@@ -129,7 +129,7 @@ def waits_for(edge: Edge, index: int, arrays: Mapping[str, TaskArray]) -> set[st
     return set(arrays[edge.array].tasks.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs(), st.integers(1, 9))
 def test_whatever_the_graph_each_task_stands_once_after_its_parents_and_success_is_asked_of_hard_ones_only(
     tasks: list[ShapedTask], size: int

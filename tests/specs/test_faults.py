@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core.core_schema import ErrorType
@@ -136,7 +136,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=400)
 @given(st.dictionaries(WORDS, VALUES, max_size=12))
 def test_no_data_make_the_reader_fail_or_speak_pydantic(data: dict[str, object]) -> None:
     _, found = validate(Document(data, Path("/nowhere/spec.yaml")))

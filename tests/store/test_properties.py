@@ -29,7 +29,7 @@ def a_store() -> Iterator[Store]:
         yield store
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(trees)
 def test_every_tree_of_files_comes_back_as_it_was(tree: dict[str, bytes]) -> None:
     with a_store() as store:
@@ -38,7 +38,7 @@ def test_every_tree_of_files_comes_back_as_it_was(tree: dict[str, bytes]) -> Non
         assert {name: (artifact.path / name).read_bytes() for name in artifact.manifest.files} == tree
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trees, st.data())
 def test_one_changed_byte_anywhere_in_the_data_is_found(tree: dict[str, bytes], data: st.DataObject) -> None:
     with a_store() as store:
@@ -51,7 +51,7 @@ def test_one_changed_byte_anywhere_in_the_data_is_found(tree: dict[str, bytes], 
         assert _is_refused(store)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_changed_manifest_is_refused_or_says_the_same(data: st.DataObject) -> None:
     with a_store() as store:
@@ -65,7 +65,7 @@ def test_a_changed_manifest_is_refused_or_says_the_same(data: st.DataObject) -> 
         assert not other.has("vector", row().key) or other.open("vector", row().key).manifest == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_name_leads_out_of_the_store(kind: str, key: str) -> None:
     store = Store(Path("/nowhere/store"))
