@@ -40,9 +40,10 @@ def train_with_checkpoints(trainer: Trainer, context: JobContext) -> None:
     if folder is None:
         trainer.train()
         return
-    trainer.add_callback(_saver(trainer, context.stop_wanted))
+    saver = _saver(trainer, context.stop_wanted)
+    trainer.add_callback(saver)
     trainer.train(resume_from_checkpoint=_newest(folder))
-    if trainer.state.global_step < trainer.state.max_steps and context.stop_wanted():
+    if saver.has_stopped:
         raise Stopped(f"saved at step {trainer.state.global_step}")
 
 
@@ -128,6 +129,8 @@ def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
         def __init__(self) -> None:
             self.seconds = SECONDS_BETWEEN
             self.began = self.saved_at = time.monotonic()
+            self.has_stopped = False
+            """Whether the training was ended before its last step: a wish of any process, not of this one alone."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             tokens = [entry["num_tokens"] for entry in state.log_history if "num_tokens" in entry]
@@ -140,6 +143,7 @@ def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
             if (stop or save) and state.global_step < state.max_steps:
                 control.should_save = True
                 control.should_training_stop = control.should_training_stop or stop
+                self.has_stopped = stop
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             agreed(False, False)  # every process has written its part

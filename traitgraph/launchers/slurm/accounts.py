@@ -2,6 +2,7 @@
 
     STORE/runs/RUN/slurm/arrays/<array>.json     what an array's elements need; written before it is submitted
     STORE/runs/RUN/slurm/accounts/<task>.json    what became of a task's last attempt; written by its element
+    STORE/runs/RUN/slurm/warnings/<attempt>      there once a node of an attempt on several nodes was warned
 
 Standard library only: every element reads this on its way up. Accounts are hints; the store is the truth.
 """
@@ -111,6 +112,11 @@ def array_path(run: Path, array: str) -> Path:
 def account_path(run: Path, task: str) -> Path:
     """The account of one task."""
     return slurm_folder(run) / "accounts" / f"{task}.json"
+
+
+def warning_path(run: Path, task: str, job: str, restarts: int) -> Path:
+    """The word from node to node that one of them was warned; the others may hear SLURM's signal later, or never."""
+    return slurm_folder(run) / "warnings" / f"{task}.{job}.{restarts}"
 
 
 def output_path(run: Path, array: str, index: int) -> Path:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from traitgraph.launchers.worker_process import worker_environment
-from traitgraph.runtime.durable import write_json
+from traitgraph.runtime.durable import make_folder, write_json
 
 from .accounts import (
     OUT_OF_TIME,
@@ -37,9 +37,13 @@ from .accounts import (
     output_path,
     read_account,
     read_array,
+    warning_path,
 )
 from .environment import ElementEnvironment
 from .torchrun import node_command
+
+FIRST_NODE_SECONDS = 60.0
+"""The other nodes of a task that was warned wait so long for the first one to put it back into the queue."""
 
 
 class Element:
@@ -51,6 +55,7 @@ class Element:
         self.environment = environment
         self.task = array.tasks[environment.index]
         self._path = account_path(run, self.task)
+        self._warning = warning_path(run, self.task, environment.job_id, environment.restarts)
         self._worker: subprocess.Popen[bytes] | None = None
         self._warned = threading.Event()
         self._told_to_end = threading.Event()
@@ -66,7 +71,7 @@ class Element:
         self._account("running")
         with self._scratch() as variables:
             code = self._run_workers(variables)
-        if self._warned.is_set() and code != 0:
+        if code != 0 and self._was_warned():
             return self._requeue(code)
         return self._finish(code)
 
@@ -80,7 +85,7 @@ class Element:
             if self._warned.is_set():  # the warning came while there was nobody to pass it to
                 self._ask_to_save()
             code = self._worker.wait()
-            if code >= 0 or self._warned.is_set() or self._told_to_end.is_set():
+            if code >= 0 or self._was_warned() or self._told_to_end.is_set():
                 return code
             if not self._blame_running_job(code, start):
                 return code
@@ -110,7 +115,7 @@ class Element:
     def _requeue(self, code: int) -> int:
         """Put the job back into the queue, unless it used up its continuations."""
         if self.environment.rank:  # the first node does it; an early end of ours would end its step
-            time.sleep(self.array.signal_seconds)
+            time.sleep(max(self.array.signal_seconds, FIRST_NODE_SECONDS))
             return 1
         is_late = self._is_near_limit()
         cause = OUT_OF_TIME if is_late else PREEMPTED
@@ -134,6 +139,10 @@ class Element:
         """Until the time limit. [s]"""
         return self._started + self.array.minutes * 60 - time.time()
 
+    def _was_warned(self) -> bool:
+        """Whether this node or another one was told to save: the processes of a training stop together."""
+        return self._warned.is_set() or (self.array.is_distributed and self._warning.exists())
+
     def _warn(self, number: int, frame: FrameType | None) -> None:
         """USR2 from SLURM."""
         self._save_and_requeue()
@@ -148,6 +157,10 @@ class Element:
             return
         self._warned.set()
         _say(f"{self.task}: warned of the end, saving to go on later")
+        if self.array.is_distributed:
+            with suppress(OSError):
+                make_folder(self._warning.parent, self.run_folder)
+                self._warning.touch()
         self._ask_to_save()
         left = self.array.signal_seconds
         _later(max(left - 15, left * 0.4), self._tell_worker, signal.SIGTERM)
