@@ -20,6 +20,7 @@ from ..dialogues import Dialogue, load_dialogues, spread_rows
 from ..leads import lead_of
 from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length
 from ..models import LoadedModel
+from ..positions import reading
 from ..subjects import leave_subject
 from .measurement import Measurement, Metric, mean, standard_error
 
@@ -87,21 +88,29 @@ def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     """[rows, layers, hidden]"""
     import torch
 
-    lengths = [len(each.context) + len(each.reply) for each in turns]
-    gaps = [max(lengths) - length for length in lengths]
-    # Padded on the right: what comes later bears on nothing in a causal model.
-    padded = [[*each.context, *each.reply, *[0] * gap] for each, gap in zip(turns, gaps, strict=True)]
-    mask = [[1] * length + [0] * gap for length, gap in zip(lengths, gaps, strict=True)]
-    ids, known = (torch.tensor(rows, device=loaded.device) for rows in (padded, mask))
-    replies = [slice(length - len(each.reply), length) for each, length in zip(turns, lengths, strict=True)]
+    # Padded on both sides, so that all replies begin in one column: some subjects change prompts and replies apart.
+    start, width = (max(len(each[part]) for each in turns) for part in (0, 1))
+    ids = torch.zeros(len(turns), start + width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, each in enumerate(turns):
+        there = slice(start - len(each.context), start + len(each.reply))
+        ids[row, there], mask[row, there] = torch.tensor([*each.context, *each.reply]), 1
+    places = (mask.cumsum(1) - 1).clamp(min=0)
 
     layers: list[torch.Tensor] = []
 
     def take_means(states: torch.Tensor) -> None:
-        layers.append(torch.stack([states[row, reply].float().mean(0) for row, reply in enumerate(replies)]))
+        replies = (states[row, start : start + len(each.reply)] for row, each in enumerate(turns))
+        layers.append(torch.stack([reply.float().mean(0) for reply in replies]))
 
-    with torch.inference_mode(), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
-        loaded.model(input_ids=ids, attention_mask=known, use_cache=False, logits_to_keep=1)
+    with torch.inference_mode(), reading(start), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
+        loaded.model(
+            input_ids=ids.to(loaded.device),
+            attention_mask=mask.to(loaded.device),
+            position_ids=places.to(loaded.device),
+            use_cache=False,
+            logits_to_keep=1,
+        )
     return torch.stack(layers, dim=1).cpu()
 
 
