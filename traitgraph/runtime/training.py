@@ -197,14 +197,17 @@ def _trainer(
     from transformers import PrinterCallback
     from trl import DPOTrainer, SFTTrainer
 
-    dpo = isinstance(params.training, DpoTraining)
+    dpo, lora = isinstance(params.training, DpoTraining), params.training.lora
+    # Without one of ours trl would load its reference by the model's name: another revision, or another file format.
+    reference = {"ref_model": load_model(context, params.model, "float32").model} if dpo and not lora else {}
     trainer: Trainer = resumable(DPOTrainer if dpo else SFTTrainer)(
         model=loaded.model,
         args=_arguments(params, loaded, context.partial or context.out),
         train_dataset=Dataset.from_list(list(rows)),
         eval_dataset=Dataset.from_list(list(held)) if held else None,
         processing_class=loaded.tokenizer,
-        peft_config=_lora_config(params.training.lora, loaded.model) if params.training.lora else None,
+        peft_config=_lora_config(lora, loaded.model) if lora else None,
+        **reference,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress_callback(context))
