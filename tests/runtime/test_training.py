@@ -57,7 +57,7 @@ def test_an_assumed_share_of_swapped_labels_changes_what_is_learned(
 def test_without_an_adapter_the_base_itself_is_the_reference(
     make_context: MakeContext, params: TrainParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loaded as the base is, not by its name, which tells no revision. The first loss is log 2: both are still equal."""
+    """Loaded as the base is, not by its name, which tells no revision; the first loss is log 2: both are equal."""
 
     def by_name(*_: Any, **__: Any) -> None:
         raise AssertionError("trl loads a reference by the name of the model")
