@@ -18,6 +18,7 @@ from traitgraph.runtime.decoding.experts import expert_voice
 from traitgraph.runtime.decoding.job import generate
 from traitgraph.runtime.decoding.steered import Reply, VocabularyError
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues
+from traitgraph.runtime.likelihood import NoNumbersError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import FileData, FolderModel, GenerateParams, Prompt
@@ -159,6 +160,15 @@ def test_a_reply_does_not_depend_on_the_batch_it_is_written_in(loaded: LoadedMod
     assert together == alone
     other = steered_replies(voices, [prompts, prompts], steering, Sampling(1.0, 12, seed=4), SCENES)
     assert other != together
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_distribution_that_is_no_number_writes_nothing(loaded: LoadedModel, sampling: Sampling) -> None:
+    """Else a reply of whatever token stands where the NaN is would be trained on."""
+    prompt = prompt_ids(loaded.tokenizer, "Hello?")
+    loaded.model.get_input_embeddings().weight.data.fill_(float("nan"))
+    with pytest.raises(NoNumbersError):
+        steered_replies([Voice(loaded)] * 2, [[prompt]] * 2, Steering("difference", 1), sampling, ["a"])
 
 
 def test_an_expert_with_more_than_low_rank_changes_is_a_model_of_its_own(
