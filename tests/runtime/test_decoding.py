@@ -91,6 +91,8 @@ def test_the_nucleus_is_that_of_the_model_before_steering() -> None:
     steered = combined_logits(Steering("difference", 1, filter_p=0.8), base, expert)
     assert (steered > float("-inf")).tolist() == [[True, True, False, False]]
     assert (combined_logits(Steering("sum", 1, filter_p=0.01), base, expert) > float("-inf")).sum() == 1
+    steep = torch.arange(40.0)[None]  # the rounded sum is 1 long before the last token
+    assert torch.equal(combined_logits(Steering("sum", 1, filter_p=1), steep, -2 * steep), -steep)
 
 
 # ---------------------------------------------------------------- voices
