@@ -18,7 +18,7 @@ from ..chat import Lead, Turn, turn
 from ..context import JobContext
 from ..dialogues import Dialogue, load_dialogues, spread_rows
 from ..leads import lead_of
-from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length
+from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length, padded
 from ..models import LoadedModel
 from ..positions import reading
 from ..subjects import leave_subject
@@ -88,26 +88,18 @@ def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     """[rows, layers, hidden]"""
     import torch
 
-    # Padded on both sides, so that all replies begin in one column: some subjects change prompts and replies apart.
-    start, width = (max(len(each[part]) for each in turns) for part in (0, 1))
-    ids = torch.zeros(len(turns), start + width, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, each in enumerate(turns):
-        there = slice(start - len(each.context), start + len(each.reply))
-        ids[row, there], mask[row, there] = torch.tensor([*each.context, *each.reply]), 1
-    places = (mask.cumsum(1) - 1).clamp(min=0)
-
+    rows = padded(turns, loaded.device)  # all replies in one column: some subjects change prompts and replies apart
     layers: list[torch.Tensor] = []
 
     def take_means(states: torch.Tensor) -> None:
-        replies = (states[row, start : start + len(each.reply)] for row, each in enumerate(turns))
+        replies = (states[row, rows.start : rows.start + len(each.reply)] for row, each in enumerate(turns))
         layers.append(torch.stack([reply.float().mean(0) for reply in replies]))
 
-    with torch.inference_mode(), reading(start), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
+    with torch.inference_mode(), reading(rows.start), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
         loaded.model(
-            input_ids=ids.to(loaded.device),
-            attention_mask=mask.to(loaded.device),
-            position_ids=places.to(loaded.device),
+            input_ids=rows.ids,
+            attention_mask=rows.mask,
+            position_ids=rows.positions,
             use_cache=False,
             logits_to_keep=1,
         )
