@@ -434,6 +434,7 @@ def test_spearman_shares_the_rank_of_ties() -> None:
 def test_correlations_of_constants_are_undefined() -> None:
     assert spearman([1, 2, 3], [5, 5, 5]) is None
     assert pearson([1, 2, 3], [5, 5, 5]) is None
+    assert pearson([0.1, 0.1, 0.1], [0.4, 0.4, 0.4]) is None, "0.1 is not the mean of three, as computers count"
 
 
 def test_errors_of_a_difference_add_in_squares() -> None:

@@ -175,10 +175,14 @@ def contrast(gaps: list[float]) -> list[dict[str, object]]:
     ]
 
 
-def test_a_change_is_compared_item_by_item(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [["p0", "p1"], ["p", "p"]], ids=["two prompts", "two pairs of one prompt"])
+def test_a_change_is_compared_item_by_item(tmp_path: Path, names: list[str]) -> None:
     """Pairs that differ wildly but all rise by 0.5 or 0.7 give a small error of the change."""
     store = Store(tmp_path)
-    before, after = (answers(store, name, contrast(gaps)) for name, gaps in (("a", [-9.0, 4.0]), ("b", [-8.5, 4.7])))
+    before, after = (
+        answers(store, name, [{**row, "pair": names[place // 2]} for place, row in enumerate(contrast(gaps))])
+        for name, gaps in (("a", [-9.0, 4.0]), ("b", [-8.5, 4.7]))
+    )
     change = ItemScores(store).change("openness", before, after)
     assert change == pytest.approx((0.6, 0.1, 2))
 

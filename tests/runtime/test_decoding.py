@@ -18,6 +18,7 @@ from traitgraph.runtime.decoding.experts import expert_voice
 from traitgraph.runtime.decoding.job import generate
 from traitgraph.runtime.decoding.steered import Reply, VocabularyError
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues
+from traitgraph.runtime.likelihood import NoNumbersError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import FileData, FolderModel, GenerateParams, Prompt
@@ -90,6 +91,8 @@ def test_the_nucleus_is_that_of_the_model_before_steering() -> None:
     steered = combined_logits(Steering("difference", 1, filter_p=0.8), base, expert)
     assert (steered > float("-inf")).tolist() == [[True, True, False, False]]
     assert (combined_logits(Steering("sum", 1, filter_p=0.01), base, expert) > float("-inf")).sum() == 1
+    steep = torch.arange(40.0)[None]  # the rounded sum is 1 long before the last token
+    assert torch.equal(combined_logits(Steering("sum", 1, filter_p=1), steep, -2 * steep), -steep)
 
 
 # ---------------------------------------------------------------- voices
@@ -159,6 +162,15 @@ def test_a_reply_does_not_depend_on_the_batch_it_is_written_in(loaded: LoadedMod
     assert together == alone
     other = steered_replies(voices, [prompts, prompts], steering, Sampling(1.0, 12, seed=4), SCENES)
     assert other != together
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
+def test_a_distribution_that_is_no_number_writes_nothing(loaded: LoadedModel, sampling: Sampling) -> None:
+    """Else a reply of whatever token stands where the NaN is would be trained on."""
+    prompt = prompt_ids(loaded.tokenizer, "Hello?")
+    loaded.model.get_input_embeddings().weight.data.fill_(float("nan"))
+    with pytest.raises(NoNumbersError):
+        steered_replies([Voice(loaded)] * 2, [[prompt]] * 2, Steering("difference", 1), sampling, ["a"])
 
 
 def test_an_expert_with_more_than_low_rank_changes_is_a_model_of_its_own(

@@ -103,6 +103,14 @@ def test_pairs_join_the_levels_of_one_prompt(tmp_path: Path) -> None:
         reply_pairs(read_dialogues(path), "openness", "heldout")
 
 
+def test_several_replies_to_one_prompt_meet_in_their_order(tmp_path: Path) -> None:
+    """None is lost in silence where each level has as many."""
+    said = [("high", "A"), ("low", "a"), ("high", "B"), ("high", "C"), ("low", "b")]
+    path = written(tmp_path / "d.jsonl", *({**ROW, "level": level, "reply": reply} for level, reply in said))
+    pairs = reply_pairs(read_dialogues(path), "openness", "train")
+    assert [(pair.high, pair.low) for pair in pairs] == [("A", "a"), ("B", "b")]
+
+
 def test_training_rows_are_those_of_one_trait_level_and_split(tmp_path: Path) -> None:
     """Held-out rows are never trained on."""
     path = written(

@@ -12,7 +12,7 @@ from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.items import Scale
 from traitgraph.runtime.assessment.questionnaire_written import parsed_answer
 from traitgraph.runtime.chat import prompt_ids
-from traitgraph.runtime.generation import written_texts
+from traitgraph.runtime.generation import Written, written, written_texts
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
 from traitgraph.specs.identity import digest_path
@@ -40,6 +40,46 @@ def test_a_stream_gives_the_same_texts_whatever_was_drawn_before(loaded: LoadedM
     assert write("0/0", temperature=0) == write("0/1", temperature=0)
 
 
+def test_a_greedy_text_is_the_likeliest_token_again_and_again_whatever_the_model_would_rather(
+    loaded: LoadedModel,
+) -> None:
+    """Token by token, one prompt at a time, without a cache; the model's own settings neither count nor are lost."""
+    import torch
+    from transformers import GenerationConfig
+
+    prompts = [prompt_ids(loaded.tokenizer, question) for question in ("Hello?", "How was your weekend?", "Why?")]
+    expected = []
+    for prompt in prompts:
+        tokens = list(prompt)
+        for _ in range(8):
+            with torch.inference_mode():
+                tokens.append(int(loaded.model(torch.tensor([tokens])).logits[0, -1].argmax()))
+        expected.append(loaded.tokenizer.decode(tokens[len(prompt) :], skip_special_tokens=True).strip())
+    habits = {"no_repeat_ngram_size": 1, "suppress_tokens": list(range(200)), "num_beams": 3, "min_p": 0.5}
+    own = loaded.model.generation_config = GenerationConfig(eos_token_id=2, **habits)
+    assert written_texts(loaded, prompts, temperature=0, max_new_tokens=8, stream="0") == expected
+    assert loaded.model.generation_config is own
+
+
+def test_a_reply_ends_at_the_end_of_turn_of_the_model_or_of_its_tokenizer(loaded: LoadedModel) -> None:
+    """Models that were tuned for conversations often keep their base's end of text among their settings."""
+    import torch
+
+    prompt = prompt_ids(loaded.tokenizer, "Hello?")
+    with torch.inference_mode():
+        first = int(loaded.model(torch.tensor([prompt])).logits[0, -1].argmax())
+
+    def write() -> Written:
+        return written(loaded, [prompt], temperature=0, max_new_tokens=4, stream="0")[0]
+
+    assert not write().finished
+    loaded.tokenizer.eos_token = loaded.tokenizer.convert_ids_to_tokens(first)
+    assert write() == Written("", finished=True)
+    loaded.tokenizer.eos_token = "<|endoftext|>"
+    loaded.model.generation_config.eos_token_id = [2, first]
+    assert write().finished
+
+
 @pytest.mark.parametrize(
     ("text", "answer"),
     [("4", 4), (" 5\n", 5), ("**2** inaccurate", 2), ("3 = neither", 3), ("1.", 1), ("2, because I am shy", 2)],
@@ -52,6 +92,13 @@ def test_a_leading_number_of_the_scale_is_the_answer(text: str, answer: int) -> 
 def test_anything_else_is_a_failure(text: str) -> None:
     """No guess: neither the last digit of 10 nor the middle of a range."""
     assert parsed_answer(text, SCALE) is None
+
+
+def test_a_scale_may_reach_below_zero() -> None:
+    """Else the answers of one side alone would count."""
+    scale = Scale(min=-2, max=2, anchors=("a", "b", "c", "d", "e"))
+    answers = [parsed_answer(text, scale) for text in ("-2", "\N{MINUS SIGN}1 = inaccurate", "2", "-3", "1-2", "-1-0")]
+    assert answers == [-2, -1, 2, None, None, None]
 
 
 def test_failures_are_counted_and_left_out(

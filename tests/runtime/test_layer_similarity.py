@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,15 +11,20 @@ from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.layer_similarity import mean_states
 from traitgraph.runtime.assessment.measurement import METRICS_FILE
-from traitgraph.runtime.blocks import decoder_blocks
-from traitgraph.runtime.chat import Lead, turn
+from traitgraph.runtime.blocks import decoder_blocks, seen_by
+from traitgraph.runtime.chat import Lead, Turn, turn
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues, spread_rows
 from traitgraph.runtime.fingerprint import weights_checksum
 from traitgraph.runtime.likelihood import NoNumbersError
 from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.positions import Positions
+from traitgraph.runtime.steering.shift import add_shift
 from traitgraph.specs.benchmarks import ResolvedLayerSimilarity
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Prompt
+
+if TYPE_CHECKING:
+    import torch
 
 TALK = "You talk to everyone, at length."
 
@@ -130,3 +136,40 @@ def test_hooks_go_even_when_a_pass_fails(loaded: LoadedModel, dialogue_file: Pat
     with pytest.raises(IndexError):
         mean_states(loaded, [broken])
     assert not any(block._forward_hooks for block in decoder_blocks(loaded.model))
+
+
+@pytest.mark.parametrize("positions", ["all", "prompt", "response"])
+def test_a_steered_subject_is_shifted_at_its_positions_in_every_row(
+    loaded: LoadedModel, dialogue_file: Path, positions: Positions
+) -> None:
+    """As one plain pass for each row, with the output of the first block raised at those positions."""
+    import torch
+
+    turns = [turn(loaded.tokenizer, row.prompt, row.reply) for row in read_dialogues(dialogue_file)]
+    assert min(len({len(each[part]) for each in turns}) for part in (0, 1)) > 1, "prompts or replies of one length"
+    blocks = decoder_blocks(loaded.model)
+    remove = add_shift(loaded.model, blocks[0], torch.full((32,), 0.5), positions)
+    found = mean_states(loaded, turns)
+    remove()
+    for each, states in zip(turns, found, strict=True):
+        first = len(each.context)
+        at = {"all": slice(None), "prompt": slice(0, first), "response": slice(first - 1, None)}[positions]
+        torch.testing.assert_close(states, means_of_one(loaded, each, at), atol=1e-5, rtol=1e-5)
+
+
+def means_of_one(loaded: LoadedModel, row: Turn, at: slice) -> torch.Tensor:
+    """Means over a reply after every block, the output of the first one raised by 0.5 at the positions of `at`."""
+    import torch
+
+    def raise_by_half(module: Any, given: Any, hidden: torch.Tensor) -> torch.Tensor:
+        raised = hidden.clone()
+        raised[:, at] += 0.5
+        return raised
+
+    blocks = decoder_blocks(loaded.model)
+    handle = blocks[0].register_forward_hook(raise_by_half)
+    seen: list[torch.Tensor] = []
+    with torch.inference_mode(), seen_by(blocks, seen.append):
+        loaded.model(input_ids=torch.tensor([[*row.context, *row.reply]]))
+    handle.remove()
+    return torch.stack([states[0, len(row.context) :].mean(0) for states in seen])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from traitgraph.runtime import likelihood
@@ -44,6 +47,39 @@ def test_equals_uncached_scoring(
     monkeypatch.setitem(likelihood.BATCH_TOKENS, "cpu", batch_tokens)
     for request, score in zip(requests, continuation_likelihoods(loaded, requests), strict=True):
         assert score.logprobs == pytest.approx(one_by_one(loaded, request), abs=2e-5)
+
+
+WINDOWS = {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]}
+DELTAS = {f"linear_{name}_head_dim": 8 for name in ("key", "value")} | {"linear_num_key_heads": 2}
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 24, 4096], ids=["row by row", "some batches", "one batch"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("MistralConfig", {"sliding_window": 5}),
+        ("MistralConfig", {"sliding_window": 100}),
+        ("Gemma3TextConfig", {"query_pre_attn_scalar": 8, **WINDOWS}),
+        ("Lfm2Config", {"layer_types": ["conv", "full_attention"]}),
+        ("Qwen3_5TextConfig", {"layer_types": ["linear_attention", "full_attention"], **DELTAS}),
+    ],
+    ids=["beyond a window", "within a window", "some windows", "convolutions", "recurrent"],
+)
+def test_layers_that_do_not_see_everything_score_as_without_a_cache(
+    loaded: LoadedModel, kind: str, options: dict[str, Any], batch_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Padding between a prefix and the rest would take places of a window, and change a recurrent state."""
+    import torch
+    import transformers
+
+    small = {"vocab_size": 70, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8,
+             "num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1}  # fmt: skip
+    torch.manual_seed(3)
+    config = getattr(transformers, kind)(**small, **options, initializer_range=0.2)
+    other = replace(loaded, model=transformers.AutoModelForCausalLM.from_config(config).eval())
+    monkeypatch.setitem(likelihood.BATCH_TOKENS, "cpu", batch_tokens)
+    for request, score in zip(REQUESTS, continuation_likelihoods(other, REQUESTS), strict=True):
+        assert score.logprobs == pytest.approx(one_by_one(other, request), abs=2e-5)
 
 
 @pytest.mark.parametrize("work", ["score", "write", "sample"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.runtime.conftest import MakeContext
@@ -42,6 +43,24 @@ metric_list: [{metric: acc, aggregation: mean, higher_is_better: true},
               {metric: acc_norm, aggregation: mean, higher_is_better: true}]
 metadata: {version: 1.0}
 """
+LIKELIHOOD = """
+task: tiny_likelihood
+dataset_path: json
+dataset_kwargs: {data_files: {test: questions.jsonl}}
+test_split: test
+output_type: loglikelihood
+doc_to_text: "{{question}}"
+doc_to_target: " {{options[answer]}}"
+process_results: !function scored.process
+metric_list: [{metric: perplexity, aggregation: perplexity, higher_is_better: false},
+              {metric: acc, aggregation: mean, higher_is_better: true}]
+metadata: {version: 1.0}
+"""
+SCORED = """
+def process(doc, results):
+    loglikelihood, greedy = results[0]
+    return {"perplexity": loglikelihood, "acc": float(greedy), "odds": -loglikelihood}
+"""
 GENERATED = """
 task: tiny_generated
 dataset_path: json
@@ -67,6 +86,8 @@ def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
     (folder / "tiny_choice.yaml").write_text(CHOICE)
     (folder / "tiny_generated.yaml").write_text(GENERATED)
+    (folder / "tiny_likelihood.yaml").write_text(LIKELIHOOD)
+    (folder / "scored.py").write_text(SCORED)
     return folder
 
 
@@ -139,6 +160,17 @@ def test_equals_the_harness(
         assert found[name].value == pytest.approx(results[f"{name},none"])
         assert found[name].stderr == pytest.approx(results[f"{name}_stderr,none"])
         assert found[name].n == len(QUESTIONS)
+
+
+def test_only_means_have_a_standard_error_and_what_nothing_aggregates_is_a_mean(run: Run) -> None:
+    """The values behind a perplexity are log-likelihoods; their standard error is on another scale than it."""
+    measured = run("tiny_likelihood", chat_template=False)
+    logliks = np.array([row["values"]["perplexity"] for row in measured.answers])  # type: ignore[index]
+    found = {metric.metric: metric for metric in measured.metrics}
+    assert found["perplexity"].value == pytest.approx(np.exp(-logliks.mean()))
+    assert found["perplexity"].stderr is None
+    assert found["odds"].value == pytest.approx(-logliks.mean())
+    assert found["odds"].stderr == pytest.approx(logliks.std(ddof=1) / np.sqrt(len(logliks)))
 
 
 def test_all_subjects_read_the_same_prompts_and_are_asked_anew(run: Run, loaded: LoadedModel) -> None:

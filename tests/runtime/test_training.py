@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,22 @@ def test_an_assumed_share_of_swapped_labels_changes_what_is_learned(
     plain = params.model_copy(update={"training": DPO})
     robust = params.model_copy(update={"training": DPO.model_copy(update={"label_smoothing": 0.3})})
     assert adapter_bytes(make_context, plain) != adapter_bytes(make_context, robust)
+
+
+def test_without_an_adapter_the_base_itself_is_the_reference(
+    make_context: MakeContext, params: TrainParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loaded as the base is, not by its name, which tells no revision; the first loss is log 2: both are equal."""
+
+    def by_name(*_: Any, **__: Any) -> None:
+        raise AssertionError("trl loads a reference by the name of the model")
+
+    monkeypatch.setattr("trl.trainer.dpo_trainer.create_model_from_path", by_name)
+    context = make_context(params)
+    train(context, params.model_copy(update={"training": DPO.model_copy(update={"lora": None})}))
+    losses = json.loads((context.out / "training.json").read_text())["losses"]
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("training", [SFT, DPO, SFT.model_copy(update={"lora": None})], ids=["sft", "dpo", "full"])

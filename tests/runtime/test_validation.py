@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.dialogues import DialogueError
-from traitgraph.runtime.training import train
+from traitgraph.runtime.training import train, train_joint
 from traitgraph.runtime.validation import hold_back
 from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
+from traitgraph.specs.jobs import FileData, FolderModel, TrainJointParams, TrainParams
 from traitgraph.specs.training import DpoTraining, Lora, SftTraining, Validation
 
 LORA = Lora(rank=4, alpha=8)
@@ -49,7 +49,7 @@ def params(model: FolderModel, data: FileData, training: SftTraining | DpoTraini
 
 
 def rows_of(*prompts: str) -> list[dict[str, Any]]:
-    return [{"prompt": [{"role": "user", "content": prompt}], "number": n} for n, prompt in enumerate(prompts)]
+    return [{"asked": prompt, "number": n} for n, prompt in enumerate(prompts)]
 
 
 def test_rows_of_one_prompt_are_never_on_both_sides() -> None:
@@ -61,6 +61,30 @@ def test_rows_of_one_prompt_are_never_on_both_sides() -> None:
         assert not {row["number"] // 2 for row in kept} & {row["number"] // 2 for row in held}
     assert hold_back(rows, 0.1, 1) == hold_back(rows, 0.1, 1)
     assert len({str(hold_back(rows, 0.1, seed)[1]) for seed in range(20)}) > 10
+
+
+@pytest.mark.parametrize("kind", [SftTraining, DpoTraining], ids=["sft", "dpo"])
+@pytest.mark.parametrize("place", [None, "user"])
+def test_both_levels_of_a_prompt_stay_together_wherever_their_instruction_stands(
+    make_context: MakeContext, model_ref: FolderModel, data: FileData, place: Literal["user"] | None,
+    kind: type[SftTraining | DpoTraining], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The preferences of one level are those of the other turned round: to see one is to know the other."""
+    from traitgraph.runtime import training
+
+    def see(context: object, params: object, loaded: object, *sides: list[Any]) -> None:
+        seen.extend({row["prompt"][-1]["content"].split("\n\n")[-1] for row in side} for side in sides)
+        raise InterruptedError
+
+    seen: list[set[str]] = []
+    monkeypatch.setattr(training, "_trainer", see)
+    how = kind(**HOT, validation=VALIDATION, instruction="You have {level} {trait}.", instruction_place=place)
+    joint = TrainJointParams(model=model_ref, data=data, training=how, trait="openness", seed=1)
+    with pytest.raises(InterruptedError):
+        train_joint(make_context(joint), joint)
+    trained, measured = seen
+    assert (len(trained), len(measured)) == (6, 2)
+    assert not trained & measured
 
 
 def test_a_single_prompt_cannot_be_divided() -> None:

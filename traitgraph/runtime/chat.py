@@ -65,7 +65,18 @@ def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead |
         raise ChatTemplateError(
             "the chat template renders a prompt differently once a reply follows; it cannot be scored"
         )
-    return Turn(_ids(tokenizer, before), _ids(tokenizer, whole[len(before) :].rstrip()))
+    return _parted(tokenizer, before, whole[len(before) :].rstrip())
+
+
+def answer_ids(tokenizer: PreTrainedTokenizerBase, user: str, answer: str, lead: Lead | None = None) -> tuple[int, ...]:
+    """Token ids of an answer that begins the assistant's reply, with what the template puts in front of it.
+
+    What would follow it, such as the end of the turn, is left out.
+    """
+    before = prompt_text(tokenizer, user, lead)
+    whole = _render(tokenizer, [*messages(user, lead), {"role": "assistant", "content": answer}], begin_reply=False)
+    head, found, _ = whole[len(before) :].partition(answer)
+    return _parted(tokenizer, before, head + answer if found and whole.startswith(before) else answer).reply
 
 
 def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> str:
@@ -100,6 +111,16 @@ def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, 
             raise
         return _render(tokenizer, system_in_user_message(conversation), begin_reply=begin_reply)
     return str(text)
+
+
+def _parted(tokenizer: PreTrainedTokenizerBase, before: str, after: str) -> Turn:
+    """Two texts as tokens of their whole: by itself the second may be given a space in front (SentencePiece).
+
+    Each by itself where a token would reach across the border.
+    """
+    context, whole = _ids(tokenizer, before), _ids(tokenizer, before + after)
+    is_whole = whole[: len(context)] == context
+    return Turn(context, whole[len(context) :] if is_whole else _ids(tokenizer, after))
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

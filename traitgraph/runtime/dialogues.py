@@ -8,6 +8,7 @@ Other names are mapped: our field -> the file's field.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -191,12 +192,19 @@ def spread_rows(dialogues: Sequence[Dialogue], most: int) -> list[Dialogue]:
 def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
     """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
 
-    Replies without a partner are left out. Raises DialogueError when no pair is left.
+    Where a pair has several of each, the first meets the first. Replies without a partner are left out. Raises
+    DialogueError when no pair is left.
     """
     rows = [row for row in dialogues if row.trait == trait and row.split == split]
-    low = {row.pair: row for row in rows if row.level == "low"}
-    high = {row.pair: row for row in rows if row.level == "high"}
-    pairs = [ReplyPair(pair, row.prompt, row.reply, low[pair].reply) for pair, row in high.items() if pair in low]
+    low: dict[str, deque[str]] = defaultdict(deque)
+    for row in rows:
+        if row.level == "low":
+            low[row.pair].append(row.reply)
+    pairs = [
+        ReplyPair(row.pair, row.prompt, row.reply, low[row.pair].popleft())
+        for row in rows
+        if row.level == "high" and low[row.pair]
+    ]
     if not pairs:
         raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")
     return pairs

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from .likelihood import NoNumbersError, Tokens
 
 if TYPE_CHECKING:
     import torch
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, PreTrainedModel
 
     from .models import LoadedModel
 
@@ -83,13 +85,12 @@ def _settings(
 ) -> GenerationConfig:
     from transformers import GenerationConfig
 
-    own = loaded.model.generation_config
     sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
     return GenerationConfig(
         **{"do_sample": False, **sampling},
         max_new_tokens=max_new_tokens,
         repetition_penalty=repetition_penalty,
-        eos_token_id=loaded.tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id,
+        eos_token_id=sorted(end_tokens(loaded)) or None,
         pad_token_id=loaded.tokenizer.pad_token_id,
     )
 
@@ -101,13 +102,35 @@ def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationC
     pad = loaded.tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=loaded.device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
-    made = loaded.model.generate(
-        input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
-    )
-    replies = made[:, width:].tolist()
-    ends = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
+    with _only_what_is_given(loaded.model):
+        made = loaded.model.generate(
+            input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
+        )
+    tokens, ends = made[:, width:].tolist(), end_tokens(loaded)
+    replies = [list(takewhile(lambda token: token not in ends, row)) for row in tokens]
     texts: list[str] = loaded.tokenizer.batch_decode(replies, skip_special_tokens=True)
-    return [Written(text.strip(), not set(ends).isdisjoint(reply)) for text, reply in zip(texts, replies, strict=True)]
+    return [
+        Written(text.strip(), len(reply) < len(row)) for text, reply, row in zip(texts, replies, tokens, strict=True)
+    ]
+
+
+@contextmanager
+def _only_what_is_given(model: PreTrainedModel) -> Iterator[None]:
+    """Keep transformers from filling up what is not given with the model's own settings (min-p, blocked n-grams)."""
+    from transformers import GenerationConfig
+
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def end_tokens(loaded: LoadedModel) -> set[int]:
+    """Tokens that end a reply: the model's own, and its tokenizer's."""
+    own = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
+    ends = own if isinstance(own, list) else [own]
+    return {int(end) for end in (*ends, loaded.tokenizer.eos_token_id) if end is not None}
 
 
 def _numbers(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

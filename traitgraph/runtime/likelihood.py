@@ -4,11 +4,15 @@ Three layers: the prefix that all contexts share is computed once; the rest of e
 batches on top of it; continuations longer than one token are hung on their contexts. A one-token continuation needs no
 forward pass of its own: the distribution after its context holds it.
 
+Caches hold what attention sees, as long as it sees everything. Beyond a sliding window, and in recurrent layers, they
+do not, and nothing is shared.
+
 Only forward passes: adapters, hooks and changed weights of a subject act as they do anywhere else.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,6 +77,8 @@ def continuation_likelihoods(
     import torch
 
     assert all(request.context and request.continuation for request in requests), "nothing to score or to score after"
+    if _columns(requests) > _reach(loaded):
+        return _without_cache(loaded, requests, on_batch)
     children: dict[Tokens, list[int]] = {}
     for index, request in enumerate(requests):
         children.setdefault(request.context, []).append(index)
@@ -84,6 +90,72 @@ def continuation_likelihoods(
             _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests, scores)
             if on_batch is not None:
                 on_batch(len({requests[index].context for index in scores}), len(children))
+    return [scores[index] for index in range(len(requests))]
+
+
+def _columns(requests: Sequence[Request]) -> int:
+    """Columns of the cache when the requests stand below each other, all continuations from one column on."""
+    return sum(max((len(request[part]) for request in requests), default=0) for part in (0, 1))
+
+
+def _reach(loaded: LoadedModel) -> float:
+    """Over how many columns padding may stand between tokens: a window's width, in recurrent layers none."""
+    from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+    layers = DynamicCache(config=loaded.model.config).layers
+    widths = [layer.sliding_window if type(layer) is DynamicSlidingWindowLayer else 0
+              for layer in layers if type(layer) is not DynamicLayer]  # fmt: skip
+    return min(widths, default=math.inf)
+
+
+class Padded(NamedTuple):
+    """Texts below each other, padded on both sides so that what follows each context begins in one column."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    positions: torch.Tensor
+    start: int
+    """Column in which what follows begins."""
+
+
+def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device) -> Padded:
+    """Contexts and what follows them as the input of one pass, tensors [rows, tokens] on a device."""
+    import torch
+
+    start, width = (max(len(pair[part]) for pair in pairs) for part in (0, 1))
+    ids = torch.zeros(len(pairs), start + width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, (context, after) in enumerate(pairs):
+        there = slice(start - len(context), start + len(after))
+        ids[row, there], mask[row, there] = torch.tensor([*context, *after]), 1
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    return Padded(ids.to(device), mask.to(device), positions.to(device), start)
+
+
+def _without_cache(
+    loaded: LoadedModel, requests: Sequence[Request], on_batch: Callable[[int, int], None] | None
+) -> list[Likelihood]:
+    """Every request read from its first token on."""
+    import torch
+
+    scores: dict[int, Likelihood] = {}
+    size = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
+    for batch in batches_by_length([len(context) + len(after) for context, after in requests], size):
+        rows = padded([requests[index] for index in batch], loaded.device)
+        with torch.inference_mode(), reading(rows.start):
+            logits = loaded.model(
+                input_ids=rows.ids,
+                attention_mask=rows.mask,
+                position_ids=rows.positions,
+                use_cache=False,
+                logits_to_keep=rows.ids.shape[1] - rows.start + 1,
+            ).logits  # [rows, longest continuation + 1, vocabulary]
+        for row, index in enumerate(batch):
+            tokens = list(requests[index].continuation)
+            logprobs, greedy = zip(*_picked(logits[row, : len(tokens)], tokens), strict=True)
+            scores[index] = Likelihood(logprobs, all(greedy))
+        if on_batch is not None:
+            on_batch(len({requests[index].context for index in scores}), len({each.context for each in requests}))
     return [scores[index] for index in range(len(requests))]
 
 

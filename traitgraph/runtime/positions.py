@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import torch
 
-Part = Literal["prompt", "prompt_end", "reply"]
-"""What a pass reads: a beginning of prompts; prompts up to where the reply begins, padded on the left; replies."""
+Part = Literal["prompt", "prompt_end", "reply"] | int
+"""What a pass reads: a beginning of prompts; prompts up to where the reply begins, padded on the left; replies. Both
+prompts and replies: the column in which every reply begins."""
 Positions = Literal["all", "prompt", "response"]
 
 _declared: ContextVar[Part | None] = ContextVar("part", default=None)
@@ -49,6 +50,8 @@ class Passes:
         """Columns of the pass, of any tensor [rows, tokens, ...], that stand for these positions."""
         if positions == "all":
             return _ALL
+        if isinstance(self._part, int):
+            return slice(0, self._part) if positions == "prompt" else slice(self._part - 1, None)
         if positions == "prompt":
             return _NONE if self._part == "reply" else _ALL
         return {"prompt": _NONE, "prompt_end": _LAST, "reply": _ALL}[self._part]

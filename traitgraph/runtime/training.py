@@ -27,9 +27,10 @@ from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
 from .subjects import leave_subject
 from .training_log import progress_callback
-from .validation import BestState, hold_back
+from .validation import ASKED, BestState, hold_back
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from peft import LoraConfig
     from transformers import PreTrainedModel, Trainer
     from trl import DPOConfig, SFTConfig
@@ -120,7 +121,7 @@ def _instruction(params: AnyTrain, trait: Trait, level: Level) -> Lead | None:
 
 
 def _completion(row: Dialogue, lead: Lead | None) -> Row:
-    return _with_template({"prompt": messages(row.prompt, lead), "completion": _reply(row.reply)})
+    return _row(row.prompt, lead, completion=row.reply)
 
 
 def _preferences(
@@ -131,16 +132,13 @@ def _preferences(
         opposite: Level = "low" if level == "high" else "high"
         lead = _instruction(params, trait, level)
         for pair in reply_pairs(dialogues, trait, "train"):
-            sides = {"chosen": _reply(getattr(pair, level)), "rejected": _reply(getattr(pair, opposite))}
-            yield _with_template({"prompt": messages(pair.prompt, lead), **sides})
+            yield _row(pair.prompt, lead, chosen=getattr(pair, level), rejected=getattr(pair, opposite))
 
 
-def _reply(text: str) -> list[dict[str, str]]:
-    return [{"role": "assistant", "content": text}]
-
-
-def _with_template(row: Row) -> Row:
-    return {**row, "chat_template_kwargs": TEMPLATE_VARIABLES}
+def _row(asked: str, lead: Lead | None, **replies: str) -> Row:
+    """A row as trl wants it, and the bare prompt, by which rows are held back."""
+    said = {name: [{"role": "assistant", "content": text}] for name, text in replies.items()}
+    return {ASKED: asked, "prompt": messages(asked, lead), **said, "chat_template_kwargs": TEMPLATE_VARIABLES}
 
 
 def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row]) -> Row:
@@ -193,22 +191,30 @@ def _validation_record(best: BestState, held: Sequence[Row], measured: Sequence[
 def _trainer(
     context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row], held: Sequence[Row]
 ) -> Trainer:
-    from datasets import Dataset
     from transformers import PrinterCallback
     from trl import DPOTrainer, SFTTrainer
 
-    dpo = isinstance(params.training, DpoTraining)
+    dpo, lora = isinstance(params.training, DpoTraining), params.training.lora
+    # Without one of ours trl would load its reference by the model's name: another revision, or another file format.
+    reference = {"ref_model": load_model(context, params.model, "float32").model} if dpo and not lora else {}
     trainer: Trainer = resumable(DPOTrainer if dpo else SFTTrainer)(
         model=loaded.model,
         args=_arguments(params, loaded, context.partial or context.out),
-        train_dataset=Dataset.from_list(list(rows)),
-        eval_dataset=Dataset.from_list(list(held)) if held else None,
+        train_dataset=_dataset(rows),
+        eval_dataset=_dataset(held) if held else None,
         processing_class=loaded.tokenizer,
-        peft_config=_lora_config(params.training.lora, loaded.model) if params.training.lora else None,
+        peft_config=_lora_config(lora, loaded.model) if lora else None,
+        **reference,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress_callback(context))
     return trainer
+
+
+def _dataset(rows: Sequence[Row]) -> Dataset:
+    from datasets import Dataset
+
+    return Dataset.from_list(list(rows)).remove_columns(ASKED)
 
 
 def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig | DPOConfig:

@@ -19,18 +19,20 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 _FILE = "best"
+ASKED = "asked"
+"""Field of a row that holds its prompt, without the instruction that tells its condition."""
 Row = dict[str, Any]
 
 
 def hold_back(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
     """Rows to train on and rows to measure, about `share` of all, in their order; drawn by the seed.
 
-    Rows with one prompt stay together, so that nothing that is measured was seen in training. Raises DialogueError
-    when nothing would be left on one side.
+    Rows with one prompt stay together, whatever their instruction, so that nothing that is measured was seen in
+    training. Raises DialogueError when nothing would be left on one side.
     """
     groups: dict[str, int] = {}
     for row in rows:
-        groups[_prompt(row)] = groups.get(_prompt(row), 0) + 1
+        groups[row[ASKED]] = groups.get(row[ASKED], 0) + 1
     drawn, wanted = set[str](), share * len(rows)
     count = 0
     for text in sorted(groups, key=lambda text: blake2b(f"{seed}/{text}".encode()).digest()):
@@ -40,12 +42,7 @@ def hold_back(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], 
         count += groups[text]
     if count == len(rows):
         raise DialogueError(f"{len(rows)} rows with {len(groups)} different prompts are too few to hold some back")
-    return [row for row in rows if _prompt(row) not in drawn], [row for row in rows if _prompt(row) in drawn]
-
-
-def _prompt(row: Row) -> str:
-    text: str = row["prompt"][-1]["content"]
-    return text
+    return [row for row in rows if row[ASKED] not in drawn], [row for row in rows if row[ASKED] in drawn]
 
 
 class BestState:

@@ -81,7 +81,7 @@ def _correlations(table: Matrix) -> Matrix | None:
     """Pearson correlations of the columns; None where one does not vary or there are fewer than three rows."""
     import numpy as np
 
-    if len(table) < 3 or (table.std(axis=0) == 0).any():
+    if len(table) < 3 or (table == table[0]).all(axis=0).any():
         return None
     correlations: Matrix = np.corrcoef(table, rowvar=False)
     return correlations

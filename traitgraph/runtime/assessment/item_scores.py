@@ -7,6 +7,7 @@ each other than a subject from its neighbour.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -74,11 +75,15 @@ def item_values(folder: Path) -> dict[str, dict[str, float]]:
     its uncertainty is that of its repeats.
     """
     values: dict[str, dict[str, float]] = {}
+    times = Counter[tuple[str, ...]]()
     for row in _rows(folder / ANSWERS_FILE):
         if "loglik" in row:
-            pair = values.setdefault(row["trait"], {})
+            pairs = values.setdefault(row["trait"], {})
             sign = 1 if row["level"] == "high" else -1
-            pair[row["pair"]] = pair.get(row["pair"], 0.0) + sign * row["loglik"] / row["tokens"]
+            reply = (row["trait"], row["pair"], row["level"])
+            name = f"{row['pair']}/{times[reply]}"  # several pairs may have one name
+            times[reply] += 1
+            pairs[name] = pairs.get(name, 0.0) + sign * row["loglik"] / row["tokens"]
         elif isinstance(row.get("values"), dict):
             for kind, value in row["values"].items():
                 name = kind if row["filter"] == "none" else f"{kind}.{row['filter']}"

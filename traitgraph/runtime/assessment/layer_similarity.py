@@ -18,8 +18,9 @@ from ..chat import Lead, Turn, turn
 from ..context import JobContext
 from ..dialogues import Dialogue, load_dialogues, spread_rows
 from ..leads import lead_of
-from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length
+from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length, padded
 from ..models import LoadedModel
+from ..positions import reading
 from ..subjects import leave_subject
 from .measurement import Measurement, Metric, mean, standard_error
 
@@ -87,21 +88,21 @@ def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     """[rows, layers, hidden]"""
     import torch
 
-    lengths = [len(each.context) + len(each.reply) for each in turns]
-    gaps = [max(lengths) - length for length in lengths]
-    # Padded on the right: what comes later bears on nothing in a causal model.
-    padded = [[*each.context, *each.reply, *[0] * gap] for each, gap in zip(turns, gaps, strict=True)]
-    mask = [[1] * length + [0] * gap for length, gap in zip(lengths, gaps, strict=True)]
-    ids, known = (torch.tensor(rows, device=loaded.device) for rows in (padded, mask))
-    replies = [slice(length - len(each.reply), length) for each, length in zip(turns, lengths, strict=True)]
-
+    rows = padded(turns, loaded.device)  # all replies in one column: some subjects change prompts and replies apart
     layers: list[torch.Tensor] = []
 
     def take_means(states: torch.Tensor) -> None:
-        layers.append(torch.stack([states[row, reply].float().mean(0) for row, reply in enumerate(replies)]))
+        replies = (states[row, rows.start : rows.start + len(each.reply)] for row, each in enumerate(turns))
+        layers.append(torch.stack([reply.float().mean(0) for reply in replies]))
 
-    with torch.inference_mode(), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
-        loaded.model(input_ids=ids, attention_mask=known, use_cache=False, logits_to_keep=1)
+    with torch.inference_mode(), reading(rows.start), seen_by(decoder_blocks(loaded.model), take_means, loaded.device):
+        loaded.model(
+            input_ids=rows.ids,
+            attention_mask=rows.mask,
+            position_ids=rows.positions,
+            use_cache=False,
+            logits_to_keep=1,
+        )
     return torch.stack(layers, dim=1).cpu()
 
 

@@ -94,14 +94,23 @@ def _pooled(parts: list[Metric]) -> Metric:
 
 
 def _task_metrics(task: FrozenTask, rows: list[Row]) -> list[tuple[str, Metric]]:
-    aggregation = task.task.aggregation()
+    """Each with the task's name.
+
+    What the task does not say how to aggregate is averaged, as the harness does. Only means have a standard error: that
+    of the values behind a perplexity, an F1 or a correlation is not that of the figure.
+    """
+    from lm_eval.api.registry import get_aggregation
+
+    aggregation, mean_of_all = task.task.aggregation(), get_aggregation("mean")
     metrics = []
     for filter_name in task.filters():
         chosen = [row for row in rows if row["filter"] == filter_name]
         for kind in dict.fromkeys(kind for row in chosen for kind in _values(row)):
             values = [_values(row)[kind] for row in chosen if kind in _values(row)]
             name = kind if filter_name == "none" else f"{kind}.{filter_name}"
-            metrics.append(Metric(name, float(aggregation[kind](values)), len(values), _stderr(values)))
+            aggregate = aggregation.get(kind, mean_of_all)
+            stderr = standard_error(values) if aggregate is mean_of_all else None
+            metrics.append(Metric(name, float(aggregate(values)), len(values), stderr))
     failed = [1.0 if _failed(row["answers"]) else 0.0 for row in rows]
     metrics.append(Metric("failures", mean(failed), len(failed), role="validity"))
     if chances := [1 / count for document in task.documents if (count := _options(task, document.doc))]:
@@ -120,11 +129,6 @@ def _values(row: Row) -> Mapping[str, Any]:
     values = row["values"]
     assert isinstance(values, dict), "process_results gives a mapping of metrics"
     return values
-
-
-def _stderr(values: list[Any]) -> float | None:
-    """Of a mean of numbers; metrics of a whole set (a correlation, an F1) have none."""
-    return standard_error(values) if all(isinstance(value, int | float) for value in values) else None
 
 
 def _failed(answers: object) -> bool:

@@ -75,7 +75,7 @@ def standard_error(values: Sequence[float]) -> float | None:
 
 def correlation(left: Sequence[float], right: Sequence[float]) -> float | None:
     """Pearson's r; None when it is undefined (fewer than two pairs, or a side that does not vary)."""
-    if len(left) < 2:
+    if len(left) < 2 or any(min(side) == max(side) for side in (left, right)):  # their mean may not be that value
         return None
     centre_left, centre_right = math.fsum(left) / len(left), math.fsum(right) / len(right)
     pairs = [(a - centre_left, b - centre_right) for a, b in zip(left, right, strict=True)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
 from traitgraph.specs.jobs import AssessParams, Sampling
 
-from ..chat import Lead, prompt_ids
+from ..chat import Lead, answer_ids, prompt_ids
 from ..context import JobContext
 from ..leads import lead_of
 from ..likelihood import Request, continuation_likelihoods
@@ -81,8 +81,8 @@ def _option_logprobs(
 ) -> list[tuple[float, ...]]:
     """For each item, log p of each answer of the form, in scale order. [nats]"""
     tokenizer = loaded.tokenizer
-    answers = [tuple(tokenizer(answer, add_special_tokens=False)["input_ids"]) for answer in form.answers]
     prompts = [form.prompt.format(statement=questionnaire.statement(item)) for item in questionnaire.items]
+    answers = [answer_ids(tokenizer, prompts[0], answer, lead) for answer in form.answers]
     contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
     scores = continuation_likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])
     width = len(answers)

@@ -23,7 +23,7 @@ from .measurement import Measurement, Metric, mean
 from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
 
-_LEADING_NUMBER = re.compile(r"""[\s"'*_(\[]*(\d+)(?![\d]|\s*[.,/:\-–]\s*\d|\s+(?:to|or|and)\s+\d)""")
+_LEADING_NUMBER = re.compile(r"""[\s"'*_(\[]*([-\N{MINUS SIGN}]?\d+)(?![\d]|\s*[.,/:\-–]\s*\d|\s+(?:to|or|and)\s+\d)""")
 
 
 def measure_written_questionnaire(
@@ -58,7 +58,7 @@ def parsed_answer(text: str, scale: Scale) -> int | None:
     found = _LEADING_NUMBER.match(text)
     if found is None:
         return None
-    number = int(found[1])
+    number = int(found[1].replace("\N{MINUS SIGN}", "-"))
     return number if scale.min <= number <= scale.max else None
 
 

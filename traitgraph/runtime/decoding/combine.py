@@ -49,6 +49,8 @@ def nucleus(logits: torch.Tensor, p: float) -> torch.Tensor:
     """Which tokens are in the smallest set with probability `p` (Holtzman et al. 2020), [rows, tokens]; never none."""
     import torch
 
+    if p >= 1:  # sums of probabilities are rounded: the tail would lie behind 1
+        return torch.ones_like(logits, dtype=torch.bool)
     values, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
     before = values.cumsum(-1) - values  # probability of what is likelier
     return torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before < p)

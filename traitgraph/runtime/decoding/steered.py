@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.likelihood import Tokens
+from traitgraph.runtime.generation import end_tokens
+from traitgraph.runtime.likelihood import NoNumbersError, Tokens
 from traitgraph.runtime.models import LoadedModel
 
 from .combine import Steering, combined_logits, nucleus
@@ -57,7 +58,7 @@ def steered_replies(
     """One reply for each name, from the writer, its expert and, where there are three voices, an anti-expert.
 
     `prompts[v][r]` is what voice v reads before reply r. Voices of one loaded model share each forward pass. The caller
-    chooses a batch that fits; rows that have ended leave it. Raises VocabularyError.
+    chooses a batch that fits; rows that have ended leave it. Raises VocabularyError, NoNumbersError.
     """
     import torch
 
@@ -107,9 +108,11 @@ def _gather(groups: _Groups, logits: Sequence[torch.Tensor]) -> list[torch.Tenso
 
 
 def _draw(logits: torch.Tensor, sampling: Sampling, names: Sequence[str], place: int) -> torch.Tensor:
-    """The next token of each row, [rows]."""
+    """The next token of each row, [rows]. Raises NoNumbersError."""
     import torch
 
+    if bool(logits.isnan().any()):
+        raise NoNumbersError
     if sampling.temperature == 0:
         return logits.argmax(-1)
     scaled = logits / sampling.temperature
@@ -126,13 +129,6 @@ def _uniform(seed: int, name: str, place: int) -> float:
     """A number in [0, 1) for one token of one reply."""
     digest = blake2b(f"{seed}/{place}/{name}".encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53
-
-
-def end_tokens(loaded: LoadedModel) -> set[int]:
-    """Tokens that end a reply: the model's own, and its tokenizer's."""
-    own = loaded.model.generation_config.eos_token_id if loaded.model.generation_config else None
-    ends = own if isinstance(own, list) else [own]
-    return {int(end) for end in (*ends, loaded.tokenizer.eos_token_id) if end is not None}
 
 
 def check_same_vocabulary(models: Sequence[LoadedModel]) -> None:
