@@ -270,12 +270,16 @@ class Store:
     @functools.cached_property
     def claims(self) -> Claims:
         """The claims of this process."""
-        return Claims(self.root / "claims", self.root, self.writer, self._watch)
+        return Claims(self.root / "claims", self.root, lambda: self.writer, self._watch)
+
+    def is_alive(self, token: str) -> bool:
+        """Whether the writer with this token may still write; one of another machine counts as alive until it has been
+        watched for a while, by several calls."""
+        return not self._watch.is_dead(token)
 
     def close(self) -> None:
         """Take the sign of life away, if this object ever wrote."""
         if writer := self.__dict__.pop("writer", None):
-            self.__dict__.pop("claims", None)
             writer.close()
 
     def __enter__(self) -> Self:
