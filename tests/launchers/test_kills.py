@@ -138,6 +138,15 @@ def test_a_run_under_nohup_goes_on_when_the_terminal_closes(launch, store: Store
     assert store.has("toy", toy("a").key)
 
 
+def test_a_run_goes_on_when_nobody_reads_its_progress(launch, store: Store) -> None:
+    """As in `traitgraph run SPEC 2>&1 | head -3`."""
+    launcher = launch(table([toy("first")], [toy("second")]))
+    launcher.stderr.close()
+    launcher.wait(timeout=120)
+    assert launcher.returncode == 0
+    assert store.has("toy", toy("second").key)
+
+
 def test_two_launchers_on_one_store_share_the_work(launch, store: Store, trace: Path) -> None:
     rows = [toy(name, seconds=0.3, trace=str(trace)) for name in "abcdef"]
     last = toy("last", *rows, trace=str(trace))

@@ -16,7 +16,7 @@ from .writers import Watch, Writer
 
 
 class Claims:
-    """The claims of one writer in a store's claims folder. Looking at them writes nothing: `writer` is begun by a claim."""
+    """The claims of one writer in a store's claims folder; `writer` is begun by the first, looking writes nothing."""
 
     def __init__(self, folder: Path, root: Path, writer: Callable[[], Writer], watch: Watch) -> None:
         self._folder = folder
