@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import small_disk
+from tests.store.rows import put, row
 from traitgraph.launchers.planning import whole_table
 from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store import DamagedArtifactError, Store
 from traitgraph.specs.starter import starter_spec
 from traitgraph.specs.validate import load_study
 
@@ -92,6 +93,20 @@ def test_a_store_that_may_not_be_written_can_be_read(spec: Path, small_disk: Pat
         assert ended.returncode == code, ended.stderr
         assert "Traceback" not in ended.stderr
     assert f"Read-only file system: {small_disk}" in ended.stderr
+
+
+def test_what_is_damaged_in_a_store_that_may_not_be_written_is_named(small_disk: Path) -> None:
+    store = Store(small_disk)
+    folder = put(store, row())
+    store.close()
+    (folder / "result.txt").write_bytes(b"forty-two?")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(DamagedArtifactError, match=r"cannot be moved to .*: Read-only file system; remove it by hand"):
+        Store(small_disk).open("vector", row().key)
+    ended = subprocess.run(command("verify", "--store", str(small_disk)), capture_output=True, text=True)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert "1 damaged" in ended.stderr
+    assert "moved to" not in ended.stderr
 
 
 def test_ctrl_c_ends_following_a_log_with_a_word(spec: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from traitgraph import __version__
+from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
 from .output import UsageError, colour_wanted, say, write_to_nobody
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpecError as problem:
         say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"))
         return 2
-    except UsageError as problem:
+    except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")
         return 2
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure

@@ -86,6 +86,10 @@ class BadArtifactError(ValueError):
     """An artifact is not what its manifest says; the message names each fault."""
 
 
+class UnknownFormatError(BadArtifactError):
+    """A manifest is whole, and not of a form that this version knows: another version wrote it."""
+
+
 def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> Manifest:
     """Record every file of `folder` and bring all of it to the disk.
 
@@ -115,16 +119,22 @@ def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> M
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of an artifact, its own seal checked.
 
-    Raises FileNotFoundError when there is none and BadArtifactError when it is not a whole manifest of a known format.
+    Raises FileNotFoundError when there is none, BadArtifactError when it is not whole, and UnknownFormatError when
+    another version of the program wrote it.
     """
     text = (folder / MANIFEST).read_bytes()
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict) or fields.get("seal") != _seal(fields):
             raise BadArtifactError(f"{MANIFEST}: its content does not match its seal")
-        return Manifest.model_validate(fields)
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
         raise BadArtifactError(f"{MANIFEST}: not readable: {error}") from error
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        writer = dict(fields.get("versions") or {}).get("traitgraph", "of unknown version")
+        message = f"written by traitgraph {writer}, in a form that {__version__} cannot read"
+        raise UnknownFormatError(f"{message}; use that version, or another store") from error
 
 
 def _seal(fields: Mapping[str, object]) -> str:

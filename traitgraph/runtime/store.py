@@ -26,7 +26,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,7 @@ from .artifacts import (
     Artifact,
     BadArtifactError,
     Manifest,
+    UnknownFormatError,
     content_faults,
     parameter_differences,
     read_manifest,
@@ -48,46 +49,31 @@ from .artifacts import (
 )
 from .claims import Claims
 from .durable import is_disk_full, make_folder, share_with_group, sync
+from .store_errors import (
+    DamagedArtifactError,
+    MissingArtifactError,
+    OtherParametersError,
+    OtherVersionError,
+    StoreError,
+    StoreFullError,
+)
 from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
+
+__all__ = [
+    "DamagedArtifactError",
+    "Finding",
+    "MissingArtifactError",
+    "OtherParametersError",
+    "OtherVersionError",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+]
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")
 _KEY = re.compile("[0-9a-f]{32}")
 _DURATIONS_READ = 30  # artifacts of each kind: enough for a median, however large the store is
-
-
-class StoreError(Exception):
-    """The store cannot do what was asked.
-
-    StoreError
-    +- MissingArtifactError     not there
-    +- DamagedArtifactError     was there, did not verify, has been moved away
-    +- OtherParametersError     there, but made with other parameters
-    +- StoreFullError           no room on the disk
-    """
-
-
-class MissingArtifactError(StoreError):
-    """No artifact is published under this key."""
-
-
-class DamagedArtifactError(StoreError):
-    """An artifact did not verify; it was moved to STORE/damaged and will be built again when it is needed.
-
-    `row` is the job that made it, when its manifest was still whole: enough to build it again.
-    """
-
-    def __init__(self, message: str, row: JobRow | None) -> None:
-        super().__init__(message)
-        self.row = row
-
-
-class OtherParametersError(StoreError):
-    """Two different jobs have the same key: a fault of the program or a store edited by hand."""
-
-
-class StoreFullError(StoreError):
-    """The disk or the quota is full; nothing was published."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +84,10 @@ class Finding:
     key: str
     bytes: int
     faults: tuple[str, ...]
+    is_readable: bool = True
+    """False for the artifact of another version, of which nothing is known and which stays where it is."""
+    moved: bool = False
+    """Whether it is now in STORE/damaged."""
 
 
 class Store:
@@ -151,8 +141,8 @@ class Store:
     def open(self, kind: str, key: str, asked: JobRow | None = None) -> Artifact:
         """The artifact, every byte of it verified once per process.
 
-        Raises MissingArtifactError, DamagedArtifactError (after moving it to STORE/damaged), and OtherParametersError
-        with the differences when `asked` is given and the stored artifact was made with other parameters.
+        Raises MissingArtifactError, OtherVersionError, DamagedArtifactError (after moving it to STORE/damaged), and
+        OtherParametersError with the differences when `asked` is given and the stored artifact was made with others.
         """
         artifact = self._verified.get((kind, key))
         if artifact is None or not artifact.path.is_dir():
@@ -179,6 +169,8 @@ class Store:
             manifest = _manifest_of(folder, kind, key)
             row = manifest.row
             faults = content_faults(folder, manifest)
+        except UnknownFormatError as error:
+            raise OtherVersionError(f"{kind} {key[:8]} in {self.root}: {error}") from error
         except BadArtifactError as error:
             faults = [str(error)]
         if not faults:
@@ -188,12 +180,11 @@ class Store:
 
     def _move_damaged(self, folder: Path, identity: int | None) -> str:
         """Move a damaged artifact out of the way; where it went, as the end of a sentence."""
-        target = (
-            make_folder(self.root / "damaged", self.root) / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
-        )
+        target = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
         if _inode(folder) != identity:  # somebody moved it and built it again while we read
             return "; it has been replaced meanwhile"
         try:
+            make_folder(target.parent, self.root)
             folder.rename(target)
         except FileNotFoundError:
             return "; it has been moved meanwhile"
@@ -302,9 +293,10 @@ class Store:
             except MissingArtifactError:
                 continue  # somebody moved it while we walked
             except BadArtifactError as error:
-                finding = Finding(kind, key, 0, (str(error),))
-            if finding.faults and move:
+                finding = Finding(kind, key, 0, (str(error),), not isinstance(error, UnknownFormatError))
+            if finding.faults and finding.is_readable and move:
                 self._move_damaged(folder, identity)
+                finding = replace(finding, moved=_inode(folder) != identity)
             yield finding
             if progress:
                 progress(done, len(everything))
