@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Say what is damaged and move it to STORE/damaged, so that the next run makes it again; 1 when something was.
 
-    What another version of the program wrote stays, and is no success either: nobody has read it.
+    What cannot be read, or was written by another version, stays, and is no success either.
     """
     from traitgraph.runtime.store import Store
 

@@ -42,6 +42,8 @@ LIBRARIES = (
 _IGNORED = (".DS_Store",)  # put by a file browser, never by a job
 _HASHING_THREADS = 4
 _WORTH_THREADS = 1 << 24  # bytes; below this a thread costs more than it brings
+NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""Damage. Any other refusal to be read (no permission, a stale handle of a network file system) says nothing of it."""
 
 
 class StoredFile(Spec):
@@ -142,10 +144,13 @@ def _seal(fields: Mapping[str, object]) -> str:
 
 
 def size_faults(folder: Path, manifest: Manifest) -> list[str]:
-    """What is missing, extra or of another size: one line each, none when all is well. Reads no file."""
+    """What is missing, extra or of another size: one line each, none when all is well. Reads no file.
+
+    Raises OSError when nobody can say.
+    """
     try:
         sizes = {name: (folder / name).stat().st_size for name in _files(folder)}
-    except (BadArtifactError, OSError) as error:
+    except (BadArtifactError, *NOT_THERE) as error:
         return [str(error)]
     faults = [f"{name}: missing" for name in sorted(manifest.files.keys() - sizes.keys())]
     faults += [f"{name}: not in the manifest" for name in sorted(sizes.keys() - manifest.files.keys())]
@@ -161,7 +166,7 @@ def content_faults(folder: Path, manifest: Manifest) -> list[str]:
         return faults
     try:
         found = list(_digests(folder, sorted(manifest.files)))
-    except OSError as error:
+    except NOT_THERE as error:
         return [str(error)]
     return [f"{name}: its content has changed" for name, _, hexes in found if hexes != manifest.files[name].blake2b]
 

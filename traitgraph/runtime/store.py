@@ -37,6 +37,7 @@ from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
 from .artifacts import (
     MANIFEST,
+    NOT_THERE,
     Artifact,
     BadArtifactError,
     Manifest,
@@ -85,7 +86,7 @@ class Finding:
     bytes: int
     faults: tuple[str, ...]
     is_readable: bool = True
-    """False for the artifact of another version, of which nothing is known and which stays where it is."""
+    """False for one of another version, or that may not be read: nothing is known of it, and it stays where it is."""
     moved: bool = False
     """Whether it is now in STORE/damaged."""
 
@@ -116,10 +117,9 @@ class Store:
         """Whether the artifact is published, with a manifest of this job and all files in their size. Reads no file."""
         try:
             folder = self._folder(kind, key)
-            manifest = _manifest_of(folder, kind, key)
-        except (MissingArtifactError, BadArtifactError):
+            return not size_faults(folder, _manifest_of(folder, kind, key))
+        except (MissingArtifactError, BadArtifactError, OSError):  # whoever needs it hears the reason from `open`
             return False
-        return not size_faults(folder, manifest)
 
     def kind_of(self, key: str) -> str | None:
         """The kind under which a key is published, None when it is not."""
@@ -141,8 +141,9 @@ class Store:
     def open(self, kind: str, key: str, asked: JobRow | None = None) -> Artifact:
         """The artifact, every byte of it verified once per process.
 
-        Raises MissingArtifactError, OtherVersionError, DamagedArtifactError (after moving it to STORE/damaged), and
-        OtherParametersError with the differences when `asked` is given and the stored artifact was made with others.
+        Raises MissingArtifactError, OtherVersionError, DamagedArtifactError (after moving it to STORE/damaged),
+        OtherParametersError with the differences when `asked` is given and the stored artifact was made with others,
+        and OSError when it cannot be read.
         """
         artifact = self._verified.get((kind, key))
         if artifact is None or not artifact.path.is_dir():
@@ -294,6 +295,8 @@ class Store:
                 continue  # somebody moved it while we walked
             except BadArtifactError as error:
                 finding = Finding(kind, key, 0, (str(error),), not isinstance(error, UnknownFormatError))
+            except OSError as error:
+                finding = Finding(kind, key, 0, (str(error),), is_readable=False)
             if finding.faults and finding.is_readable and move:
                 self._move_damaged(folder, identity)
                 finding = replace(finding, moved=_inode(folder) != identity)
@@ -347,7 +350,7 @@ class Store:
 def _manifest_of(folder: Path, kind: str, key: str) -> Manifest:
     try:
         manifest = read_manifest(folder)
-    except OSError as error:
+    except NOT_THERE as error:
         raise BadArtifactError(f"{MANIFEST}: {error.strerror}") from error
     if (manifest.row.kind, manifest.row.key) != (kind, key):
         raise BadArtifactError(f"{MANIFEST}: is of {manifest.row.kind} {manifest.row.key[:8]}")
