@@ -92,7 +92,7 @@ def test_a_store_that_may_not_be_written_can_be_read(spec: Path, small_disk: Pat
         ended = subprocess.run(command(*words), cwd=spec.parent, capture_output=True, text=True)
         assert ended.returncode == code, ended.stderr
         assert "Traceback" not in ended.stderr
-    assert f"Read-only file system: {small_disk}" in ended.stderr
+    assert f"traitgraph run: cannot write to the store {small_disk}: Read-only file system" in ended.stderr
 
 
 def test_what_is_damaged_in_a_store_that_may_not_be_written_is_named(small_disk: Path) -> None:

@@ -37,15 +37,16 @@ def run_locally(
     """Run every task of a table and say how it ended; `observer` hears every event of every worker.
 
     Ctrl-C (or SIGTERM) ends the workers; what they finished is in the store, and the summary says `stopped`.
-    Raises ValueError for a table whose tasks cannot be ordered and OSError when the store cannot be written.
+    Raises ValueError for a table whose tasks cannot be ordered and StoreError when the store cannot be written.
     """
     if not table.tasks:
         return RunSummary(folder=None, total=0)
     _check_order(table)
     with store:
-        store.collect_leftovers()
-        record = RunRecord.create(store.root, table)
-        record.note_launcher(store.writer.token)
+        with store.writable():
+            store.collect_leftovers()
+            record = RunRecord.create(store.root, table)
+            record.note_launcher(store.writer.token)
         return _LocalRun(table, store, record, workers, observer).run()
 
 

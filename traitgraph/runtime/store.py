@@ -247,6 +247,14 @@ class Store:
             raise ValueError(f"not a job key (32 hex digits): {key!r}")
         return make_folder(self.root / "partial" / key, self.root)
 
+    @contextlib.contextmanager
+    def writable(self) -> Iterator[None]:
+        """Raise StoreError with the name of the store where the block finds that it cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"cannot write to the store {self.root}: {error.strerror or error}") from error
+
     def _full_message(self, row: JobRow) -> str:
         try:
             free = f"{shutil.disk_usage(self.root).free / 2**20:,.0f} MiB free"
