@@ -33,6 +33,12 @@ def test_the_environment_names_the_store_and_the_call_goes_before_it(
     call("init", cwd=tmp_path)
     assert "no log of study study in mine" in call("logs", "study.yaml", "x", cwd=tmp_path).stderr
     assert "in yours" in call("logs", "study.yaml", "x", "--store", "yours", cwd=tmp_path).stderr
+    monkeypatch.setenv("HOME", "/my/home")
+    assert "in /my/home/x" in call("logs", "study.yaml", "x", "--store=~/x", cwd=tmp_path).stderr
+    assert (
+        "in ~nobody-has-this-name/x"
+        in call("logs", "study.yaml", "x", "--store", "~nobody-has-this-name/x", cwd=tmp_path).stderr
+    )
 
 
 def test_logs_of_an_unknown_job_names_its_neighbours(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from traitgraph.launchers.local import run_locally
+from traitgraph.launchers.slurm.logs import follow
+from traitgraph.launchers.study_runs import RunWatch
 from traitgraph.launchers.worker_process import worker_command, worker_environment
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
@@ -57,11 +59,14 @@ def test_a_run_goes_on_after_its_launcher_was_killed(launch, store: Store, trace
     wait_for(lambda: "slow" in runs_of(trace))
     launcher.kill()
     wait_for(lambda: not below(store.root / "tmp"))  # the orphan noticed, and cleaned up
-    wait_for(lambda: not below(store.root / "claims") and not below(store.root / "writers") - {store.writer.token})
+    wait_for(lambda: not below(store.root / "claims"))
+    killed = RunRecord(next((store.root / "runs").iterdir())).launcher
+    wait_for(lambda: below(store.root / "writers") == {killed})  # a sign that the next run takes away
     assert not store.has("toy", slow.key)
     quick = toy("slow", trace=str(trace))
     assert run_locally(table([first, quick], [toy("after", quick, trace=str(trace))]), store).ok
     assert runs_of(trace) == ["after", "first", "slow", "slow"]
+    assert below(store.root / "writers") == set()
 
 
 def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, store: Store, trace: Path) -> None:
@@ -79,6 +84,30 @@ def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, sto
     assert below(store.root / "claims") == set()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_following_a_log_ends_with_the_run_however_that_ends(
+    launch, store: Store, trace: Path, number: signal.Signals
+) -> None:
+    """Also that of a task that had yet to start; and not while the launcher or the worker lives."""
+    launcher = launch(table([toy("slow", seconds=60, trace=str(trace))], [toy("never")]))
+    wait_for(lambda: runs_of(trace) == ["slow"])
+    run = RunRecord(next((store.root / "runs").iterdir()))
+    watch, (slow, never) = RunWatch(Store(store.root), run), run.table().tasks
+    assert not watch.is_over(slow.id)
+    assert not watch.is_over(never.id)
+    worker = int(next(trace.iterdir()).name.rpartition(".")[2])
+    if number == signal.SIGKILL:
+        os.kill(worker, signal.SIGSTOP)
+    launcher.send_signal(number)
+    launcher.wait()
+    if number == signal.SIGKILL:
+        assert not watch.is_over(slow.id)
+        os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: watch.is_over(slow.id))
+    assert watch.is_over(never.id)
+    assert any("slow" in line for line in follow(run.log_path(slow.id), lambda: watch.is_over(slow.id)))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, trace: Path, number: int) -> None:
     plan = table([toy("first"), toy("slow", seconds=60, trace=str(trace))], [toy("never")])
@@ -94,6 +123,28 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, tra
     assert below(store.root / "tmp") == set()
     assert below(store.root / "claims") == set()
     assert below(store.root / "writers") == set()
+
+
+def test_a_run_under_nohup_goes_on_when_the_terminal_closes(launch, store: Store, trace: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        launcher = launch(table([toy("a", seconds=1, trace=str(trace))]))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: runs_of(trace) == ["a"])
+    launcher.send_signal(signal.SIGHUP)
+    launcher.communicate(timeout=60)
+    assert launcher.returncode == 0
+    assert store.has("toy", toy("a").key)
+
+
+def test_a_run_goes_on_when_nobody_reads_its_progress(launch, store: Store) -> None:
+    """As in `traitgraph run SPEC 2>&1 | head -3`."""
+    launcher = launch(table([toy("first")], [toy("second")]))
+    launcher.stderr.close()
+    launcher.wait(timeout=120)
+    assert launcher.returncode == 0
+    assert store.has("toy", toy("second").key)
 
 
 def test_two_launchers_on_one_store_share_the_work(launch, store: Store, trace: Path) -> None:

@@ -13,7 +13,7 @@ from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import JobTable
 
-from .toys import below, result, runs_of, table, toy
+from .toys import below, result, runs_of, table, toy, wait_for
 
 
 def test_every_job_runs_after_its_inputs_and_a_second_run_does_nothing(store: Store, trace: Path) -> None:
@@ -76,6 +76,13 @@ def test_a_worker_killed_while_it_writes_leaves_nothing_and_stops_no_other_job(s
     assert runs_of(trace) == ["before", "behind"]
     assert run_locally(table([before, toy("victim"), behind], [dependent]), store).ok
     assert runs_of(trace) == ["before", "behind"]
+
+
+@pytest.mark.parametrize("die", [False, True])
+def test_what_a_worker_leaves_running_ends_with_it(store: Store, tmp_path: Path, die: bool) -> None:
+    left = tmp_path / "left.txt"
+    run_locally(table([toy("a", leaves=str(left), die=die)]), store)
+    wait_for(lambda: not Path(f"/proc/{left.read_text()}/exe").exists())
 
 
 def test_results_do_not_depend_on_the_order_of_jobs_or_on_the_process(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,8 @@ class ToyParams(JobParams):
     """Work until the process is asked to stop, keep the state, and be done when started again."""
     reads: str | None = None
     """Open this artifact through a store, as a recipe's vectors are."""
+    leaves: str | None = None
+    """Start a process that outlives this one, and write its id to this file."""
     trace: str | None = None
     """Folder in which each run of the job leaves one file."""
 
@@ -43,6 +46,8 @@ def toy(context: JobContext, params: ToyParams) -> None:
     if params.patient:
         go_on(context)
     os.system("echo a stray line of a child")
+    if params.leaves:
+        Path(params.leaves).write_text(str(subprocess.Popen(["sleep", "600"]).pid))
     context.progress(0, 2, "halves")
     with (context.out / "half.txt").open("w") as stream:
         stream.write("first half\n" + "x" * params.bytes)

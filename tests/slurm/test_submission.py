@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,6 +207,44 @@ def test_what_the_site_cannot_run_is_refused_with_its_reason_and_nothing_is_left
     assert message in str(refused.value)
     wait_until(lambda: not queued_names(slurm), "queue empty", seconds=20)
     assert not list((store.root / "runs").iterdir()) if (store.root / "runs").exists() else True
+
+
+def stand_in(folder: Path, command: str, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script that is found before one of SLURM's commands; `$real` in its text is that command."""
+    script = folder / "bin" / command
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\nreal={shutil.which(command)}\n{text}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    return script
+
+
+def test_a_job_whose_submission_went_through_unheard_is_taken_back(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when sbatch hears no answer of a busy controller, which has queued the job all the same."""
+    lost = '"$real" "$@" >/dev/null; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
+    stand_in(tmp_path, "sbatch", f'case $* in *01-*) {lost};; *) exec $real "$@";; esac', monkeypatch)
+    with pytest.raises(SubmissionRefusedError, match=r"Socket timed out.*\n?.*nothing was submitted"):
+        launch(chain(trace), store, CLUSTER, probe=False)
+    wait_until(lambda: not queued_names(slurm), "queue empty", seconds=20)
+    assert not list((store.root / "runs").iterdir())
+
+
+def test_a_run_that_cannot_be_taken_back_is_kept_to_go_on_from(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the controller goes away in the middle of a submission."""
+    away = "echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1"
+    release = f'case $1 in release) {away};; *) exec $real "$@";; esac'
+    scripts = [stand_in(tmp_path, *each, monkeypatch) for each in (("scancel", away), ("scontrol", release))]
+    with pytest.raises(SubmissionRefusedError, match=r"what is in the queue of it is held; `run` goes on with it"):
+        launch(chain(trace), store, CLUSTER, probe=False)
+    for script in scripts:
+        script.unlink()
+    launched = launch(chain(trace), store, CLUSTER, probe=False)
+    assert (launched.resumed, launched.calls) == (True, 0)
+    finish(store, launched)
 
 
 def test_a_task_that_may_take_longer_than_the_partition_allows_asks_for_what_it_allows(

@@ -135,6 +135,16 @@ def test_a_closed_store_leaves_no_sign_of_life(store: Store) -> None:
     assert everything_below(store.root / "writers") == set()
 
 
+def test_looking_at_claims_writes_nothing(store: Store) -> None:
+    assert not store.claims.is_held(KEY)
+    claim_of(store, sign_of_another_machine(store))
+    before = everything_below(store.root)
+    with Store(store.root) as looking:
+        assert looking.claims.is_held(KEY)
+        assert looking.claims.holder(KEY)
+    assert everything_below(store.root) == before
+
+
 def test_a_token_is_no_path(store: Store, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("keep")
     claim_of(store, "../../precious")
@@ -163,7 +173,7 @@ def test_leftovers_of_another_machine_go_after_it_was_silent_long_enough(tmp_pat
         assert store.collect_leftovers() == 0
         clock.now = 2.1
         assert store.collect_leftovers() == 1
-        assert everything_below(tmp_path / "writers") == {store.writer.token}
+        assert everything_below(tmp_path / "writers") == set()
 
 
 def test_a_reused_process_id_is_not_taken_for_the_writer(store: Store) -> None:

@@ -107,3 +107,28 @@ def test_two_users_of_a_group_share_a_store_whatever_their_umask() -> None:
             command = [sys.executable, "-c", AS_ANOTHER_USER, str(root), str(user), name, project]
             ended = subprocess.run(command, capture_output=True, text=True)
             assert (ended.stdout.strip(), ended.stderr) == (seen, "")
+
+
+OUT_OF_HANDLES = """
+import os, resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.store.rows import put, row
+from traitgraph.runtime.store import Store
+store = Store(Path(sys.argv[1]))
+put(store, row()), put(store, row("other")), store.open("vector", row("other").key)  # loads every module
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1,) * 2)
+try:
+    store.open("vector", row().key)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts the handles of a process in /proc")
+def test_what_cannot_be_read_now_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    """A process without a free handle stands for every refusal that says nothing of the artifact: it stays."""
+    command = [sys.executable, "-c", OUT_OF_HANDLES, str(tmp_path), str(Path(__file__).parents[2])]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("Too many open files\n", "")
+    assert [finding.faults for finding in Store(tmp_path).verify()] == [(), ()]

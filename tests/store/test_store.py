@@ -13,9 +13,11 @@ from traitgraph.runtime.store import (
     DamagedArtifactError,
     MissingArtifactError,
     OtherParametersError,
+    OtherVersionError,
     Store,
     StoreError,
 )
+from traitgraph.specs.identity import digest
 
 from .rows import everything_below, put, row
 
@@ -54,6 +56,26 @@ def test_asking_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(MissingArtifactError):
         store.open("vector", row().key)
     assert not (tmp_path / "none").exists()
+
+
+def test_what_another_version_wrote_is_left_alone(store: Store) -> None:
+    """It is neither used, nor damaged, nor set aside: whoever has that version still needs it."""
+    folder = put(store, row())
+    fields = json.loads((folder / "manifest.json").read_text())
+    fields |= {"format": 2, "versions": {"traitgraph": "9.0"}}
+    fields["seal"] = digest("manifest", {name: value for name, value in fields.items() if name != "seal"})
+    (folder / "manifest.json").write_text(json.dumps(fields))
+    other = reopened(store)
+    assert not other.has("vector", row().key)
+    with pytest.raises(OtherVersionError, match=r"written by traitgraph 9\.0, in a form that .* cannot read"):
+        other.open("vector", row().key)
+    (finding,) = other.verify()
+    assert not finding.is_readable
+    assert everything_below(store.root / "vector") == {
+        row().key,
+        f"{row().key}/manifest.json",
+        f"{row().key}/result.txt",
+    }
 
 
 def test_nothing_has_its_final_name_before_it_is_whole(store: Store) -> None:

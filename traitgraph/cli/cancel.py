@@ -19,11 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Cancel what waits and runs of one run and of no other; what is in the store stays."""
     from traitgraph.launchers.slurm.control import NotYoursError, cancel
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
 
     _, record = submission_of(options)
     try:
         count = cancel(record)
-    except NotYoursError as refusal:
+    except (NotYoursError, SchedulerError) as refusal:
         raise UsageError(str(refusal)) from refusal
     say(f"run {record.run.id}: {count} tasks cancelled; next: {same_call('run', options)} --launcher slurm")
     return 0

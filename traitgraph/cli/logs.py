@@ -71,14 +71,14 @@ def _once_started(store: Store, study: str, wanted: str | set[str]) -> list[Task
         return []
     run, tasks = newest
     watch, is_told = RunWatch(store, run), False
-    while not (found := logs_in(run, wanted)):
-        if all(map(watch.is_over, tasks)):
-            return []
+    while True:
+        are_over = all(map(watch.is_over, tasks))  # asked before looking: a task may start and end in between
+        if (found := logs_in(run, wanted)) or are_over:
+            return found
         if not is_told:
             say(f"{tasks[0]} of run {run.id} has not started; its log follows as soon as it does")
             is_told = True
         time.sleep(1)
-    return found
 
 
 def _print_log(log: TaskLog, watch: RunWatch, options: argparse.Namespace) -> None:

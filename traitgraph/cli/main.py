@@ -15,9 +15,10 @@ import sys
 from collections.abc import Sequence
 
 from traitgraph import __version__
+from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .output import UsageError, colour_wanted, say
+from .output import UsageError, colour_wanted, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",
@@ -60,16 +61,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         return _unknown(name)
     try:
-        return _run_command(name, rest)
+        code = _run_command(name, rest)
+        sys.stdout.flush()  # here, where a failure can be told, and not while Python ends
+        return code
     except SpecError as problem:
-        sys.stderr.write(render_text(problem.diagnostics, colour_wanted()))
+        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"))
         return 2
-    except UsageError as problem:
+    except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")
         return 2
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_to_nobody(sys.stdout)
         return 0
+    except OSError as problem:  # of the machine: a folder that we may not write, a full disk
+        say(f"traitgraph {name}: {problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else ""))
+        write_to_nobody(sys.stdout)
+        return 2
+    except KeyboardInterrupt:  # Ctrl-C, which is how `logs -f` and `status --watch` end
+        say(f"traitgraph {name}: stopped")
+        return 1
 
 
 def _run_command(name: str, words: Sequence[str]) -> int:

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from traitgraph.specs.study import Study
 
 STORE_VARIABLE = "TRAITGRAPH_STORE"
-DEFAULT_STORE = Path(os.environ.get(STORE_VARIABLE) or ".traitgraph")
+
+
+def _folder(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111  # the shell leaves `--store=~/x` alone; no such user is no error
+
+
+DEFAULT_STORE = _folder(os.environ.get(STORE_VARIABLE) or ".traitgraph")
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +33,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 def add_store(parser: argparse.ArgumentParser) -> None:
     """--store DIR."""
     where = f"where results are kept (default: %(default)s; set by {STORE_VARIABLE})"
-    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
+    parser.add_argument("--store", type=_folder, default=DEFAULT_STORE, metavar="DIR", help=where)
 
 
 def add_select(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 
 class UsageError(Exception):
@@ -15,8 +16,18 @@ class UsageError(Exception):
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal something that is not data."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the person at the terminal something that is not data; whether anybody hears it changes nothing."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:  # a closed pipe or terminal
+        write_to_nobody(sys.stderr)
+
+
+def write_to_nobody(stream: TextIO) -> None:
+    """Drop what is printed from now on: the reader of this stream went away, or its disk is full."""
+    with suppress(OSError):
+        stream.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_json(document: object) -> None:

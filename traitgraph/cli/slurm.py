@@ -48,7 +48,7 @@ def submissions_of(store: Store, study: str) -> Iterator[SubmissionRecord]:
     from traitgraph.launchers.slurm.record import SubmissionRecord
     from traitgraph.launchers.study_runs import runs_of
 
-    yield from (record for record in map(SubmissionRecord, runs_of(store, study)) if record.exists)
+    yield from map(SubmissionRecord, runs_of(store, study, submitted=True))
 
 
 def newest_submission(store: Store, study: str) -> SubmissionRecord | None:

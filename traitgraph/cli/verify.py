@@ -15,18 +15,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say what is damaged and move it to STORE/damaged, so that the next run makes it again; 1 when something was."""
+    """Say what is damaged and move it to STORE/damaged, so that the next run makes it again; 1 when something was.
+
+    What cannot be read, or was written by another version, stays, and is no success either.
+    """
     from traitgraph.runtime.store import Store
 
     if not options.store.is_dir():
         raise UsageError(f"there is no store at {options.store}")
-    artifacts = size = damaged = 0
+    artifacts = size = damaged = moved = unread = 0
     for finding in Store(options.store).verify(move=not options.keep):
-        artifacts, size = artifacts + 1, size + finding.bytes
-        if finding.faults:
+        artifacts, size, moved = artifacts + 1, size + finding.bytes, moved + finding.moved
+        if not finding.is_readable:
+            unread += 1
+            say(f"left alone: {finding.kind} {finding.key[:8]}: {'; '.join(finding.faults)}")
+        elif finding.faults:
             damaged += 1
             say(f"damaged: {finding.kind} {finding.key[:8]}: {'; '.join(finding.faults)}")
-    say(f"{artifacts:,} artifacts, {size_text(size)} read, {damaged} damaged")
-    if damaged and not options.keep:
+    say(
+        f"{artifacts:,} artifacts, {size_text(size)} read, {damaged} damaged"
+        + (f", {unread:,} left alone" if unread else "")
+    )
+    if moved:
         say(f"moved to {options.store / 'damaged'}; run the study again to make them anew")
-    return 1 if damaged else 0
+    return 1 if damaged or unread else 0

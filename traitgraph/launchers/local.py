@@ -37,14 +37,17 @@ def run_locally(
     """Run every task of a table and say how it ended; `observer` hears every event of every worker.
 
     Ctrl-C (or SIGTERM) ends the workers; what they finished is in the store, and the summary says `stopped`.
-    Raises ValueError for a table whose tasks cannot be ordered and OSError when the store cannot be written.
+    Raises ValueError for a table whose tasks cannot be ordered and StoreError when the store cannot be written.
     """
     if not table.tasks:
         return RunSummary(folder=None, total=0)
     _check_order(table)
     with store:
-        store.collect_leftovers()
-        return _LocalRun(table, store, RunRecord.create(store.root, table), workers, observer).run()
+        with store.writable():
+            store.collect_leftovers()
+            record = RunRecord.create(store.root, table)
+            record.note_launcher(store.writer.token)
+        return _LocalRun(table, store, record, workers, observer).run()
 
 
 def _check_order(table: JobTable) -> None:
@@ -90,11 +93,10 @@ class _Worker:
             self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the process and whatever it started: it leads a process group of its own."""
-        if self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        """End the process, if it still runs, and whatever it started: it leads a process group of its own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 @dataclass
@@ -179,8 +181,9 @@ class _LocalRun:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     worker.process.wait(timeout=5)
         gone = [worker for worker in self._running.values() if worker.process.poll() is not None]
-        for worker in gone:  # also when something it started still holds its output open
+        for worker in gone:  # also when something it started still holds its output open, or memory of a GPU
             self._hear(worker)
+            worker.kill()
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.output)
             worker.close_pipes()
@@ -281,7 +284,10 @@ def _last_lines(log: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _signals_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does. Only the main thread may say so; elsewhere nothing changes."""
+    """SIGTERM and SIGHUP end a run as Ctrl-C does, unless they are ignored, as under nohup.
+
+    Only the main thread may say so; elsewhere nothing changes.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -291,7 +297,8 @@ def _signals_as_interrupt() -> Iterator[None]:
 
     before: dict[signal.Signals, Callable[..., object] | int | None] = {}
     for each in (signal.SIGTERM, signal.SIGHUP):
-        before[each] = signal.signal(each, interrupt)
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            before[each] = signal.signal(each, interrupt)
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -135,7 +136,6 @@ class Lines:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._tell_blocked()
-        self._stream.flush()
 
     def __call__(self, event: Event) -> None:
         """Print the event, if it ends a job or needs attention."""
@@ -147,7 +147,7 @@ class Lines:
             self._settle(event)
             self._print(f"{ending:<7} {_told(event)}{self._rest()}")
         elif event.event in ("damaged", "job_waiting"):
-            print(f"{event.event.removeprefix('job_')}: {_told(event)}", file=self._stream, flush=True)
+            self._write(f"{event.event.removeprefix('job_')}: {_told(event)}")
 
     def _settle(self, event: Event) -> None:
         self._left.hear(event)
@@ -164,7 +164,11 @@ class Lines:
 
     def _print(self, text: str) -> None:
         total = len(self._left.sorts)
-        print(f"[{len(self._settled):>{len(str(total))}}/{total}] {text}", file=self._stream, flush=True)
+        self._write(f"[{len(self._settled):>{len(str(total))}}/{total}] {text}")
+
+    def _write(self, line: str) -> None:
+        with suppress(OSError):  # nobody reads any more, as after `| head`: the run goes on
+            print(line, file=self._stream, flush=True)
 
     def _rest(self) -> str:
         seconds = self._left.seconds()

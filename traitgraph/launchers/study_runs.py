@@ -17,11 +17,13 @@ from .slurm.run_status import ACTIVE_STATES
 from .slurm.status import read_status
 
 
-def runs_of(store: Store, study: str) -> Iterator[RunRecord]:
-    """Records of runs of this study, the newest first; unreadable ones are passed over."""
+def runs_of(store: Store, study: str, *, submitted: bool = False) -> Iterator[RunRecord]:
+    """Records of runs of this study, the newest first, or only of those on SLURM; unreadable ones are passed over."""
     folders = sorted((store.root / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in folders:
         record = RunRecord(folder)
+        if submitted and not SubmissionRecord(record).exists:
+            continue  # asked first: a table of ten thousand jobs takes a while to read
         try:
             if record.table().study == study:
                 yield record
@@ -62,7 +64,8 @@ def newest_run_with(store: Store, study: str, wanted: str | Set[str]) -> tuple[R
 class RunWatch:
     """Which tasks of a run have come to their end: files tell at any time, SLURM is asked now and then.
 
-    A task that was killed hard leaves no file: then only its state in SLURM tells.
+    A task that was killed hard leaves no file: then only its state in SLURM tells, or on this machine that its launcher
+    is gone and nobody makes a job of it.
     """
 
     def __init__(self, store: Store, run: RunRecord, seconds: float = 30.0) -> None:
@@ -77,8 +80,15 @@ class RunWatch:
         """Whether a task will write nothing more, however it ended."""
         if self._run.end(task) is not None:
             return True
-        if self._submission.exists and time.monotonic() - self._asked >= self._seconds:
+        if not self._submission.exists:
+            return not self._store.is_alive(self._run.launcher) and not self._is_made(task)
+        if time.monotonic() - self._asked >= self._seconds:
             status = read_status(self._store, self._submission)
             self._over = frozenset(task.id for task in status.tasks if task.state not in ACTIVE_STATES)
             self._asked = time.monotonic()
         return task in self._over
+
+    def _is_made(self, task: str) -> bool:
+        """Whether a living worker has a job of a task in hand; one outlives its launcher by moments."""
+        jobs = next(each.jobs for each in self._run.table().tasks if each.id == task)
+        return any(map(self._store.claims.is_held, jobs))

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ def mirror(study: Study, plan: Plan, store: Store, report: Path) -> str | None:
     except Exception as error:  # the boundary: whatever the client raises, the study is done
         return f"W&B: not mirrored: {type(error).__name__}: {error}"
     finally:
-        write_json(note, notes)
+        with suppress(OSError):  # what was sent is sent again, under the same ids
+            write_json(note, notes)
     return _told(len(runs) + 1, tracker, report.parent)
 
 

@@ -42,6 +42,8 @@ LIBRARIES = (
 _IGNORED = (".DS_Store",)  # put by a file browser, never by a job
 _HASHING_THREADS = 4
 _WORTH_THREADS = 1 << 24  # bytes; below this a thread costs more than it brings
+NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""Damage. Any other refusal to be read (no permission, a stale handle of a network file system) says nothing of it."""
 
 
 class StoredFile(Spec):
@@ -86,6 +88,10 @@ class BadArtifactError(ValueError):
     """An artifact is not what its manifest says; the message names each fault."""
 
 
+class UnknownFormatError(BadArtifactError):
+    """A manifest is whole, and not of a form that this version knows: another version wrote it."""
+
+
 def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> Manifest:
     """Record every file of `folder` and bring all of it to the disk.
 
@@ -115,16 +121,22 @@ def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> M
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of an artifact, its own seal checked.
 
-    Raises FileNotFoundError when there is none and BadArtifactError when it is not a whole manifest of a known format.
+    Raises FileNotFoundError when there is none, BadArtifactError when it is not whole, and UnknownFormatError when
+    another version of the program wrote it.
     """
     text = (folder / MANIFEST).read_bytes()
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict) or fields.get("seal") != _seal(fields):
             raise BadArtifactError(f"{MANIFEST}: its content does not match its seal")
-        return Manifest.model_validate(fields)
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
         raise BadArtifactError(f"{MANIFEST}: not readable: {error}") from error
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        writer = dict(fields.get("versions") or {}).get("traitgraph", "of unknown version")
+        message = f"written by traitgraph {writer}, in a form that {__version__} cannot read"
+        raise UnknownFormatError(f"{message}; use that version, or another store") from error
 
 
 def _seal(fields: Mapping[str, object]) -> str:
@@ -132,10 +144,13 @@ def _seal(fields: Mapping[str, object]) -> str:
 
 
 def size_faults(folder: Path, manifest: Manifest) -> list[str]:
-    """What is missing, extra or of another size: one line each, none when all is well. Reads no file."""
+    """What is missing, extra or of another size: one line each, none when all is well. Reads no file.
+
+    Raises OSError when nobody can say.
+    """
     try:
         sizes = {name: (folder / name).stat().st_size for name in _files(folder)}
-    except (BadArtifactError, OSError) as error:
+    except (BadArtifactError, *NOT_THERE) as error:
         return [str(error)]
     faults = [f"{name}: missing" for name in sorted(manifest.files.keys() - sizes.keys())]
     faults += [f"{name}: not in the manifest" for name in sorted(sizes.keys() - manifest.files.keys())]
@@ -151,7 +166,7 @@ def content_faults(folder: Path, manifest: Manifest) -> list[str]:
         return faults
     try:
         found = list(_digests(folder, sorted(manifest.files)))
-    except OSError as error:
+    except NOT_THERE as error:
         return [str(error)]
     return [f"{name}: its content has changed" for name, _, hexes in found if hexes != manifest.files[name].blake2b]
 

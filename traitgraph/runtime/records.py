@@ -1,6 +1,7 @@
 """The record of a run in STORE/runs/<run id>/: its frozen job table, logs, failures and ended tasks.
 
     table.json            written first, never changed
+    launcher              sign of life of the process that runs it on this machine; none on a cluster
     logs/<task>.log       everything the task printed
     failures/<key>.json   why a job failed in this run; a run tries each job once
     ended/<task>.json     counts of a task that came to its end: the sentinel a scheduler is checked against
@@ -95,6 +96,18 @@ class RunRecord:
     def table(self) -> JobTable:
         """The frozen job table. Raises OSError or ValueError when it cannot be read."""
         return JobTable.model_validate_json(self.table_path.read_bytes())
+
+    def note_launcher(self, token: str) -> None:
+        """Write down which writer of the store starts the workers, and ends with the run."""
+        (self.folder / "launcher").write_text(token, encoding="ascii")
+
+    @property
+    def launcher(self) -> str:
+        """Token of that writer; empty when none was noted."""
+        try:
+            return (self.folder / "launcher").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return ""
 
     def log_path(self, task: str) -> Path:
         """Where a task's output goes."""

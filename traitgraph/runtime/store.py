@@ -26,7 +26,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,9 +37,11 @@ from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
 from .artifacts import (
     MANIFEST,
+    NOT_THERE,
     Artifact,
     BadArtifactError,
     Manifest,
+    UnknownFormatError,
     content_faults,
     parameter_differences,
     read_manifest,
@@ -48,46 +50,31 @@ from .artifacts import (
 )
 from .claims import Claims
 from .durable import is_disk_full, make_folder, share_with_group, sync
+from .store_errors import (
+    DamagedArtifactError,
+    MissingArtifactError,
+    OtherParametersError,
+    OtherVersionError,
+    StoreError,
+    StoreFullError,
+)
 from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
+
+__all__ = [
+    "DamagedArtifactError",
+    "Finding",
+    "MissingArtifactError",
+    "OtherParametersError",
+    "OtherVersionError",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+]
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")
 _KEY = re.compile("[0-9a-f]{32}")
 _DURATIONS_READ = 30  # artifacts of each kind: enough for a median, however large the store is
-
-
-class StoreError(Exception):
-    """The store cannot do what was asked.
-
-    StoreError
-    +- MissingArtifactError     not there
-    +- DamagedArtifactError     was there, did not verify, has been moved away
-    +- OtherParametersError     there, but made with other parameters
-    +- StoreFullError           no room on the disk
-    """
-
-
-class MissingArtifactError(StoreError):
-    """No artifact is published under this key."""
-
-
-class DamagedArtifactError(StoreError):
-    """An artifact did not verify; it was moved to STORE/damaged and will be built again when it is needed.
-
-    `row` is the job that made it, when its manifest was still whole: enough to build it again.
-    """
-
-    def __init__(self, message: str, row: JobRow | None) -> None:
-        super().__init__(message)
-        self.row = row
-
-
-class OtherParametersError(StoreError):
-    """Two different jobs have the same key: a fault of the program or a store edited by hand."""
-
-
-class StoreFullError(StoreError):
-    """The disk or the quota is full; nothing was published."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +85,10 @@ class Finding:
     key: str
     bytes: int
     faults: tuple[str, ...]
+    is_readable: bool = True
+    """False for one of another version, or that may not be read: nothing is known of it, and it stays where it is."""
+    moved: bool = False
+    """Whether it is now in STORE/damaged."""
 
 
 class Store:
@@ -126,10 +117,9 @@ class Store:
         """Whether the artifact is published, with a manifest of this job and all files in their size. Reads no file."""
         try:
             folder = self._folder(kind, key)
-            manifest = _manifest_of(folder, kind, key)
-        except (MissingArtifactError, BadArtifactError):
+            return not size_faults(folder, _manifest_of(folder, kind, key))
+        except (MissingArtifactError, BadArtifactError, OSError):  # whoever needs it hears the reason from `open`
             return False
-        return not size_faults(folder, manifest)
 
     def kind_of(self, key: str) -> str | None:
         """The kind under which a key is published, None when it is not."""
@@ -151,8 +141,9 @@ class Store:
     def open(self, kind: str, key: str, asked: JobRow | None = None) -> Artifact:
         """The artifact, every byte of it verified once per process.
 
-        Raises MissingArtifactError, DamagedArtifactError (after moving it to STORE/damaged), and OtherParametersError
-        with the differences when `asked` is given and the stored artifact was made with other parameters.
+        Raises MissingArtifactError, OtherVersionError, DamagedArtifactError (after moving it to STORE/damaged),
+        OtherParametersError with the differences when `asked` is given and the stored artifact was made with others,
+        and OSError when it cannot be read.
         """
         artifact = self._verified.get((kind, key))
         if artifact is None or not artifact.path.is_dir():
@@ -179,6 +170,8 @@ class Store:
             manifest = _manifest_of(folder, kind, key)
             row = manifest.row
             faults = content_faults(folder, manifest)
+        except UnknownFormatError as error:
+            raise OtherVersionError(f"{kind} {key[:8]} in {self.root}: {error}") from error
         except BadArtifactError as error:
             faults = [str(error)]
         if not faults:
@@ -188,12 +181,11 @@ class Store:
 
     def _move_damaged(self, folder: Path, identity: int | None) -> str:
         """Move a damaged artifact out of the way; where it went, as the end of a sentence."""
-        target = (
-            make_folder(self.root / "damaged", self.root) / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
-        )
+        target = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
         if _inode(folder) != identity:  # somebody moved it and built it again while we read
             return "; it has been replaced meanwhile"
         try:
+            make_folder(target.parent, self.root)
             folder.rename(target)
         except FileNotFoundError:
             return "; it has been moved meanwhile"
@@ -255,6 +247,14 @@ class Store:
             raise ValueError(f"not a job key (32 hex digits): {key!r}")
         return make_folder(self.root / "partial" / key, self.root)
 
+    @contextlib.contextmanager
+    def writable(self) -> Iterator[None]:
+        """Raise StoreError with the name of the store where the block finds that it cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"cannot write to the store {self.root}: {error.strerror or error}") from error
+
     def _full_message(self, row: JobRow) -> str:
         try:
             free = f"{shutil.disk_usage(self.root).free / 2**20:,.0f} MiB free"
@@ -270,12 +270,16 @@ class Store:
     @functools.cached_property
     def claims(self) -> Claims:
         """The claims of this process."""
-        return Claims(self.root / "claims", self.root, self.writer, self._watch)
+        return Claims(self.root / "claims", self.root, lambda: self.writer, self._watch)
+
+    def is_alive(self, token: str) -> bool:
+        """Whether the writer with this token may still write; one of another machine counts as alive until it has been
+        watched for a while, by several calls."""
+        return not self._watch.is_dead(token)
 
     def close(self) -> None:
         """Take the sign of life away, if this object ever wrote."""
         if writer := self.__dict__.pop("writer", None):
-            self.__dict__.pop("claims", None)
             writer.close()
 
     def __enter__(self) -> Self:
@@ -298,9 +302,12 @@ class Store:
             except MissingArtifactError:
                 continue  # somebody moved it while we walked
             except BadArtifactError as error:
-                finding = Finding(kind, key, 0, (str(error),))
-            if finding.faults and move:
+                finding = Finding(kind, key, 0, (str(error),), not isinstance(error, UnknownFormatError))
+            except OSError as error:
+                finding = Finding(kind, key, 0, (str(error),), is_readable=False)
+            if finding.faults and finding.is_readable and move:
                 self._move_damaged(folder, identity)
+                finding = replace(finding, moved=_inode(folder) != identity)
             yield finding
             if progress:
                 progress(done, len(everything))
@@ -351,7 +358,7 @@ class Store:
 def _manifest_of(folder: Path, kind: str, key: str) -> Manifest:
     try:
         manifest = read_manifest(folder)
-    except OSError as error:
+    except NOT_THERE as error:
         raise BadArtifactError(f"{MANIFEST}: {error.strerror}") from error
     if (manifest.row.kind, manifest.row.key) != (kind, key):
         raise BadArtifactError(f"{MANIFEST}: is of {manifest.row.kind} {manifest.row.key[:8]}")

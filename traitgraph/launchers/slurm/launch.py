@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -124,13 +125,13 @@ def launch(
             return Launch(run, 0, 0, 0, 0, 0, time.monotonic() - started, elsewhere=elsewhere)
         limits = _limits(table, cluster)
         outside = jobs_outside(table, coming)
-        record = prepare(table, store, cluster, limits, shortages=shortages, retry_of=retry_of, outside=outside)
+        with store.writable():
+            record = prepare(table, store, cluster, limits, shortages=shortages, retry_of=retry_of, outside=outside)
         with_probe = probe and _has_room_for_probe(record) and not _probed_before(store, record)
         try:
             progress = submit(store, record, is_new=True, with_probe=with_probe)
-        except SchedulerError as error:  # what was submitted has been cancelled
-            shutil.rmtree(record.run.folder, ignore_errors=True)
-            raise SubmissionRefusedError((Problem(str(error), "nothing was submitted"),)) from error
+        except SchedulerError as error:
+            raise SubmissionRefusedError((_taken_back(record, error),)) from error
         if with_probe and (problem := _probe_problem(record)):
             withdraw(record)
             raise SubmissionRefusedError((problem,))
@@ -242,8 +243,9 @@ def _probed_before(store: Store, record: SubmissionRecord) -> bool:
     wanted = site_digest(text.cluster, text.python)
     for earlier in islice(slurm_runs(store), RUNS_READ):
         findings = read_findings(earlier.run.folder)
-        if findings and not findings.fatal and site_digest(earlier.text.cluster, earlier.text.python) == wanted:
-            return True
+        with suppress(OSError, ValueError):  # a record that another user, or another version, keeps to itself
+            if findings and not findings.fatal and site_digest(earlier.text.cluster, earlier.text.python) == wanted:
+                return True
     return False
 
 
@@ -257,6 +259,15 @@ def _probe_problem(record: SubmissionRecord) -> Problem | None:
             return explain(record, gate) if gate.state == "failed" else None
         time.sleep(0.25)
     return None
+
+
+def _taken_back(record: SubmissionRecord, error: SchedulerError) -> Problem:
+    """What became of a new run that SLURM did not take whole: of a call that failed, too, it may have taken the job."""
+    try:
+        withdraw(record)
+    except SchedulerError:
+        return Problem(str(error), "what is in the queue of it is held; `run` goes on with it, `cancel` takes it back")
+    return Problem(str(error), "nothing was submitted")
 
 
 def withdraw(record: SubmissionRecord) -> None:

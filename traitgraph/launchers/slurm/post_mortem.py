@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from traitgraph.runtime.events import Event
 from traitgraph.runtime.records import Failure, RunRecord, now
 
 from .accounts import death_cause
-from .logs import readable
+from .logs import last_lines
 
 _LINES_KEPT = 5
 
@@ -18,14 +19,12 @@ def note_death(run: Path, task: str, code: int, log: Path, start: int) -> bool:
 
     False when it was doing none: then nothing is recorded.
     """
-    with log.open("rb") as stream:
+    with log.open(encoding="utf-8", errors="replace") as stream:  # line by line: the log may be larger than the memory
         stream.seek(start)
-        lines = stream.read().decode(errors="replace").splitlines()
-    running = _running(lines)
+        running = _running(stream)
     if running is None:
         return False
-    cause = death_cause(code)
-    said = [line for line in lines if readable(line)][-_LINES_KEPT:]
+    cause, said = death_cause(code), last_lines(log, _LINES_KEPT)
     hint = "; most likely memory ran out" if "SIGKILL" in cause else ""
     RunRecord(run).write_failure(
         Failure(
@@ -36,7 +35,7 @@ def note_death(run: Path, task: str, code: int, log: Path, start: int) -> bool:
     return True
 
 
-def _running(lines: list[str]) -> Event | None:
+def _running(lines: Iterable[str]) -> Event | None:
     """The job that was started last and did not end."""
     running: dict[str, Event] = {}
     for event in map(Event.from_line, lines):

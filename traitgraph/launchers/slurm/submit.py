@@ -1,9 +1,9 @@
 """Bring the arrays of a run into the queue: each element once, whatever was interrupted where, and nothing by halves.
 
 Arrays without parents are held until everything is submitted. So no parent can end before its children are known to
-SLURM, and a refusal by sbatch is answered by cancelling what has not run yet. On a site's first run every array waits
-for the probe as well: an edge `afterany` holds when SLURM drops the parent. What does not fit under the site's limit is
-left to a continuation: a small job that does this again when the first part of the work has ended.
+SLURM, and what a refusal by sbatch leaves in the queue can be withdrawn before any of it has run. On a site's first run
+every array waits for the probe as well: an edge `afterany` holds when SLURM drops the parent. What does not fit under
+the site's limit is left to a continuation: a small job that does this again when the first part of the work has ended.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class _Piece:
 def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with_probe: bool = False) -> Progress:
     """Submit what is missing of a run. `is_new`: nothing of it can be in the queue yet.
 
-    Raises BusyError while another process does the same, and SchedulerError when SLURM refuses; then, for a new run,
-    nothing of it is left in the queue.
+    Raises BusyError while another process does the same, and SchedulerError when SLURM refuses; what is in the queue
+    then is held, but for what was released before.
     """
     if not store.claims.take(record.claim):
         raise BusyError(f"run {record.run.id} is being submitted by another process; wait for it")
@@ -104,13 +104,8 @@ class _Submission:
         """Submit as much as there is room for; nothing of a run that its user cancelled."""
         if self.record.is_cancelled:
             return Progress(0, 0, 0, 0)
-        try:
-            self._guard(with_probe)
-            waiting = self._submit_arrays()
-        except SchedulerError:
-            if self.is_new:
-                scheduler.cancel({*self.jobs.values(), *self.held})
-            raise
+        self._guard(with_probe)
+        waiting = self._submit_arrays()
         held = self.held | {entry.job for entry in self.entries if entry.reason == "JobHeldUser"}
         scheduler.release(held)
         return Progress(self.calls, self.count, waiting, self.blocked)
