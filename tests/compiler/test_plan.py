@@ -102,6 +102,14 @@ def test_a_bundled_file_is_located_by_package_and_never_read() -> None:
     assert table.rows[1].inputs == {"model": (table.rows[0].key,)}
 
 
+@pytest.mark.parametrize(
+    ("override", "why"),
+    [("alpha=[0,1]", "alpha 0 counts once"), ("+merge=[ties,{kind:ties,conventions:paper}]", "equal ones count once")],
+)
+def test_a_plan_says_which_conditions_make_one_subject(override: str, why: str) -> None:
+    assert why in plan_text(plan_of(SWEEP, override))
+
+
 def test_json_has_what_scripts_rely_on() -> None:
     document = plan_json(plan_of(SWEEP))
     assert {"study", "arms", "counts"} <= set(document)

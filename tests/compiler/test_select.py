@@ -55,6 +55,22 @@ def test_plus_adds_what_follows() -> None:
     assert kinds == {"train": 1, "vector": 1, "merge": 2, "assess": 4}
 
 
+def test_a_collection_follows_only_if_all_that_it_collects_is_there() -> None:
+    """Neither analyses nor assessments alone pull in the rest of the study."""
+    text = ARMS.replace("alpha: [0, 0.5, 1]}", "alpha: [0, 0.5, 1], analyses: vector_similarity}")
+    kinds = _plan("kind=vector+", text=text).counts.missing_by_kind
+    assert kinds == {"train": 4, "vector": 4, "merge": 8, "assess": 16, "analyse": 1}
+    assert _plan("kind=vector+", "arm=base", text=text).counts.missing_by_kind == kinds | {"assess": 18}
+
+
+def test_each_alpha_of_a_composed_subject_is_compared_as_a_number() -> None:
+    text = SWEEP.replace("method: vector\nalpha: [0, 0.5, 1]", "method: compose").replace("[mini-ipip, {", "[{")
+    text += "alpha: {extraversion: [0.1, 0.2], neuroticism: 0.5}\n"
+    assert _plan("alpha=0.10", text=text).counts.selected_by_kind == {"merge": 4, "assess": 4}
+    assert _plan("alpha<0.2", text=text).counts.selected_by_kind == {"merge": 4, "assess": 4}
+    assert _plan("alpha!=0.10", text=text).counts.selected_by_kind == {"merge": 4, "assess": 4}
+
+
 def test_a_key_is_known_by_its_start() -> None:
     row = plan_of(ARMS).job_table().rows[0]
     assert [each.key for each in _plan(f"key={row.key[:8]}").job_table().rows] == [row.key]

@@ -42,6 +42,7 @@ RAISED_BY: dict[str, set[str]] = {
     "with-info": set(),
     "function-plain": set(),
     "function-after": {"value_error"},
+    "function-before": {"zip_flat"},
     "function-wrap": {"value_error"},
     "model-field": set(),
     "union": set(),

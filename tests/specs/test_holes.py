@@ -87,3 +87,34 @@ def test_an_arm_of_which_nothing_is_left_is_a_fault(tmp_path: Path) -> None:
 def test_what_is_included_is_left(tmp_path: Path) -> None:
     text = ARMS + "exclude: [{arm: one, level: [high, low]}]\ninclude: [{arm: one, alpha: 3}]\n"
     assert not faults_of(text, tmp_path)
+
+
+def test_a_rule_leaves_arms_alone_that_lack_the_axis_it_keeps_values_of(tmp_path: Path) -> None:
+    """The baseline is not lost because it has no alpha."""
+    text = ARMS.replace("one: {method: vector}", "one: {method: sft}")
+    one, two = study_of(text + "when: [{if: {level: high}, only: {alpha: 0.1}}]\n", tmp_path).arms
+    assert (len(one.rules), len(two.rules)) == (0, 1)
+
+
+def test_points_beside_the_product_are_of_arms_that_can_have_them(tmp_path: Path) -> None:
+    text = ARMS.replace("one: {method: vector}", "one: {method: vector, traits: extraversion}")
+    one, two = study_of(text + "include: [{trait: openness, alpha: 3}]\n", tmp_path).arms
+    assert (len(one.included), len(two.included)) == (0, 1)
+
+
+def test_an_arm_is_known_by_a_name_that_looks_like_a_number(tmp_path: Path) -> None:
+    one, _ = study_of(ARMS.replace("one:", "1:") + "exclude: [{arm: 1, alpha: 0.4}]\n", tmp_path).arms
+    assert alphas(one) == ["0.1", "0.2"]
+
+
+def test_what_is_left_is_found_behind_any_number_of_points(tmp_path: Path) -> None:
+    text = FLAT.replace("{from: 0.1, to: 2.0, step: 0.1}", "{from: 0.0001, to: 2.0, step: 0.0001}")
+    others = "[openness, conscientiousness, extraversion, agreeableness]"
+    assert not faults_of(text + f"exclude: [{{trait: {others}}}]\n", tmp_path)
+    (fault,) = faults_of(text + "exclude: [{level: high}, {level: low}]\n", tmp_path)
+    assert fault.startswith("TG126")
+
+
+def test_a_hole_is_not_told_to_have_no_axis_whose_values_are_faulty(tmp_path: Path) -> None:
+    (fault,) = faults_of(ARMS.replace("[0.1, 0.2, 0.4]", "much") + "exclude: [{alpha: 0.4}]\n", tmp_path)
+    assert fault.startswith("TG103")

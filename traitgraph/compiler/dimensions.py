@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
 from typing import cast
 
 from traitgraph.specs.identity import number_text
 from traitgraph.specs.merge_methods import MergeMethod
-from traitgraph.specs.methods import Compose
 from traitgraph.specs.named import Named
 from traitgraph.specs.study import Arm
-from traitgraph.specs.traits import TRAITS, Level, Trait
+from traitgraph.specs.traits import Combination
 
 from .ir import Column, Table
-
-Combination = tuple[tuple[Trait, Level], ...]
-"""One level for each of several traits, in the order of `TRAITS`."""
 
 ORDER = (
     "model", "data", "merge", "onto", "intensity", "combination", "trait", "level", "seed", "gamma", "layer",
@@ -65,7 +60,7 @@ def noun_of(axis: str) -> str:
 
 def dimensions_of(arm: Arm) -> list[Dimension]:
     """The factors of an arm's product, in the order of its rows; zipped axes stand where the first of them would."""
-    axes = axes_of(arm)
+    axes = arm.axes()
     group_of: dict[str, tuple[str, ...]] = {name: group for group in arm.zip for name in group if name in axes}
     dimensions, placed = [], set[str]()
     for name in sorted(axes, key=_place):
@@ -74,23 +69,6 @@ def dimensions_of(arm: Arm) -> list[Dimension]:
             dimensions.append(Dimension({other: axes[other] for other in names}))
             placed.update(names)
     return dimensions
-
-
-def axes_of(arm: Arm) -> dict[str, tuple[object, ...]]:
-    """The axes of an arm; where traits are composed, one axis of level combinations stands for trait and level."""
-    axes = dict(arm.axes())
-    if isinstance(arm.method, Compose):
-        axes["combination"] = combinations(arm, arm.method)
-        del axes["trait"], axes["level"]
-    return axes
-
-
-def combinations(arm: Arm, method: Compose) -> tuple[Combination, ...]:
-    """The level combinations that are composed, each in the order of `TRAITS`."""
-    traits = [trait for trait in TRAITS if trait in arm.traits]
-    if method.combinations == "all":
-        return tuple(tuple(zip(traits, levels, strict=True)) for levels in product(arm.levels, repeat=len(traits)))
-    return tuple(tuple((trait, chosen[trait]) for trait in traits) for chosen in method.combinations)
 
 
 def _place(axis: str) -> int:

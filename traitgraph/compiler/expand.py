@@ -11,7 +11,7 @@ from traitgraph.specs.grid import Filter, same
 from traitgraph.specs.study import Arm, Study
 
 from .context import Context
-from .dimensions import CELL_COLUMNS, Dimension, axes_of, dimensions_of, method_texts, texts_of
+from .dimensions import CELL_COLUMNS, Dimension, dimensions_of, method_texts, texts_of
 from .holes import admitted_rows
 from .ir import ArmTable, Column, Draft, Table, row_ids
 
@@ -75,7 +75,7 @@ def product_codes(lengths: Sequence[int]) -> list[array[int]]:
 def _overlaid(arm: Arm, dimensions: Sequence[Dimension], extra: Filter) -> list[Dimension]:
     """The arm's axes with the values that an `include` gives in the place of the arm's own."""
     given = extra.axes()
-    axes = axes_of(arm)
+    axes = arm.axes()
     overlaid = []
     for dimension in dimensions:
         changed = {name for name in dimension.columns if name in given}

@@ -8,9 +8,9 @@ from typing import cast
 
 from traitgraph.specs.grid import Filter, same
 from traitgraph.specs.study import Arm
+from traitgraph.specs.traits import Combination
 
-from .dimensions import Combination
-from .ir import Table, row_ids
+from .ir import Column, Table, row_ids
 
 Test = Callable[[int], bool]
 """Whether a row matches."""
@@ -32,35 +32,36 @@ def admitted_rows(arm: Arm, points: Table) -> array[int]:
 def matcher(wanted: Filter, points: Table) -> Test:
     """A test for rows that have, on every axis that the filter names, one of the values that it names.
 
-    An axis that the points lack matches nothing. A composed point has several traits, levels and perhaps alphas: it
-    matches when one of them does.
+    An axis that the points lack matches nothing. A composed point has several vectors, each with its trait, its level
+    and perhaps its alpha: it matches when one of them does.
     """
-    tests = [_axis_test(axis, values, points) for axis, values in wanted.axes().items()]
+    axes = wanted.axes()
+    tests = [_axis_test(points[axis], axes.pop(axis)) for axis in list(axes) if axis in points]
+    if axes:
+        tests.append(_vectors_test(axes, points))
     return lambda row: all(test(row) for test in tests)
 
 
-def _axis_test(axis: str, wanted: tuple[object, ...], points: Table) -> Test:
-    alternatives = [_codes_test(name, test, points) for name, test in _tests(axis, wanted, points).items()]
-    return lambda row: any(alternative(row) for alternative in alternatives)
+def _vectors_test(axes: Mapping[str, tuple[object, ...]], points: Table) -> Test:
+    if "combination" not in points or not {"trait", "level", "alpha"}.issuperset(axes):
+        return lambda row: False
+    column = points["combination"]
+    each = [_vector_tests(place, axes, points) for place in range(len(cast("Combination", column.values[0])))]
+    return lambda row: any(all(test(row) for test in tests) for tests in each)
 
 
-def _tests(axis: str, wanted: tuple[object, ...], points: Table) -> Mapping[str, Callable[[object], bool]]:
-    def is_wanted(value: object) -> bool:
-        return any(same(each, value) for each in wanted)
-
-    def has_wanted(value: object) -> bool:
-        return any(is_wanted(pair[place]) for pair in cast("Combination", value))
-
-    place = ("trait", "level").index(axis) if axis in ("trait", "level") else 0
-    if axis in points:
-        return {axis: is_wanted}
-    if axis in ("trait", "level") and "combination" in points:
-        return {"combination": has_wanted}
-    return {name: is_wanted for name in points.columns if name.startswith(f"{axis}:")}
+def _vector_tests(place: int, axes: Mapping[str, tuple[object, ...]], points: Table) -> list[Test]:
+    """The tests of one of the vectors of composed points."""
+    column = points["combination"]
+    pairs = [cast("Combination", value)[place] for value in column.values]
+    parts: dict[str, list[object]] = {"trait": [trait for trait, _ in pairs], "level": [level for _, level in pairs]}
+    tests = [_axis_test(Column(tuple(parts[axis]), column.codes), axes[axis]) for axis in parts if axis in axes]
+    if "alpha" in axes:
+        tests.append(_axis_test(points[f"alpha:{pairs[0][0]}"], axes["alpha"]))
+    return tests
 
 
-def _codes_test(name: str, test: Callable[[object], bool], points: Table) -> Test:
-    column = points[name]
+def _axis_test(column: Column, wanted: tuple[object, ...]) -> Test:
     codes = column.codes
-    matching = {code for code, value in enumerate(column.values) if test(value)}
+    matching = {code for code, value in enumerate(column.values) if any(same(each, value) for each in wanted)}
     return lambda row: codes[row] in matching

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -71,6 +71,8 @@ class ArmCounts:
     """Points of the product that are left out."""
     included: int = 0
     """Points beside the product."""
+    only_zeros_equal: bool = False
+    """Whether of the conditions that make one subject all have alpha 0."""
 
 
 @dataclass(frozen=True)
@@ -141,18 +143,20 @@ class Plan:
         return self.draft.arms if self.draft.wanted is None else tuple(selected_arms(self.draft, self.context.select))
 
     def _arm(self, arm: ArmTable) -> ArmCounts:
+        subjects = _subject_ids(arm)
         return ArmCounts(
             name=arm.name,
             method=arm.method,
             axes=arm.axes,
             conditions=arm.subjects.rows,
-            subjects=_distinct_subjects(arm),
+            subjects=len(set(subjects)),
             models=len(set(arm.weights) - {BASE}) + len(_base_models(arm)),
             jobs=len(arm.jobs),
             missing=sum(self.draft.status[row] == MISSING for row in arm.jobs),
             assessments=len({row for _, rows in arm.measures for row in rows if self._is_wanted(row)}),
             excluded=arm.excluded,
             included=arm.included,
+            only_zeros_equal=_only_zeros_equal(arm, subjects),
         )
 
     def _is_wanted(self, row: int) -> bool:
@@ -237,8 +241,13 @@ def _base_models(arm: ArmTable) -> set[object]:
     return {model for model, made in zip(arm.names["model"], arm.weights, strict=True) if made == BASE}
 
 
-def _distinct_subjects(arm: ArmTable) -> int:
-    """Subjects that differ in weights or prompt: those whose first assessments are different jobs."""
-    if not arm.measures:
-        return len(set(arm.weights))
-    return len(set(zip(*(rows for _, rows in arm.measures), strict=True)))
+def _subject_ids(arm: ArmTable) -> Sequence[object]:
+    """For each condition what tells its subject from others: the jobs that measure it, or that make its weights."""
+    return list(zip(*(rows for _, rows in arm.measures), strict=True)) if arm.measures else arm.weights
+
+
+def _only_zeros_equal(arm: ArmTable, subjects: Sequence[object]) -> bool:
+    if "alpha" not in arm.subjects:
+        return False
+    others = [each for each, alpha in zip(subjects, arm.subjects["alpha"], strict=True) if alpha]
+    return len(set(others)) == len(others)

@@ -94,7 +94,7 @@ def arm_formula(arm: ArmCounts) -> str:
     points += f" + {arm.included:,} included" if arm.included else ""
     if arm.subjects == arm.conditions == arm.models:
         return f"{points} = {counts}"
-    why = "alpha 0 counts once" if arm.method == "vector" else "equal ones count once"
+    why = "alpha 0 counts once" if arm.only_zeros_equal else "equal ones count once"
     shared = f" ({why})" if arm.subjects < arm.conditions else ""
     return f"{points} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
 

@@ -19,7 +19,6 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from traitgraph.specs.diagnostics import Diagnostic, Span, SpecError, near_names
 from traitgraph.specs.results import Cell
@@ -31,9 +30,13 @@ from .ir import ArmTable, Comparison, Draft, row_ids
 NAMES = (*(name for name in Cell._fields if name != "job"), *FURTHER, "kind", "key")
 BY_FIRST_WORD = ("method", "merge")
 """Names whose texts begin with a kind: 'prompt intensity=very', 'ties density=0.2'."""
-OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt,
-}  # fmt: skip
+OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+"""What orders numbers; = and != compare texts as well."""
 _CONDITION = r"\s*(?P<name>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
 
 
@@ -51,11 +54,13 @@ class Condition:
             return False
         if self.name == "key":
             return any(text.startswith(value) for value in self.values)
-        tests = (_compare(self.operator, text, value, self._forms(text)) for value in self.values)
-        return all(tests) if self.operator == "!=" else any(tests)
+        forms = self._forms(text)
+        if self.operator in ("=", "!="):
+            return (self.operator == "=") == any(_equal(value, form) for value in self.values for form in forms)
+        return any(_in_order(self.operator, form, value) for value in self.values for form in forms)
 
     def _forms(self, text: str) -> set[str]:
-        """What equals a coordinate: its text, its first word if that is a kind, each trait of a composed subject."""
+        """What stands for a coordinate: its text, its first word if that is a kind, each part of a composed one."""
         return {text, *text.split("+"), *(text.split()[:1] if self.name in BY_FIRST_WORD else ())}
 
 
@@ -72,20 +77,22 @@ class Selector:
         return [each for each in self.conditions if each.name in wanted]
 
 
-def _compare(sign: str, text: str, value: str, forms: set[str]) -> bool:
-    left, right = _number(text), _number(value)
-    if left is not None and right is not None:
-        return OPERATORS[sign](left, right)
-    if sign in ("=", "!="):
-        return (value in forms) == (sign == "=")
-    return False
+def _equal(value: str, form: str) -> bool:
+    number = _number(value)
+    return value == form or (number is not None and number == _number(form))
+
+
+def _in_order(sign: str, form: str, value: str) -> bool:
+    left, right = _number(form), _number(value)
+    return left is not None and right is not None and OPERATORS[sign](left, right)
 
 
 def _number(text: str) -> Decimal | None:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         return None
+    return number if number.is_finite() else None
 
 
 def parse_selector(text: str) -> Selector:
@@ -114,9 +121,7 @@ def _fault(part: str, found: re.Match[str] | None) -> tuple[str, str] | None:
         near = near_names(found["name"], NAMES)
         listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(NAMES)}"
         return f"unknown name '{found['name']}' in a selection", listed
-    if found["operator"] in ("<", ">", "<=", ">=") and any(
-        _number(each) is None for each in found["values"].split("|")
-    ):
+    if found["operator"] in OPERATORS and any(_number(each) is None for each in found["values"].split("|")):
         return f"'{found['values']}' is not a number", "only numbers have an order"
     return None
 
@@ -266,13 +271,12 @@ def following(draft: Draft, rows: set[int], context: Context) -> set[int]:
     """
     found = set(rows)
     for index, stage in enumerate(draft.stages):
-        for each in stage.inputs:
-            for place, user in enumerate(range(draft.offsets[index], draft.offsets[index + 1])):
-                refs = each.of(place)
-                if each.unordered and not all(ref in found or _present(draft, ref, context) for ref in refs):
-                    continue
-                if any(ref in found for ref in refs):
-                    found.add(user)
+        gathered = [each for each in stage.inputs if each.unordered]
+        for place, user in enumerate(range(draft.offsets[index], draft.offsets[index + 1])):
+            if any(ref in found for each in stage.inputs for ref in each.of(place)) and all(
+                ref in found or _present(draft, ref, context) for each in gathered for ref in each.of(place)
+            ):
+                found.add(user)
     return found
 
 

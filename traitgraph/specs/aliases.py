@@ -54,6 +54,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "personality": ("traits",),
     "coefficient": ("alpha",),
     "strength": ("alpha",),
+    "α": ("alpha",),
+    "γ": ("gamma",),
     "lambda": ("alpha",),
     "scale": ("alpha",),
     "scaling": ("alpha",),

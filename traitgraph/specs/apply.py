@@ -12,6 +12,7 @@ from dataclasses import replace
 from .diagnostics import Diagnostic, error, near_names
 from .document import Document, OverrideLayer, Step
 from .overrides import Override, spelled
+from .preset_files import GROUPS, find_preset
 
 Path = tuple[Step, ...]
 
@@ -33,7 +34,7 @@ def apply_overrides(document: Document, overrides: Iterable[Override]) -> tuple[
 
 
 def _applied(document: Document, override: Override) -> Document:
-    path = _located(document.data, override)
+    path = _located(document, override)
     if override.action == "delete":
         return replace(document, data=_without(document.data, path, override))
     value = override.value
@@ -47,9 +48,9 @@ def _applied(document: Document, override: Override) -> Document:
     return replace(document, data=_with(document.data, path, merged(old, value)), layers=document.layers + layers)
 
 
-def _located(data: dict[str, object], override: Override) -> Path:
+def _located(document: Document, override: Override) -> Path:
     """The path, positions of list elements as numbers. Raises _Impossible where the document has no such key."""
-    place: object = data
+    place: object = document.data
     path: Path = ()
     for depth, step in enumerate(override.path):
         if isinstance(place, list):
@@ -61,13 +62,23 @@ def _located(data: dict[str, object], override: Override) -> Path:
             continue
         if place is not None and not isinstance(place, dict):
             what = f"{_dotted(path)!r} is {_short(place)} and holds no key {step!r}"
-            raise _Impossible("TG021", what, f"replace it: {_dotted(path)}={{{'.'.join(override.path[depth:])}: ...}}")
+            raise _Impossible("TG021", what, _mapping_instead(path, place, override, document))
         if not isinstance(place, dict) or step not in place:
             if override.action in ("change", "delete"):
-                raise _no_such_key(data, place, path, step, override)
+                raise _no_such_key(document.data, place, path, step, override)
             return (*path, *override.path[depth:])
         place, path = place[step], (*path, step)
     return path
+
+
+def _mapping_instead(path: Path, place: object, override: Override, document: Document) -> str:
+    """The repair of an override below a value: a mapping in its place, which keeps the preset that it may name."""
+    value = "..." if override.sweep or not override.values else spelled(override.value)
+    group, rest = str(path[-1]), override.path[len(path) :]
+    inside = "".join(f"{{{key}: " for key in rest) + value + "}" * len(rest)
+    if isinstance(place, str) and group in GROUPS and find_preset(group, place, document.file):
+        return f"change a part of it: '{_dotted(path)}={{preset: {place}, {inside.removeprefix('{')}'"
+    return f"replace it: {_dotted(path)}={inside}"
 
 
 def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:

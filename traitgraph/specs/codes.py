@@ -131,7 +131,7 @@ CODES: dict[str, tuple[str, str]] = {
     "TG105": (
         "an axis that cannot be",
         "An axis is a value, a list, or a range. A range by step must hit its end exactly, in decimals; an "
-        "axis holds each value once, and at least one.",
+        "axis holds each value once, and at least one. An arm has at most 5,000,000 points.",
     ),
     "TG106": (
         "an unknown name",
@@ -172,7 +172,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG125": (
         "a hole that matches nothing",
-        "A value in `exclude` or `when` that no axis has is a slip of the pen.",
+        "A value in `exclude` or `when` that no axis has is a slip of the pen, and so are values that never stand "
+        "together. `include` adds new numbers; new models, traits and the like need an arm.",
     ),
     "TG126": (
         "nothing is left of an arm",

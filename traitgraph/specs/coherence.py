@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice, product
+from typing import get_args
 
+from .analyses import Analysis, TraitCorrelation
 from .coefficients import PerTrait
 from .consumption import Read, dotted
 from .diagnostics import Diagnostic, error, warning
 from .document import Document
 from .generation import GeneratedDataSpec
-from .grid import KEY_OF_AXIS
+from .grid import KEY_OF_AXIS, AxisName
 from .identity import number_text
-from .instruments import Linguistic
+from .instruments import Linguistic, Questionnaire
 from .merge_methods import MergeMethod
 from .methods import Compose, Npti, Tuned
 from .overlay import ArmText
@@ -86,11 +88,17 @@ def _combinations(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagn
     if not isinstance(arm.method, Compose) or arm.method.combinations == "all" or "traits" in text.faulty:
         return
     for index, combination in enumerate(arm.method.combinations):
-        if set(combination) != set(arm.traits):
-            path = text.place(("method", "combinations", index))
+        path = text.place(("method", "combinations", index))
+        if combination in arm.method.combinations[:index]:
+            what = "this combination stands twice in the list"
+            yield error("TG105", what, document.value_span(path), dotted(path))
+        elif set(combination) != set(arm.traits):
             odd = sorted(set(combination) ^ set(arm.traits))
             what = f"this combination and `traits` name different traits: {', '.join(odd)}"
             yield error("TG123", what, document.value_span(path), dotted(path), "give a level for every trait")
+        elif "levels" not in text.faulty and (other := set(combination.values()) - set(arm.levels)):
+            what = f"this combination has the level {', '.join(sorted(other))}, and `levels` has not"
+            yield error("TG123", what, document.value_span(path), dotted(path), "give: levels: [high, low]")
 
 
 def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
@@ -114,15 +122,43 @@ def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:
 
 
 def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    if arm.method.makes_vectors or "analyses" not in text.own | ({*text.values} if not text.prefix else set()):
-        return
     for index, analysis in enumerate(arm.analyses):
-        if analysis.of_vectors:
+        if not _inherits(text, "analyses") and (reason := _no_comparison(analysis, text, arm)):
             path = text.place(("analyses", index))
-            what = f"`{analysis.kind}` has no effect on method `{arm.method.kind}`, which makes no vectors"
-            yield error(
-                "TG120", what, document.value_span(path), dotted(path), f"`{analysis.kind}` is for: vector, compose"
-            )
+            yield error("TG120", reason[0], document.value_span(path), dotted(path), reason[1])
+
+
+def _no_comparison(analysis: Analysis, text: ArmText, arm: Arm) -> tuple[str, str] | None:
+    """Why an analysis has nothing to compare in an arm, and the repair."""
+    if analysis.of_vectors and not arm.method.makes_vectors:
+        what = f"`{analysis.kind}` has no effect on method `{arm.method.kind}`, which makes no vectors"
+        return what, f"`{analysis.kind}` is for: vector, compose"
+    asks = "benchmarks" in text.faulty or any(isinstance(each, Questionnaire) for each in arm.benchmarks)
+    if isinstance(analysis, TraitCorrelation) and not asks:
+        return f"`{analysis.kind}` has no effect: no questionnaire measures the traits", "add one to `benchmarks`"
+    return None
+
+
+def _inherits(text: ArmText, key: str) -> bool:
+    """Whether a key of the arm is the study's, whose other arms may use it."""
+    return bool(text.prefix) and key not in text.own
+
+
+def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
+    """Entries of lists of the study that no arm uses, where each arm by itself may leave them to others."""
+    heirs = [(text, arm) for text, arm in read if _inherits(text, "analyses") and "analyses" not in text.faulty]
+    for index, analysis in enumerate(heirs[0][1].analyses if heirs else ()):
+        reasons = [_no_comparison(analysis, text, arm) for text, arm in heirs]
+        if reasons[0] and all(reasons):
+            path = ("analyses", index)
+            what = f"`{analysis.kind}` has no effect: no arm has what it compares"
+            yield error("TG120", what, document.value_span(path), dotted(path), reasons[0][1])
+    heirs = [(text, arm) for text, arm in read if _inherits(text, "zip") and "zip" not in text.faulty]
+    for index, group in enumerate(heirs[0][1].zip if heirs else ()):
+        if all(_unzipped(group, text, arm) for text, arm in heirs):
+            path = ("zip", index)
+            what = f"no arm has all of these axes: {', '.join(group)}"
+            yield error("TG124", what, document.value_span(path), dotted(path), "zip axes of one arm, or delete it")
 
 
 def _prompts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
@@ -174,13 +210,17 @@ def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
     seen: set[str] = set()
     for index, group in enumerate(arm.zip):
         path = text.place(("zip", index))
-        unused = [name for name in group if name not in axes and KEY_OF_AXIS.get(name, name) not in text.faulty]
+        unused = _unzipped(group, text, arm)
         lengths = {name: len(axes[name]) for name in group if name in axes}
-        if unused and text.prefix and "zip" not in text.own:
+        if unused and _inherits(text, "zip"):
             continue  # the study's zip concerns the arms that have these axes
         if unused:
             what = f"`{unused[0]}` is no axis of method `{arm.method.kind}`"
-            yield error("TG124", what, document.value_span(path), dotted(path), f"its axes are: {', '.join(axes)}")
+            there = [name for name in get_args(AxisName) if name in axes]
+            yield error("TG124", what, document.value_span(path), dotted(path), f"its axes are: {', '.join(there)}")
+        elif len(set(group)) < len(group):
+            what = f"`{max(group, key=group.count)}` is zipped with itself"
+            yield error("TG124", what, document.value_span(path), dotted(path), "name each axis once")
         elif len(set(lengths.values())) > 1:
             what = "zipped axes must be of one length: " + ", ".join(f"{name} has {n}" for name, n in lengths.items())
             yield error("TG124", what, document.value_span(path), dotted(path))
@@ -188,3 +228,9 @@ def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
             what = f"`{min(twice)}` is zipped twice"
             yield error("TG124", what, document.value_span(path), dotted(path), "join the two groups")
         seen |= set(group)
+
+
+def _unzipped(group: Sequence[str], text: ArmText, arm: Arm) -> list[str]:
+    """The axes of a group that the arm does not have."""
+    axes = arm.axes()
+    return [name for name in group if name not in axes and KEY_OF_AXIS.get(name, name) not in text.faulty]

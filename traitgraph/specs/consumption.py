@@ -44,7 +44,7 @@ def check_use(
         found += _useless(text, arm, document)
         found += _missing(text, arm, document)
     arms = data.get("arms")
-    if isinstance(arms, Mapping) and len(read) == len(texts) == len(arms):
+    if isinstance(arms, Mapping) and arms and len(read) == len(texts) == len(arms):
         found += _useless_for_all(data, read, document)
     if len(read) == len(texts):
         found += _useless_length(read, document)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from .axes import Axis, LayerAxis, SeedAxis, StrengthAxis, shown
@@ -84,14 +84,34 @@ class Filter(Spec):
 
     def speaks_of(self, arm: str) -> bool:
         """Whether points of this arm can match."""
-        return not self.arm or arm in self.arm
+        return not self.arm or arm in self.arms()
+
+    def arms(self) -> tuple[str, ...]:
+        """The names of the arms; an arm may be called 1."""
+        return tuple(map(str, self.arm))
 
     def matches(self, point: Mapping[str, object]) -> bool:
-        """Whether a point has an allowed value on every axis that is named; an axis it lacks matches nothing."""
-        return all(
-            name in point and any(same(wanted, point[name]) for wanted in values)
-            for name, values in self.axes().items()
+        """Whether a point has an allowed value on every axis that is named; an axis it lacks matches nothing.
+
+        A composed point matches when one of its vectors does, with its own trait, level and alpha.
+        """
+        wanted = self.axes()
+        return any(
+            all(name in each and any(same(value, each[name]) for value in values) for name, values in wanted.items())
+            for each in vectors_of(point)
         )
+
+
+def vectors_of(point: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The point itself; a composed one as seen by each of its vectors: {trait, level, alpha of that trait, ...}."""
+    pairs = point.get("combination")
+    if not isinstance(pairs, tuple):
+        return [point]
+    return [
+        {**point, "trait": trait, "level": level}
+        | ({"alpha": point[own]} if (own := f"alpha:{trait}") in point else {})
+        for trait, level in pairs
+    ]
 
 
 def same(wanted: object, value: object) -> bool:
@@ -102,11 +122,11 @@ def same(wanted: object, value: object) -> bool:
         )
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
         return wanted == value
-    return wanted == getattr(value, "name", value)
+    return str(wanted) == str(getattr(value, "name", value))
 
 
 class When(Spec):
-    """A condition and the values that are kept where it holds."""
+    """A condition and the values that are kept where it holds, in the arms that have the axes of these values."""
 
     condition: Filter = Field(alias="if", description="Points that this rule is about.")
     only: Filter = Field(description="Of these, only such points are kept.")
@@ -116,5 +136,12 @@ class When(Spec):
         return not self.condition.matches(point) or self.only.matches(point)
 
 
-Zip = tuple[Annotated[tuple[AxisName, ...], Field(min_length=2)], ...]
+def _groups(value: object) -> object:
+    """Refuses names in the place of groups."""
+    if isinstance(value, tuple) and value and all(isinstance(each, str) for each in value):
+        raise PydanticCustomError("zip_flat", "", {"axes": ", ".join(value)})
+    return value
+
+
+Zip = Annotated[tuple[Annotated[tuple[AxisName, ...], Field(min_length=2)], ...], BeforeValidator(_groups)]
 """Groups of axes that move together."""

@@ -135,6 +135,7 @@ WORDINGS: dict[str, Wording] = {
     "value_error": Wording("TG104", "{error}"),
     "no_effect": Wording("TG120", "{message}", at_key=True),
     # axes
+    "zip_flat": Wording("TG103", "these are axes, not groups of axes", lambda about: f"give: [[{about['axes']}]]"),
     "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
     "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
     "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _own_name),

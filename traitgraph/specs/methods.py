@@ -10,6 +10,7 @@ steer     the base with activations shifted at one layer              activation
 npti      the base with trait neurons turned up and down              neurons -> assess
 """
 
+from itertools import product
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -19,7 +20,7 @@ from .choice import Choice
 from .method import Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
 from .registry import Registry
-from .traits import Level, Trait
+from .traits import TRAITS, Combination, Level, Trait
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]
 
@@ -80,6 +81,13 @@ class Compose(Method):
     combinations: Literal["all"] | tuple[dict[Trait, Level], ...] = Field(
         "all", description="all: every combination of the levels over the traits (2 levels, 5 traits: 32); or a list."
     )
+
+    def chosen(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> tuple[Combination, ...]:
+        """The level combinations that are composed."""
+        ordered = [trait for trait in TRAITS if trait in traits]
+        if self.combinations == "all":
+            return tuple(tuple(zip(ordered, each, strict=True)) for each in product(levels, repeat=len(ordered)))
+        return tuple(tuple((trait, each[trait]) for trait in ordered if trait in each) for each in self.combinations)
 
 
 class Steer(Method):

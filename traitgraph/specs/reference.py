@@ -46,7 +46,8 @@ A study is one YAML file. Its keys are the defaults of every arm; an arm is a na
 - An **axis** is a value, a list, or a range: `0.5`, `[0, 0.5, 1]`, `{from: 0.1, to: 2.0, step: 0.1}` (exact decimals:
   20 values), `{from: 0, to: 1, count: 5}`, `{log: {from: 0.01, to: 100, count: 5}}`; a list may hold ranges. The
   subjects of an arm are the product of the axes that its method uses.
-- `zip`, `when`, `include` and `exclude` make holes in the product, or add to it.
+- `zip`, `when`, `include` and `exclude` make holes in the product, or add to it. Each concerns the arms that have the
+  axes it names; a composed subject matches when one of its vectors has the trait, the level and the alpha.
 - A **preset** is a file `GROUP/NAME.yaml` beside the spec or in the library. Its name stands for its content, and
   `{preset: NAME, key: value}` changes parts of it, mappings in it key by key.
 - Relative **paths** start at the folder of the spec. `owner/name` is a hub id, `./name` a folder.

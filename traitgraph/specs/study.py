@@ -21,7 +21,7 @@ from .generation import DataAxis
 from .grid import Filter, When, Zip
 from .jobs import Sampling
 from .merge_methods import TaskArithmetic
-from .methods import AnyMethod
+from .methods import AnyMethod, Compose
 from .models import Models
 from .named import Name
 from .onto import Onto
@@ -81,11 +81,14 @@ class Arm(Spec):
     def axes(self) -> dict[str, tuple[object, ...]]:
         """The axes that the method uses, in the singular, with their values: {"model": (...), "trait": (...), ...}.
 
-        One alpha per trait gives an axis `alpha:TRAIT` for each; `onto` is the axis of its alpha.
+        One alpha per trait gives an axis `alpha:TRAIT` for each; `onto` is the axis of its alpha; where traits are
+        composed, level combinations stand for trait and level.
         """
         own = {name: getattr(self, key) for name, key in AXIS_KEYS.items() if key == "model" or key in self.method.uses}
         own |= {f"alpha:{trait}": values for trait, values in self.alpha_of.items()}
         own |= {"onto": self.onto.alpha} if self.onto else {}
+        if isinstance(self.method, Compose):
+            own |= {"trait": (), "level": (), "combination": self.method.chosen(self.traits, self.levels)}
         return {name: values for name, values in (own | self.method.own_axes()).items() if values}
 
     def admits(self, point: Mapping[str, object]) -> bool:

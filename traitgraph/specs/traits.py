@@ -13,5 +13,8 @@ Level = Literal["high", "low"]
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 LEVELS: tuple[Level, ...] = get_args(Level)
 
+Combination = tuple[tuple[Trait, Level], ...]
+"""One level for each of several traits, in the order of `TRAITS`."""
+
 TRAIT_OF_LETTER: dict[str, Trait] = {trait[0].upper(): trait for trait in TRAITS}
 """Questionnaire keys name a domain by its first letter: O, C, E, A, N."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic_core import ValidationError
 
-from .coherence import check_arm
+from .coherence import check_arm, check_shared
 from .consumption import ARM_KEYS, STUDY_KEYS, check_use
 from .diagnostics import Diagnostic, SpecError, has_errors, in_order
 from .document import Document
@@ -64,7 +64,9 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
     found += check_use(data, texts, read, document)
     for each in read:
         found += check_arm(each, document)
-    settled = [settle(arm, text.name) for text, arm in both]
+    if len(read) == len(texts):
+        found += check_shared(read, document)
+    settled = [(text, settle(arm, text.name)) for text, arm in both]
     holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}
     try:

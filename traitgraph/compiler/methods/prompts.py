@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import cast
 
 from traitgraph.compiler.builder import Builder, Group, Made
-from traitgraph.compiler.dimensions import Combination
 from traitgraph.compiler.ir import Column, Input
 from traitgraph.specs.prompts import DemonstrationPrompt, Prompt
+from traitgraph.specs.traits import Combination
 
 from .dialogues import Rows, dialogue_rows, repeated
 from .texts import condition_prompt, joined

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import cast
 
 from traitgraph.compiler.builder import COORDINATES, Builder, Group, Made, prepare
-from traitgraph.compiler.dimensions import FURTHER, Combination
+from traitgraph.compiler.dimensions import FURTHER
 from traitgraph.compiler.ir import Column, Input, Table, row_ids
 from traitgraph.specs.merge_conventions import resolve
 from traitgraph.specs.merge_methods import MergeMethod
 from traitgraph.specs.methods import Vector
 from traitgraph.specs.onto import Onto
-from traitgraph.specs.traits import LEVELS, TRAITS, Level
+from traitgraph.specs.traits import LEVELS, TRAITS, Combination, Level
 
 from .dialogues import opposite
 from .trained import CONDITION, first_places, named_conditions, train
