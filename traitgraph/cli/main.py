@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import gc
 import importlib
 import os
@@ -44,6 +45,9 @@ COMMANDS: dict[str, str] = {
 }
 """Name -> summary, in the order a user meets them. The module has the command's name."""
 
+UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a place that the user named and that cannot be used; all else is a bug of ours."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code: 0 done, 1 a job failed, 2 the spec or the call is wrong."""
@@ -70,6 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as problem:
+        if problem.errno not in UNUSABLE or problem.filename is None:
+            raise
+        say(f"traitgraph {name}: cannot use {problem.filename}: {problem.strerror}; name another place (--store, -o)")
+        return 2
 
 
 def _run_command(name: str, words: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from .durable import make_folder, share_with_group
@@ -17,11 +18,15 @@ from .writers import Watch, Writer
 class Claims:
     """The claims of one writer in a store's claims folder."""
 
-    def __init__(self, folder: Path, root: Path, writer: Writer, watch: Watch) -> None:
+    def __init__(self, folder: Path, root: Path, writer: Callable[[], Writer], watch: Watch) -> None:
         self._folder = folder
         self._root = root
-        self._writer = writer
+        self._writer = writer  # called by what writes only: who looks need not be allowed to
         self._watch = watch
+
+    @property
+    def _token(self) -> str:
+        return self._writer().token
 
     def take(self, key: str) -> bool:
         """Claim a job; False when a living writer has it. Claims of dead writers are broken, by one taker only.
@@ -31,7 +36,7 @@ class Claims:
         if self._create(key):
             return True
         holder = self.holder(key)
-        if holder == self._writer.token:
+        if holder == self._token:
             return True
         if holder is not None and not self._watch.is_dead(holder):
             return False
@@ -41,13 +46,13 @@ class Claims:
 
     def release(self, key: str) -> None:
         """Give a claim back; one that is not ours (any more) is left alone."""
-        if self.holder(key) == self._writer.token:
+        if self.holder(key) == self._token:
             (self._folder / key).unlink(missing_ok=True)
 
     def is_held(self, key: str) -> bool:
-        """Whether a living writer has the claim."""
+        """Whether a living writer has the claim; writes nothing."""
         holder = self.holder(key)
-        return holder is not None and (holder == self._writer.token or not self._watch.is_dead(holder))
+        return holder is not None and not self._watch.is_dead(holder)
 
     def holder(self, key: str) -> str | None:
         """Token of the writer that has the claim; None when nobody has it."""
@@ -66,7 +71,7 @@ class Claims:
 
     def _collect(self, key: str) -> bool:
         holder = self.holder(key)
-        if holder is None or holder == self._writer.token or not self._watch.is_dead(holder):
+        if holder is None or holder == self._token or not self._watch.is_dead(holder):
             return False
         self._break(key, holder)
         return True
@@ -75,7 +80,7 @@ class Claims:
         path = make_folder(self._folder, self._root) / key
         draft = self._aside(key)
         try:
-            draft.write_text(self._writer.token, encoding="ascii")
+            draft.write_text(self._token, encoding="ascii")
             share_with_group(draft, self._root)
             os.link(draft, path)  # unlike exclusive creation: never empty, and atomic on every NFS
         except FileExistsError:
@@ -85,7 +90,7 @@ class Claims:
         return True
 
     def _aside(self, key: str) -> Path:
-        return self._folder / f".{key}.{self._writer.token}"
+        return self._folder / f".{key}.{self._token}"
 
     def _break(self, key: str, dead: str) -> None:
         """Take a dead writer's claim away. Renaming makes sure that only one of several takers has it in hand, and

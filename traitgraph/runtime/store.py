@@ -270,7 +270,7 @@ class Store:
     @functools.cached_property
     def claims(self) -> Claims:
         """The claims of this process."""
-        return Claims(self.root / "claims", self.root, self.writer, self._watch)
+        return Claims(self.root / "claims", self.root, lambda: self.writer, self._watch)
 
     def close(self) -> None:
         """Take the sign of life away, if this object ever wrote."""
