@@ -45,7 +45,16 @@ COMMANDS: dict[str, str] = {
 }
 """Name -> summary, in the order a user meets them. The module has the command's name."""
 
-UNUSABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
+UNUSABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+)
 """What the system says of a place that the user named and that cannot be used; all else is a bug of ours."""
 
 
