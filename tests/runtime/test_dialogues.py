@@ -103,6 +103,24 @@ def test_pairs_join_the_levels_of_one_prompt(tmp_path: Path) -> None:
         reply_pairs(read_dialogues(path), "openness", "heldout")
 
 
+def test_several_replies_to_one_prompt_are_several_pairs(tmp_path: Path) -> None:
+    """In file order, equal replies once; none is dropped in silence, and one without a partner is left out."""
+    low = {**ROW, "level": "low"}
+    rows = (
+        ROW,
+        {**ROW, "reply": "Always."},
+        ROW,
+        {**low, "reply": "No."},
+        {**ROW, "reply": "Yes."},
+        {**low, "reply": "Never."},
+    )
+    pairs = reply_pairs(read_dialogues(written(tmp_path / "d.jsonl", *rows)), "openness", "train")
+    assert [(pair.pair, pair.high, pair.low) for pair in pairs] == [
+        ("Art?", "I love it.", "No."),
+        ("Art? #2", "Always.", "Never."),
+    ]
+
+
 def test_training_rows_are_those_of_one_trait_level_and_split(tmp_path: Path) -> None:
     """Held-out rows are never trained on."""
     path = written(

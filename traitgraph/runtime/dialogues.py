@@ -191,12 +191,20 @@ def spread_rows(dialogues: Sequence[Dialogue], most: int) -> list[Dialogue]:
 def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
     """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
 
-    Replies without a partner are left out. Raises DialogueError when no pair is left.
+    Where several replies share a pair, the first high one goes with the first low one, the second with the second
+    (as pair `NAME #2`), and so on; equal ones count once. Replies without a partner are left out.
+    Raises DialogueError when no pair is left.
     """
-    rows = [row for row in dialogues if row.trait == trait and row.split == split]
-    low = {row.pair: row for row in rows if row.level == "low"}
-    high = {row.pair: row for row in rows if row.level == "high"}
-    pairs = [ReplyPair(pair, row.prompt, row.reply, low[pair].reply) for pair, row in high.items() if pair in low]
+    high: dict[str, dict[str, Dialogue]] = {}
+    low: dict[str, dict[str, Dialogue]] = {}
+    for row in dialogues:
+        if (row.trait, row.split) == (trait, split):
+            (high if row.level == "high" else low).setdefault(row.pair, {}).setdefault(row.reply, row)
+    pairs = [
+        ReplyPair(name if number == 1 else f"{name} #{number}", row.prompt, row.reply, other.reply)
+        for name, rows in high.items()
+        for number, (row, other) in enumerate(zip(rows.values(), low.get(name, {}).values(), strict=False), start=1)
+    ]
     if not pairs:
         raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")
     return pairs
