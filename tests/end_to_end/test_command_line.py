@@ -100,6 +100,21 @@ def test_a_missing_file_exits_2(name: str, tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+def test_a_store_that_cannot_be_used_is_named_and_exits_2(tmp_path: Path) -> None:
+    call("init", cwd=tmp_path)
+    refused = call("run", "study.yaml", "--store", "study.yaml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert f"traitgraph run: cannot use {tmp_path / 'study.yaml'}: " in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_next_command_can_be_copied_into_a_shell(tmp_path: Path) -> None:
+    made = call("init", "--folder", "my studies", cwd=tmp_path)
+    assert "next: traitgraph plan 'my studies/study.yaml'\n" in made.stderr
+    checked = call("check", "my studies/study.yaml", "levels=[high]", cwd=tmp_path)
+    assert "next: traitgraph plan 'my studies/study.yaml' 'levels=[high]'\n" in checked.stderr
+
+
 DATA_STUDY = """\
 study: data
 model: smollm2-135m

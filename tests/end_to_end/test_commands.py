@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -21,6 +23,16 @@ def test_select_reduces_results_and_plan(traitgraph: CommandLine, undisturbed: P
     assert {row["alpha"] for row in rows} == {"1"}
     plan = json.loads(traitgraph("plan", *words, "--json").stdout)
     assert [arm["name"] for arm in plan["arms"]]
+
+
+@pytest.mark.parametrize("name", ["plan", "run"])
+def test_after_a_selection_the_report_of_all_that_there_is_comes_next(
+    traitgraph: CommandLine, undisturbed: Path, name: str
+) -> None:
+    told = traitgraph(name, "study.yaml", "--store", undisturbed, "--select", "arm=vectors").stderr
+    following = re.search("^next: traitgraph (report .*?)( {4}.*)?$", told, re.MULTILINE)
+    assert following
+    assert traitgraph(*shlex.split(following[1])).returncode == 0
 
 
 def test_a_wrong_selector_exits_2_with_the_names_that_there_are(traitgraph: CommandLine, undisturbed: Path) -> None:

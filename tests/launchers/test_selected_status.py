@@ -27,3 +27,9 @@ def test_the_status_of_a_study_is_about_all_its_jobs(tmp_path: Path) -> None:
     status = study_status(plan, Store(tmp_path))
     assert {each.kind: each.jobs for each in status.kinds} == plan.counts.by_kind
     assert status.missing == plan.counts.missing
+
+
+def test_asking_for_the_status_writes_nothing(tmp_path: Path) -> None:
+    """The store of a colleague, or none at all, can be asked."""
+    study_status(plan_of(SWEEP), Store(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()

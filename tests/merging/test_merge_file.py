@@ -182,6 +182,31 @@ def test_a_coefficient_that_is_no_number_is_one_fault(folder: Path) -> None:
     assert [each.message for each in caught.value.diagnostics] == ["'abc' is not a number"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "base: ./bsae\nvectors:\n  - {model: tuned1}\n  - {adapter: ./tuned9}\n",
+            [("'./bsae'", 1, 7, "near: base"), ("'./tuned9'", 4, 15, "near: tuned")],
+        ),
+        (
+            "base_model: base\nmerge_method: linear\nmodels:\n  - {model: base+lroa, parameters: {weight: 1}}\n",
+            [("'lroa'", 4, 13, "near: lora")],
+        ),
+    ],
+)
+def test_every_model_that_is_nowhere_is_told_at_its_place(
+    folder: Path, text: str, told: list[tuple[str, int, int, str]]
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        merge_from_file(written(folder, text), folder / "out")
+    for fault, (name, line, column, hint) in zip(caught.value.diagnostics, told, strict=True):
+        assert fault.message == f"there is no file or folder {name}"
+        assert fault.span
+        assert (fault.span.line, fault.span.column) == (line, column)
+        assert (fault.hint or "").startswith(hint)
+
+
 def test_a_dry_run_needs_no_folder_and_a_merge_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = str(written(folder, MODELS + "merge_method: ties\n"))
     before = sorted(folder.iterdir())

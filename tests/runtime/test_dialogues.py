@@ -64,6 +64,23 @@ def test_a_misspelt_field_is_told_with_the_name_that_is_missing(tmp_path: Path) 
     ]
 
 
+def test_fields_of_other_names_are_told_with_the_way_to_map_them(tmp_path: Path) -> None:
+    path = written(tmp_path / "d.jsonl", {("question" if key == "prompt" else key): ROW[key] for key in ROW})
+    names = ", ".join("question" if key == "prompt" else key for key in ROW)
+    assert told(path) == [
+        f"d.jsonl:1:1: `prompt` is missing (there are: {names}; "
+        "if one of these is meant, map it: fields: {prompt: NAME})"
+    ]
+
+
+def test_a_table_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("trait,level,prompt,reply\n" + 30 * "openness,high,Art?,Yes.\n")
+    assert told(path) == [
+        "d.csv:1:1: not JSON: expecting value (write one object a line: {...}; tables such as CSV are not read)"
+    ]
+
+
 def test_a_slip_in_a_field_that_may_be_left_out_is_told(tmp_path: Path) -> None:
     """Else held-out rows would be trained on without a word; fields of other names are ignored."""
     rows = {**ROW, "splt": "heldout"}, {**ROW, "pairs": "7"}, {**ROW, "split": "test", "source": "mine", "pair_of": 2}
@@ -103,12 +120,22 @@ def test_pairs_join_the_levels_of_one_prompt(tmp_path: Path) -> None:
         reply_pairs(read_dialogues(path), "openness", "heldout")
 
 
-def test_several_replies_to_one_prompt_meet_in_their_order(tmp_path: Path) -> None:
-    """None is lost in silence where each level has as many."""
-    said = [("high", "A"), ("low", "a"), ("high", "B"), ("high", "C"), ("low", "b")]
-    path = written(tmp_path / "d.jsonl", *({**ROW, "level": level, "reply": reply} for level, reply in said))
-    pairs = reply_pairs(read_dialogues(path), "openness", "train")
-    assert [(pair.high, pair.low) for pair in pairs] == [("A", "a"), ("B", "b")]
+def test_several_replies_to_one_prompt_are_several_pairs(tmp_path: Path) -> None:
+    """In file order, equal replies once; none is dropped in silence, and one without a partner is left out."""
+    low = {**ROW, "level": "low"}
+    rows = (
+        ROW,
+        {**ROW, "reply": "Always."},
+        ROW,
+        {**low, "reply": "No."},
+        {**ROW, "reply": "Yes."},
+        {**low, "reply": "Never."},
+    )
+    pairs = reply_pairs(read_dialogues(written(tmp_path / "d.jsonl", *rows)), "openness", "train")
+    assert [(pair.pair, pair.high, pair.low) for pair in pairs] == [
+        ("Art?", "I love it.", "No."),
+        ("Art? #2", "Always.", "Never."),
+    ]
 
 
 def test_training_rows_are_those_of_one_trait_level_and_split(tmp_path: Path) -> None:

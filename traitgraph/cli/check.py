@@ -16,7 +16,7 @@ from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
 
-from .options import add_json, add_spec, study_of
+from .options import add_json, add_spec, same_call, study_of
 from .output import colour_wanted, print_json, say
 
 SHOWN_ARMS = 8
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         arms = f"{len(study.arms)} arm" + ("s" if len(study.arms) > 1 else "")
         number = len(diagnostics)
         faults = f"no errors, {number} warning{'s' * (number > 1)}" if diagnostics else "no faults"
-        say(f"{options.spec}: {faults} ({arms})\nnext: traitgraph plan {options.spec}")
+        say(f"{options.spec}: {faults} ({arms})\nnext: {same_call('plan', options)}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from pathlib import Path
 
 from .output import UsageError, say, write_whole
@@ -32,5 +33,5 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"cannot make {options.folder}: {problem.strerror}") from problem
     write_whole(options.folder / SCHEMA_FILE, json.dumps(study_schema(), indent=1, default=str) + "\n")
     write_whole(spec, starter_spec(options.name))
-    say(f"wrote {spec} and {options.folder / SCHEMA_FILE}\nnext: traitgraph plan {spec}")
+    say(f"wrote {spec} and {options.folder / SCHEMA_FILE}\nnext: {shlex.join(['traitgraph', 'plan', str(spec)])}")
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import gc
 import importlib
 import os
@@ -46,6 +47,21 @@ COMMANDS: dict[str, str] = {
 """Name -> summary, in the order a user meets them. The module has the command's name."""
 
 
+UNUSABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ESTALE,
+)
+"""What the system says of a place that cannot be used, or not any more; all else is a bug of ours."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code: 0 done, 1 a job failed, 2 the spec or the call is wrong."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looked for in every installed package: 10 ms
@@ -73,8 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
         write_to_nobody(sys.stdout)
         return 0
-    except OSError as problem:  # of the machine: a folder that we may not write, a full disk
-        say(f"traitgraph {name}: {problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else ""))
+    except OSError as problem:
+        if problem.errno not in UNUSABLE:
+            raise
+        place = f"cannot use {problem.filename}: {problem.strerror}; name another place (--store, -o)"
+        say(f"traitgraph {name}: {place if problem.filename else problem.strerror}")
         write_to_nobody(sys.stdout)
         return 2
     except KeyboardInterrupt:  # Ctrl-C, which is how `logs -f` and `status --watch` end

@@ -80,12 +80,12 @@ def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[S
 
 
 def same_call(command: str, options: argparse.Namespace) -> str:
-    """The words of another command about the same study, for "next:" lines."""
+    """The words of another command about the same study, for "next:" lines; a report is of all that there is."""
     import shlex
 
     words = ["traitgraph", command, str(options.spec), *options.overrides]
     words += ["-m"] if options.multirun else []
     words += ["--store", str(options.store)] if getattr(options, "store", DEFAULT_STORE) != DEFAULT_STORE else []
-    for selector in getattr(options, "select", ()):
+    for selector in getattr(options, "select", ()) if command != "report" else ():
         words += ["--select", selector]
     return shlex.join(words)

@@ -58,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     if plan.counts.missing:
         code = _run_table(plan.job_table(), store, options, plan.seconds_by_sort)
-    _report(study, plan, store, options)
+    if not (code and options.select):
+        _report(study, plan, store, options)
     return code
 
 
@@ -146,8 +147,9 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
     from traitgraph.launchers.reporting import write_study_report
     from traitgraph.launchers.tracking import mirror
 
-    if options.select:
-        return  # a part of a study is no study; `report` shows what there is
+    if options.select:  # a part of a study is no study
+        say(f"next: {same_call('report', options)}    (of all that is in the store; a selection writes none)")
+        return
     page = write_study_report(study, plan, store, overrides=options.overrides)
     say(f"report: {page}")
     if told := mirror(study, plan, store, page):

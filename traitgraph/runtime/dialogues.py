@@ -8,7 +8,6 @@ Other names are mapped: our field -> the file's field.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -192,18 +191,19 @@ def spread_rows(dialogues: Sequence[Dialogue], most: int) -> list[Dialogue]:
 def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
     """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
 
-    Where a pair has several of each, the first meets the first. Replies without a partner are left out. Raises
-    DialogueError when no pair is left.
+    Where several replies share a pair, the first high one goes with the first low one, the second with the second
+    (as pair `NAME #2`), and so on; equal ones count once. Replies without a partner are left out.
+    Raises DialogueError when no pair is left.
     """
-    rows = [row for row in dialogues if row.trait == trait and row.split == split]
-    low: dict[str, deque[str]] = defaultdict(deque)
-    for row in rows:
-        if row.level == "low":
-            low[row.pair].append(row.reply)
+    high: dict[str, dict[str, Dialogue]] = {}
+    low: dict[str, dict[str, Dialogue]] = {}
+    for row in dialogues:
+        if (row.trait, row.split) == (trait, split):
+            (high if row.level == "high" else low).setdefault(row.pair, {}).setdefault(row.reply, row)
     pairs = [
-        ReplyPair(row.pair, row.prompt, row.reply, low[row.pair].popleft())
-        for row in rows
-        if row.level == "high" and low[row.pair]
+        ReplyPair(name if number == 1 else f"{name} #{number}", row.prompt, row.reply, other.reply)
+        for name, rows in high.items()
+        for number, (row, other) in enumerate(zip(rows.values(), low.get(name, {}).values(), strict=False), start=1)
     ]
     if not pairs:
         raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")

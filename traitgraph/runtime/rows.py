@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -28,6 +29,8 @@ from .data_files import (
 )
 
 Made = TypeVar("Made")
+
+ONE_A_LINE = "write one object a line: {...}"
 
 
 class DialogueError(DataError):
@@ -64,14 +67,17 @@ def json_lines(path: Path) -> Iterator[Row]:
     A line that is no JSON is a row with a `NotJson`. Raises DialogueError for a file of another form, OSError.
     """
     file, text, first = shown(path), text_of(path), True
-    # Text may hold other Unicode line separators, so lines are split at line feeds only.
-    for number, line in enumerate(text.split("\n"), start=1):
+    lines = text.split("\n")  # text may hold other Unicode line separators, so lines end at line feeds only
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         value = json_value(line)
         if first and not isinstance(value, dict) and not isinstance(json_value(text), NotJson):
-            hint = "write one object a line: {...}, without a list around them and commas between them"
+            hint = f"{ONE_A_LINE}, without a list around them and commas between them"
             raise DialogueError([error(CODE, f"{file}: one JSON document, not lines of JSON", hint=hint)])
+        if first and isinstance(value, NotJson) and not any(each.lstrip().startswith("{") for each in lines):
+            hint = f"{ONE_A_LINE}; tables such as CSV are not read"
+            raise DialogueError([replace(not_json(line, file, value, number), hint=hint)])
         first = False
         yield Row(file, number, line, value)
 
@@ -123,8 +129,11 @@ class Fields:
         if field in self.values:
             return self.row.fault(f"`{field}` must hold text, not {json.dumps(value, default=str)}", field=field)
         near = near_names(field, [str(other) for other in self.values if other not in self.names.values()])
-        hint = f"near: {', '.join(near)}\nrename it, or map it: fields: {{{name}: {near[0]}}}" if near else None
-        return self.row.fault(f"`{field}` is missing", hint, near[0] if near else "")
+        if near:
+            hint = f"near: {', '.join(near)}\nrename it, or map it: fields: {{{name}: {near[0]}}}"
+            return self.row.fault(f"`{field}` is missing", hint, near[0])
+        hint = f"{near_hint(field, map(str, self.values))}\nif one of these is meant, map it: fields: {{{name}: NAME}}"
+        return self.row.fault(f"`{field}` is missing", hint if self.values else None)
 
 
 def checked(

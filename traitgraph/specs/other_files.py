@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from .diagnostics import Diagnostic, error
@@ -58,4 +59,4 @@ def no_recipe(document: Document) -> Diagnostic | None:
 
 
 def _told(path: Path, what: str, hint: str, wanted: str = "a study") -> Diagnostic:
-    return error("TG012", f"{path} is {what}, not {wanted}", hint=hint.format(file=path))
+    return error("TG012", f"{path} is {what}, not {wanted}", hint=hint.format(file=shlex.quote(str(path))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from traitgraph import __version__
 from traitgraph.runtime.vectors import load_vector
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.document import Document
 from traitgraph.specs.faults import validated
 from traitgraph.specs.freeze import frozen
@@ -251,7 +251,29 @@ def read_request(path: Path, models: NamedModels) -> Request:
         request = read_mergekit(document, lambda model: layers_of_model(models.folder(model)))
     else:
         request = _own_request(document)
+    if lost := _lost_models(document, request, models):
+        raise SpecError(lost)
     return replace(request, base=models.plain(request.base))
+
+
+def _lost_models(document: Document, request: Request, models: NamedModels) -> list[Diagnostic]:
+    """A fault for each model, adapter and vector that a file names and that is nowhere."""
+    named = [request.base, *(name for source in request.sources for name in (source.where, source.of) if name)]
+    lost = [name for name in dict.fromkeys(named) if models.is_nowhere(name)]
+    return [
+        error("TG108", f"there is no file or folder '{name}'", document.value_span(path), hint=models.repair(name))
+        for name in lost
+        for path in _paths_to(name, document.data)
+    ]
+
+
+def _paths_to(name: str, data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where a name stands in a file; mergekit writes an adapter behind its base, `base+adapter`."""
+    if isinstance(data, str) and name in (data, *data.split("+")):
+        yield path
+    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in entries:
+        yield from _paths_to(name, value, (*path, step))
 
 
 def _own_request(document: Document) -> Request:

@@ -9,9 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from traitgraph.runtime.gguf import convert
 from traitgraph.runtime.locations import PACKAGE_PREFIX, ChangedFileError, verified
-from traitgraph.specs.diagnostics import SpecError, near_names
+from traitgraph.specs.diagnostics import SpecError, near_hint
 from traitgraph.specs.messages import diagnose
 from traitgraph.specs.models import HubModelSpec, LocalModelSpec, Model, ModelSpec, PackagedModelSpec
+from traitgraph.specs.paths import beside, exists, from_folder
 from traitgraph.specs.scope import Scope
 
 from .bases import hub_folder
@@ -38,7 +39,7 @@ class NamedModels:
     def folder(self, name: str) -> Path:
         """Folder of a checkpoint or adapter: a path, a preset, else a hub id `owner/name` or `owner/name@revision`.
 
-        Raises MergeError when it is none of these, SpecError with what is wrong in a preset.
+        Raises MergeError when it is none of these (`repair` says so), SpecError with what is wrong in a preset.
         """
         if (path := self._local(name)) is not None:
             return self._checkpoint(path)
@@ -48,17 +49,25 @@ class NamedModels:
             case PackagedModelSpec() as packaged:
                 return self._checkpoint(_in_package(packaged))
         hub_id, _, revision = self.plain(name).partition("@")
-        if hub_id.count("/") != 1 or name.startswith((".", "/", "~")):
-            near = near_names(name, self._scope.names("model"))
-            hint = f"; near: {', '.join(near)}" if near else ""
-            looked = f"(looked in {self.recipe.parent}), and it is neither a model preset nor a hub id"
-            raise MergeError(f"there is no file or folder '{name}' {looked}{hint}")
+        if not _may_be_hub_id(hub_id):
+            raise MergeError(f"there is no file, folder or model preset '{name}'")
         return hub_folder(hub_id, revision or "main")
 
+    def is_nowhere(self, name: str) -> bool:
+        """Whether a name is no path at which something lies, no preset, and cannot be a hub id."""
+        if self._local(name) or self._scope.preset("model", name) is not None:
+            return False
+        return not _may_be_hub_id(name.partition("@")[0])
+
+    def repair(self, name: str) -> str | None:
+        """What could be meant by a name that is nowhere: what lies beside its path, or a preset."""
+        presets = () if name.startswith((".", "/", "~")) else self._scope.names("model")
+        path = from_folder(self.recipe.absolute().parent, name)
+        return near_hint(path.name, [*presets, *beside(path)])
+
     def _local(self, name: str) -> Path | None:
-        path = Path(name).expanduser()
-        path = path if path.is_absolute() else self.recipe.parent / path
-        return path if path.exists() else None
+        path = from_folder(self.recipe.absolute().parent, name)
+        return path if exists(path) else None
 
     def _preset(self, name: str) -> ModelSpec | None:
         if self._scope.preset("model", name) is None:
@@ -76,6 +85,10 @@ class NamedModels:
         if not folder.exists():
             convert(path, folder)
         return folder
+
+
+def _may_be_hub_id(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
 def _in_package(model: PackagedModelSpec) -> Path:
