@@ -77,7 +77,7 @@ class Training(Spec):
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give exactly one of `epochs` and `steps`")
+            raise ValueError("give exactly one of `epochs` and `steps`; null takes one back that is given elsewhere")
         return self
 
     @model_validator(mode="after")
