@@ -70,6 +70,11 @@ class TraitCorrelation(Analysis):
     )
     shuffles: int = Field(1000, ge=0, description="Shuffled conditions for the distance that chance gives; our choice.")
 
+    @property
+    def shown(self) -> str:
+        """The kind and the matrix."""
+        return f"{self.kind}, reference {self.reference}"
+
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of the matrix."""
         return self.model_copy(update={"reference": str(existing(self.reference, folder, "reference"))})
