@@ -170,3 +170,10 @@ def test_a_zero_coefficient_drops_its_vector_only_where_it_changes_nothing(merge
         if each.name == "vectors"
     }
     assert widths == vectors
+
+
+def test_correlations_with_several_matrices_are_told_apart_by_name() -> None:
+    matrices = "[{kind: trait_correlation, reference: rows.jsonl}, {kind: trait_correlation, reference: other.jsonl}]"
+    cells = plan_of(SWEEP + f"analyses: {matrices}\n", "alpha=1").cells
+    names = {cell.benchmark for cell in cells} - {"mini-ipip", "arc_easy"}
+    assert names == {"trait_correlation mini-ipip rows", "trait_correlation mini-ipip other"}

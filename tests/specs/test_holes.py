@@ -115,6 +115,11 @@ def test_what_is_left_is_found_behind_any_number_of_points(tmp_path: Path) -> No
     assert fault.startswith("TG126")
 
 
+def test_holes_without_any_arm_are_not_looked_at(tmp_path: Path) -> None:
+    text = FLAT.replace("method: vector\n", "") + "arms: []\nexclude: [{alpha: 0.4}]\n"
+    assert [fault[:5] for fault in faults_of(text, tmp_path)] == ["TG103"]
+
+
 def test_a_hole_is_not_told_to_have_no_axis_whose_values_are_faulty(tmp_path: Path) -> None:
     (fault,) = faults_of(ARMS.replace("[0.1, 0.2, 0.4]", "much") + "exclude: [{alpha: 0.4}]\n", tmp_path)
     assert fault.startswith("TG103")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from traitgraph.specs.analyses import Analysis, LayerSimilarity, TraitCorrelation, VectorSimilarity
 from traitgraph.specs.diagnostics import SpecError, error
@@ -38,8 +39,10 @@ def _comparisons(
         case TraitCorrelation():
             reference = builder.resolver.digest(analysis.reference)
             params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
+            several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
+            against = f" {Path(analysis.reference).stem}" if several else ""
             for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
-                yield from _correlations(params, name, table, builder)
+                yield from _correlations(params, name, against, table, builder)
         case LayerSimilarity():
             return  # taken of each subject, with the benchmarks
         case _:
@@ -63,14 +66,18 @@ def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def _correlations(params: CorrelationParams, name: str, table: ArmTable, builder: Builder) -> Iterator[Comparison]:
+def _correlations(
+    params: CorrelationParams, name: str, against: str, table: ArmTable, builder: Builder
+) -> Iterator[Comparison]:
+    """One comparison for each group of subjects; `against` tells reference matrices apart where there are several."""
     shared = tuple(column for column in table.names.columns if column not in ("trait", "level"))
     measured = dict(table.measures)[name]
     for _, subjects in table.names.split(shared):
         rows = row_ids(dict.fromkeys(measured[subject] for subject in subjects))
         inputs = (Input("assess", rows, width=len(rows), unordered=True),)
-        row = _add(f"trait_correlation {name}", params, inputs, builder, None)
-        yield Comparison(f"trait_correlation {name}", row, subjects[0], (*shared, *FURTHER))
+        title = f"trait_correlation {name}{against}"
+        row = _add(title, params, inputs, builder, None)
+        yield Comparison(title, row, subjects[0], (*shared, *FURTHER))
 
 
 def _add(

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from .choice import Choice
 from .faults import each_read
@@ -22,6 +22,11 @@ class Analysis(Spec):
     of_vectors: ClassVar[bool] = False
     fills: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def shown(self) -> str:
+        """What tells its results from those of other analyses of an arm."""
+        return self.kind
+
     def settled(self, folder: Path) -> Self:
         """Itself with absolute paths."""
         return self
@@ -33,6 +38,11 @@ class VectorSimilarity(Analysis):
     kind: Literal["vector_similarity"] = Field("vector_similarity", description="Cosines between vectors.")
     of_vectors: ClassVar[bool] = True
     scope: Literal["model", "layer"] = Field("model", description="Over all weights, or layer by layer.")
+
+    @property
+    def shown(self) -> str:
+        """The kind and the scope: a report has both."""
+        return f"{self.kind}, scope {self.scope}"
 
 
 class LayerSimilarity(Analysis):
@@ -60,6 +70,11 @@ class TraitCorrelation(Analysis):
     )
     shuffles: int = Field(1000, ge=0, description="Shuffled conditions for the distance that chance gives; our choice.")
 
+    @property
+    def shown(self) -> str:
+        """The kind and the matrix."""
+        return f"{self.kind}, reference {self.reference}"
+
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of the matrix."""
         return self.model_copy(update={"reference": str(existing(self.reference, folder, "reference"))})
@@ -81,10 +96,14 @@ class _AnalysisList(Choice):
 
     def _read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
         folder = scope_of(info.context).folder
+        seen: set[str] = set()
 
         def read(item: object) -> Analysis:
             one = self.read(item, info)
             assert isinstance(one, Analysis), "the registry holds analyses"
+            if one.shown in seen:
+                raise PydanticCustomError("analysis_twice", "two analyses are `{value}`", {"value": one.shown})
+            seen.add(one.shown)
             return one.settled(folder)
 
         return tuple(each_read(value if isinstance(value, list | tuple) else (value,), read))

@@ -146,7 +146,7 @@ def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagn
 
 
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    have = frozenset(text.values) | text.faulty | _meant(text)
+    have = frozenset(text.values) | text.faulty | meant_keys(text)
     wanted: dict[str, str] = dict.fromkeys(NEEDED, "")
     wanted |= {key: f": method `{_kind(arm)}` needs it" for key in arm.method.needs if key not in wanted}
     if isinstance(arm.prompt, Prompt) and "prompt" in arm.method.uses:
@@ -161,7 +161,7 @@ def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
             yield _absent(key, reason, text, document)
 
 
-def _meant(text: ArmText) -> set[str]:
+def meant_keys(text: ArmText) -> set[str]:
     """The keys that unknown keys most likely stand for: they are then not missing as well."""
     unknown = [key for key in text.values if key not in ARM_KEYS]
     return {near for key in unknown for near in near_names(key, ARM_KEYS, 1)}

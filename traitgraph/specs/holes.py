@@ -31,6 +31,8 @@ def with_holes(
     excluded = _read(Filter, "exclude", data, document, scope, found)
     included = _read(Filter, "include", data, document, scope, found)
     rules = _read(When, "when", data, document, scope, found)
+    if not read:
+        return ()
     checks = HoleChecks(read, document)
     for place, each in enumerate(excluded):
         found += checks.of_hole(("exclude", place), each)

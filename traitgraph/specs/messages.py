@@ -145,6 +145,7 @@ WORDINGS: dict[str, Wording] = {
     "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
     "name_ambiguous": Wording("TG106", "'{value}' is a folder here and may be a hub id", _folder_or_hub),
     "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_benchmark),
+    "analysis_twice": Wording("TG106", "two analyses are `{value}`", lambda about: "write an arm for each"),
     "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
     "form_unclear": Wording("TG107", "{message}"),
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),

@@ -47,7 +47,9 @@ class Training(Spec):
     learning_rate: float = Field(
         gt=0, le=1, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
     )
-    epochs: float | None = Field(None, gt=0, description="Passes over the training rows; give this or `steps`.")
+    epochs: float | None = Field(
+        None, gt=0, le=1_000_000, description="Passes over the training rows; give this or `steps`."
+    )
     steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
     batch_size: PositiveInt = Field(8, description="Rows per forward pass; several GPUs share those of a step.")
     accumulation: PositiveInt = Field(
@@ -77,7 +79,7 @@ class Training(Spec):
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give exactly one of `epochs` and `steps`")
+            raise ValueError("give exactly one of `epochs` and `steps`; null takes one back that is given elsewhere")
         return self
 
     @model_validator(mode="after")

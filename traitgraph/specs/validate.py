@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic_core import ValidationError
 
 from .coherence import check_arm, check_shared
-from .consumption import ARM_KEYS, STUDY_KEYS, check_use
+from .consumption import ARM_KEYS, STUDY_KEYS, check_use, dotted, meant_keys
 from .diagnostics import Diagnostic, SpecError, has_errors, in_order
 from .document import Document
 from .faults import validated
@@ -85,7 +85,9 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
     try:
         return validated(Arm, values, scope.context)
     except ValidationError as problems:
-        scope.diagnostics += diagnose(problems, values, document, text.place)
+        told = diagnose(problems, values, document, text.place)
+        meant = {dotted(text.place((key,))) for key in meant_keys(text)}
+        scope.diagnostics += [each for each in told if each.code != "TG102" or each.path not in meant]
         text.faulty |= {str(fault["loc"][0]) for fault in problems.errors()}
     sound = {key: value for key, value in values.items() if key not in text.faulty}
     try:
