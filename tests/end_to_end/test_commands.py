@@ -61,6 +61,29 @@ def test_logs_finds_the_log_of_a_job_by_its_label(traitgraph: CommandLine, undis
     assert "train extraversion high" in printed.stdout
 
 
+def test_logs_prefers_the_job_of_the_spec_to_one_of_other_values(
+    traitgraph: CommandLine, undisturbed: Path, study_folder: Path, tmp_path: Path
+) -> None:
+    """A later run with overrides has jobs of the same labels; a spec that has not run is told so."""
+    store = tmp_path / "store"
+    shutil.copytree(undisturbed, store)
+    (first,) = (store / "runs").iterdir()
+    later = shutil.copytree(first, store / "runs" / "later")
+    table = json.loads((later / "table.json").read_text())
+    keys = {row["key"]: f"{number:032x}" for number, row in enumerate(table["rows"])}
+    text = re.sub("[0-9a-f]{32}", lambda key: keys.get(key[0], key[0]), (later / "table.json").read_text())
+    (later / "table.json").write_text(text)
+    later.touch()
+    asked = ("train extraversion high", "--store", store)
+    assert str(first) in traitgraph("logs", "study.yaml", *asked).stderr
+    assert str(later) in traitgraph("logs", "study.yaml", f"{0:032x}", "--store", store).stderr
+    other = study_folder / "other.yaml"
+    other.write_text((study_folder / "study.yaml").read_text().replace("steps: ", "steps: 1"))
+    told = traitgraph("logs", "other.yaml", *asked).stderr
+    other.unlink()
+    assert told.startswith("note: the study ran with other values then")
+
+
 def test_logs_hold_our_words_alone(undisturbed: Path) -> None:
     """Each job with its time, what it says of itself, and how long it took: no advice of libraries to their authors."""
     logs = [log.read_text() for log in undisturbed.glob("runs/*/logs/*.log")]

@@ -37,6 +37,10 @@ ITEM_PURPOSE = "`text`: The statement as published, without its stem."
             {"response_scale": {"min": 1, "max": 5, "anchors": ["yes", "no"]}},
             ["`response_scale`: a scale from 1 to 5 needs one anchor a step, not 2"],
         ),
+        (
+            {"response_scale": {"min": 2, "max": 1, "anchors": ["yes", "no"]}},
+            ["`response_scale`: `max` must be above `min`: steps go from least to most agreement"],
+        ),
         ({"stem": "I am"}, ['`stem`: three dots must stand where the text of an item goes, as in "I ..."']),
     ],
 )

@@ -42,7 +42,8 @@ def _read(path: Path) -> dict[str, object]:
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError) as problem:
-        raise UsageError(f"cannot read the lock {path}: {problem}; write it without --check") from problem
+        reason = getattr(problem, "strerror", None) or problem
+        raise UsageError(f"cannot read the lock {path}: {reason}; write it without --check") from problem
     if not isinstance(document, dict):
         raise UsageError(f"{path} is no lock; write it without --check")
     return document

@@ -14,6 +14,7 @@ from .output import UsageError, say
 if TYPE_CHECKING:
     from traitgraph.launchers.study_runs import RunWatch, TaskLog
     from traitgraph.runtime.store import Store
+    from traitgraph.specs.study import Study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,12 @@ def run(options: argparse.Namespace) -> int:
     study = study_of(options)
     store = Store(options.store)
     wanted = options.job or {row.key for row in whole_table(study, store, select=options.select).rows}
-    found = _once_started(store, study.study, wanted) if options.follow else find_logs(store, study.study, wanted)
+    if options.follow:
+        found = _once_started(store, study.study, wanted)
+    elif options.job:
+        found = _of_the_spec_first(store, study, options.job)
+    else:
+        found = find_logs(store, study.study, wanted)
     if not found:
         what = options.job or " ".join(options.select)
         near = _near(options.job, [row.label for row in whole_table(study, store).rows]) if options.job else ""
@@ -51,6 +57,21 @@ def run(options: argparse.Namespace) -> int:
         say(f"--- {log.task}: {log.path}")
         _print_log(log, watch, options)
     return 0
+
+
+def _of_the_spec_first(store: Store, study: Study, job: str) -> list[TaskLog]:
+    """Logs of the spec's own jobs of this name; where none has run, of those that other values gave, with a note."""
+    from traitgraph.launchers.planning import whole_table
+    from traitgraph.launchers.slurm.logs import keys_of
+    from traitgraph.launchers.study_runs import find_logs
+
+    own = keys_of(whole_table(study, store), job)
+    if own and (found := find_logs(store, study.study, own)):
+        return found
+    found = find_logs(store, study.study, job)
+    if own and found:
+        say("note: the study ran with other values then; as its spec stands, it has not had this to do")
+    return found
 
 
 def _near(job: str, labels: list[str]) -> str:

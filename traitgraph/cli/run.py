@@ -131,7 +131,8 @@ def _run_table(
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
-    say(summary.text(same_call("run", options), _logs_call(options)))
+    by_key = bool(options.overrides)  # `logs` takes none: its spec is the file as it stands
+    say(summary.text(same_call("run", options), _logs_call(options), by_key=by_key))
     return summary.exit_code
 
 

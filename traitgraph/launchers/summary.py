@@ -47,14 +47,18 @@ class RunSummary:
         """0 when all is well, 1 otherwise."""
         return 0 if self.ok else 1
 
-    def text(self, again: str = "traitgraph run SPEC", logs: str = "") -> str:
-        """The end of a run for people; `again` is the command that goes on, `logs` the one that prints a job's log."""
+    def text(self, again: str = "traitgraph run SPEC", logs: str = "", *, by_key: bool = False) -> str:
+        """The end of a run for people; `again` is the command that goes on, `logs` the one that prints a job's log.
+
+        `by_key`: the log is asked for by the job's key, because the spec has other jobs of its label.
+        """
         lines = [self._headline()]
         groups = by_cause(self.failures)
         for cause, failures in groups:
             lines += failure_lines(cause, failures)
         if groups and logs:
-            lines += ["", f"next: {logs} {shlex.quote(groups[0][1][0].label)}    (the whole log)"]
+            first = groups[0][1][0]
+            lines += ["", f"next: {logs} {first.key[:8] if by_key else shlex.quote(first.label)}    (the whole log)"]
         if not self.ok:
             hint = "go on" if self.stopped and not self.failures else "after the repair"
             lines.append(f"next: {again}    ({hint}: only what is missing runs)")

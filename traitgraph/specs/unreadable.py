@@ -69,6 +69,7 @@ class Wording(NamedTuple):
 _CANNOT_START = "cannot start any token"
 _ALIGN = "align it with the other keys of its block"
 _BLOCK = " (the block begins at line {line})"
+_AFTER_A_GLUED_KEY = ("mapping values are not allowed", "could not find expected ':'")
 _SYNTAX: dict[str, Wording] = {  # what libyaml or PyYAML says -> what we say
     "found a tab character": Wording("a tab cannot indent or separate here", "use spaces"),
     "mapping values are not allowed": Wording(
@@ -114,11 +115,21 @@ def not_yaml(source: SourceText, complaint: MarkedYAMLError) -> Diagnostic:
         wording = wording._replace(message=wording.same_line, opening=False)
     mark = opened if opened is not None and wording and wording.opening else found
     span = source.span(mark.line, mark.column, 1) if mark else source.span(0, 0, 1)
+    if any(said in problem for said in _AFTER_A_GLUED_KEY) and (glued := _glued_key(source, span)):
+        return error("TG004", "a space is missing after this `:`", glued, hint="write `key: value`")
     if wording is None:
         message, hint = _without_wording(problem, span)
         return error("TG004", message, span, hint=hint)
     since = wording.since.format(line=opened.line + 1) if opened is not None and opened.line + 1 != span.line else ""
     return error("TG004", wording.message + since, span, hint=wording.hint)
+
+
+def _glued_key(source: SourceText, span: Span) -> Span | None:
+    """The `:` of `key:value` in the line of a complaint or the one above: YAML reads no key there, and stops later."""
+    for line in (span.line - 1, span.line - 2):
+        if line >= 0 and (key := re.match(r"[ -]*[A-Za-z][\w-]*:(?=[^\s:/])", source.lines[line])):
+            return source.span(line, key.end() - 1, 1)
+    return None
 
 
 def _without_wording(problem: str, span: Span) -> tuple[str, str | None]:

@@ -35,11 +35,12 @@ def find_tasks(table: JobTable, wanted: str | Set[str]) -> list[str]:
     """Ids of tasks with this id, or with a job whose key begins so or whose label contains it; or one of some keys."""
     if any(task.id == wanted for task in table.tasks):
         return [str(wanted)]
-    keys = wanted if isinstance(wanted, Set) else _keys_of(table, wanted)
+    keys = wanted if isinstance(wanted, Set) else keys_of(table, wanted)
     return [task.id for task in table.tasks if not keys.isdisjoint(task.jobs)]
 
 
-def _keys_of(table: JobTable, wanted: str) -> set[str]:
+def keys_of(table: JobTable, wanted: str) -> set[str]:
+    """Keys of the jobs whose key begins so or whose label contains it."""
     return {row.key for row in table.rows if row.key.startswith(wanted) or wanted.lower() in row.label.lower()}
 
 

@@ -43,7 +43,9 @@ class Scale(_Open):
 
     @model_validator(mode="after")
     def _wording_of_each_step(self) -> Scale:
-        if len(self.anchors) != self.max - self.min + 1 or len(self.anchors) < 2:
+        if self.max <= self.min:
+            raise ValueError("`max` must be above `min`: steps go from least to most agreement")
+        if len(self.anchors) != self.max - self.min + 1:
             raise ValueError(f"a scale from {self.min} to {self.max} needs one anchor a step, not {len(self.anchors)}")
         return self
 
