@@ -98,6 +98,7 @@ def test_following_a_log_ends_with_the_run_however_that_ends(
     worker = int(next(trace.iterdir()).name.rpartition(".")[2])
     if number == signal.SIGKILL:
         os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda: status_of(worker)["State"].startswith("T"))
     launcher.send_signal(number)
     launcher.wait()
     if number == signal.SIGKILL:
@@ -106,6 +107,29 @@ def test_following_a_log_ends_with_the_run_however_that_ends(
     wait_for(lambda: watch.is_over(slow.id))
     assert watch.is_over(never.id)
     assert any("slow" in line for line in follow(run.log_path(slow.id), lambda: watch.is_over(slow.id)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_worker_that_takes_its_time(launch, store: Store, trace: Path, number: int) -> None:
+    launcher = launch(table([toy("slow", seconds=60, trace=str(trace))]))
+    wait_for(lambda: runs_of(trace) == ["slow"])
+    worker = int(next(trace.iterdir()).name.rpartition(".")[2])
+    os.kill(worker, signal.SIGSTOP)
+    wait_for(lambda: status_of(worker)["State"].startswith("T"))
+    launcher.send_signal(number)
+    wait_for(lambda: int(status_of(worker)["ShdPnd"], 16) >> (signal.SIGTERM - 1) & 1)  # asked, and does not answer
+    launcher.send_signal(number)
+    out, err = launcher.communicate(timeout=60)
+    assert (launcher.returncode, "Traceback" in err) == (1, False)
+    assert out.startswith("stopped: 0 of 1 jobs done in ")
+    assert not Path(f"/proc/{worker}/exe").exists()
+    assert below(store.root / "tmp") == set()
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """What Linux tells of a process: its state, the signals that wait for it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -118,18 +118,18 @@ class _LocalRun:
 
     def run(self) -> RunSummary:
         started, stopped = time.monotonic(), False
-        try:
-            with _signals_as_interrupt():
+        with _signals_as_interrupt():
+            try:
                 while self._waiting or self._running:
                     self._start_what_is_ready()
                     for worker in self._listen(timeout=1.0):
                         self._take_stock(worker)
-        except KeyboardInterrupt:
-            stopped = True
-        finally:
-            self._end_workers()
-            self._selector.close()
-            self.store.collect_leftovers()
+            except KeyboardInterrupt:
+                stopped = True
+            finally:
+                self._end_workers()
+                self._selector.close()
+                self.store.collect_leftovers()
         return self._summary(stopped, time.monotonic() - started)
 
     def _summary(self, stopped: bool, seconds: float) -> RunSummary:
@@ -246,10 +246,10 @@ class _LocalRun:
 
     def _end_workers(self) -> None:
         """Ask the workers to end, then end them; an impatient second Ctrl-C shortens the wait."""
-        for worker in self._running.values():
-            worker.ask_to_end()
         deadline = time.monotonic() + GRACE_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
+            for worker in self._running.values():
+                worker.ask_to_end()
             while self._running and time.monotonic() < deadline:
                 self._listen(0.1)
         for worker in self._running.values():
