@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -194,12 +195,12 @@ def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch, store: S
     assert runs_of(trace) == ["slow", "slow"]
 
 
-def start_worker(store: Store, plan: JobTable) -> subprocess.Popen[bytes]:
+def start_worker(store: Store, plan: JobTable, log: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
     """The worker of the first task, alone, as a scheduler starts it."""
     record = RunRecord.create(store.root, plan)
     command = worker_command(record.table_path, plan.tasks[0].id, store.root)
     environment = worker_environment(os.environ, [])
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=environment)
 
 
 def test_a_warned_worker_ends_after_the_job_at_hand(store: Store, trace: Path) -> None:
@@ -225,6 +226,23 @@ def test_a_warned_job_saves_its_state_and_goes_on_from_it(store: Store, trace: P
     assert below(store.root / "tmp") == set()
     assert run_locally(table([job]), store).ok
     assert below(store.root / "partial") == set()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_log_without_room_fails_no_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with Path("/dev/full").open("wb") as full:
+        worker = start_worker(store, table([toy("a", quiet=True)]), full)
+    assert worker.wait(timeout=120) == 0
+    assert store.has("toy", toy("a").key)
+
+
+def test_a_disk_without_room_for_the_record_is_named_all_the_same(small_disk: Path) -> None:
+    """The reasons of failures come with the events, too."""
+    jobs = [toy("a", fills=str(small_disk / "filler")), toy("b")]
+    summary = run_locally(table(jobs, [toy("c")]), Store(small_disk / "store"))
+    assert {failure.label: failure.cause for failure in summary.failures} == dict.fromkeys("abc", "disk full")
+    assert "3 jobs: disk full" in summary.text()
 
 
 def test_a_full_disk_fails_the_large_job_alone(small_disk: Path) -> None:
