@@ -75,6 +75,8 @@ def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, sto
     launcher = launch(table([slow]))
     wait_for(lambda: "slow" in runs_of(trace))
     worker = int(next(trace.iterdir()).name.rpartition(".")[2])
+    os.kill(worker, signal.SIGSTOP)  # lest it hears of the death of its launcher in between, and cleans up
+    wait_for(lambda: status_of(worker)["State"].startswith("T"))
     os.kill(launcher.pid, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
     launcher.wait()
