@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -74,6 +75,8 @@ def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, sto
     launcher = launch(table([slow]))
     wait_for(lambda: "slow" in runs_of(trace))
     worker = int(next(trace.iterdir()).name.rpartition(".")[2])
+    os.kill(worker, signal.SIGSTOP)  # lest it hears of the death of its launcher in between, and cleans up
+    wait_for(lambda: status_of(worker)["State"].startswith("T"))
     os.kill(launcher.pid, signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
     launcher.wait()
@@ -98,6 +101,7 @@ def test_following_a_log_ends_with_the_run_however_that_ends(
     worker = int(next(trace.iterdir()).name.rpartition(".")[2])
     if number == signal.SIGKILL:
         os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda: status_of(worker)["State"].startswith("T"))
     launcher.send_signal(number)
     launcher.wait()
     if number == signal.SIGKILL:
@@ -106,6 +110,29 @@ def test_following_a_log_ends_with_the_run_however_that_ends(
     wait_for(lambda: watch.is_over(slow.id))
     assert watch.is_over(never.id)
     assert any("slow" in line for line in follow(run.log_path(slow.id), lambda: watch.is_over(slow.id)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_worker_that_takes_its_time(launch, store: Store, trace: Path, number: int) -> None:
+    launcher = launch(table([toy("slow", seconds=60, trace=str(trace))]))
+    wait_for(lambda: runs_of(trace) == ["slow"])
+    worker = int(next(trace.iterdir()).name.rpartition(".")[2])
+    os.kill(worker, signal.SIGSTOP)
+    wait_for(lambda: status_of(worker)["State"].startswith("T"))
+    launcher.send_signal(number)
+    wait_for(lambda: int(status_of(worker)["ShdPnd"], 16) >> (signal.SIGTERM - 1) & 1)  # asked, and does not answer
+    launcher.send_signal(number)
+    out, err = launcher.communicate(timeout=60)
+    assert (launcher.returncode, "Traceback" in err) == (1, False)
+    assert out.startswith("stopped: 0 of 1 jobs done in ")
+    assert not Path(f"/proc/{worker}/exe").exists()
+    assert below(store.root / "tmp") == set()
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """What Linux tells of a process: its state, the signals that wait for it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -170,12 +197,12 @@ def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch, store: S
     assert runs_of(trace) == ["slow", "slow"]
 
 
-def start_worker(store: Store, plan: JobTable) -> subprocess.Popen[bytes]:
+def start_worker(store: Store, plan: JobTable, log: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
     """The worker of the first task, alone, as a scheduler starts it."""
     record = RunRecord.create(store.root, plan)
     command = worker_command(record.table_path, plan.tasks[0].id, store.root)
     environment = worker_environment(os.environ, [])
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, env=environment)
 
 
 def test_a_warned_worker_ends_after_the_job_at_hand(store: Store, trace: Path) -> None:
@@ -201,6 +228,23 @@ def test_a_warned_job_saves_its_state_and_goes_on_from_it(store: Store, trace: P
     assert below(store.root / "tmp") == set()
     assert run_locally(table([job]), store).ok
     assert below(store.root / "partial") == set()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_log_without_room_fails_no_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with Path("/dev/full").open("wb") as full:
+        worker = start_worker(store, table([toy("a", quiet=True)]), full)
+    assert worker.wait(timeout=120) == 0
+    assert store.has("toy", toy("a").key)
+
+
+def test_a_disk_without_room_for_the_record_is_named_all_the_same(small_disk: Path) -> None:
+    """The reasons of failures come with the events, too."""
+    jobs = [toy("a", fills=str(small_disk / "filler")), toy("b")]
+    summary = run_locally(table(jobs, [toy("c")]), Store(small_disk / "store"))
+    assert {failure.label: failure.cause for failure in summary.failures} == dict.fromkeys("abc", "disk full")
+    assert "3 jobs: disk full" in summary.text()
 
 
 def test_a_full_disk_fails_the_large_job_alone(small_disk: Path) -> None:

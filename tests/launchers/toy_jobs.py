@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +31,9 @@ class ToyParams(JobParams):
     """Work until the process is asked to stop, keep the state, and be done when started again."""
     reads: str | None = None
     """Open this artifact through a store, as a recipe's vectors are."""
+    quiet: bool = False
+    fills: str | None = None
+    """Write into this file until the disk is full."""
     leaves: str | None = None
     """Start a process that outlives this one, and write its id to this file."""
     trace: str | None = None
@@ -40,12 +44,15 @@ class ToyParams(JobParams):
 def toy(context: JobContext, params: ToyParams) -> None:
     if params.trace:
         (Path(params.trace) / f"{params.name}.{time.time_ns()}.{os.getpid()}").touch()
-    print("a stray line on standard output")
+    if not params.quiet:
+        print("a stray line on standard output")
     if params.reads:
         Store(context.out.parents[1]).open("toy", params.reads)
     if params.patient:
         go_on(context)
     os.system("echo a stray line of a child")
+    if params.fills:
+        fill(Path(params.fills))
     if params.leaves:
         Path(params.leaves).write_text(str(subprocess.Popen(["sleep", "600"]).pid))
     context.progress(0, 2, "halves")
@@ -64,7 +71,14 @@ def toy(context: JobContext, params: ToyParams) -> None:
     loaded[0] += 1
     sources = [str((folder / "result.txt").read_text()) for folders in context.inputs.values() for folder in folders]
     (context.out / "result.txt").write_text(f"{params.name} {random.random()} {' + '.join(sources)}")
-    print(f"loads {loaded[0]}", file=sys.stderr)
+    if not params.quiet:
+        print(f"loads {loaded[0]}", file=sys.stderr)
+
+
+def fill(file: Path) -> None:
+    with suppress(OSError), file.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(b"\0" * 4096)
 
 
 def go_on(context: JobContext) -> None:

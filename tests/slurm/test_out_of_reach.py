@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from traitgraph.cli.main import main
+from traitgraph.launchers.slurm.scheduler import is_installed
+
+from .conftest import lacking
 
 SPEC = str(Path(__file__).parents[2] / "examples" / "quickstart.yaml")
 
@@ -14,7 +17,8 @@ SPEC = str(Path(__file__).parents[2] / "examples" / "quickstart.yaml")
 def test_cancel_says_that_slurm_cannot_be_reached(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("submitit")
+    if not is_installed():
+        lacking("submitit is not installed")
     words = [SPEC, "+cluster=one-gpu", "--store", str(tmp_path)]
     run = tmp_path / "runs" / "by-hand"
     assert main(["run", *words, "--launcher", "slurm", "--export", str(run)]) == 0

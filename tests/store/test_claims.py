@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -70,6 +71,20 @@ def test_one_writer_has_a_claim_until_it_gives_it_back(store: Store, other: Stor
 def test_taking_a_claim_twice_is_taking_it_once(store: Store) -> None:
     assert store.claims.take(KEY)
     assert store.claims.take(KEY)
+
+
+def test_a_file_system_without_links_has_claims_too(
+    store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert store.claims.take(KEY)
+    assert not other.claims.take(KEY)
+    assert everything_below(store.root / "claims") == {KEY}
+    store.claims.release(KEY)
+    assert other.claims.take(KEY)
 
 
 def test_only_the_holder_can_release(store: Store, other: Store) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn, cast
@@ -113,28 +113,30 @@ class _LocalRun:
         self._rows = {row.key: row for row in self.table.rows}
         self._waiting = list(self.table.tasks)
         self._ended: set[str] = set()
+        self._failures: dict[str, Failure] = {}
         self._running: dict[str, _Worker] = {}
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> RunSummary:
         started, stopped = time.monotonic(), False
-        try:
-            with _signals_as_interrupt():
+        with _signals_as_interrupt():
+            try:
                 while self._waiting or self._running:
                     self._start_what_is_ready()
                     for worker in self._listen(timeout=1.0):
                         self._take_stock(worker)
-        except KeyboardInterrupt:
-            stopped = True
-        finally:
-            self._end_workers()
-            self._selector.close()
-            self.store.collect_leftovers()
+            except KeyboardInterrupt:
+                stopped = True
+            finally:
+                self._end_workers()
+                self._selector.close()
+                self.store.collect_leftovers()
         return self._summary(stopped, time.monotonic() - started)
 
     def _summary(self, stopped: bool, seconds: float) -> RunSummary:
         states = [self.states.get(row.key) for row in self.table.rows]
-        failures = [each for each in self.record.failures() if self.states.get(each.key) in ("failed", "blocked")]
+        kept = {each.key: each for each in self.record.failures()}
+        failures = [kept.get(key, told) for key, told in self._failures.items()]  # on a full disk none is kept
         return RunSummary(
             self.record.folder,
             len(states),
@@ -214,7 +216,15 @@ class _LocalRun:
                     return False
                 worker.settled += 1
                 self.states[event.key] = event.event.removeprefix("job_")
+                if event.event in ("job_failed", "job_blocked"):
+                    self._failures[event.key] = self._failure_of(event)
         return True
+
+    def _failure_of(self, event: Event) -> Failure:
+        return Failure(
+            key=event.key, kind=event.kind, label=event.label or event.kind, task=event.task, cause=event.cause,
+            message=event.message, log=str(self.record.log_path(event.task)), at=now(),
+        )  # fmt: skip
 
     def _take_stock(self, worker: _Worker) -> None:
         """What follows from a worker's end: its task has ended, or it died and left jobs."""
@@ -235,21 +245,19 @@ class _LocalRun:
 
     def _fail(self, worker: _Worker, row: JobRow, code: int) -> None:
         cause, message = _death(code)
-        log = self.record.log_path(worker.task.id)
-        failure = Failure(
-            key=row.key, kind=row.kind, label=row.label or row.kind, task=worker.task.id, cause=cause,
-            message="\n".join([message, *_last_lines(log)]), log=str(log), at=now(),
-        )  # fmt: skip
-        self.record.write_failure(failure)
+        lines = _last_lines(self.record.log_path(worker.task.id))
+        event = Event("job_failed", worker.task.id, row.key, row.kind, row.label, cause=cause, message=message)
+        self._failures[row.key] = self._failure_of(replace(event, message="\n".join([message, *lines])))
+        self.record.write_failure(self._failures[row.key])
         self.states[row.key] = "failed"
-        self.observer(Event("job_failed", failure.task, row.key, row.kind, row.label, cause=cause, message=message))
+        self.observer(event)
 
     def _end_workers(self) -> None:
         """Ask the workers to end, then end them; an impatient second Ctrl-C shortens the wait."""
-        for worker in self._running.values():
-            worker.ask_to_end()
         deadline = time.monotonic() + GRACE_SECONDS
         with contextlib.suppress(KeyboardInterrupt):
+            for worker in self._running.values():
+                worker.ask_to_end()
             while self._running and time.monotonic() < deadline:
                 self._listen(0.1)
         for worker in self._running.values():

@@ -70,9 +70,7 @@ def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
     wanted = {row.key for row in table.rows}
     newest: dict[str, Failure] = {}
     for folder in sorted((store.root / "runs").glob("*/"), key=lambda each: each.stat().st_mtime):
-        for failure in RunRecord(folder).failures():
-            if failure.key in wanted:
-                newest[failure.key] = failure
+        newest |= {failure.key: failure for failure in RunRecord(folder).failures(wanted)}
     return tuple(newest.values())
 
 

@@ -78,12 +78,22 @@ class Claims:
         try:
             draft.write_text(self._writer().token, encoding="ascii")
             share_with_group(draft, self._root)
-            os.link(draft, path)  # unlike exclusive creation: never empty, and atomic on every NFS
+            self._name(draft, path)
         except FileExistsError:
             return False
         finally:
             draft.unlink(missing_ok=True)
         return True
+
+    def _name(self, draft: Path, path: Path) -> None:
+        """Give a draft its name unless somebody has it; then raise FileExistsError."""
+        try:
+            os.link(draft, path)  # unlike exclusive creation: never empty, and atomic on every NFS
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: FAT, some network shares and mounted clouds
+            with path.open("xb") as stream:
+                stream.write(draft.read_bytes())
 
     def _aside(self, key: str) -> Path:
         return self._folder / f".{key}.{self._writer().token}"
@@ -95,6 +105,6 @@ class Claims:
         with contextlib.suppress(FileNotFoundError):
             path.rename(aside)
             if aside.read_text(encoding="ascii", errors="replace") != dead:
-                with contextlib.suppress(FileExistsError):
-                    os.link(aside, path)
+                with contextlib.suppress(OSError):
+                    self._name(aside, path)
             aside.unlink()

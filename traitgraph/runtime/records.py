@@ -16,7 +16,7 @@ import re
 import secrets
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -125,9 +125,10 @@ class RunRecord:
         except (OSError, ValidationError):
             return None
 
-    def failures(self) -> list[Failure]:
-        """All failures of this run, in order of time."""
-        found = (self.failure(path.stem) for path in (self.folder / "failures").glob("[!.]*.json"))
+    def failures(self, among: Container[str] | None = None) -> list[Failure]:
+        """All failures of this run, or those of some keys, in order of time."""
+        keys = (path.stem for path in (self.folder / "failures").glob("[!.]*.json"))
+        found = (self.failure(key) for key in keys if among is None or key in among)
         return sorted((each for each in found if each is not None), key=lambda each: (each.at, each.key))
 
     def write_end(self, end: TaskEnd) -> None:

@@ -165,7 +165,7 @@ class TaskRunner:
 
     def _run(self, row: JobRow) -> Outcome:
         self._tell("job_started", row)
-        print(f"--- {now()} {row.label or row.kind} ({row.key})", file=sys.stderr, flush=True)
+        _say(f"--- {now()} {row.label or row.kind} ({row.key})")
         started = time.monotonic()
         begin_to_measure()
         try:
@@ -177,7 +177,7 @@ class TaskRunner:
                 return "present"
             return self.record_failure(row, error)
         seconds = round(time.monotonic() - started, 3)
-        print(f"    done in {seconds:.1f} s, {peak_memory()}", file=sys.stderr, flush=True)
+        _say(f"    done in {seconds:.1f} s, {peak_memory()}")
         self._tell("job_done", row, seconds=seconds)
         return "done"
 
@@ -236,7 +236,7 @@ class TaskRunner:
     def record_failure(self, row: JobRow, error: Exception) -> Outcome:
         """Write down that a job of this task failed, with the reason."""
         failure = failure_of(error, row, self.task.id, self.record.log_path(self.task.id))
-        print(failure.traceback, file=sys.stderr, flush=True)
+        _say(failure.traceback)
         self._fail(row, failure)
         return "failed"
 
@@ -329,8 +329,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         with signals_heeded() as stop_wanted, store, Session() as session:
             return run_task(TaskRunner(store, record, table, task, emit, session, stop_wanted))
     except Stopped as stopped:
-        print(f"stopped ({stopped}); what was finished is in the store", file=sys.stderr)
+        _say(f"stopped ({stopped}); what was finished is in the store")
         return 1
+    finally:
+        _let_go_of_log()
+
+
+def _say(text: str) -> None:
+    """Write into the log. A disk that is too full for that must not end a task that can still do its work."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _let_go_of_log() -> None:
+    """Drop what found no room in the log, for which Python would end with an exit code of its own."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def run_task(runner: TaskRunner) -> int:

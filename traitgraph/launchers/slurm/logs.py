@@ -50,12 +50,18 @@ def readable(line: str) -> bool:
 
 
 def follow(log: Path, is_over: Callable[[], bool], pause: float = 1.0) -> Iterator[str]:
-    """Lines of a log as they come, until `is_over` says that no more will."""
+    """Whole lines of a log as they come, until `is_over` says that no more will."""
+    line = ""
     with log.open(encoding="utf-8", errors="replace") as stream:
         while True:
             last = is_over()  # asked before reading: what was written until now is still read
-            yield from (line.rstrip("\n") for line in stream)
+            for piece in stream:
+                line += piece
+                if line.endswith("\n"):
+                    yield line.rstrip("\n")
+                    line = ""
             if last:
+                yield from [line] if line else []
                 return
             time.sleep(pause)
 
