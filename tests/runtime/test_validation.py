@@ -92,6 +92,21 @@ def test_a_single_prompt_cannot_be_divided() -> None:
         hold_back(rows_of("a", "a", "a"), 0.5, 0)
 
 
+def test_rows_that_are_held_back_and_all_too_long_are_told(
+    make_context: MakeContext, model_ref: FolderModel, locations: dict[str, str], tmp_path: Path
+) -> None:
+    prompts = ["Short?", "Long? " * 100]
+    seed = next(seed for seed in range(99) if hold_back(rows_of(*prompts), 0.5, seed)[1] == rows_of(*prompts)[1:])
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": prompt, "reply": "Yes", "trait": "openness", "level": "high"} for prompt in prompts]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    locations[digest_path(path)] = str(path)
+    training = SFT.model_copy(update={"max_length": 64, "validation": Validation(share=0.5, every=2)})
+    given = params(model_ref, FileData(digest=digest_path(path)), training).model_copy(update={"seed": seed})
+    with pytest.raises(DialogueError, match="all 1 rows held back are longer than `max_length`, 64 tokens"):
+        train(make_context(given), given)
+
+
 @pytest.mark.parametrize("training", [SFT, DPO], ids=["sft", "dpo"])
 def test_the_state_with_the_lowest_loss_is_the_one_that_is_saved(
     make_context: MakeContext, model_ref: FolderModel, data: FileData, training: SftTraining | DpoTraining

@@ -155,9 +155,10 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         if best is not None:
             trainer.add_callback(best.callback())
         try:
-            if not len(trainer.train_dataset):
-                longest = params.training.max_length
-                raise DialogueError(f"all {len(rows)} rows are longer than `max_length`, {longest} tokens")
+            for given, left, what in ((rows, trainer.train_dataset, ""), (held, trainer.eval_dataset, " held back")):
+                if given and not len(left):
+                    longest = params.training.max_length
+                    raise DialogueError(f"all {len(given)} rows{what} are longer than `max_length`, {longest} tokens")
             train_with_checkpoints(trainer, context)
             if best is not None:
                 best.put_back()
@@ -177,15 +178,15 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "steps": trainer.state.global_step,
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
-        **(_validation_record(best, held, measured) if best else {}),
+        **(_validation_record(best, len(trainer.eval_dataset), measured) if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
 
 
-def _validation_record(best: BestState, held: Sequence[Row], measured: Sequence[Row]) -> Row:
-    """What was measured on the rows held back, and the step whose state was kept."""
+def _validation_record(best: BestState, rows: int, measured: Sequence[Row]) -> Row:
+    """What was measured on how many of the rows held back, and the step whose state was kept."""
     losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
-    return {"validation": {"rows": len(held), "losses": losses, "kept_step": best.step, "kept_loss": best.loss}}
+    return {"validation": {"rows": rows, "losses": losses, "kept_step": best.step, "kept_loss": best.loss}}
 
 
 def _trainer(

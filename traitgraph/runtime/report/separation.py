@@ -15,7 +15,7 @@ from .statistics import spearman
 from .summaries import Score
 
 MONOTONE = 0.8
-"""|Spearman| from which a curve counts as following its strength. Of 8 points this has p < 0.02 under no relation."""
+"""|Spearman| from which a curve counts as following its strength. Of 8 points this has p = 0.022 under no relation."""
 FEWEST = 5
 """Items (pairs of replies, questions) below which nothing is judged: the spread of so few is hardly known itself."""
 SHORTEST_SCALE = 4
