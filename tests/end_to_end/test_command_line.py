@@ -104,7 +104,7 @@ def test_a_store_that_cannot_be_used_is_named_and_exits_2(tmp_path: Path) -> Non
     call("init", cwd=tmp_path)
     refused = call("run", "study.yaml", "--store", "study.yaml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert f"traitgraph run: cannot use {tmp_path / 'study.yaml'}: " in refused.stderr
+    assert f"traitgraph run: cannot write to the store {tmp_path / 'study.yaml'}: " in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

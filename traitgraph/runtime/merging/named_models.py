@@ -66,7 +66,10 @@ class NamedModels:
         return near_hint(path.name, [*presets, *beside(path)])
 
     def _local(self, name: str) -> Path | None:
-        path = from_folder(self.recipe.absolute().parent, name)
+        try:
+            path = self.recipe.parent / Path(name).expanduser()  # links as they are: the hub's folders tell their model
+        except RuntimeError:  # the home of nobody
+            return None
         return path if exists(path) else None
 
     def _preset(self, name: str) -> ModelSpec | None:
