@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -30,14 +31,15 @@ def launch(store: Store, tmp_path: Path) -> Iterator[object]:
     """Start launchers in processes of their own; those still there at the end of the test are killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(plan: JobTable) -> subprocess.Popen[str]:
+    def start(plan: JobTable, *, nohup: bool = False) -> subprocess.Popen[str]:
         path = tmp_path / f"plan-{len(started)}.json"
         path.write_text(plan.model_dump_json())
         command = [sys.executable, str(LAUNCHER), str(store.root), str(path)]
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{root}"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, **pipes, text=True, env=environment, preexec_fn=hear_ctrl_c)
+        hear = partial(hear_terminal, nohup)
+        process = subprocess.Popen(command, **pipes, text=True, env=environment, preexec_fn=hear)
         started.append(process)
         return process
 
@@ -48,9 +50,10 @@ def launch(store: Store, tmp_path: Path) -> Iterator[object]:
         process.communicate()
 
 
-def hear_ctrl_c() -> None:
-    """A shell lets what it starts in the background ignore Ctrl-C, and this test may have been started so."""
+def hear_terminal(nohup: bool) -> None:
+    """Heed Ctrl-C and, but for nohup, the end of the terminal, however this test itself was started."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
 
 
 def test_a_run_goes_on_after_its_launcher_was_killed(launch, store: Store, trace: Path) -> None:
@@ -153,11 +156,7 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, tra
 
 
 def test_a_run_under_nohup_goes_on_when_the_terminal_closes(launch, store: Store, trace: Path) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        launcher = launch(table([toy("a", seconds=1, trace=str(trace))]))
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    launcher = launch(table([toy("a", seconds=1, trace=str(trace))]), nohup=True)
     wait_for(lambda: runs_of(trace) == ["a"])
     launcher.send_signal(signal.SIGHUP)
     launcher.communicate(timeout=60)

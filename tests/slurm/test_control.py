@@ -339,14 +339,25 @@ def test_the_limits_of_a_user_are_read_from_the_accounting_and_kept(
         accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
 
 
+def with_qos(cluster: SlurmCluster, name: str, limit: str) -> Iterator[str]:
+    """A QoS of the site that its user may ask for, under a limit as sacctmgr takes it."""
+    cluster.call("sacctmgr", "-i", "add", "qos", name, "set", limit)
+    cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", f"qos=normal,{name}", "DefaultQOS=normal")
+    yield name
+    cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "DefaultQOS=-1", "qos=normal")
+    cluster.call("sacctmgr", "-i", "delete", "qos", name)
+
+
 @pytest.fixture
 def debug_qos(accounting_cluster: SlurmCluster) -> Iterator[str]:
-    """A QoS of the site under which a user may have one job in the queue."""
-    accounting_cluster.call("sacctmgr", "-i", "add", "qos", "debug", "set", "MaxSubmitJobsPerUser=1")
-    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "qos=normal,debug", "DefaultQOS=normal")
-    yield "debug"
-    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "DefaultQOS=-1", "qos=normal")
-    accounting_cluster.call("sacctmgr", "-i", "delete", "qos", "debug")
+    """A QoS under which a user may have one job in the queue."""
+    yield from with_qos(accounting_cluster, "debug", "MaxSubmitJobsPerUser=1")
+
+
+@pytest.fixture
+def brief_qos(accounting_cluster: SlurmCluster) -> Iterator[str]:
+    """A QoS under which a job may have half an hour."""
+    yield from with_qos(accounting_cluster, "brief", "MaxWall=00:30:00")
 
 
 def test_a_qos_that_no_task_asks_for_limits_nothing_and_one_that_is_too_low_is_refused(
@@ -365,16 +376,6 @@ def test_a_qos_that_no_task_asks_for_limits_nothing_and_one_that_is_too_low_is_r
 def test_the_cluster_file_has_the_last_word_on_the_limit(accounting_cluster: SlurmCluster, debug_qos: str) -> None:
     debug = CLUSTER.model_copy(update={"qos": debug_qos, "limits": SiteLimits(submitted=1000)})
     assert read_limits(debug, [debug.resources_of("", None, None)]).submitted == 1000
-
-
-@pytest.fixture
-def brief_qos(accounting_cluster: SlurmCluster) -> Iterator[str]:
-    """A QoS of the site under which a job may have half an hour."""
-    accounting_cluster.call("sacctmgr", "-i", "add", "qos", "brief", "set", "MaxWall=00:30:00")
-    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "qos=normal,brief", "DefaultQOS=normal")
-    yield "brief"
-    accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "DefaultQOS=-1", "qos=normal")
-    accounting_cluster.call("sacctmgr", "-i", "delete", "qos", "brief")
 
 
 def test_a_time_above_that_of_the_qos_is_refused_since_slurm_would_let_it_wait_for_ever(
