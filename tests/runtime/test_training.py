@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.conftest import MakeContext
+from traitgraph.runtime.context import Stopped
 from traitgraph.runtime.dialogues import DialogueError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.training import train
@@ -68,6 +69,20 @@ def test_without_an_adapter_the_base_itself_is_the_reference(
     losses = json.loads((context.out / "training.json").read_text())["losses"]
     assert losses[0] == pytest.approx(math.log(2), abs=1e-4)
     assert losses[-1] < losses[0]
+
+
+def test_a_stop_while_the_adapter_is_taken_off_stays_a_stop(
+    make_context: MakeContext, params: TrainParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tidying up a model that still carries it is no failure of the job."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise Stopped("SIGTERM")
+
+    monkeypatch.setattr("peft.LoraModel.unload", stopped)
+    with pytest.raises(Stopped):
+        train(context := make_context(params), params)
+    assert not (context.out / "training.json").exists()
 
 
 @pytest.mark.parametrize("training", [SFT, DPO, SFT.model_copy(update={"lora": None})], ids=["sft", "dpo", "full"])

@@ -338,7 +338,7 @@ def _base_kept(model: PreTrainedModel) -> Iterator[None]:
     """
     import copy
 
-    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     config, generation = copy.deepcopy(model.config), copy.deepcopy(model.generation_config)
     attributes = dict(model.__dict__)
     hooks = {module: set(module._forward_hooks) for module in model.modules()}
@@ -354,7 +354,7 @@ def _base_kept(model: PreTrainedModel) -> Iterator[None]:
         model.__dict__.update(attributes)
         model.config.__dict__.update(config.__dict__)
         model.generation_config.__dict__.update(generation.__dict__)
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(flags[name])
+        for parameter, flag in flags:  # by itself: under an adapter that could not be taken off it has another name
+            parameter.requires_grad_(flag)
             parameter.grad = None
         model.eval()
