@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from traitgraph.compiler.estimate import Estimator
 from traitgraph.compiler.ir import TaskDraft, row_ids
 from traitgraph.compiler.plain import plain_template
 from traitgraph.compiler.plan import Plan
@@ -17,7 +18,7 @@ from traitgraph.specs.durations import duration_names
 from traitgraph.specs.jobs import ROW_FIELDS, GeneratedData, JobRow
 from traitgraph.specs.traits import LEVELS, TRAITS
 
-from .specs import SWEEP, plan_of
+from .specs import SWEEP, context, plan_of
 
 BIG = SWEEP.replace("owner/model", "llama-3.1-8b-instruct")
 
@@ -177,6 +178,16 @@ def test_whoever_steers_a_writer_is_paid_for_each_token_as_the_writer_is(
 
     alone = hours("8b", "combine: sum") / 16  # for a billion weights
     assert hours(writer, combine) == pytest.approx(billions * alone, rel=0.02)
+
+
+def test_a_small_writer_with_a_large_expert_takes_the_download_and_the_memory_of_both() -> None:
+    """Weights of 8 B and of 70 B in bfloat16 with a fifth of room: 187 GB, three GPUs of 80 GB."""
+    small, large = "model: llama-3.1-8b-instruct\n      data", "model: llama-3.1-70b-instruct\n      data"
+    text = LOCAL.replace("data: {path: rows.jsonl}", GENERATED.replace(small, large))
+    plan = plan_of(text, select=(parse_selector("kind=generate"),), device="a100")
+    (stage,) = (stage for stage in plan.draft.stages if stage.kind == "generate")
+    assert Estimator(plan.draft, context(device="a100")).devices(stage) == 3
+    assert plan.price.download_bytes.high == pytest.approx(2 * (8e9 + 70e9), rel=0.02)
 
 
 MANY_SCENES = {("", "", "train"): 1_000_000.0}
