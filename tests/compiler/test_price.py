@@ -182,8 +182,9 @@ def test_whoever_steers_a_writer_is_paid_for_each_token_as_the_writer_is(
 
 def test_a_small_writer_with_a_large_expert_takes_the_download_and_the_memory_of_both() -> None:
     """Weights of 8 B and of 70 B in bfloat16 with a fifth of room: 187 GB, three GPUs of 80 GB."""
-    small, large = "model: llama-3.1-8b-instruct\n      data", "model: llama-3.1-70b-instruct\n      data"
-    text = LOCAL.replace("data: {path: rows.jsonl}", GENERATED.replace(small, large))
+    head, _, trained = GENERATED.partition("      model: llama-3.1-8b-instruct\n")
+    ready_made = head + "      model: llama-3.1-70b-instruct\n" + trained.splitlines(keepends=True)[-1]
+    text = LOCAL.replace("data: {path: rows.jsonl}\n", ready_made)
     plan = plan_of(text, select=(parse_selector("kind=generate"),), device="a100")
     (stage,) = (stage for stage in plan.draft.stages if stage.kind == "generate")
     assert Estimator(plan.draft, context(device="a100")).devices(stage) == 3
