@@ -122,7 +122,7 @@ def _composition(context: JobContext, workbench: Workbench, recipe: Recipe) -> C
         wanted = [name for vector in found for name in vector.names]
         names = None if all(name in here for name in wanted) else propose_names(wanted, here)
     fitted, _ = fit_vectors(found, here, names=names)
-    return recipe.composition(fitted, cache=cache, base=workbench.rows)
+    return recipe.composition(fitted, base_names=here, cache=cache, base=workbench.rows)
 
 
 def _vector(context: JobContext, recipe: Recipe, key: str) -> Vector:

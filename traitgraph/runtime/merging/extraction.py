@@ -19,7 +19,7 @@ from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape
 from .differences import CheckpointDifference, comparable_names, differ_in_vocabulary, low_rank_rows, pieces
 from .errors import MergeError
 from .fitting import NameMap, check_same_tokens, renamed
-from .layers import layer_of
+from .layers import layer_of, places
 from .rounding import check_finite
 from .writer import Slot, TensorFile
 
@@ -338,10 +338,13 @@ def low_rank_norm(factors: Factors) -> float:
 
 
 def layer_norms(squares: Mapping[str, float]) -> dict[str, float]:
-    """Norm by layer, from squared norms by tensor; tensors outside the layers count under 'rest'."""
+    """Norm by layer, from squared norms by tensor; tensors outside the layers count under 'rest'.
+
+    Where a model has several towers (text, vision), each layer goes by its tower as well.
+    """
     sums: dict[str, float] = {}
+    place = places(squares)
     for name, square in squares.items():
-        layer = layer_of(name)
-        key = "rest" if layer is None else str(layer)
+        key = str(place(name) if layer_of(name) is not None else "rest")
         sums[key] = sums.get(key, 0.0) + square
     return {layer: sqrt(total) for layer, total in sums.items()}

@@ -140,6 +140,7 @@ def _merge(
         densities=[source.density for source in request.sources],
         cache=Cache(),
         base=base.floats,
+        base_names=base,
     )
     number_format = dtype or _main_format(base)
     statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))

@@ -46,6 +46,7 @@ def merge(context: JobContext, params: MergeParams) -> None:
         onto=(fitted[-1], float(params.onto)) if onto and params.onto is not None else None,
         cache=context.session.get("merge: what was counted", dict),
         base=lambda name, first, last: base.read(name, (first, last)).to(dtype).float(),
+        base_names=base,
     )
     statistics = statistics_of(composition, _sample(context, composition, base, dtype), _Remembered(context))
     how = application(composition, params)

@@ -113,5 +113,8 @@ def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str
     cache.update(recipe.counted())
     dtype = getattr(torch, recipe.params.model.dtype)
     return recipe.composition(
-        fitted, cache=cache, base=lambda name, first, last: base.rows(name, first, last).to(dtype).float()
+        fitted,
+        base_names=base,
+        cache=cache,
+        base=lambda name, first, last: base.rows(name, first, last).to(dtype).float(),
     )
