@@ -188,18 +188,19 @@ class Composition:
         """The common factor of the coefficients: dividing by it leaves a direction. The largest of them, if not elected.
 
         An election has a threshold (0), which ratios such as 2/3 + 1/3 - 1 would miss by rounding: its coefficients are
-        divided by their greatest common divisor, and keep their signs. A mean by weight has one more: no factor.
+        divided by their greatest common divisor, and keep their signs. A mean by weight has one more where signs are
+        mixed (a sum of weights 0 divides by 1): no factor there.
         """
-        if not self._are_numbers or self.steps.mean == "weight":
+        found = self.coefficients("") if self._are_numbers else []
+        if not found or (self.steps.mean == "weight" and min(found) < 0 < max(found)):
             return 1.0
-        found = self.coefficients("")
         largest = max(found, key=abs, default=0.0) or 1.0
         return (_common_divisor(found) or abs(largest)) if self.steps.election else largest
 
     @property
     def strength(self) -> float:
-        """What the direction is multiplied by: lambda, and the common factor."""
-        return self.steps.scale * self._common
+        """What the direction is multiplied by: lambda, and the common factor unless the method divides by it."""
+        return self.steps.scale * (1.0 if self.steps.mean == "weight" else self._common)
 
     @cached_property
     def direction_key(self) -> str:
