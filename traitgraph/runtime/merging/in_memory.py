@@ -207,6 +207,6 @@ def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
 def _change(merge: Composition, name: str) -> torch.Tensor:
     import torch
 
-    change = torch.cat([merge.change(name, *rows) for rows in pieces(merge.shape(name))])
+    change = torch.cat([torch.empty(0), *(merge.change(name, *rows) for rows in pieces(merge.shape(name)))])
     check_finite(change, name)
     return change.reshape(merge.shape(name))
