@@ -152,6 +152,15 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
     return adapter
 
 
+def changed_names(folder: Path) -> list[str]:
+    """The tensors that an adapter's file speaks of, without reading any: the weights of its modules, or saved ones."""
+    file, found = folder / WEIGHTS, []
+    for name in map(_in_base, Checkpoint(file) if file.is_file() else ()):
+        module, *part = re.split(r"\.(?:lora_|token_adapter)", name, maxsplit=1)
+        found.append(f"{module}.weight" if part else module.replace(".modules_to_save.", "."))
+    return list(dict.fromkeys(found))
+
+
 def _read_config(folder: Path) -> AdapterConfig:
     path = folder / ADAPTER_CONFIG
     if not path.is_file() or not (folder / WEIGHTS).is_file():

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.runtime.durable import write_json
 
-from .adapters import MERGE_FIRST, Adapter, Factors, read_adapter
+from .adapters import MERGE_FIRST, Adapter, Factors, changed_names, read_adapter
 from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape, octets, quantised
 from .differences import CheckpointDifference, comparable_names, differ_in_vocabulary, low_rank_rows, pieces, unequal_shapes
 from .errors import MergeError
-from .fitting import NameMap, Vocabulary, check_same_tokens, renamed
+from .fitting import NameMap, Vocabulary, as_trained, check_same_tokens, renamed
 from .layers import layer_of, places
 from .rounding import check_finite
 from .writer import Slot, TensorFile
@@ -53,14 +53,16 @@ def build_vector(
     folders = [_weights_folder(Path(path)) for path in (tuned, opposite) if path is not None]
     adapters = [is_adapter(folder) for folder in folders]
     if all(adapters):
+        base = as_trained(base, changed_names(folders[0]))
         read = [_in_vocabulary(read_adapter(folder, base), base, vocabulary) for folder in folders]
         record = _from_adapters(read, base, out)
     elif any(adapters):
         raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
     else:
-        other = Checkpoint(folders[1]) if opposite else base
+        whole = Checkpoint(folders[0])
+        other = Checkpoint(folders[1]) if opposite else as_trained(base, list(whole))
         exact = opposite is None and stored == "float32"
-        record = _from_checkpoint(CheckpointDifference(other, Checkpoint(folders[0]), ""), out, exact, stored)
+        record = _from_checkpoint(CheckpointDifference(other, whole, ""), out, exact, stored)
     _write_record(record, out, base_record)
 
 

@@ -86,6 +86,18 @@ def as_named(base: Checkpoint, names: NameMap) -> Checkpoint:
     return CheckpointView(base, found)
 
 
+def as_trained(base: Checkpoint, wanted: Sequence[str]) -> Checkpoint:
+    """The base under the names that a library gave its tensors when it loaded it, where training saw other names."""
+    names = None if all(name in base for name in wanted) else propose_names(wanted, base)
+    return as_named(base, names) if names else base
+
+
+def names_of_training(vectors: Sequence[Difference], base: Collection[str], names: NameMap | None) -> NameMap | None:
+    """The given map, or the known one by which a library that loads the base renames its tensors, or None."""
+    wanted = [name for vector in vectors for name in vector.names]
+    return names if names is not None or all(name in base for name in wanted) else propose_names(wanted, base)
+
+
 def fit_vectors(
     vectors: Sequence[Difference],
     base: Mapping[str, TensorInfo],

@@ -16,7 +16,7 @@ from .bases import model_folder
 from .checkpoint import Checkpoint
 from .composition import Composition
 from .differences import Difference
-from .fitting import fit_vectors
+from .fitting import fit_vectors, names_of_training
 from .geometry import inner_product
 from .on_disk import Output, write_merges
 from .recipe import RECIPE, application, recipe_record
@@ -38,7 +38,8 @@ def merge(context: JobContext, params: MergeParams) -> None:
 
     vectors, onto = _vectors(context, "vectors"), _vectors(context, "onto")
     base, dtype = _base(context, params), getattr(torch, params.model.dtype)
-    fitted, _ = fit_vectors([vector for _, vector in (*vectors, *onto)], base, names=params.names)
+    found = [vector for _, vector in (*vectors, *onto)]
+    fitted, _ = fit_vectors(found, base, names=names_of_training(found, base, params.names))
     composition = Composition(
         fitted[: len(vectors)],
         [float(value) for value in params.coefficients],
