@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .checkpoint import ADAPTER_CONFIG
+from traitgraph.specs.model_folder import ADAPTER_CONFIG
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")

@@ -14,13 +14,14 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import ADAPTER_CONFIG, Checkpoint, quantised
+from traitgraph.specs.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelFolderError, check_adapter
+
+from .checkpoint import EMBEDDINGS, HEADS, Checkpoint, quantised
 from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS = "adapter_model.safetensors"
 MERGE_FIRST = "merge it into its base with peft (merge_and_unload) and give the merged checkpoint"
 _PREFIX = "base_model.model."
 _UNSUPPORTED = {
@@ -35,8 +36,6 @@ _UNSUPPORTED = {
 }
 _CHANGED_BASES = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Initialisations that also change the base: B A is then no difference to the published base weights."""
-
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def read_adapter(folder: Path, base_names: Collection[str] | None = None) -> Ada
     trained on another base or other module names. Raises MergeError.
     """
     config = _read_config(folder)
-    weights = Checkpoint(folder / WEIGHTS)
+    weights = Checkpoint(folder / ADAPTER_WEIGHTS)
     adapter = Adapter(folder, config)
     for key in weights:
         if not key.endswith(("lora_B.weight", "lora_embedding_B")):
@@ -93,8 +92,10 @@ def read_adapter(folder: Path, base_names: Collection[str] | None = None) -> Ada
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    if not (folder / ADAPTER_CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-        raise MergeError(f"{folder}: not a peft adapter in safetensors ({ADAPTER_CONFIG} and {WEIGHTS} are needed)")
+    try:
+        check_adapter(folder)
+    except ModelFolderError as fault:
+        raise MergeError(str(fault)) from fault
     config: dict[str, Any] = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     if config.get("peft_type") != "LORA":
         raise MergeError(f"{folder}: a {config.get('peft_type')} adapter; only LoRA is read: {MERGE_FIRST}")
@@ -156,7 +157,8 @@ def _scale(config: Mapping[str, Any], module: str, rank: int) -> float:
 
 def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
     changed = [*adapter.factors, *adapter.values, *adapter.shifts]
-    if "lm_head.weight" not in base_names and (tied := [name for name in changed if name.endswith(_EMBEDDINGS)]):
+    is_tied = not any(name.endswith(HEADS) for name in base_names)
+    if is_tied and (tied := [name for name in changed if name.endswith(EMBEDDINGS)]):
         raise MergeError(
             f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head: a merge changes both; "
             "untie the base first (save it with tie_word_embeddings=false)"
