@@ -151,6 +151,7 @@ WORDINGS: dict[str, Wording] = {
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
+    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""

@@ -1,0 +1,144 @@
+"""Which files of a folder transformers and peft load, and why none can be: by names and JSON alone, without torch.
+
+The one reading of a folder: `check` refuses by it, the loader and the reader of merges take the same files.
+"""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+class ModelFolderError(ValueError):
+    """A folder cannot be loaded as what it is named as: why, and what to do."""
+
+    def __init__(self, folder: Path, reason: str, repair: str) -> None:
+        super().__init__(f"{folder}: {reason}; {repair}")
+        self.reason, self.repair = reason, repair
+
+
+def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = True) -> None:
+    """Raise ModelFolderError unless transformers finds a whole model in the folder, and nothing else on top of it."""
+    if not folder.is_dir():
+        raise ModelFolderError(folder, "is a file", "a model is a folder, or one file that ends in .gguf")
+    has_config = (folder / "config.json").is_file()
+    if (folder / ADAPTER_CONFIG).is_file():
+        what = f"holds {ADAPTER_CONFIG} beside the model" if has_config else "is an adapter and no model"
+        raise ModelFolderError(
+            folder, what, "merge it into its base (peft: merge_and_unload) and give the merged model"
+        )
+    weight_files(folder)
+    if not has_config:
+        raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
+    code = read_config(folder).get("auto_map")
+    if code and not trusted and not _knows(read_config(folder).get("model_type")):
+        raise ModelFolderError(
+            folder,
+            "needs the Python files that come with it (`auto_map` in config.json)",
+            "read them, then allow it: {path: ..., trust_remote_code: true}",
+        )
+    if code and any("--" in str(target) for target in dict(code).values()):
+        raise ModelFolderError(
+            folder,
+            "takes Python files from another repository (`auto_map` in config.json), which no digest covers",
+            "copy them into the folder and name them without `owner/name--`",
+        )
+    if needs_tokenizer and not trusted and not _found(folder, VOCABULARIES):
+        raise ModelFolderError(
+            folder, "has no tokenizer", "save it into the folder: AutoTokenizer ... .save_pretrained"
+        )
+
+
+def check_adapter(folder: Path) -> None:
+    """Raise ModelFolderError unless peft finds an adapter in safetensors in the folder."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        repair = "name it under `model`" if (folder / "config.json").is_file() else "name the folder that holds it"
+        raise ModelFolderError(folder, f"no LoRA adapter (no {ADAPTER_CONFIG})", repair)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise _no_weights(folder, ADAPTER_WEIGHTS)
+
+
+def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """The files with a model's weights, and the tensors that their index names (of one whole file none).
+
+    As transformers chooses them: one whole file before an index with its shards.
+
+    Raises ModelFolderError when there is none, a shard is missing, or the index leads out of the folder.
+    """
+    own = read_config(folder).get("transformers_weights")
+    name = next((each for each in ((str(own),) if own else (SINGLE, INDEX)) if (folder / each).is_file()), None)
+    if name is None:
+        raise _no_weights(folder, SINGLE)
+    index = read_json(folder / name).get("weight_map") if name.endswith(".json") else {}
+    if not isinstance(index, dict) or (name.endswith(".json") and not index):
+        raise ModelFolderError(folder, f"{name} has no `weight_map` from tensors to files", "download it again")
+    names = sorted(set(map(str, index.values()))) if name.endswith(".json") else [name]
+    if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
+        raise ModelFolderError(
+            folder, f"names a file outside the folder: {outside[0]}", "save the model again, as one folder"
+        )
+    if missing := [each for each in names or ["any file"] if not (folder / each).is_file()]:
+        raise ModelFolderError(
+            folder, f"shards named by {name} are missing: {', '.join(missing[:5])}", "download them again"
+        )
+    return tuple(folder / each for each in names), tuple(index)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a folder, empty where there is none. Raises ModelFolderError when it cannot be read."""
+    path = folder / "config.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model. Raises ModelFolderError when it cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ModelFolderError(
+            path.parent, f"{path.name} cannot be read: {problem}", "copy or download it again"
+        ) from problem
+    if not isinstance(found, dict):
+        raise ModelFolderError(path.parent, f"{path.name} is no mapping", "copy or download it again")
+    return found
+
+
+def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
+    if not any(folder.iterdir()):
+        return ModelFolderError(folder, "is empty", "name the folder that holds the model")
+    if shards := _found(folder, ("*-of-*.safetensors",)):
+        return ModelFolderError(folder, f"holds shards ({shards[0]}, ...) and no {INDEX}", "download the index too")
+    if pickled := _found(folder, PICKLED):
+        return ModelFolderError(
+            folder,
+            f"its weights are pickled ({pickled[0]}), and unpickling may run any code",
+            "convert them: load where you trust them, then save_pretrained writes safetensors",
+        )
+    if gguf := _found(folder, ("*.gguf",)):
+        return ModelFolderError(folder, f"has no {wanted}", f"name the file itself, {folder.name}/{gguf[0]}")
+    return ModelFolderError(
+        folder, f"has no {wanted}", "name the folder that holds it; other formats must be converted first"
+    )
+
+
+def _found(folder: Path, patterns: tuple[str, ...]) -> list[str]:
+    names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _knows(architecture: object) -> bool:
+    """Whether the installed transformers has classes of its own for it, and so leaves a model's code alone."""
+    try:
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    except ImportError:
+        return False
+    return architecture in CONFIG_MAPPING_NAMES
