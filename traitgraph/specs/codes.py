@@ -257,6 +257,13 @@ CODES: dict[str, tuple[str, str]] = {
         "model run only with `trust_remote_code: true`. Where an adapter is wanted: adapter_config.json and "
         "adapter_model.safetensors.",
     ),
+    "TG219": (
+        "no vectors of a mixture of experts",
+        "transformers puts the experts of a layer into one tensor when it loads most such models, and peft then adapts "
+        "parameters instead of modules: such an adapter, or such weights, are no change of the tensors on disk, and "
+        "no vector of them can be added in place. It is found in config.json, where that lies on this machine. Train "
+        "the attention alone (`lora: {targets: attention}`), or assess the tuned model itself.",
+    ),
 }
 
 

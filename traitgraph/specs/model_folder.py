@@ -6,6 +6,7 @@ The one reading of a folder: `check` refuses by it, the loader and the reader of
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
+"""Keys of config.json that say how many experts a layer has."""
+LOADED_AS_STORED = ("gpt_oss", "llama4", "llama4_text", "dbrx", "granitemoe", "granitemoeshared", "granitemoehybrid")
+"""Types of mixtures of experts whose files hold all experts of a layer in one tensor, as the loaded model does."""
 
 
 class ModelFolderError(ValueError):
@@ -110,6 +117,18 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ModelFolderError(path.parent, f"{path.name} is no mapping", "copy or download it again")
     return found
+
+
+def fuses_experts(config: Mapping[str, Any]) -> bool:
+    """Whether transformers puts the experts of a layer together when it loads a model of this config.json.
+
+    Their tensors in memory are then none of those on disk, and peft adapts parameters, not modules.
+    """
+    counts = [config.get(key) for key in EXPERTS]
+    own = any(isinstance(count, int) and count > 1 for count in counts)
+    if own and config.get("model_type") not in LOADED_AS_STORED:
+        return True
+    return any(isinstance(part, dict) and fuses_experts(part) for part in config.values())
 
 
 def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
