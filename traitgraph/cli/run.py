@@ -159,7 +159,10 @@ def _logs_call(options: argparse.Namespace) -> str:
 def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace) -> None:
     from traitgraph.launchers.reporting import write_study_report
     from traitgraph.launchers.tracking import mirror
+    from traitgraph.runtime.results import result_rows, rounding_losses
 
+    for text in rounding_losses(result_rows(plan.cells, store)[0]):
+        say(f"warning: {text}")
     if options.select:  # a part of a study is no study
         say(f"next: {same_call('report', options)}    (of all that is in the store; a selection writes none)")
         return

@@ -14,7 +14,10 @@ from typing import TextIO, TypedDict, cast
 from traitgraph.specs.jobs import CollectParams
 from traitgraph.specs.results import RESULT_COLUMNS, Cell
 
+from .artifacts import Artifact
 from .context import JobContext, without_torch
+from .merging.recipe import RECIPE
+from .merging.statistics import WARN_BELOW
 from .store import DamagedArtifactError, MissingArtifactError, Store
 
 METRICS_FILE = "metrics.jsonl"
@@ -31,6 +34,8 @@ class ResultRow(TypedDict):
     level: str
     merge: str
     alpha: str
+    effective_alpha: float | None
+    """alpha times `survives`; None where no one alpha scales a vector, or its merge is gone."""
     gamma: str
     seed: str
     repeat: int | None
@@ -42,6 +47,8 @@ class ResultRow(TypedDict):
     job: str
     role: str
     """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+    survives: float | None
+    """Share of a merge's change that the model's number format holds; not a column either."""
 
 
 @without_torch
@@ -67,26 +74,62 @@ def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], l
     """
     rows: list[ResultRow] = []
     missing: list[Cell] = []
+    shares: dict[str, float | None] = {}
     for cell in cells:
         try:
-            folder = _open(store, cell.job)
+            found = _open(store, cell.job)
         except (MissingArtifactError, DamagedArtifactError):
             missing.append(cell)
         else:
-            rows += (_row(cell, metric) for metric in _read_metrics(folder))
+            if cell.job not in shares:
+                merges = found.row.inputs.get("merge", ())
+                shares[cell.job] = _surviving_share(store, merges[0]) if merges else None
+            rows += (_row(cell, metric, shares[cell.job]) for metric in _read_metrics(found.path))
     return rows, missing
 
 
-def _open(store: Store, key: str) -> Path:
-    """The folder of an assessment, or of an analysis across subjects. Raises what `Store.open` raises."""
+def _open(store: Store, key: str) -> Artifact:
+    """An assessment, or an analysis across subjects. Raises what `Store.open` raises."""
     try:
-        return store.open("assess", key).path
+        return store.open("assess", key)
     except MissingArtifactError:
-        return store.open("analyse", key).path
+        return store.open("analyse", key)
 
 
-def _row(cell: Cell, metric: dict[str, object]) -> ResultRow:
-    fields = {"role": "score", **metric}
+def _surviving_share(store: Store, merge: str) -> float | None:
+    """How much of a merge's change its model holds, from its recipe: all, where it acts beside the weights.
+
+    None where nothing was changed, or the recipe is gone.
+    """
+    try:
+        record = json.loads((store.open("merge", merge).path / RECIPE).read_text(encoding="utf-8"))
+    except (MissingArtifactError, DamagedArtifactError):
+        return None
+    share: float | None = record["statistics"]["effective_alpha"]
+    return 1.0 if share is not None and record["application"] == "adapter" else share
+
+
+def rounding_losses(rows: Iterable[ResultRow]) -> list[str]:
+    """What to tell people of each arm in which less than 90 % of a merge's change is in the weights."""
+    arms: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if (share := row.get("survives")) is not None:
+            arms.setdefault(row["arm"], {})[row["job"]] = share
+    return [
+        f"{arm}: in {len(low)} of {len(shares)} assessments of merged models less than {WARN_BELOW:.0%} of the change "
+        f"survives rounding, in the worst {min(low):.0%}; the effective alpha stands beside alpha in results.csv. Take "
+        "a float32 base, or set `rounding: stochastic`"
+        for arm, shares in arms.items()
+        if (low := [share for share in shares.values() if share < WARN_BELOW])
+    ]
+
+
+def _row(cell: Cell, metric: dict[str, object], survives: float | None) -> ResultRow:
+    try:
+        effective = None if survives is None else float(cell.alpha) * survives
+    except ValueError:  # one alpha for each of several traits
+        effective = None
+    fields = {"role": "score", **metric, "survives": survives, "effective_alpha": effective}
     return cast(
         "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
     )

@@ -115,7 +115,7 @@ def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]
 
 
 def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    """A mixture of experts trains, and its vector is refused: said before the training, where config.json is at hand."""
+    """A mixture of experts trains, and its vector is refused: said before that, where config.json is at hand."""
     lora = arm.train.lora if arm.train else None
     if "merge" not in arm.method.uses or not (arm.train or arm.onto):
         return

@@ -280,8 +280,8 @@ def _keeps_inputs_first(adapter: Adapter, name: str, shape: tuple[int, int], bas
         return _CONV1D.search(name) is not None
     if adapter.config.fan_in_fan_out and ("auto_map" in base.config or not base.config.get("model_type")):
         raise MergeError(
-            f"{adapter.folder / ADAPTER_CONFIG}: `fan_in_fan_out` is set and '{name}' is square: nothing says which way "
-            f"round {base.path} keeps it (no known `model_type` in its config.json); {MERGE_FIRST}"
+            f"{adapter.folder / ADAPTER_CONFIG}: `fan_in_fan_out` is set and '{name}' is square: nothing says which "
+            f"way round {base.path} keeps it (no known `model_type` in its config.json); {MERGE_FIRST}"
         )
     return False
 
