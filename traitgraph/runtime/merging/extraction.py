@@ -240,6 +240,8 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
 
     One length for each output: a row, or a column where the base keeps [inputs, outputs], and of an embedding.
     """
+    import torch
+
     factors, magnitude, weight = adapter.factors.get(name), adapter.magnitudes[name].float(), base.read(name).float()
     if factors is not None:
         _check_shape(name, factors.shape, base)
@@ -247,7 +249,7 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
     else:
         moved = weight + adapter.shifts[name]
     dims = 0 if factors is not None and factors.transposed else tuple(range(1, moved.dim()))
-    lengths: torch.Tensor = moved.norm(dim=dims, keepdim=True)
+    lengths = torch.linalg.vector_norm(moved, dim=dims, keepdim=True)
     if magnitude.numel() != lengths.numel():
         raise MergeError(f"{adapter.folder}: '{name}' has {magnitude.numel()} magnitudes and {lengths.numel()} outputs")
     return moved * (magnitude.reshape(lengths.shape) / lengths) - weight
