@@ -124,11 +124,11 @@ def fuses_experts(config: Mapping[str, Any]) -> bool:
 
     Their tensors in memory are then none of those on disk, and peft adapts parameters, not modules.
     """
+    if config.get("model_type") in LOADED_AS_STORED:
+        return False
     counts = [config.get(key) for key in EXPERTS]
-    own = any(isinstance(count, int) and count > 1 for count in counts)
-    if own and config.get("model_type") not in LOADED_AS_STORED:
-        return True
-    return any(isinstance(part, dict) and fuses_experts(part) for part in config.values())
+    parts = [part for part in config.values() if isinstance(part, dict)]
+    return any(isinstance(count, int) and count > 1 for count in counts) or any(map(fuses_experts, parts))
 
 
 def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
