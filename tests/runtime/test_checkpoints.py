@@ -97,7 +97,9 @@ def test_a_library_that_saves_in_another_way_is_refused_before_the_training() ->
     class Renamed:
         def _save(self) -> None: ...
 
-    with pytest.raises(AttributeError, match="no _save_optimizer_and_scheduler, .*_load_rng_state: .* would be pickles"):
+    with pytest.raises(
+        AttributeError, match=r"no _save_optimizer_and_scheduler, .*_load_rng_state: .* would be pickles"
+    ):
         resumable(Renamed)  # type: ignore[arg-type]
 
 
