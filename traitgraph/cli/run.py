@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.other_files import is_saved_plan
 
@@ -58,8 +59,14 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     if plan.counts.missing:
         code = _run_table(plan.job_table(), store, options, plan.seconds_by_sort)
-    if not (code and options.select):
+    if code and options.select:
+        return code
+    try:
         _report(study, plan, store, options)
+    except (OSError, StoreError) as problem:
+        if not code:
+            raise
+        say(f"no report: {problem}")  # what failed before it counts
     return code
 
 
