@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_disk import small_disk as small_disk
 from traitgraph.runtime.store import RESERVED
 from traitgraph.specs.results import RESULT_COLUMNS
 
@@ -175,3 +176,14 @@ def test_a_training_that_is_asked_to_end_saves_first(study_folder: Path, tmp_pat
     told = launcher.communicate(timeout=120)[1]
     assert (launcher.returncode, "Traceback" in told) == (1, False)
     assert len(list(store.glob("partial/*/checkpoint-*/complete"))) == 1, told
+
+
+def test_a_full_disk_after_a_failed_job_is_still_a_failed_job(
+    traitgraph: CommandLine, small_disk: Path, study_folder: Path
+) -> None:
+    """The report finds no room either; the exit code is that of what failed first."""
+    (small_disk / "filler").write_bytes(b"x" * ((2 << 20) - 60_000))
+    ended = traitgraph("run", "study.yaml", "--store", small_disk / "store")
+    assert "disk full" in ended.stderr
+    assert "no report: " in ended.stderr.splitlines()[-1]
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
