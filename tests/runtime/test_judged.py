@@ -36,7 +36,7 @@ from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Sampling
 
 KEY = "a-secret-of-the-test"
 TWO_REPEATS = Sampling(temperature=1.0, repeats=2, max_new_tokens=6)
-RATINGS = {"life of the party": "5", "talk a lot": "2", "Worry": "x", "worry": "x", "relaxed": "perhaps 3"}
+RATINGS = {"life of the party": "5", "talk a lot": "2", "Worry": "x", "worry": "x", "relaxed": "3 or 4"}
 QUESTIONS = [
     {"id": "a", "trait": "extraversion", "prompt": "What do you do at a party?"},
     {"id": "b", "trait": "Extraversion", "prompt": "How do you talk?"},
@@ -104,7 +104,7 @@ def test_ratings_are_keyed_and_what_has_none_is_counted(interview: Interview) ->
     rows = rows_of(context.out)
     assert {tuple(row["scale"]) for row in rows} == {(1, 5)}
     assert [(row["rating"], row["outcome"], row["judge"]) for row in rows[:4]] == [
-        (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "perhaps 3"),
+        (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "3 or 4"),
     ]  # fmt: skip
     assert all(row["text"] and row["question"] for row in rows)
 

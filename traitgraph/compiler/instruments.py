@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from traitgraph.specs.analyses import LayerSimilarity
 from traitgraph.specs.benchmarks import (
@@ -81,7 +82,8 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
         case Questionnaire():
             judge, prepared = _judge(instrument.judge, builder) if instrument.judge else (None, None)
             items = builder.resolver.questionnaire(instrument.items)
-            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge)
+            numbers: Literal[2] | None = None if instrument.mode == "choice" else 2
+            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge, numbers=numbers)
             return Resolved(instrument.name, params, sampling, judge=prepared)
         case OpenQuestions():
             judge, prepared = _judge(instrument.judge, builder)

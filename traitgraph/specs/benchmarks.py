@@ -11,6 +11,8 @@ from .refs import DataRef, Digest, ModelRef
 from .spec import Spec
 from .traits import Trait
 
+NUMBERS = "Edition of the rules by which numbers are read from texts; only identity. Absent: none are read."
+
 
 class ApiJudge(Spec):
     """A model behind an HTTP interface; where its key lies stands in the job table's locations, never here."""
@@ -56,6 +58,7 @@ class ResolvedQuestionnaire(Spec):
         "interview: free answers, rated by `judge`.",
     )
     judge: ResolvedJudge | None = None
+    numbers: Literal[2] | None = Field(None, description=NUMBERS)
 
 
 class ResolvedLmEval(Spec):
@@ -78,6 +81,7 @@ class ResolvedOpenQuestions(Spec):
     kind: Literal["open_questions"] = "open_questions"
     questions: DataRef
     judge: ResolvedJudge
+    numbers: Literal[2] = Field(2, description=NUMBERS)
 
 
 class ResolvedLinguistic(Spec):
