@@ -7,7 +7,9 @@ from typing import Literal
 
 from traitgraph.specs.analyses import LayerSimilarity
 from traitgraph.specs.benchmarks import (
+    LIMITS,
     ApiJudge,
+    JudgeLimits,
     LocalJudge,
     ResolvedBenchmark,
     ResolvedJudge,
@@ -149,6 +151,8 @@ def _judge(spec: JudgeSpec, builder: Builder) -> tuple[ResolvedJudge, int | None
             judge = ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature)
             if spec.key_from:
                 builder.resolver.locations[judge.key_name] = f"environment:{spec.key_from}"
+            if (limits := JudgeLimits(timeout=spec.timeout, max_bytes=spec.max_bytes)) != JudgeLimits():
+                builder.resolver.locations[judge.limits_name] = f"{LIMITS}{limits.model_dump_json()}"
             return judge, None
         case LocalJudgeSpec():
             model = builder.resolver.model(spec.local)
