@@ -7,6 +7,8 @@ What stays out: names, comments, paths, order of keys. The scheme has a version;
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
@@ -68,7 +70,9 @@ def digest(tag: str, value: object) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """32 hex digits of a file's content, read in pieces. Raises OSError when it cannot be read."""
+    """32 hex digits of a file's content, read in pieces. Raises OSError when it cannot be read, or might never end."""
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no plain file (a pipe, a device or a socket)", str(path))
     with path.open("rb") as stream:
         return digest_stream(stream)
 
