@@ -17,6 +17,7 @@ import yaml
 
 from .diagnostics import Diagnostic, Span, error
 from .document import LATIN, Document, NodeLayer, SourceText, Step
+from .paths import exists, is_plain
 from .unreadable import cannot_open, control_character, not_utf8, not_yaml
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | N
     `shown_as` is the name that messages use, by default the path as given.
     """
     shown = shown_as or str(path)
+    if exists(path) and not is_plain(path):
+        what = f"{shown} is no plain file (a pipe, a device or a socket)"
+        return None, [error("TG001", what, hint="copy its content into a file")]
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
