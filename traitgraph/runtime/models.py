@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,14 @@ class LoadedModel:
     dtype: torch.dtype
     commit: str = ""
     """Of a model of the hub: what was loaded."""
+
+    @property
+    def cache_name(self) -> str:
+        """What the model calls the cache that it takes and gives.
+
+        transformers renamed it in 5.24, from `past_key_values`; a model with code of its own may keep the old name.
+        """
+        return "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
 
 
 def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> LoadedModel:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .document import SourceText
+from .paths import exists, is_plain
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -82,6 +83,8 @@ def _read(path: Path) -> Config:
     from .source import MAX_BYTES, compose_nodes
 
     try:
+        if exists(path) and not is_plain(path):
+            raise UnreadableError(f"{path.name} is no plain file")
         with path.open("rb") as stream:
             text = stream.read(MAX_BYTES).decode("utf-8-sig")
     except OSError as fault:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from traitgraph.specs.model_folder import ModelFolderError, read_config, weight_files
+from traitgraph.specs.model_folder import ModelFolderError, weight_files
 
 from .errors import MergeError
 
@@ -75,6 +75,17 @@ def octets(tensor: torch.Tensor) -> memoryview:
     return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]  # it is a buffer
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that others write. Raises MergeError when it is none, OSError when it is not there."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise MergeError(f"{path}: not to be read as JSON: {problem}; copy or download it again") from problem
+    if not isinstance(found, dict):
+        raise MergeError(f"{path}: a JSON object is needed, not {type(found).__name__}; copy or download it again")
+    return found
+
+
 class Checkpoint(Mapping[str, TensorInfo]):
     """The tensors of a folder or file by name, in the order of the files; nothing is read before `read` is called.
 
@@ -86,7 +97,6 @@ class Checkpoint(Mapping[str, TensorInfo]):
         self.path = path = Path(path)
         try:
             self.files, indexed = ((path,), ()) if path.is_file() else weight_files(path)
-            self.config = read_config(path)
         except ModelFolderError as fault:
             raise MergeError(str(fault)) from fault
         self._infos: dict[str, TensorInfo] = {}
@@ -113,7 +123,8 @@ class Checkpoint(Mapping[str, TensorInfo]):
             or (tables and not self._are_equal(heads[0], tables[0]))
         ):
             return
-        if tied := tied_table(self.path, heads[0]):
+        told = tables[0] if tables and self.config.get("tie_word_embeddings") is True else ""
+        if tied := tied_table(self.path, heads[0]) or told:
             head = self._infos.pop(heads[0])
             self._infos.setdefault(tables[0] if tables else tied, replace(head, name=tied))
 
@@ -150,9 +161,16 @@ class Checkpoint(Mapping[str, TensorInfo]):
     @cached_property
     def quantised_by(self) -> str | None:
         """The method by which the folder's config.json says that its weights were quantised, or None."""
-        about = self.config.get("quantization_config")
-        about = about or (self.config.get("text_config") or {}).get("quantization_config")
-        return str(about.get("quant_method", "an unknown method")) if about else None
+        for part in (self.config, self.config.get("text_config")):
+            if isinstance(part, dict) and (about := part.get("quantization_config")):
+                return str(about.get("quant_method", "an unknown method") if isinstance(about, dict) else about)
+        return None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The folder's config.json, empty where there is none. Raises MergeError when it cannot be read."""
+        path = self.path / "config.json"
+        return read_object(path) if path.is_file() else {}
 
     def read(self, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
         """Rows [first, last) of a tensor seen as a matrix, flat, or the whole tensor in its shape; in its own dtype.
@@ -292,7 +310,7 @@ class CheckpointView(Checkpoint):
 
     def __init__(self, whole: Checkpoint, names: Mapping[str, str]) -> None:
         """`names` maps the names here to the names in `whole`."""
-        self.path, self.files, self.config = whole.path, whole.files, whole.config
+        self.path, self.files = whole.path, whole.files
         self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
         self._open_nothing()
 
@@ -304,9 +322,15 @@ def read_header(file: Path) -> list[TensorInfo]:
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or length > min(size - 8, _MAX_HEADER):
             raise MergeError(f"{file}: not a safetensors file, or cut off; copy or download it again")
-        header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+        raw = stream.read(length)
+    try:
+        header = json.loads(raw)
+        header.pop("__metadata__", None)
+        infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+    except MergeError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise MergeError(f"{file}: its header cannot be read; copy or download the file again") from problem
     return sorted(infos, key=lambda info: info.start)
 
 
@@ -316,4 +340,7 @@ def _info(file: Path, name: str, entry: dict[str, Any], data: int, size: int) ->
         raise MergeError(f"{file}: tensor '{name}' has the unknown number format {dtype}; convert it to BF16 or F32")
     if data + end > size:
         raise MergeError(f"{file}: ends before tensor '{name}'; copy or download the file again")
+    bits = int((re.search(r"\d+", dtype) or ["8"])[0])
+    if begin < 0 or 8 * (end - begin) != bits * prod(shape):
+        raise ValueError(f"{name}: {end - begin} bytes for {shape} of {dtype}")
     return TensorInfo(name, tuple(shape), DTYPES[dtype], file, data + begin, end - begin)
