@@ -116,17 +116,14 @@ class Checkpoint(Mapping[str, TensorInfo]):
         As it does: a stored head of the same numbers is a copy, one of other numbers is a head of its own.
         """
         heads, tables = ([name for name in self if name.endswith(ends)] for ends in (HEADS, EMBEDDINGS))
-        if (
-            not self.path.is_dir()
-            or len(heads) != 1
-            or len(tables) > 1
-            or (tables and not self._are_equal(heads[0], tables[0]))
-        ):
+        if not self.path.is_dir() or len(heads) != 1 or len(tables) > 1:
+            return
+        if tables and not self._are_equal(heads[0], tables[0]):
             return
         told = tables[0] if tables and self.config.get("tie_word_embeddings") is True else ""
         if tied := tied_table(self.path, heads[0]) or told:
             head = self._infos.pop(heads[0])
-            self._infos.setdefault(tables[0] if tables else tied, replace(head, name=tied))
+            self._infos.setdefault(*((tables[0], head) if tables else (tied, replace(head, name=tied))))
 
     def _are_equal(self, left: str, right: str) -> bool:
         """Whether two tensors hold the same; of unequal ones a few rows are read."""
