@@ -126,6 +126,17 @@ def _check_tasks(table: JobTable) -> None:
         raise UsageError("the installed lm-eval has no task or group of this name:\n  " + "\n  ".join(names))
 
 
+def _check_hub(table: JobTable) -> None:
+    """Refuse models of the hub that cannot be had here: a job would find out after everything that it needs is made."""
+    from traitgraph.launchers.slurm.node_check import hub_models
+    from traitgraph.launchers.slurm.probe import hub_answers, in_hub_cache
+
+    absent = [f"{name} at {revision}" for name, revision in hub_models(table) if not in_hub_cache(name, revision)]
+    if absent and not hub_answers():
+        why = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE") else "the hub does not answer"
+        raise UsageError(f"{why}, and the cache of this machine lacks these models:\n  " + "\n  ".join(absent))
+
+
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
@@ -135,6 +146,7 @@ def _run_table(
     _check_installed()
     _check_keys(table)
     _check_tasks(table)
+    _check_hub(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
@@ -169,8 +181,8 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 
 def _run_saved(options: argparse.Namespace) -> int:
     from traitgraph.compiler.saved import check_fit, read_plan
-    from traitgraph.launchers.digests import DigestMemory
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.runtime.digests import DigestMemory
     from traitgraph.runtime.store import Store
 
     if options.overrides or options.select or options.multirun or options.launcher != "local":

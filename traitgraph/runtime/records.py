@@ -27,6 +27,7 @@ from traitgraph.specs.jobs import JobRow, JobTable
 from traitgraph.specs.spec import Spec
 
 from .durable import is_disk_full, make_folder, write_json
+from .hub import HubError
 
 BLOCKED = "blocked"
 
@@ -199,6 +200,8 @@ def cause_of(error: BaseException) -> str:
     """A short name that failures of the same cause share."""
     if is_disk_full(error):
         return "disk full"
+    if isinstance(error, HubError):
+        return str(error)  # which model it is, is the cause
     text = f"{type(error).__name__}: {error}"
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):

@@ -249,6 +249,14 @@ CODES: dict[str, tuple[str, str]] = {
         "the user is a warning. `check` and `plan` read files up to 32 MB, `run` all; data sets of the hub are read by "
         "the jobs.",
     ),
+    "TG216": (
+        "a folder that no model can be loaded from",
+        "Looked at by names and JSON: config.json, weights in safetensors (`model.safetensors`, else "
+        "`model.safetensors.index.json` with all its shards, as transformers chooses), a tokenizer, and no adapter "
+        "beside them. Pickled weights are not read, since unpickling may run any code; Python files that come with a "
+        "model run only with `trust_remote_code: true`. Where an adapter is wanted: adapter_config.json and "
+        "adapter_model.safetensors.",
+    ),
 }
 
 

@@ -152,6 +152,7 @@ WORDINGS: dict[str, Wording] = {
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
+    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
     "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
     "reported": Wording("", ""),
 }  # fmt: skip
