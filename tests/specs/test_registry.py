@@ -128,6 +128,7 @@ def test_a_job_carries_the_content_of_a_plugins_files_not_their_places(plugin: P
             "benchmark": "pulse",
             "options": {"rate": 60},
             "files": {"words": digest_path(plugin / folder / "words.txt")},
+            "data": None,
         }
     assert keys[0] == keys[1] != keys[2]
 
