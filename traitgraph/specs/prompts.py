@@ -141,11 +141,11 @@ class IntensityPrompt(Prompt):
     anchors: dict[Trait, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
         description="Five words for each trait, from level 1 to level 5."
     )
-    template: Annotated[
-        str, places("trait", "definition", "anchors", "level", "anchor", needs=("level", "anchor"))
-    ] = Field(
-        "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
-        description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
+    template: Annotated[str, places("trait", "definition", "anchors", "level", "anchor", needs=("level", "anchor"))] = (
+        Field(
+            "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
+            description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
+        )
     )
 
     def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
