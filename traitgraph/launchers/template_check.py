@@ -1,4 +1,4 @@
-"""Render the texts of conditions by chat templates that lie on this machine, without torch: does each reach the model?"""
+"""Render the texts of conditions by chat templates that lie on this machine: does each reach the model? No torch."""
 
 from __future__ import annotations
 
