@@ -111,6 +111,16 @@ CODES: dict[str, tuple[str, str]] = {
         "a reference leads nowhere",
         "${a.b} takes the value of key b in key a of the same spec.",
     ),
+    "TG038": (
+        "a chat template has no place for a system message",
+        "Some templates refuse a system message or leave it out. The text of a condition then stands at the head of "
+        "the user's message, and the results have a row `system_as_user`. `place: user` says so in the spec.",
+    ),
+    "TG039": (
+        "a chat template does not show the text of a condition",
+        "A prompt, an instruction or a persona that never reaches the model would change no result, silently. "
+        "White space and capitals do not count.",
+    ),
     "TG101": (
         "an unknown key",
         "No key is ever ignored: a misspelt option would otherwise change nothing, silently. The keys of each "
