@@ -7,6 +7,7 @@ is asked for, so that `--help` starts without the compiler and `plan` without th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import errno
 import gc
@@ -19,7 +20,7 @@ from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .output import UsageError, colour_wanted, say, write_to_nobody
+from .output import Plain, UsageError, colour_wanted, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",
@@ -77,11 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         return _unknown(name)
     try:
-        code = _run_command(name, rest)
+        with contextlib.redirect_stdout(Plain(sys.stdout)):
+            code = _run_command(name, rest)
         sys.stdout.flush()  # here, where a failure can be told, and not while Python ends
         return code
     except SpecError as problem:
-        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"))
+        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"), painted=True)
         return 2
     except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")

@@ -23,6 +23,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError
 
+from traitgraph.specs.credentials import masked
 from traitgraph.specs.jobs import JobRow, JobTable
 from traitgraph.specs.spec import Spec
 
@@ -155,9 +156,9 @@ def failure_of(error: BaseException, row: JobRow, task: str, log: Path) -> Failu
         kind=row.kind,
         label=row.label or f"{row.kind} {row.key[:8]}",
         task=task,
-        cause=cause_of(error),
-        message=_message(error),
-        traceback="".join(traceback.format_exception(error)),
+        cause=masked(cause_of(error)),
+        message=masked(_message(error)),
+        traceback=masked("".join(traceback.format_exception(error))),
         log=str(log),
         at=now(),
     )
