@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "results": "Print the rows of the results table",
     "report": "Write the report again from what the store holds",
     "verify": "Read every artifact of a store and set damaged ones aside",
+    "clean": "Remove what a store keeps beside its artifacts and nobody uses any more",
     "materialize": "Write merged models of a study as checkpoints or adapters",
     "merge": "Do one merge without a study, from a recipe of ours or of mergekit",
     "diff": "Say which jobs of two specs differ, and why",
