@@ -23,6 +23,7 @@ from traitgraph.specs.benchmarks import (
     ResolvedStory,
 )
 from traitgraph.specs.data import DataSpec
+from traitgraph.specs.identity import takes_back
 from traitgraph.specs.instruments import (
     INSTRUMENTS,
     Instrument,
@@ -118,9 +119,10 @@ def _plugin(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
     rows = dialogue_rows(data, arm, builder) if isinstance(data, DataSpec) else None
     files = {key: builder.resolver.digest(path) for key in instrument.files if (path := getattr(instrument, key))}
     elsewhere = {"kind", "name", *files, *(("data",) if rows else ())}
+    options = instrument.model_dump(mode="json", exclude=elsewhere)
     params = ResolvedPlugin(
         benchmark=instrument.kind,
-        options=instrument.model_dump(mode="json", exclude=elsewhere, exclude_none=True),
+        options={name: value for name, value in options.items() if value is not None or takes_back(instrument, name)},
         files=files,
         data=rows.data if rows else None,
     )
