@@ -15,6 +15,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO, cast
 
 from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         return _unknown(name)
     try:
-        with contextlib.redirect_stdout(Plain(sys.stdout)):
+        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
             code = _run_command(name, rest)
         sys.stdout.flush()  # here, where a failure can be told, and not while Python ends
         return code

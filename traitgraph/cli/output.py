@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from traitgraph.specs.diagnostics import without_escapes
 
@@ -18,7 +17,7 @@ class UsageError(Exception):
     """A call that cannot be carried out as it stands: exit code 2, and a sentence that says what to do."""
 
 
-class Plain(io.TextIOBase):
+class Plain:
     """A stream without the escapes of what is written to it: names, logs and messages of servers are not ours."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -28,17 +27,8 @@ class Plain(io.TextIOBase):
         """Write what cannot drive a terminal."""
         return self._stream.write(without_escapes(text))
 
-    def flush(self) -> None:
-        """Bring it to the reader."""
-        self._stream.flush()
-
-    def fileno(self) -> int:
-        """The file behind it."""
-        return self._stream.fileno()
-
-    def isatty(self) -> bool:
-        """Whether a terminal shows it."""
-        return self._stream.isatty()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def say(text: str, *, painted: bool = False) -> None:

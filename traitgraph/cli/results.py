@@ -22,12 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every row whose assessment is in the store; say on standard error how many assessments are missing."""
-    from traitgraph.launchers.planning import set_aside_damaged
     from traitgraph.runtime.results import result_rows, to_json, write_csv
 
     _, store, plan = plan_of(options)
-    for damage in set_aside_damaged(plan.cells, store):
-        say(damage)
     rows, missing = result_rows(plan.cells, store)
     if options.json:
         sys.stdout.write(to_json(rows))

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from traitgraph.runtime.events import Event
-from traitgraph.specs.diagnostics import without_escapes
 from traitgraph.specs.durations import duration_text, sort_of
 from traitgraph.specs.jobs import JobTable
 
@@ -177,13 +176,10 @@ class Lines:
 
 
 def _told(event: Event) -> str:
-    name, message = (
-        without_escapes(event.label or f"{event.kind} {event.key[:8]}"),
-        without_escapes(event.message).strip(),
-    )
+    name = event.label or f"{event.kind} {event.key[:8]}"
     if event.event == "job_done":
         return f"{name} ({duration_text(event.seconds)})"
-    return f"{name}: {message.splitlines()[0]}" if message else name
+    return f"{name}: {event.message.strip().splitlines()[0]}" if event.message.strip() else name
 
 
 class Bars:

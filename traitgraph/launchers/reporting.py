@@ -51,6 +51,8 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
 
 def report_faults(folder: Path) -> list[str]:
     """Which files of a report are not as they were rendered: "results.csv: its content has changed"."""
+    if not (folder / STAMP).exists() and (folder / "report.html").exists():
+        return [f"{STAMP}: missing"]
     faults = []
     for name, wanted in dict(_stamp(folder).get("files") or {}).items():
         try:
