@@ -267,6 +267,15 @@ CODES: dict[str, tuple[str, str]] = {
         "model run only with `trust_remote_code: true`. Where an adapter is wanted: adapter_config.json and "
         "adapter_model.safetensors.",
     ),
+    "TG223": (
+        "a key or a password in a spec",
+        "What stands in a spec goes into manifests, reports, logs and trackers, and is read by many. Values of the "
+        "forms that services give out (sk-..., hf_..., ghp_..., AKIA..., 40 hex digits of W&B), a user or a key in a "
+        "URL, assignments such as HF_TOKEN=..., and long texts of letters and digits without order are refused, in "
+        "every field, preset and override, and are not printed in full. A judge's key is named by its variable "
+        "(`key_from`); other programs read theirs from the environment or their own files. Commits and digests are "
+        "fine as `revision` and `digest`, and shortened anywhere.",
+    ),
 }
 
 
