@@ -14,7 +14,6 @@ from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.study import Study
 from traitgraph.specs.task_folder import TaskFolder
 
-
 UNVERSIONED = "lm-eval is not installed here: the keys of these tasks name no release of it: {}"
 
 
