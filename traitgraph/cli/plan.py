@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.specs.benchmarks import LIMITS
 from traitgraph.specs.diagnostics import Diagnostic, has_errors, render_json, render_text
 from traitgraph.specs.preset_files import LIBRARY
 
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _data_faults(plan: Plan) -> list[Diagnostic]:
     """What is wrong with the small files of the user's that missing jobs read."""
-    if all(where.startswith(("package:", "environment:", str(LIBRARY))) for where in plan.draft.locations.values()):
+    elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
+    if all(where.startswith(elsewhere) for where in plan.draft.locations.values()):
         return []
     from traitgraph.launchers.data_check import data_faults
 

@@ -64,17 +64,18 @@ def whole_table(study: Study, store: Store, *, select: Sequence[str] = (), clust
 
 
 def set_aside_damaged(cells: Iterable[Cell], store: Store) -> list[str]:
-    """Read every finished assessment of a plan; damaged ones are moved away, and told in a sentence each.
+    """Read every finished assessment and analysis of a plan; damaged ones are moved away, and told in a sentence each.
 
     A plan looks at names and sizes only. Before a run, results are read whole, so that the same run makes a damaged one
     again; inputs of jobs are verified by the workers that use them.
     """
     messages = []
     for key in dict.fromkeys(cell.job for cell in cells):
-        try:
-            store.open("assess", key)
-        except DamagedArtifactError as damage:
-            messages.append(str(damage))
-        except MissingArtifactError:
-            continue
+        for kind in ("assess", "analyse"):
+            try:
+                store.open(kind, key)
+            except DamagedArtifactError as damage:
+                messages.append(str(damage))
+            except MissingArtifactError:
+                continue
     return messages

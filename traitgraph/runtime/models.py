@@ -6,6 +6,7 @@ One process keeps one copy of each base; whoever changes it (a subject, a traini
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,14 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
+
+    @property
+    def cache_name(self) -> str:
+        """What the model calls the cache that it takes and gives.
+
+        transformers renamed it in 5.24, from `past_key_values`; a model with code of its own may keep the old name.
+        """
+        return "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
 
 
 def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> LoadedModel:

@@ -15,6 +15,7 @@ from traitgraph.specs.jobs import CollectParams
 from traitgraph.specs.results import RESULT_COLUMNS, Cell
 
 from .context import JobContext, without_torch
+from .durable import AS_JSON
 from .store import DamagedArtifactError, MissingArtifactError, Store
 
 METRICS_FILE = "metrics.jsonl"
@@ -56,7 +57,7 @@ def collect(context: JobContext, params: CollectParams) -> None:
     """
     keys = [key for name in sorted(context.row.inputs, reverse=True) for key in context.row.inputs[name]]
     folders = [folder for name in sorted(context.row.inputs, reverse=True) for folder in context.inputs[name]]
-    with (context.out / METRICS_FILE).open("w", encoding="utf-8", newline="\n") as stream:
+    with (context.out / METRICS_FILE).open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
         for done, (key, folder) in enumerate(zip(keys, folders, strict=True), start=1):
             for row in _read_metrics(folder):
                 stream.write(json.dumps({"job": key, **row}, ensure_ascii=False, allow_nan=False) + "\n")

@@ -119,8 +119,6 @@ class TaskRunner:
             self.store.claims.release(row.key)
 
     def _is_present(self, row: JobRow) -> bool:
-        if not self.store.path(row.kind, row.key).exists():
-            return False
         try:
             self.store.open(row.kind, row.key, asked=row)
         except MissingArtifactError:

@@ -24,7 +24,7 @@ from .generation import Data
 from .harness_tasks import family_of, near_tasks, tasks_folder
 from .judges import Judge
 from .named import Name
-from .paths import beside, exists, from_folder, is_file, is_folder
+from .paths import NOT_PLAIN, beside, exists, from_folder, is_file, is_folder, is_plain
 from .preset_files import LIBRARY
 from .registry import Registry
 from .spec import Spec
@@ -289,12 +289,14 @@ def _name_inside(path: Path) -> str:
 def existing(path: str, folder: Path, key: str) -> Path:
     """The absolute path. Raises pydantic's error, located at `key`, when nothing is there."""
     found = from_folder(folder, path)
-    if not exists(found):
+    if not is_plain(found):
         raise _nothing_at(found, path, key)
     return found
 
 
 def _nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:
     """The fault of a path at which nothing is, with the names in its folder."""
+    if exists(path) and not is_plain(path):
+        return located("path_odd", NOT_PLAIN, {"value": written}, key, written)
     about = {"value": written, "key": path.name, "names": beside(path, suffix)}
     return located("path_missing", "there is no file or folder '{value}'", about, key, written)

@@ -15,6 +15,7 @@ from .diagnostics import Diagnostic, error, near_hint
 from .document import Document
 from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
+from .paths import NOT_PLAIN
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
 SHOWN_FILES = 3
@@ -157,6 +158,7 @@ WORDINGS: dict[str, Wording] = {
     "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
+    "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""

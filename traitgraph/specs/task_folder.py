@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .diagnostics import Diagnostic, Span, error
 from .document import SourceText
+from .paths import exists, is_plain
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -269,6 +270,8 @@ def _mapping_of(path: Path) -> dict[str, Any]:
     from .source import MAX_BYTES, compose_nodes
 
     try:
+        if exists(path) and not is_plain(path):
+            raise UnreadableError(f"{path.name} is no plain file")
         with path.open("rb") as stream:
             text = stream.read(MAX_BYTES).decode("utf-8-sig")
     except OSError as fault:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ..durable import AS_JSON
+
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
 
@@ -59,7 +61,7 @@ def _row(metric: Metric) -> dict[str, object]:
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+    with path.open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 

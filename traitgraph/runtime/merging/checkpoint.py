@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -70,6 +71,17 @@ def octets(tensor: torch.Tensor) -> memoryview:
     return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]  # it is a buffer
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that others write. Raises MergeError when it is none, OSError when it is not there."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise MergeError(f"{path}: not to be read as JSON: {problem}; copy or download it again") from problem
+    if not isinstance(found, dict):
+        raise MergeError(f"{path}: a JSON object is needed, not {type(found).__name__}; copy or download it again")
+    return found
+
+
 class Checkpoint(Mapping[str, TensorInfo]):
     """The tensors of a folder or file by name, in the order of the files; nothing is read before `read` is called.
 
@@ -113,10 +125,16 @@ class Checkpoint(Mapping[str, TensorInfo]):
     @cached_property
     def quantised_by(self) -> str | None:
         """The method by which the folder's config.json says that its weights were quantised, or None."""
+        for part in (self.config, self.config.get("text_config")):
+            if isinstance(part, dict) and (about := part.get("quantization_config")):
+                return str(about.get("quant_method", "an unknown method") if isinstance(about, dict) else about)
+        return None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The folder's config.json, empty where there is none. Raises MergeError when it cannot be read."""
         path = self.path / "config.json"
-        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        about = config.get("quantization_config") or (config.get("text_config") or {}).get("quantization_config")
-        return str(about.get("quant_method", "an unknown method")) if about else None
+        return read_object(path) if path.is_file() else {}
 
     def read(self, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
         """Rows [first, last) of a tensor seen as a matrix, flat, or the whole tensor in its shape; in its own dtype.
@@ -229,9 +247,15 @@ def read_header(file: Path) -> list[TensorInfo]:
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or length > min(size - 8, _MAX_HEADER):
             raise MergeError(f"{file}: not a safetensors file, or cut off; copy or download it again")
-        header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+        raw = stream.read(length)
+    try:
+        header = json.loads(raw)
+        header.pop("__metadata__", None)
+        infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+    except MergeError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise MergeError(f"{file}: its header cannot be read; copy or download the file again") from problem
     return sorted(infos, key=lambda info: info.start)
 
 
@@ -241,6 +265,9 @@ def _info(file: Path, name: str, entry: dict[str, Any], data: int, size: int) ->
         raise MergeError(f"{file}: tensor '{name}' has the unknown number format {dtype}; convert it to BF16 or F32")
     if data + end > size:
         raise MergeError(f"{file}: ends before tensor '{name}'; copy or download the file again")
+    bits = int((re.search(r"\d+", dtype) or ["8"])[0])
+    if begin < 0 or 8 * (end - begin) != bits * prod(shape):
+        raise ValueError(f"{name}: {end - begin} bytes for {shape} of {dtype}")
     return TensorInfo(name, tuple(shape), DTYPES[dtype], file, data + begin, end - begin)
 
 
@@ -261,7 +288,9 @@ def _files(path: Path) -> tuple[Path, ...]:
 
 
 def _weight_map(path: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
+    found = read_object(path / INDEX).get("weight_map")
+    if not isinstance(found, dict) or not found or not all(isinstance(each, str) for each in found.values()):
+        raise MergeError(f"{path / INDEX}: `weight_map` must lead from tensors to files; download the file again")
     if outside := [name for name in found.values() if Path(name).name != name]:
         raise MergeError(f"{path}: {INDEX} names a file outside the folder: {outside[0]}")
     return found

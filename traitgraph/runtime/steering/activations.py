@@ -6,6 +6,8 @@ over replies). The replies are given: those of people, of a corpus, or written b
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from traitgraph.runtime.dialogues import Dialogue, load_dialogues, training_rows
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.models import LoadedModel, open_model
 from traitgraph.runtime.subjects import leave_subject
+from traitgraph.specs.identity import digest_stream
 from traitgraph.specs.jobs import ActivationsParams
 from traitgraph.specs.traits import LEVELS, Level
 
@@ -96,12 +99,20 @@ def _sum_of(loaded: LoadedModel, blocks: Sequence[torch.nn.Module], batch: Seque
 
 
 def _earlier(partial: Path | None) -> tuple[torch.Tensor, int] | None:
-    from safetensors.torch import load_file
+    """What is kept of an earlier process; None without it, and where it is not as it was written."""
+    from safetensors import SafetensorError, safe_open
 
-    if partial is None or not (partial / _PARTIAL).exists():
+    if partial is None or not (partial / _PARTIAL).is_file():
         return None
-    kept = load_file(partial / _PARTIAL)
-    return kept["sums"], int(kept["done"])
+    try:
+        with safe_open(partial / _PARTIAL, "pt") as file:
+            sums, done = file.get_tensor("sums"), int(file.get_tensor("done"))
+            if (file.metadata() or {}).get("seal") == _seal(sums, done):
+                return sums, done
+    except (SafetensorError, UnicodeDecodeError):
+        pass
+    print(f"    {partial / _PARTIAL} cannot be read: the replies are read again", file=sys.stderr, flush=True)
+    return None
 
 
 def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
@@ -109,8 +120,13 @@ def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
     from safetensors.torch import save_file
 
     if partial is not None:
-        save_file({"sums": sums, "done": torch.tensor(done)}, partial / f".{_PARTIAL}")
+        kept, seal = {"sums": sums, "done": torch.tensor(done)}, {"seal": _seal(sums, done)}
+        save_file(kept, partial / f".{_PARTIAL}", metadata=seal)
         (partial / f".{_PARTIAL}").replace(partial / _PARTIAL)
+
+
+def _seal(sums: torch.Tensor, done: int) -> str:
+    return digest_stream(io.BytesIO(sums.numpy().tobytes() + str(done).encode()))
 
 
 def _publish(
