@@ -15,7 +15,6 @@ from traitgraph.specs.harness_tasks import family_of, harness_identity, tasks_fo
 
 SPEC = "study: s\nmodel: smollm2-135m\nmethod: direct\nbenchmarks: [{{{task}}}]\n"
 INSTALLED = tasks_folder()
-needs_harness = pytest.mark.skipif(INSTALLED is None, reason="needs lm-eval")
 
 
 def installed(folder: Path, release: str, shots: int) -> Path:
@@ -34,7 +33,17 @@ def planned(tmp_path: Path, first: Path) -> tuple[str, str]:
     """Key and identity of gsm8k with a folder first on the path."""
     spec, plan = tmp_path / "s.yaml", tmp_path / "plan.json"
     spec.write_text(SPEC.format(task="kind: gsm8k"))
-    command = [sys.executable, "-m", "traitgraph", "plan", str(spec), "-o", str(plan), "--store", str(tmp_path / "store")]
+    command = [
+        sys.executable,
+        "-m",
+        "traitgraph",
+        "plan",
+        str(spec),
+        "-o",
+        str(plan),
+        "--store",
+        str(tmp_path / "store"),
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{first}{os.pathsep}{Path(__file__).parents[2]}"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     rows = json.loads(plan.read_text())["table"]["rows"]
@@ -66,7 +75,6 @@ def test_without_the_harness_the_plan_says_that_no_release_is_keyed(
     harness_identity.cache_clear()
 
 
-@needs_harness
 @pytest.mark.parametrize("family", ["arc", "glue", "gsm8k", "leaderboard", "super_glue", "truthfulqa"])
 def test_names_read_from_text_are_those_of_the_harness_own_index(family: str) -> None:
     from lm_eval.tasks import TaskManager
@@ -78,7 +86,6 @@ def test_names_read_from_text_are_those_of_the_harness_own_index(family: str) ->
     assert family_of(INSTALLED, known[0]) is not None
 
 
-@needs_harness
 @pytest.mark.parametrize(
     ("task", "told"),
     [
@@ -99,7 +106,6 @@ def test_a_slip_in_a_built_in_task_or_filter_is_told_at_its_place(
     assert not (tmp_path / "store").exists()
 
 
-@needs_harness
 def test_worked_examples_that_a_task_fixes_at_none_are_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,8 +116,9 @@ def test_worked_examples_that_a_task_fixes_at_none_are_a_warning(
     assert "warning[TG214]: `shots: 3` has no effect on truthfulqa_mc2: the task fixes 0, as in lm-eval" in text
 
 
-@needs_harness
-@pytest.mark.parametrize("task", ["kind: gsm8k, filters: [strict-match]", "kind: gsm8k, shots: 3", "kind: mmlu, shots: 5"])
+@pytest.mark.parametrize(
+    "task", ["kind: gsm8k, filters: [strict-match]", "kind: gsm8k, shots: 3", "kind: mmlu, shots: 5"]
+)
 def test_what_the_harness_knows_is_no_fault(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = tmp_path / "s.yaml"
     spec.write_text(SPEC.format(task=task))

@@ -13,7 +13,17 @@ def scores(metric: str, values: list[float], **more: object) -> list[ResultRow]:
     """One vector at strengths 0, 1, 2; a thousand questions, so that every difference here is clear."""
     where = {"method": "vector", "arm": "v", "trait": "openness", "level": "high", "benchmark": "task", "n": 1000}
     return [
-        row(**{**where, "alpha": str(alpha), "metric": metric, "value": value, "stderr": 0.01, "job": f"{alpha:032x}", **more})
+        row(
+            **{
+                **where,
+                "alpha": str(alpha),
+                "metric": metric,
+                "value": value,
+                "stderr": 0.01,
+                "job": f"{alpha:032x}",
+                **more,
+            }
+        )
         for alpha, value in enumerate(values)
     ]
 

@@ -14,10 +14,8 @@ from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.lm_eval_requests import TaskError
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
-from traitgraph.runtime.data_files import DataError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedLmEval
-from traitgraph.specs.harness_tasks import harness_identity
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import AssessParams, FolderModel
 
@@ -45,7 +43,8 @@ doc_to_target: "{{{{options[answer]}}}}"
 generation_kwargs: {{until: ["\\n"], do_sample: false, max_gen_toks: 6}}
 filter_list:
   - {{name: strict, filter: [{{function: regex, regex_pattern: "#### ([a-z]+)"}}, {{function: take_first}}]}}
-  - {{name: flexible, filter: [{{function: regex, group_select: -1, regex_pattern: "([0-9a-z]+)"}}, {{function: take_first}}]}}
+  - name: flexible
+    filter: [{{function: regex, group_select: -1, regex_pattern: "([0-9a-z]+)"}}, {{function: take_first}}]
 metric_list: [{metrics}]
 """
 GROUPS = {
@@ -177,7 +176,9 @@ doc_to_text: "{{question}}"
 doc_to_target: " {{options[answer]}}"
 metric_list: [{metric: perplexity}, {metric: acc}]
 """
-ROLLING = LIKELIHOODS.replace("likelihoods", "rolling").replace("output_type: loglikelihood", "output_type: loglikelihood_rolling")
+ROLLING = LIKELIHOODS.replace("likelihoods", "rolling").replace(
+    "output_type: loglikelihood", "output_type: loglikelihood_rolling"
+)
 CHOICES = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "f1", "mcc", "brier_score", "likelihood")
 TEXTS = ("exact_match", "bleu", "chrf", "chrf++", "ter", "bypass")
 OF_TYPE = {
@@ -203,15 +204,17 @@ def test_the_lists_of_metrics_are_the_whole_registry() -> None:
     assert set(metric_registry.keys()) - tested == {"acc_all"}
 
 
-@pytest.mark.parametrize(("task", "metric"), [(task, metric) for task, metrics in METRICS.items() for metric in metrics])
+@pytest.mark.parametrize(
+    ("task", "metric"), [(task, metric) for task, metrics in METRICS.items() for metric in metrics]
+)
 def test_every_metric_of_the_registry_is_the_figure_of_the_harness(
     task: str, metric: str, run: Run, loaded: LoadedModel, folder: Path
 ) -> None:
     """What the harness itself cannot aggregate (`likelihood`) is undefined here and stops nothing."""
     text = OF_TYPE[task].replace("many.jsonl", "few.jsonl")
     if metric in ("f1", "mcc"):  # of two classes
-        text = text.replace("doc_to_choice: \"{{options}}\"", "doc_to_choice: \"{{options[:2]}}\"")
-        text = text.replace("doc_to_target: answer", "doc_to_target: \"{{answer % 2}}\"")
+        text = text.replace('doc_to_choice: "{{options}}"', 'doc_to_choice: "{{options[:2]}}"')
+        text = text.replace("doc_to_target: answer", 'doc_to_target: "{{answer % 2}}"')
     (folder / f"{task}.yaml").write_text(text + f"metric_list: [{{metric: {metric}}}]\n")
     measured = run(folder, task)
     (found,) = [each for each in measured.metrics if each.role == "score"]
@@ -244,9 +247,10 @@ def test_whatever_process_results_returns_is_kept_and_aggregated_as_the_task_say
     """Arrays of any shape, mappings and sets; a figure that is no single number is undefined, never a failed job."""
     (folder / "arrays.py").write_text(ARRAYS)
     text = OF_TYPE["choices"].replace("task: choices", "task: arrays")
-    names = ("vector", "table", "pair", "named", "flag", "nothing", "text")
-    listed = ", ".join(f"{{metric: {name}, aggregation: !function arrays.{('largest' if name in ('vector', 'table') else 'count')}"
-                       ", higher_is_better: true}" for name in names)  # fmt: skip
+    how = dict.fromkeys(("vector", "table"), "largest")
+    how |= dict.fromkeys(("pair", "named", "flag", "nothing", "text"), "count")
+    each = "{{metric: {}, aggregation: !function arrays.{}, higher_is_better: true}}"
+    listed = ", ".join(each.format(name, function) for name, function in how.items())
     (folder / "arrays.yaml").write_text(f"{text}process_results: !function arrays.process\nmetric_list: [{listed}]\n")
     measured = run(folder, "arrays")
     found = {metric.metric: metric for metric in measured.metrics if metric.role == "score"}
@@ -286,7 +290,9 @@ def test_the_named_filters_alone_are_reported_and_all_are_kept(run: Run, folder:
         ("mixed", ("strict",), "task 'few' has none of the filters; it has: none"),
     ],
 )
-def test_a_filter_that_a_task_lacks_is_refused(task: str, filters: tuple[str, ...], told: str, run: Run, folder: Path) -> None:
+def test_a_filter_that_a_task_lacks_is_refused(
+    task: str, filters: tuple[str, ...], told: str, run: Run, folder: Path
+) -> None:
     written(folder)
     (folder / "mixed.yaml").write_text("{group: mixed, task: [written, few]}")
     with pytest.raises(TaskError, match=told):
@@ -310,7 +316,9 @@ def test_prompts_raw_answers_and_shots_are_kept_once_a_document(run: Run, folder
     assert {row["shots"] for row in choices} == {2}
 
 
-@pytest.mark.parametrize(("own", "asked", "used"), [(None, None, 0), (None, 2, 2), (0, 2, 0), (1, None, 1), (1, 2, 2), (2, 0, 0)])
+@pytest.mark.parametrize(
+    ("own", "asked", "used"), [(None, None, 0), (None, 2, 2), (0, 2, 0), (1, None, 1), (1, 2, 2), (2, 0, 0)]
+)
 def test_worked_examples_are_as_many_as_in_the_harness_and_recorded(
     own: int | None, asked: int | None, used: int, run: Run, loaded: LoadedModel, folder: Path
 ) -> None:
@@ -336,7 +344,9 @@ def test_more_worked_examples_than_there_are_is_said_in_words(sampler: str, run:
 
 
 def test_directions_are_the_tasks_own(run: Run, folder: Path) -> None:
-    text = CHOICE.format(name="few", file="few.jsonl", more=", {metric: brier_score}, {metric: acc_bytes, higher_is_better: false}")
+    text = CHOICE.format(
+        name="few", file="few.jsonl", more=", {metric: brier_score}, {metric: acc_bytes, higher_is_better: false}"
+    )
     (folder / "few.yaml").write_text(text)
     found = {metric.metric: metric.higher_is_better for metric in run(folder, "few").metrics if metric.role == "score"}
     assert found == {"acc": True, "acc_norm": True, "brier_score": False, "acc_bytes": False}

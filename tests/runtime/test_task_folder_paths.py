@@ -97,12 +97,16 @@ def test_paths_start_at_the_task_folder_wherever_one_stands(kind: str, asked: st
     assert all("own" in text and "foreign" not in text for text in texts(run(asked)))
 
 
-def test_a_definition_deeper_down_reads_what_lies_beside_it_then_what_lies_in_the_folder(folder: Path, run: Run) -> None:
+def test_a_definition_deeper_down_reads_what_lies_beside_it_then_what_lies_in_the_folder(
+    folder: Path, run: Run
+) -> None:
     (folder / "deep" / "test.jsonl").write_text(rows("deeper own"))
     (folder / "shared_yaml").write_text(TASK.format(name="base", split="test", data=""))
     files = "dataset_path: json\ndataset_kwargs: {data_files: {test: test.jsonl}}"
     (folder / "deep" / "t.yaml").write_text(f"include: ../shared_yaml\ntask: t\n{files}\n")
-    (folder / "deep" / "u.yaml").write_text(f"include: ../shared_yaml\ntask: u\n{files.replace('test.jsonl', 'data/test.jsonl')}\n")
+    (folder / "deep" / "u.yaml").write_text(
+        f"include: ../shared_yaml\ntask: u\n{files.replace('test.jsonl', 'data/test.jsonl')}\n"
+    )
     assert all("deeper own" in text for text in texts(run("t")))
     assert all("deeper own" not in text and "own" in text for text in texts(run("u")))
 

@@ -64,11 +64,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
-    from traitgraph.compiler.lock import unpinned_sources
     from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
-    from traitgraph.launchers.task_names import UNVERSIONED, fixed_shots, unpinned_data, unversioned_tasks
+    from traitgraph.launchers.task_names import remarks
 
     study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
@@ -79,12 +78,8 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         say(f"API calls: {text}")
-    for text in fixed_shots(study):
-        say(f"warning: {text}")
-    if names := [*unpinned_sources(plan), *unpinned_data(study)]:
-        say(f"not pinned, read as it stands today: {', '.join(names)}")
-    if names := unversioned_tasks(study):
-        say(UNVERSIONED.format(", ".join(names)))
+    for text in remarks(study, plan):
+        say(text)
     if options.max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)

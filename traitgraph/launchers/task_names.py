@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from traitgraph.compiler.lock import unpinned_sources
+from traitgraph.compiler.plan import Plan
 from traitgraph.specs.harness_tasks import family_of, near_tasks, tasks_folder
 from traitgraph.specs.instruments import LM_EVAL_TASKS, LmEval
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.study import Study
 from traitgraph.specs.task_folder import TaskFolder
-
-UNVERSIONED = "lm-eval is not installed here: the keys of these tasks name no release of it: {}"
 
 
 def unknown_tasks(table: JobTable) -> list[str]:
@@ -32,26 +32,30 @@ def tasks_of(study: Study) -> list[LmEval]:
     return list(dict.fromkeys(each for each in found if isinstance(each, LmEval)))
 
 
-def fixed_shots(study: Study) -> list[str]:
+def fixed_shots(study: Study) -> Iterator[str]:
     """A line for each task that leaves `shots` without effect."""
-    found = []
     for task in tasks_of(study):
         definitions = TaskFolder(Path(task.folder)) if task.folder else task.built_in() if task.shots else None
         if definitions and task.shots and (fixed := definitions.fixed_at_zero(task.task)):
-            found.append(f"`shots: {task.shots}` has no effect on {', '.join(fixed)}: the task fixes 0, as in lm-eval")
-    return found
+            yield f"`shots: {task.shots}` has no effect on {', '.join(fixed)}: the task fixes 0, as in lm-eval"
 
 
 def unversioned_tasks(study: Study) -> list[str]:
-    """Built-in tasks whose release nobody here can tell."""
-    return [task.task for task in tasks_of(study) if not task.folder and tasks_folder() is None]
+    """A line on built-in tasks whose release nobody here can tell."""
+    names = [task.task for task in tasks_of(study) if not task.folder]
+    if not names or tasks_folder():
+        return []
+    return [f"lm-eval is not installed here: the keys of these tasks name no release of it: {', '.join(names)}"]
 
 
-def unpinned_data(study: Study) -> list[str]:
-    """Data sets of the hub that the task folders of a study read as they stand."""
-    return [
-        name for each in tasks_of(study) if each.folder for name in TaskFolder(Path(each.folder)).hub_data(each.task)
-    ]
+def remarks(study: Study, plan: Plan) -> Iterator[str]:
+    """What a run will do otherwise than its spec reads, and what it reads as it stands on the day."""
+    folders = [(TaskFolder(Path(task.folder)), task.task) for task in tasks_of(study) if task.folder]
+    loose = unpinned_sources(plan) + [name for folder, task in folders for name in folder.hub_data(task)]
+    yield from (f"warning: {text}" for text in fixed_shots(study))
+    yield from unversioned_tasks(study)
+    if loose:
+        yield f"not pinned, read as it stands today: {', '.join(loose)}"
 
 
 def _built_in_tasks(table: JobTable) -> Iterator[str]:

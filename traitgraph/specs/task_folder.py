@@ -111,7 +111,8 @@ class TaskFolder:
         """The filters of the tasks behind a name; none where a group defines or finds members elsewhere."""
         reached = self.reached(name)
         members = [each for one in reached if "group" in one.config for each in _list(one.config.get("task"))]
-        if not all(isinstance(each, str) and each in self.names for each in members):
+        names = set(self.names)
+        if not all(isinstance(each, str) and each in names for each in members):
             return ()
         return tuple(dict.fromkeys(filter_name for each in reached for filter_name in each.filters))
 
@@ -174,10 +175,15 @@ OUTSIDE = "it lies outside of the task folder"
 REPAIR = "what a task reads must lie in its folder, whose content is in the key: copy it there"
 
 
-def placed(value: Any, bases: Sequence[Path], report: Report) -> Any:
-    """A definition with absolute paths, at any depth. What leads out of the last of the bases is reported."""
+def placed(value: Any, bases: Sequence[Path], report: Report, option: bool = False) -> Any:
+    """A definition with absolute paths, at any depth. What leads out of the last of the bases is reported.
+
+    `option`: it stands among the options of a data set, where other texts can be paths as well.
+    """
     if isinstance(value, list | tuple):
-        return [placed(each, bases, report) for each in value]
+        return [placed(each, bases, report, option) for each in value]
+    if option and isinstance(value, str) and value.startswith(("./", "../", "~/", "/")):
+        return _absolute(value, bases, report)
     if isinstance(value, str) and getattr(value, "tag", "") == "!function":
         _check_function(value, bases, report)
     if not isinstance(value, Mapping):
@@ -199,7 +205,10 @@ def placed(value: Any, bases: Sequence[Path], report: Report) -> Any:
         bases = (Path(found["data_dir"]), *bases)
     if "data_files" in value:
         found["data_files"] = _each_absolute(value["data_files"], bases, report)
-    return {key: item if key in PATHS else placed(item, bases, report) for key, item in found.items()}
+    return {
+        key: item if key in PATHS else placed(item, bases, report, option or key == "dataset_kwargs")
+        for key, item in found.items()
+    }
 
 
 def _is_local(source: str, bases: Sequence[Path]) -> bool:
@@ -228,7 +237,7 @@ def _absolute(text: str, bases: Sequence[Path], report: Report) -> str:
             below = [each for hit in hits for each in (hit, *(hit.rglob("*") if hit.is_dir() else ()))]
             if any(not each.resolve().is_relative_to(root) for each in below):
                 report(text, OUTSIDE)
-            elif any(part.startswith(".") for part in Path(os.path.relpath(path, root)).parts if part != "."):
+            elif any(part.startswith(".") or part in IGNORED for part in Path(os.path.relpath(path, root)).parts):
                 report(text, "hidden files have no part in the digest of a folder")
             return inner + mark + path
     report(text, "there is no such file in the task folder")
