@@ -75,6 +75,7 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.launchers.task_names import remarks
 
     study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
@@ -85,6 +86,8 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         say(f"API calls: {text}")
+    for text in remarks(study, plan):
+        say(text)
     if options.max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)

@@ -30,6 +30,7 @@ from traitgraph.runtime.locations import locate
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
+    ResolvedLmEval,
     ResolvedOpenQuestions,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
@@ -38,6 +39,7 @@ from traitgraph.specs.benchmarks import (
 from traitgraph.specs.diagnostics import Diagnostic
 from traitgraph.specs.jobs import Demonstrations, FileData
 from traitgraph.specs.study import Study
+from traitgraph.specs.task_folder import TaskFolder
 from traitgraph.specs.training import DpoTraining
 from traitgraph.specs.traits import LEVELS, TRAITS, Trait
 
@@ -130,6 +132,8 @@ def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read
             reader: Callable[[Path], Collection[object]] = _items
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
+        case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
+            return TaskFolder(Path(locations[folder])).faults_of(task, shots)
         case _:
             return ()
     if digest not in locations:

@@ -47,6 +47,9 @@ class ResultRow(TypedDict):
     job: str
     role: str
     """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+    higher_is_better: bool | None
+    """Of a task's metric; None where nobody says. Not a column, as is `filter`: which of several reads the answers."""
+    filter: str | None
 
 
 @without_torch
@@ -91,7 +94,7 @@ def _open(store: Store, key: str) -> Path:
 
 
 def _row(cell: Cell, metric: dict[str, object]) -> ResultRow:
-    fields = {"role": "score", **metric}
+    fields = {"role": "score", "higher_is_better": None, "filter": None, **metric}
     return cast(
         "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
     )

@@ -276,6 +276,18 @@ CODES: dict[str, tuple[str, str]] = {
         "(`key_from`); other programs read theirs from the environment or their own files. Commits and digests are "
         "fine as `revision` and `digest`, and shortened anywhere.",
     ),
+    "TG213": (
+        "a task of lm-eval that needs what its folder does not hold",
+        "Whatever the definitions of a task folder name (data, includes, functions, prompts) must lie in that folder, "
+        "whose content is in the key of a job: a relative path starts beside the definition, then at the folder. A "
+        "link counts as what it leads to, hidden files do not count. Copy the file into the folder. The same is said "
+        "where `shots` asks for more worked examples than a file has.",
+    ),
+    "TG214": (
+        "a number of worked examples that the task fixes",
+        "A task that says `num_fewshot: 0` stays there whatever `shots` says, as in lm-eval: its instructions hold the "
+        "examples, or its score is not meant with any. Results and raw answers carry the number that was used.",
+    ),
 }
 
 

@@ -65,6 +65,11 @@ def _near_task(about: About) -> str:
     return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
 
 
+def _near_ones(about: About) -> str | None:
+    """Those that are near, of too many to list."""
+    return "near: " + ", ".join(about["names"]) if about["names"] else None
+
+
 def _purpose(about: About) -> str | None:
     return f"`{about['key']}`: {about['what']}" if about.get("what") else None
 
@@ -150,6 +155,7 @@ WORDINGS: dict[str, Wording] = {
     "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
     "form_unclear": Wording("TG107", "{message}"),
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
+    "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
     "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
