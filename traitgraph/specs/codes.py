@@ -148,6 +148,16 @@ CODES: dict[str, tuple[str, str]] = {
         "a file or folder is not there",
         "Relative paths start at the folder of the spec. Where a folder is wanted, a file does not do.",
     ),
+    "TG109": (
+        "an override that another one takes back",
+        "Of two overrides of one key the last would win without a word, under a name that may tell of both. Several "
+        "values are one sweep, `-m key=a,b`; `~key` before `+key=value` replaces a mapping whole.",
+    ),
+    "TG110": (
+        "two subjects of one name",
+        "Results are told apart by the names of arms and of the values on their axes: no two may be alike. Give one of "
+        "them another `name`; a value of a package's own axis needs a text of its own.",
+    ),
     "TG120": (
         "an option that nothing uses",
         "A value that has no effect would make a reader believe that it had. Each method uses certain keys of "

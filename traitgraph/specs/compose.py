@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
-from .apply import apply_overrides
+from .apply import apply_overrides, leaves
 from .defaults import compose_defaults
 from .diagnostics import Diagnostic, error
 from .document import Document, Step
@@ -26,15 +26,17 @@ from .source import read_document
 
 
 class Member(NamedTuple):
-    """One study of a sweep, and what makes it one: ('alpha=0.3', 'model=small'); () when nothing is swept."""
+    """One study of a sweep, and what makes it one: the value that it takes of each swept override, in their order."""
 
-    parts: tuple[str, ...]
+    swept: tuple[Override, ...]
+    place: tuple[int, ...]
+    """Which of the values of each override it takes, counted from 0."""
     document: Document
 
     @property
     def name(self) -> str:
         """What is swept in one word: 'alpha=0.3,model=small'."""
-        return ",".join(self.parts)
+        return ",".join(each.text for each in self.swept)
 
 
 def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None, list[Diagnostic]]:
@@ -63,12 +65,12 @@ def compose_many(path: Path, overrides: Sequence[str]) -> tuple[list[Member], li
         return [], faults
     members: list[Member] = []
     bases: Bases = {}
-    for combination in product(*(list(each.members()) if each.swept else [each] for each in parsed)):
-        document, more = _member(spec, combination, bases)
+    for combination in product(*(enumerate(each.members() if each.swept else [each]) for each in parsed)):
+        document, more = _member(spec, [each for _, each in combination], bases)
         faults += [fault for fault in more if fault not in faults]
-        swept = tuple(each.text for each, source in zip(combination, parsed, strict=True) if source.swept)
+        swept = [pair for pair, source in zip(combination, parsed, strict=True) if source.swept]
         if document is not None:
-            members.append(Member(swept, document))
+            members.append(Member(tuple(each for _, each in swept), tuple(place for place, _ in swept), document))
     return ([], faults) if faults else (members, [])
 
 
@@ -91,7 +93,28 @@ def _read(path: Path, overrides: Sequence[str]) -> tuple[Document | None, list[O
     if document and (other := no_study(document)):
         return None, [], [other]
     parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path))
-    return document, parsed, faults + more
+    return document, parsed, faults + more + _given_twice(parsed)
+
+
+def _given_twice(parsed: Sequence[Override]) -> list[Diagnostic]:
+    """A fault for each override that an earlier one would lose its value to; Hydra takes the last without a word."""
+    faults = []
+    for number, later in enumerate(parsed):
+        earlier = next((each for each in parsed[:number] if each.action != "delete" and _overwrites(later, each)), None)
+        if earlier is not None:
+            what = f"`{later.typed}` takes the place of `{earlier.typed}`, which stands before it"
+            hint = "give one of them; several values are one sweep: -m key=a,b"
+            faults.append(error("TG109", what, later.span("key"), later.key, hint))
+    return faults
+
+
+def _overwrites(later: Override, earlier: Override) -> bool:
+    if not (later.path and earlier.path):
+        return later.key == earlier.key
+    lost, kept = (
+        [leaf for value in each.values or (None,) for leaf in leaves(each.path, value)] for each in (earlier, later)
+    )
+    return any(path[: len(leaf)] == leaf for path, leaf in product(lost, kept))
 
 
 def _member(spec: Document, overrides: Sequence[Override], bases: Bases) -> tuple[Document | None, list[Diagnostic]]:

@@ -94,7 +94,7 @@ def _document(study: str, body: Markup) -> str:
 
 
 def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], about: About) -> Markup:
-    subjects = len(set(map(subject_of, rows)))
+    subjects = len({subject_of(row) for row in rows if row["same_as"] is None})
     models = sorted({row["model"] for row in rows if row["model"]})
     parts = [
         plural(subjects, "subject"), plural(len(benchmarks), "benchmark"),
