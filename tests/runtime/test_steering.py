@@ -17,7 +17,7 @@ from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, 
 from traitgraph.runtime.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.chat import prompt_ids, turn
 from traitgraph.runtime.context import Stopped
-from traitgraph.runtime.dialogues import read_dialogues, training_rows
+from traitgraph.runtime.dialogues import DialogueError, read_dialogues, training_rows
 from traitgraph.runtime.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models import LoadedModel, load_network, open_model
 from traitgraph.runtime.positions import Positions
@@ -112,7 +112,7 @@ def test_the_last_block_is_read_before_the_final_norm(
 def test_prompts_that_do_not_differ_by_level_have_no_direction(
     make_context: MakeContext, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
-    with pytest.raises(SteeringError, match="needs prompts that differ by level"):
+    with pytest.raises(DialogueError, match="needs prompts that differ by level"):
         measured(make_context, model_ref, dialogue_data, read_out="last_prompt")
 
 

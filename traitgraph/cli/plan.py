@@ -49,7 +49,11 @@ def run(options: argparse.Namespace) -> int:
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
     if faults:
-        return _with_faults(faults, options)
+        from traitgraph.launchers.data_check import stops_a_run
+
+        if any(map(stops_a_run, faults)):
+            return _with_faults(faults, options)
+        sys.stderr.write(render_text(faults, colour_wanted()))
     if options.output:
         from traitgraph.compiler.saved import save_plan
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.diagnostics import SpecError, render_text
 from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
-from .output import UsageError, say
+from .output import UsageError, colour_wanted, say
 from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
@@ -96,10 +96,12 @@ def _check_runtime(plan: Plan) -> None:
 
 def _check_data(plan: Plan) -> None:
     """Refuse data that a job would stumble over later, before anything starts."""
-    from traitgraph.launchers.data_check import data_faults
+    from traitgraph.launchers.data_check import data_faults, stops_a_run
 
-    if faults := data_faults(plan):
-        raise SpecError(replace(fault, severity="error") for fault in faults)
+    faults = data_faults(plan)
+    if any(map(stops_a_run, faults)):
+        raise SpecError(replace(fault, severity="error") if stops_a_run(fault) else fault for fault in faults)
+    sys.stderr.write(render_text(faults, colour_wanted()))
 
 
 def _check_keys(table: JobTable) -> None:

@@ -22,6 +22,7 @@ from traitgraph.specs.identity import digest
 from traitgraph.specs.study import Study
 from traitgraph.specs.validate import HEAD
 
+from .data_check import overlap_faults
 from .status import study_status
 
 STAMP = "made-from.json"
@@ -77,6 +78,7 @@ def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> 
         overrides=overrides,
         names={digest: PurePath(place).name for digest, place in plan.draft.locations.items()},
         failures=failures,
+        notes=[f"{fault.message}." for fault in overlap_faults(plan, plan.draft.locations)],
     )
 
 

@@ -259,6 +259,18 @@ CODES: dict[str, tuple[str, str]] = {
         "the user is a warning. `check` and `plan` read files up to 32 MB, `run` all; data sets of the hub are read by "
         "the jobs.",
     ),
+    "TG226": (
+        "held-out rows that stand in training",
+        "A row with the same prompt and reply is in the split that is learnt from (by training, a steering direction "
+        "or demonstrations) and in the one that is measured, in one file or in two. A model that has seen the reply "
+        "finds it likelier whatever it has learnt. Leave the row out of one of them. Data of the hub, and dialogues "
+        "that jobs write, are compared by the job that measures, before its work.",
+    ),
+    "TG227": (
+        "held-out prompts that stand in training",
+        "A warning. The prompt is in the split that is learnt from as well, with another reply: what is measured is not "
+        "only what carries over to new prompts. The report says so too.",
+    ),
 }
 
 

@@ -57,6 +57,8 @@ class About:
     failures: Sequence[Failure] = ()
     missing: int = 0
     """Assessments that the study asks for and the store does not hold."""
+    notes: Sequence[str] = ()
+    """What a reader must know of the data."""
 
 
 def describe_results(
@@ -69,6 +71,7 @@ def describe_results(
     overrides: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
     failures: Sequence[Failure] = (),
+    notes: Sequence[str] = (),
 ) -> About:
     """How the results of these cells were made: every job behind them that the store holds, by its manifest.
 
@@ -87,6 +90,7 @@ def describe_results(
         facts=origins(list(manifests.values()), names or {}),
         failures=failures,
         missing=sum(cell.job in missing for cell in cells),
+        notes=notes,
     )
 
 
