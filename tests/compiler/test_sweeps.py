@@ -55,8 +55,8 @@ def assert_one_job_for_each_name(plan: Plan) -> None:
     """All coordinates of a row together name one job, in results and to a tracker."""
     jobs = {cell[:-1]: cell.job for cell in plan.cells}
     assert [jobs[cell[:-1]] for cell in plan.cells] == [cell.job for cell in plan.cells]
-    rows = [ResultRow(**cell._asdict(), repeat=None, metric="m", value=1.0, stderr=None, n=1, same_as=None, role="score")
-            for cell in plan.cells]  # fmt: skip
+    fields = {"repeat": None, "metric": "m", "value": 1.0, "stderr": None, "n": 1, "same_as": None, "role": "score"}
+    rows = [ResultRow(**cell._asdict(), **fields) for cell in plan.cells]  # type: ignore[typeddict-item]  # of a dict
     runs = list(subject_runs(rows))
     assert len({run.id for run in runs}) == len({run.name for run in runs}) == len(runs)
     labels = plan.labels()
@@ -105,8 +105,10 @@ def test_an_arm_that_a_sweep_does_not_change_is_one_arm_under_its_own_name(tmp_p
         (PROMPTED, ["+levels=all,[high,low]"], "`+levels=[high,low]` and `+levels=all` make the same study"),
         (PROMPTED, ["+description=a,b"], "`+description=b` and `+description=a` make the same study"),
         (PROMPTED, ["traits=all,openness", "sampling.repeats=3,3"], "`sampling.repeats=3` stands twice in the sweep"),
-        (SCALED, ["train.learning_rate=1e-4,0.0001", "+alpha=1"], "`train.learning_rate=0.0001` stands twice in the sweep"),
-        (SCALED, ["+alpha=1", "+merge=ties,{kind: ties}"], "`+merge={kind:ties}` and `+merge=ties` make the same study"),
+        (SCALED, ["train.learning_rate=1e-4,0.0001", "+alpha=1"],
+         "`train.learning_rate=0.0001` stands twice in the sweep"),
+        (SCALED, ["+alpha=1", "+merge=ties,{kind: ties}"],
+         "`+merge={kind:ties}` and `+merge=ties` make the same study"),
     ],
 )  # fmt: skip
 def test_a_value_that_makes_the_study_of_another_is_refused(

@@ -129,7 +129,7 @@ def test_open_questions_that_were_trained_on_are_a_warning(check: Check) -> None
     found = check(ASKED + "data: rows.jsonl\nmethod: sft\n", rows=rows("train", "a", "b"), other=asked)
     assert found == (
         0,
-        [("TG227", "warning", "1 held-out prompts stand in training too: line 1 and line 1 of rows.jsonl")],
+        [("TG227", "warning", "1 held-out prompt stands in training too: line 1 and line 1 of rows.jsonl")],
     )
 
 

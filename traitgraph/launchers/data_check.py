@@ -230,9 +230,9 @@ def _overlap(
     where = "" if paths[0] == paths[1] else f" of {shown(paths[1])}"
     told = [f"line {rows[one].line} and line {others[other].line}{where}" for one, other, _ in pairs[:SHOWN_OVERLAPS]]
     told += [f"{len(pairs) - SHOWN_OVERLAPS:,} more"] if len(pairs) > SHOWN_OVERLAPS else []
-    which = (
-        "held-out rows stand in training too, prompt and reply" if same else "held-out prompts stand in training too"
-    )
+    several = len(pairs) > 1
+    stand = f"{'row' if same else 'prompt'}{'s stand' if several else ' stands'} in training too"
+    which = f"held-out {stand}{', prompt and reply' if same else ''}"
     hint = (
         "leave each out of one split: what was trained on tells nothing of what was learnt"
         if same

@@ -268,8 +268,8 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG227": (
         "held-out prompts that stand in training",
-        "A warning. The prompt is in the split that is learnt from as well, with another reply: what is measured is not "
-        "only what carries over to new prompts. The report says so too.",
+        "A warning. The prompt is in the split that is learnt from as well, with another reply: what is measured is "
+        "not only what carries over to new prompts. The report says so too.",
     ),
 }
 
