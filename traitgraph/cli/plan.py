@@ -81,6 +81,6 @@ def _with_faults(faults: Sequence[Diagnostic], options: argparse.Namespace) -> i
     sys.stderr.write("\n" + render_text(faults, colour_wanted()))
     if options.output:
         raise UsageError("not saved: `run` would refuse the plan until its data are repaired")
-    check = ["traitgraph", "check", str(options.spec), *options.overrides, *(["-m"] if options.multirun else [])]
-    say(f"`run` would refuse this; next: repair the data, then {shlex.join(check)}")
+    asked = argparse.Namespace(spec=options.spec, overrides=options.overrides, multirun=options.multirun)
+    say(f"`run` would refuse this; next: repair the data, then {same_call('check', asked)}")
     return 2 if has_errors(faults) else 0

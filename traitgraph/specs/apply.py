@@ -38,7 +38,7 @@ def _applied(document: Document, override: Override) -> Document:
     if override.action == "delete":
         return replace(document, data=_without(document.data, path, override))
     value = override.value
-    old = _at(document.data, path)
+    old = value_at(document.data, path)
     if override.action == "add" and old is not None and not isinstance(value, dict | list):
         written = override.typed.lstrip("+")
         what = f"{override.key!r} is in the spec already: {_short(old)}"
@@ -101,7 +101,8 @@ def _paths(value: object, path: Path = ()) -> Iterator[Path]:
             yield from _paths(item, (*path, key))
 
 
-def _at(value: object, path: Path) -> object:
+def value_at(value: object, path: Path) -> object:
+    """The value at a path; None where there is none."""
     for step in path:
         if isinstance(value, list) and isinstance(step, int):
             value = value[step]
@@ -128,7 +129,7 @@ def _replaced(place: object, path: Path, value: object) -> object:
 
 
 def _without(data: dict[str, object], path: Path, override: Override) -> dict[str, object]:
-    around, name = _at(data, path[:-1]), path[-1]
+    around, name = value_at(data, path[:-1]), path[-1]
     if not isinstance(around, dict):
         raise _Impossible(
             "TG023", "an element of a list cannot be deleted", f"give the list anew: {_dotted(path[:-1])}=[...]"

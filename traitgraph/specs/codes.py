@@ -158,6 +158,12 @@ CODES: dict[str, tuple[str, str]] = {
         "Results are told apart by the names of arms and of the values on their axes: no two may be alike. Give one of "
         "them another `name`; a value of a package's own axis needs a text of its own.",
     ),
+    "TG111": (
+        "a setting of Hydra's that nothing reads",
+        "`traitgraph` reads `hydra.sweeper.params` of a file, with -m, and nothing else of the block `hydra:`; under "
+        "@hydra.main Hydra reads the rest. Of the groups of Hydra's own in a `defaults` list only `override "
+        "hydra/sweeper: traitgraph` is taken.",
+    ),
     "TG120": (
         "an option that nothing uses",
         "A value that has no effect would make a reader believe that it had. Each method uses certain keys of "

@@ -7,12 +7,13 @@ A grid inside a spec is not expanded here: members of a sweep are whole studies 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
-from .apply import apply_overrides, leaves
+from .apply import apply_overrides, leaves, value_at
 from .defaults import compose_defaults
 from .diagnostics import Diagnostic, error
 from .document import Document, Step
@@ -20,7 +21,7 @@ from .other_files import no_study, written_by_us
 from .overlay import STUDY_ONLY, an_arm_for_each, inside_arm
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
 from .preset_files import group_exists, preset_names
-from .preset_walk import DEFAULTS, appends_preset, walk_defaults
+from .preset_walk import DEFAULTS, HYDRA, PARAMS, appends_preset, unread_settings, walk_defaults
 from .references import missing_values, resolve_references
 from .source import read_document
 
@@ -44,7 +45,7 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None,
 
     The document is None when the file or its presets cannot be used; overrides that cannot be applied are left out.
     """
-    spec, parsed, faults = _read(path, overrides)
+    spec, parsed, faults = _read(path, overrides, sweeps=False)
     faults += [_sweep_without_m(override) for override in parsed if override.swept]
     if spec is None:
         return None, faults
@@ -55,9 +56,10 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None,
 def compose_many(path: Path, overrides: Sequence[str]) -> tuple[list[Member], list[Diagnostic]]:
     """The product of all swept overrides, in the order in which they are written; empty when anything is wrong.
 
-    Values of a sweep are `a,b`, `range(from, to, step)`, `choice(a,b)` or `glob(*)`, in Hydra's grammar.
+    Values of a sweep are `a,b`, `range(from, to, step)`, `choice(a,b)` or `glob(*)`, in Hydra's grammar; those of
+    `hydra.sweeper.params` in the file come after those of the call, which take their place.
     """
-    spec, parsed, faults = _read(path, overrides)
+    spec, parsed, faults = _read(path, overrides, sweeps=True)
     count = prod(len(override.values) for override in parsed if override.swept)
     if count > LONGEST_SWEEP:
         faults.append(error("TG024", f"this sweep has {count:,} members", hint="use axes inside the spec"))
@@ -86,14 +88,35 @@ Bases = dict[tuple[str, ...], Base]
 """Bases of one sweep by what its members chose: most members share one."""
 
 
-def _read(path: Path, overrides: Sequence[str]) -> tuple[Document | None, list[Override], list[Diagnostic]]:
+def _read(
+    path: Path, overrides: Sequence[str], *, sweeps: bool
+) -> tuple[Document | None, list[Override], list[Diagnostic]]:
     if other := written_by_us(path):
         return None, [], [other]
     document, faults = read_document(path)
     if document and (other := no_study(document)):
         return None, [], [other]
+    if document and HYDRA in document.data:
+        faults += unread_settings(document) + ([] if sweeps else _unread_sweep(document))
+        overrides = [*overrides, *(_sweep_of(document, overrides) if sweeps else ())]
+        document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
     parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path))
     return document, parsed, faults + more + _given_twice(parsed)
+
+
+def _sweep_of(document: Document, overrides: Sequence[str]) -> list[str]:
+    """The sweep that a file asks for in Hydra's words, as overrides; without the keys that the call gives."""
+    params = value_at(document.data, PARAMS)
+    given = {text.partition("=")[0].lstrip("+~") for text in overrides}
+    swept = params.items() if isinstance(params, dict) else ()
+    return [f"{key}={spelled(value)}" for key, value in swept if key.lstrip("+~") not in given]
+
+
+def _unread_sweep(document: Document) -> list[Diagnostic]:
+    if not value_at(document.data, PARAMS):
+        return []
+    what, hint = "this file asks for a sweep", "add -m for one study per value"
+    return [error("TG024", what, document.key_span(PARAMS), ".".join(PARAMS), hint)]
 
 
 def _given_twice(parsed: Sequence[Override]) -> list[Diagnostic]:
