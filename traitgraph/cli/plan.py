@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         where = [] if options.store == DEFAULT_STORE else ["--store", str(options.store)]
         say(f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}")
     elif not options.json:
-        rest = "    (the rest, by --select)" if lacking else ""
+        rest = "    # the rest, by --select" if lacking else ""
         where_to = " --launcher slurm" if study.cluster and plan.counts.missing else ""
         say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}{where_to}{rest}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -151,7 +152,7 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
     from traitgraph.launchers.tracking import mirror
 
     if options.select:  # a part of a study is no study
-        say(f"next: {same_call('report', options)}    (of all that is in the store; a selection writes none)")
+        say(f"next: {same_call('report', options)}    # of all that is in the store; a selection writes none")
         return
     page = write_study_report(study, plan, store, overrides=options.overrides)
     say(f"report: {page}")
@@ -204,13 +205,13 @@ def _submit(options: argparse.Namespace) -> int:
             return 0
         if options.export:
             script = export(table, store, cluster, options.export)
-            say(f"next, on a login node: sh {script}")
+            say(f"next, on a login node: sh {shlex.quote(str(script))}")
             return 0
         _check_keys(table)  # tasks get the variables that sbatch is called with
         say(launch(table, store, cluster).text())
     except (SubmissionRefusedError, SchedulerError, BusyError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
-    say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
+    say(f"next: {same_call('status', options)} --watch    # or wait; you may log out")
     return 0
 
 

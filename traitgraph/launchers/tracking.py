@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -96,7 +97,8 @@ def _notes(note: Path) -> dict[str, dict[str, str]]:
 def _told(runs: int, tracker: Wandb, folder: Path) -> str:
     if tracker.mode == "online":
         return f"W&B: {runs} runs in project {tracker.project}"
-    return f"W&B: {runs} runs offline; next, with network: wandb sync {_folder(folder) / 'wandb'}/offline-run-*"
+    offline = shlex.quote(str(_folder(folder) / "wandb"))
+    return f"W&B: {runs} runs offline; next, with network: wandb sync {offline}/offline-run-*"
 
 
 def _folder(report: Path) -> Path:

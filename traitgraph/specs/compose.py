@@ -6,6 +6,7 @@ A grid inside a spec is not expanded here: members of a sweep are whole studies 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -19,7 +20,7 @@ from .diagnostics import Diagnostic, error
 from .document import Document, Step
 from .other_files import no_study, written_by_us
 from .overlay import STUDY_ONLY, an_arm_for_each, inside_arm
-from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
+from .overrides import LONGEST_SWEEP, Override, parse_overrides, readable, spelled
 from .preset_files import group_exists, preset_names
 from .preset_walk import DEFAULTS, HYDRA, PARAMS, appends_preset, unread_settings, walk_defaults
 from .references import missing_values, resolve_references
@@ -100,7 +101,9 @@ def _read(
         faults += unread_settings(document) + ([] if sweeps else _unread_sweep(document))
         overrides = [*overrides, *(_sweep_of(document, overrides) if sweeps else ())]
         document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
-    parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path))
+    data = document.data if document else {}
+    has = lambda key: value_at(data, tuple(key.split("."))) is not None  # noqa: E731
+    parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path), has)
     return document, parsed, faults + more + _given_twice(parsed)
 
 
@@ -182,8 +185,8 @@ def _sweep_without_m(override: Override) -> Diagnostic:
     if path == ("study",):
         hint = "a study has one name"
     elif _is_axis(path):
-        listed = spelled(list(override.values[:4]))[:-1] + (",...]" if len(override.values) > 4 else "]")
-        hint += f"\nor give the axis a list: {override.key}={listed}"
+        prefix = override.text.partition(override.key)[0]
+        hint += f"\nor give the axis a list: {shlex.quote(f'{prefix}{override.key}={readable(override.values)}')}"
     elif path and path[0] not in STUDY_ONLY:
         hint += f"\nor {an_arm_for_each(path, [spelled(value) for value in override.values])}"
     return error("TG024", what, override.span("value"), override.key, hint)
