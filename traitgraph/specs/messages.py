@@ -135,6 +135,7 @@ WORDINGS: dict[str, Wording] = {
     "int_parsing_size": Wording("TG104", "a number of too many digits"),
     "int_from_float": Wording("TG103", "{value} is not a whole number"),
     "string_too_short": Wording("TG104", "the text is empty"),
+    "string_too_long": Wording("TG104", "the text has more than {max_length} characters"),
     "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),
     "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
     "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
@@ -174,6 +175,8 @@ def _shape(about: About) -> str:
         return "a hub id is `owner/name`"
     if pattern == DIGEST:
         return "a digest has 32 hex digits"
+    if pattern.startswith("^[^"):
+        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
     if pattern == VARIABLE:
         return "give the name of an environment variable: letters, digits and _"
     return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
