@@ -55,7 +55,7 @@ from traitgraph.specs.jobs import Demonstrations, FileData, GeneratedData
 from traitgraph.specs.study import Study
 from traitgraph.specs.task_folder import TaskFolder
 from traitgraph.specs.training import DpoTraining, Validation
-from traitgraph.specs.traits import LEVELS, TRAITS, Trait
+from traitgraph.specs.traits import TRAITS, Trait
 
 from .runnable import thin_arms
 
