@@ -1,4 +1,4 @@
-"""What a study loses in rounding, or could not use, is told: before the training, on the screen, in results and report."""
+"""What a study loses in rounding, or could not use, is told: before the training, by the run, in results and report."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from zipfile import is_zipfile
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.checkpoints import MARK
+from traitgraph.runtime.checkpoints import MARK, resumable
 from traitgraph.runtime.context import Stopped
 from traitgraph.runtime.training import train
 from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
@@ -132,6 +132,16 @@ def test_a_checkpoint_holds_no_pickle_and_none_is_read(run: Run) -> None:
     (folder / "optimizer.pt").write_bytes(b"a pickle")
     run.train()
     assert run.steps == [1, 2, 3, 4, 5]
+
+
+def test_a_library_that_saves_in_another_way_is_refused_before_the_training() -> None:
+    class Renamed:
+        def _save(self) -> None: ...
+
+    with pytest.raises(
+        AttributeError, match=r"no _save_optimizer_and_scheduler, .*_load_rng_state: .* would be pickles"
+    ):
+        resumable(Renamed)  # type: ignore[arg-type]
 
 
 def test_only_the_newest_checkpoint_is_kept(run: Run) -> None:

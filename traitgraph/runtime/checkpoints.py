@@ -53,7 +53,8 @@ def train_with_checkpoints(trainer: Trainer, context: JobContext) -> None:
 def resumable(kind: type[Trainer]) -> type[Trainer]:
     """The kind of trainer, with its checkpoints in safetensors and JSON.
 
-    The methods replaced are private ones of transformers; tests notice when it renames them, since pickles come back.
+    The methods replaced are private ones of transformers. Raises AttributeError when it has renamed one: pickles would
+    come back, and a training that is stopped would begin anew.
     """
 
     class Resumable(kind):  # type: ignore[misc]  # the library is untyped here
@@ -82,6 +83,8 @@ def resumable(kind: type[Trainer]) -> type[Trainer]:
             if checkpoint is not None and own.with_suffix(".json").is_file():
                 set_random_state(read_state(own))
 
+    if gone := [name for name in vars(Resumable) if not name.startswith("__") and not hasattr(kind, name)]:
+        raise AttributeError(f"this release of transformers has no {', '.join(gone)}: its checkpoints would be pickles")
     return Resumable
 
 

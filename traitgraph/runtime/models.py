@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,14 @@ class LoadedModel:
     dtype: torch.dtype
     commit: str = ""
     """Of a model of the hub: what was loaded."""
+
+    @property
+    def cache_name(self) -> str:
+        """What the model calls the cache that it takes and gives.
+
+        transformers renamed it in 5.24, from `past_key_values`; a model with code of its own may keep the old name.
+        """
+        return "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
 
 
 def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> LoadedModel:
@@ -100,9 +109,11 @@ def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **wh
         check_model(Path(source), trusted=trusted, needs_tokenizer=False)
     with quiet_libraries():
         # Cast by loading: model.to(bfloat16) would also round the rotary frequencies, changing logits by up to 0.5.
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted, **_placement(), **where
-        )
+        options = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": trusted, **_placement(), **where}
+        model, found = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+    if lost := [name for name, _ in model.named_parameters() if name in found["missing_keys"]]:
+        what = f"lacks weights, which would be drawn at random: {', '.join(lost[:5])}"
+        raise ModelFolderError(Path(source), what, "copy or download it again")
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelFolderError(
             Path(source), "has an adapter beside the model, and both were loaded", "name another one"

@@ -29,47 +29,46 @@ class ModelFolderError(ValueError):
     """A folder cannot be loaded as what it is named as: why, and what to do."""
 
     def __init__(self, folder: Path, reason: str, repair: str) -> None:
-        super().__init__(f"{folder}: {reason}; {repair}")
+        super().__init__(f"{folder} {reason}; {repair}")
         self.reason, self.repair = reason, repair
 
 
 def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = True) -> None:
     """Raise ModelFolderError unless transformers finds a whole model in the folder, and nothing else on top of it."""
+    check_weights(folder)
+    if not (folder / "config.json").is_file():
+        raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
+    config = read_config(folder)
+    code = config.get("auto_map")
+    if code and not trusted and not _knows(config.get("model_type")):
+        what = "needs the Python files that come with it (`auto_map` in config.json)"
+        raise ModelFolderError(folder, what, "read them, then allow it: {path: ..., trust_remote_code: true}")
+    if code and trusted and "--" in json.dumps(code):
+        what = "takes Python files from another repository (`auto_map` in config.json), which no digest covers"
+        raise ModelFolderError(folder, what, "copy them into the folder and name them without `owner/name--`")
+    if needs_tokenizer and not trusted and not _found(folder, VOCABULARIES):
+        what = f"has no tokenizer ({', '.join(VOCABULARIES)})"
+        raise ModelFolderError(folder, what, "save the tokenizer of the base into it: `tokenizer.save_pretrained`")
+
+
+def check_weights(folder: Path) -> None:
+    """Raise ModelFolderError unless the folder holds the weights of a model, and no adapter."""
     if not folder.is_dir():
         raise ModelFolderError(folder, "is a file", "a model is a folder, or one file that ends in .gguf")
-    has_config = (folder / "config.json").is_file()
     if (folder / ADAPTER_CONFIG).is_file():
-        what = f"holds {ADAPTER_CONFIG} beside the model" if has_config else "is an adapter and no model"
-        raise ModelFolderError(
-            folder, what, "merge it into its base (peft: merge_and_unload) and give the merged model"
-        )
+        beside = (folder / "config.json").is_file()
+        what = f"holds {ADAPTER_CONFIG} beside the model" if beside else "is a LoRA adapter and no model"
+        repair = "merge it into its base (peft: merge_and_unload); a merge file names it under `adapter`"
+        raise ModelFolderError(folder, what, repair)
     weight_files(folder)
-    if not has_config:
-        raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
-    code = read_config(folder).get("auto_map")
-    if code and not trusted and not _knows(read_config(folder).get("model_type")):
-        raise ModelFolderError(
-            folder,
-            "needs the Python files that come with it (`auto_map` in config.json)",
-            "read them, then allow it: {path: ..., trust_remote_code: true}",
-        )
-    if code and any("--" in str(target) for target in dict(code).values()):
-        raise ModelFolderError(
-            folder,
-            "takes Python files from another repository (`auto_map` in config.json), which no digest covers",
-            "copy them into the folder and name them without `owner/name--`",
-        )
-    if needs_tokenizer and not trusted and not _found(folder, VOCABULARIES):
-        raise ModelFolderError(
-            folder, "has no tokenizer", "save it into the folder: AutoTokenizer ... .save_pretrained"
-        )
 
 
 def check_adapter(folder: Path) -> None:
     """Raise ModelFolderError unless peft finds an adapter in safetensors in the folder."""
     if not (folder / ADAPTER_CONFIG).is_file():
-        repair = "name it under `model`" if (folder / "config.json").is_file() else "name the folder that holds it"
-        raise ModelFolderError(folder, f"no LoRA adapter (no {ADAPTER_CONFIG})", repair)
+        is_model = (folder / "config.json").is_file()
+        repair = "name a checkpoint under `model`" if is_model else "name the very folder that holds it"
+        raise ModelFolderError(folder, f"is no LoRA adapter (no {ADAPTER_CONFIG})", repair)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise _no_weights(folder, ADAPTER_WEIGHTS)
 
@@ -87,16 +86,14 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         raise _no_weights(folder, SINGLE)
     index = read_json(folder / name).get("weight_map") if name.endswith(".json") else {}
     if not isinstance(index, dict) or (name.endswith(".json") and not index):
-        raise ModelFolderError(folder, f"{name} has no `weight_map` from tensors to files", "download it again")
+        raise ModelFolderError(folder, f"has a {name} without a `weight_map`", "download it again")
     names = sorted(set(map(str, index.values()))) if name.endswith(".json") else [name]
     if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
-        raise ModelFolderError(
-            folder, f"names a file outside the folder: {outside[0]}", "save the model again, as one folder"
-        )
+        what = f"names a file outside the folder: {outside[0]}"
+        raise ModelFolderError(folder, what, "save the model again, as one folder")
     if missing := [each for each in names or ["any file"] if not (folder / each).is_file()]:
-        raise ModelFolderError(
-            folder, f"shards named by {name} are missing: {', '.join(missing[:5])}", "download them again"
-        )
+        what = f"lacks shards that {name} names: {', '.join(missing[:5])}"
+        raise ModelFolderError(folder, what, "download them again")
     return tuple(folder / each for each in names), tuple(index)
 
 
@@ -111,11 +108,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as problem:
-        raise ModelFolderError(
-            path.parent, f"{path.name} cannot be read: {problem}", "copy or download it again"
-        ) from problem
-    if not isinstance(found, dict):
-        raise ModelFolderError(path.parent, f"{path.name} is no mapping", "copy or download it again")
+        found = problem
+    if not isinstance(found, dict) or not isinstance(found.get("weight_map", {}), dict):
+        raise ModelFolderError(path.parent, f"has a {path.name} that cannot be read", "copy or download it again")
     return found
 
 
@@ -137,16 +132,14 @@ def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
     if shards := _found(folder, ("*-of-*.safetensors",)):
         return ModelFolderError(folder, f"holds shards ({shards[0]}, ...) and no {INDEX}", "download the index too")
     if pickled := _found(folder, PICKLED):
-        return ModelFolderError(
-            folder,
-            f"its weights are pickled ({pickled[0]}), and unpickling may run any code",
-            "convert them: load where you trust them, then save_pretrained writes safetensors",
-        )
+        what = f"has pickled weights ({pickled[0]}), and unpickling may run any code"
+        repair = "convert them: load them where you trust them; save_pretrained writes safetensors"
+        return ModelFolderError(folder, what, repair)
     if gguf := _found(folder, ("*.gguf",)):
         return ModelFolderError(folder, f"has no {wanted}", f"name the file itself, {folder.name}/{gguf[0]}")
-    return ModelFolderError(
-        folder, f"has no {wanted}", "name the folder that holds it; other formats must be converted first"
-    )
+    inner = [each.parent.name for each in sorted(folder.glob(f"*/{wanted}"))]
+    hint = f"name the folder inside it, {inner[0]}" if inner else "other formats must be converted first"
+    return ModelFolderError(folder, f"has no {wanted}", hint)
 
 
 def _found(folder: Path, patterns: tuple[str, ...]) -> list[str]:

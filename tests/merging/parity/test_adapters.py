@@ -217,5 +217,3 @@ def test_no_other_model_of_transformers_keeps_transposed_weights() -> None:
         if re.search(r"pytorch_utils import .*\bConv1D\b", text):
             users.add(file.parent.name)
     assert users == {"gpt2", "openai", "imagegpt", "decision_transformer", "clvp"}
-
-

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from traitgraph.specs.model_folder import ModelFolderError, read_config, read_json, weight_files
+from traitgraph.specs.model_folder import ModelFolderError, read_json, weight_files
 
 from .errors import MergeError
 
@@ -94,7 +94,6 @@ class Checkpoint(Mapping[str, TensorInfo]):
         self.path = path = Path(path)
         try:
             self.files, indexed = ((path,), ()) if path.is_file() else weight_files(path)
-            self.config = read_config(path)
         except ModelFolderError as fault:
             raise MergeError(str(fault)) from fault
         self._infos: dict[str, TensorInfo] = {}
@@ -114,16 +113,14 @@ class Checkpoint(Mapping[str, TensorInfo]):
         As it does: a stored head of the same numbers is a copy, one of other numbers is a head of its own.
         """
         heads, tables = ([name for name in self if name.endswith(ends)] for ends in (HEADS, EMBEDDINGS))
-        if (
-            not self.path.is_dir()
-            or len(heads) != 1
-            or len(tables) > 1
-            or (tables and not self._are_equal(heads[0], tables[0]))
-        ):
+        if not self.path.is_dir() or len(heads) != 1 or len(tables) > 1:
             return
-        if tied := tied_table(self.path, heads[0]):
+        if tables and not self._are_equal(heads[0], tables[0]):
+            return
+        told = tables[0] if tables and self.config.get("tie_word_embeddings") is True else ""
+        if tied := tied_table(self.path, heads[0]) or told:
             head = self._infos.pop(heads[0])
-            self._infos.setdefault(tables[0] if tables else tied, replace(head, name=tied))
+            self._infos.setdefault(*((tables[0], head) if tables else (tied, replace(head, name=tied))))
 
     def _are_equal(self, left: str, right: str) -> bool:
         """Whether two tensors hold the same; of unequal ones a few rows are read."""
@@ -162,6 +159,12 @@ class Checkpoint(Mapping[str, TensorInfo]):
             if isinstance(part, dict) and (about := part.get("quantization_config")):
                 return str(about.get("quant_method", "an unknown method") if isinstance(about, dict) else about)
         return None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The folder's config.json, empty where there is none. Raises MergeError when it cannot be read."""
+        path = self.path / "config.json"
+        return read_object(path) if path.is_file() else {}
 
     def read(self, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
         """Rows [first, last) of a tensor seen as a matrix, flat, or the whole tensor in its shape; in its own dtype.
@@ -301,7 +304,7 @@ class CheckpointView(Checkpoint):
 
     def __init__(self, whole: Checkpoint, names: Mapping[str, str]) -> None:
         """`names` maps the names here to the names in `whole`."""
-        self.path, self.files, self.config = whole.path, whole.files, whole.config
+        self.path, self.files = whole.path, whole.files
         self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
         self._open_nothing()
 
