@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from traitgraph.compiler.context import Context
+from traitgraph.compiler.pipeline import compile_study
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.validate import load_study
 
 from .specs import plan_of
 
@@ -49,3 +56,31 @@ def test_no_two_jobs_of_a_study_have_one_label(method: str) -> None:
     overrides += ["~train", "~alpha"] if "steer" in method else ["~alpha"] if method == "sft" else []
     labels = plan_of(COMPOSED, *overrides).labels()
     assert len(set(labels)) == len(labels)
+
+
+def test_a_local_model_is_called_by_its_name_and_by_its_digest_where_that_is_another_ones_too(tmp_path: Path) -> None:
+    for folder in ("base", "tuned", "elsewhere/base"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "config.json").write_text(f'{{"model_type": "llama", "about": "{folder}"}}')
+    spec = """\
+study: s
+traits: [openness]
+levels: [high]
+data: owner/dialogues
+train: {method: sft, learning_rate: 1e-4, steps: 10}
+method: sft
+benchmarks: [mini-ipip]
+arms:
+  one: {model: ./base}
+  two: {model: ./tuned}
+"""
+    (tmp_path / "study.yaml").write_text(spec)
+    assert trained(tmp_path / "study.yaml") == ["train openness high on base", "train openness high on tuned"]
+    (tmp_path / "study.yaml").write_text(spec.replace("./tuned", "{path: ./elsewhere/base, name: other}"))
+    digests = [digest_path(tmp_path / folder)[:8] for folder in ("base", "elsewhere/base")]
+    assert trained(tmp_path / "study.yaml") == [f"train openness high on base {digest}" for digest in digests]
+
+
+def trained(spec: Path) -> list[str]:
+    rows = compile_study(load_study(spec, []), Context(digest_of=lambda path: digest_path(Path(path)))).job_table().rows
+    return [row.label for row in rows if row.kind == "train"]

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
-    from traitgraph.launchers.runnable import without_runtime
+    from traitgraph.launchers.runnable import missing_packages, package_faults, without_runtime
 
     study, _, plan = plan_of(options, on_cluster=True)
     lacking, faults = without_runtime(plan), _data_faults(plan)
@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.write("\n" + arrays_text(plan.job_table(), cluster_of(study)))
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
+    for package in missing_packages(plan.job_table()) if package_faults(plan.draft.locations.values()) else ():
+        say(f"warning: {package}")
     if faults:
         return _with_faults(faults, options)
     if options.output:

@@ -16,7 +16,7 @@ from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.other_files import is_saved_plan
 
 from .options import add_select, add_spec, add_store, plan_of, same_call
-from .output import UsageError, say
+from .output import NEEDED, UsageError, not_installed, say
 from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from traitgraph.runtime.store import Store
     from traitgraph.specs.jobs import JobTable
     from traitgraph.specs.study import Study
-
-NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,8 +129,11 @@ def _run_table(
 ) -> int:
     from traitgraph.launchers.local import run_locally
     from traitgraph.launchers.progress import progress_view
+    from traitgraph.launchers.runnable import missing_packages
 
     _check_installed()
+    if packages := missing_packages(table):
+        raise UsageError("\n  ".join(packages))
     _check_keys(table)
     _check_tasks(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
@@ -223,9 +224,8 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _check_installed() -> None:
-    missing = [name for name in NEEDED if not _is_installed(name)]
-    if missing:
-        raise UsageError(f"not installed: {', '.join(missing)}; to run jobs here: pip install 'traitgraph[run]'")
+    if missing := [name for name in NEEDED if not _is_installed(name)]:
+        raise UsageError(not_installed(missing))
 
 
 def _is_installed(name: str) -> bool:

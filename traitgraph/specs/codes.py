@@ -111,6 +111,11 @@ CODES: dict[str, tuple[str, str]] = {
         "a reference leads nowhere",
         "${a.b} takes the value of key b in key a of the same spec.",
     ),
+    "TG036": (
+        "a package that holds a model is not installed here",
+        "A preset may name a file that a Python package ships. A plan needs the file's digest alone, which the preset "
+        "has; `run` needs the package. The message has the line that installs it.",
+    ),
     "TG101": (
         "an unknown key",
         "No key is ever ignored: a misspelt option would otherwise change nothing, silently. The keys of each "
