@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_model import save_tiny_model
 from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.specs.identity import digest_path
@@ -58,29 +59,22 @@ def test_no_two_jobs_of_a_study_have_one_label(method: str) -> None:
     assert len(set(labels)) == len(labels)
 
 
-def test_a_local_model_is_called_by_its_name_and_by_its_digest_where_that_is_another_ones_too(tmp_path: Path) -> None:
-    for folder in ("base", "tuned", "elsewhere/base"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "config.json").write_text(f'{{"model_type": "llama", "about": "{folder}"}}')
-    spec = """\
-study: s
-traits: [openness]
-levels: [high]
-data: owner/dialogues
-train: {method: sft, learning_rate: 1e-4, steps: 10}
-method: sft
-benchmarks: [mini-ipip]
-arms:
-  one: {model: ./base}
-  two: {model: ./tuned}
-"""
-    (tmp_path / "study.yaml").write_text(spec)
-    assert trained(tmp_path / "study.yaml") == ["train openness high on base", "train openness high on tuned"]
-    (tmp_path / "study.yaml").write_text(spec.replace("./tuned", "{path: ./elsewhere/base, name: other}"))
-    digests = [digest_path(tmp_path / folder)[:8] for folder in ("base", "elsewhere/base")]
-    assert trained(tmp_path / "study.yaml") == [f"train openness high on base {digest}" for digest in digests]
+def test_a_local_model_is_called_by_its_name(tmp_path: Path) -> None:
+    for folder in ("base", "tuned.v2"):
+        save_tiny_model(tmp_path / folder, seed=len(folder))
+    spec = tmp_path / "study.yaml"
+    arms = "arms: {one: {model: ./base}, two: {model: ./tuned.v2}}\n"
+    spec.write_text(COMPOSED.replace("model: owner/model\n", "") + arms)
+    plan = compile_study(load_study(spec, []), Context(digest_of=lambda path: digest_path(Path(path))))
+    found = [row.label for row in plan.job_table().rows if row.kind == "train"]
+    assert found[:1] + found[4:5] == ["train openness high on base", "train openness high on tuned.v2"]
 
 
-def trained(spec: Path) -> list[str]:
-    rows = compile_study(load_study(spec, []), Context(digest_of=lambda path: digest_path(Path(path)))).job_table().rows
-    return [row.label for row in rows if row.kind == "train"]
+def test_jobs_that_coordinates_do_not_tell_apart_have_the_start_of_their_key_in_the_label() -> None:
+    """The arms of a sweep differ in what no coordinate shows; a label that two jobs have would name neither."""
+    arms = "\n".join(f"  {name}: {{train: {{learning_rate: {rate}}}}}" for name, rate in (("a", "1e-4"), ("b", "1e-5")))
+    plan = plan_of(f"{COMPOSED}arms:\n{arms}\n")
+    rows = [plan.job_row(row) for row in range(plan.draft.rows)]
+    assert len({row.label for row in rows}) == len(rows)
+    (one, two) = [row for row in rows if row.label.startswith("train openness high")]
+    assert [one.label, two.label] == [f"train openness high #{row.key[:8]}" for row in (one, two)]

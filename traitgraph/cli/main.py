@@ -7,6 +7,7 @@ is asked for, so that `--help` starts without the compiler and `plan` without th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import errno
 import gc
@@ -16,13 +17,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO, cast
 
 from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
 from .options import from_home
-from .output import NEEDED, UsageError, colour_wanted, not_installed, say, write_to_nobody
+from .output import NEEDED, Plain, UsageError, colour_wanted, not_installed, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",
@@ -37,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "results": "Print the rows of the results table",
     "report": "Write the report again from what the store holds",
     "verify": "Read every artifact of a store and set damaged ones aside",
+    "clean": "Remove what a store keeps beside its artifacts and nobody uses any more",
     "materialize": "Write merged models of a study as checkpoints or adapters",
     "merge": "Do one merge without a study, from a recipe of ours or of mergekit",
     "diff": "Say which jobs of two specs differ, and why",
@@ -72,11 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = words[0] if words else ""
     try:
-        code = _answer(words)
+        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
+            code = _answer(words)
         sys.stdout.flush()  # here, where a failure can be told, and not while Python ends
         return code
     except SpecError as problem:
-        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"))
+        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"), painted=True)
         return 2
     except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")

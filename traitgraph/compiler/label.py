@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import PurePath
 
 from traitgraph.specs.identity import encode
@@ -34,7 +35,20 @@ class Labels:
         self._several_data = len({name for names in data for name in names}) > 1
 
     def of(self, row: int) -> str:
-        """The label of one job, from its kind, its benchmark and its coordinates."""
+        """The label of one job; where coordinates do not tell jobs apart, as in a sweep, with the start of its key."""
+        text = self._told[row]
+        return f"{text} #{self._draft.keys[row].hex()[:8]}" if self._jobs[text] > 1 else text
+
+    @cached_property
+    def _told(self) -> list[str]:
+        return list(map(self._text, range(self._draft.rows)))
+
+    @cached_property
+    def _jobs(self) -> Counter[str]:
+        return Counter(self._told)
+
+    def _text(self, row: int) -> str:
+        """A job's kind, its benchmark and its coordinates."""
         stage, place = self._draft.locate(row)
         words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
         for name, column in stage.where.columns.items():
@@ -70,10 +84,8 @@ def _namesakes(draft: Draft) -> Iterator[list[Stage]]:
 
 
 def _model_names(draft: Draft) -> dict[str, str]:
-    """Digest -> what the file or folder is called; with the start of the digest where several are called so."""
-    names = {digest: PurePath(place).name.removesuffix(".gguf") for digest, place in draft.locations.items()}
-    several = {name for name, count in Counter(names.values()).items() if count > 1}
-    return {digest: f"{name} {digest[:8]}" if name in several else name for digest, name in names.items()}
+    """Digest -> what the file or folder is called."""
+    return {digest: PurePath(place).name.removesuffix(".gguf") for digest, place in draft.locations.items()}
 
 
 def _told_apart(stages: list[Stage], names: Mapping[str, str]) -> Iterator[tuple[Stage, list[str]]]:

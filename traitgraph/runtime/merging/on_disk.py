@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.specs.model_folder import INDEX
+
 from .card import model_card
-from .checkpoint import INDEX, Checkpoint, TensorInfo, matrix_shape
+from .checkpoint import Checkpoint, TensorInfo, matrix_shape
 from .composition import Composition
 from .differences import piece_size, pieces
 from .drafts import check_new, drafted
