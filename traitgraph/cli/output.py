@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from traitgraph.specs.diagnostics import without_escapes
+
+NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
+"""Libraries without which no job runs; some commands need one of them as well."""
+
+
+def not_installed(libraries: Sequence[str]) -> str:
+    """What is missing, and the line that installs it."""
+    return f"not installed: {', '.join(libraries)}; to run jobs here: pip install 'traitgraph[run]'"
 
 
 class UsageError(Exception):

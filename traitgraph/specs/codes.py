@@ -111,6 +111,11 @@ CODES: dict[str, tuple[str, str]] = {
         "a reference leads nowhere",
         "${a.b} takes the value of key b in key a of the same spec.",
     ),
+    "TG036": (
+        "a package that holds a model is not installed here",
+        "A preset may name a file that a Python package ships. A plan needs the file's digest alone, which the preset "
+        "has; `run` needs the package. The message has the line that installs it.",
+    ),
     "TG038": (
         "a chat template has no place for a system message",
         "Some templates refuse a system message or leave it out. The text of a condition then stands at the head of "
