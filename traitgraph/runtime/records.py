@@ -29,6 +29,7 @@ from traitgraph.specs.jobs import JobRow, JobTable
 from traitgraph.specs.spec import Spec
 
 from .durable import is_disk_full, make_folder, write_json
+from .hub import HubError
 
 BLOCKED = "blocked"
 
@@ -207,10 +208,18 @@ _CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause);
 )
 
 
+_NAMED = (
+    r"\S*[/\\]\S*|\b[\w-]+\.(?:ya?ml|jsonl?|csv|gguf|safetensors|py|so)\b|[=<>~]=\s?\d[\w.]*|\bv?\d+(?:\.\d+){2,}\w*"
+)
+"""A path, the name of a file, a version."""
+
+
 def cause_of(error: BaseException) -> str:
     """A short name that failures of the same cause share."""
     if is_disk_full(error):
         return "disk full"
+    if isinstance(error, HubError):
+        return str(error)  # which model it is, is the cause
     text = f"{type(error).__name__}: {error}"
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
@@ -220,8 +229,12 @@ def cause_of(error: BaseException) -> str:
 
 
 def _without_particulars(text: str) -> str:
-    """Text without digests and numbers, so that the same fault of many jobs is one group."""
-    return re.sub(r"\b[0-9a-f]{8,}\b|\d+(\.\d+)?", "#", text)
+    """Text without digests and numbers, so that the same fault of many jobs is one group.
+
+    Numbers in paths and versions stay: they say which file and which release it is.
+    """
+    without_digests = re.sub(r"\b[0-9a-f]{8,}\b", "#", text)
+    return re.sub(rf"({_NAMED})|\d+(\.\d+)?", lambda found: found[1] or "#", without_digests)
 
 
 def _message(error: BaseException) -> str:
