@@ -59,8 +59,7 @@ def write_to_nobody(stream: TextIO) -> None:
 
 def print_json(document: object) -> None:
     """Print one JSON document for machines."""
-    json.dump(document, sys.stdout, indent=1, ensure_ascii=False, default=str)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def colour_wanted() -> bool:
