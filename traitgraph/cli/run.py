@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.runtime.store_errors import StoreError
+from traitgraph.specs.diagnostics import SpecError, has_errors, render_text
 from traitgraph.specs.other_files import is_saved_plan
 
+from .check import template_faults
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, say
 from .slurm import check_installed, cluster_of
@@ -58,8 +60,14 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     if plan.counts.missing:
         code = _run_table(plan.job_table(), store, options, plan.seconds_by_sort)
-    if not (code and options.select):
+    if code and options.select:
+        return code
+    try:
         _report(study, plan, store, options)
+    except (OSError, StoreError) as problem:
+        if not code:
+            raise
+        say(f"no report: {problem}")  # what failed before it counts
     return code
 
 
@@ -81,6 +89,10 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)
     _check_data(plan)
+    if counts.missing and (faults := template_faults(study)):
+        if has_errors(faults):
+            raise SpecError(faults)
+        say(render_text(faults).rstrip())
     return study, store, plan
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO, TypedDict, cast
 
+from traitgraph.specs.diagnostics import without_escapes
 from traitgraph.specs.jobs import CollectParams
 from traitgraph.specs.results import RESULT_COLUMNS, Cell
 
@@ -19,6 +21,8 @@ from .durable import AS_JSON
 from .store import DamagedArtifactError, MissingArtifactError, Store
 
 METRICS_FILE = "metrics.jsonl"
+_FORMULA, _NUMBER = re.compile(r"\s*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]"), re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+"""What a spreadsheet would compute; an apostrophe before it keeps it a text. A negative number stays a number."""
 
 
 class ResultRow(TypedDict):
@@ -114,7 +118,10 @@ def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
 def _cell_text(value: object) -> str:
     if value is None:
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    if not isinstance(value, str):
+        return repr(value)
+    text = without_escapes(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def to_json(rows: Sequence[ResultRow]) -> str:

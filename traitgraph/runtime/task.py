@@ -320,7 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     record = RunRecord.of_table(arguments.table)
     try:
-        table = JobTable.model_validate_json(arguments.table.read_bytes())
+        table = record.table()
     except (OSError, ValidationError) as error:
         print(f"error: {arguments.table}: not a job table: {error}", file=sys.stderr)
         return 2

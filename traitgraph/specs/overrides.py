@@ -36,6 +36,7 @@ _FLOAT = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)\.|(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][+-]?[0-9]+)?"
 )
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
+_HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
 
@@ -147,7 +148,8 @@ def _by_grammar(text: str, options: Options) -> Override:
 
     _refuse_greek(text, text.partition("=")[0])
     try:
-        parsed = OverridesParser.create().parse_override(text)
+        quoted = _HOME.sub(lambda found: found[1] or f'"{found[2]}"', text)  # Hydra reads no `~` in a value
+        parsed = OverridesParser.create().parse_override(quoted)
         if not parsed.key_or_group:
             raise _Unreadable(text, "the key is missing", "write key=value")
         key = parsed.key_or_group + (f"@{parsed.package}" if parsed.package is not None else "")

@@ -6,9 +6,10 @@ over replies). The replies are given: those of people, of a corpus, or written b
 
 from __future__ import annotations
 
-import io
+import contextlib
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,19 +100,15 @@ def _sum_of(loaded: LoadedModel, blocks: Sequence[torch.nn.Module], batch: Seque
 
 
 def _earlier(partial: Path | None) -> tuple[torch.Tensor, int] | None:
-    """What is kept of an earlier process; None without it, and where it is not as it was written."""
     from safetensors import SafetensorError, safe_open
 
-    if partial is None or not (partial / _PARTIAL).is_file():
+    if partial is None or not (partial / _PARTIAL).exists():
         return None
-    try:
-        with safe_open(partial / _PARTIAL, "pt") as file:
-            sums, done = file.get_tensor("sums"), int(file.get_tensor("done"))
-            if (file.metadata() or {}).get("seal") == _seal(sums, done):
-                return sums, done
-    except (SafetensorError, UnicodeDecodeError):
-        pass
-    print(f"    {partial / _PARTIAL} cannot be read: the replies are read again", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, SafetensorError), safe_open(partial / _PARTIAL, framework="pt") as file:
+        sums, done, sealed = file.get_tensor("sums"), int(file.get_tensor("done")), (file.metadata() or {}).get("seal")
+        if sealed == _seal(sums, done):
+            return sums, done
+    print(f"{partial / _PARTIAL} is damaged, or of an earlier version, and is not used", file=sys.stderr)
     return None
 
 
@@ -120,13 +117,13 @@ def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
     from safetensors.torch import save_file
 
     if partial is not None:
-        kept, seal = {"sums": sums, "done": torch.tensor(done)}, {"seal": _seal(sums, done)}
-        save_file(kept, partial / f".{_PARTIAL}", metadata=seal)
+        tensors, seal = {"sums": sums, "done": torch.tensor(done)}, {"seal": _seal(sums, done)}
+        save_file(tensors, partial / f".{_PARTIAL}", metadata=seal)
         (partial / f".{_PARTIAL}").replace(partial / _PARTIAL)
 
 
 def _seal(sums: torch.Tensor, done: int) -> str:
-    return digest_stream(io.BytesIO(sums.numpy().tobytes() + str(done).encode()))
+    return digest_stream(BytesIO(done.to_bytes(8, "little") + sums.numpy().tobytes()))
 
 
 def _publish(
