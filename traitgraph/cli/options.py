@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,11 @@ def same_call(command: str, options: argparse.Namespace) -> str:
     """The words of another command about the same study, for "next:" lines; a report is of all that there is."""
     import shlex
 
+    from traitgraph.specs.preset_walk import in_application
+
+    if in_application():  # its own words find the spec, and what Hydra reads of it
+        kept = [word for word in sys.argv if not word.startswith("hydra.sweeper.command=")]
+        return shlex.join(["python", *kept, f"hydra.sweeper.command={command}"])
     words = ["traitgraph", command, str(options.spec), *options.overrides]
     words += ["-m"] if options.multirun else []
     words += ["--store", str(options.store)] if getattr(options, "store", DEFAULT_STORE) != DEFAULT_STORE else []

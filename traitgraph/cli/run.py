@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +18,7 @@ from traitgraph.specs.other_files import is_saved_plan
 
 from .check import template_faults
 from .options import add_select, add_spec, add_store, plan_of, same_call
-from .output import UsageError, say
+from .output import UsageError, colour_wanted, say
 from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.launchers.task_names import remarks
 
     study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
@@ -85,6 +87,8 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         say(f"API calls: {text}")
+    for text in remarks(study, plan):
+        say(text)
     if options.max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)
@@ -108,10 +112,12 @@ def _check_runtime(plan: Plan) -> None:
 
 def _check_data(plan: Plan) -> None:
     """Refuse data that a job would stumble over later, before anything starts."""
-    from traitgraph.launchers.data_check import data_faults
+    from traitgraph.launchers.data_check import data_faults, stops_a_run
 
-    if faults := data_faults(plan):
-        raise SpecError(replace(fault, severity="error") for fault in faults)
+    faults = data_faults(plan)
+    if any(map(stops_a_run, faults)):
+        raise SpecError(replace(fault, severity="error") if stops_a_run(fault) else fault for fault in faults)
+    sys.stderr.write(render_text(faults, colour_wanted()))
 
 
 def _check_keys(table: JobTable) -> None:
@@ -173,7 +179,7 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
     from traitgraph.launchers.tracking import mirror
 
     if options.select:  # a part of a study is no study
-        say(f"next: {same_call('report', options)}    (of all that is in the store; a selection writes none)")
+        say(f"next: {same_call('report', options)}    # of all that is in the store; a selection writes none")
         return
     page = write_study_report(study, plan, store, overrides=options.overrides)
     say(f"report: {page}")
@@ -226,13 +232,13 @@ def _submit(options: argparse.Namespace) -> int:
             return 0
         if options.export:
             script = export(table, store, cluster, options.export)
-            say(f"next, on a login node: sh {script}")
+            say(f"next, on a login node: sh {shlex.quote(str(script))}")
             return 0
         _check_keys(table)  # tasks get the variables that sbatch is called with
         say(launch(table, store, cluster).text())
     except (SubmissionRefusedError, SchedulerError, BusyError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
-    say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
+    say(f"next: {same_call('status', options)} --watch    # or wait; you may log out")
     return 0
 
 

@@ -11,6 +11,7 @@ from traitgraph.compiler.select import parse_selector
 from traitgraph.runtime.digests import DigestMemory
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
 from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.harness_tasks import harness_identity
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.results import Cell
 from traitgraph.specs.study import Study
@@ -35,6 +36,7 @@ def plan_study(
     """
     context = Context(
         digest_of=DigestMemory(store.root).digest_of,
+        harness=harness_identity,
         present=store.snapshot(),
         durations=store.durations(),
         task_minutes=task_minutes,
@@ -50,7 +52,13 @@ def whole_table(study: Study, store: Store, *, select: Sequence[str] = (), clust
     """Every job that the study, or a selection of it, asks for, whether or not the store holds it."""
     digest_of = DigestMemory(store.root).digest_of
     selectors = tuple(map(parse_selector, select))
-    context = Context(digest_of=digest_of, task_minutes=LOCAL_TASK_MINUTES, cluster=cluster, select=selectors)
+    context = Context(
+        digest_of=digest_of,
+        harness=harness_identity,
+        task_minutes=LOCAL_TASK_MINUTES,
+        cluster=cluster,
+        select=selectors,
+    )
     return compile_study(study, context).job_table()
 
 

@@ -24,6 +24,7 @@ from traitgraph.specs.identity import digest, digest_file
 from traitgraph.specs.study import Study
 from traitgraph.specs.validate import HEAD
 
+from .data_check import overlap_faults
 from .status import study_status
 
 STAMP = "made-from.json"
@@ -96,6 +97,7 @@ def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> 
         overrides=overrides,
         names={digest: PurePath(place).name for digest, place in plan.draft.locations.items()},
         failures=failures,
+        notes=[f"{fault.message}." for fault in overlap_faults(plan, plan.draft.locations)],
     )
 
 

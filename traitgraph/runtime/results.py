@@ -45,8 +45,13 @@ class ResultRow(TypedDict):
     stderr: float | None
     n: int | None
     job: str
+    same_as: str | None
+    """Coordinates of the first subject that has this very measurement, where it is another one; else None."""
     role: str
     """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+    higher_is_better: bool | None
+    """Of a task's metric; None where nobody says. Not a column, as is `filter`: which of several reads the answers."""
+    filter: str | None
 
 
 @without_torch
@@ -72,13 +77,16 @@ def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], l
     """
     rows: list[ResultRow] = []
     missing: list[Cell] = []
+    first: dict[str, Cell] = {}
     for cell in cells:
         try:
             folder = _open(store, cell.job)
         except (MissingArtifactError, DamagedArtifactError):
             missing.append(cell)
         else:
-            rows += (_row(cell, metric) for metric in _read_metrics(folder))
+            same = first.setdefault(cell.job, cell)
+            same_as = None if same is cell else same.identity
+            rows += (_row(cell, metric, same_as) for metric in _read_metrics(folder))
     return rows, missing
 
 
@@ -90,8 +98,8 @@ def _open(store: Store, key: str) -> Path:
         return store.open("analyse", key).path
 
 
-def _row(cell: Cell, metric: dict[str, object]) -> ResultRow:
-    fields = {"role": "score", **metric}
+def _row(cell: Cell, metric: dict[str, object], same_as: str | None) -> ResultRow:
+    fields = {"role": "score", "higher_is_better": None, "filter": None, **metric, "same_as": same_as}
     return cast(
         "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
     )

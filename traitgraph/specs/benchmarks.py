@@ -85,6 +85,9 @@ class ResolvedLmEval(Spec):
     kind: Literal["lm_eval"] = "lm_eval"
     task: str = Field(description="Name of the task.")
     definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
+    harness: str | None = Field(
+        None, description="Release of the harness, and digest of what defines a built-in task, where it is installed."
+    )
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
     chat_template: bool = Field(
         True, description="Whether all subjects read the chat template, prompts being system messages; else plain text."

@@ -24,6 +24,10 @@ class Metric(NamedTuple):
     stderr: float | None = None
     repeat: int | None = None
     role: Literal["score", "validity"] = "score"
+    higher_is_better: bool | None = None
+    """Of a task: which way a loss goes; None where nobody says, and then nothing is judged."""
+    filter: str | None = None
+    """Of a task with several: which one read the answers; it ends the name of the metric."""
 
 
 class Measurement(NamedTuple):
@@ -48,6 +52,11 @@ def _row(metric: Metric) -> dict[str, object]:
         "stderr": _finite(metric.stderr),
         "n": metric.n,
         "role": metric.role,
+        **{
+            name: value
+            for name, value in (("higher_is_better", metric.higher_is_better), ("filter", metric.filter))
+            if value is not None
+        },
     }
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from traitgraph.runtime.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.chat import prompt_ids
 from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import Dialogue, load_dialogues, training_rows
+from traitgraph.runtime.dialogues import Dialogue, differing_rows, load_dialogues
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.models import LoadedModel, open_model
 from traitgraph.runtime.subjects import leave_subject
@@ -43,12 +43,11 @@ def activations(context: JobContext, params: ActivationsParams) -> None:
             activations.json           numbers of replies and tokens, norms and projections block by block
     raises  DialogueError for a level without rows, SteeringError where nothing differs, Stopped between two batches
     """
+    read = differing_rows(load_dialogues(context, params.data), params.trait, params.read_out)
     loaded = open_model(context, params.model)
     leave_subject(context, loaded)
-    dialogues = load_dialogues(context, params.data)
     spans: dict[str, list[Span]] = {
-        level: [_span(loaded, row, params.read_out) for row in training_rows(dialogues, params.trait, level)]
-        for level in LEVELS
+        level: [_span(loaded, row, params.read_out) for row in rows] for level, rows in read.items()
     }
     sums = _sums(context, loaded, [(level, batch) for level in LEVELS for batch in in_batches(loaded, spans[level])])
     means: dict[str, torch.Tensor] = {
@@ -134,7 +133,7 @@ def _publish(
     direction = means["high"] - means["low"]
     norms = direction.norm(dim=1)
     if not norms.all():
-        raise SteeringError(_no_difference(params))
+        raise SteeringError(f"the activations of {params.trait} high and low are equal")
     projections = {level: (mean * direction).sum(1) / norms for level, mean in means.items()}
     tensors = {**means, "direction": direction}
     save_file({name: tensor.float().contiguous() for name, tensor in tensors.items()}, out / TENSORS)
@@ -147,10 +146,3 @@ def _publish(
         "projections": {level: values.tolist() for level, values in projections.items()},
     }
     write_json(out / RECORD, record)
-
-
-def _no_difference(params: ActivationsParams) -> str:
-    reason = f"the activations of {params.trait} high and low are equal"
-    if params.read_out == "response":
-        return f"{reason}: the data have the same replies at both levels"
-    return f"{reason}: `read_out: {params.read_out}` needs prompts that differ by level; use `read_out: response`"
