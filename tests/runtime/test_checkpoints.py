@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from zipfile import is_zipfile
@@ -78,6 +79,46 @@ def test_a_checkpoint_that_cannot_be_read_is_not_used(run: Run, file: str) -> No
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     run.train()
     assert run.steps == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("file", ["optimizer.safetensors", "schedule.json", "adapter_model.safetensors"])
+def test_a_checkpoint_with_one_changed_bit_is_as_none(run: Run, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would still be read, and another model would stand under the key."""
+    undisturbed = run.train()
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    path = run.partial / "checkpoint-2" / file
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    assert run.train() == undisturbed
+    assert run.steps == [1, 2, 3, 4, 5]
+    assert "checkpoint-2 is damaged" in capsys.readouterr().err
+
+
+def test_a_checkpoint_with_a_file_more_or_less_is_as_none(run: Run) -> None:
+    for change in (
+        lambda folder: (folder / "extra.json").write_text("{}"),
+        lambda folder: (folder / MARK).write_text(""),
+    ):
+        with pytest.raises(Stopped):
+            run.train(stop_at=2)
+        change(run.partial / "checkpoint-2")
+        run.train()
+        assert run.steps == [1, 2, 3, 4, 5]
+
+
+def test_an_older_whole_checkpoint_serves_where_the_newest_is_damaged(run: Run) -> None:
+    undisturbed = run.train()
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    shutil.copytree(run.partial / "checkpoint-2", run.partial / "kept")
+    with pytest.raises(Stopped):
+        run.train(stop_at=3)
+    (run.partial / "kept").rename(run.partial / "checkpoint-2")
+    (run.partial / "checkpoint-3" / "optimizer.json").write_text("{}")
+    assert run.train() == undisturbed
+    assert run.steps == [3, 4, 5]
 
 
 def test_a_checkpoint_holds_no_pickle_and_none_is_read(run: Run) -> None:

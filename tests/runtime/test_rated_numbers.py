@@ -25,7 +25,7 @@ SCALES = (
     "1 through 5", "from 1 to 5", "5 to 1", "1, 2, 3, 4, 5", "5, 4, 3, 2, 1", "1..5", "1-5", "1 \N{EN DASH} 5", "[1-5]",
     "between 1 and 5", "On a scale of 1 to 5, how", "1 (never) to 5 (always)", "a 5-point scale", "on a scale of 5",
     "1 to",
-    "There are 5 options.", "1|2|3|4|5",
+    "There are 5 options.", "1. 1. 1. 1. 1", "1|2|3|4|5",
 )  # fmt: skip
 
 

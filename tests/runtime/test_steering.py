@@ -19,7 +19,7 @@ from traitgraph.runtime.assessment.lm_eval_model import harness_model
 from traitgraph.runtime.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.chat import prompt_ids, turn
 from traitgraph.runtime.context import Stopped
-from traitgraph.runtime.dialogues import read_dialogues, training_rows
+from traitgraph.runtime.dialogues import DialogueError, read_dialogues, training_rows
 from traitgraph.runtime.generation import written_texts
 from traitgraph.runtime.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models import LoadedModel, load_network, open_model
@@ -106,7 +106,7 @@ def test_the_last_block_is_read_before_the_final_norm(
 def test_prompts_that_do_not_differ_by_level_have_no_direction(
     make_context: MakeContext, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
-    with pytest.raises(SteeringError, match="needs prompts that differ by level"):
+    with pytest.raises(DialogueError, match="needs prompts that differ by level"):
         measured(make_context, model_ref, dialogue_data, read_out="last_prompt")
 
 

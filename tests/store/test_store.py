@@ -359,3 +359,19 @@ def test_partial_work_whose_folder_is_a_file_is_begun_anew(store: Store) -> None
     (store.root / "partial").mkdir(parents=True)
     (store.root / "partial" / row().key).write_text("x")
     assert store.partial(row().key).is_dir()
+
+
+@pytest.mark.parametrize("name", ["tmp", "partial", "claims", "writers", "runs", "vector"])
+def test_a_file_in_place_of_a_folder_of_the_store_is_named_and_in_the_way_of_nothing(store: Store, name: str) -> None:
+    put(store, row("other", kind="train"))
+    store.close()
+    shutil.rmtree(store.root / name, ignore_errors=True)
+    (store.root / name).write_text("x")
+    found = [finding for finding in reopened(store).verify(move=False) if finding.faults]
+    assert [(finding.kind, finding.moved) for finding in found] == [(name, False)]
+    again = reopened(store)
+    with again.writable():
+        again.partial(row().key)
+        put(again, row())
+    assert again.has("vector", row().key)
+    again.close()

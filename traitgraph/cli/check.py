@@ -12,6 +12,7 @@ from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
 from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
 from traitgraph.specs.methods import METHODS
+from traitgraph.specs.models import LocalModelSpec
 from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
     study, diagnostics = _read(options)
     if study is not None and not has_errors(diagnostics):
-        diagnostics += [*_not_yet(study), *_data_faults(study), *_fixed_shots(study)]
+        diagnostics += [*_not_yet(study), *_data_faults(study), *template_faults(study), *_fixed_shots(study)]
     if options.json:
         print_json(render_json(diagnostics))
     elif diagnostics:
@@ -89,6 +90,15 @@ def _data_faults(study: Study) -> list[Diagnostic]:
     from traitgraph.launchers.data_check import study_data_faults
 
     return study_data_faults(study)
+
+
+def template_faults(study: Study) -> list[Diagnostic]:
+    """Conditions whose text the chat template of a model's folder would move, or not show the model."""
+    if not any(isinstance(model, LocalModelSpec) for arm in study.resolved_arms() for model in arm.model):
+        return []
+    from traitgraph.launchers.template_check import template_faults as found
+
+    return found(study)
 
 
 def _fixed_shots(study: Study) -> list[Diagnostic]:

@@ -53,7 +53,11 @@ def run(options: argparse.Namespace) -> int:
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
     if faults:
-        return _with_faults(faults, options)
+        from traitgraph.launchers.data_check import stops_a_run
+
+        if any(map(stops_a_run, faults)):
+            return _with_faults(faults, options)
+        sys.stderr.write(render_text(faults, colour_wanted()))
     if options.output:
         from traitgraph.compiler.saved import save_plan
 
@@ -61,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         where = [] if options.store == DEFAULT_STORE else ["--store", str(options.store)]
         say(f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}")
     elif not options.json:
-        rest = "    (the rest, by --select)" if lacking else ""
+        rest = "    # the rest, by --select" if lacking else ""
         where_to = " --launcher slurm" if study.cluster and plan.counts.missing else ""
         say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}{where_to}{rest}")
     return 0
@@ -82,6 +86,6 @@ def _with_faults(faults: Sequence[Diagnostic], options: argparse.Namespace) -> i
     sys.stderr.write("\n" + render_text(faults, colour_wanted()))
     if options.output:
         raise UsageError("not saved: `run` would refuse the plan until its data are repaired")
-    check = ["traitgraph", "check", str(options.spec), *options.overrides, *(["-m"] if options.multirun else [])]
-    say(f"`run` would refuse this; next: repair the data, then {shlex.join(check)}")
+    asked = argparse.Namespace(spec=options.spec, overrides=options.overrides, multirun=options.multirun)
+    say(f"`run` would refuse this; next: repair the data, then {same_call('check', asked)}")
     return 2 if has_errors(faults) else 0

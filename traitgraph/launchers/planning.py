@@ -8,14 +8,13 @@ from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.select import parse_selector
+from traitgraph.runtime.digests import DigestMemory
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
 from traitgraph.specs.cluster import Cluster
 from traitgraph.specs.harness_tasks import harness_identity
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.results import Cell
 from traitgraph.specs.study import Study
-
-from .digests import DigestMemory
 
 LOCAL_TASK_MINUTES = 7 * 24 * 60.0  # one machine, one worker: a task per stage, so that each model is loaded once
 

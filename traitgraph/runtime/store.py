@@ -263,9 +263,20 @@ class Store:
         if _inode(folder) is not None and not _is_own_folder(folder):
             self._move_damaged(folder, _inode(folder))
 
+    def _odd_folders(self) -> list[str]:
+        """Names of folders of a store at which something else stands; a link may lead to one that is no kind's."""
+        odd = [kind for kind in JOB_KINDS if not _is_own_folder(self.root / kind)]
+        odd += [name for name in sorted(RESERVED) if not (self.root / name).is_dir()]
+        return [name for name in odd if _inode(self.root / name) is not None]
+
     @contextlib.contextmanager
     def writable(self) -> Iterator[None]:
-        """Raise StoreError with the name of the store where the block finds that it cannot be written."""
+        """Raise StoreError with the name of the store where the block finds that it cannot be written.
+
+        What stands in the place of a folder is set aside first.
+        """
+        for name in self._odd_folders():
+            self._move_damaged(self.root / name, _inode(self.root / name))
         try:
             yield
         except OSError as error:
@@ -308,12 +319,11 @@ class Store:
 
     def verify(self, *, move: bool = True, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
         """Every artifact, read from the first byte to the last; damaged ones are moved away unless `move` is false."""
-        for kind in self.kinds():
-            if kind in JOB_KINDS and not _is_own_folder(self.root / kind):
-                if move:
-                    self._make_way(self.root / kind)
-                fault = "something stands where the folder of this kind belongs"
-                yield Finding(kind, "", 0, (fault,), moved=move)
+        for name in self._odd_folders():
+            if move:
+                self._move_damaged(self.root / name, _inode(self.root / name))
+            is_gone, fault = _inode(self.root / name) is None, "something stands where this folder of the store belongs"
+            yield Finding(name, "", 0, (fault,), moved=is_gone)
         everything = [(kind, key) for kind in self.kinds() for key in self.keys(kind)]
         for done, (kind, key) in enumerate(everything, 1):
             self._verified.pop((kind, key), None)

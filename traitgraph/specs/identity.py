@@ -93,8 +93,14 @@ def digest_path(path: Path) -> str:
     """
     if not path.is_dir():
         return digest_file(path)
-    files = (file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path)))
-    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in files})
+    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in counted_files(path)})
+
+
+def counted_files(path: Path) -> list[Path]:
+    """The files that a digest of the path covers: a file itself, else all below a folder but what is hidden."""
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path))]
 
 
 def _counts(relative: Path) -> bool:

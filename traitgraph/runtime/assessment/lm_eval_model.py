@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..chat import TEMPLATE_VARIABLES, Message, system_in_user_message
+from ..chat import TEMPLATE_VARIABLES, Message, heard
 from ..likelihood import Request, continuation_likelihoods
 from ..positions import writing
 
@@ -47,16 +47,11 @@ def harness_model(loaded: LoadedModel) -> HFLM:
             return made
 
         def apply_chat_template(self, chat_history: list[Message], add_generation_prompt: bool = True) -> str:
-            from jinja2 import TemplateError
-
             render: Any = self.tokenizer.apply_chat_template
             options = {"tokenize": False, "add_generation_prompt": add_generation_prompt, **TEMPLATE_VARIABLES}
             options["continue_final_message"] = not add_generation_prompt
-            try:
-                return str(render(chat_history, **options))
-            except TemplateError:
-                # The harness would drop the system message here, and with it the personality.
-                return str(render(system_in_user_message(chat_history), **options))
+            # The harness would leave out a system message that the template does not know, and the personality with it.
+            return heard(chat_history, lambda each: str(render(each, **options)))[1]
 
     return SharedPrefixModel(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=GENERATION_BATCH)
 

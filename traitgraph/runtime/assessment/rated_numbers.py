@@ -10,6 +10,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
+_ROW = re.compile(r"(?:\d+[\W_]*){3}")
+"""Numbers in a row with no word between them: a model that counts, or goes round in a circle."""
+
 REFUSAL = "x"
 """What a judge writes where there is nothing to rate."""
 
@@ -50,7 +53,7 @@ def rated_number(text: str, ends: tuple[int, int]) -> int | None:
         plain = mention.sub(" ", plain)
     found = [(_value(each[1]), plain[: each.start()], plain[each.end() :]) for each in _NUMBER.finditer(plain)]
     named = {value for value, _, _ in found if value is None or ends[0] <= value <= ends[1]}
-    if len(named) != 1 or found[0][0] not in named:
+    if len(named) != 1 or found[0][0] not in named or _ROW.search(plain):
         return None
     (number,) = named
     return (

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .checkpoint import ADAPTER_CONFIG, read_object
+from traitgraph.specs.model_folder import ADAPTER_CONFIG
+
+from .checkpoint import read_object
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")

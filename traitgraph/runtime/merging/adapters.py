@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from traitgraph.specs.merge_methods import Pattern
+from traitgraph.specs.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelFolderError, check_adapter
 
-from .checkpoint import ADAPTER_CONFIG, Checkpoint, quantised, read_object
+from .checkpoint import EMBEDDINGS, HEADS, Checkpoint, quantised, read_object
 from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS = "adapter_model.safetensors"
 MERGE_FIRST = "merge it into its base with peft (merge_and_unload) and give the merged checkpoint"
 _PREFIX = "base_model.model."
 _UNSUPPORTED = {
@@ -40,7 +40,6 @@ _UNSUPPORTED = {
 _CHANGED_BASES = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Initialisations that also change the base: B A is then no difference to the published base weights."""
 
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_fpw_module"}
 """What compilation, sharding and checkpointing put into the names of modules."""
 CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
@@ -133,10 +132,10 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
     then the adapter was trained on another base or other module names. Raises MergeError.
     """
     config = _read_config(folder)
-    weights = Checkpoint(folder / WEIGHTS)
+    weights = Checkpoint(folder / ADAPTER_WEIGHTS)
     adapter = Adapter(folder, config)
     if len({_in_base(key) for key in weights}) < len(weights):
-        raise MergeError(f"{folder / WEIGHTS}: holds one tensor under two names (with a wrapper's and without)")
+        raise MergeError(f"{folder / ADAPTER_WEIGHTS}: holds one tensor under two names (with a wrapper's and without)")
     for key in weights:
         if not key.endswith(("lora_B.weight", "lora_embedding_B")):
             _add(adapter, key, weights, base)
@@ -146,7 +145,7 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
     if odd := [name for name in changed if bool(config.use_dora) != (name in adapter.magnitudes)]:
         there = "no magnitudes" if config.use_dora else "magnitudes"
         raise MergeError(
-            f"{folder / ADAPTER_CONFIG}: `use_dora` is {bool(config.use_dora)}, and {WEIGHTS} has {there} for "
+            f"{folder / ADAPTER_CONFIG}: `use_dora` is {bool(config.use_dora)}, and {ADAPTER_WEIGHTS} has {there} for "
             f"'{odd[0]}': one of the two files is of another adapter; save it again"
         )
     return adapter
@@ -154,7 +153,7 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
 
 def changed_names(folder: Path) -> list[str]:
     """The tensors that an adapter's file speaks of, without reading any: the weights of its modules, or saved ones."""
-    file, found = folder / WEIGHTS, []
+    file, found = folder / ADAPTER_WEIGHTS, []
     for name in map(_in_base, Checkpoint(file) if file.is_file() else ()):
         module, *part = re.split(r"\.(?:lora_|token_adapter)", name, maxsplit=1)
         found.append(f"{module}.weight" if part else module.replace(".modules_to_save.", "."))
@@ -163,8 +162,10 @@ def changed_names(folder: Path) -> list[str]:
 
 def _read_config(folder: Path) -> AdapterConfig:
     path = folder / ADAPTER_CONFIG
-    if not path.is_file() or not (folder / WEIGHTS).is_file():
-        raise MergeError(f"{folder}: not a peft adapter in safetensors ({ADAPTER_CONFIG} and {WEIGHTS} are needed)")
+    try:
+        check_adapter(folder)
+    except ModelFolderError as fault:
+        raise MergeError(str(fault)) from fault
     found = read_object(path)
     if isinstance(kind := found.get("peft_type"), str) and kind != "LORA":
         raise MergeError(f"{path}: a {kind} adapter; only LoRA is read: {MERGE_FIRST}")
@@ -207,7 +208,7 @@ def _add(adapter: Adapter, key: str, weights: Checkpoint, base: Mapping[str, Any
         module = name.removesuffix(".token_adapter.trainable_tokens_delta")
         rows, values = adapter.config.tokens(module), weights.read(key)
         if len(rows) != len(values):
-            what = f"`trainable_token_indices` has {len(rows)} tokens for '{module}', and {WEIGHTS} {len(values)}"
+            what = f"`trainable_token_indices` has {len(rows)} tokens for '{module}', and {ADAPTER_WEIGHTS} {len(values)}"
             raise MergeError(f"{adapter.folder / ADAPTER_CONFIG}: {what}; save the adapter again")
         adapter.rows[f"{module}.weight"] = rows, values
     elif "lora_" in name or ".token_adapter." in name:
@@ -242,7 +243,7 @@ def _pair(
         )
     wanted = _own(adapter.config.rank_pattern, module, adapter.config.r or a.shape[0])
     if a.shape[0] != wanted:
-        what = f"rank {wanted} for '{module}' (`r`, `rank_pattern`), and {WEIGHTS} has rank {a.shape[0]}"
+        what = f"rank {wanted} for '{module}' (`r`, `rank_pattern`), and {ADAPTER_WEIGHTS} has rank {a.shape[0]}"
         raise MergeError(f"{adapter.folder / ADAPTER_CONFIG}: {what}: one of the two files is of another adapter")
     return a, b
 
@@ -289,7 +290,8 @@ def _has_conv1d(config: Mapping[str, Any]) -> bool:
 
 def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
     changed = [*adapter.factors, *adapter.values, *adapter.shifts]
-    if "lm_head.weight" not in base_names and (tied := [name for name in changed if name.endswith(_EMBEDDINGS)]):
+    is_tied = not any(name.endswith(HEADS) for name in base_names)
+    if is_tied and (tied := [name for name in changed if name.endswith(EMBEDDINGS)]):
         raise MergeError(
             f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head: a merge changes both; "
             "untie the base first (save it with tie_word_embeddings=false)"

@@ -17,21 +17,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
+from traitgraph.specs.model_folder import ModelFolderError, weight_files
+
 from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
     "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
 }  # fmt: skip
 """Names of the safetensors format -> names in torch."""
+HEADS = ("lm_head.weight", "embed_out.weight")
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+"""Ends of the names of output heads and of the tables that may be tied to them."""
 FLOATS = ("float64", "float32", "float16", "bfloat16")
+_BUFFERS = re.compile(r"(inv_freq|\.(cos|sin)_cached|\.masked_bias|(^|\.)position_ids)$")
 _MAX_HEADER = 100_000_000
 
 
@@ -91,7 +95,10 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
     def __init__(self, path: Path | str) -> None:
         self.path = path = Path(path)
-        self.files = _files(path)
+        try:
+            self.files, indexed = ((path,), ()) if path.is_file() else weight_files(path)
+        except ModelFolderError as fault:
+            raise MergeError(str(fault)) from fault
         self._infos: dict[str, TensorInfo] = {}
         self._open_nothing()
         for file in self.files:
@@ -99,7 +106,33 @@ class Checkpoint(Mapping[str, TensorInfo]):
                 if info.name in self._infos:
                     raise MergeError(f"{path}: tensor '{info.name}' stands in two shards; write the checkpoint again")
                 self._infos[info.name] = info
-        _check_index(path, self._infos)
+        if lost := [name for name in indexed if name not in self._infos]:
+            raise MergeError(f"{path}: its index names tensors that no shard holds: {', '.join(lost[:5])}")
+        self._one_table()
+
+    def _one_table(self) -> None:
+        """Leave one table where transformers ties the output head to the embeddings, whichever of the two is stored.
+
+        As it does: a stored head of the same numbers is a copy, one of other numbers is a head of its own.
+        """
+        heads, tables = ([name for name in self if name.endswith(ends)] for ends in (HEADS, EMBEDDINGS))
+        if not self.path.is_dir() or len(heads) != 1 or len(tables) > 1:
+            return
+        if tables and not self._are_equal(heads[0], tables[0]):
+            return
+        told = tables[0] if tables and self.config.get("tie_word_embeddings") is True else ""
+        if tied := tied_table(self.path, heads[0]) or told:
+            head = self._infos.pop(heads[0])
+            self._infos.setdefault(*((tables[0], head) if tables else (tied, replace(head, name=tied))))
+
+    def _are_equal(self, left: str, right: str) -> bool:
+        """Whether two tensors hold the same; of unequal ones a few rows are read."""
+        one, two = self[left], self[right]
+        if (one.shape, one.dtype) != (two.shape, two.dtype):
+            return False
+        rows = [(row, row + 1) for row in sampled_rows(one.shape)]
+        rows += [(row, min(row + 1024, one.shape[0])) for row in range(0, one.shape[0], 1024)]
+        return all(octets(self.read(left, each)) == octets(self.read(right, each)) for each in rows)
 
     def _open_nothing(self) -> None:
         self._handles: dict[Path, int] = {}
@@ -202,6 +235,45 @@ def _close(handles: dict[Path, int]) -> None:
         os.close(handles.popitem()[1])
 
 
+def skeleton(folder: Path) -> PreTrainedModel | None:
+    """The model of a folder without its weights: what transformers makes of the names. None where it knows no class."""
+    import torch
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder)
+        kind = getattr(transformers, (config.architectures or [""])[0], None)
+        with torch.device("meta"):
+            return kind(config) if kind else transformers.AutoModelForCausalLM.from_config(config)
+    except Exception:  # a configuration may ask for anything: then the names alone must tell
+        return None
+
+
+def tied_table(folder: Path, head: str) -> str:
+    """Name of the embeddings that a folder's configuration ties to an output head, empty where it ties none."""
+    if (model := skeleton(folder)) is None:
+        return ""
+    end = ".".join(head.split(".")[-2:])  # a larger model may have it under another module
+    return next((table for name, table in model.all_tied_weights_keys.items() if name.endswith(end)), "")
+
+
+def unread(folder: Path, infos: Iterable[TensorInfo]) -> set[str]:
+    """Of some tensors those that are no weights: buffers that transformers computes itself and never loads."""
+    model, infos = skeleton(folder), list(infos)
+    found = {info.name for info in infos if is_buffer(info)}
+    if model is not None:
+        buffers = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
+        passed = model._keys_to_ignore_on_load_unexpected or ()
+        found |= {i.name for i in infos if i.name in buffers or any(re.search(each, i.name) for each in passed)}
+    return found
+
+
+def is_buffer(info: TensorInfo) -> bool:
+    """Whether a tensor is a buffer by its name: frequencies of rotary embeddings, causal masks, positions."""
+    mask = info.name.endswith(("attn.bias", "attention.bias")) and len(info.shape) == 4
+    return mask or bool(_BUFFERS.search(info.name))
+
+
 def sampled_fingerprint(checkpoint: Checkpoint) -> str:
     """32 hex digits of names, shapes, formats and a few rows of each tensor: cheap, and tells models apart."""
     state = blake2b(b"traitgraph checkpoint 1", digest_size=16)
@@ -235,7 +307,7 @@ class CheckpointView(Checkpoint):
 
     def __init__(self, whole: Checkpoint, names: Mapping[str, str]) -> None:
         """`names` maps the names here to the names in `whole`."""
-        self.path, self.files, self._whole, self._names = whole.path, whole.files, whole, dict(names)
+        self.path, self.files = whole.path, whole.files
         self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
         self._open_nothing()
 
@@ -269,36 +341,3 @@ def _info(file: Path, name: str, entry: dict[str, Any], data: int, size: int) ->
     if begin < 0 or 8 * (end - begin) != bits * prod(shape):
         raise ValueError(f"{name}: {end - begin} bytes for {shape} of {dtype}")
     return TensorInfo(name, tuple(shape), DTYPES[dtype], file, data + begin, end - begin)
-
-
-def _files(path: Path) -> tuple[Path, ...]:
-    if path.is_file():
-        return (path,)
-    if (path / INDEX).is_file():
-        shards = sorted(set(_weight_map(path).values()))
-        missing = [name for name in shards if not (path / name).is_file()]
-        if missing:
-            raise MergeError(f"{path}: shards named by {INDEX} are missing: {', '.join(missing)}; download them again")
-        return tuple(path / name for name in shards)
-    if (path / SINGLE).is_file():
-        return (path / SINGLE,)
-    if (path / ADAPTER_CONFIG).is_file():
-        raise MergeError(f"{path}: a LoRA adapter and no checkpoint; name it under `adapter`")
-    raise MergeError(f"{path}: no {SINGLE} and no {INDEX}; other formats (pickle, GGUF) must be converted first")
-
-
-def _weight_map(path: Path) -> dict[str, str]:
-    found = read_object(path / INDEX).get("weight_map")
-    if not isinstance(found, dict) or not found or not all(isinstance(each, str) for each in found.values()):
-        raise MergeError(f"{path / INDEX}: `weight_map` must lead from tensors to files; download the file again")
-    if outside := [name for name in found.values() if Path(name).name != name]:
-        raise MergeError(f"{path}: {INDEX} names a file outside the folder: {outside[0]}")
-    return found
-
-
-def _check_index(path: Path, infos: Mapping[str, TensorInfo]) -> None:
-    if path.is_file() or not (path / INDEX).is_file():
-        return
-    lost = [name for name, file in _weight_map(path).items() if name not in infos or infos[name].file.name != file]
-    if lost:
-        raise MergeError(f"{path}: {INDEX} names tensors that the shards do not hold: {', '.join(lost[:5])}")

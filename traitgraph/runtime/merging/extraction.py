@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.runtime.durable import write_json
+from traitgraph.specs.model_folder import ADAPTER_CONFIG
 
 from .adapters import MERGE_FIRST, Adapter, Factors, changed_names, read_adapter
-from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape, octets, quantised
-from .differences import CheckpointDifference, comparable_names, differ_in_vocabulary, low_rank_rows, pieces, unequal_shapes
+from .checkpoint import Checkpoint, CheckpointView, is_buffer, matrix_shape, octets, quantised
+from .differences import (
+    CheckpointDifference,
+    comparable_names,
+    differ_in_vocabulary,
+    low_rank_rows,
+    pieces,
+    unequal_shapes,
+)
 from .errors import MergeError
 from .fitting import NameMap, Vocabulary, as_trained, check_same_tokens, renamed
 from .layers import layer_of, places
@@ -43,14 +51,14 @@ def build_vector(
     vocabulary: Vocabulary = "refuse",
     base_record: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the vector of a trained artifact (`adapter/` or `model/`), a peft adapter or a checkpoint into `out`.
+    """Write the vector of a peft adapter or a checkpoint, in the very folder that is named, into `out`.
 
     With `opposite`, another artifact of the same base, the vector is tuned - opposite. `stored` is the number format of
     full differences: bfloat16 halves them, and the record says what it lost (adapters keep their own format).
     `vocabulary` is for adapters that hold embeddings of more or fewer rows than the base has. `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
     (out := Path(out)).mkdir(parents=True, exist_ok=True)
-    folders = [_weights_folder(Path(path)) for path in (tuned, opposite) if path is not None]
+    folders = [Path(path) for path in (tuned, opposite) if path is not None]
     adapters = [is_adapter(folder) for folder in folders]
     if all(adapters):
         base = as_trained(base, changed_names(folders[0]))
@@ -91,13 +99,13 @@ def build_domain_vector(
 
 def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Checkpoint, dict[str, int]]:
     """The base's tensors inside a larger model, and the number of common rows where the vocabularies differ."""
-    where = {name: renamed(name, names) for name in base}
+    where = {name: renamed(name, names) for name in base if not is_buffer(base[name])}
     if lost := [theirs for theirs in where.values() if theirs not in whole]:
         raise MergeError(
             quantised((whole,)) or f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for"
         )
     part = CheckpointView(whole, where)
-    uneven = [name for name in base if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
+    uneven = [name for name in where if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
     return part, {name: min(base[name].shape[0], part[name].shape[0]) for name in uneven}
 
 
@@ -106,13 +114,13 @@ def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, A
 
 
 def is_adapter(path: Path) -> bool:
-    """Whether a trained artifact or folder holds an adapter, and no whole checkpoint."""
-    return (_weights_folder(path) / ADAPTER_CONFIG).is_file()
+    """Whether a folder holds an adapter, and no whole checkpoint."""
+    return (path / ADAPTER_CONFIG).is_file()
 
 
-def _weights_folder(path: Path) -> Path:
-    """The folder with the weights: a part of a trained artifact, or the given one."""
-    return next((path / part for part in ("adapter", "model") if (path / part).is_dir()), path)
+def trained_folder(artifact: Path) -> Path:
+    """The folder with the weights in the artifact of a training: an adapter's, or a whole model's."""
+    return next(artifact / part for part in ("adapter", "model") if (artifact / part).is_dir())
 
 
 def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from traitgraph.specs.faults import validated
 from traitgraph.specs.freeze import frozen
 from traitgraph.specs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.messages import diagnose
+from traitgraph.specs.model_folder import ModelFolderError, check_adapter, check_weights
 from traitgraph.specs.other_files import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.source import read_document
 
@@ -30,7 +30,7 @@ from .checkpoint import Checkpoint, CheckpointView, read_object, sampled_fingerp
 from .composition import Composition
 from .differences import CheckpointDifference, Difference, comparable_names, differ_in_vocabulary, sampled_id
 from .errors import MergeError
-from .extraction import build_vector, is_adapter
+from .extraction import build_vector
 from .fitting import Fit, Vocabulary, a_map_would_fit, as_named, check_same_tokens, fit_vectors, propose_names
 from .layers import ByName, Gradient, Weight
 from .mergekit_file import is_mergekit, read_mergekit
@@ -204,8 +204,6 @@ def _difference(
         return load_vector(where)
     start = as_named(base, request.names) if request.names else base
     if source.kind == "adapter":
-        if not is_adapter(where):
-            raise MergeError(f"{where}: no LoRA adapter (no adapter_config.json); name a checkpoint under `model`")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         build_vector(where, start, folder, vocabulary=request.vocabulary)
         return load_vector(folder)
@@ -265,14 +263,28 @@ def read_request(path: Path, models: NamedModels) -> Request:
 
 
 def _lost_models(document: Document, request: Request, models: NamedModels) -> list[Diagnostic]:
-    """A fault for each model, adapter and vector that a file names and that is nowhere."""
-    named = [request.base, *(name for source in request.sources for name in (source.where, source.of) if name)]
-    lost = [name for name in dict.fromkeys(named) if models.is_nowhere(name)]
+    """A fault for each model, adapter and vector that a file names and that is nowhere, or is no such thing."""
+    kinds = {request.base: "model", **{source.of: "model" for source in request.sources if source.of}}
+    kinds |= {source.where: source.kind for source in request.sources}
+    faults = [(name, fault) for name, kind in kinds.items() if (fault := _fault_of(name, kind, models))]
     return [
-        error("TG108", f"there is no file or folder '{name}'", document.value_span(path), hint=models.repair(name))
-        for name in lost
+        error(code, message, document.value_span(path), hint=hint)
+        for name, (code, message, hint) in faults
         for path in _paths_to(name, document.data)
     ]
+
+
+def _fault_of(name: str, kind: str, models: NamedModels) -> tuple[str, str, str | None] | None:
+    """Code, message and repair."""
+    if models.is_nowhere(name):
+        return "TG108", f"there is no file or folder '{name}'", models.repair(name)
+    if kind == "vector" or (path := models.local(name)) is None or path.is_file():
+        return None
+    try:
+        (check_adapter if kind == "adapter" else check_weights)(path)
+    except ModelFolderError as fault:
+        return "TG216", f"'{name}' {fault.reason}", fault.repair
+    return None
 
 
 def _paths_to(name: str, data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

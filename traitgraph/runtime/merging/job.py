@@ -71,8 +71,8 @@ def _vector(context: JobContext, key: str, path: Path) -> Vector:
 
 
 def _base(context: JobContext, params: MergeParams) -> Checkpoint:
-    key = ("checkpoint", digest("base", params.model))
-    return context.session.get(key, lambda: Checkpoint(model_folder(context, params.model)))
+    folder = model_folder(context, params.model)  # compared for every job, read once
+    return context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
 
 
 def _sample(context: JobContext, composition: Composition, base: Checkpoint, dtype: Any) -> Sample:

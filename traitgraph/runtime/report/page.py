@@ -94,7 +94,7 @@ def _document(study: str, body: Markup) -> str:
 
 
 def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], about: About) -> Markup:
-    subjects = len(set(map(subject_of, rows)))
+    subjects = len({subject_of(row) for row in rows if row["same_as"] is None})
     models = sorted({row["model"] for row in rows if row["model"]})
     parts = [
         plural(subjects, "subject"), plural(len(benchmarks), "benchmark"),
@@ -113,7 +113,7 @@ def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], ab
 
 def _incomplete(about: About, any_rows: bool) -> Markup | None:
     """A warning when the table is not the whole study."""
-    faults: list[str] = []
+    faults: list[str] = list(about.notes)
     if about.missing:
         faults.append(
             f"{plural(about.missing, 'assessment')} of the study {'is' if about.missing == 1 else 'are'} missing here."

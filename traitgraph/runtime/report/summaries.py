@@ -156,8 +156,9 @@ def subject_of(row: ResultRow) -> Subject:
 
 def _score(rows: Sequence[ResultRow]) -> Score:
     by_seed: dict[str, list[float]] = {}
+    seed_of: dict[str, str] = {}  # the base at strength 0 is one measurement, whatever seeds its rows name
     for row in rows:
-        if row["value"] is not None:
+        if row["value"] is not None and seed_of.setdefault(row["job"], row["seed"]) == row["seed"]:
             by_seed.setdefault(row["seed"], []).append(row["value"])
     over: Literal["seeds", "repeats"] = "seeds" if len(by_seed) > 1 else "repeats"
     values = [_mean(each) for each in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))

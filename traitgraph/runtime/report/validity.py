@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from ..assessment.lexicon import CUT, EMPTY
+from ..assessment.reply_contrast import SHARED_PROMPTS
 from .summaries import BenchmarkScores, Scores
 from .wording import fixed
 
@@ -101,10 +102,14 @@ CHECKS: dict[str, Check] = {
 a tenth of the answers, half of the texts where they are cut."""
 
 SUFFIXES: dict[str, str] = {
+    SHARED_PROMPTS: "Are the held-out prompts new? Share of held-out rows whose prompt stands in the training split of "
+    "the same data as well, with another reply; absent where none does.",
     "high_loglik": "Which part of the contrast moves? Log-likelihood of the high replies that were held out "
     "[nats per token].",
     "low_loglik": "Which part of the contrast moves? Log-likelihood of the low replies that were held out "
     "[nats per token].",
+    "system_as_user": "Where does the prompt stand? 1: at the head of the user's message; the chat template has no place "
+    "for a system message.",
     "fluency": "Does it still write well? The judge's rating of the answers, from 1 to 5.",
     "yes_no": "Do yes and no agree with the scale? Log-odds of yes, items keyed − turned round [nats].",
 }
