@@ -32,6 +32,7 @@ SETTINGS = {
     "_target_": "hydra_plugins.traitgraph_sweeper.TraitgraphSweeper",
     "command": "run",  # run, plan or check: what is done with the graph of all members
     "store": ".traitgraph",  # where results are kept
+    "params": None,  # what is swept, as in Hydra's own sweeper: {alpha: "0.1,0.2"}
 }
 ConfigStore.instance().store(group="hydra/sweeper", name="traitgraph", node=SETTINGS, provider="traitgraph")
 
@@ -42,20 +43,29 @@ class TraitgraphSweeper(Sweeper):  # type: ignore[misc]  # Hydra is not typed fo
     The application's primary config is the spec; its task function is not called.
     """
 
-    def __init__(self, command: str, store: str) -> None:
-        self.command, self.store = command, store
-        self.spec = Path()
+    def __init__(self, command: str, store: str, params: dict[str, Any] | None = None, **unknown: object) -> None:
+        self.command, self.store, self.params, self.unknown = command, store, params or {}, unknown
+        self.spec, self.launcher = Path(), ""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Find the file of the primary config."""
         sources: Any = config.hydra.runtime.config_sources
         folder = next(source.path for source in sources if source.provider == "main")
+        self.launcher = config.hydra.runtime.choices.get("hydra/launcher") or "basic"
         self.spec = Path(folder) / f"{str(config.hydra.job.config_name).removesuffix('.yaml')}.yaml"
 
     def sweep(self, arguments: list[str]) -> None:
         """Do `traitgraph COMMAND SPEC -m ARGUMENTS...`; leaves with its exit code when that is not 0."""
         from traitgraph.cli.main import main
 
+        if self.unknown or self.launcher != "basic":
+            settings = [f"hydra.sweeper.{name}" for name in self.unknown]
+            refused = settings or [f"hydra/launcher={self.launcher}"]
+            known = "it starts its jobs itself, and hydra.sweeper has command, store and params"
+            print(f"error: traitgraph does not use {', '.join(refused)}: {known}", file=sys.stderr)
+            sys.exit(2)
+        given = {text.partition("=")[0].lstrip("+~") for text in arguments}
+        arguments = [*arguments, *(f"{key}={value}" for key, value in self.params.items() if key not in given)]
         store = [] if self.command == "check" else ["--store", self.store]
         code = main([self.command, str(self.spec), "-m", *store, *arguments])
         if code:

@@ -49,3 +49,13 @@ def test_no_two_jobs_of_a_study_have_one_label(method: str) -> None:
     overrides += ["~train", "~alpha"] if "steer" in method else ["~alpha"] if method == "sft" else []
     labels = plan_of(COMPOSED, *overrides).labels()
     assert len(set(labels)) == len(labels)
+
+
+def test_jobs_that_coordinates_do_not_tell_apart_have_the_start_of_their_key_in_the_label() -> None:
+    """The arms of a sweep differ in what no coordinate shows; a label that two jobs have would name neither."""
+    arms = "\n".join(f"  {name}: {{train: {{learning_rate: {rate}}}}}" for name, rate in (("a", "1e-4"), ("b", "1e-5")))
+    plan = plan_of(f"{COMPOSED}arms:\n{arms}\n")
+    rows = [plan.job_row(row) for row in range(plan.draft.rows)]
+    assert len({row.label for row in rows}) == len(rows)
+    (one, two) = [row for row in rows if row.label.startswith("train openness high")]
+    assert [one.label, two.label] == [f"train openness high #{row.key[:8]}" for row in (one, two)]

@@ -237,8 +237,8 @@ def test_a_sweep_is_the_product_of_its_values_in_their_order(presets: Path) -> N
 @pytest.mark.parametrize(
     ("override", "other"),
     [
-        ("alpha=1,2", "give the axis a list: alpha=[1,2]"),
-        ("arms.x.alpha=1,2", "give the axis a list: arms.x.alpha=[1,2]"),
+        ("alpha=1,2", "give the axis a list: 'alpha=[1, 2]'"),
+        ("arms.x.alpha=1,2", "give the axis a list: 'arms.x.alpha=[1, 2]'"),
         ("train.steps=1,2", "write an arm for each value: arms: {a: {train: {steps: 1}}, b: {train: {steps: 2}}}"),
     ],
 )

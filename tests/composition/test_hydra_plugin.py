@@ -37,6 +37,19 @@ alpha: 1
 benchmarks: [mini-ipip]
 """
 
+LAUNCHER = """\
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.launcher import Launcher
+
+
+class Other(Launcher):
+    def setup(self, *, hydra_context, task_function, config): pass
+    def launch(self, job_overrides, initial_job_idx): return []
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="other", node={"_target_": "hydra_plugins.other.Other"})
+"""
+
 
 @pytest.fixture
 def application(folder: Path) -> Path:
@@ -71,3 +84,49 @@ def test_the_sweeper_leaves_with_our_exit_code_and_message(application: Path) ->
     assert done.returncode == 2
     assert "near: alpha" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("typed", [(), ("hydra.sweeper.params.alpha='0.5,1.0,2.0'",)])
+def test_the_sweep_of_the_file_is_made(application: Path, typed: tuple[str, ...]) -> None:
+    block = "hydra: {sweeper: {params: {alpha: '0.5,1.0'}}}\n"
+    (application / "study.yaml").write_text(STUDY + block)
+    done = start(application, "-m", "hydra/sweeper=traitgraph", "hydra.sweeper.command=plan", *typed)
+    assert done.returncode == 0, done.stderr
+    arms = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  vector+")]
+    assert arms == ["vector+alpha=0.5", "vector+alpha=1.0", "vector+alpha=2.0"][: 3 if typed else 2]
+
+
+def test_what_is_typed_takes_the_place_of_the_sweep_of_the_file(application: Path) -> None:
+    (application / "study.yaml").write_text(STUDY + "hydra: {sweeper: {params: {alpha: '0.5,1.0'}}}\n")
+    done = start(application, "-m", "hydra/sweeper=traitgraph", "hydra.sweeper.command=plan", "alpha=3,4")
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  vector+")] == [
+        "vector+alpha=3",
+        "vector+alpha=4",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("hydra/launcher=other", "hydra/launcher=other"),
+        ("+hydra.sweeper.max_batch_size=3", "hydra.sweeper.max_batch_size"),
+    ],
+)
+def test_settings_that_the_sweeper_does_not_use_are_refused_by_name(application: Path, setting: str, told: str) -> None:
+    (application / "hydra_plugins").mkdir()
+    (application / "hydra_plugins" / "other.py").write_text(LAUNCHER)
+    done = start(application, "-m", "hydra/sweeper=traitgraph", "hydra.sweeper.command=plan", setting, "alpha=1,2")
+    assert done.returncode == 2
+    assert f"traitgraph does not use {told}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_next_step_that_is_printed_is_one_of_the_application(application: Path) -> None:
+    done = start(application, "-m", "hydra/sweeper=traitgraph", "hydra.sweeper.command=plan", "alpha=1,2")
+    (step,) = [line.partition("next: ")[2] for line in done.stderr.splitlines() if "next: " in line]
+    assert step.startswith("python app.py -m ")
+    assert step.endswith("hydra.sweeper.command=run")
+    again = subprocess.run(
+        ["sh", "-c", step.replace("=run", "=check")], cwd=application, capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr

@@ -149,7 +149,7 @@ def test_applying_overrides_leaves_the_original_alone() -> None:
         ("~modle", "TG021", "no key 'modle' in the spec", "near: model"),
         ("+alpha=3", "TG022", "'alpha' is in the spec already: [0.1,0.2]", "change it with alpha=3"),
         ("exclude.7.arm=a", "TG021", "'exclude' is a list of 2 elements; there is no '7'", None),
-        ("model.id=a", "TG021", "'model' is small and holds no key 'id'", "replace it: model={id: a}"),
+        ("model.id=a", "TG021", "'model' is small and holds no key 'id'", "replace it: 'model={id: a}'"),
         ("~model=big", "TG023", "'model' is small, not big", None),
         ("~exclude.0", "TG023", "an element of a list cannot be deleted", "give the list anew: exclude=[...]"),
     ],

@@ -148,7 +148,7 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, tra
     assert launcher.returncode == 1
     assert out.startswith("stopped: 1 of 3 jobs done in ")
     assert "2 not run" in out
-    assert "next: traitgraph run SPEC    (go on: only what is missing runs)" in out
+    assert "next: traitgraph run SPEC    # go on: only what is missing runs" in out
     assert "Traceback" not in err
     assert below(store.root / "tmp") == set()
     assert below(store.root / "claims") == set()

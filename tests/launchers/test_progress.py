@@ -147,12 +147,12 @@ def test_the_summary_groups_failures_by_cause_and_names_log_and_next_command() -
         "  d\n"
         "  blocked by a (ValueError: no rows for openness)\n"
         "\n"
-        "next: traitgraph logs study.yaml b    (the whole log)\n"
-        "next: traitgraph run study.yaml    (after the repair: only what is missing runs)"
+        "next: traitgraph logs study.yaml b    # the whole log\n"
+        "next: traitgraph run study.yaml    # after the repair: only what is missing runs"
     )
     assert summary.exit_code == 1
     key = summary.failures[2].key[:8]
-    assert f"next: traitgraph logs s.yaml {key}    (" in summary.text("", "traitgraph logs s.yaml", by_key=True)
+    assert f"next: traitgraph logs s.yaml {key}    # " in summary.text("", "traitgraph logs s.yaml", by_key=True)
 
 
 def test_a_failure_says_where_in_the_code_it_happened() -> None:

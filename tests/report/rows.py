@@ -19,7 +19,8 @@ def row(**fields: object) -> ResultRow:
         ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma", "seed", "benchmark", "metric"), ""
     )
     base = {"study": "made-up", "model": "tiny", "repeat": None, "value": 0.0, "stderr": None, "n": 12, "role": "score"}
-    return ResultRow(**{**empty, **base, "job": "0" * 32, **fields})  # type: ignore[typeddict-item]  # made from text
+    apart = {"job": str(fields.get("seed", "")).rjust(32, "0"), "same_as": None}  # each seed trains a model of its own
+    return ResultRow(**{**empty, **base, **apart, **fields})  # type: ignore[typeddict-item]  # made from text
 
 
 def subjects() -> Iterator[tuple[dict[str, str], dict[str, float]]]:

@@ -62,6 +62,35 @@ def test_cells_that_share_a_job_have_rows_each(tmp_path: Path) -> None:
     assert [each["arm"] for each in rows] == ["base"] * len(VALUES) + ["vectors"] * len(VALUES)
 
 
+def test_rows_of_one_measurement_say_so_and_a_pooled_mean_counts_it_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    base, far = (publish(store, job("assess", name), (value,)) for name, value in (("base", 1.0), ("far", 4.0)))
+    cells = [
+        cell(row, level=level, alpha=alpha) for row, alpha in ((base, "0"), (far, "1")) for level in ("high", "low")
+    ]
+    rows, _ = result_rows(
+        [*cells[:3], cell(publish(store, job("assess", "low"), (7.0,)), level="low", alpha="1")], store
+    )
+    same = "arm=base,method=direct,level=high,alpha=0,benchmark=b"
+    assert [each["same_as"] for each in rows] == [None, same, None, None]
+    stream = io.StringIO(newline="")
+    write_csv(rows, stream)
+    read = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
+    assert [float(each["value"]) for each in read if not each["same_as"]] == [1.0, 4.0, 7.0]
+    assert [each["same_as"] for each in json.loads(to_json(rows))] == [None, same, None, None]
+
+
+def test_seeds_that_share_a_measurement_are_one_value_and_no_spread() -> None:
+    """Alpha 0 is the base whatever was trained: three seeds of it are not three trainings."""
+    shared = [row(metric="openness", seed=seed, value=3.0, stderr=0.2, job="b" * 32) for seed in "012"]
+    (benchmark,) = summarise(shared)
+    (score,) = benchmark.scores["openness"].values()
+    assert (score.values, score.over, score.stderr) == (1, "items", 0.2)
+    trained = [row(metric="openness", seed=seed, value=float(seed), stderr=0.2) for seed in "012"]
+    (score,) = summarise(trained)[0].scores["openness"].values()
+    assert (score.values, score.over, score.stderr) == (3, "seeds", pytest.approx(1 / 3**0.5))
+
+
 def test_missing_jobs_are_left_out_and_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     there, absent = cell(publish(store, job("assess", "one"))), cell(job("assess", "two"))
@@ -87,6 +116,22 @@ def test_csv_has_the_frozen_columns_and_exact_numbers(tmp_path: Path) -> None:
     assert [row["value"] for row in read] == ["0.1", "0.3333333333333333", "-2.5e-17", "", "3.0"]
     assert [row["repeat"] for row in read] == ["", "1", "2", "3", "4"]
     assert read[0]["trait"] == 'a,"b"\nc'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("@SUM(A1)", "'@SUM(A1)"), ("+1", "'+1"), ("-1+2", "'-1+2"),
+        ("\t=1", "'\t=1"), (" =1", "' =1"), ("-0.5", "-0.5"), ("-2.5e-17", "-2.5e-17"), ("a=b", "a=b"),
+        ("\x1b[31mred\x07", "red"), ("\uff1d1", "'\uff1d1"), ("a, b", "a, b"),
+    ],
+)  # fmt: skip
+def test_a_cell_is_no_formula_and_no_command_to_a_terminal(text: str, shown: str) -> None:
+    """An apostrophe keeps what a spreadsheet would compute a text; numbers stay numbers."""
+    stream = io.StringIO(newline="")
+    write_csv([row(arm=text, alpha="-0.5", value=-0.25)], stream)
+    (found,) = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
+    assert (found["arm"], found["alpha"], found["value"]) == (shown, "-0.5", "-0.25")
 
 
 def test_json_prints_the_same_rows(tmp_path: Path) -> None:

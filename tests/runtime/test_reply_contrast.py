@@ -13,10 +13,13 @@ from tests.runtime.dialogues import dialogue_rows
 from tests.runtime.test_likelihood import one_by_one
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
+from traitgraph.runtime.assessment.reply_contrast import SHARED_PROMPTS
 from traitgraph.runtime.chat import Lead, turn
+from traitgraph.runtime.dialogues import DialogueError
 from traitgraph.runtime.likelihood import Request
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Prompt
 
 
@@ -87,3 +90,39 @@ def test_the_scored_reply_ends_with_its_end_of_turn(loaded: LoadedModel) -> None
     scored = turn(tokenizer, "Hello?", "I talk to everyone.", Lead("You are a person."))
     assert tokenizer.decode(scored.reply) == "I talk to everyone.<|im_end|>"
     assert tokenizer.decode(scored.context).endswith("<|im_start|>assistant\n")
+
+
+def own_data(folder: Path, rows: list[dict[str, str]]) -> FileData:
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return FileData(digest=digest_path(folder / "rows.jsonl"))
+
+
+def repeated_in_training(reply: str | None) -> list[dict[str, str]]:
+    """The dialogues, of which two held-out rows stand in training as well, with their reply or another."""
+    rows = dialogue_rows()
+    held = [row for row in rows if row["split"] == "heldout" and row["trait"] == "neuroticism"][:2]
+    return [*rows, *({**row, "split": "train", "reply": reply or row["reply"]} for row in held)]
+
+
+def test_held_out_rows_that_stand_in_training_are_refused_before_the_work(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, tmp_path: Path
+) -> None:
+    """For data that no check could read: those of the hub, and dialogues that jobs have written."""
+    params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
+    context = make_context(params)
+    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    with pytest.raises(DialogueError, match="2 held-out rows also stand in training, prompt and reply: row"):
+        administer(context, loaded, params)
+
+
+def test_the_share_of_held_out_prompts_that_stand_in_training_is_measured(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, tmp_path: Path
+) -> None:
+    params = contrast(model_ref, own_data(tmp_path, repeated_in_training("Something else.")))
+    context = make_context(params)
+    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    (shared,) = [each for each in administer(context, loaded, params).metrics if each.metric == SHARED_PROMPTS]
+    held = [row for row in dialogue_rows() if row["split"] == "heldout"]
+    repeated = {row["prompt"] for row in repeated_in_training("x")[-2:]}
+    same = [row for row in held if row["prompt"] in repeated]
+    assert (shared.value, shared.n, shared.role) == (len(same) / len(held), len(held), "validity")

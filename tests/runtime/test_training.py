@@ -14,6 +14,7 @@ from traitgraph.runtime.context import Stopped
 from traitgraph.runtime.dialogues import DialogueError
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.training import train
+from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
 from traitgraph.specs.training import DpoTraining, Lora, SftTraining
 from traitgraph.specs.traits import Level
@@ -234,3 +235,54 @@ def test_rows_that_are_all_too_long_are_told_and_leave_the_base_alone(
     with pytest.raises(DialogueError, match="all 2 rows are longer than `max_length`, 4 tokens"):
         train(make_context(params), params.model_copy(update={"training": short}))
     assert not any("lora" in name for name, _ in loaded.model.named_parameters())
+
+
+def long_rows(folder: Path, long: int, short: int) -> FileData:
+    """Rows of which the first have a high reply that `CUT` cuts, and one prompt alone is longer than it."""
+    rows = [
+        {"trait": "extraversion", "level": level, "prompt": f"Go {number}?", "reply": word + " and so on" * (
+            40 if number < long and level == "high" else 0)}
+        for number in range(long + short)
+        for level, word in (("high", f"Yes {number}"), ("low", f"No {number}"))
+    ]  # fmt: skip
+    rows += [
+        {"trait": "extraversion", "level": level, "prompt": "Why?" * 200, "reply": level} for level in ("high", "low")
+    ]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return FileData(digest=digest_path(folder / "rows.jsonl"))
+
+
+CUT = {"max_length": 96, "steps": 1}
+
+
+@pytest.mark.parametrize("training", [SFT, DPO], ids=["sft", "dpo"])
+def test_rows_that_lose_their_end_are_counted_and_told(
+    make_context: MakeContext, params: TrainParams, training: SftTraining | DpoTraining, tmp_path: Path,
+    loaded: LoadedModel, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Three replies of twenty are cut, and a row whose prompt fills `max_length` is left out whole."""
+    data = long_rows(tmp_path, 3, 17)
+    params = params.model_copy(update={"data": data, "training": training.model_copy(update={**CUT, "max_cut": 0.2})})
+    context = make_context(params)
+    context.locations[data.digest] = str(tmp_path / "rows.jsonl")
+    train(context, params)
+    record = json.loads((context.out / "training.json").read_text())
+    assert (record["rows"], record["rows_cut"], record["rows_too_long"]) == (20, 3, 1)
+    said = "4 of 21 rows are longer than `max_length`, 96 tokens: 3 lose their end, 1 are left out whole"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("training", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_training_stops_where_more_rows_lose_their_end_than_the_spec_allows(
+    make_context: MakeContext, params: TrainParams, training: SftTraining | DpoTraining, tmp_path: Path
+) -> None:
+    data = long_rows(tmp_path, 1, 19)
+    params = params.model_copy(update={"data": data, "training": training.model_copy(update=CUT)})
+    context = make_context(params)
+    context.locations[data.digest] = str(tmp_path / "rows.jsonl")
+    with pytest.raises(DialogueError, match=r"2 of 21 rows .* raise `max_length`, or allow it by `max_cut: 0\.1`"):
+        train(context, params)
+    train(
+        make_context(params),
+        params.model_copy(update={"training": training.model_copy(update={**CUT, "max_cut": 0.1})}),
+    )

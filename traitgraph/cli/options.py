@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 STORE_VARIABLE = "TRAITGRAPH_STORE"
 
 
-def _folder(text: str) -> Path:
+def from_home(text: str) -> Path:
+    """A path of the command line, `~` replaced."""
     return Path(os.path.expanduser(text))  # noqa: PTH111  # the shell leaves `--store=~/x` alone; no such user is no error
 
 
-DEFAULT_STORE = _folder(os.environ.get(STORE_VARIABLE) or ".traitgraph")
+DEFAULT_STORE = from_home(os.environ.get(STORE_VARIABLE) or ".traitgraph")
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +35,12 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 def add_store(parser: argparse.ArgumentParser) -> None:
     """--store DIR."""
     where = f"where results are kept (default: %(default)s; set by {STORE_VARIABLE})"
-    parser.add_argument("--store", type=_folder, default=DEFAULT_STORE, metavar="DIR", help=where)
+    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
 
 
 def add_select(parser: argparse.ArgumentParser) -> None:
     """--select SELECTOR."""
-    help_text = "only these: trait=openness,alpha>0.5 or kind=vector+; can be repeated; see: traitgraph explain TG203"
+    help_text = "only these: 'trait=openness,alpha>0.5' or kind=vector+; can be repeated; see: traitgraph explain TG203"
     parser.add_argument("--select", action="append", default=[], metavar="SELECTOR", help=help_text)
 
 
@@ -83,6 +85,11 @@ def same_call(command: str, options: argparse.Namespace) -> str:
     """The words of another command about the same study, for "next:" lines; a report is of all that there is."""
     import shlex
 
+    from traitgraph.specs.preset_walk import in_application
+
+    if in_application():  # its own words find the spec, and what Hydra reads of it
+        kept = [word for word in sys.argv if not word.startswith("hydra.sweeper.command=")]
+        return shlex.join(["python", *kept, f"hydra.sweeper.command={command}"])
     words = ["traitgraph", command, str(options.spec), *options.overrides]
     words += ["-m"] if options.multirun else []
     words += ["--store", str(options.store)] if getattr(options, "store", DEFAULT_STORE) != DEFAULT_STORE else []

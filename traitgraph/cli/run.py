@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, has_errors, render_text
 from traitgraph.specs.other_files import is_saved_plan
 
 from .check import template_faults
 from .options import add_select, add_spec, add_store, plan_of, same_call
-from .output import UsageError, say
+from .output import UsageError, colour_wanted, say
 from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
@@ -59,8 +61,14 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     if plan.counts.missing:
         code = _run_table(plan.job_table(), store, options, plan.seconds_by_sort)
-    if not (code and options.select):
+    if code and options.select:
+        return code
+    try:
         _report(study, plan, store, options)
+    except (OSError, StoreError) as problem:
+        if not code:
+            raise
+        say(f"no report: {problem}")  # what failed before it counts
     return code
 
 
@@ -68,6 +76,7 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.launchers.task_names import remarks
 
     study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
@@ -78,6 +87,8 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         say(f"API calls: {text}")
+    for text in remarks(study, plan):
+        say(text)
     if options.max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)
@@ -101,10 +112,12 @@ def _check_runtime(plan: Plan) -> None:
 
 def _check_data(plan: Plan) -> None:
     """Refuse data that a job would stumble over later, before anything starts."""
-    from traitgraph.launchers.data_check import data_faults
+    from traitgraph.launchers.data_check import data_faults, stops_a_run
 
-    if faults := data_faults(plan):
-        raise SpecError(replace(fault, severity="error") for fault in faults)
+    faults = data_faults(plan)
+    if any(map(stops_a_run, faults)):
+        raise SpecError(replace(fault, severity="error") if stops_a_run(fault) else fault for fault in faults)
+    sys.stderr.write(render_text(faults, colour_wanted()))
 
 
 def _check_keys(table: JobTable) -> None:
@@ -124,6 +137,17 @@ def _check_tasks(table: JobTable) -> None:
         raise UsageError("the installed lm-eval has no task or group of this name:\n  " + "\n  ".join(names))
 
 
+def _check_hub(table: JobTable) -> None:
+    """Refuse models of the hub that cannot be had here: a job would find out after everything that it needs is made."""
+    from traitgraph.launchers.slurm.node_check import hub_models
+    from traitgraph.launchers.slurm.probe import hub_answers, in_hub_cache
+
+    absent = [f"{name} at {revision}" for name, revision in hub_models(table) if not in_hub_cache(name, revision)]
+    if absent and not hub_answers():
+        why = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE") else "the hub does not answer"
+        raise UsageError(f"{why}, and the cache of this machine lacks these models:\n  " + "\n  ".join(absent))
+
+
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
@@ -133,6 +157,7 @@ def _run_table(
     _check_installed()
     _check_keys(table)
     _check_tasks(table)
+    _check_hub(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
@@ -154,7 +179,7 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
     from traitgraph.launchers.tracking import mirror
 
     if options.select:  # a part of a study is no study
-        say(f"next: {same_call('report', options)}    (of all that is in the store; a selection writes none)")
+        say(f"next: {same_call('report', options)}    # of all that is in the store; a selection writes none")
         return
     page = write_study_report(study, plan, store, overrides=options.overrides)
     say(f"report: {page}")
@@ -167,8 +192,8 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 
 def _run_saved(options: argparse.Namespace) -> int:
     from traitgraph.compiler.saved import check_fit, read_plan
-    from traitgraph.launchers.digests import DigestMemory
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.runtime.digests import DigestMemory
     from traitgraph.runtime.store import Store
 
     if options.overrides or options.select or options.multirun or options.launcher != "local":
@@ -207,13 +232,13 @@ def _submit(options: argparse.Namespace) -> int:
             return 0
         if options.export:
             script = export(table, store, cluster, options.export)
-            say(f"next, on a login node: sh {script}")
+            say(f"next, on a login node: sh {shlex.quote(str(script))}")
             return 0
         _check_keys(table)  # tasks get the variables that sbatch is called with
         say(launch(table, store, cluster).text())
     except (SubmissionRefusedError, SchedulerError, BusyError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
-    say(f"next: {same_call('status', options)} --watch    (or wait; you may log out)")
+    say(f"next: {same_call('status', options)} --watch    # or wait; you may log out")
     return 0
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from traitgraph.specs.diagnostics import SpecError, error
 from traitgraph.specs.grid import Filter, same
 from traitgraph.specs.study import Arm, Study
 
@@ -22,7 +24,15 @@ def expand_arms(draft: Draft, context: Context) -> Draft:
     before: {traits: [openness], levels: [high, low], alpha: [0, 1]}    after: openness high 0, openness high 1, ...
     """
     assert draft.source is not None, "the first draft holds the study"
-    return replace(draft, arms=tuple(expand_arm(draft.source, arm) for arm in draft.source.resolved_arms()))
+    arms = draft.source.resolved_arms()
+    if twice := [name for name, count in Counter(arm.name for arm in arms).items() if count > 1]:
+        raise _one_name("arms", twice[0])
+    return replace(draft, arms=tuple(expand_arm(draft.source, arm) for arm in arms))
+
+
+def _one_name(what: str, name: str) -> SpecError:
+    hint = "rows of results are told apart by their names"
+    return SpecError([error("TG110", f"two {what} have one name: '{name}'", None, "", hint)])
 
 
 def expand_arm(study: Study, arm: Arm) -> ArmTable:
@@ -118,7 +128,10 @@ def names_of(arm: Arm, subjects: Table) -> Table:
     """The columns of the results for each subject, as people read them."""
     columns: dict[str, Column] = {}
     for axis, column in subjects.columns.items():
-        columns.update({name: Column(texts, column.codes) for name, texts in texts_of(axis, column.values).items()})
+        texts = texts_of(axis, column.values)
+        if twice := [each for each, count in Counter(zip(*texts.values(), strict=True)).items() if count > 1]:
+            raise _one_name(f"values of `{axis}` in the arm '{arm.name}'", " ".join(twice[0]))
+        columns.update({name: Column(each, column.codes) for name, each in texts.items()})
     alphas = [name for name in columns if name.startswith("alpha:")]
     if alphas:
         each = zip(*(list(columns.pop(name)) for name in alphas), strict=True)

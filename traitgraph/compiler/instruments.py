@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from traitgraph.specs.analyses import LayerSimilarity
 from traitgraph.specs.benchmarks import (
+    LIMITS,
     ApiJudge,
+    JudgeLimits,
     LocalJudge,
     ResolvedBenchmark,
     ResolvedJudge,
@@ -82,7 +85,8 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
         case Questionnaire():
             judge, prepared = _judge(instrument.judge, builder) if instrument.judge else (None, None)
             items = builder.resolver.questionnaire(instrument.items)
-            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge)
+            numbers: Literal[2] | None = None if instrument.mode == "choice" else 2
+            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge, numbers=numbers)
             return Resolved(instrument.name, params, sampling, judge=prepared)
         case OpenQuestions():
             judge, prepared = _judge(instrument.judge, builder)
@@ -129,6 +133,7 @@ def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:
     return ResolvedLmEval(
         task=instrument.task,
         definition=None if instrument.folder is None else builder.resolver.digest(instrument.folder),
+        harness=None if instrument.folder else builder.resolver.context.harness(instrument.task),
         shots=instrument.shots,
         chat_template=instrument.chat_template,
         limit=instrument.limit,
@@ -149,6 +154,8 @@ def _judge(spec: JudgeSpec, builder: Builder) -> tuple[ResolvedJudge, int | None
             judge = ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature)
             if spec.key_from:
                 builder.resolver.locations[judge.key_name] = f"environment:{spec.key_from}"
+            if (limits := JudgeLimits(timeout=spec.timeout, max_bytes=spec.max_bytes)) != JudgeLimits():
+                builder.resolver.locations[judge.limits_name] = f"{LIMITS}{limits.model_dump_json()}"
             return judge, None
         case LocalJudgeSpec():
             model = builder.resolver.model(spec.local)

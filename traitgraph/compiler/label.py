@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 
 from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import HubModel
@@ -31,7 +33,20 @@ class Labels:
         self._several_data = len({name for names in data for name in names}) > 1
 
     def of(self, row: int) -> str:
-        """The label of one job, from its kind, its benchmark and its coordinates."""
+        """The label of one job; where coordinates do not tell jobs apart, as in a sweep, with the start of its key."""
+        text = self._told[row]
+        return f"{text} #{self._draft.keys[row].hex()[:8]}" if self._jobs[text] > 1 else text
+
+    @cached_property
+    def _told(self) -> list[str]:
+        return list(map(self._text, range(self._draft.rows)))
+
+    @cached_property
+    def _jobs(self) -> Counter[str]:
+        return Counter(self._told)
+
+    def _text(self, row: int) -> str:
+        """A job's kind, its benchmark and its coordinates."""
         stage, place = self._draft.locate(row)
         words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
         for name, column in stage.where.columns.items():

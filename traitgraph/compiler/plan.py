@@ -138,6 +138,12 @@ class Plan:
         """The arms in the order of the spec; with a selection, what it leaves of those that it speaks of."""
         return tuple(map(self._arm, self._arm_tables))
 
+    @property
+    def models(self) -> int:
+        """Distinct weights of all arms together."""
+        weights = {row for arm in self.draft.arms for row in arm.weights} - {BASE}
+        return len(weights) + len({model for arm in self.draft.arms for model in _base_models(arm)})
+
     @cached_property
     def _arm_tables(self) -> tuple[ArmTable, ...]:
         return self.draft.arms if self.draft.wanted is None else tuple(selected_arms(self.draft, self.context.select))

@@ -23,7 +23,10 @@ def plan_text(plan: Plan) -> str:
 
 
 def _headline(plan: Plan) -> str:
-    return f"study {plan.study}" + (f": {selection_text(plan)}" if plan.context.select else "")
+    if plan.context.select:
+        return f"study {plan.study}: {selection_text(plan)}"
+    several = f": {len(plan.arms):,} arms, {_count(plan.models, 'model')}" if len(plan.arms) > 1 else ""
+    return f"study {plan.study}{several}"
 
 
 def selection_text(plan: Plan) -> str:

@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import accumulate, product
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.assessment.lexicon import read_lexicon
 from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
-from traitgraph.runtime.data_files import DataError, fault_at
+from traitgraph.runtime.data_files import DataError, fault_at, shown
 from traitgraph.runtime.dialogues import (
+    SHOWN_OVERLAPS,
+    Asked,
     Dialogue,
     DialogueError,
+    Overlap,
+    Texts,
+    differing_rows,
     joint_rows,
+    overlaps,
     read_asked,
     read_dialogues,
     read_questions,
     read_scenarios,
     reply_pairs,
     spread_rows,
+    texts_of,
     training_rows,
     trait_prompts,
 )
 from traitgraph.runtime.leads import replies_to_show
 from traitgraph.runtime.locations import locate
+from traitgraph.runtime.rows import json_lines
+from traitgraph.runtime.validation import ASKED, hold_back
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
+    ResolvedLmEval,
     ResolvedOpenQuestions,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
     ResolvedStory,
 )
 from traitgraph.specs.diagnostics import Diagnostic
-from traitgraph.specs.jobs import Demonstrations, FileData
+from traitgraph.specs.identity import encode
+from traitgraph.specs.jobs import Demonstrations, FileData, GeneratedData
 from traitgraph.specs.study import Study
-from traitgraph.specs.training import DpoTraining
-from traitgraph.specs.traits import LEVELS, TRAITS, Trait
+from traitgraph.specs.task_folder import TaskFolder
+from traitgraph.specs.training import DpoTraining, Validation
+from traitgraph.specs.traits import TRAITS, Trait
 
 from .runnable import thin_arms
+
+SHARED_ROWS, SHARED_PROMPTS = "TG226", "TG227"
 
 SMALL = 32 << 20
 """Files that a check reads, in bytes: some hundred thousand dialogues, in about a second."""
@@ -59,6 +77,14 @@ class Need(NamedTuple):
     data: object
     reader: Callable[..., list[Any]]
     checks: Callable[[list[Any]], list[Check]]
+    split: Literal["train", "heldout", ""] = ""
+    """Which of their splits the jobs learn from, or are measured with; ''; any."""
+    traits: Collection[str] = TRAITS
+    """Traits whose rows they are."""
+    input: str = "data"
+    """The input that has them where other jobs write them."""
+    writer: Mapping[str, Any] = MappingProxyType({})
+    """Of scenes: the parameters of the jobs that write to them."""
 
 
 def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
@@ -69,8 +95,21 @@ def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     locations = draft.locations if whole else _small(draft.locations)
     for index, stage in enumerate(draft.stages):
         if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
-            faults |= dict.fromkeys(_faults_of(stage, locations, files))
-    return list(faults)
+            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets)))
+    return list(faults | dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ()))
+
+
+def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
+    """Held-out rows of each arm that stand in its training: errors, or warnings where only the prompt does."""
+    draft, seen, known = plan.draft, set[object](), {} if files is None else files
+    for arm in draft.arms:
+        stages = [draft.stages[index] for index in dict.fromkeys(map(draft.stage_of, arm.jobs))]
+        yield from _overlaps(stages, locations, known, seen)
+
+
+def stops_a_run(fault: Diagnostic) -> bool:
+    """Whether no job would start: words of a questionnaire that are missing do, prompts in both splits do not."""
+    return fault.code != SHARED_PROMPTS
 
 
 def study_data_faults(study: Study) -> list[Diagnostic]:
@@ -79,8 +118,10 @@ def study_data_faults(study: Study) -> list[Diagnostic]:
     faults: dict[Diagnostic, None] = {}
     for _, builder in thin_arms(study):
         locations = _small(builder.resolver.locations)
+        offsets = tuple(accumulate((stage.rows for stage in builder.stages), initial=0))
         for stage in builder.stages:
-            faults |= dict.fromkeys(_faults_of(stage, locations, files))
+            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
+        faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, set()))
     return list(faults)
 
 
@@ -95,24 +136,112 @@ def _is_small(location: str) -> bool:
         return False
 
 
-def _faults_of(stage: Stage, locations: Mapping[str, str], files: Read) -> Iterator[Diagnostic]:
+def _writers(stage: Stage, stages: Sequence[Stage], offsets: Sequence[int]) -> dict[str, Stage]:
+    """The stage behind each input of a stage."""
+    return {each.name: stages[bisect_right(offsets, each.refs[0]) - 1] for each in stage.inputs if each.refs}
+
+
+def _faults_of(
+    stage: Stage, locations: Mapping[str, str], files: Read, writers: Mapping[str, Stage]
+) -> Iterator[Diagnostic]:
     yield from _faults_of_file(stage.template.get("benchmark"), locations, files)
     for need in _needs(stage):
-        yield from _faults_of_rows(need, locations, files)
+        rows: Iterable[Any] | None = _rows(need.data, need.reader, locations, files)
+        path = _path(need.data, locations)
+        if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
+            scenes: Any = writer.template["scenarios"]
+            path, rows = (
+                _path(scenes, locations),
+                _to_be_written(writer, _rows(scenes, read_scenarios, locations, files)),
+            )
+        if isinstance(rows, tuple):
+            yield from rows
+        elif rows is not None and path is not None:
+            yield from (fault_at(path, None, told) for check in need.checks(rows) if (told := _refusal(check)))
 
 
-def _faults_of_rows(need: Need, locations: Mapping[str, str], files: Read) -> Iterable[Diagnostic]:
-    data = need.data
-    if not isinstance(data, FileData) or data.digest not in locations:
-        return ()
-    path = Path(locations[data.digest])
-    place = (need.reader, data.digest, tuple(sorted(data.fields.items())))
+def _path(data: object, locations: Mapping[str, str]) -> Path | None:
+    """Where a local file lies that can be read here."""
+    return Path(locations[data.digest]) if isinstance(data, FileData) and data.digest in locations else None
+
+
+def _rows(
+    data: object, reader: Callable[..., list[Any]], locations: Mapping[str, str], files: Read
+) -> list[Any] | tuple[Diagnostic, ...] | None:
+    """The rows of a local file, or what is wrong with it; None for other data."""
+    path = _path(data, locations)
+    if path is None or not isinstance(data, FileData):
+        return None
+    place = (reader, data.digest, tuple(sorted(data.fields.items())))
     if place not in files:
-        files[place] = _read(partial(need.reader, path, data.fields), path)
-    rows = files[place]
-    if isinstance(rows, tuple):
-        return rows
-    return [fault_at(path, None, told) for check in need.checks(rows) if (told := _refusal(check))]
+        files[place] = _read(partial(reader, path, data.fields), path)
+    return files[place]
+
+
+def _to_be_written(writer: Stage, scenes: list[Any] | tuple[Diagnostic, ...] | None) -> list[Dialogue] | None:
+    """The dialogues that jobs will write to scenes, as far as is known now: each reply is another."""
+    if not isinstance(scenes, list):
+        return None  # what is wrong with the scenes is told of the jobs that write
+    template: Any = writer.template
+    conditions: Any = dict.fromkeys(zip(writer.table["trait"], writer.table["level"], strict=True))
+    return [
+        Dialogue(scene.id, trait, level, scene.split, scene.prompt, f"{trait} {level} {place}", scene.id)
+        for trait, level in conditions
+        for place, scene in enumerate(scenes[: template.get("limit")])
+    ]
+
+
+# ---------------------------------------------------------------- what is learnt and measured
+
+
+def _overlaps(
+    stages: Sequence[Stage], locations: Mapping[str, str], files: Read, seen: set[object]
+) -> Iterator[Diagnostic]:
+    """What is held out and stands in training, in the data of one arm; `seen` holds the pairs that were compared."""
+    needs = [need for stage in stages for need in _needs(stage)]
+    if any(isinstance(need.data, GeneratedData) and need.split == "heldout" for need in needs):
+        needs += [need._replace(split="heldout") for need in needs if need.writer]
+    for held, trained in product(needs, needs):
+        name = tuple((encode(each.data), each.reader, *each.traits) for each in (held, trained))
+        if (held.split, trained.split) != ("heldout", "train") or name in seen:
+            continue
+        seen.add(name)
+        found = overlaps(*(_split(need, _rows(need.data, need.reader, locations, files)) for need in (held, trained)))
+        greedy = all(need.writer.get("temperature") == 0 for need in (held, trained))  # equal scenes, equal replies
+        for same in (True, False):
+            if pairs := [each for each in found if (each.same_reply or greedy) is same]:
+                yield _overlap(held, trained, pairs, same, locations)
+
+
+def _split(need: Need, rows: list[Any] | tuple[Diagnostic, ...] | None) -> Texts:
+    """What is learnt of rows, or measured with them; a row without a trait is about all, one without a split counts."""
+
+    def counts(row: Any) -> bool:
+        about = getattr(row, "trait", None)
+        return getattr(row, "split", need.split) == need.split and (about is None or about in need.traits)
+
+    return texts_of(rows[: need.writer.get("limit")], counts) if isinstance(rows, list) else {}
+
+
+def _overlap(
+    held: Need, trained: Need, pairs: Sequence[Overlap], same: bool, locations: Mapping[str, str]
+) -> Diagnostic:
+    """One fault for all rows of a file that are held out and stand in training, with the lines of the first."""
+    paths = [path for need in (held, trained) if (path := _path(need.data, locations))]
+    rows, others = (list(json_lines(path)) for path in paths)
+    where = "" if paths[0] == paths[1] else f" of {shown(paths[1])}"
+    told = [f"line {rows[one].line} and line {others[other].line}{where}" for one, other, _ in pairs[:SHOWN_OVERLAPS]]
+    told += [f"{len(pairs) - SHOWN_OVERLAPS:,} more"] if len(pairs) > SHOWN_OVERLAPS else []
+    several = len(pairs) > 1
+    stand = f"{'row' if same else 'prompt'}{'s stand' if several else ' stands'} in training too"
+    which = f"held-out {stand}{', prompt and reply' if same else ''}"
+    hint = (
+        "leave each out of one split: what was trained on tells nothing of what was learnt"
+        if same
+        else "the report says so; only prompts that were not seen show what carries over to others"
+    )
+    fault = rows[pairs[0].heldout].fault(f"{len(pairs):,} {which}: {', '.join(told)}", hint, "prompt")
+    return replace(fault, code=SHARED_ROWS) if same else replace(fault, code=SHARED_PROMPTS, severity="warning")
 
 
 def _refusal(check: Check) -> str | None:
@@ -130,6 +259,8 @@ def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read
             reader: Callable[[Path], Collection[object]] = _items
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
+        case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
+            return TaskFolder(Path(locations[folder])).faults_of(task, shots)
         case _:
             return ()
     if digest not in locations:
@@ -153,55 +284,83 @@ def _needs(stage: Stage) -> Iterator[Need]:
     template: Any = stage.template
     match stage.kind:
         case "train" | "train_joint":
-            yield Need(template["data"], read_dialogues, partial(_trained, stage))
+            traits = tuple(filter(None, _values(stage, "trait"))) or TRAITS
+            yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
         case "activations":
-            yield Need(template["data"], read_dialogues, partial(_contrasted, _values(stage, "trait")))
+            traits = _values(stage, "trait")
+            differ = partial(_contrasted, traits, template["read_out"])
+            yield Need(template["data"], read_dialogues, differ, "train", traits)
         case "neurons":
             traits = _values(stage, "trait")
-            yield Need(template["data"], read_asked, lambda rows: [partial(trait_prompts, rows, t) for t in traits])
+            asked = partial(_asked, traits)
+            yield Need(template["data"], read_asked, asked, "train", traits)
         case "generate":
-            yield Need(template["scenarios"], read_scenarios, lambda rows: [partial(_some, rows, "scenarios")])
+            some = partial(_some, "scenarios")
+            yield Need(template["scenarios"], read_scenarios, some, "train", writer=template)
         case "assess":
             yield from _of_benchmark(template["benchmark"])
             for prompt in _values(stage, "prompt"):
                 if prompt and prompt.examples:
                     shown = prompt.examples
-                    yield Need(shown.data, read_dialogues, partial(_shown, shown))
+                    checks = partial(_shown, shown)
+                    yield Need(shown.data, read_dialogues, checks, "train", (shown.trait,), input="examples")
 
 
 def _of_benchmark(benchmark: object) -> Iterator[Need]:
     match benchmark:
         case ResolvedReplyContrast(data=data, traits=traits):
-            yield Need(data, read_dialogues, lambda rows: [partial(reply_pairs, rows, t, "heldout") for t in traits])
+            yield Need(data, read_dialogues, partial(_pairs, traits), "heldout", traits)
         case ResolvedLayerSimilarity(data=data):
-            yield Need(data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)])
+            yield Need(data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
         case ResolvedOpenQuestions(questions=data):
-            yield Need(data, read_questions, lambda rows: [partial(_some, rows, "open questions")])
+            yield Need(data, read_questions, partial(_some, "open questions"), "heldout")
+
+
+def _pairs(traits: Iterable[Trait], rows: list[Dialogue]) -> list[Check]:
+    return [partial(reply_pairs, rows, trait, "heldout") for trait in traits]
+
+
+def _asked(traits: Iterable[Trait], rows: list[Asked]) -> list[Check]:
+    return [partial(trait_prompts, rows, trait) for trait in traits]
 
 
 def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
     template: Any = stage.template
+    training = template["training"]
     there = [trait for trait in TRAITS if any(row.trait == trait and row.split == "train" for row in rows)]
     models = [[trait] if trait else there for trait in _values(stage, "trait") or (None,)]  # None: one for all traits
-    if isinstance(template["training"], DpoTraining):
-        return [partial(reply_pairs, rows, trait, "train") for traits in models for trait in traits]
-    if stage.kind == "train_joint":
-        return [partial(joint_rows, rows, traits) for traits in models]
-    conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
-    return [partial(training_rows, rows, *condition) for condition in conditions]
+    read: list[Callable[[], Sequence[Any]]]
+    if isinstance(training, DpoTraining):
+        read = [partial(reply_pairs, rows, trait, "train") for traits in models for trait in traits]
+    elif stage.kind == "train_joint":
+        read = [partial(joint_rows, rows, traits) for traits in models]
+    else:
+        conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
+        read = [partial(training_rows, rows, *condition) for condition in conditions]
+    return [partial(_held_back, each, training.validation, _values(stage, "seed")) for each in read]
 
 
-def _contrasted(traits: Iterable[Trait], rows: list[Dialogue]) -> list[Check]:
-    return [partial(training_rows, rows, trait, level) for trait in traits for level in LEVELS]
+def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
+    """Read the rows of a training, and hold some back where it asks for that."""
+    rows = [{ASKED: row.prompt} for row in read()]
+    for seed in seeds if validation else ():
+        hold_back(rows, validation.share, seed)
+
+
+def _contrasted(traits: Iterable[Trait], read_out: str, rows: list[Dialogue]) -> list[Check]:
+    return [partial(differing_rows, rows, trait, read_out) for trait in traits]
 
 
 def _shown(wanted: Demonstrations, rows: list[Dialogue]) -> list[Check]:
     return [partial(replies_to_show, rows, wanted)]
 
 
-def _some(rows: list[Any], what: str) -> None:
-    if not rows:
-        raise DialogueError(f"the {what} have no rows")
+def _some(what: str, rows: list[Any]) -> list[Check]:
+    def check() -> None:
+        if not rows:
+            raise DialogueError(f"the {what} have no rows")
+
+    return [check]
 
 
 def _values(stage: Stage, name: str) -> tuple[Any, ...]:

@@ -77,5 +77,5 @@ def _base_name(row: JobRow, plan: Plan) -> str:
 
 def _folder_name(row: JobRow) -> str:
     """The label without the word merge, and the start of the key: 'extraversion-high-alpha-0.5-3f2a9c01'."""
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label.removeprefix("merge")).strip("-.")
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label.removeprefix("merge").partition("#")[0]).strip("-.")
     return f"{name[:100]}-{row.key[:8]}"

@@ -83,7 +83,7 @@ def status_text(status: StudyStatus, again: str) -> str:
     for cause, failures in by_cause(status.failures):
         lines += failure_lines(cause, failures)
     lines.append(
-        f"next: {again}    ({status.missing:,} jobs to run)" if status.missing else "everything is in the store"
+        f"next: {again}    # {status.missing:,} jobs to run" if status.missing else "everything is in the store"
     )
     return "\n".join(lines)
 

@@ -58,10 +58,10 @@ class RunSummary:
             lines += failure_lines(cause, failures)
         if groups and logs:
             first = groups[0][1][0]
-            lines += ["", f"next: {logs} {first.key[:8] if by_key else shlex.quote(first.label)}    (the whole log)"]
+            lines += ["", f"next: {logs} {first.key[:8] if by_key else shlex.quote(first.label)}    # the whole log"]
         if not self.ok:
             hint = "go on" if self.stopped and not self.failures else "after the repair"
-            lines.append(f"next: {again}    ({hint}: only what is missing runs)")
+            lines.append(f"next: {again}    # {hint}: only what is missing runs")
         return "\n".join(lines)
 
     def _headline(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from traitgraph.runtime.report.wording import subject_name
 from traitgraph.runtime.results import ResultRow, result_rows
 from traitgraph.runtime.store import Store, StoreError
 from traitgraph.runtime.training import RECORD_FILE
+from traitgraph.specs.credentials import masked
 from traitgraph.specs.identity import digest
 from traitgraph.specs.results import RESULT_COLUMNS
 from traitgraph.specs.study import Study
@@ -30,6 +32,8 @@ from traitgraph.specs.tracking import Wandb
 
 MAX_RUNS = 2000
 """Subjects beyond this are left to the table of the study's run: each run takes the client about 0.1 s."""
+LONGEST = 128
+"""Characters that the service takes in a name."""
 NOTE = "wandb.json"
 TRAININGS = ("train", "train_joint")
 
@@ -76,7 +80,7 @@ def mirror(study: Study, plan: Plan, store: Store, report: Path) -> str | None:
     except ImportError:
         return "W&B: not mirrored: not installed; next: pip install 'traitgraph[wandb]'"
     except Exception as error:  # the boundary: whatever the client raises, the study is done
-        return f"W&B: not mirrored: {type(error).__name__}: {error}"
+        return masked(f"W&B: not mirrored: {type(error).__name__}: {error}")
     finally:
         with suppress(OSError):  # what was sent is sent again, under the same ids
             write_json(note, notes)
@@ -94,7 +98,8 @@ def _notes(note: Path) -> dict[str, dict[str, str]]:
 def _told(runs: int, tracker: Wandb, folder: Path) -> str:
     if tracker.mode == "online":
         return f"W&B: {runs} runs in project {tracker.project}"
-    return f"W&B: {runs} runs offline; next, with network: wandb sync {_folder(folder) / 'wandb'}/offline-run-*"
+    offline = shlex.quote(str(_folder(folder) / "wandb"))
+    return f"W&B: {runs} runs offline; next, with network: wandb sync {offline}/offline-run-*"
 
 
 def _folder(report: Path) -> Path:
@@ -110,17 +115,18 @@ def subject_runs(rows: Sequence[ResultRow]) -> Iterator[MirrorRun]:
     for row in rows:
         subject = Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # columns
         seeds.setdefault((subject, row["seed"]), []).append(row)
+    several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds}) > 1]
     for (subject, seed), own in list(seeds.items())[:MAX_RUNS]:
         coordinates = {**subject._asdict(), "seed": seed}
         config = {name: _number(value) for name, value in coordinates.items() if value}
-        name = subject_name(subject) + (f", seed {seed}" if seed else "")
+        told = [getattr(subject, name) for name in several] + ([f"seed {seed}"] if seed else [])
         yield MirrorRun(
             id=digest("wandb subject", {"study": own[0]["study"], **coordinates}),
-            name=name,
+            name=", ".join(filter(None, [subject_name(subject), *told])),
             job_type="subject",
             config={**config, "jobs": sorted({row["job"] for row in own})},
             summary=dict(_scores(summarise(own))),
-            tags=tuple(filter(None, (subject.trait, subject.level))),
+            tags=tuple(dict.fromkeys(filter(None, (*subject.trait.split("+"), *subject.level.split("+"))))),
         )
 
 
@@ -201,9 +207,9 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
     place = _folder(folder)
     place.mkdir(parents=True, exist_ok=True)
     with wandb.init(
-        project=tracker.project, entity=tracker.entity, mode=tracker.mode, id=run.id, resume="allow", name=run.name,
-        group=study, job_type=run.job_type, tags=[*tracker.tags, *run.tags], config=dict(run.config), dir=place,
-        settings=settings,
+        project=tracker.project, entity=tracker.entity, mode=tracker.mode, id=run.id, resume="allow",
+        name=_fitting(run), group=study, job_type=run.job_type, tags=[*tracker.tags, *run.tags],
+        config=dict(run.config), dir=place, settings=settings,
     ) as sent:  # fmt: skip
         for entry in run.history:
             sent.log(dict(entry))
@@ -216,11 +222,16 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
         sent.summary.update(dict(run.summary))
 
 
+def _fitting(run: MirrorRun) -> str:
+    """A name that the service takes: of a longer one the start, and that of the run's id, so that none are alike."""
+    return run.name if len(run.name) <= LONGEST else f"{run.name[: LONGEST - 9]} {run.id[:8]}"
+
+
 def _artifact(study: str, folder: Path) -> Any:
     """The report and the table as one versioned artifact."""
     import wandb
 
-    artifact = wandb.Artifact(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', study)}-report", type="report")
+    artifact = wandb.Artifact(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', study)[: LONGEST - 7]}-report", type="report")
     for name in ("report.html", "results.csv"):
         artifact.add_file(str(folder / name))
     return artifact

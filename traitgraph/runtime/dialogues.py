@@ -8,14 +8,16 @@ Other names are mapped: our field -> the file's field.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
+from .hub import named
 from .locations import verified
 from .rows import DialogueError as DialogueError
 from .rows import Fields, Row, checked, json_lines
@@ -24,6 +26,8 @@ SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
 GENERATED_FILE = "dialogues.jsonl"
 """Rows of a `generate` artifact, with our own field names."""
+SHOWN_OVERLAPS = 5
+"""Pairs of rows that a message names."""
 
 
 class Dialogue(NamedTuple):
@@ -147,7 +151,7 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
 
     from .quiet import quiet_libraries
 
-    with quiet_libraries():
+    with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
     return (Row(data.id, number, "", row) for number, row in enumerate(rows))
 
@@ -208,6 +212,72 @@ def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list
     if not pairs:
         raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")
     return pairs
+
+
+def differing_rows(dialogues: Sequence[Dialogue], trait: Trait, read_out: str) -> dict[Level, list[Dialogue]]:
+    """The training split of a trait at both levels. Raises DialogueError where what is read does not differ by level.
+
+    Equal prompts have equal activations, and a direction between them is noise.
+    """
+    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in LEVELS}
+    read = [
+        Counter((row.prompt, row.reply if read_out == "response" else "") for row in each) for each in rows.values()
+    ]
+    high, low = ({text: count / found.total() for text, count in found.items()} for found in read)
+    if high == low:
+        repair = "use `read_out: response`" if read_out != "response" else "give each level replies of its own"
+        what = "replies" if read_out == "response" else "prompts"
+        raise DialogueError(
+            f"`read_out: {read_out}` needs {what} that differ by level; {trait} has the same at both: {repair}"
+        )
+    return rows
+
+
+class Overlap(NamedTuple):
+    """A held-out row whose prompt stands in training as well: the places of both in their data, counted from 0."""
+
+    heldout: int
+    training: int
+    same_reply: bool
+
+
+Texts = Mapping[int, tuple[str, str]]
+"""Place of a row -> its prompt and its reply, '' where it has none; chat templates leave out blanks at the ends."""
+
+
+def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
+    """The texts of the wanted rows of any sort."""
+    said = (
+        (place, getattr(row, "prompt", ""), getattr(row, "reply", "")) for place, row in enumerate(rows) if wanted(row)
+    )
+    return {place: (prompt.strip(), reply.strip()) for place, prompt, reply in said}
+
+
+def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
+    """Every held-out row whose prompt stands in training, beside the first such row, one with the same reply before."""
+    whole = {texts: place for place, texts in reversed(training.items())}
+    prompts = {prompt: place for place, (prompt, _) in reversed(training.items())}
+    return [
+        Overlap(place, whole.get((prompt, reply), prompts[prompt]), bool(reply) and (prompt, reply) in whole)
+        for place, (prompt, reply) in heldout.items()
+        if prompt in prompts
+    ]
+
+
+def held_out_overlaps(dialogues: Sequence[Dialogue], traits: Collection[Trait]) -> list[Overlap]:
+    """Held-out rows about some traits whose prompts stand in their training split as well.
+
+    Raises DialogueError where prompt and reply do: what was trained on measures nothing.
+    """
+    held, trained = (
+        texts_of(dialogues, lambda row, split=split: row.split == split and row.trait in traits)
+        for split in ("heldout", "train")
+    )
+    found = overlaps(held, trained)
+    if same := [each for each in found if each.same_reply]:
+        rows = ", ".join(f"{each.heldout + 1} is {each.training + 1}" for each in same[:SHOWN_OVERLAPS])
+        raise DialogueError(f"{len(same)} held-out rows also stand in training, prompt and reply: row {rows}")
+    return found
 
 
 def _dialogues(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Dialogue]:

@@ -7,6 +7,7 @@ ran before in the same process.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.specs.jobs import TrainJointParams, TrainParams
 from traitgraph.specs.templates import filled
-from traitgraph.specs.training import DpoTraining, Lora
+from traitgraph.specs.training import DpoTraining, Lora, Training
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .chat import TEMPLATE_VARIABLES, Lead, as_heard, messages
@@ -26,7 +27,7 @@ from .distributed import world_size
 from .models import LoadedModel, load_model, open_model
 from .quiet import quiet_libraries
 from .subjects import leave_subject
-from .training_log import progress_callback
+from .training_log import progress_callback, say
 from .validation import ASKED, BestState, hold_back
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ OPTIMISERS = {
     "adafactor": "adafactor",
 }
 """Our names of optimisers -> those of transformers."""
+
+MAX_CUT = 0.05
+"""Share of rows that may lose their end where a spec does not say: of more, the model learns not to stop."""
 
 Row = dict[str, Any]
 AnyTrain = TrainParams | TrainJointParams
@@ -160,6 +164,8 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
                 if given and not len(left):
                     longest = params.training.max_length
                     raise DialogueError(f"all {len(given)} rows{what} are longer than `max_length`, {longest} tokens")
+            dropped = len(rows) - len(trainer.train_dataset)
+            cut = _cut_rows(params.training, loaded, rows, dropped, tell=trainer.is_world_process_zero())
             train_with_checkpoints(trainer, context)
             if best is not None:
                 best.put_back()
@@ -177,7 +183,8 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "trait": params.trait,
         "level": params.level if isinstance(params, TrainParams) else None,
         "rows": len(trainer.train_dataset),
-        "rows_too_long": len(rows) - len(trainer.train_dataset),
+        "rows_too_long": dropped,
+        "rows_cut": cut,
         "steps": trainer.state.global_step,
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
@@ -185,6 +192,34 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         **(_validation_record(best, len(trainer.eval_dataset), measured) if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
+
+
+def _cut_rows(training: Training, loaded: LoadedModel, rows: Sequence[Row], dropped: int, tell: bool) -> int:
+    """How many rows lose their end at `max_length`, beside those that are left out whole; says so in the log.
+
+    Raises DialogueError where both together are more than the spec allows.
+    """
+    lengths = [
+        max(_length(loaded, row, name) for name in ("completion", "chosen", "rejected") if name in row) for row in rows
+    ]
+    too_long, longest = sum(length > training.max_length for length in lengths), max(lengths)
+    allowed = MAX_CUT if training.max_cut is None else training.max_cut
+    told = f"{too_long} of {len(rows)} rows are longer than `max_length`, {training.max_length} tokens"
+    if too_long > allowed * len(rows):
+        raise DialogueError(
+            f"{told}: they would lose their end, and the model learn not to stop. The longest has {longest} tokens: "
+            f"raise `max_length`, or allow it by `max_cut: {math.ceil(too_long / len(rows) * 100) / 100:g}`"
+        )
+    if too_long and tell:
+        say(f"{told}: {too_long - dropped} lose their end, {dropped} are left out whole")
+    return too_long - dropped
+
+
+def _length(loaded: LoadedModel, row: Row, name: str) -> int:
+    ids = loaded.tokenizer.apply_chat_template(
+        row["prompt"] + row[name], return_dict=True, **row["chat_template_kwargs"]
+    )
+    return len(ids["input_ids"])
 
 
 def _validation_record(best: BestState, rows: int, measured: Sequence[Row]) -> Row:

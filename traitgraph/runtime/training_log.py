@@ -29,12 +29,12 @@ def progress_callback(context: JobContext) -> Any:
             now = time.monotonic()
             if state.is_world_process_zero and "loss" in (logs or {}) and now - self.told >= SECONDS_BETWEEN:
                 self.told = now
-                _say(f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.3f}")
+                say(f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.3f}")
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 steps, tokens = state.global_step - self.first_step, _tokens(state.log_history) - self.first_tokens
-                _say(summary(state.log_history, steps, tokens, time.monotonic() - self.began))
+                say(summary(state.log_history, steps, tokens, time.monotonic() - self.began))
 
     return Progress()
 
@@ -57,5 +57,6 @@ def _tokens(history: Sequence[dict[str, Any]]) -> int:
     return int(next((entry["num_tokens"] for entry in reversed(history) if "num_tokens" in entry), 0))
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Put a line into the log of the job."""
     print(f"    {text}", file=sys.stderr, flush=True)

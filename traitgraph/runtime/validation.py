@@ -27,12 +27,12 @@ Row = dict[str, Any]
 def hold_back(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
     """Rows to train on and rows to measure, about `share` of all, in their order; drawn by the seed.
 
-    Rows with one prompt stay together, whatever their instruction, so that nothing that is measured was seen in
-    training. Raises DialogueError when nothing would be left on one side.
+    Rows with one prompt stay together, whatever their instruction and the blanks around it, so that nothing that is
+    measured was seen in training. Raises DialogueError when nothing would be left on one side.
     """
     groups: dict[str, int] = {}
     for row in rows:
-        groups[row[ASKED]] = groups.get(row[ASKED], 0) + 1
+        groups[row[ASKED].strip()] = groups.get(row[ASKED].strip(), 0) + 1
     drawn, wanted = set[str](), share * len(rows)
     count = 0
     for text in sorted(groups, key=lambda text: blake2b(f"{seed}/{text}".encode()).digest()):
@@ -42,7 +42,8 @@ def hold_back(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], 
         count += groups[text]
     if count == len(rows):
         raise DialogueError(f"{len(rows)} rows with {len(groups)} different prompts are too few to hold some back")
-    return [row for row in rows if row[ASKED] not in drawn], [row for row in rows if row[ASKED] in drawn]
+    kept = [row for row in rows if row[ASKED].strip() not in drawn]
+    return kept, [row for row in rows if row[ASKED].strip() in drawn]
 
 
 class BestState:

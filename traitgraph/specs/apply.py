@@ -6,12 +6,13 @@ know how overrides are written, nor what keys mean.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from .diagnostics import Diagnostic, error, near_names
 from .document import Document, OverrideLayer, Step
-from .overrides import Override, spelled
+from .overrides import Override, readable, spelled
 from .preset_files import GROUPS, find_preset
 
 Path = tuple[Step, ...]
@@ -38,11 +39,11 @@ def _applied(document: Document, override: Override) -> Document:
     if override.action == "delete":
         return replace(document, data=_without(document.data, path, override))
     value = override.value
-    old = _at(document.data, path)
+    old = value_at(document.data, path)
     if override.action == "add" and old is not None and not isinstance(value, dict | list):
         written = override.typed.lstrip("+")
         what = f"{override.key!r} is in the spec already: {_short(old)}"
-        raise _Impossible("TG022", what, f"change it with {written}")
+        raise _Impossible("TG022", what, f"change it with {shlex.quote(written)}")
     key, place = override.span("key"), override.span("value")
     layers = tuple(OverrideLayer(leaf, key, place) for leaf in leaves(path, value))
     return replace(document, data=_with(document.data, path, merged(old, value)), layers=document.layers + layers)
@@ -73,12 +74,13 @@ def _located(document: Document, override: Override) -> Path:
 
 def _mapping_instead(path: Path, place: object, override: Override, document: Document) -> str:
     """The repair of an override below a value: a mapping in its place, which keeps the preset that it may name."""
-    value = "..." if override.sweep or not override.values else spelled(override.value)
+    value = "..." if override.sweep or not override.values else readable(override.value)
     group, rest = str(path[-1]), override.path[len(path) :]
     inside = "".join(f"{{{key}: " for key in rest) + value + "}" * len(rest)
     if isinstance(place, str) and group in GROUPS and find_preset(group, place, document.file):
-        return f"change a part of it: '{_dotted(path)}={{preset: {place}, {inside.removeprefix('{')}'"
-    return f"replace it: {_dotted(path)}={inside}"
+        part = f"{_dotted(path)}={{preset: {place}, {inside.removeprefix('{')}"
+        return f"change a part of it: {shlex.quote(part)}"
+    return f"replace it: {shlex.quote(f'{_dotted(path)}={inside}')}"
 
 
 def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:
@@ -89,7 +91,7 @@ def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, 
     if near := list(dict.fromkeys([*here, *deeper]))[:3]:
         hints.append("near: " + ", ".join(near))
     if override.action == "change":
-        hints.append(f"add it with +{override.typed}")
+        hints.append(f"add it with {shlex.quote(f'+{override.typed}')}")
     return _Impossible("TG021", f"no key {step!r} {where}", "\n".join(hints) or None)
 
 
@@ -101,7 +103,8 @@ def _paths(value: object, path: Path = ()) -> Iterator[Path]:
             yield from _paths(item, (*path, key))
 
 
-def _at(value: object, path: Path) -> object:
+def value_at(value: object, path: Path) -> object:
+    """The value at a path; None where there is none."""
     for step in path:
         if isinstance(value, list) and isinstance(step, int):
             value = value[step]
@@ -128,7 +131,7 @@ def _replaced(place: object, path: Path, value: object) -> object:
 
 
 def _without(data: dict[str, object], path: Path, override: Override) -> dict[str, object]:
-    around, name = _at(data, path[:-1]), path[-1]
+    around, name = value_at(data, path[:-1]), path[-1]
     if not isinstance(around, dict):
         raise _Impossible(
             "TG023", "an element of a list cannot be deleted", f"give the list anew: {_dotted(path[:-1])}=[...]"

@@ -158,6 +158,22 @@ CODES: dict[str, tuple[str, str]] = {
         "a file or folder is not there",
         "Relative paths start at the folder of the spec. Where a folder is wanted, a file does not do.",
     ),
+    "TG109": (
+        "an override that another one takes back",
+        "Of two overrides of one key the last would win without a word, under a name that may tell of both. Several "
+        "values are one sweep, `-m key=a,b`; `~key` before `+key=value` replaces a mapping whole.",
+    ),
+    "TG110": (
+        "two subjects of one name",
+        "Results are told apart by the names of arms and of the values on their axes: no two may be alike. Give one of "
+        "them another `name`; a value of a package's own axis needs a text of its own.",
+    ),
+    "TG111": (
+        "a setting of Hydra's that nothing reads",
+        "`traitgraph` reads `hydra.sweeper.params` of a file, with -m, and nothing else of the block `hydra:`; under "
+        "@hydra.main Hydra reads the rest. Of the groups of Hydra's own in a `defaults` list only `override "
+        "hydra/sweeper: traitgraph` is taken.",
+    ),
     "TG120": (
         "an option that nothing uses",
         "A value that has no effect would make a reader believe that it had. Each method uses certain keys of "
@@ -258,6 +274,47 @@ CODES: dict[str, tuple[str, str]] = {
         "docs/data.md tells the forms. No run would start, so it is an error; a questionnaire whose wording is left to "
         "the user is a warning. `check` and `plan` read files up to 32 MB, `run` all; data sets of the hub are read by "
         "the jobs.",
+    ),
+    "TG216": (
+        "a folder that no model can be loaded from",
+        "Looked at by names and JSON: config.json, weights in safetensors (`model.safetensors`, else "
+        "`model.safetensors.index.json` with all its shards, as transformers chooses), a tokenizer, and no adapter "
+        "beside them. Pickled weights are not read, since unpickling may run any code; Python files that come with a "
+        "model run only with `trust_remote_code: true`. Where an adapter is wanted: adapter_config.json and "
+        "adapter_model.safetensors.",
+    ),
+    "TG223": (
+        "a key or a password in a spec",
+        "What stands in a spec goes into manifests, reports, logs and trackers, and is read by many. Values of the "
+        "forms that services give out (sk-..., hf_..., ghp_..., AKIA..., 40 hex digits of W&B), a user or a key in a "
+        "URL, assignments such as HF_TOKEN=..., and long texts of letters and digits without order are refused, in "
+        "every field, preset and override, and are not printed in full. A judge's key is named by its variable "
+        "(`key_from`); other programs read theirs from the environment or their own files. Commits and digests are "
+        "fine as `revision` and `digest`, and shortened anywhere.",
+    ),
+    "TG213": (
+        "a task of lm-eval that needs what its folder does not hold",
+        "Whatever the definitions of a task folder name (data, includes, functions, prompts) must lie in that folder, "
+        "whose content is in the key of a job: a relative path starts beside the definition, then at the folder. A "
+        "link counts as what it leads to, hidden files do not count. Copy the file into the folder. The same is said "
+        "where `shots` asks for more worked examples than a file has.",
+    ),
+    "TG214": (
+        "a number of worked examples that the task fixes",
+        "A task that says `num_fewshot: 0` stays there whatever `shots` says, as in lm-eval: its instructions hold the "
+        "examples, or its score is not meant with any. Results and raw answers carry the number that was used.",
+    ),
+    "TG226": (
+        "held-out rows that stand in training",
+        "A row with the same prompt and reply is in the split that is learnt from (by training, a steering direction "
+        "or demonstrations) and in the one that is measured, in one file or in two. A model that has seen the reply "
+        "finds it likelier whatever it has learnt. Leave the row out of one of them. Data of the hub, and dialogues "
+        "that jobs write, are compared by the job that measures, before its work.",
+    ),
+    "TG227": (
+        "held-out prompts that stand in training",
+        "A warning. The prompt is in the split that is learnt from as well, with another reply: what is measured is "
+        "not only what carries over to new prompts. The report says so too.",
     ),
 }
 

@@ -6,35 +6,39 @@ A grid inside a spec is not expanded here: members of a sweep are whole studies 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
-from .apply import apply_overrides
+from .apply import apply_overrides, leaves, value_at
 from .defaults import compose_defaults
 from .diagnostics import Diagnostic, error
 from .document import Document, Step
 from .other_files import no_study, written_by_us
 from .overlay import STUDY_ONLY, an_arm_for_each, inside_arm
-from .overrides import LONGEST_SWEEP, Override, parse_overrides, spelled
+from .overrides import LONGEST_SWEEP, Override, parse_overrides, readable, spelled
 from .preset_files import group_exists, preset_names
-from .preset_walk import DEFAULTS, appends_preset, walk_defaults
+from .preset_walk import DEFAULTS, HYDRA, PARAMS, appends_preset, unread_settings, walk_defaults
 from .references import missing_values, resolve_references
 from .source import read_document
 
 
 class Member(NamedTuple):
-    """One study of a sweep, and what makes it one: ('alpha=0.3', 'model=small'); () when nothing is swept."""
+    """One study of a sweep, and what makes it one: the value that it takes of each swept override, in their order."""
 
-    parts: tuple[str, ...]
+    swept: tuple[Override, ...]
+    place: tuple[int, ...]
+    """Which of the values of each override it takes, counted from 0."""
     document: Document
 
     @property
     def name(self) -> str:
         """What is swept in one word: 'alpha=0.3,model=small'."""
-        return ",".join(self.parts)
+        return ",".join(each.text for each in self.swept)
 
 
 def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None, list[Diagnostic]]:
@@ -42,7 +46,7 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None,
 
     The document is None when the file or its presets cannot be used; overrides that cannot be applied are left out.
     """
-    spec, parsed, faults = _read(path, overrides)
+    spec, parsed, faults = _read(path, overrides, sweeps=False)
     faults += [_sweep_without_m(override) for override in parsed if override.swept]
     if spec is None:
         return None, faults
@@ -53,9 +57,10 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> tuple[Document | None,
 def compose_many(path: Path, overrides: Sequence[str]) -> tuple[list[Member], list[Diagnostic]]:
     """The product of all swept overrides, in the order in which they are written; empty when anything is wrong.
 
-    Values of a sweep are `a,b`, `range(from, to, step)`, `choice(a,b)` or `glob(*)`, in Hydra's grammar.
+    Values of a sweep are `a,b`, `range(from, to, step)`, `choice(a,b)` or `glob(*)`, in Hydra's grammar; those of
+    `hydra.sweeper.params` in the file come after those of the call, which take their place.
     """
-    spec, parsed, faults = _read(path, overrides)
+    spec, parsed, faults = _read(path, overrides, sweeps=True)
     count = prod(len(override.values) for override in parsed if override.swept)
     if count > LONGEST_SWEEP:
         faults.append(error("TG024", f"this sweep has {count:,} members", hint="use axes inside the spec"))
@@ -63,12 +68,12 @@ def compose_many(path: Path, overrides: Sequence[str]) -> tuple[list[Member], li
         return [], faults
     members: list[Member] = []
     bases: Bases = {}
-    for combination in product(*(list(each.members()) if each.swept else [each] for each in parsed)):
-        document, more = _member(spec, combination, bases)
+    for combination in product(*(enumerate(each.members() if each.swept else [each]) for each in parsed)):
+        document, more = _member(spec, [each for _, each in combination], bases)
         faults += [fault for fault in more if fault not in faults]
-        swept = tuple(each.text for each, source in zip(combination, parsed, strict=True) if source.swept)
+        swept = [pair for pair, source in zip(combination, parsed, strict=True) if source.swept]
         if document is not None:
-            members.append(Member(swept, document))
+            members.append(Member(tuple(each for _, each in swept), tuple(place for place, _ in swept), document))
     return ([], faults) if faults else (members, [])
 
 
@@ -84,14 +89,58 @@ Bases = dict[tuple[str, ...], Base]
 """Bases of one sweep by what its members chose: most members share one."""
 
 
-def _read(path: Path, overrides: Sequence[str]) -> tuple[Document | None, list[Override], list[Diagnostic]]:
+def _read(
+    path: Path, overrides: Sequence[str], *, sweeps: bool
+) -> tuple[Document | None, list[Override], list[Diagnostic]]:
     if other := written_by_us(path):
         return None, [], [other]
     document, faults = read_document(path)
     if document and (other := no_study(document)):
         return None, [], [other]
-    parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path))
-    return document, parsed, faults + more
+    if document and HYDRA in document.data:
+        faults += unread_settings(document) + ([] if sweeps else _unread_sweep(document))
+        overrides = [*overrides, *(_sweep_of(document, overrides) if sweeps else ())]
+        document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
+    data = document.data if document else {}
+    has = lambda key: value_at(data, tuple(key.split("."))) is not None  # noqa: E731
+    parsed, more = parse_overrides(overrides, lambda group: preset_names(group, path), has)
+    return document, parsed, faults + more + _given_twice(parsed)
+
+
+def _sweep_of(document: Document, overrides: Sequence[str]) -> list[str]:
+    """The sweep that a file asks for in Hydra's words, as overrides; without the keys that the call gives."""
+    params = value_at(document.data, PARAMS)
+    given = {text.partition("=")[0].lstrip("+~") for text in overrides}
+    swept = params.items() if isinstance(params, dict) else ()
+    return [f"{key}={spelled(value)}" for key, value in swept if key.lstrip("+~") not in given]
+
+
+def _unread_sweep(document: Document) -> list[Diagnostic]:
+    if not value_at(document.data, PARAMS):
+        return []
+    what, hint = "this file asks for a sweep", "add -m for one study per value"
+    return [error("TG024", what, document.key_span(PARAMS), ".".join(PARAMS), hint)]
+
+
+def _given_twice(parsed: Sequence[Override]) -> list[Diagnostic]:
+    """A fault for each override that an earlier one would lose its value to; Hydra takes the last without a word."""
+    faults = []
+    for number, later in enumerate(parsed):
+        earlier = next((each for each in parsed[:number] if each.action != "delete" and _overwrites(later, each)), None)
+        if earlier is not None:
+            what = f"`{later.typed}` takes the place of `{earlier.typed}`, which stands before it"
+            hint = "give one of them; several values are one sweep: -m key=a,b"
+            faults.append(error("TG109", what, later.span("key"), later.key, hint))
+    return faults
+
+
+def _overwrites(later: Override, earlier: Override) -> bool:
+    if not (later.path and earlier.path):
+        return later.key == earlier.key
+    lost, kept = (
+        [leaf for value in each.values or (None,) for leaf in leaves(each.path, value)] for each in (earlier, later)
+    )
+    return any(path[: len(leaf)] == leaf for path, leaf in product(lost, kept))
 
 
 def _member(spec: Document, overrides: Sequence[Override], bases: Bases) -> tuple[Document | None, list[Diagnostic]]:
@@ -136,8 +185,8 @@ def _sweep_without_m(override: Override) -> Diagnostic:
     if path == ("study",):
         hint = "a study has one name"
     elif _is_axis(path):
-        listed = spelled(list(override.values[:4]))[:-1] + (",...]" if len(override.values) > 4 else "]")
-        hint += f"\nor give the axis a list: {override.key}={listed}"
+        prefix = override.text.partition(override.key)[0]
+        hint += f"\nor give the axis a list: {shlex.quote(f'{prefix}{override.key}={readable(override.values)}')}"
     elif path and path[0] not in STUDY_ONLY:
         hint += f"\nor {an_arm_for_each(path, [spelled(value) for value in override.values])}"
     return error("TG024", what, override.span("value"), override.key, hint)

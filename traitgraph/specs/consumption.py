@@ -6,6 +6,7 @@ data). A key of the study is used if some arm uses it and takes its value, or a 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from .analyses import Analysis
@@ -141,7 +142,7 @@ def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagn
     what = f"`{dotted(path)}` has no effect: every arm that uses it gives its own ({', '.join(names)}{more})"
     hint = "delete it, or let an arm take it"
     if span and span.file == OVERRIDE:
-        hint = "give: " + " ".join(f"arms.{name}.{span.text.lstrip('+')}" for name in names)
+        hint = "give: " + shlex.join(f"arms.{name}.{span.text.lstrip('+')}" for name in names)
     return error("TG120", what, span, dotted(path), hint)
 
 

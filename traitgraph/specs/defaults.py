@@ -16,13 +16,13 @@ from .diagnostics import Diagnostic, error
 from .document import Document, NodeLayer
 from .overrides import Override
 from .preset_files import LIBRARY, find_preset
-from .preset_walk import DEFAULTS, Walk, split_target
+from .preset_walk import DEFAULTS, HYDRA, Walk, split_target, unread_settings
 
 if TYPE_CHECKING:
     import yaml
     from hydra.core.default_element import ResultDefault
 
-NOT_OURS = (DEFAULTS, "hydra")
+NOT_OURS = (DEFAULTS, HYDRA)
 """Keys for Hydra alone: a spec may also be the primary config of a Hydra application."""
 
 
@@ -89,6 +89,7 @@ def _merge(spec: Document, order: Sequence[ResultDefault], walk: Walk) -> tuple[
         document = walk.read(file) if file is not None else None
         if document is None:
             continue
+        walk.faults += [] if item.primary else unread_settings(document)
         prefix = tuple(item.package.split(".")) if item.package else ()
         content: object = {key: value for key, value in document.data.items() if key not in NOT_OURS}
         for step in reversed(prefix):

@@ -8,6 +8,8 @@ What stays out: names, comments, paths, order of keys. The scheme has a version;
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
@@ -77,7 +79,9 @@ def digest(tag: str, value: object) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """32 hex digits of a file's content, read in pieces. Raises OSError when it cannot be read."""
+    """32 hex digits of a file's content, read in pieces. Raises OSError when it cannot be read, or might never end."""
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no plain file (a pipe, a device or a socket)", str(path))
     with path.open("rb") as stream:
         return digest_stream(stream)
 
@@ -89,8 +93,14 @@ def digest_path(path: Path) -> str:
     """
     if not path.is_dir():
         return digest_file(path)
-    files = (file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path)))
-    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in files})
+    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in counted_files(path)})
+
+
+def counted_files(path: Path) -> list[Path]:
+    """The files that a digest of the path covers: a file itself, else all below a folder but what is hidden."""
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path))]
 
 
 def _counts(relative: Path) -> bool:

@@ -15,6 +15,7 @@ from .diagnostics import Diagnostic, error, near_hint
 from .document import Document
 from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
+from .paths import NOT_PLAIN
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
 SHOWN_FILES = 3
@@ -62,6 +63,11 @@ def _near_task(about: About) -> str:
     """Names that the folder defines, and what of it cannot be read."""
     names = _near(about) or "a definition is a file *.yaml with `task: NAME`, `group: NAME` or `tag: NAME`"
     return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
+
+
+def _near_ones(about: About) -> str | None:
+    """Those that are near, of too many to list."""
+    return "near: " + ", ".join(about["names"]) if about["names"] else None
 
 
 def _purpose(about: About) -> str | None:
@@ -129,6 +135,7 @@ WORDINGS: dict[str, Wording] = {
     "int_parsing_size": Wording("TG104", "a number of too many digits"),
     "int_from_float": Wording("TG103", "{value} is not a whole number"),
     "string_too_short": Wording("TG104", "the text is empty"),
+    "string_too_long": Wording("TG104", "the text has more than {max_length} characters"),
     "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),
     "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
     "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
@@ -149,8 +156,11 @@ WORDINGS: dict[str, Wording] = {
     "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
     "form_unclear": Wording("TG107", "{message}"),
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
+    "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
+    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
+    "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
@@ -165,6 +175,8 @@ def _shape(about: About) -> str:
         return "a hub id is `owner/name`"
     if pattern == DIGEST:
         return "a digest has 32 hex digits"
+    if pattern.startswith("^[^"):
+        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
     if pattern == VARIABLE:
         return "give the name of an environment variable: letters, digits and _"
     return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"

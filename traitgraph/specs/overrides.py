@@ -7,8 +7,9 @@ checking a spec. Numbers become exact decimals. Must not know what a key means; 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +37,7 @@ _FLOAT = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)\.|(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][+-]?[0-9]+)?"
 )
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
+_HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
 
@@ -94,19 +96,41 @@ class Override:
         return start, len(self.typed)
 
 
-def parse_overrides(texts: Sequence[str], options: Options) -> tuple[list[Override], list[Diagnostic]]:
+def parse_overrides(
+    texts: Sequence[str], options: Options, has: Callable[[str], bool] = lambda key: True
+) -> tuple[list[Override], list[Diagnostic]]:
     """Every override that can be read, and why the others cannot.
 
-    `options` gives the presets of a group, for `glob` in a sweep.
+    `options` gives the presets of a group, for `glob` in a sweep; `has` says which keys a repair need not add.
     """
     overrides: list[Override] = []
     faults: list[Diagnostic] = []
-    for text in texts:
+    left = list(texts)
+    while left:
+        text = left.pop(0)
         try:
             overrides.append(_plain(text) or _by_grammar(text, options))
         except _Unreadable as problem:
-            faults.append(problem.diagnostic)
+            parted = next((count for count in range(1, len(left) + 1) if _is_whole(text, left[:count], options)), 0)
+            whole = " ".join([text, *left[:parted]])
+            fault, key = problem.diagnostic, text.partition("=")[0]
+            if parted:
+                fault = _Unreadable(
+                    text, "a space parts this value", f"quote the whole: {shlex.quote(whole)}"
+                ).diagnostic
+            if fault.hint and not key.startswith(("+", "~")) and not has(key):
+                fault = replace(fault, hint=fault.hint.replace(f"'{key}=", f"'+{key}="))
+            faults.append(fault)
+            left = left[parted:]
     return overrides, faults
+
+
+def _is_whole(text: str, more: Sequence[str], options: Options) -> bool:
+    """Whether a text that cannot be read can be with what stands after it, as where a shell has parted a list."""
+    try:
+        return bool(_by_grammar(" ".join([text, *more]), options))
+    except _Unreadable:
+        return False
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries a diagnostic, never reaches a user as an exception
@@ -147,7 +171,8 @@ def _by_grammar(text: str, options: Options) -> Override:
 
     _refuse_greek(text, text.partition("=")[0])
     try:
-        parsed = OverridesParser.create().parse_override(text)
+        quoted = _HOME.sub(lambda found: found[1] or f'"{found[2]}"', text)  # Hydra reads no `~` in a value
+        parsed = OverridesParser.create().parse_override(quoted)
         if not parsed.key_or_group:
             raise _Unreadable(text, "the key is missing", "write key=value")
         key = parsed.key_or_group + (f"@{parsed.package}" if parsed.package is not None else "")
@@ -240,21 +265,36 @@ def spelled(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+def readable(value: object) -> str:
+    """A value as an override can have it, text in quotes where it would be read as something else."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {readable(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(readable, value)) + "]"
+    word = isinstance(value, str) and (not _WORD.fullmatch(value) or value.lower() in (*_RESERVED, "nan", "inf"))
+    return _in_quotes(str(value)) if word else spelled(value)
+
+
+def _in_quotes(text: str) -> str:
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text) + '"'
+
+
 def _refuse_greek(text: str, part: str) -> None:
     for greek, latin in LATIN.items():
         if greek in part:
             what = f"{greek} is a spelling for files; names on the command line are Latin"
-            raise _Unreadable(text, what, f"write: {text.replace(greek, latin)}", "TG025")
+            raise _Unreadable(text, what, f"write: {shlex.quote(text.replace(greek, latin))}", "TG025")
 
 
 def _complaint(text: str, problem: str) -> tuple[str, str | None]:
     """What is wrong with an override that the grammar refuses, and the repair."""
     if "=" not in text:
-        return "this is no override", "write key=value, +key=value to add a key, or ~key to delete one"
+        form = "write key=value, +key=value to add a key, or ~key to delete one"
+        return "this is no override", f"{form}; a value with spaces stands in quotes: 'key=two words'"
     key, _, value = text.partition("=")
     if not re.fullmatch(r"(\+\+|\+|~)?[\w.$/@-]+", key, re.ASCII):
         return f"{key!r} is no key", "a key is written a.b.c; a group choice group=name"
     first = problem.partition("\n")[0]
     if "while evaluating" in first:
         return first.partition("while evaluating ")[2], None
-    return "the value cannot be read", f"quote it if it is text: '{key}=\"{value[:40]}\"'"
+    return "the value cannot be read", f"quote it if it is text: {shlex.quote(f'{key}={_in_quotes(value)}')}"

@@ -7,11 +7,13 @@ named. Which file wins is not decided here (`defaults.py`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from .apply import leaves
 from .diagnostics import Diagnostic, Span, error, near_names
 from .document import Document, Step
 from .overrides import Override
@@ -19,6 +21,8 @@ from .preset_files import GROUPS, find_preset, group_exists, preset_names, shown
 from .source import read_document
 
 DEFAULTS = "defaults"
+HYDRA = "hydra"
+PARAMS = (HYDRA, "sweeper", "params")
 DEEPEST = 32
 """Presets that name presets that name presets: a longer chain is a mistake."""
 
@@ -113,7 +117,10 @@ def _entries(walk: Walk, document: Document, group: str) -> Iterator[Entry]:
             what = "this is no element of a defaults list"
             place = document.value_span((DEFAULTS, index))
             walk.faults.append(error("TG033", what, place, f"{DEFAULTS}.{index}", _LIST_FORM))
-        elif item != "_self_" and not entry.group.startswith("hydra"):
+        elif entry.group.partition("/")[0] == HYDRA:
+            if (entry.group, entry.names) != ("hydra/sweeper", ("traitgraph",)) and not in_application():
+                walk.faults.append(_not_read(entry.group, document.value_span(entry.place)))
+        elif item != "_self_":
             yield entry
 
 
@@ -139,6 +146,25 @@ def _entry(item: object, group: str, place: tuple[Step, ...]) -> Entry | None:
     full = _under(group, where)
     stems = tuple(name.removesuffix(".yaml") for name in names)
     return Entry(full, stems, full + at + package, "optional" in words, (*place, key))
+
+
+def in_application() -> bool:
+    """Whether a Hydra application has started us: then Hydra reads its own settings."""
+    module = sys.modules.get("hydra.core.global_hydra")
+    return module is not None and bool(module.GlobalHydra.instance().is_initialized())
+
+
+def unread_settings(document: Document) -> list[Diagnostic]:
+    """A fault for each setting of Hydra's in a file that only an application would read, its sweep apart."""
+    if HYDRA not in document.data or in_application():
+        return []
+    told = dict.fromkeys(path[:3] for path in leaves((HYDRA,), document.data[HYDRA]) if path[:3] != PARAMS)
+    return [_not_read(".".join(map(str, path)), document.key_span(path)) for path in told]
+
+
+def _not_read(setting: str, span: Span | None) -> Diagnostic:
+    hint = "leave it out; what it is for is said on the command line: --store, --launcher, -m (traitgraph run --help)"
+    return error("TG111", f"`{setting}` is read by Hydra applications only", span, setting, hint)
 
 
 def _under(group: str, name: str) -> str:

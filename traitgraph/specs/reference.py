@@ -55,7 +55,9 @@ A study is one YAML file. Its keys are the defaults of every arm; an arm is a na
 - No key is ever ignored: unknown keys, options that nothing uses and values given twice are errors.
 - Numbers that a paper does not state have no default: they must be given.
 - Composition is Hydra's: a `defaults:` list, `key=value`, `+key=value` and `~key` on the command line, `-m` for sweeps.
-  Its arms are named after what is swept, `vector+alpha=0.5`; `--select arm=alpha=0.5` takes those of one value.
+  Its arms are named after what is swept, `vector+alpha=0.5`; `--select arm=alpha=0.5` takes those of one value. An arm
+  that the sweep does not change keeps its name and is there once. Values that make the same study twice, and an
+  override that a later one takes back, are errors.
 """
 
 

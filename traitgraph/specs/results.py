@@ -28,9 +28,15 @@ class Cell(NamedTuple):
     benchmark: str
     job: str
 
+    @property
+    def identity(self) -> str:
+        """Every coordinate that applies, as `--select` reads it: 'arm=scaled,method=vector,trait=openness,...'."""
+        named = zip(self._fields[1:-1], self[1:-1], strict=True)
+        return ",".join(f"{name}={text}" for name, text in named if text)
+
 
 RESULT_COLUMNS = (
     "study", "arm", "method", "model", "trait", "level", "merge", "alpha", "gamma", "seed",
-    "repeat", "benchmark", "metric", "value", "stderr", "n", "job",
+    "repeat", "benchmark", "metric", "value", "stderr", "n", "job", "same_as",
 )  # fmt: skip
 """Columns of `results.csv`: tidy, one row per subject x benchmark x metric (x repeat)."""

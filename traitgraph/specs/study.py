@@ -33,7 +33,7 @@ from .trainings import Merges, Samplings, Train
 from .traits import LEVELS, Trait
 from .words import Levels, Traits
 
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
 
 class Arm(Spec):

@@ -59,6 +59,13 @@ class Training(Spec):
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from 0. [steps]")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
     max_length: PositiveInt = Field(1024, description="Longer rows are cut. [tokens]")
+    max_cut: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest share of rows that may be longer than `max_length`: they lose their end, or are left out "
+        "whole, and teach a model not to stop. More of them stop the training; absent: 0.05.",
+    )
     lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
     instruction: ConditionText | None = Field(
         None,

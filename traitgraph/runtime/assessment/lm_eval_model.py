@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..chat import TEMPLATE_VARIABLES, Message, heard
 from ..likelihood import Request, continuation_likelihoods
+from ..positions import writing
 
 if TYPE_CHECKING:
+    import torch
     from lm_eval.models.huggingface import HFLM
 
     from ..models import LoadedModel
@@ -38,6 +40,11 @@ def harness_model(loaded: LoadedModel) -> HFLM:
                 loaded, [_fitted(context, rest, self.max_length) for _, context, rest in requests], self.on_batch
             )
             return [(score.total, score.greedy) for score in scores]
+
+        def _model_generate(self, context: torch.Tensor, **options: Any) -> torch.Tensor:
+            with writing(context.shape[1]):
+                made: torch.Tensor = super()._model_generate(context=context, **options)
+            return made
 
         def apply_chat_template(self, chat_history: list[Message], add_generation_prompt: bool = True) -> str:
             render: Any = self.tokenizer.apply_chat_template

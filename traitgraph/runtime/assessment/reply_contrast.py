@@ -11,11 +11,14 @@ from traitgraph.specs.jobs import AssessParams
 
 from ..chat import turn
 from ..context import JobContext
-from ..dialogues import ReplyPair, load_dialogues, reply_pairs
+from ..dialogues import ReplyPair, held_out_overlaps, load_dialogues, reply_pairs
 from ..leads import lead_of
 from ..likelihood import Likelihood, Request, continuation_likelihoods
 from ..models import LoadedModel
 from .measurement import Measurement, Metric, mean, standard_error
+
+SHARED_PROMPTS = "prompts_in_training"
+"""Share of the held-out rows whose prompt stands in the training split as well; absent where none does."""
 
 
 def measure_reply_contrast(
@@ -23,9 +26,11 @@ def measure_reply_contrast(
 ) -> Measurement:
     """The contrast of each trait with its standard error over pairs. [nats/token]
 
-    Raises DialogueError when the data hold no held-out pair of a trait.
+    Raises DialogueError when the data hold no held-out pair of a trait, or held-out rows that stand in training.
     """
-    pairs = _held_out_pairs(context, benchmark)
+    dialogues = load_dialogues(context, benchmark.data)
+    shared = held_out_overlaps(dialogues, benchmark.traits)
+    pairs = [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
     lead = lead_of(context, params.prompt)
     requests = [
         Request(*turn(loaded.tokenizer, pair.prompt, reply, lead))
@@ -44,12 +49,11 @@ def measure_reply_contrast(
         (trait, high.per_token, low.per_token)
         for (trait, _), high, low in zip(pairs, scores[::2], scores[1::2], strict=True)
     ]
-    return Measurement(answers, [metric for trait in benchmark.traits for metric in _metrics(trait, gaps)])
-
-
-def _held_out_pairs(context: JobContext, benchmark: ResolvedReplyContrast) -> list[tuple[str, ReplyPair]]:
-    dialogues = load_dialogues(context, benchmark.data)
-    return [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
+    metrics = [metric for trait in benchmark.traits for metric in _metrics(trait, gaps)]
+    if shared:
+        rows = sum(row.split == "heldout" and row.trait in benchmark.traits for row in dialogues)
+        metrics.append(Metric(SHARED_PROMPTS, len(shared) / rows, rows, role="validity"))
+    return Measurement(answers, metrics)
 
 
 def _answer(trait: str, pair: ReplyPair, level: str, score: Likelihood) -> dict[str, object]:

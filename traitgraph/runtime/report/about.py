@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from traitgraph.specs.results import Cell
 
 from ..artifacts import BadArtifactError, Manifest, read_manifest
 from ..store import Store
+from ..training import RECORD_FILE
 from .origins import origins
 
+TRAININGS = ("train", "train_joint")
+SHOWN = 5
+"""Trainings that a sentence names."""
 KINDS = ("prepare", "generate", "train", "train_joint", "vector", "merge", "assess", "collect")
 """Kinds in the order in which they run; others follow."""
 
@@ -57,6 +62,8 @@ class About:
     failures: Sequence[Failure] = ()
     missing: int = 0
     """Assessments that the study asks for and the store does not hold."""
+    notes: Sequence[str] = ()
+    """What a reader must know of the data."""
 
 
 def describe_results(
@@ -69,6 +76,7 @@ def describe_results(
     overrides: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
     failures: Sequence[Failure] = (),
+    notes: Sequence[str] = (),
 ) -> About:
     """How the results of these cells were made: every job behind them that the store holds, by its manifest.
 
@@ -87,6 +95,7 @@ def describe_results(
         facts=origins(list(manifests.values()), names or {}),
         failures=failures,
         missing=sum(cell.job in missing for cell in cells),
+        notes=[*notes, *_cut_rows(manifests.values(), store)],
     )
 
 
@@ -101,6 +110,23 @@ def _ancestors(store: Store, keys: Iterable[str]) -> dict[str, Manifest]:
         found[key] = manifest
         pending += [each for group in manifest.row.inputs.values() for each in group]
     return found
+
+
+def _cut_rows(manifests: Iterable[Manifest], store: Store) -> Iterator[str]:
+    """A sentence where trainings lost rows, or the ends of rows, at `max_length`."""
+    told = []
+    for row in (each.row for each in manifests if each.row.kind in TRAININGS):
+        try:
+            record = json.loads((store.path(row.kind, row.key) / RECORD_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        cut, dropped = record.get("rows_cut", 0), record.get("rows_too_long", 0)
+        if cut or dropped:
+            all_rows = record["rows"] + dropped
+            told.append(f"{row.label}: {cut} of {all_rows} cut, {dropped} left out")
+    if told:
+        more = f"; and {len(told) - SHOWN} more trainings" if len(told) > SHOWN else ""
+        yield f"Training rows longer than max_length: {'; '.join(sorted(told)[:SHOWN])}{more}."
 
 
 def _manifest(store: Store, key: str) -> Manifest | None:

@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from ..assessment.lexicon import CUT, EMPTY
+from ..assessment.reply_contrast import SHARED_PROMPTS
 from .summaries import BenchmarkScores, Scores
 from .wording import fixed
 
@@ -101,6 +102,8 @@ CHECKS: dict[str, Check] = {
 a tenth of the answers, half of the texts where they are cut."""
 
 SUFFIXES: dict[str, str] = {
+    SHARED_PROMPTS: "Are the held-out prompts new? Share of held-out rows whose prompt stands in the training split of "
+    "the same data as well, with another reply; absent where none does.",
     "high_loglik": "Which part of the contrast moves? Log-likelihood of the high replies that were held out "
     "[nats per token].",
     "low_loglik": "Which part of the contrast moves? Log-likelihood of the low replies that were held out "

@@ -6,17 +6,21 @@ over replies). The replies are given: those of people, of a corpus, or written b
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitgraph.runtime.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.chat import prompt_ids
 from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import Dialogue, load_dialogues, training_rows
+from traitgraph.runtime.dialogues import Dialogue, differing_rows, load_dialogues
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.models import LoadedModel, open_model
 from traitgraph.runtime.subjects import leave_subject
+from traitgraph.specs.identity import digest_stream
 from traitgraph.specs.jobs import ActivationsParams
 from traitgraph.specs.traits import LEVELS, Level
 
@@ -39,12 +43,11 @@ def activations(context: JobContext, params: ActivationsParams) -> None:
             activations.json           numbers of replies and tokens, norms and projections block by block
     raises  DialogueError for a level without rows, SteeringError where nothing differs, Stopped between two batches
     """
+    read = differing_rows(load_dialogues(context, params.data), params.trait, params.read_out)
     loaded = open_model(context, params.model)
     leave_subject(context, loaded)
-    dialogues = load_dialogues(context, params.data)
     spans: dict[str, list[Span]] = {
-        level: [_span(loaded, row, params.read_out) for row in training_rows(dialogues, params.trait, level)]
-        for level in LEVELS
+        level: [_span(loaded, row, params.read_out) for row in rows] for level, rows in read.items()
     }
     sums = _sums(context, loaded, [(level, batch) for level in LEVELS for batch in in_batches(loaded, spans[level])])
     means: dict[str, torch.Tensor] = {
@@ -96,12 +99,16 @@ def _sum_of(loaded: LoadedModel, blocks: Sequence[torch.nn.Module], batch: Seque
 
 
 def _earlier(partial: Path | None) -> tuple[torch.Tensor, int] | None:
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     if partial is None or not (partial / _PARTIAL).exists():
         return None
-    kept = load_file(partial / _PARTIAL)
-    return kept["sums"], int(kept["done"])
+    with contextlib.suppress(OSError, SafetensorError), safe_open(partial / _PARTIAL, framework="pt") as file:
+        sums, done, sealed = file.get_tensor("sums"), int(file.get_tensor("done")), (file.metadata() or {}).get("seal")
+        if sealed == _seal(sums, done):
+            return sums, done
+    print(f"{partial / _PARTIAL} is damaged, or of an earlier version, and is not used", file=sys.stderr)
+    return None
 
 
 def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
@@ -109,8 +116,13 @@ def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
     from safetensors.torch import save_file
 
     if partial is not None:
-        save_file({"sums": sums, "done": torch.tensor(done)}, partial / f".{_PARTIAL}")
+        tensors, seal = {"sums": sums, "done": torch.tensor(done)}, {"seal": _seal(sums, done)}
+        save_file(tensors, partial / f".{_PARTIAL}", metadata=seal)
         (partial / f".{_PARTIAL}").replace(partial / _PARTIAL)
+
+
+def _seal(sums: torch.Tensor, done: int) -> str:
+    return digest_stream(BytesIO(done.to_bytes(8, "little") + sums.numpy().tobytes()))
 
 
 def _publish(
@@ -121,7 +133,7 @@ def _publish(
     direction = means["high"] - means["low"]
     norms = direction.norm(dim=1)
     if not norms.all():
-        raise SteeringError(_no_difference(params))
+        raise SteeringError(f"the activations of {params.trait} high and low are equal")
     projections = {level: (mean * direction).sum(1) / norms for level, mean in means.items()}
     tensors = {**means, "direction": direction}
     save_file({name: tensor.float().contiguous() for name, tensor in tensors.items()}, out / TENSORS)
@@ -134,10 +146,3 @@ def _publish(
         "projections": {level: values.tolist() for level, values in projections.items()},
     }
     write_json(out / RECORD, record)
-
-
-def _no_difference(params: ActivationsParams) -> str:
-    reason = f"the activations of {params.trait} high and low are equal"
-    if params.read_out == "response":
-        return f"{reason}: the data have the same replies at both levels"
-    return f"{reason}: `read_out: {params.read_out}` needs prompts that differ by level; use `read_out: response`"
