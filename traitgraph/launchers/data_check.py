@@ -94,7 +94,17 @@ def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     for index, stage in enumerate(draft.stages):
         if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
             faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets)))
-    return list(faults | dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ()))
+    faults |= dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ())
+    return [_from_spec(fault, draft.source) for fault in faults]
+
+
+def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
+    """A fault whose repair is a line of the spec, with the path of the file as the spec finds it."""
+    if study is None or fault.span is None or fault.hint is None:
+        return fault
+    file, folder = Path(fault.span.file).absolute(), study.file.absolute().parent
+    name = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return replace(fault, hint=fault.hint.replace(f"path: {fault.span.file},", f"path: {name},"))
 
 
 def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
@@ -120,7 +130,7 @@ def study_data_faults(study: Study) -> list[Diagnostic]:
         for stage in builder.stages:
             faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
         faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, set()))
-    return list(faults)
+    return [_from_spec(fault, study) for fault in faults]
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:

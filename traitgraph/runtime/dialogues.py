@@ -89,7 +89,7 @@ def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[
 
 
 def _questions(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Question]:
-    return checked(rows, fields, _question)
+    return checked(rows, fields, _question, "questions")
 
 
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
@@ -106,7 +106,7 @@ def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[
 
 
 def _scenarios(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Scenario]:
-    return checked(rows, fields, _scenario)
+    return checked(rows, fields, _scenario, "scenarios")
 
 
 def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
@@ -284,20 +284,20 @@ def _dialogues(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Dialogue]
 
 
 def _scenario(row: Fields, number: int) -> Scenario:
-    return Scenario(id=_id(row, number), split=_split(row), prompt=row.text("prompt"))
+    return Scenario(id=_id(row, number), split=_split(row), prompt=row.asked())
 
 
 def _question(row: Fields, number: int) -> Question:
-    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.text("prompt"))
+    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.asked())
 
 
 def _asked(row: Fields, number: int) -> Asked:
     about = row.word("trait", TRAITS) if row.get("trait") else None
-    return Asked(cast("Trait | None", about), _split(row), row.text("prompt"))
+    return Asked(cast("Trait | None", about), _split(row), row.asked())
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
-    pair, prompt = row.optional("pair"), row.text("prompt")
+    pair, prompt = row.optional("pair"), row.asked()
     return Dialogue(
         id=_id(row, number),
         trait=cast("Trait", row.word("trait", TRAITS)),
