@@ -19,6 +19,7 @@ from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
+from .options import from_spec
 from .output import UsageError, colour_wanted, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
@@ -106,6 +107,8 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=COMMANDS[name] + ".", allow_abbrev=False)
     module.add_arguments(parser)
     options = parser.parse_intermixed_args(words)
+    if getattr(options, "overrides", None) and options.spec is not None:
+        options.overrides = from_spec(options.spec, options.overrides)
     code: int = module.run(options)
     return code
 
