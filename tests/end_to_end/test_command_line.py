@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,56 @@ def test_every_command_has_help(name: str, tmp_path: Path) -> None:
     shown = call(name, "--help", cwd=tmp_path)
     assert shown.returncode == 0
     assert shown.stdout.startswith(f"usage: traitgraph {name} ")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["schema"]])
+def test_output_that_nobody_reads_is_no_failure(words: list[str], tmp_path: Path) -> None:
+    """As in `traitgraph --help | head -1`, when head is gone first."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "traitgraph", *words], cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_spec_in_place_of_a_command_is_told_the_command(tmp_path: Path) -> None:
+    refused = call("my talk.yaml", "alpha=1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "traitgraph: 'my talk.yaml' is a spec, and no command; next: traitgraph run 'my talk.yaml' alpha=1\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["talk", "talk.yaml", "talk.yml"])
+def test_init_takes_the_name_of_the_study_or_of_its_file(name: str, tmp_path: Path) -> None:
+    assert call("init", name, cwd=tmp_path).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"talk.yaml", "traitgraph.schema.json"}
+    assert "\nstudy: talk\n" in "\n" + (tmp_path / "talk.yaml").read_text()
+
+
+def test_results_of_nothing_are_no_success(tmp_path: Path) -> None:
+    call("init", cwd=tmp_path)
+    for form in ("--csv", "--json"):
+        refused = call("results", "study.yaml", form, "--store", "mine", cwd=tmp_path)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr == (
+            "traitgraph results: no result of study is in mine; next: traitgraph run study.yaml --store mine\n"
+        )
+
+
+def test_a_home_folder_is_found_wherever_a_path_may_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In overrides, quoted or in a shell that leaves them alone, and in paths of the command line."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "rows.jsonl").write_text('{"trait": "openness"}\n')
+    (tmp_path / "study.yaml").write_text("study: s\nmodel: smollm2-135m\nmethod: direct\nbenchmarks: [mini-ipip]\n")
+    for override in ("model=~/nothing", "model=[~/nothing]", "model={path: ~/nothing}", "model='~/nothing'"):
+        told = call("check", "~/study.yaml", override, cwd=tmp_path).stderr
+        assert "there is no file or folder '~/nothing'" in told
+        assert "rows.jsonl" in told, "what lies there"
+    assert call("plan", "study.yaml", "--output=~/saved.json", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "saved.json").is_file()
 
 
 def test_an_unknown_command_is_told_its_neighbour(tmp_path: Path) -> None:

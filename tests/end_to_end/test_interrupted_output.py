@@ -87,7 +87,7 @@ def test_results_that_find_no_room_are_told(spec: Path, unbuffered: str) -> None
 def test_a_store_that_may_not_be_written_can_be_read(spec: Path, small_disk: Path) -> None:
     """`run` says in a sentence why it cannot start; commands that only look do not mind."""
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    for name, code in (("plan", 0), ("status", 0), ("results", 0), ("verify", 0), ("run", 2)):
+    for name, code in (("plan", 0), ("status", 0), ("results", 2), ("verify", 0), ("run", 2)):
         words = [name, *(["study.yaml"] if name != "verify" else []), "--store", str(small_disk)]
         ended = subprocess.run(command(*words), cwd=spec.parent, capture_output=True, text=True)
         assert ended.returncode == code, ended.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_disk import small_disk as small_disk
 from traitgraph.runtime.store import RESERVED
 from traitgraph.specs.results import RESULT_COLUMNS
 
@@ -106,6 +107,11 @@ def test_a_damaged_result_is_reported_and_built_again(
     text = victim.read_bytes()
     victim.chmod(0o644)
     victim.write_bytes(text.replace(b"0.", b"1.", 1))
+    for name in ("results", "report"):
+        subprocess.run(["cp", "-r", store, tmp_path / name], check=True)
+        told = traitgraph(name, "study.yaml", "--store", tmp_path / name)
+        assert "metrics.jsonl" in told.stderr, "what was set aside, and why"
+        assert str(tmp_path / name / "damaged") in told.stderr
     repaired = traitgraph("run", "study.yaml", "--store", store)
     assert repaired.returncode == 0, repaired.stderr
     assert "damaged" in repaired.stderr
@@ -153,3 +159,31 @@ def test_a_run_killed_in_training_and_in_the_sweep_ends_like_an_undisturbed_one(
     assert last.returncode == 0, last.stderr
     assert made_at(store).items() >= finished.items()
     assert read_rows(traitgraph, store) == read_rows(traitgraph, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_that_is_asked_to_end_saves_first(study_folder: Path, tmp_path: Path, number: int) -> None:
+    """Long before its next checkpoint is due."""
+    store = tmp_path / "store"
+    launcher = subprocess.Popen(
+        command("run", "study.yaml", "train.steps=100000", "--store", store, "--select", "kind=train"),
+        cwd=study_folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not list(store.glob("partial/*")):
+        time.sleep(0.05)
+    launcher.send_signal(number)
+    told = launcher.communicate(timeout=120)[1]
+    assert (launcher.returncode, "Traceback" in told) == (1, False)
+    assert len(list(store.glob("partial/*/checkpoint-*/complete"))) == 1, told
+
+
+def test_a_full_disk_after_a_failed_job_is_still_a_failed_job(
+    traitgraph: CommandLine, small_disk: Path, study_folder: Path
+) -> None:
+    """The report finds no room either; the exit code is that of what failed first."""
+    (small_disk / "filler").write_bytes(b"x" * ((2 << 20) - 60_000))
+    ended = traitgraph("run", "study.yaml", "--store", small_disk / "store")
+    assert "disk full" in ended.stderr
+    assert "no report: " in ended.stderr.splitlines()[-1]
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)

@@ -14,7 +14,6 @@ import pytest
 
 from .conftest import command, environment
 
-pytest.importorskip("wandb")
 pytestmark = pytest.mark.xdist_group("tiny-study")
 
 TRACKED = "+tracking={wandb: {project: personality, tags: [first]}}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.tiny_model import model_like
 from traitgraph.runtime.assessment.lexicon import category_counts, read_lexicon, words_of
 from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.specs.instruments import Instrument, Linguistic, Questionnaire
@@ -60,7 +61,7 @@ def test_the_questionnaire_is_one_and_a_spec_finds_it(tmp_path: Path) -> None:
 def test_judged_benchmarks_are_read_as_shown(tmp_path: Path) -> None:
     (tmp_path / "tidiness.json").write_text(shown("json", "A questionnaire of your own"), encoding="utf-8")
     (tmp_path / "questions.jsonl").write_text('{"trait": "openness", "prompt": "What do you read?"}\n')
-    (tmp_path / "judge-model").mkdir()
+    model_like(tmp_path / "judge-model")
     text = HEAD + shown("yaml", "Answers rated by a judge")
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
     interview, questions = load_study(tmp_path / "study.yaml").resolved_arms()[0].benchmarks

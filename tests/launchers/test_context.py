@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from traitgraph.runtime.context import JobContext, Session
-
-from .toys import toy
+from traitgraph.runtime.context import Session
 
 
 class Model:
@@ -36,10 +32,3 @@ def test_a_session_can_drop_one_value(tmp_path: Path) -> None:
         session.drop("base")
         session.drop("unknown")
         assert closed == ["base"]
-
-
-def test_a_digest_without_a_location_is_named_with_the_job(tmp_path: Path) -> None:
-    context = JobContext(toy("train openness high"), {}, tmp_path, {"ab": "/data/a.jsonl"})
-    assert context.location("ab") == Path("/data/a.jsonl")
-    with pytest.raises(LookupError, match="train openness high: no path is known for digest cd"):
-        context.location("cd")

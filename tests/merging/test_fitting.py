@@ -178,7 +178,7 @@ def test_damaged_checkpoints_are_refused_with_the_file(tmp_path: Path, base_fold
         with pytest.raises(MergeError, match=message):
             Checkpoint(folder)
 
-    refused(tmp_path, r"no model\.safetensors and no")
+    refused(tmp_path, "is empty")
     folder = sharded(base_folder, tmp_path / "sharded")
     first = sorted(folder.glob("*.safetensors"))[0]
     content = first.read_bytes()
@@ -187,11 +187,11 @@ def test_damaged_checkpoints_are_refused_with_the_file(tmp_path: Path, base_fold
     first.write_bytes(b"\x80\x04pickle")
     refused(folder, f"{first.name}: not a safetensors file")
     first.unlink()
-    refused(folder, f"shards named by .* are missing: {first.name}")
+    refused(folder, f"lacks shards that .* names: {first.name}")
     first.write_bytes(content)
     index = folder / "model.safetensors.index.json"
     table = json.loads(index.read_text())
     index.write_text(json.dumps({**table, "weight_map": {**table["weight_map"], "ghost": first.name}}))
-    refused(folder, "names tensors that the shards do not hold: ghost")
+    refused(folder, "its index names tensors that no shard holds: ghost")
     index.write_text(json.dumps({**table, "weight_map": {"w": "../../secret.safetensors"}}))
     refused(folder, "names a file outside the folder")

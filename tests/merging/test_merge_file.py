@@ -217,6 +217,19 @@ def test_a_dry_run_needs_no_folder_and_a_merge_does(folder: Path, capsys: pytest
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_place_of_the_new_folder_is_followed(folder: Path, there: bool) -> None:
+    recipe = str(written(folder, MODELS + "merge_method: ties\n"))
+    (folder / "disk").mkdir()
+    if there:
+        (folder / "disk" / "merged").mkdir()
+    (folder / "out").symlink_to(folder / "disk" / "merged")
+    assert main(["merge", recipe, "-o", str(folder / "out")]) == 0
+    assert (folder / "out").is_symlink()
+    assert (folder / "disk" / "merged" / "config.json").is_file()
+    assert main(["merge", recipe, "-o", str(folder / "out")]) == 2, "never over what is there"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -152,12 +152,12 @@ def test_only_embeddings_and_heads_may_differ_in_their_rows(folder: Path, policy
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("adapter: tuned1", r"tuned1: no LoRA adapter .*; name a checkpoint under `model`"),
-        ("model: lora", r"lora: a LoRA adapter and no checkpoint; name it under `adapter`"),
+        ("adapter: tuned1", r"(?s)TG216.*'tuned1' is no LoRA adapter.*yaml:2:.*name a checkpoint under `model`"),
+        ("model: lora", r"(?s)TG216.*'lora' is a LoRA adapter and no model.*yaml:2:.*names it under `adapter`"),
     ],
 )
 def test_adapters_and_checkpoints_are_not_taken_for_each_other(folder: Path, source: str, message: str) -> None:
-    with pytest.raises(MergeError, match=message):
+    with pytest.raises(SpecError, match=message):
         merge_from_file(written(folder, f"base: base\nvectors: [{{{source}}}]\n"), folder / "out")
 
 

@@ -122,6 +122,14 @@ def test_a_hostile_name_stays_text_everywhere() -> None:
     assert HOSTILE in page.text
 
 
+def test_a_name_that_no_font_can_draw_is_drawn_without_a_word(tmp_path: Path) -> None:
+    """Warnings are errors here; to a user they would be chatter of the drawing library."""
+    rows = [row(arm=name, method="vector", alpha=alpha, trait=name, level="high", benchmark="b", metric="m", value=1.0)
+            for alpha in ("0", "1") for name in ("a\x1b[31m", "人格", "\U0001f600")]  # fmt: skip
+    write_report(rows, about(study="s"), tmp_path)
+    assert list((tmp_path / "figures").iterdir())
+
+
 def test_a_hostile_name_makes_a_harmless_file_name(tmp_path: Path) -> None:
     rows = [
         row(method="vector", alpha=alpha, trait="t", level="high", benchmark=name, metric="m $x^2$", value=1.0)

@@ -118,6 +118,22 @@ def test_csv_has_the_frozen_columns_and_exact_numbers(tmp_path: Path) -> None:
     assert read[0]["trait"] == 'a,"b"\nc'
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("@SUM(A1)", "'@SUM(A1)"), ("+1", "'+1"), ("-1+2", "'-1+2"),
+        ("\t=1", "'\t=1"), (" =1", "' =1"), ("-0.5", "-0.5"), ("-2.5e-17", "-2.5e-17"), ("a=b", "a=b"),
+        ("\x1b[31mred\x07", "red"), ("\uff1d1", "'\uff1d1"), ("a, b", "a, b"),
+    ],
+)  # fmt: skip
+def test_a_cell_is_no_formula_and_no_command_to_a_terminal(text: str, shown: str) -> None:
+    """An apostrophe keeps what a spreadsheet would compute a text; numbers stay numbers."""
+    stream = io.StringIO(newline="")
+    write_csv([row(arm=text, alpha="-0.5", value=-0.25)], stream)
+    (found,) = csv.DictReader(io.StringIO(stream.getvalue(), newline=""))
+    assert (found["arm"], found["alpha"], found["value"]) == (shown, "-0.5", "-0.25")
+
+
 def test_json_prints_the_same_rows(tmp_path: Path) -> None:
     store = Store(tmp_path)
     rows, _ = result_rows([cell(publish(store, job("assess", "one")))], store)

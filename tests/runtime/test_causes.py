@@ -34,6 +34,24 @@ def test_only_the_memory_of_the_host_is_asked_for_again(error: BaseException, ca
     assert bool(count_shortages([("key", cause)])) == (cause == "out of memory")
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (
+            "s/f1/dialogues.jsonl has changed (1234abcd5678 -> 0123456789ab)",
+            "s/f1/dialogues.jsonl has changed (# -> #)",
+        ),
+        ("rows2.jsonl: line 17 is too long", "rows2.jsonl: line # is too long"),
+        ("needs torch>=2.6, found 2.5.1+cpu", "needs torch>=2.6, found 2.5.1+cpu"),
+        ("/store1/vector/0123456789abcdef/x3.bin: gone", "/store1/vector/#/x3.bin: gone"),
+        ("alpha=0.5 of layer 3 gives 1e30", "alpha=# of layer # gives #e#"),
+        ("model.layers.3.mlp has 7 rows", "model.layers.#.mlp has # rows"),
+    ],
+)
+def test_a_cause_keeps_the_numbers_of_paths_and_versions_and_no_others(text: str, cause: str) -> None:
+    assert cause_of(ValueError(text)) == f"ValueError: {cause}"
+
+
 def test_whoever_runs_out_of_gpu_memory_is_told_what_helps() -> None:
     row = JobRow(key="0" * 32, kind="train", version=1, params={}, inputs={}, label="train")
     told = failure_of(torch.OutOfMemoryError("CUDA out of memory."), row, "task", Path("log")).message

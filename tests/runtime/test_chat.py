@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from tests.tiny_model import CHAT_TEMPLATE, tiny_tokenizer
-from traitgraph.runtime.chat import answer_ids, prompt_ids, turn
+from traitgraph.runtime.chat import (
+    ChatTemplateError,
+    Lead,
+    answer_ids,
+    as_heard,
+    messages,
+    prompt_ids,
+    prompt_text,
+    turn,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,3 +89,48 @@ def test_an_answer_can_be_scored_where_a_template_renders_replies_otherwise() ->
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = CHAT_TEMPLATE.replace("assistant\\n' }}{% endif", "assistant\\n<think>' }}{% endif")
     assert tokenizer.decode(answer_ids(tokenizer, "Hello?", "A")) == "A"
+
+
+DROPS = CHAT_TEMPLATE.replace(
+    "{% for message in messages %}", "{% for message in messages if message['role'] != 'system' %}"
+)
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHAT_TEMPLATE
+CHANGES = CHAT_TEMPLATE.replace("message['content']", "message['content'] | trim | lower | replace('\\n', '  ')")
+TOLD = Lead("You are  a Person\nwith high openness.")
+
+
+def templated(template: str) -> PreTrainedTokenizerBase:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+@pytest.mark.parametrize("template", [DROPS, REFUSES], ids=["leaves it out", "refuses it"])
+@pytest.mark.parametrize("user", ["Hello?", TOLD.text], ids=["other words", "the same words"])
+def test_a_system_message_without_a_place_goes_to_the_head_of_the_users(template: str, user: str) -> None:
+    """In prompts, before scored replies and in what is learnt, all alike."""
+    tokenizer, inside = templated(template), f"{TOLD.text}\n\n{user}"
+    assert prompt_text(tokenizer, user, TOLD) == prompt_text(tokenizer, inside)
+    assert turn(tokenizer, user, "I do.", TOLD) == turn(tokenizer, inside, "I do.")
+    assert as_heard(tokenizer, messages(user, TOLD)) == messages(inside)
+
+
+def test_white_space_and_capitals_are_the_templates_own_affair() -> None:
+    asked = messages("Hello?", TOLD)
+    assert as_heard(templated(CHANGES), asked) is asked
+    assert as_heard(tiny_tokenizer(), asked) is asked
+
+
+@pytest.mark.parametrize("place", ["system", "user"])
+def test_a_text_that_a_template_cuts_is_named(place: Literal["system", "user"]) -> None:
+    tokenizer = templated(CHAT_TEMPLATE.replace("message['content']", "message['content'][:20]"))
+    with pytest.raises(ChatTemplateError, match=r"leaves out a message of the user.*'You are a Person with high openn"):
+        prompt_text(tokenizer, "Hello?", TOLD._replace(place=place))
+
+
+def test_earlier_turns_that_a_template_forgets_are_named() -> None:
+    """Worked examples that are turns of a conversation would else be dropped without a word."""
+    tokenizer = templated(CHAT_TEMPLATE.replace("in messages %}", "in messages[-1:] %}"))
+    asked = [*messages("2 + 2?"), {"role": "assistant", "content": "4"}, *messages("2 + 3?")]
+    with pytest.raises(ChatTemplateError, match=re.escape("'2 + 2?'")):
+        as_heard(tokenizer, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from zipfile import is_zipfile
@@ -9,7 +10,7 @@ from zipfile import is_zipfile
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.checkpoints import MARK
+from traitgraph.runtime.checkpoints import MARK, resumable
 from traitgraph.runtime.context import Stopped
 from traitgraph.runtime.training import train
 from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
@@ -80,6 +81,46 @@ def test_a_checkpoint_that_cannot_be_read_is_not_used(run: Run, file: str) -> No
     assert run.steps == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("file", ["optimizer.safetensors", "schedule.json", "adapter_model.safetensors"])
+def test_a_checkpoint_with_one_changed_bit_is_as_none(run: Run, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would still be read, and another model would stand under the key."""
+    undisturbed = run.train()
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    path = run.partial / "checkpoint-2" / file
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    assert run.train() == undisturbed
+    assert run.steps == [1, 2, 3, 4, 5]
+    assert "checkpoint-2 is damaged" in capsys.readouterr().err
+
+
+def test_a_checkpoint_with_a_file_more_or_less_is_as_none(run: Run) -> None:
+    for change in (
+        lambda folder: (folder / "extra.json").write_text("{}"),
+        lambda folder: (folder / MARK).write_text(""),
+    ):
+        with pytest.raises(Stopped):
+            run.train(stop_at=2)
+        change(run.partial / "checkpoint-2")
+        run.train()
+        assert run.steps == [1, 2, 3, 4, 5]
+
+
+def test_an_older_whole_checkpoint_serves_where_the_newest_is_damaged(run: Run) -> None:
+    undisturbed = run.train()
+    with pytest.raises(Stopped):
+        run.train(stop_at=2)
+    shutil.copytree(run.partial / "checkpoint-2", run.partial / "kept")
+    with pytest.raises(Stopped):
+        run.train(stop_at=3)
+    (run.partial / "kept").rename(run.partial / "checkpoint-2")
+    (run.partial / "checkpoint-3" / "optimizer.json").write_text("{}")
+    assert run.train() == undisturbed
+    assert run.steps == [3, 4, 5]
+
+
 def test_a_checkpoint_holds_no_pickle_and_none_is_read(run: Run) -> None:
     """Whoever may write into a store must not run code in the processes of others."""
     with pytest.raises(Stopped):
@@ -91,6 +132,16 @@ def test_a_checkpoint_holds_no_pickle_and_none_is_read(run: Run) -> None:
     (folder / "optimizer.pt").write_bytes(b"a pickle")
     run.train()
     assert run.steps == [1, 2, 3, 4, 5]
+
+
+def test_a_library_that_saves_in_another_way_is_refused_before_the_training() -> None:
+    class Renamed:
+        def _save(self) -> None: ...
+
+    with pytest.raises(
+        AttributeError, match=r"no _save_optimizer_and_scheduler, .*_load_rng_state: .* would be pickles"
+    ):
+        resumable(Renamed)  # type: ignore[arg-type]
 
 
 def test_only_the_newest_checkpoint_is_kept(run: Run) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.data_files import DataError
+from traitgraph.runtime.data_files import DataError, NotJson
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues, reply_pairs, training_rows
+from traitgraph.runtime.rows import json_lines
 
 ROW = {"trait": "openness", "level": "high", "prompt": "Art?", "reply": "I love it."}
 
@@ -179,3 +180,13 @@ def test_training_rows_are_those_of_one_trait_level_and_split(tmp_path: Path) ->
         tmp_path / "d.jsonl", {**ROW, "split": "heldout"}, {**ROW, "prompt": "Music?"}, {**ROW, "level": "low"}
     )
     assert [row.prompt for row in training_rows(read_dialogues(path), "openness", "high")] == ["Music?"]
+
+
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    """JSON can hold it, and no file, model or terminal can take it."""
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "a", "reply": "b \\ud800"}\n{"prompt": "a", "reply": "b \\ud83d\\ude00"}\n')
+    first, second = json_lines(file)
+    assert isinstance(first.value, NotJson)
+    assert "without its other half" in first.value.reason
+    assert second.value == {"prompt": "a", "reply": "b \N{GRINNING FACE}"}

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("items", "questionnaire_scores", "questionnaire_written")
+MODULES = ("items", "questionnaire_scores", "rated_numbers")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import write_questionnaire
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.items import Scale
-from traitgraph.runtime.assessment.questionnaire_written import parsed_answer
 from traitgraph.runtime.chat import prompt_ids
 from traitgraph.runtime.generation import Written, written, written_texts
 from traitgraph.runtime.models import LoadedModel
@@ -78,27 +75,6 @@ def test_a_reply_ends_at_the_end_of_turn_of_the_model_or_of_its_tokenizer(loaded
     loaded.tokenizer.eos_token = "<|endoftext|>"
     loaded.model.generation_config.eos_token_id = [2, first]
     assert write().finished
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [("4", 4), (" 5\n", 5), ("**2** inaccurate", 2), ("3 = neither", 3), ("1.", 1), ("2, because I am shy", 2)],
-)
-def test_a_leading_number_of_the_scale_is_the_answer(text: str, answer: int) -> None:
-    assert parsed_answer(text, SCALE) == answer
-
-
-@pytest.mark.parametrize("text", ["", "10", "0", "6", "4.5", "4,5", "3-4", "4/5", "3 or 4", "four", "I'd say 4", "-2"])
-def test_anything_else_is_a_failure(text: str) -> None:
-    """No guess: neither the last digit of 10 nor the middle of a range."""
-    assert parsed_answer(text, SCALE) is None
-
-
-def test_a_scale_may_reach_below_zero() -> None:
-    """Else the answers of one side alone would count."""
-    scale = Scale(min=-2, max=2, anchors=("a", "b", "c", "d", "e"))
-    answers = [parsed_answer(text, scale) for text in ("-2", "\N{MINUS SIGN}1 = inaccurate", "2", "-3", "1-2", "-1-0")]
-    assert answers == [-2, -1, 2, None, None, None]
 
 
 def test_failures_are_counted_and_left_out(

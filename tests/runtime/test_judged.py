@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ from traitgraph.runtime.kept_texts import KeptTexts
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.subjects import leave_subject
 from traitgraph.specs.benchmarks import (
+    LIMITS,
     ApiJudge,
+    JudgeLimits,
     LocalJudge,
     ResolvedJudge,
     ResolvedOpenQuestions,
@@ -36,7 +40,7 @@ from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Sampling
 
 KEY = "a-secret-of-the-test"
 TWO_REPEATS = Sampling(temperature=1.0, repeats=2, max_new_tokens=6)
-RATINGS = {"life of the party": "5", "talk a lot": "2", "Worry": "x", "worry": "x", "relaxed": "perhaps 3"}
+RATINGS = {"life of the party": "5", "talk a lot": "2", "Worry": "x", "worry": "x", "relaxed": "3 or 4"}
 QUESTIONS = [
     {"id": "a", "trait": "extraversion", "prompt": "What do you do at a party?"},
     {"id": "b", "trait": "Extraversion", "prompt": "How do you talk?"},
@@ -104,7 +108,7 @@ def test_ratings_are_keyed_and_what_has_none_is_counted(interview: Interview) ->
     rows = rows_of(context.out)
     assert {tuple(row["scale"]) for row in rows} == {(1, 5)}
     assert [(row["rating"], row["outcome"], row["judge"]) for row in rows[:4]] == [
-        (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "perhaps 3"),
+        (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "3 or 4"),
     ]  # fmt: skip
     assert all(row["text"] and row["question"] for row in rows)
 
@@ -186,8 +190,115 @@ def test_a_missing_key_is_told_by_its_name(interview: Interview, monkeypatch: py
         assess(context, params)
 
 
-def test_nothing_is_asked_twice_after_an_interruption(interview: Interview) -> None:
+def limited(context: JobContext, judge: ApiJudge, **limits: Any) -> JobContext:
+    place = {judge.limits_name: LIMITS + JudgeLimits(**limits).model_dump_json()}
+    return dataclasses.replace(context, locations={**context.locations, **place})
+
+
+def test_a_reply_is_read_up_to_the_limit_and_no_further(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends without end is cut, said to be too long, and given up."""
+    monkeypatch.setattr(judges, "ATTEMPTS", 2)
+    sent: list[int] = []
+
+    def flood(prompt: str) -> Iterator[bytes]:
+        place = len(sent)
+        sent.append(0)
+        while True:
+            sent[place] += 1
+            yield b" " * (1 << 16)
+
+    with judge_server(flood) as server:
+        judge = http_judge(server.url)
+        context, params = interview(judge)
+        with pytest.raises(JudgeError, match=r"more than 100,000 bytes \(`max_bytes`\)"):
+            assess(limited(context, judge, max_bytes=100_000), params)
+    assert max(sent) < 200  # what the buffers of the machine took: a few MB
+
+
+@pytest.mark.parametrize("piece", [b" ", b""])
+def test_a_reply_that_drips_or_never_comes_is_cut_and_asked_for_once_more(interview: Interview, piece: bytes) -> None:
+    """The limit is that of the whole reply; bytes that come one by one do not prolong it."""
+    over = threading.Event()
+
+    def drip(prompt: str) -> Iterator[bytes]:
+        while not over.wait(0.05):
+            yield piece
+
+    with judge_server(drip) as server:
+        judge = http_judge(server.url)
+        context, params = interview(judge)
+        with pytest.raises(JudgeError, match=r"no whole reply in 0\.3 s .*gave up after 2 attempts"):
+            assess(limited(context, judge, timeout=0.3), params)
+        over.set()
+    assert len(server.bodies) <= 16
+
+
+def test_a_stop_is_heard_while_a_reply_is_waited_for(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judges, "LISTEN_SECONDS", 0.02)
+    monkeypatch.setattr(judges, "GRACE_SECONDS", 0.02)
+    over = threading.Event()
+
+    def silence(prompt: str) -> Iterator[bytes]:
+        over.wait()
+        yield b""
+
+    with judge_server(silence) as server:
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(Stopped):
+            assess(dataclasses.replace(context, stop_wanted=lambda: bool(server.bodies)), params)
+        over.set()
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices": ' * 200_000])
+def test_a_reply_nested_without_end_is_an_unreadable_reply(
+    interview: Interview, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judges, "ATTEMPTS", 1)
+    with judge_server(lambda prompt: body) as server:
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(JudgeError, match="no chat completion"):
+            assess(context, params)
+
+
+def test_half_of_a_surrogate_pair_in_a_reply_is_no_reason_to_fail(interview: Interview) -> None:
+    """It is no character: what stands in its place can be written and shown, and the rating counts."""
+    with judge_server(lambda prompt: b'{"choices": [{"message": {"content": "4 \\ud800"}}]}') as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+    assert {(row["judge"], row["rating"]) for row in rows_of(context.out)} == {("4 \ufffd", 4)}
+
+
+def test_what_a_judge_says_cannot_drive_the_terminal(interview: Interview) -> None:
+    with judge_server(lambda prompt: (400, b"\x1b[2Jno such \x07model")) as server:
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(JudgeError, match=r"no such .model") as caught:
+            assess(context, params)
+    assert str(caught.value).isprintable()
+
+
+def test_kept_rows_that_changed_are_made_again(interview: Interview, capsys: pytest.CaptureFixture[str]) -> None:
+    """A letter of a text, a bit of a line, a torn end: each counts as absent and spoils no other."""
+    with judge_server(by_statement) as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+        before = rows_of(context.out)
+        assert context.partial is not None
+        for name in ("judge_replies", "free_answers"):
+            kept = context.partial / f"{name}.jsonl"
+            lines = kept.read_bytes().splitlines(keepends=True)
+            lines[0] = bytes([lines[0][0] ^ 128]) + lines[0][1:]
+            lines[1] = lines[1].replace(b'"]', b'z"]')
+            kept.write_bytes(b"".join(lines) + b"0123 [1")
+        server.bodies.clear()
+        assess(context, params)
+    assert rows_of(context.out) == before
+    assert len(server.bodies) == 2
+    assert "judge_replies.jsonl: 3 rows cannot be read and are made again" in capsys.readouterr().err
+
+
+def test_nothing_is_asked_twice_after_an_interruption(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after some ratings, with a torn line as a kill leaves it: only the rest is asked."""
+    monkeypatch.setattr(judges, "REQUESTS_AT_ONCE", 2)
     with judge_server(by_statement) as server:
         context, params = interview(http_judge(server.url))
         stopping = dataclasses.replace(context, stop_wanted=lambda: len(server.bodies) >= 2)

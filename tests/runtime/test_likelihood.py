@@ -82,6 +82,34 @@ def test_layers_that_do_not_see_everything_score_as_without_a_cache(
         assert score.logprobs == pytest.approx(one_by_one(other, request), abs=2e-5)
 
 
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_a_cache_has_the_name_that_the_model_gives_it(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """By the signature: transformers renamed it once, a model with code of its own keeps the old name."""
+    expected = continuation_likelihoods(loaded, REQUESTS)
+    given, forward, taken = loaded.cache_name, loaded.model.forward, []
+
+    def by_cache(*args: Any, cache: Any = None, **named: Any) -> dict[str, Any]:
+        taken.append(cache)
+        out = forward(*args, **{given: cache}, **named)
+        return Out(logits=out.logits, **{name: out[given]})
+
+    def by_past_key_values(*args: Any, past_key_values: Any = None, **named: Any) -> dict[str, Any]:
+        return by_cache(*args, cache=past_key_values, **named)
+
+    monkeypatch.setattr(loaded.model, "forward", by_cache if name == "cache" else by_past_key_values)
+    assert loaded.cache_name == name
+    assert continuation_likelihoods(loaded, REQUESTS) == expected
+    assert any(cache is not None for cache in taken)
+
+
+class Out(dict[str, Any]):
+    """What a model gives back, under the names that it is made with."""
+
+    __getattr__ = dict.__getitem__
+
+
 @pytest.mark.parametrize("work", ["score", "write", "sample"])
 def test_a_model_that_computes_nan_is_refused(loaded: LoadedModel, work: str) -> None:
     """Else a greedy text would be made of the first token, and means would be empty without a reason."""

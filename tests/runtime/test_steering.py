@@ -8,28 +8,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import torch
 
 from tests.runtime.conftest import MakeContext
 from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, hooks_of
+from traitgraph.runtime.assessment.lm_eval_model import harness_model
 from traitgraph.runtime.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.chat import prompt_ids, turn
 from traitgraph.runtime.context import Stopped
 from traitgraph.runtime.dialogues import DialogueError, read_dialogues, training_rows
+from traitgraph.runtime.generation import written_texts
 from traitgraph.runtime.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models import LoadedModel, load_network, open_model
-from traitgraph.runtime.positions import Positions
+from traitgraph.runtime.positions import Positions, UnknownPositionsError, reading, writing
 from traitgraph.runtime.steering.activations import activations
 from traitgraph.runtime.steering.blocks import SteeringError
 from traitgraph.runtime.steering.shift import add_shift
 from traitgraph.runtime.subjects import leave_subject, subject
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import ActivationsParams, FileData, FolderModel, Steering
-
-if TYPE_CHECKING:
-    import torch
 
 
 def measured(make_context: MakeContext, model: FolderModel, data: FileData, **options: Any) -> Path:
@@ -61,8 +61,6 @@ def test_the_direction_is_the_difference_of_the_mean_hidden_states_of_replies(
 
     The last of those states is behind the final norm; there the norm of our mean is compared instead.
     """
-    import torch
-
     folder = measured(make_context, model_ref, dialogue_data)
     means = {}
     for level in ("high", "low"):
@@ -83,8 +81,6 @@ def test_the_direction_is_the_difference_of_the_mean_hidden_states_of_replies(
 
 def plain_mean(loaded: LoadedModel, prompt: str, reply: str) -> torch.Tensor:
     """Mean hidden states over a reply without its end of turn: [blocks + 1, hidden]."""
-    import torch
-
     before, after = turn(loaded.tokenizer, prompt, reply)
     assert loaded.tokenizer.decode(after[-1:]) == "<|im_end|>"
     with torch.no_grad():
@@ -95,8 +91,6 @@ def plain_mean(loaded: LoadedModel, prompt: str, reply: str) -> torch.Tensor:
 def test_the_last_block_is_read_before_the_final_norm(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData, dialogue_file: Path
 ) -> None:
-    import torch
-
     rows = training_rows(read_dialogues(dialogue_file), TRAIT, "high")
     means = []
     for row in rows:
@@ -121,8 +115,6 @@ def test_an_interrupted_job_gives_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Stopped after each batch in turn, in a new process each time as far as the job can see."""
-    import torch
-
     monkeypatch.setattr("traitgraph.runtime.steering.spans.BATCH_TOKENS", {"cpu": 1})
     whole = measured(make_context, model_ref, dialogue_data)
     params = ActivationsParams(model=model_ref, data=dialogue_data, trait=TRAIT, read_out="response")
@@ -177,8 +169,6 @@ def test_blocks_are_found_in_any_decoder() -> None:
 
 def outputs(model: Any, blocks: Sequence[torch.nn.Module]) -> tuple[list[torch.Tensor], torch.Tensor]:
     """What each block puts out, and the logits."""
-    import torch
-
     seen: list[torch.Tensor] = []
     with seen_by(blocks, seen.append), torch.no_grad():
         logits: torch.Tensor = model(torch.arange(6)[None]).logits
@@ -200,8 +190,6 @@ def test_a_layer_beyond_the_last_is_refused(
 @contextmanager
 def shifted(loaded: LoadedModel, positions: Positions) -> Iterator[list[torch.Tensor]]:
     """The model with its first block shifted; what the second block puts in is listed."""
-    import torch
-
     remove = add_shift(loaded.model, loaded.model.model.layers[0], torch.full((32,), 0.5), positions)
     seen: list[torch.Tensor] = []
     try:
@@ -213,8 +201,6 @@ def shifted(loaded: LoadedModel, positions: Positions) -> Iterator[list[torch.Te
 
 def test_what_is_seen_comes_to_one_device() -> None:
     """Blocks of a model that is spread over several devices put out on their own."""
-    import torch
-
     seen: list[torch.Tensor] = []
     layer = torch.nn.Linear(2, 2)
     for device in (torch.device("meta"), None):
@@ -226,8 +212,6 @@ def test_what_is_seen_comes_to_one_device() -> None:
 @pytest.mark.parametrize("positions", ["all", "prompt", "response"])
 def test_scoring_shifts_the_positions_that_a_plain_pass_would(loaded: LoadedModel, positions: Positions) -> None:
     """Prefixes that are shared, batches and continuations of any length: as one pass with those positions shifted."""
-    import torch
-
     tokenizer = loaded.tokenizer
     contexts = [prompt_ids(tokenizer, text) for text in ("Hello?", "Hello! How are you?", "Lunch")]
     requests = [Request(each, turn(tokenizer, "x", reply).reply) for each in contexts for reply in ("I do", "No", "A")]
@@ -245,7 +229,6 @@ def test_scoring_shifts_the_positions_that_a_plain_pass_would(loaded: LoadedMode
 
 def by_one_pass(loaded: LoadedModel, request: Request, at: slice) -> torch.Tensor:
     """log p of the continuation, the output of the first block raised by 0.5 at the positions of `at`."""
-    import torch
 
     def hook(module: Any, given: Any, hidden: torch.Tensor) -> torch.Tensor:
         raised = hidden.clone()
@@ -274,15 +257,122 @@ def test_writing_shifts_the_prompt_or_each_token_that_is_written(loaded: LoadedM
 
 def greedy_replies(loaded: LoadedModel, prompts: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Eight tokens after each prompt, written in one batch, padded on the left."""
-    import torch
-
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(each)) + list(each) for each in prompts])
     mask = torch.tensor([[0] * (width - len(each)) + [1] * len(each) for each in prompts])
-    made = loaded.model.generate(
-        input_ids=ids, attention_mask=mask, do_sample=False, min_new_tokens=8, max_new_tokens=8
-    )
+    with writing(width):
+        made = loaded.model.generate(
+            input_ids=ids, attention_mask=mask, do_sample=False, min_new_tokens=8, max_new_tokens=8
+        )
     return [tuple(row[width:].tolist()) for row in made]
+
+
+@pytest.mark.parametrize("writer", ["ours", "the harness's"])
+@pytest.mark.parametrize("positions", ["all", "prompt", "response"])
+def test_what_is_written_is_what_a_loop_without_cache_and_batch_writes(
+    loaded: LoadedModel, positions: Positions, writer: str
+) -> None:
+    """Prompts of unlike length in one batch; the loop reads everything anew for each token, one prompt at a time."""
+    texts = ["Hello?", "Lunch, or a long walk in the park?", "A book"]
+    prompts = [prompt_ids(loaded.tokenizer, text) for text in texts]
+    expected = [naive_reply(loaded, prompt, positions) for prompt in prompts]
+    with shifted(loaded, positions):
+        if writer == "ours":
+            found = written_texts(loaded, prompts, temperature=0, max_new_tokens=6, stream="any")
+        else:
+            asked = [loaded.tokenizer.decode(prompt) for prompt in prompts]
+            found = [text.strip() for text in harness_replies(loaded, asked)]
+    assert found == expected
+    assert expected != [naive_reply(loaded, prompt, None) for prompt in prompts]
+
+
+def naive_reply(loaded: LoadedModel, prompt: tuple[int, ...], positions: Positions | None) -> str:
+    """Six likeliest tokens, up to the end of turn, under a shift of positions counted by hand."""
+    at = {"all": slice(None), "prompt": slice(0, len(prompt)), "response": slice(len(prompt) - 1, None)}
+    places = at[positions] if positions else slice(0, 0)
+
+    def hook(module: Any, given: Any, hidden: torch.Tensor) -> torch.Tensor:
+        raised = hidden.clone()
+        raised[:, places] += 0.5
+        return raised
+
+    handle, tokens = loaded.model.model.layers[0].register_forward_hook(hook), list(prompt)
+    for _ in range(6):
+        with torch.no_grad():
+            tokens.append(int(loaded.model(torch.tensor([tokens]), use_cache=False).logits[0, -1].argmax()))
+        if tokens[-1] == loaded.tokenizer.eos_token_id:
+            break
+    handle.remove()
+    return loaded.tokenizer.decode(tokens[len(prompt) :], skip_special_tokens=True).strip()
+
+
+def harness_replies(loaded: LoadedModel, prompts: Sequence[str]) -> list[str]:
+    """As a task of lm-evaluation-harness lets the model write."""
+    from lm_eval.api.instance import Instance
+
+    options = {"until": ["<|im_end|>"], "max_gen_toks": 6, "do_sample": False}
+    asked = [Instance("generate_until", {}, (prompt, options), number) for number, prompt in enumerate(prompts)]
+    replies: list[str] = harness_model(loaded).generate_until(asked, disable_tqdm=True)
+    return replies
+
+
+class Layered(torch.nn.Module):
+    """A model of one block, which takes its cache under any name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = torch.nn.Linear(1, 1)
+        torch.nn.init.zeros_(self.block.weight)
+        torch.nn.init.zeros_(self.block.bias)
+
+    def forward(self, tokens: int, **cache: object) -> list[float]:
+        """Where the block was shifted."""
+        shifted: list[float] = self.block(torch.zeros(2, tokens, 1))[1, :, 0].tolist()
+        return shifted
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values", "anything"])
+def test_no_name_of_a_cache_says_what_a_pass_reads(name: str) -> None:
+    model = Layered()
+    seen = {}
+    for positions in ("prompt", "response"):
+        remove = add_shift(model, model.block, torch.ones(1), positions)  # type: ignore[arg-type]
+        with writing(3):
+            seen[positions] = [model(3, **{name: None}), model(1, **{name: object()}), model(1, **{name: object()})]
+        remove()
+    assert seen["prompt"] == [[1, 1, 1], [0], [0]]
+    assert seen["response"] == [[0, 0, 1], [1], [1]]
+
+
+def test_a_model_without_a_cache_reads_prompt_and_reply_anew() -> None:
+    model = Layered()
+    remove = add_shift(model, model.block, torch.ones(1), "response")
+    with writing(3):
+        assert [model(3), model(4), model(5)] == [[0, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1, 1]]
+    with writing(1):
+        assert [model(1), model(2), model(1)] == [[1], [1, 1], [1]]
+    remove()
+
+
+@pytest.mark.parametrize(
+    ("passes", "why"), [([2], "pass 1 .* 2 tokens, after prompts of 3"), ([3, 2], "pass 2 .* 2 tokens")]
+)
+def test_a_pass_that_is_not_as_declared_is_refused(passes: list[int], why: str) -> None:
+    """A prompt in pieces, or several tokens at once (a draft by another model), cannot be told apart."""
+    model = Layered()
+    add_shift(model, model.block, torch.ones(1), "prompt")
+    with writing(3), pytest.raises(UnknownPositionsError, match=why):
+        [model(tokens) for tokens in passes]
+
+
+def test_a_pass_of_which_nobody_says_what_it_reads_is_refused_where_it_matters() -> None:
+    model = Layered()
+    remove = add_shift(model, model.block, torch.ones(1), "all")
+    assert model(2) == [1, 1]
+    remove()
+    add_shift(model, model.block, torch.ones(1), "prompt")
+    with pytest.raises(UnknownPositionsError, match="nobody has said"):
+        model(2)
 
 
 # ---------------------------------------------------------------- the subject
@@ -291,8 +381,6 @@ def greedy_replies(loaded: LoadedModel, prompts: Sequence[tuple[int, ...]]) -> l
 def test_a_coefficient_of_zero_scores_as_the_base_and_the_base_comes_back(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
-    import torch
-
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
     folder = measured(make_context, model_ref, dialogue_data)
 
@@ -318,8 +406,6 @@ def test_steering_raises_the_projection_by_coefficient_times_length(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
     """A normalised direction has length 1, so that the coefficient is the shift itself."""
-    import torch
-
     folder = measured(make_context, model_ref, dialogue_data)
     direction = tensors(folder)["direction"][0]
     ids = torch.tensor([prompt_ids(loaded.tokenizer, "Hello?")])
@@ -328,7 +414,8 @@ def test_steering_raises_the_projection_by_coefficient_times_length(
         seen: list[torch.Tensor] = []
         params = contrast_of(model_ref, dialogue_data, at)
         context = assess_context(make_context, params, folder)
-        with subject(context, loaded, params), seen_by([loaded.model.model.layers[0]], seen.append), torch.no_grad():
+        block = loaded.model.model.layers[0]
+        with subject(context, loaded, params), seen_by([block], seen.append), torch.no_grad(), reading("prompt_end"):
             loaded.model(ids)
         return float(seen[0][0, -1] @ direction / direction.norm())
 
@@ -363,8 +450,6 @@ def test_the_reply_contrast_follows_the_direction(
 
 def model_of_words(model_folder: Path, folder: Path) -> Path:
     """The tiny Llama with blocks that add nothing: it finds a token likely that resembles the one before."""
-    import torch
-
     shutil.copytree(model_folder, folder)
     network = load_network(str(folder), torch.float32)
     for block in decoder_blocks(network):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import itertools
 import os
 import shutil
@@ -15,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.control import wait
+from traitgraph.launchers.slurm.control import cancel, wait
 from traitgraph.launchers.slurm.launch import Launch, SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.record import SubmissionRecord
-from traitgraph.launchers.slurm.status import run_of
+from traitgraph.launchers.slurm.status import read_status, run_of
 from traitgraph.launchers.slurm.submit import submit
+from traitgraph.launchers.study_runs import runs_of
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
 from traitgraph.specs.cluster import Resources, SiteLimits
@@ -222,13 +224,77 @@ def stand_in(folder: Path, command: str, text: str, monkeypatch: pytest.MonkeyPa
 def test_a_job_whose_submission_went_through_unheard_is_taken_back(
     slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when sbatch hears no answer of a busy controller, which has queued the job all the same."""
-    lost = '"$real" "$@" >/dev/null; echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
+    lost = '"$real" "$@" >/dev/null; echo "sbatch: error: Lost in a way of its own" >&2; exit 1'
     stand_in(tmp_path, "sbatch", f'case $* in *01-*) {lost};; *) exec $real "$@";; esac', monkeypatch)
-    with pytest.raises(SubmissionRefusedError, match=r"Socket timed out.*\n?.*nothing was submitted"):
+    with pytest.raises(SubmissionRefusedError, match=r"Lost in a way of its own.*\n?.*nothing was submitted"):
         launch(chain(trace), store, CLUSTER, probe=False)
     wait_until(lambda: not queued_names(slurm), "queue empty", seconds=20)
     assert not list((store.root / "runs").iterdir())
+
+
+TIMED_OUT = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_one_passing_fault_of_a_busy_controller_is_tried_again_and_nothing_is_submitted_twice(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    """Whether it has queued the job all the same, or not."""
+    monkeypatch.setattr(scheduler, "PAUSES", (0.1, 0.1))
+    once = f'[ -e {tmp_path}/once ] && exec $real "$@"; touch {tmp_path}/once; '
+    take = '"$real" "$@" >/dev/null; ' if is_taken else ""
+    stand_in(tmp_path, "sbatch", once + take + TIMED_OUT, monkeypatch)
+    study = chain(trace)
+    finish(store, launch(study, store, CLUSTER, probe=False))
+    assert all(starts(trace, str(row.params["name"])) == 1 for row in study.rows)
+
+
+def test_a_fault_that_does_not_pass_is_told_after_a_few_attempts(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "PAUSES", (0.05, 0.05))
+    stand_in(tmp_path, "sbatch", f"echo x >> {tmp_path}/calls; {TIMED_OUT}", monkeypatch)
+    with pytest.raises(SubmissionRefusedError, match="Socket timed out"):
+        launch(chain(trace), store, CLUSTER, probe=False)
+    assert (tmp_path / "calls").read_text().count("x") == 3
+
+
+def test_what_a_site_prints_beside_the_id_is_no_id(
+    slurm: SlurmCluster, store: Store, trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    banner = (
+        'echo "Welcome to cluster 7"; "$real" "$@"; code=$?; echo; echo "your project has 12 hours left"; exit $code'
+    )
+    stand_in(tmp_path, "sbatch", banner, monkeypatch)
+    finish(store, launch(chain(trace), store, CLUSTER, probe=False))
+
+
+def test_a_run_whose_table_was_deleted_is_known_all_the_same(slurm: SlurmCluster, store: Store, trace: Path) -> None:
+    """It stands in the queue: it is taken up, not submitted again; its status is told, and it can be cancelled."""
+    study = table({"train": [[job("slow", trace, until="never")]]})
+    first = launch(study, store, CLUSTER, probe=False)
+    (first.run / "table.json").unlink()
+    assert [record.id for record in runs_of(store, study.study, submitted=True)] == [first.run.name]
+    (first.run / "table.json").write_text("{")
+    again = launch(study, store, CLUSTER, probe=False)
+    assert (again.run, again.calls) == (first.run, 0)
+    assert read_status(store, run_of(first.run)).is_active
+    assert cancel(run_of(first.run)) == 1
+
+
+def test_a_run_that_only_the_queue_knows_is_not_submitted_a_second_time(
+    slurm: SlurmCluster, store: Store, trace: Path
+) -> None:
+    """Its record is gone: what it makes is unknown, so it is named, with the command that takes it out."""
+    study = table({"train": [[job("slow", trace, until="never")]]})
+    first = launch(study, store, CLUSTER, probe=False)
+    wait_until(lambda: trace_of(trace, "slow"), "it has begun")
+    shutil.rmtree(first.run)
+    with pytest.raises(SubmissionRefusedError, match=rf"run {first.run.name} is in the queue") as refused:
+        launch(study, store, CLUSTER, probe=False)
+    command = str(refused.value).rpartition("take it out: ")[2]
+    subprocess.run(["sh", "-c", command], check=True, env={**os.environ, "USER": getpass.getuser()})
+    wait_until(lambda: not queued_names(slurm), "queue empty", seconds=30)
 
 
 def test_a_run_that_cannot_be_taken_back_is_kept_to_go_on_from(

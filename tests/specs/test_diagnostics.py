@@ -19,6 +19,7 @@ from traitgraph.specs.diagnostics import (
     render_json,
     render_text,
     warning,
+    without_escapes,
 )
 from traitgraph.specs.faults import keys_of
 from traitgraph.specs.instruments import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
@@ -96,6 +97,19 @@ def test_no_source_line_breaks_the_frame(text: str, column: int, length: int) ->
 
 def test_control_characters_are_shown_as_such() -> None:
     assert printable("a\x1b[31mb\tc") == "a\ufffd[31mb c"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a \x1b[31mred\x1b[0m word", "a red word"), ("\x1b]0;title\x07x", "x"), ("\x9b2Jx", "x"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("\x1b]8;;http://a\x1b\\link", "link"), ("x\u202ey", "xy"), ("\udcffz", "z"),
+        ("\u00e4\u3000\u00a0\tb\n", "\u00e4\u3000\u00a0\tb\n"),
+    ],
+)  # fmt: skip
+def test_nothing_that_drives_a_terminal_is_left_and_letters_stay(text: str, left: str) -> None:
+    assert without_escapes(text) == left
 
 
 def test_near_names_ignore_case_and_the_kind_of_dash() -> None:

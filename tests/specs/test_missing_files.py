@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.identity import digest_file
 from traitgraph.specs.validate import load_study
 
 
@@ -57,3 +59,26 @@ def test_a_file_in_the_place_of_a_benchmark_is_told_how_it_is_written(folder: Pa
         "unknown benchmark 'items/tidiness.json'",
         "a questionnaire in a file: {kind: questionnaire, items: items/tidiness.json}",
     )
+
+
+@pytest.mark.parametrize("benchmark", ["questionnaire, items", "linguistic, prompts: [Hello?], lexicon"])
+def test_a_pipe_or_a_device_is_refused_and_never_opened(folder: Path, benchmark: str) -> None:
+    """Reading one might never end."""
+    os.mkfifo(folder / "pipe.json")
+    for path in ("./pipe.json", "/dev/zero"):
+        code, message, _ = fault_of(folder, f"[{{kind: {benchmark}: {path}}}]")
+        assert (code, message) == ("TG108", f"'{path}' is no plain file and no folder: a pipe, a device or a socket")
+
+
+def test_data_and_specs_that_are_pipes_are_refused(folder: Path) -> None:
+    os.mkfifo(folder / "rows.jsonl")
+    spec = folder / "spec.yaml"
+    spec.write_text("study: s\nmodel: smollm2-135m\nmethod: sft\ndata: rows.jsonl\nbenchmarks: [mini-ipip]\n")
+    with pytest.raises(SpecError, match=r"no plain file.*\n.*spec.yaml:4:7") as raised:
+        load_study(spec)
+    assert "TG108" in [each.code for each in raised.value.diagnostics]
+    os.mkfifo(folder / "pipe.yaml")
+    with pytest.raises(SpecError, match=r"pipe\.yaml is no plain file"):
+        load_study(folder / "pipe.yaml")
+    with pytest.raises(OSError, match="no plain file"):
+        digest_file(folder / "rows.jsonl")

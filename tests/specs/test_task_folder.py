@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.specs.reading import faults_of, read
-from traitgraph.specs.task_folder import defined_names
+from traitgraph.specs.task_folder import TaskFolder
 
 SPEC = """
 study: s
@@ -30,9 +30,11 @@ def tasks(tmp_path: Path) -> Path:
 
 
 def test_names_are_those_that_the_harness_finds(tasks: Path) -> None:
-    manager = pytest.importorskip("lm_eval.tasks").TaskManager(include_path=str(tasks), include_defaults=False)
-    names, unreadable = defined_names(tasks)
-    assert (sorted(names), unreadable) == (manager.all_tasks, ())
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(tasks), include_defaults=False)
+    folder = TaskFolder(tasks)
+    assert (sorted(folder.names), folder.unreadable) == (manager.all_tasks, [])
 
 
 @pytest.mark.parametrize("task", ["one", "both", "ours"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,12 @@ def damage_manifest_gone(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
 
+def damage_empty_folder(folder: Path) -> None:
+    (folder / "extra").mkdir()
+
+
 DAMAGES = {
+    damage_empty_folder: "extra/: not in the manifest",
     damage_truncate: "result.txt: 5 bytes instead of 9",
     damage_flip: "result.txt: its content has changed",
     damage_remove: "result.txt: missing",
@@ -287,3 +293,85 @@ def test_every_error_of_the_store_is_a_store_error() -> None:
     assert issubclass(DamagedArtifactError, StoreError)
     assert issubclass(MissingArtifactError, StoreError)
     assert issubclass(OtherParametersError, StoreError)
+
+
+@pytest.mark.parametrize(
+    "stand_in",
+    [
+        lambda path: path.write_text("x\n"),
+        lambda path: os.mkfifo(path),
+        lambda path: path.symlink_to("nowhere"),
+        lambda path: path.symlink_to(path.parent.parent),
+    ],
+)
+def test_whatever_stands_in_place_of_an_artifact_is_named_set_aside_and_made_again(store: Store, stand_in) -> None:
+    folder = put(store, row())
+    for by in ("verify", "open"):
+        shutil.rmtree(folder)
+        stand_in(folder)
+        assert not reopened(store).has("vector", row().key)
+        if by == "verify":
+            (finding,) = store.verify()
+            assert (finding.moved, finding.is_readable, len(finding.faults)) == (True, True, 1)
+        else:
+            with pytest.raises(DamagedArtifactError):
+                reopened(store).open("vector", row().key)
+        put(store, row())
+        assert reopened(store).has("vector", row().key)
+
+
+@pytest.mark.parametrize("stand_in", [lambda path: path.write_text("x"), lambda path: path.symlink_to("/nowhere")])
+def test_whatever_stands_in_place_of_the_folder_of_a_kind_is_named_and_set_aside(
+    store: Store, stand_in, tmp_path: Path
+) -> None:
+    shutil.rmtree(put(store, row()).parent)
+    stand_in(store.root / "vector")
+    assert [finding.moved for finding in store.verify(move=False)] == [False]
+    assert [finding.moved for finding in store.verify()] == [True]
+    stand_in(store.root / "vector")
+    put(store, row())
+    assert reopened(store).has("vector", row().key)
+
+
+def test_a_linked_folder_of_a_kind_is_set_aside_and_nothing_moves_in_what_it_leads_to(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = put(store, row())
+    folder.parent.rename(tmp_path / "elsewhere")
+    folder.parent.symlink_to(tmp_path / "elsewhere")
+    assert all(finding.faults for finding in store.verify())
+    assert (tmp_path / "elsewhere" / folder.name / "result.txt").is_file()
+    put(store, row())
+    assert folder.parent.is_dir()
+    assert not folder.parent.is_symlink()
+
+
+def test_a_manifest_that_is_a_pipe_is_damage_and_never_read(store: Store) -> None:
+    folder = put(store, row())
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    assert not reopened(store).has("vector", row().key)
+    assert store.durations() == {}
+    assert [finding.faults for finding in store.verify()] == [("manifest.json: no plain file",)]
+
+
+def test_partial_work_whose_folder_is_a_file_is_begun_anew(store: Store) -> None:
+    (store.root / "partial").mkdir(parents=True)
+    (store.root / "partial" / row().key).write_text("x")
+    assert store.partial(row().key).is_dir()
+
+
+@pytest.mark.parametrize("name", ["tmp", "partial", "claims", "writers", "runs", "vector"])
+def test_a_file_in_place_of_a_folder_of_the_store_is_named_and_in_the_way_of_nothing(store: Store, name: str) -> None:
+    put(store, row("other", kind="train"))
+    store.close()
+    shutil.rmtree(store.root / name, ignore_errors=True)
+    (store.root / name).write_text("x")
+    found = [finding for finding in reopened(store).verify(move=False) if finding.faults]
+    assert [(finding.kind, finding.moved) for finding in found] == [(name, False)]
+    again = reopened(store)
+    with again.writable():
+        again.partial(row().key)
+        put(again, row())
+    assert again.has("vector", row().key)
+    again.close()

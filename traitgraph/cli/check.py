@@ -10,8 +10,9 @@ from traitgraph.specs.analyses import ANALYSES
 from traitgraph.specs.compose import compose
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
-from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, OpenQuestions, Questionnaire, ReplyContrast
+from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
 from traitgraph.specs.methods import METHODS
+from traitgraph.specs.models import LocalModelSpec
 from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
     study, diagnostics = _read(options)
     if study is not None and not has_errors(diagnostics):
-        diagnostics += [*_not_yet(study), *_data_faults(study)]
+        diagnostics += [*_not_yet(study), *_data_faults(study), *template_faults(study), *_fixed_shots(study)]
     if options.json:
         print_json(render_json(diagnostics))
     elif diagnostics:
@@ -72,7 +73,7 @@ def _not_yet(study: Study) -> list[Diagnostic]:
 
 def _reads_files(arm: Arm) -> bool:
     """Whether an arm reads dialogues, questions, a questionnaire or a lexicon from files of the user's."""
-    if any(isinstance(each, Linguistic) for each in arm.benchmarks):
+    if any(isinstance(each, Linguistic) or (isinstance(each, LmEval) and each.folder) for each in arm.benchmarks):
         return True
     contrasts = [each.data for each in arm.benchmarks if isinstance(each, ReplyContrast)]
     questions = [each.questions for each in arm.benchmarks if isinstance(each, OpenQuestions)]
@@ -89,6 +90,24 @@ def _data_faults(study: Study) -> list[Diagnostic]:
     from traitgraph.launchers.data_check import study_data_faults
 
     return study_data_faults(study)
+
+
+def template_faults(study: Study) -> list[Diagnostic]:
+    """Conditions whose text the chat template of a model's folder would move, or not show the model."""
+    if not any(isinstance(model, LocalModelSpec) for arm in study.resolved_arms() for model in arm.model):
+        return []
+    from traitgraph.launchers.template_check import template_faults as found
+
+    return found(study)
+
+
+def _fixed_shots(study: Study) -> list[Diagnostic]:
+    """A warning for each task that keeps its own number of worked examples."""
+    if not any(isinstance(each, LmEval) and each.shots for arm in study.resolved_arms() for each in arm.benchmarks):
+        return []
+    from traitgraph.launchers.task_names import fixed_shots
+
+    return [warning("TG214", text) for text in fixed_shots(study)]
 
 
 def _read(options: argparse.Namespace) -> tuple[Study | None, list[Diagnostic]]:

@@ -22,9 +22,10 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.specs.schema import study_schema
     from traitgraph.specs.starter import SCHEMA_FILE, starter_spec
 
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", options.name):
+    name = re.sub(r"\.ya?ml$", "", options.name)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise UsageError(f"not a name for a study: {options.name!r}; use letters, digits, '-', '_' and '.'")
-    spec = options.folder / f"{options.name}.yaml"
+    spec = options.folder / f"{name}.yaml"
     if spec.exists():
         raise UsageError(f"{spec} is there already; choose another name")
     try:
@@ -32,6 +33,6 @@ def run(options: argparse.Namespace) -> int:
     except OSError as problem:
         raise UsageError(f"cannot make {options.folder}: {problem.strerror}") from problem
     write_whole(options.folder / SCHEMA_FILE, json.dumps(study_schema(), indent=1, default=str) + "\n")
-    write_whole(spec, starter_spec(options.name))
+    write_whole(spec, starter_spec(name))
     say(f"wrote {spec} and {options.folder / SCHEMA_FILE}\nnext: {shlex.join(['traitgraph', 'plan', str(spec)])}")
     return 0

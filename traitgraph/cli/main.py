@@ -7,20 +7,24 @@ is asked for, so that `--help` starts without the compiler and `plan` without th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import errno
 import gc
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO, cast
 
 from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .options import from_spec
-from .output import UsageError, colour_wanted, say, write_to_nobody
+from .options import from_home, from_spec
+from .output import Plain, UsageError, colour_wanted, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",
@@ -35,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "results": "Print the rows of the results table",
     "report": "Write the report again from what the store holds",
     "verify": "Read every artifact of a store and set damaged ones aside",
+    "clean": "Remove what a store keeps beside its artifacts and nobody uses any more",
     "materialize": "Write merged models of a study as checkpoints or adapters",
     "merge": "Do one merge without a study, from a recipe of ours or of mergekit",
     "diff": "Say which jobs of two specs differ, and why",
@@ -68,21 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looked for in every installed package: 10 ms
     gc.set_threshold(100_000)  # a command makes many objects at its start and hardly a cycle: 10 ms of each are saved
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0 if words else 2
-    if words[0] in ("-V", "--version"):
-        print(f"traitgraph {__version__}")
-        return 0
-    name, rest = words[0], words[1:]
-    if name not in COMMANDS:
-        return _unknown(name)
+    name = words[0] if words else ""
     try:
-        code = _run_command(name, rest)
+        with contextlib.redirect_stdout(cast("TextIO", Plain(sys.stdout))):
+            code = _answer(words)
         sys.stdout.flush()  # here, where a failure can be told, and not while Python ends
         return code
     except SpecError as problem:
-        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"))
+        say(render_text(problem.diagnostics, colour_wanted()).removesuffix("\n"), painted=True)
         return 2
     except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")
@@ -102,11 +100,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _answer(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        print(f"traitgraph {__version__}")
+        return 0
+    return _run_command(words[0], words[1:]) if words[0] in COMMANDS else _unknown(words)
+
+
 def _run_command(name: str, words: Sequence[str]) -> int:
     module = importlib.import_module(f"traitgraph.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=COMMANDS[name] + ".", allow_abbrev=False)
+    parser.register("type", Path, from_home)
     module.add_arguments(parser)
-    options = parser.parse_intermixed_args(words)
+    try:
+        options = parser.parse_intermixed_args(words)
+    except SystemExit:  # --help, or a wrong call
+        sys.stdout.flush()
+        raise
     if getattr(options, "overrides", None) and options.spec is not None:
         options.overrides = from_spec(options.spec, options.overrides)
     code: int = module.run(options)
@@ -131,7 +144,11 @@ def _overview() -> str:
     )
 
 
-def _unknown(name: str) -> int:
+def _unknown(words: Sequence[str]) -> int:
+    name = words[0]
+    if name.endswith((".yaml", ".yml")):
+        say(f"traitgraph: '{name}' is a spec, and no command; next: {shlex.join(['traitgraph', 'run', *words])}")
+        return 2
     near = difflib.get_close_matches(name, COMMANDS, n=2)
     say(f"traitgraph: no command '{name}'" + (f"; near: {', '.join(near)}" if near else ""))
     say(f"commands: {', '.join(COMMANDS)}")

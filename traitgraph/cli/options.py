@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 STORE_VARIABLE = "TRAITGRAPH_STORE"
 
 
-def _folder(text: str) -> Path:
+def from_home(text: str) -> Path:
+    """A path of the command line, `~` replaced."""
     return Path(os.path.expanduser(text))  # noqa: PTH111  # the shell leaves `--store=~/x` alone; no such user is no error
 
 
-DEFAULT_STORE = _folder(os.environ.get(STORE_VARIABLE) or ".traitgraph")
+DEFAULT_STORE = from_home(os.environ.get(STORE_VARIABLE) or ".traitgraph")
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
@@ -76,12 +77,12 @@ def from_spec(spec: Path, overrides: Sequence[str]) -> list[str]:
 def add_store(parser: argparse.ArgumentParser) -> None:
     """--store DIR."""
     where = f"where results are kept (default: %(default)s; set by {STORE_VARIABLE})"
-    parser.add_argument("--store", type=_folder, default=DEFAULT_STORE, metavar="DIR", help=where)
+    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, metavar="DIR", help=where)
 
 
 def add_select(parser: argparse.ArgumentParser) -> None:
     """--select SELECTOR."""
-    help_text = "only these: trait=openness,alpha>0.5 or kind=vector+; can be repeated; see: traitgraph explain TG203"
+    help_text = "only these: 'trait=openness,alpha>0.5' or kind=vector+; can be repeated; see: traitgraph explain TG203"
     parser.add_argument("--select", action="append", default=[], metavar="SELECTOR", help=help_text)
 
 

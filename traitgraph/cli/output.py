@@ -8,17 +8,36 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from traitgraph.specs.diagnostics import without_escapes
 
 
 class UsageError(Exception):
     """A call that cannot be carried out as it stands: exit code 2, and a sentence that says what to do."""
 
 
-def say(text: str) -> None:
-    """Tell the person at the terminal something that is not data; whether anybody hears it changes nothing."""
+class Plain:
+    """A stream without the escapes of what is written to it: names, logs and messages of servers are not ours."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what cannot drive a terminal."""
+        return self._stream.write(without_escapes(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def say(text: str, *, painted: bool = False) -> None:
+    """Tell the person at the terminal something that is not data; whether anybody hears it changes nothing.
+
+    `painted`: it has colours of ours, and nothing of anybody else that could hold some.
+    """
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(text if painted else without_escapes(text), file=sys.stderr, flush=True)
     except OSError:  # a closed pipe or terminal
         write_to_nobody(sys.stderr)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.specs.benchmarks import LIMITS
 from traitgraph.specs.diagnostics import Diagnostic, has_errors, render_json, render_text
 from traitgraph.specs.preset_files import LIBRARY
 
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
     from traitgraph.launchers.runnable import without_runtime
+    from traitgraph.launchers.task_names import unversioned_tasks
 
     study, _, plan = plan_of(options, on_cluster=True)
     lacking, faults = without_runtime(plan), _data_faults(plan)
@@ -46,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
             from traitgraph.launchers.slurm.arrays_text import arrays_text
 
             sys.stdout.write("\n" + arrays_text(plan.job_table(), cluster_of(study)))
+    for text in unversioned_tasks(study):
+        say(text)
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
     if faults:
@@ -69,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _data_faults(plan: Plan) -> list[Diagnostic]:
     """What is wrong with the small files of the user's that missing jobs read."""
-    if all(where.startswith(("package:", "environment:", str(LIBRARY))) for where in plan.draft.locations.values()):
+    elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
+    if all(where.startswith(elsewhere) for where in plan.draft.locations.values()):
         return []
     from traitgraph.launchers.data_check import data_faults
 

@@ -18,10 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the report and print its path; mirror the study where the spec asks for it."""
+    from traitgraph.launchers.planning import set_aside_damaged
     from traitgraph.launchers.reporting import write_study_report
     from traitgraph.launchers.tracking import mirror
 
     study, store, plan = plan_of(options)
+    for damage in set_aside_damaged(plan.cells, store):
+        say(damage)
     if not any(store.has("assess", cell.job) for cell in plan.cells):
         raise UsageError(
             f"no result of study {plan.study} is in {options.store}; next: {run_call(options, store, plan.study)}"

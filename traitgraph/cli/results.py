@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from .options import add_select, add_spec, add_store, plan_of
-from .output import say
+from .output import UsageError, say
 from .slurm import run_call
 
 
@@ -22,10 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every row whose assessment is in the store; say on standard error how many assessments are missing."""
+    from traitgraph.launchers.planning import set_aside_damaged
     from traitgraph.runtime.results import result_rows, to_json, write_csv
 
     _, store, plan = plan_of(options)
+    for damage in set_aside_damaged(plan.cells, store):
+        say(damage)
     rows, missing = result_rows(plan.cells, store)
+    if not rows:
+        raise UsageError(
+            f"no result of {plan.study} is in {options.store}; next: {run_call(options, store, plan.study)}"
+        )
     if options.json:
         sys.stdout.write(to_json(rows))
     else:

@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.diagnostics import SpecError, render_text
+from traitgraph.runtime.store_errors import StoreError
+from traitgraph.specs.diagnostics import SpecError, has_errors, render_text
 from traitgraph.specs.other_files import is_saved_plan
 
+from .check import template_faults
 from .options import add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, colour_wanted, say
 from .slurm import check_installed, cluster_of
@@ -59,8 +61,14 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     if plan.counts.missing:
         code = _run_table(plan.job_table(), store, options, plan.seconds_by_sort)
-    if not (code and options.select):
+    if code and options.select:
+        return code
+    try:
         _report(study, plan, store, options)
+    except (OSError, StoreError) as problem:
+        if not code:
+            raise
+        say(f"no report: {problem}")  # what failed before it counts
     return code
 
 
@@ -68,6 +76,7 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     from traitgraph.compiler.price import check_budget
     from traitgraph.compiler.print_plan import judge_texts, selection_text
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.launchers.task_names import remarks
 
     study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
@@ -78,10 +87,16 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     say(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         say(f"API calls: {text}")
+    for text in remarks(study, plan):
+        say(text)
     if options.max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)
     _check_data(plan)
+    if counts.missing and (faults := template_faults(study)):
+        if has_errors(faults):
+            raise SpecError(faults)
+        say(render_text(faults).rstrip())
     return study, store, plan
 
 
@@ -122,6 +137,17 @@ def _check_tasks(table: JobTable) -> None:
         raise UsageError("the installed lm-eval has no task or group of this name:\n  " + "\n  ".join(names))
 
 
+def _check_hub(table: JobTable) -> None:
+    """Refuse models of the hub that cannot be had here: a job would find out after everything that it needs is made."""
+    from traitgraph.launchers.slurm.node_check import hub_models
+    from traitgraph.launchers.slurm.probe import hub_answers, in_hub_cache
+
+    absent = [f"{name} at {revision}" for name, revision in hub_models(table) if not in_hub_cache(name, revision)]
+    if absent and not hub_answers():
+        why = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE") else "the hub does not answer"
+        raise UsageError(f"{why}, and the cache of this machine lacks these models:\n  " + "\n  ".join(absent))
+
+
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
@@ -131,6 +157,7 @@ def _run_table(
     _check_installed()
     _check_keys(table)
     _check_tasks(table)
+    _check_hub(table)
     view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=options.workers)
     with view:
         summary = run_locally(table, store, workers=options.workers, observer=view)
@@ -165,8 +192,8 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 
 def _run_saved(options: argparse.Namespace) -> int:
     from traitgraph.compiler.saved import check_fit, read_plan
-    from traitgraph.launchers.digests import DigestMemory
     from traitgraph.launchers.planning import set_aside_damaged
+    from traitgraph.runtime.digests import DigestMemory
     from traitgraph.runtime.store import Store
 
     if options.overrides or options.select or options.multirun or options.launcher != "local":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .options import same_call, study_of
@@ -68,8 +69,20 @@ def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]
     if not wanted:
         have = f"; there are: {', '.join(record.run.id for record in known[:5])}" if known else ""
         which = f"no run {options.run_id}" if options.run_id else f"no SLURM run of study {study}"
-        raise UsageError(f"{which} in {options.store}{have}")
+        raise UsageError(f"{which} in {options.store}{have}{_lost(store)}")
     return store, wanted[0]
+
+
+def _lost(store: Store) -> str:
+    """Runs of the store that only the queue still knows, and how to take them out of it."""
+    from traitgraph.launchers.slurm.launch import scancel_call
+    from traitgraph.launchers.slurm.open_runs import lost_runs
+    from traitgraph.launchers.slurm.scheduler import SchedulerError
+
+    with suppress(SchedulerError):
+        lost = [f"\n  run {run} is in the queue without its record: {scancel_call(run)}" for run in lost_runs(store)]
+        return "".join(lost)
+    return ""
 
 
 def slurm_status(store: Store, record: SubmissionRecord) -> RunStatus:

@@ -1,4 +1,4 @@
-"""`traitgraph verify`: read every artifact of a store from the first byte to the last."""
+"""`traitgraph verify`: read every artifact and report of a store from the first byte to the last."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def run(options: argparse.Namespace) -> int:
 
     What cannot be read, or was written by another version, stays, and is no success either.
     """
+    from traitgraph.launchers.reporting import report_faults
     from traitgraph.runtime.store import Store
 
     if not options.store.is_dir():
@@ -32,10 +33,17 @@ def run(options: argparse.Namespace) -> int:
         elif finding.faults:
             damaged += 1
             say(f"damaged: {finding.kind} {finding.key[:8]}: {'; '.join(finding.faults)}")
+    reports = sorted(options.store.glob("reports/*/"))
+    changed = [(folder, faults) for folder in reports if (faults := report_faults(folder))]
+    for folder, faults in changed:
+        say(f"changed: report {folder.name}: {'; '.join(faults)}")
     say(
         f"{artifacts:,} artifacts, {size_text(size)} read, {damaged} damaged"
+        + (f", {len(changed)} of {len(reports)} reports changed" if changed else "")
         + (f", {unread:,} left alone" if unread else "")
     )
     if moved:
         say(f"moved to {options.store / 'damaged'}; run the study again to make them anew")
-    return 1 if damaged or unread else 0
+    if changed:
+        say("`traitgraph report SPEC` renders a report again")
+    return 1 if damaged or unread or changed else 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from traitgraph.specs.analyses import LayerSimilarity
 from traitgraph.specs.benchmarks import (
+    LIMITS,
     ApiJudge,
+    JudgeLimits,
     LocalJudge,
     ResolvedBenchmark,
     ResolvedJudge,
@@ -20,6 +23,7 @@ from traitgraph.specs.benchmarks import (
     ResolvedStory,
 )
 from traitgraph.specs.data import DataSpec
+from traitgraph.specs.identity import takes_back
 from traitgraph.specs.instruments import (
     INSTRUMENTS,
     Instrument,
@@ -81,7 +85,8 @@ def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
         case Questionnaire():
             judge, prepared = _judge(instrument.judge, builder) if instrument.judge else (None, None)
             items = builder.resolver.questionnaire(instrument.items)
-            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge)
+            numbers: Literal[2] | None = None if instrument.mode == "choice" else 2
+            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge, numbers=numbers)
             return Resolved(instrument.name, params, sampling, judge=prepared)
         case OpenQuestions():
             judge, prepared = _judge(instrument.judge, builder)
@@ -114,9 +119,10 @@ def _plugin(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
     rows = dialogue_rows(data, arm, builder) if isinstance(data, DataSpec) else None
     files = {key: builder.resolver.digest(path) for key in instrument.files if (path := getattr(instrument, key))}
     elsewhere = {"kind", "name", *files, *(("data",) if rows else ())}
+    options = instrument.model_dump(mode="json", exclude=elsewhere)
     params = ResolvedPlugin(
         benchmark=instrument.kind,
-        options=instrument.model_dump(mode="json", exclude=elsewhere, exclude_none=True),
+        options={name: value for name, value in options.items() if value is not None or takes_back(instrument, name)},
         files=files,
         data=rows.data if rows else None,
     )
@@ -127,6 +133,7 @@ def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:
     return ResolvedLmEval(
         task=instrument.task,
         definition=None if instrument.folder is None else builder.resolver.digest(instrument.folder),
+        harness=None if instrument.folder else builder.resolver.context.harness(instrument.task),
         shots=instrument.shots,
         chat_template=instrument.chat_template,
         limit=instrument.limit,
@@ -147,6 +154,8 @@ def _judge(spec: JudgeSpec, builder: Builder) -> tuple[ResolvedJudge, int | None
             judge = ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature)
             if spec.key_from:
                 builder.resolver.locations[judge.key_name] = f"environment:{spec.key_from}"
+            if (limits := JudgeLimits(timeout=spec.timeout, max_bytes=spec.max_bytes)) != JudgeLimits():
+                builder.resolver.locations[judge.limits_name] = f"{LIMITS}{limits.model_dump_json()}"
             return judge, None
         case LocalJudgeSpec():
             model = builder.resolver.model(spec.local)

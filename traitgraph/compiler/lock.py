@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydantic import BaseModel
 
 from traitgraph import __version__
+from traitgraph.specs.benchmarks import ResolvedLmEval
 from traitgraph.specs.identity import SCHEME, digest
 
 from .changes import field_changes
@@ -50,6 +51,8 @@ def _sources(plan: Plan) -> Iterator[dict[str, object]]:
 def _sources_in(value: object) -> Iterator[dict[str, object]]:
     if not isinstance(value, BaseModel):
         return
+    if isinstance(value, ResolvedLmEval) and value.definition is None:
+        yield {"id": f"data of lm-eval's {value.task}", "revision": "main", "harness": value.harness, "pinned": False}
     names = type(value).model_fields
     if "revision" in names or ("digest" in names and "kind" in names):
         found = plain(value)
@@ -59,6 +62,11 @@ def _sources_in(value: object) -> Iterator[dict[str, object]]:
         return
     for _, item in value:
         yield from _sources_in(item)
+
+
+def unpinned_sources(plan: Plan) -> list[str]:
+    """Names of what a plan reads from a hub as it stands on the day."""
+    return sorted({f"{source['id']} at {source['revision']}" for source in _sources(plan) if not source["pinned"]})
 
 
 def unpinned(lock: Mapping[str, object]) -> list[str]:

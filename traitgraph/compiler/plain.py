@@ -8,11 +8,13 @@ from .ir import Stage
 
 
 def plain(value: object) -> object:
-    """Specs, decimals and tuples as JSON has them: mappings without absent entries, exact text, lists."""
+    """Specs, decimals and tuples as JSON has them: every field of a spec, null where it is None; exact text, lists."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
+        return value.model_dump(mode="json")
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, bool | int | float | str) or value is None:
         return value
     return str(value)

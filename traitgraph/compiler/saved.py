@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from traitgraph import __version__
+from traitgraph.specs.benchmarks import LIMITS
 from traitgraph.specs.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.identity import digest
 from traitgraph.specs.jobs import Digest, JobTable
@@ -102,7 +103,7 @@ def _versions(saved: SavedPlan) -> Iterator[str]:
 
 def _files(saved: SavedPlan, digest_of: Callable[[Path], str]) -> Iterator[str]:
     for content, location in saved.table.locations.items():
-        if location.startswith(("package:", "environment:")):
+        if location.startswith(("package:", "environment:", LIMITS)):
             continue
         try:
             changed = digest_of(Path(location)) != content

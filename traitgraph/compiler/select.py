@@ -116,7 +116,8 @@ def parse_selector(text: str) -> Selector:
 def _fault(part: str, found: re.Match[str] | None) -> tuple[str, str] | None:
     """What is wrong with a part of a selection, and the repair."""
     if found is None or not found["values"]:
-        return f"not a condition: '{part.strip()}'", "give: name=value, for example trait=openness,alpha>0.5"
+        bare = "; in quotes: a shell takes < and > for itself" if part.strip() in NAMES else ""
+        return f"not a condition: '{part.strip()}'", f"give: name=value, for example 'trait=openness,alpha>0.5'{bare}"
     if found["name"] not in NAMES:
         near = near_names(found["name"], NAMES)
         listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(NAMES)}"

@@ -43,6 +43,7 @@ from traitgraph.runtime.validation import ASKED, hold_back
 from traitgraph.specs.benchmarks import (
     ResolvedLayerSimilarity,
     ResolvedLinguistic,
+    ResolvedLmEval,
     ResolvedOpenQuestions,
     ResolvedQuestionnaire,
     ResolvedReplyContrast,
@@ -52,6 +53,7 @@ from traitgraph.specs.diagnostics import Diagnostic
 from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import Demonstrations, FileData, GeneratedData
 from traitgraph.specs.study import Study
+from traitgraph.specs.task_folder import TaskFolder
 from traitgraph.specs.training import DpoTraining, Validation
 from traitgraph.specs.traits import TRAITS, Trait
 
@@ -267,6 +269,8 @@ def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read
             reader: Callable[[Path], Collection[object]] = _items
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
+        case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
+            return TaskFolder(Path(locations[folder])).faults_of(task, shots)
         case _:
             return ()
     if digest not in locations:

@@ -25,9 +25,10 @@ from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from .summary import RunSummary
-from .worker_process import usable_cores, worker_command, worker_environment
+from .worker_process import TRAININGS, usable_cores, worker_command, worker_environment
 
 GRACE_SECONDS = 10.0  # between asking a worker to end and ending it
+SAVING_SECONDS = 25.0  # that a training has for its step and its checkpoint: less than what schedulers grant us
 _LOG_TAIL_LINES = 5
 
 
@@ -87,10 +88,10 @@ class _Worker:
             if pipe is not None:
                 pipe.close()
 
-    def ask_to_end(self) -> None:
-        """The process removes what it has in the making and ends."""
+    def tell(self, number: signal.Signals) -> None:
+        """SIGTERM: remove what is in the making and end; SIGUSR2: save it and end."""
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(number)
 
     def kill(self) -> None:
         """End the process, if it still runs, and whatever it started: it leads a process group of its own."""
@@ -253,16 +254,25 @@ class _LocalRun:
         self.observer(event)
 
     def _end_workers(self) -> None:
-        """Ask the workers to end, then end them; an impatient second Ctrl-C shortens the wait."""
-        deadline = time.monotonic() + GRACE_SECONDS
+        """Ask the workers to end, trainings to save first; then end them. A second Ctrl-C shortens the wait."""
         with contextlib.suppress(KeyboardInterrupt):
             for worker in self._running.values():
-                worker.ask_to_end()
-            while self._running and time.monotonic() < deadline:
-                self._listen(0.1)
+                worker.tell(signal.SIGUSR2 if self._is_training(worker) else signal.SIGTERM)
+            self._wait_for(self._is_training, SAVING_SECONDS)
+            for worker in filter(self._is_training, self._running.values()):
+                worker.tell(signal.SIGTERM)
+            self._wait_for(lambda worker: True, GRACE_SECONDS)
         for worker in self._running.values():
             worker.kill()
             worker.close_pipes()
+
+    def _is_training(self, worker: _Worker) -> bool:
+        return any(self._rows[key].kind in TRAININGS for key in worker.running)
+
+    def _wait_for(self, awaited: Callable[[_Worker], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(map(awaited, self._running.values())) and time.monotonic() < deadline:
+            self._listen(0.1)
 
 
 def _death(code: int) -> tuple[str, str]:

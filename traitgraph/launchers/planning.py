@@ -8,13 +8,13 @@ from traitgraph.compiler.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.select import parse_selector
+from traitgraph.runtime.digests import DigestMemory
 from traitgraph.runtime.store import DamagedArtifactError, MissingArtifactError, Store
 from traitgraph.specs.cluster import Cluster
+from traitgraph.specs.harness_tasks import harness_identity
 from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.results import Cell
 from traitgraph.specs.study import Study
-
-from .digests import DigestMemory
 
 LOCAL_TASK_MINUTES = 7 * 24 * 60.0  # one machine, one worker: a task per stage, so that each model is loaded once
 
@@ -36,6 +36,7 @@ def plan_study(
     """
     context = Context(
         digest_of=DigestMemory(store.root).digest_of,
+        harness=harness_identity,
         present=store.snapshot(),
         durations=store.durations(),
         task_minutes=task_minutes,
@@ -51,22 +52,29 @@ def whole_table(study: Study, store: Store, *, select: Sequence[str] = (), clust
     """Every job that the study, or a selection of it, asks for, whether or not the store holds it."""
     digest_of = DigestMemory(store.root).digest_of
     selectors = tuple(map(parse_selector, select))
-    context = Context(digest_of=digest_of, task_minutes=LOCAL_TASK_MINUTES, cluster=cluster, select=selectors)
+    context = Context(
+        digest_of=digest_of,
+        harness=harness_identity,
+        task_minutes=LOCAL_TASK_MINUTES,
+        cluster=cluster,
+        select=selectors,
+    )
     return compile_study(study, context).job_table()
 
 
 def set_aside_damaged(cells: Iterable[Cell], store: Store) -> list[str]:
-    """Read every finished assessment of a plan; damaged ones are moved away, and told in a sentence each.
+    """Read every finished assessment and analysis of a plan; damaged ones are moved away, and told in a sentence each.
 
     A plan looks at names and sizes only. Before a run, results are read whole, so that the same run makes a damaged one
     again; inputs of jobs are verified by the workers that use them.
     """
     messages = []
     for key in dict.fromkeys(cell.job for cell in cells):
-        try:
-            store.open("assess", key)
-        except DamagedArtifactError as damage:
-            messages.append(str(damage))
-        except MissingArtifactError:
-            continue
+        for kind in ("assess", "analyse"):
+            try:
+                store.open(kind, key)
+            except DamagedArtifactError as damage:
+                messages.append(str(damage))
+            except MissingArtifactError:
+                continue
     return messages

@@ -7,9 +7,11 @@ The report is a view: it is made again whenever what it shows has changed, and l
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 from traitgraph import __version__
 from traitgraph.compiler.plan import Plan
@@ -18,7 +20,7 @@ from traitgraph.runtime.records import by_cause
 from traitgraph.runtime.report import About, Failure, ItemScores, describe_results, write_report
 from traitgraph.runtime.results import ResultRow, result_rows
 from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
+from traitgraph.specs.identity import digest, digest_file
 from traitgraph.specs.study import Study
 from traitgraph.specs.validate import HEAD
 
@@ -36,13 +38,30 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
     about = _about(study, plan, store, overrides)
     folder = report_folder(store, study.study, overrides)
     page, made_from = folder / "report.html", _digest_of(rows, about)
-    if page.is_file() and _stamp(folder) == made_from:
+    if page.is_file() and _stamp(folder).get("made_from") == made_from and not report_faults(folder):
         return page
     make_folder(store.root, store.root)
     make_folder(folder, store.root)
+    (folder / STAMP).unlink(missing_ok=True)
     page = write_report(rows, about, folder, ItemScores(store))
-    write_json(folder / STAMP, made_from)
+    files = (page, folder / "results.csv", *folder.glob("figures/*.png"))
+    sealed = {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
+    write_json(folder / STAMP, {"made_from": made_from, "files": sealed})
     return page
+
+
+def report_faults(folder: Path) -> list[str]:
+    """Which files of a report are not as they were rendered: "results.csv: its content has changed"."""
+    if not (folder / STAMP).exists() and (folder / "report.html").exists():
+        return [f"{STAMP}: missing"]
+    faults = []
+    for name, wanted in dict(_stamp(folder).get("files") or {}).items():
+        try:
+            if digest_file(folder / name) != wanted:
+                faults.append(f"{name}: its content has changed")
+        except OSError as problem:
+            faults.append(f"{name}: {problem.strerror}")
+    return faults
 
 
 def report_folder(store: Store, study: str, overrides: Sequence[str] = ()) -> Path:
@@ -90,8 +109,12 @@ def _digest_of(rows: Sequence[ResultRow], about: About) -> str:
     )
 
 
-def _stamp(folder: Path) -> str | None:
+def _stamp(folder: Path) -> dict[str, Any]:
+    """What is written of a report; nothing of one that an earlier version rendered."""
     try:
-        return (folder / STAMP).read_text(encoding="utf-8").strip('"\n')
-    except OSError:
-        return None
+        found = json.loads((folder / STAMP).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return {"files": {STAMP: ""}}  # a fault of its own
+    return found if isinstance(found, dict) else {}

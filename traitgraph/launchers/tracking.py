@@ -24,6 +24,7 @@ from traitgraph.runtime.report.wording import subject_name
 from traitgraph.runtime.results import ResultRow, result_rows
 from traitgraph.runtime.store import Store, StoreError
 from traitgraph.runtime.training import RECORD_FILE
+from traitgraph.specs.credentials import masked
 from traitgraph.specs.identity import digest
 from traitgraph.specs.results import RESULT_COLUMNS
 from traitgraph.specs.study import Study
@@ -79,7 +80,7 @@ def mirror(study: Study, plan: Plan, store: Store, report: Path) -> str | None:
     except ImportError:
         return "W&B: not mirrored: not installed; next: pip install 'traitgraph[wandb]'"
     except Exception as error:  # the boundary: whatever the client raises, the study is done
-        return f"W&B: not mirrored: {type(error).__name__}: {error}"
+        return masked(f"W&B: not mirrored: {type(error).__name__}: {error}")
     finally:
         with suppress(OSError):  # what was sent is sent again, under the same ids
             write_json(note, notes)

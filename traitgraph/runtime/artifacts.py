@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -97,6 +98,9 @@ def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> M
 
     Raises BadArtifactError when the folder has no file, or anything that is neither a file nor a folder.
     """
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+            path.rmdir()  # a manifest vouches for files, and a folder that it does not know is damage
     names = sorted(_files(folder))
     if not names:
         raise BadArtifactError(f"the job '{row.label or row.kind}' wrote no file")
@@ -124,6 +128,8 @@ def read_manifest(folder: Path) -> Manifest:
     Raises FileNotFoundError when there is none, BadArtifactError when it is not whole, and UnknownFormatError when
     another version of the program wrote it.
     """
+    if stat.S_IFMT((folder / MANIFEST).stat(follow_symlinks=False).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+        raise BadArtifactError(f"{MANIFEST}: no plain file")
     text = (folder / MANIFEST).read_bytes()
     try:
         fields = json.loads(text)
@@ -148,12 +154,15 @@ def size_faults(folder: Path, manifest: Manifest) -> list[str]:
 
     Raises OSError when nobody can say.
     """
+    folders: list[str] = []
     try:
-        sizes = {name: (folder / name).stat().st_size for name in _files(folder)}
+        sizes = {name: (folder / name).stat().st_size for name in _files(folder, folders)}
     except (BadArtifactError, *NOT_THERE) as error:
         return [str(error)]
+    known = {f"{parent.as_posix()}/" for name in manifest.files for parent in PurePosixPath(name).parents}
     faults = [f"{name}: missing" for name in sorted(manifest.files.keys() - sizes.keys())]
-    faults += [f"{name}: not in the manifest" for name in sorted(sizes.keys() - manifest.files.keys())]
+    extra = [*(sizes.keys() - manifest.files.keys()), *(name for name in folders if name not in known)]
+    faults += [f"{name}: not in the manifest" for name in sorted(extra)]
     for name in sorted(sizes.keys() & manifest.files.keys()):
         if sizes[name] != manifest.files[name].bytes:
             faults.append(f"{name}: {sizes[name]} bytes instead of {manifest.files[name].bytes}")
@@ -171,8 +180,11 @@ def content_faults(folder: Path, manifest: Manifest) -> list[str]:
     return [f"{name}: its content has changed" for name, _, hexes in found if hexes != manifest.files[name].blake2b]
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Paths of the files below `folder`, with '/', the manifest left out; nothing but files and folders is allowed."""
+def _files(folder: Path, folders: list[str] | None = None) -> Iterator[str]:
+    """Paths of the files below `folder`, with '/', the manifest left out; nothing but files and folders is allowed.
+
+    `folders` takes the paths of the folders on the way, each with a '/' at its end.
+    """
     pending = [""]
     while pending:
         prefix = pending.pop()
@@ -181,6 +193,8 @@ def _files(folder: Path) -> Iterator[str]:
                 name = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(f"{name}/")
+                    if folders is not None:
+                        folders.append(f"{name}/")
                 elif not entry.is_file(follow_symlinks=False):
                     raise BadArtifactError(
                         f"{name}: neither a file nor a folder (links are not allowed in an artifact)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -95,22 +96,61 @@ def system_in_user_message(conversation: list[Message]) -> list[Message]:
     return [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, begin_reply: bool) -> str:
+def heard(conversation: list[Message], render: Callable[[list[Message]], str]) -> tuple[list[Message], str]:
+    """The conversation as a template wants it so that nothing is lost, and its text.
+
+    A system message that the template refuses or leaves out goes to the head of the first user message. Raises
+    ChatTemplateError where a message still does not reach the model, TemplateError where the template refuses it.
+    """
     from jinja2 import TemplateError
 
+    moved = system_in_user_message(conversation)
+    try:
+        text = render(conversation)
+    except TemplateError:
+        if moved is conversation:
+            raise
+        return heard(moved, render)
+    if not (lost := next(_lost(conversation, text), None)):
+        return conversation, text
+    if moved is not conversation:
+        return heard(moved, render)
+    said = " ".join(lost["content"].split())[:200]
+    raise ChatTemplateError(f"the chat template leaves out a message of the {lost['role']}, in part or whole: {said!r}")
+
+
+def _lost(conversation: list[Message], text: str) -> Iterator[Message]:
+    """What was said to the model and is not in the text, whatever the template does to white space and capitals."""
+    said = [(each, _plainly(each["content"])) for each in conversation if each["role"] != "assistant"]
+    whole = _plainly(text)
+    for each, words in said:
+        if words and whole.count(words) < sum(other.count(words) for _, other in said):
+            yield each
+
+
+def _plainly(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def as_heard(tokenizer: PreTrainedTokenizerBase, conversation: list[Message]) -> list[Message]:
+    """The conversation as the tokenizer's template wants it; see `heard`."""
+    return heard(conversation, _renderer(tokenizer, begin_reply=True))[0]
+
+
+def _renderer(tokenizer: PreTrainedTokenizerBase, *, begin_reply: bool) -> Callable[[list[Message]], str]:
     if not tokenizer.chat_template:
         raise ChatTemplateError(
             f"the tokenizer of {tokenizer.name_or_path} has no chat template; give an instruct model"
         )
-    try:
-        text = tokenizer.apply_chat_template(
+    return lambda conversation: str(
+        tokenizer.apply_chat_template(
             conversation, tokenize=False, add_generation_prompt=begin_reply, **TEMPLATE_VARIABLES
         )
-    except TemplateError:
-        if conversation[0]["role"] != "system":
-            raise
-        return _render(tokenizer, system_in_user_message(conversation), begin_reply=begin_reply)
-    return str(text)
+    )
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, begin_reply: bool) -> str:
+    return heard(conversation, _renderer(tokenizer, begin_reply=begin_reply))[1]
 
 
 def _parted(tokenizer: PreTrainedTokenizerBase, before: str, after: str) -> Turn:

@@ -1,20 +1,23 @@
 """Checkpoints of a training that outlive its process: a killed training goes on where it was and ends the same.
 
-Trainer decides what belongs into a checkpoint; we write its state without pickles (docs/decisions/0011), and an empty
-mark, last of all, that says that everything is there. Knows trainers, not jobs of other kinds.
+Trainer decides what belongs into a checkpoint; we write its state without pickles (docs/decisions/0011), and a mark,
+last of all, with the digests of everything that is there. Knows trainers, not jobs of other kinds.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.specs.identity import digest_file
+
 from .context import JobContext, Stopped
-from .durable import sync
+from .durable import sync, write_json
 from .training_state import random_state, read_state, set_random_state, write_state
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ SECONDS_BETWEEN = 300.0
 SAVING_SHARE = 0.02
 """Saving may take this share of a training's time; where it takes longer, as for all weights, we save less often."""
 MARK = "complete"
-"""Empty file that is written last into a checkpoint."""
+"""File that is written last into a checkpoint: name -> digest of every other one."""
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle"})
 """Endings of files from which a library might unpickle."""
 
@@ -50,7 +53,8 @@ def train_with_checkpoints(trainer: Trainer, context: JobContext) -> None:
 def resumable(kind: type[Trainer]) -> type[Trainer]:
     """The kind of trainer, with its checkpoints in safetensors and JSON.
 
-    The methods replaced are private ones of transformers; tests notice when it renames them, since pickles come back.
+    The methods replaced are private ones of transformers. Raises AttributeError when it has renamed one: pickles would
+    come back, and a training that is stopped would begin anew.
     """
 
     class Resumable(kind):  # type: ignore[misc]  # the library is untyped here
@@ -79,6 +83,8 @@ def resumable(kind: type[Trainer]) -> type[Trainer]:
             if checkpoint is not None and own.with_suffix(".json").is_file():
                 set_random_state(read_state(own))
 
+    if gone := [name for name in vars(Resumable) if not name.startswith("__") and not hasattr(kind, name)]:
+        raise AttributeError(f"this release of transformers has no {', '.join(gone)}: its checkpoints would be pickles")
     return Resumable
 
 
@@ -86,38 +92,42 @@ def _newest(folder: Path) -> str | None:
     """The newest whole checkpoint; all others are removed."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     newest = next((path for path in reversed(found) if _is_whole(path)), None)
-    for path in found:
-        if path != newest:
-            (path / MARK).unlink(missing_ok=True)  # first: a kill may come between
-            shutil.rmtree(path, ignore_errors=True)
+    _remove(path for path in found if path != newest)
     return str(newest) if newest else None
 
 
-def _is_whole(checkpoint: Path) -> bool:
-    """Whether all of it was written, can be read, and can be read without running code from it."""
-    from safetensors import SafetensorError, safe_open
+def _remove(checkpoints: Iterable[Path]) -> None:
+    for path in checkpoints:
+        (path / MARK).unlink(missing_ok=True)  # first: a kill may come between
+        shutil.rmtree(path, ignore_errors=True)
 
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether it is what was written, to the last bit, and can be read without running code from it."""
     if not (checkpoint / MARK).is_file() or any(path.suffix in PICKLED for path in checkpoint.rglob("*")):
         return False
     try:
-        for path in checkpoint.glob("*.json"):
-            json.loads(path.read_text(encoding="utf-8"))
-        for path in checkpoint.glob("*.safetensors"):
-            with safe_open(path, framework="pt"):  # checks names, shapes and the length of the file
-                pass
-    except (OSError, ValueError, SafetensorError):
-        return False
-    return True
+        if json.loads((checkpoint / MARK).read_text(encoding="utf-8")) == _digests(checkpoint):
+            return True
+    except (OSError, ValueError):
+        pass
+    print(f"{checkpoint} is damaged, or of an earlier version, and is not used", file=sys.stderr, flush=True)
+    return False
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    files = (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path != checkpoint / MARK)
+    return {path.relative_to(checkpoint).as_posix(): digest_file(path) for path in files}
 
 
 def _finish(checkpoint: Path) -> None:
     """Bring a checkpoint to the disk and mark it; then older ones can go."""
-    for path in checkpoint.iterdir():
+    for path in checkpoint.rglob("*"):
         if path.is_file():
             sync(path)
-    (checkpoint / MARK).touch()
+    write_json(checkpoint / MARK, _digests(checkpoint))
     sync(checkpoint)
-    _newest(checkpoint.parent)
+    _remove(path for path in checkpoint.parent.glob("checkpoint-*") if path != checkpoint)
 
 
 def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:

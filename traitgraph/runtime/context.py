@@ -15,8 +15,6 @@ from typing import Protocol, Self, TypeVar, cast
 
 from traitgraph.specs.jobs import JobRow
 
-from .locations import locate
-
 Value = TypeVar("Value")
 
 
@@ -110,15 +108,6 @@ class JobContext:
     """Whether the time is nearly up: a long job that can go on later saves what it has and raises `Stopped`."""
     partial: Path | None = None
     """Folder of this job that outlives the process, for checkpoints; goes when the job is done."""
-
-    def location(self, digest: str) -> Path:
-        """Path of the file or folder with this digest.
-
-        Raises LookupError when the run names none and FileNotFoundError when it lies in a package that is not there.
-        """
-        if digest not in self.locations:
-            raise LookupError(f"{self.row.label or self.row.kind}: no path is known for digest {digest}")
-        return locate(self.locations[digest])
 
 
 def without_torch(function: Callable[..., None]) -> Callable[..., None]:

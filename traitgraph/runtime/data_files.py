@@ -79,7 +79,12 @@ class NotJson(NamedTuple):
 def json_value(text: str, object_pairs_hook: Callable[[list[tuple[str, object]]], object] | None = None) -> object:
     """The value of a JSON text, or a `NotJson`; `object_pairs_hook` as for `json.loads`."""
     try:
-        return json.loads(text, object_pairs_hook=object_pairs_hook)
+        found: object = json.loads(text, object_pairs_hook=object_pairs_hook)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False, default=str).encode()
+        return found
+    except UnicodeEncodeError:
+        return NotJson("an escape from \\ud800 to \\udfff without its other half: no character", 1, 1)
     except json.JSONDecodeError as problem:
         reason = problem.msg[:1].lower() + problem.msg[1:].removesuffix(" at")
         return NotJson(f"not JSON: {reason}", problem.lineno, problem.colno)

@@ -17,6 +17,7 @@ from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
+from .hub import named
 from .locations import verified
 from .rows import DialogueError as DialogueError
 from .rows import Fields, Row, checked, json_lines
@@ -150,7 +151,7 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
 
     from .quiet import quiet_libraries
 
-    with quiet_libraries():
+    with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
     return (Row(data.id, number, "", row) for number, row in enumerate(rows))
 

@@ -13,12 +13,15 @@ from pathlib import Path
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
 
+AS_JSON = "backslashreplace"
+"""How to encode half of a surrogate pair, in a reply or a file's name: in JSON it is written as its escape."""
+
 
 def write_json(path: Path, data: object) -> None:
     """Put `data` at `path` as JSON: a reader sees the old file, the new one or none, never a part of one."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        with temporary.open("w", encoding="utf-8", errors=AS_JSON) as stream:
             json.dump(data, stream, ensure_ascii=False, allow_nan=False)
             stream.flush()
             os.fsync(stream.fileno())

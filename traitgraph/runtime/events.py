@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
+from traitgraph.specs.diagnostics import without_escapes
+
 EventName = Literal[
     "task_started",
     "job_present",  # the artifact was there already
@@ -55,7 +57,8 @@ class Event:
             return None
         if not isinstance(found, dict) or found.get("event") not in get_args(EventName):
             return None
-        return cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found})
+        plain = {name: without_escapes(value) if isinstance(value, str) else value for name, value in found.items()}
+        return cls(**{field.name: plain[field.name] for field in fields(cls) if field.name in plain})
 
 
 Observer = Callable[[Event], None]

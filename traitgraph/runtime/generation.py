@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from .likelihood import NoNumbersError, Tokens
+from .positions import writing
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +103,7 @@ def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationC
     pad = loaded.tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=loaded.device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
-    with _only_what_is_given(loaded.model):
+    with _only_what_is_given(loaded.model), writing(width):
         made = loaded.model.generate(
             input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
         )

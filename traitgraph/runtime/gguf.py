@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from traitgraph.specs.jobs import PrepareParams
@@ -41,11 +42,12 @@ def convert(path: Path, folder: Path, progress: Progress = lambda done, total, n
 
     from .quiet import quiet_libraries
 
-    with quiet_libraries():
+    with quiet_libraries(), TemporaryDirectory() as alone:  # a tokenizer or template beside the file would be read too
+        (Path(alone) / path.name).symlink_to(path.resolve())
         progress(0, 3, "reading tokenizer")
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file=path.name)
         progress(1, 3, "reading weights")
-        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(alone, gguf_file=path.name, dtype=torch.float32)
         _forget_quantisation(model)
         progress(2, 3, "writing")
         model.save_pretrained(folder)

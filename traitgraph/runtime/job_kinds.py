@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from traitgraph.specs import jobs
 from traitgraph.specs.cluster import JOB_PLUGINS
+from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import JobParams, JobRow
 
 from .context import JobContext
@@ -63,14 +64,22 @@ class JobKind:
     def validated(self, row: JobRow) -> JobParams:
         """Parameters of a row as the kind's model.
 
-        Raises ValueError when they do not fit, or when the row was written for another version of the kind.
+        Raises ValueError when they do not fit, when the row was written for another version of the kind, or when a
+        default would take the place of what the row leaves out: work is only done under a key that says it.
         """
         if row.version != self.params.version:
             raise ValueError(
                 f"job kind '{self.name}': the plan was made for version {row.version}, this program has version "
                 f"{self.params.version}; plan again with the installed traitgraph"
             )
-        return self.params.model_validate(row.params)
+        params = self.params.model_validate(row.params)
+        read = params.model_dump(mode="json", include=set(row.params))
+        if differs := [name for name, value in row.params.items() if encode(value) != encode(read[name])]:
+            raise ValueError(
+                f"job kind '{self.name}': what the plan says of {', '.join(differs)} is not what this program reads; "
+                "plan again with the installed traitgraph"
+            )
+        return params
 
 
 def _plugins() -> dict[str, EntryPoint]:

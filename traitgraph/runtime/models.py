@@ -5,15 +5,19 @@ One process keeps one copy of each base; whoever changes it (a subject, a traini
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitgraph.specs.jobs import Dtype, FolderModel, GgufModel, HubModel, ModelRef
+from traitgraph.specs.model_folder import ModelFolderError, check_model
 
 from .context import JobContext
 from .gguf import MODEL_FOLDER
-from .locations import locate
+from .hub import named, pinned
+from .locations import Locations, verified
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +40,16 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
+    commit: str = ""
+    """Of a model of the hub: what was loaded."""
+
+    @property
+    def cache_name(self) -> str:
+        """What the model calls the cache that it takes and gives.
+
+        transformers renamed it in 5.24, from `past_key_values`; a model with code of its own may keep the old name.
+        """
+        return "cache" if "cache" in signature(self.model.forward).parameters else "past_key_values"
 
 
 def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> LoadedModel:
@@ -45,7 +59,18 @@ def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> L
     run only when the reference says so. `prepared` is the input with the converted folder of a GGUF file. Raises
     OSError for missing files, MissingInputError for an unconverted GGUF.
     """
-    return context.session.get(("model", ref), lambda: load_model(context, ref, prepared=prepared))
+    if isinstance(ref, FolderModel):
+        verified(context.locations, ref.digest)  # by every job: what is loaded may be a view of the files
+    loaded = context.session.get(("model", ref), lambda: load_model(context, ref, prepared=prepared))
+    if isinstance(ref, HubModel):
+        note_commit(context, ref, loaded.commit)
+    return loaded
+
+
+def note_commit(context: JobContext, ref: HubModel, commit: str) -> None:
+    """Keep in the artifact's record which commit of the hub was read."""
+    if isinstance(context.locations, Locations):
+        context.locations.commits[f"{ref.id}@{ref.revision}"] = commit
 
 
 def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, prepared: str = "model") -> LoadedModel:
@@ -55,27 +80,43 @@ def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, p
 
     from .quiet import quiet_libraries
 
-    source, revision = _source(context, ref, prepared)
     trusted = not isinstance(ref, GgufModel) and ref.trust_remote_code
-    with quiet_libraries():
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=trusted)
+    with ExitStack() as stack:
+        where: dict[str, Any] = {}
+        if isinstance(ref, HubModel):
+            stack.enter_context(named(ref.id, ref.revision))
+            where = pinned(ref.id, ref.revision)
+        source = ref.id if isinstance(ref, HubModel) else str(_folder(context, ref, prepared))
+        with quiet_libraries():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trusted, **where)
+        model = load_network(source, getattr(torch, dtype or ref.dtype), trusted=trusted, **where)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = load_network(source, getattr(torch, dtype or ref.dtype), revision=revision, trusted=trusted)
-    return LoadedModel(model, tokenizer, model.device, model.dtype)
+    return LoadedModel(model, tokenizer, model.device, model.dtype, where.get("revision", ""))
 
 
-def load_network(source: str, dtype: torch.dtype, *, revision: str = "main", trusted: bool = False) -> PreTrainedModel:
-    """The model in a folder, or of a hub id, without a tokenizer: in evaluation mode, on the device of this machine."""
+def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **where: Any) -> PreTrainedModel:
+    """The model in a folder, or of a hub id, without a tokenizer: in evaluation mode, on the device of this machine.
+
+    `where` are further arguments of from_pretrained. Raises ModelFolderError for what is no model, or more than one.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     from .quiet import quiet_libraries
 
+    if Path(source).is_dir():
+        check_model(Path(source), trusted=trusted, needs_tokenizer=False)
     with quiet_libraries():
         # Cast by loading: model.to(bfloat16) would also round the rotary frequencies, changing logits by up to 0.5.
-        model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=trusted, **_placement()
+        options = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": trusted, **_placement(), **where}
+        model, found = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+    if lost := [name for name, _ in model.named_parameters() if name in found["missing_keys"]]:
+        what = f"lacks weights, which would be drawn at random: {', '.join(lost[:5])}"
+        raise ModelFolderError(Path(source), what, "copy or download it again")
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise ModelFolderError(
+            Path(source), "has an adapter beside the model, and both were loaded", "name another one"
         )
     if getattr(model, "hf_device_map", None) is None:
         model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
@@ -98,15 +139,10 @@ def _placement() -> dict[str, Any]:
     return {"device_map": "sequential", "max_memory": limits}
 
 
-def _source(context: JobContext, ref: ModelRef, prepared: str) -> tuple[str, str]:
-    """What transformers is asked for (hub id or folder), and the revision."""
-    match ref:
-        case HubModel():
-            return ref.id, ref.revision
-        case FolderModel():
-            return str(locate(str(context.locations[ref.digest]))), "main"
-        case GgufModel():
-            return str(_prepared_folder(context, prepared)), "main"
+def _folder(context: JobContext, ref: FolderModel | GgufModel, prepared: str) -> Path:
+    return (
+        verified(context.locations, ref.digest) if isinstance(ref, FolderModel) else _prepared_folder(context, prepared)
+    )
 
 
 def _prepared_folder(context: JobContext, prepared: str) -> Path:

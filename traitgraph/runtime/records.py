@@ -1,6 +1,6 @@
 """The record of a run in STORE/runs/<run id>/: its frozen job table, logs, failures and ended tasks.
 
-    table.json            written first, never changed
+    table.json            written first, never changed; on a cluster there is a copy, table-copy.json
     launcher              sign of life of the process that runs it on this machine; none on a cluster
     logs/<task>.log       everything the task printed
     failures/<key>.json   why a job failed in this run; a run tries each job once
@@ -12,6 +12,7 @@ Only a report about the store, never its truth: removing a run removes no result
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import secrets
 import time
@@ -23,10 +24,12 @@ from typing import Self
 
 from pydantic import Field, ValidationError
 
+from traitgraph.specs.credentials import masked
 from traitgraph.specs.jobs import JobRow, JobTable
 from traitgraph.specs.spec import Spec
 
 from .durable import is_disk_full, make_folder, write_json
+from .hub import HubError
 
 BLOCKED = "blocked"
 
@@ -94,8 +97,24 @@ class RunRecord:
         return self.folder / "table.json"
 
     def table(self) -> JobTable:
-        """The frozen job table. Raises OSError or ValueError when it cannot be read."""
-        return JobTable.model_validate_json(self.table_path.read_bytes())
+        """The frozen job table, or its copy where it is gone. Raises OSError or ValueError when neither can be read."""
+        try:
+            return JobTable.model_validate_json(self.table_path.read_bytes())
+        except (OSError, ValueError):
+            if not self._copy.is_file():
+                raise
+            table = JobTable.model_validate_json(self._copy.read_bytes())
+            with contextlib.suppress(OSError):  # somebody else's run: read, and left as it is
+                write_json(self.table_path, table.model_dump(mode="json"))
+            return table
+
+    def keep_copy(self) -> None:
+        """Keep the table twice: jobs in a queue are known by it alone, long after whoever submitted them has left."""
+        write_json(self._copy, json.loads(self.table_path.read_bytes()))
+
+    @property
+    def _copy(self) -> Path:
+        return self.folder / "table-copy.json"
 
     def note_launcher(self, token: str) -> None:
         """Write down which writer of the store starts the workers, and ends with the run."""
@@ -155,9 +174,9 @@ def failure_of(error: BaseException, row: JobRow, task: str, log: Path) -> Failu
         kind=row.kind,
         label=row.label or f"{row.kind} {row.key[:8]}",
         task=task,
-        cause=cause_of(error),
-        message=_message(error),
-        traceback="".join(traceback.format_exception(error)),
+        cause=masked(cause_of(error)),
+        message=masked(_message(error)),
+        traceback=masked("".join(traceback.format_exception(error))),
         log=str(log),
         at=now(),
     )
@@ -189,10 +208,18 @@ _CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause);
 )
 
 
+_NAMED = (
+    r"\S*[/\\]\S*|\b[\w-]+\.(?:ya?ml|jsonl?|csv|gguf|safetensors|py|so)\b|[=<>~]=\s?\d[\w.]*|\bv?\d+(?:\.\d+){2,}\w*"
+)
+"""A path, the name of a file, a version."""
+
+
 def cause_of(error: BaseException) -> str:
     """A short name that failures of the same cause share."""
     if is_disk_full(error):
         return "disk full"
+    if isinstance(error, HubError):
+        return str(error)  # which model it is, is the cause
     text = f"{type(error).__name__}: {error}"
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
@@ -202,8 +229,12 @@ def cause_of(error: BaseException) -> str:
 
 
 def _without_particulars(text: str) -> str:
-    """Text without digests and numbers, so that the same fault of many jobs is one group."""
-    return re.sub(r"\b[0-9a-f]{8,}\b|\d+(\.\d+)?", "#", text)
+    """Text without digests and numbers, so that the same fault of many jobs is one group.
+
+    Numbers in paths and versions stay: they say which file and which release it is.
+    """
+    without_digests = re.sub(r"\b[0-9a-f]{8,}\b", "#", text)
+    return re.sub(rf"({_NAMED})|\d+(\.\d+)?", lambda found: found[1] or "#", without_digests)
 
 
 def _message(error: BaseException) -> str:

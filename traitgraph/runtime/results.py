@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO, TypedDict, cast
 
+from traitgraph.specs.diagnostics import without_escapes
 from traitgraph.specs.jobs import CollectParams
 from traitgraph.specs.results import RESULT_COLUMNS, Cell
 
 from .context import JobContext, without_torch
+from .durable import AS_JSON
 from .store import DamagedArtifactError, MissingArtifactError, Store
 
 METRICS_FILE = "metrics.jsonl"
+_FORMULA, _NUMBER = re.compile(r"\s*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]"), re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+"""What a spreadsheet would compute; an apostrophe before it keeps it a text. A negative number stays a number."""
 
 
 class ResultRow(TypedDict):
@@ -44,6 +49,9 @@ class ResultRow(TypedDict):
     """Coordinates of the first subject that has this very measurement, where it is another one; else None."""
     role: str
     """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+    higher_is_better: bool | None
+    """Of a task's metric; None where nobody says. Not a column, as is `filter`: which of several reads the answers."""
+    filter: str | None
 
 
 @without_torch
@@ -55,7 +63,7 @@ def collect(context: JobContext, params: CollectParams) -> None:
     """
     keys = [key for name in sorted(context.row.inputs, reverse=True) for key in context.row.inputs[name]]
     folders = [folder for name in sorted(context.row.inputs, reverse=True) for folder in context.inputs[name]]
-    with (context.out / METRICS_FILE).open("w", encoding="utf-8", newline="\n") as stream:
+    with (context.out / METRICS_FILE).open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
         for done, (key, folder) in enumerate(zip(keys, folders, strict=True), start=1):
             for row in _read_metrics(folder):
                 stream.write(json.dumps({"job": key, **row}, ensure_ascii=False, allow_nan=False) + "\n")
@@ -91,7 +99,7 @@ def _open(store: Store, key: str) -> Path:
 
 
 def _row(cell: Cell, metric: dict[str, object], same_as: str | None) -> ResultRow:
-    fields = {"role": "score", **metric, "same_as": same_as}
+    fields = {"role": "score", "higher_is_better": None, "filter": None, **metric, "same_as": same_as}
     return cast(
         "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
     )
@@ -118,7 +126,10 @@ def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
 def _cell_text(value: object) -> str:
     if value is None:
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    if not isinstance(value, str):
+        return repr(value)
+    text = without_escapes(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def to_json(rows: Sequence[ResultRow]) -> str:

@@ -32,6 +32,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from traitgraph.specs.cluster import JOB_KINDS
 from traitgraph.specs.durations import duration_names
 from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
@@ -159,6 +160,8 @@ class Store:
         if folder.is_symlink() or folder.parent.is_symlink():
             raise BadArtifactError(f"{folder}: links are not allowed in a store")
         if not folder.is_dir():
+            if folder.exists() or (folder.parent.exists() and not folder.parent.is_dir()):
+                raise BadArtifactError("something stands where its folder belongs")
             raise MissingArtifactError(f"{kind} {key[:8]} is not in the store {self.root}")
         return folder
 
@@ -180,7 +183,12 @@ class Store:
         raise DamagedArtifactError(f"{kind} {key[:8]} is damaged ({'; '.join(faults)}){where}", row)
 
     def _move_damaged(self, folder: Path, identity: int | None) -> str:
-        """Move a damaged artifact out of the way; where it went, as the end of a sentence."""
+        """Move a damaged artifact out of the way; where it went, as the end of a sentence.
+
+        Where the folder of its kind is a link, or no folder, that goes: nothing is moved outside the store.
+        """
+        if not _is_own_folder(folder.parent):
+            folder, identity = folder.parent, _inode(folder.parent)
         target = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
         if _inode(folder) != identity:  # somebody moved it and built it again while we read
             return "; it has been replaced meanwhile"
@@ -227,7 +235,9 @@ class Store:
     def _put(self, out: Path, final: Path) -> None:
         for path in (out, *out.rglob("*")):
             share_with_group(path, self.root)
+        self._make_way(final.parent)
         make_folder(final.parent, self.root)
+        self._make_way(final)
         shutil.rmtree(self.root / "partial" / final.name, ignore_errors=True)
         try:
             out.rename(final)
@@ -245,11 +255,28 @@ class Store:
         """
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a job key (32 hex digits): {key!r}")
+        self._make_way(self.root / "partial" / key)
         return make_folder(self.root / "partial" / key, self.root)
+
+    def _make_way(self, folder: Path) -> None:
+        """Set aside what stands where a folder of ours belongs."""
+        if _inode(folder) is not None and not _is_own_folder(folder):
+            self._move_damaged(folder, _inode(folder))
+
+    def _odd_folders(self) -> list[str]:
+        """Names of folders of a store at which something else stands; a link may lead to one that is no kind's."""
+        odd = [kind for kind in JOB_KINDS if not _is_own_folder(self.root / kind)]
+        odd += [name for name in sorted(RESERVED) if not (self.root / name).is_dir()]
+        return [name for name in odd if _inode(self.root / name) is not None]
 
     @contextlib.contextmanager
     def writable(self) -> Iterator[None]:
-        """Raise StoreError with the name of the store where the block finds that it cannot be written."""
+        """Raise StoreError with the name of the store where the block finds that it cannot be written.
+
+        What stands in the place of a folder is set aside first.
+        """
+        for name in self._odd_folders():
+            self._move_damaged(self.root / name, _inode(self.root / name))
         try:
             yield
         except OSError as error:
@@ -292,6 +319,11 @@ class Store:
 
     def verify(self, *, move: bool = True, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
         """Every artifact, read from the first byte to the last; damaged ones are moved away unless `move` is false."""
+        for name in self._odd_folders():
+            if move:
+                self._move_damaged(self.root / name, _inode(self.root / name))
+            is_gone, fault = _inode(self.root / name) is None, "something stands where this folder of the store belongs"
+            yield Finding(name, "", 0, (fault,), moved=is_gone)
         everything = [(kind, key) for kind in self.kinds() for key in self.keys(kind)]
         for done, (kind, key) in enumerate(everything, 1):
             self._verified.pop((kind, key), None)
@@ -328,6 +360,8 @@ class Store:
     def _durations_of(self, kind: str) -> Iterator[tuple[str, float]]:
         for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if not (self.root / kind / key / MANIFEST).is_file():
+                    continue
                 manifest = json.loads((self.root / kind / key / MANIFEST).read_bytes())
                 seconds, params = float(manifest["seconds"]), manifest["row"]["params"]
                 shared = {name: value for name, value in params.items() if name not in ROW_FIELDS.get(kind, ())}
@@ -370,6 +404,10 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except FileNotFoundError:
         return []
+
+
+def _is_own_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _inode(path: Path) -> int | None:

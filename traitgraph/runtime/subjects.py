@@ -17,7 +17,7 @@ from traitgraph.specs.jobs import AssessParams, Steering
 from .context import JobContext
 from .merging.checkpoint import Checkpoint
 from .merging.composition import Composition
-from .merging.fitting import NameMap, fit_vectors, propose_names
+from .merging.fitting import fit_vectors, names_of_training
 from .merging.recipe import Recipe, read_recipe, store_of
 from .merging.sparsified import Cache
 from .models import LoadedModel
@@ -117,12 +117,8 @@ def _composition(context: JobContext, workbench: Workbench, recipe: Recipe) -> C
     cache.update(recipe.counted())
     here = workbench.tensors()
     found = [_vector(context, recipe, each) for each in (*recipe.vector_keys, *recipe.onto_keys)]
-    names: NameMap | None = recipe.params.names
-    if names is None:  # the library may have loaded the checkpoint's tensors under another module
-        wanted = [name for vector in found for name in vector.names]
-        names = None if all(name in here for name in wanted) else propose_names(wanted, here)
-    fitted, _ = fit_vectors(found, here, names=names)
-    return recipe.composition(fitted, cache=cache, base=workbench.rows)
+    fitted, _ = fit_vectors(found, here, names=names_of_training(found, here, recipe.params.names))
+    return recipe.composition(fitted, base_names=here, cache=cache, base=workbench.rows)
 
 
 def _vector(context: JobContext, recipe: Recipe, key: str) -> Vector:

@@ -29,9 +29,12 @@ from pydantic import ValidationError
 from traitgraph.specs.jobs import JobRow, JobTable, Task
 
 from .context import JobContext, Session, Stopped, never, without_torch
+from .digests import DigestMemory
 from .distributed import Leader, follow, key_values, rank, take_own_device, world_size
+from .durable import write_json
 from .events import Event, EventName, Observer, claim_standard_output
 from .job_kinds import JOB_FUNCTIONS, JobKind, job_kind
+from .locations import Locations
 from .memory import begin_to_measure, peak_memory
 from .records import BLOCKED, Failure, RunRecord, TaskEnd, failure_of, now
 from .store import DamagedArtifactError, MissingArtifactError, Store, StoreError
@@ -39,6 +42,8 @@ from .store import DamagedArtifactError, MissingArtifactError, Store, StoreError
 __all__ = ["JOB_FUNCTIONS", "JobContext", "Session", "Stopped", "TaskRunner", "main", "without_torch"]
 
 Outcome = Literal["done", "present", "failed", "blocked", "waiting"]
+COMMITS_FILE = "hub_commits.json"
+"""In an artifact: model of the hub at a revision -> commit that was read, for a revision that names none."""
 WAIT_SECONDS = 1.0  # between two looks at a job that another writer is making
 
 
@@ -61,6 +66,7 @@ class TaskRunner:
         self._rows = {row.key: row for row in self.table.rows}
         self._pending: list[str] = []
         self._announced: set[str] = set()
+        self._digests = DigestMemory(self.store.root)
 
     def run(self) -> TaskEnd:
         """Bring every job of the task to an end, and say how many ended how.
@@ -119,8 +125,6 @@ class TaskRunner:
             self.store.claims.release(row.key)
 
     def _is_present(self, row: JobRow) -> bool:
-        if not self.store.path(row.kind, row.key).exists():
-            return False
         try:
             self.store.open(row.kind, row.key, asked=row)
         except MissingArtifactError:
@@ -210,11 +214,15 @@ class TaskRunner:
             self._tell("progress", row, done=done, total=total, what=what)
 
         seed_from_key(row.key, kind)
+        locations = Locations(self.table.locations, self._digests)
         context = JobContext(
-            row, inputs, out, self.table.locations, self.session, progress, self.stop_wanted,
+            row, inputs, out, locations, self.session, progress, self.stop_wanted,
             self.store.partial(row.key),
         )  # fmt: skip
         kind.function(context, params)
+        locations.check_again()
+        if locations.commits and rank() == 0:
+            write_json(out / COMMITS_FILE, locations.commits)
 
     def _input(self, key: str) -> Path:
         """Verified folder of an input."""
@@ -312,7 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     record = RunRecord.of_table(arguments.table)
     try:
-        table = JobTable.model_validate_json(arguments.table.read_bytes())
+        table = record.table()
     except (OSError, ValidationError) as error:
         print(f"error: {arguments.table}: not a job table: {error}", file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ from traitgraph.specs.templates import filled
 from traitgraph.specs.training import DpoTraining, Lora, Training
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
-from .chat import TEMPLATE_VARIABLES, Lead, messages
+from .chat import TEMPLATE_VARIABLES, Lead, as_heard, messages
 from .checkpoints import resumable, train_with_checkpoints
 from .context import JobContext
 from .dialogues import Dialogue, DialogueError, joint_rows, load_dialogues, reply_pairs, training_rows
@@ -151,6 +151,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
 
     started = time.monotonic()
     validation, held = params.training.validation, list[Row]()
+    rows = [{**row, "prompt": as_heard(loaded.tokenizer, row["prompt"])} for row in rows]
     if validation is not None:
         rows, held = hold_back(rows, validation.share, params.seed)
     with quiet_libraries(), _randomness_kept():
@@ -176,6 +177,8 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
             loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
         measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+        first = trainer.train_dataset[0]
+        seen = loaded.tokenizer.decode(first.get("input_ids") or [*first["prompt_ids"], *first["chosen_ids"]])
     return {
         "trait": params.trait,
         "level": params.level if isinstance(params, TrainParams) else None,
@@ -185,6 +188,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "steps": trainer.state.global_step,
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
+        "model_sees": seen,
         **(_validation_record(best, len(trainer.eval_dataset), measured) if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }

@@ -21,7 +21,7 @@ from .merging.bases import model_folder
 from .merging.checkpoint import Checkpoint, matrix_shape
 from .merging.differences import low_rank_rows
 from .merging.errors import check_format
-from .merging.extraction import FORMAT, RECORD, TENSORS, build_domain_vector, build_vector
+from .merging.extraction import FORMAT, RECORD, TENSORS, build_domain_vector, build_vector, trained_folder
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +41,10 @@ def vector(context: JobContext, params: VectorParams) -> None:
         tuned = model_folder(context, params.tuned, prepared="tuned_model")
         build_domain_vector(tuned, base, context.out, names=params.names, base_record=about)
     else:
-        opposite = next(iter(context.inputs.get("opposite", ())), None)
-        build_vector(context.inputs["tuned"][0], base, context.out, opposite=opposite, base_record=about)
+        opposite = next(map(trained_folder, context.inputs.get("opposite", ())), None)
+        build_vector(
+            trained_folder(context.inputs["tuned"][0]), base, context.out, opposite=opposite, base_record=about
+        )
 
 
 class Vector:

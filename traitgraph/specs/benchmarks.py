@@ -11,6 +11,21 @@ from .refs import DataRef, Digest, ModelRef
 from .spec import Spec
 from .traits import Trait
 
+NUMBERS = "Edition of the rules by which numbers are read from texts; only identity. Absent: none are read."
+
+
+LIMITS = "limits:"
+"""What a location begins with that holds no place, but the limits of a judge."""
+
+
+class JudgeLimits(Spec):
+    """How long and how much is read of one reply. They change no result, so they stand in no job's identity."""
+
+    timeout: float = Field(
+        60.0, gt=0, le=3600, allow_inf_nan=False, description="Longest time from a request to the last byte. [s]"
+    )
+    max_bytes: int = Field(4 << 20, ge=1 << 10, le=1 << 30, description="Longest reply. [bytes]")
+
 
 class ApiJudge(Spec):
     """A model behind an HTTP interface; where its key lies stands in the job table's locations, never here."""
@@ -24,6 +39,11 @@ class ApiJudge(Spec):
     def key_name(self) -> str:
         """Under which name the locations of a job table say where its key lies."""
         return f"key of {self.url} {self.model}"
+
+    @property
+    def limits_name(self) -> str:
+        """Under which name they say how long and how much is read, where it is not the default."""
+        return f"limits of {self.url} {self.model}"
 
 
 class LocalJudge(Spec):
@@ -56,6 +76,7 @@ class ResolvedQuestionnaire(Spec):
         "interview: free answers, rated by `judge`.",
     )
     judge: ResolvedJudge | None = None
+    numbers: Literal[2] | None = Field(None, description=NUMBERS)
 
 
 class ResolvedLmEval(Spec):
@@ -64,6 +85,9 @@ class ResolvedLmEval(Spec):
     kind: Literal["lm_eval"] = "lm_eval"
     task: str = Field(description="Name of the task.")
     definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
+    harness: str | None = Field(
+        None, description="Release of the harness, and digest of what defines a built-in task, where it is installed."
+    )
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
     chat_template: bool = Field(
         True, description="Whether all subjects read the chat template, prompts being system messages; else plain text."
@@ -78,6 +102,7 @@ class ResolvedOpenQuestions(Spec):
     kind: Literal["open_questions"] = "open_questions"
     questions: DataRef
     judge: ResolvedJudge
+    numbers: Literal[2] = Field(2, description=NUMBERS)
 
 
 class ResolvedLinguistic(Spec):

@@ -111,6 +111,16 @@ CODES: dict[str, tuple[str, str]] = {
         "a reference leads nowhere",
         "${a.b} takes the value of key b in key a of the same spec.",
     ),
+    "TG038": (
+        "a chat template has no place for a system message",
+        "Some templates refuse a system message or leave it out. The text of a condition then stands at the head of "
+        "the user's message, and the results have a row `system_as_user`. `place: user` says so in the spec.",
+    ),
+    "TG039": (
+        "a chat template does not show the text of a condition",
+        "A prompt, an instruction or a persona that never reaches the model would change no result, silently. "
+        "White space and capitals do not count.",
+    ),
     "TG101": (
         "an unknown key",
         "No key is ever ignored: a misspelt option would otherwise change nothing, silently. The keys of each "
@@ -269,6 +279,35 @@ CODES: dict[str, tuple[str, str]] = {
         "docs/data.md tells the forms. No run would start, so it is an error; a questionnaire whose wording is left to "
         "the user is a warning. `check` and `plan` read files up to 32 MB, `run` all; data sets of the hub are read by "
         "the jobs.",
+    ),
+    "TG216": (
+        "a folder that no model can be loaded from",
+        "Looked at by names and JSON: config.json, weights in safetensors (`model.safetensors`, else "
+        "`model.safetensors.index.json` with all its shards, as transformers chooses), a tokenizer, and no adapter "
+        "beside them. Pickled weights are not read, since unpickling may run any code; Python files that come with a "
+        "model run only with `trust_remote_code: true`. Where an adapter is wanted: adapter_config.json and "
+        "adapter_model.safetensors.",
+    ),
+    "TG223": (
+        "a key or a password in a spec",
+        "What stands in a spec goes into manifests, reports, logs and trackers, and is read by many. Values of the "
+        "forms that services give out (sk-..., hf_..., ghp_..., AKIA..., 40 hex digits of W&B), a user or a key in a "
+        "URL, assignments such as HF_TOKEN=..., and long texts of letters and digits without order are refused, in "
+        "every field, preset and override, and are not printed in full. A judge's key is named by its variable "
+        "(`key_from`); other programs read theirs from the environment or their own files. Commits and digests are "
+        "fine as `revision` and `digest`, and shortened anywhere.",
+    ),
+    "TG213": (
+        "a task of lm-eval that needs what its folder does not hold",
+        "Whatever the definitions of a task folder name (data, includes, functions, prompts) must lie in that folder, "
+        "whose content is in the key of a job: a relative path starts beside the definition, then at the folder. A "
+        "link counts as what it leads to, hidden files do not count. Copy the file into the folder. The same is said "
+        "where `shots` asks for more worked examples than a file has.",
+    ),
+    "TG214": (
+        "a number of worked examples that the task fixes",
+        "A task that says `num_fewshot: 0` stays there whatever `shots` says, as in lm-eval: its instructions hold the "
+        "examples, or its score is not meant with any. Results and raw answers carry the number that was used.",
     ),
     "TG226": (
         "held-out rows that stand in training",

@@ -20,8 +20,10 @@ from .instruments import Linguistic, Questionnaire
 from .merge_methods import MergeMethod
 from .methods import Compose, Npti, Tuned
 from .overlay import ArmText
-from .prompts import Prompt
+from .prompts import DemonstrationPrompt, Prompt
 from .study import Arm
+from .templates import filled
+from .traits import LEVELS
 
 SUM_OF_ALPHAS = 2
 """Above this sum of coefficients composed models stop following instructions (Personality Vector)."""
@@ -56,9 +58,12 @@ def _training(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnosti
 
 
 def _joint(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    if isinstance(arm.method, Tuned) and arm.method.conditions == "joint" and arm.train and not arm.train.instruction:
+    if not isinstance(arm.method, Tuned) or arm.method.conditions != "joint" or not arm.train:
+        return
+    told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
+    if len(set(told)) < len(told):
         path = text.place(("method", "conditions"))
-        what = "one model for all conditions needs `train.instruction`, or it cannot tell them apart"
+        what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
         hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
         yield error("TG122", what, document.value_span(path), dotted(path), hint)
 
@@ -172,11 +177,28 @@ def _prompts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
                 yield error(
                     "TG123", what, document.value_span(path), dotted(path), "give it, or fewer traits or levels"
                 )
+            elif place[0] == "method" and (alike := _alike(prompt, arm)):
+                what = f"the prompt says the same for {alike}: these conditions cannot differ"
+                yield error("TG123", what, document.value_span(path), dotted(path), "name {trait} and {level} in it")
         many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
         if many and place != ("method",):
             path = text.place((*place, many[0])) if place != ("data",) else path
             what = f"`{many[0]}` has several values; here it is no axis"
             yield error("TG104", what, document.value_span(path), dotted(path), "give one value, or an arm for each")
+
+
+def _alike(prompt: Prompt, arm: Arm) -> str | None:
+    """Two conditions with one text: 'openness high and openness low'; demonstrations differ by their examples."""
+    if isinstance(prompt, DemonstrationPrompt):
+        return None
+    seen: dict[str, str] = {}
+    axes = (arm.traits, arm.levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
+    for condition in product(*axes):
+        name, text = " ".join(str(each) for each in condition if each), prompt.system(*condition)
+        if text in seen:
+            return f"{seen[text]} and {name}"
+        seen[text] = name
+    return None
 
 
 def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:

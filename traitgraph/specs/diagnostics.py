@@ -9,11 +9,13 @@ TG2xx  compiling and running: files that are gone, kinds that have no runtime, s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from .aliases import ALIASES
+from .credentials import masked
 
 OVERRIDE = "override"
 """File name of a span that lies in an override of the command line."""
@@ -123,11 +125,11 @@ def render_text(diagnostics: Iterable[Diagnostic], colour: bool = False) -> str:
 
 def _text(diagnostic: Diagnostic, colour: bool) -> str:
     head = f"{diagnostic.severity}[{diagnostic.code}]"
-    lines = [_paint(head, diagnostic.severity, colour) + f": {printable(diagnostic.message)}"]
+    lines = [_paint(head, diagnostic.severity, colour) + f": {printable(masked(diagnostic.message))}"]
     gutter = " " * len(str(diagnostic.span.line)) if diagnostic.span else ""
     if diagnostic.span:
         lines += _quote(diagnostic.span, gutter, diagnostic.severity, colour)
-    notes = diagnostic.hint.splitlines() if diagnostic.hint else []
+    notes = masked(diagnostic.hint).splitlines() if diagnostic.hint else []
     lines += [f"{gutter} = {printable(note)}" for note in [*notes, f"see: traitgraph explain {diagnostic.code}"]]
     return "\n".join(lines) + "\n"
 
@@ -137,7 +139,7 @@ def _quote(span: Span, gutter: str, severity: str, colour: bool) -> list[str]:
     text, column = _window(span)
     mark = "^" * max(1, min(span.length, len(text) - column))
     return [
-        f"{gutter}--> {where}",
+        f"{gutter}--> {without_escapes(where)}",
         f"{gutter} |",
         f"{span.line} | {text}".rstrip(),
         f"{gutter} | {' ' * column}{_paint(mark, severity, colour)}",
@@ -146,13 +148,13 @@ def _quote(span: Span, gutter: str, severity: str, colour: bool) -> list[str]:
 
 def _window(span: Span) -> tuple[str, int]:
     """The part of the source line that is shown, and the 0-based column of the fault in it."""
-    column = max(0, span.column - 1)
-    if len(span.text) <= LINE_WIDTH:
-        return printable(span.text), column
-    start = max(0, min(column - LINE_WIDTH // 3, len(span.text) - LINE_WIDTH))
-    cut = span.text[start : start + LINE_WIDTH]
+    column, text = max(0, span.column - 1), masked(span.text, is_source=True)
+    if len(text) <= LINE_WIDTH:
+        return printable(text), column
+    start = max(0, min(column - LINE_WIDTH // 3, len(text) - LINE_WIDTH))
+    cut = text[start : start + LINE_WIDTH]
     before = "..." if start else ""
-    after = "..." if start + LINE_WIDTH < len(span.text) else ""
+    after = "..." if start + LINE_WIDTH < len(text) else ""
     return before + printable(cut) + after, column - start + len(before)
 
 
@@ -173,6 +175,21 @@ def printable(text: str) -> str:
     return "".join(" " if letter == "\t" else letter if letter.isprintable() else "�" for letter in text)
 
 
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # whole commands: colours, titles, links
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def without_escapes(text: str) -> str:
+    """The text without what would drive a terminal or turn its letters round; lines and tabs stay.
+
+    >>> without_escapes("a \x1b[31mred\x1b[0m word\x07")
+    'a red word'
+    """
+    return _ESCAPES.sub("", re.sub("\r\n?", "\n", text))
+
+
 def _paint(text: str, severity: str, colour: bool) -> str:
     if not colour:
         return text
@@ -189,10 +206,10 @@ def _plain(diagnostic: Diagnostic) -> dict[str, object]:
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
-        "message": diagnostic.message,
+        "message": masked(diagnostic.message),
         "file": span.file if span else None,
         "line": span.line if span else None,
         "column": span.column if span else None,
-        "path": diagnostic.path,
-        "hint": diagnostic.hint,
+        "path": masked(diagnostic.path),
+        "hint": diagnostic.hint and masked(diagnostic.hint),
     }

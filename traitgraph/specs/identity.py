@@ -1,12 +1,15 @@
 """Canonical bytes and digests: equal values give equal bytes on every machine, Python and pydantic version.
 
 What goes in: the type of each node, text as UTF-8, numbers as normalised decimals (1, 1.0 and 1.00 are one number),
-mappings by sorted key without their ``None`` entries, so that a new optional field changes no old digest.
+mappings by sorted key. A ``None`` that is the default of its field stays out, so that a new optional field changes no
+old digest; one that takes back another default goes in.
 What stays out: names, comments, paths, order of keys. The scheme has a version; a change of scheme is a new version.
 """
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
@@ -19,10 +22,11 @@ DIGEST_BYTES = 16
 SCHEME = b"traitgraph/1"
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, *, nulls: bool = False) -> bytes:
     """Canonical bytes of plain data: None, bool, int, float, Decimal, str, sequences, mappings and specs.
 
-    Raises TypeError for anything else: a value without a canonical form must not slip into an identity.
+    `nulls` writes the ``None`` entries of mappings as well: inside a spec they are what a user gave. Raises TypeError
+    for anything else: a value without a canonical form must not slip into an identity.
     """
     if value is None:
         return b"n"
@@ -33,13 +37,20 @@ def encode(value: object) -> bytes:
     if isinstance(value, str):
         return _framed(b"s", value.encode())
     if isinstance(value, BaseModel):
-        return encode({name: getattr(value, name) for name in type(value).model_fields})
+        given = {name: item for name, item in value if item is not None or takes_back(value, name)}
+        return encode(given, nulls=True)
     if isinstance(value, Mapping):
-        entries = sorted((str(key), item) for key, item in value.items() if item is not None)
-        return _framed(b"m", b"".join(encode(key) + encode(item) for key, item in entries))
+        entries = sorted((str(key), item) for key, item in value.items() if nulls or item is not None)
+        return _framed(b"m", b"".join(encode(key) + encode(item, nulls=nulls) for key, item in entries))
     if isinstance(value, Sequence):
-        return _framed(b"l", b"".join(encode(item) for item in value))
+        return _framed(b"l", b"".join(encode(item, nulls=nulls) for item in value))
     raise TypeError(f"no canonical form for {type(value).__name__}: {value!r}")
+
+
+def takes_back(model: BaseModel, name: str) -> bool:
+    """Whether ``None`` in this field says something: the field has another default."""
+    field = type(model).model_fields[name]
+    return not field.is_required() and field.get_default(call_default_factory=True) is not None
 
 
 def _framed(tag: bytes, body: bytes) -> bytes:
@@ -68,7 +79,9 @@ def digest(tag: str, value: object) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """32 hex digits of a file's content, read in pieces. Raises OSError when it cannot be read."""
+    """32 hex digits of a file's content, read in pieces. Raises OSError when it cannot be read, or might never end."""
+    if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "no plain file (a pipe, a device or a socket)", str(path))
     with path.open("rb") as stream:
         return digest_stream(stream)
 
@@ -80,8 +93,14 @@ def digest_path(path: Path) -> str:
     """
     if not path.is_dir():
         return digest_file(path)
-    files = (file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path)))
-    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in files})
+    return digest("folder", {file.relative_to(path).as_posix(): digest_file(file) for file in counted_files(path)})
+
+
+def counted_files(path: Path) -> list[Path]:
+    """The files that a digest of the path covers: a file itself, else all below a folder but what is hidden."""
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path))]
 
 
 def _counts(relative: Path) -> bool:

@@ -21,13 +21,14 @@ from pydantic_core import ValidationError
 from .data import Rows
 from .faults import located
 from .generation import Data
+from .harness_tasks import family_of, near_tasks, tasks_folder
 from .judges import Judge
 from .named import Name
-from .paths import beside, exists, from_folder, is_file, is_folder
+from .paths import NOT_PLAIN, beside, exists, from_folder, is_file, is_folder, is_plain
 from .preset_files import LIBRARY
 from .registry import Registry
 from .spec import Spec
-from .task_folder import defined_names, defines
+from .task_folder import TaskFolder
 from .words import Traits
 
 WRITTEN_NUMBER = 16
@@ -184,13 +185,20 @@ class LmEval(Instrument):
     kind: Literal["lm_eval"] = Field("lm_eval", description="A task or group of lm-evaluation-harness.")
     task: str = Field(
         min_length=1,
-        description="Name of the task, group or tag. It is looked up in `folder` when the spec is read, in the "
-        "installed harness before a run starts.",
+        description="Name of the task, group or tag. It is looked up when the spec is read: in `folder`, or in the "
+        "harness where that is installed.",
     )
     folder: str | None = Field(
-        None, min_length=1, description="Folder with the task's YAML file and data; absent: built in."
+        None,
+        min_length=1,
+        description="Folder with the task's YAML file, its code and data: relative paths in it start beside that file, "
+        "and nothing outside of the folder is read. Absent: built in, keyed with the harness's release.",
     )
-    shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
+    shots: int | None = Field(
+        None,
+        ge=0,
+        description="Worked examples in the prompt; absent: the task's own number. A task that says 0 stays there.",
+    )
     chat_template: bool = Field(
         True,
         description="true: the model's chat template, the prompt of a subject as system message, as personality is "
@@ -200,22 +208,37 @@ class LmEval(Instrument):
     )
     limit: PositiveInt | None = Field(None, description="Only the first n documents.")
     filters: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Only these answer filters, e.g. strict-match; absent: all, so that both show."
+        None,
+        min_length=1,
+        description="Only these answer filters, e.g. strict-match, are reported; absent: all. Raw answers keep all.",
     )
 
     def settled(self, folder: Path) -> Self:
         """Itself with an absolute folder that exists and defines the task. Raises pydantic's errors."""
         settled = super().settled(folder)
-        if self.folder is None:
-            return settled
-        found = existing(self.folder, folder, "folder")
-        if not is_folder(found):
+        found = existing(self.folder, folder, "folder") if self.folder else None
+        if found and not is_folder(found):
             raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
-        if not defines(found, self.task):
-            names, unreadable = defined_names(found)
+        if not found and self.task not in LM_EVAL_TASKS and self.built_in() is None and (tasks := tasks_folder()):
+            about = {"value": self.task, "names": near_tasks(tasks, self.task)}
+            raise located("task_not_built_in", "no task '{value}'", about, "task", self.task)
+        definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
+        if definitions and found and not definitions.reached(self.task):
+            names, unreadable = tuple(definitions.names), tuple(definitions.unreadable)
             about = {"value": self.task, "folder": self.folder, "names": names, "unreadable": unreadable}
             raise located("task_unknown", "no task '{value}'", about, "task", self.task)
-        return settled.model_copy(update={"folder": str(found)})
+        filters = definitions.filters_of(self.task) if definitions else ()
+        for name in self.filters or ():
+            if filters and name not in filters:
+                about = {"noun": "filter", "value": name, "names": filters}
+                raise located("name_unknown", "unknown {noun} '{value}'", about, "filters", name)
+        return settled.model_copy(update={"folder": str(found)} if found else {})
+
+    def built_in(self) -> TaskFolder | None:
+        """The folder of the installed harness that defines the task; None where there is none."""
+        tasks = tasks_folder()
+        family = family_of(tasks, self.task) if tasks else None
+        return TaskFolder(family) if family else None
 
     def own_name(self) -> str:
         """The task's name."""
@@ -270,7 +293,7 @@ def _name_inside(path: Path) -> str:
 def existing(path: str, folder: Path, key: str) -> Path:
     """The absolute path. Raises pydantic's error, located at `key`, when nothing is there."""
     found = from_folder(folder, path)
-    if not exists(found):
+    if not is_plain(found):
         raise _nothing_at(found, path, key)
     return found
 
@@ -282,5 +305,7 @@ def _file_wanted(path: Path, written: str, key: str, suffix: str) -> ValidationE
 
 def _nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:
     """The fault of a path at which nothing is, with the names in its folder."""
+    if exists(path) and not is_plain(path):
+        return located("path_odd", NOT_PLAIN, {"value": written}, key, written)
     about = {"value": written, "key": path.name, "names": beside(path, suffix)}
     return located("path_missing", "there is no file or folder '{value}'", about, key, written)

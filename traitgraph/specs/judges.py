@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from .benchmarks import JudgeLimits
 from .models import Model
 from .named import Named, Reference
 from .patterns import VARIABLE
@@ -15,7 +16,7 @@ class JudgeSpec(Named):
     temperature: float = Field(0.0, ge=0, description="Softmax temperature of the judge. (0: Personality Vector)")
 
 
-class ApiJudgeSpec(JudgeSpec):
+class ApiJudgeSpec(JudgeSpec, JudgeLimits):
     """A model behind an HTTP interface of chat completions."""
 
     key: ClassVar[str] = "url"

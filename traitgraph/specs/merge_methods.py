@@ -72,6 +72,10 @@ NO_SUM = 1e-9
 """A sum of coefficients this far below the largest of them is what is left of 0 by rounding: 0.1 + 0.2 - 0.3."""
 
 
+MERGEKIT_NO_SUM = 1e-8
+"""mergekit's own limit: where the coefficients add up to less, it does not divide by their sum."""
+
+
 def _as_conventions_say(schema: dict[str, Any]) -> None:
     """Tell JSON Schema what `MergeMethod` checks: options that fit their conventions."""
     if rules := list(conditions(schema["properties"].get("kind", {}).get("const", ""))):
@@ -131,8 +135,8 @@ class MergeMethod(Spec):
 
     @property
     def divides_by_sum(self) -> bool:
-        """Whether the coefficients count relative to their sum."""
-        return bool(getattr(resolve(self), "normalise", False))
+        """Whether the coefficients are divided by their sum whatever it is; mergekit leaves a sum of 0 undivided."""
+        return bool(getattr(resolve(self), "normalise", False)) and self.conventions != "mergekit"
 
     def refuses_coefficients(self, coefficients: Sequence[float]) -> str | None:
         """Why the method has no result for these coefficients, or None; where all are 0, the result is the base."""
@@ -164,6 +168,11 @@ class Linear(MergeMethod):
 
     kind: Literal["linear"] = Field("linear", description="Weighted mean of the tuned weights themselves.")
     normalise: Normalise = None
+
+    @property
+    def divides_by_sum(self) -> bool:
+        """As it is normalised: mergekit, too, divides a mean of models by a sum of 0."""
+        return bool(resolve(self).normalise)
 
 
 class CommonMode(MergeMethod):

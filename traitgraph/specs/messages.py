@@ -17,6 +17,7 @@ from .diagnostics import OVERRIDE, Diagnostic, error, near_hint, odd_character
 from .document import Document
 from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
+from .paths import NOT_PLAIN
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
 SHOWN_FILES = 3
@@ -64,6 +65,11 @@ def _near_task(about: About) -> str:
     """Names that the folder defines, and what of it cannot be read."""
     names = _near(about) or "a definition is a file *.yaml with `task: NAME`, `group: NAME` or `tag: NAME`"
     return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
+
+
+def _near_ones(about: About) -> str | None:
+    """Those that are near, of too many to list."""
+    return "near: " + ", ".join(about["names"]) if about["names"] else None
 
 
 def _purpose(about: About) -> str | None:
@@ -171,8 +177,11 @@ WORDINGS: dict[str, Wording] = {
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
     "file_wanted": Wording("TG108", "'{value}' is a folder, a file is wanted", _files_of),
     "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", lambda about: about["form"]),
+    "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
+    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
+    "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""

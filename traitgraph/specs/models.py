@@ -5,10 +5,12 @@ After validation an arm holds one of the three classes below, with a name and an
 """
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
+from .faults import located
+from .model_folder import ModelFolderError, check_model
 from .named import Local, Named, Reference
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
@@ -39,10 +41,30 @@ class LocalModelSpec(ModelSpec, Local):
     suffixes: ClassVar[tuple[str, ...]] = (".gguf",)
     path: str = Field(min_length=1, description="Folder or .gguf file; relative paths start at the spec's folder.")
 
+    needs_tokenizer: ClassVar[bool] = True
+
+    def settled(self, folder: Path, name: str) -> Self:
+        """Itself with a name and the absolute path of what transformers can load."""
+        settled = super().settled(folder, name)
+        if not (settled.is_gguf and Path(settled.path).is_file()):
+            try:
+                where, trusted = Path(settled.path), self.trust_remote_code
+                check_model(where, trusted=trusted, needs_tokenizer=self.needs_tokenizer)
+            except ModelFolderError as fault:
+                about = {"value": self.path, "reason": fault.reason, "repair": fault.repair}
+                raise located("model_folder", "'{value}' {reason}", about, "path", self.path) from fault
+        return settled
+
     @property
     def is_gguf(self) -> bool:
         """Whether the path is a GGUF file, which a `prepare` job turns into a folder."""
         return self.path.endswith(".gguf")
+
+
+class TunedModelSpec(LocalModelSpec):
+    """A folder of which only the weights are read."""
+
+    needs_tokenizer: ClassVar[bool] = False
 
 
 class PackagedModelSpec(ModelSpec):
@@ -70,6 +92,9 @@ MODEL_FORMS = (HubModelSpec, LocalModelSpec, PackagedModelSpec)
 
 Model = Annotated[ModelSpec, Reference("model", "model", *MODEL_FORMS)]
 """One model: a name, or a mapping with `id`, `path` or `package`."""
+
+TunedModel = Annotated[ModelSpec, Reference("model", "model", HubModelSpec, TunedModelSpec, PackagedModelSpec)]
+"""One model of which the weights count, and not the tokenizer."""
 
 Models = Annotated[tuple[ModelSpec, ...], Reference("model", "model", *MODEL_FORMS, many=True)]
 """An axis of models."""

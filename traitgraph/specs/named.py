@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core
 
 from .axes import shown
 from .faults import each_read, located, validated
-from .paths import beside, exists, from_folder, is_file
+from .paths import NOT_PLAIN, beside, exists, from_folder, is_file, is_plain
 from .preset_use import preset_in
 from .scope import Scope, scope_of
 from .spec import Spec
@@ -66,6 +66,8 @@ class Local(Named):
         if not exists(path):
             about = {"value": self.path, "path": str(path), "key": path.name, "names": beside(path)}
             raise located("path_missing", "there is no file or folder '{value}'", about, "path", self.path)
+        if not is_plain(path):
+            raise located("path_odd", NOT_PLAIN, {"value": self.path}, "path", self.path)
         return super().settled(folder, name).model_copy(update={"path": str(path)})
 
     def own_name(self) -> str:

@@ -3,14 +3,14 @@
 from pydantic import Field
 
 from .axes import Axis
-from .models import Model
+from .models import TunedModel
 from .spec import Spec
 
 
 class Onto(Spec):
     """The model that the vectors are added to, and how much of it. Papers state neither: both must be given."""
 
-    model: Model = Field(description="A tuned model of the same base, or a vision-language model built on it.")
+    model: TunedModel = Field(description="A tuned model of the same base, or a vision-language model built on it.")
     alpha: Axis = Field(description="Axis: how much of the domain, domain - base, is taken; 1 is the model itself.")
     names: dict[str, str] | None = Field(
         None,

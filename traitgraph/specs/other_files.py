@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .diagnostics import Diagnostic, error
 from .document import Document
+from .paths import is_file
 
 A_RECIPE = "a recipe for one merge"
 
@@ -33,6 +34,8 @@ def written_by_us(path: Path, wanted: str = "a study") -> Diagnostic | None:
 
 def _format(path: Path) -> str | None:
     """What a JSON document of ours says that it is, without the number of its version."""
+    if not is_file(path):  # a pipe that is opened here would be empty afterwards, or never end
+        return None
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)

@@ -42,6 +42,7 @@ _NUMBERS = re.compile(
     r"[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?![\w./-])"
 )
 """Texts in quotes, and what is a number or looks like one."""
+_HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
 
@@ -175,7 +176,9 @@ def _by_grammar(text: str, options: Options) -> Override:
 
     _refuse_greek(text, text.partition("=")[0])
     try:
-        parsed = OverridesParser.create().parse_override(_NUMBERS.sub(_as_in_files, text))
+        typed = _NUMBERS.sub(_as_in_files, text)
+        quoted = _HOME.sub(lambda found: found[1] or f'"{found[2]}"', typed)  # Hydra reads no `~` in a value
+        parsed = OverridesParser.create().parse_override(quoted)
         if not parsed.key_or_group:
             raise _Unreadable(text, "the key is missing", "write key=value")
         key = parsed.key_or_group + (f"@{parsed.package}" if parsed.package is not None else "")

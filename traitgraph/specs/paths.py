@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+NOT_PLAIN = "'{value}' is no plain file and no folder: a pipe, a device or a socket"
+
 
 def from_folder(folder: Path, text: str) -> Path:
     """The absolute path of a text; a relative one counts from `folder`, `~` is the user's home."""
@@ -38,6 +40,11 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a file or folder is there, and no pipe, device or socket: reading one may never end."""
+    return is_file(path) or is_folder(path)
 
 
 def beside(path: Path, suffix: str = "") -> tuple[str, ...]:

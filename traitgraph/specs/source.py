@@ -17,6 +17,7 @@ import yaml
 
 from .diagnostics import Diagnostic, Span, error
 from .document import LATIN, Document, NodeLayer, SourceText, Step
+from .paths import exists, is_plain
 from .unreadable import cannot_open, control_character, not_utf8, not_yaml
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Where = tuple[Step, ...]
 KEY_TWICE = "TG007"
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 64
+TOO_DEEP, SIX_LEVELS = f"values are nested more than {MAX_DEPTH} deep", "a spec needs about six levels"
 MAX_VALUES = 200_000
 MAX_KEYS = 2_000
 MAX_DIGITS = 40
@@ -76,8 +78,7 @@ class _Resolver:
     def descend_resolver(self, parent: Node | None, index: object) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH and parent is not None:
-            what = f"values are nested more than {MAX_DEPTH} deep"
-            raise _TooMuchError(what, parent.start_mark, "a spec needs about six levels")
+            raise _TooMuchError(TOO_DEEP, parent.start_mark, SIX_LEVELS)
         if isinstance(index, yaml.Node) and parent is not None and len(parent.value) >= MAX_KEYS:
             what = f"this mapping has more than {MAX_KEYS:,} keys"
             raise _TooMuchError(what, index.start_mark, "a grid is written as an axis: {from, to, step}")
@@ -120,6 +121,9 @@ def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | N
     `shown_as` is the name that messages use, by default the path as given.
     """
     shown = shown_as or str(path)
+    if exists(path) and not is_plain(path):
+        what = f"{shown} is no plain file (a pipe, a device or a socket)"
+        return None, [error("TG001", what, hint="copy its content into a file")]
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -163,12 +167,33 @@ def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diag
         try:
             return composer.get_single_node(), []
         except _TooMuchError as problem:
-            span = source.span(problem.mark.line, problem.mark.column, 1)
-            return None, [error("TG003", problem.what, span, hint=problem.hint)]
+            return None, [_too_much(source, problem.mark.line, problem.mark.column, problem.what, problem.hint)]
     except yaml.MarkedYAMLError as problem:
-        return None, [not_yaml(source, problem)]
+        # A parser that looks ahead meets a limit of its own before it tells us of the first bracket.
+        stop = problem.problem_mark or problem.context_mark
+        opened = _open_brackets(text[: stop.index]) if stop else []
+        if len(opened) <= MAX_DEPTH:
+            return None, [not_yaml(source, problem)]
+        before = text[: opened[MAX_DEPTH - 1]]
+        line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+        return None, [_too_much(source, line, column, TOO_DEEP, SIX_LEVELS)]
     except yaml.reader.ReaderError:
         return None, [control_character(source, text)]
+
+
+def _too_much(source: SourceText, line: int, column: int, what: str, hint: str) -> Diagnostic:
+    return error("TG003", what, source.span(line, column, 1), hint=hint)
+
+
+def _open_brackets(text: str) -> list[int]:
+    """Where the brackets begin that are still open at the end of a text, but for those in quotes and comments."""
+    opened: list[int] = []
+    for found in re.finditer(r"""'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#.*|[][{}]""", text):
+        if found[0] in "[{":
+            opened.append(found.start())
+        elif found[0] in "]}" and opened:
+            opened.pop()
+    return opened
 
 
 class _Reader:

@@ -1,105 +1,344 @@
-"""What a folder of lm-evaluation-harness's definitions defines: names of tasks, groups and tags.
+"""What a folder of lm-evaluation-harness's definitions defines, read as text: names, filters, shots, and every path.
 
-Read as the harness reads them (every .yaml file, with what it includes), but as text only: no
-tag is followed, so nothing that `!function` names is looked at.
+Read as the harness reads them (every .yaml file, with what it includes), but no tag is followed, so nothing that
+`!function` names is executed. Whatever a definition names must lie in the folder: its digest is in the key of a job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .diagnostics import Diagnostic, Span, error
 from .document import SourceText
+from .paths import exists, is_plain
 
 if TYPE_CHECKING:
     from yaml import Node
 
-Config = dict[str, list[str]]
-"""Key at the top of a definition -> its words."""
-
 IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
+PACKAGED = frozenset({
+    "json", "csv", "parquet", "text", "arrow", "xml", "pandas", "webdataset",
+    "imagefolder", "audiofolder", "videofolder",
+})  # fmt: skip
+"""Readers of files that `dataset_path` can name."""
+PATHS = ("data_files", "data_dir", "dataset_path", "use_prompt")
+LINES = (".jsonl", ".csv", ".tsv")
+"""Files whose examples can be counted without a library, by a line each (and one of names in a table)."""
+
+COMMIT = 40
+"""Hex digits of a commit."""
+
+Report = Callable[[str, str], None]
+"""Told of every text that names what may not be read, and why."""
 
 
 class UnreadableError(Exception):
     """A definition that the harness would pass over in silence; the text says why."""
 
 
-def defines(folder: Path, name: str) -> bool:
-    """Whether a folder defines a task, group or tag; files called like it are read first."""
-    files = sorted(definitions(folder), key=lambda path: path.stem != name)
-    return any(name in _names_or_none(path) for path in files)
+class Word(str):
+    """A text of a definition that knows where it stands."""
+
+    span: Span
+    tag: str
 
 
-def defined_names(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All names that a folder defines, and a line for each file that cannot be read."""
-    names: dict[str, None] = {}
-    faults = []
-    for path in definitions(folder):
+class Definition(NamedTuple):
+    """One file over what it includes."""
+
+    path: Path
+    config: dict[str, Any]
+    bases: tuple[Path, ...]
+    """Where its relative paths start: its own folder, those of included files, the task folder."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names that it brings."""
+        if "group" in self.config and "class" not in self.config:
+            return _words(self.config["group"])
+        task = _words(self.config.get("task"))
+        return [*task, *_words(self.config.get("tag"))] if len(task) == 1 else []
+
+    @property
+    def filters(self) -> list[str]:
+        """The filters of its task, or those that a group gives its members; 'none' where the task has none."""
+        found = [_words(each.get("name")) for each in _under(self.config, "filter_list") if isinstance(each, dict)]
+        return [name for names in found for name in names] or ["none"] * ("group" not in self.config)
+
+
+class TaskFolder:
+    """The definitions of a folder, read when asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.faults: list[Diagnostic] = []
+        """Includes that lead out of the folder."""
+
+    @cached_property
+    def definitions(self) -> list[Definition]:
+        """Every definition that can be read, in order of the files."""
+        found = (self._definition(path) for path in self._paths())
+        return [each for each in found if isinstance(each, Definition)]
+
+    @property
+    def names(self) -> list[str]:
+        """All names of tasks, groups and tags."""
+        return list(dict.fromkeys(name for each in self.definitions for name in each.names))
+
+    @property
+    def unreadable(self) -> list[str]:
+        """A line for each file that cannot be read."""
+        found = ((path, self._definition(path)) for path in self._paths())
+        return [f"{path.relative_to(self.root)} cannot be read: {why}" for path, why in found if isinstance(why, str)]
+
+    def reached(self, name: str) -> list[Definition]:
+        """The definitions behind a name: of a group or tag, those of its members as well."""
+        wanted, found = [name], dict[Path, Definition]()
+        while wanted:
+            each = wanted.pop()
+            for definition in self.definitions:
+                if definition.path not in found and each in definition.names:
+                    found[definition.path] = definition
+                    wanted += _all_words(definition.config.get("task")) if "group" in definition.config else []
+        return list(found.values())
+
+    def filters_of(self, name: str) -> tuple[str, ...]:
+        """The filters of the tasks behind a name; none where a group defines or finds members elsewhere."""
+        reached = self.reached(name)
+        members = [each for one in reached if "group" in one.config for each in _list(one.config.get("task"))]
+        names = set(self.names)
+        if not all(isinstance(each, str) and each in names for each in members):
+            return ()
+        return tuple(dict.fromkeys(filter_name for each in reached for filter_name in each.filters))
+
+    def fixed_at_zero(self, name: str) -> list[str]:
+        """Tasks behind a name that say 0 worked examples, which the harness lets nobody change."""
+        return [each.names[0] for each in self.reached(name) if each.config.get("num_fewshot") == "0" and each.names]
+
+    def hub_data(self, name: str) -> list[str]:
+        """Data sets of the hub behind a name that no commit pins."""
+        reached = [each.config for each in self.reached(name) if isinstance(each.config.get("dataset_path"), str)]
+        sources = [(one["dataset_path"], (one.get("dataset_kwargs") or {}).get("revision", "main")) for one in reached]
+        return [
+            f"{source} at {revision}"
+            for source, revision in dict.fromkeys(sources)
+            if source not in PACKAGED and not _is_local(source, (self.root,)) and len(revision) != COMMIT
+        ]
+
+    def faults_of(self, name: str, shots: int | None = None) -> list[Diagnostic]:
+        """Every path behind a name that leads out of the folder or nowhere, and splits with fewer examples than shots.
+
+        A link counts as what it leads to.
+        """
+        reached, faults = self.reached(name), list(self.faults)
+
+        def report(word: str, why: str) -> None:
+            faults.append(error("TG213", f"{word}: {why}", getattr(word, "span", None), hint=REPAIR))
+
+        for definition in reached:
+            config = placed(definition.config, definition.bases, report)
+            if shots and (lack := _too_few(definition.config, config, shots)):
+                report(*lack)
+        return list(dict.fromkeys(faults))
+
+    def _paths(self) -> Iterator[Path]:
+        found = sorted(self.root.glob("**/*.yaml"))
+        return (path for path in found if not IGNORED & set(path.parts) and path.is_file())
+
+    def _definition(self, path: Path) -> Definition | str:
         try:
-            names |= dict.fromkeys(names_in(path))
+            return Definition(path, *self._read(path, ()))
         except UnreadableError as fault:
-            faults.append(f"{path.relative_to(folder)} cannot be read: {fault}")
-    return tuple(names), tuple(faults)
+            return str(fault)
+
+    def _read(self, path: Path, around: tuple[Path, ...]) -> tuple[dict[str, Any], tuple[Path, ...]]:
+        if path in around:
+            raise UnreadableError(f"{path.name} includes itself")
+        config, merged = _mapping_of(path), dict[str, Any]()
+        bases = dict.fromkeys([path.parent])
+        for each in _words(config.pop("include", None)):
+            inner = (path.parent / each).resolve()
+            if inner.exists() and not inner.is_relative_to(self.root.resolve()):
+                self.faults.append(error("TG213", f"{each}: {OUTSIDE}", getattr(each, "span", None), hint=REPAIR))
+            found, folders = self._read(inner, (*around, path))
+            merged |= found
+            bases |= dict.fromkeys(folders)
+        return merged | config, (*bases, self.root)
 
 
-def definitions(folder: Path) -> Iterator[Path]:
-    """The .yaml files of a folder, at any depth, in order."""
-    return (path for path in sorted(folder.glob("**/*.yaml")) if not IGNORED & set(path.parts) and path.is_file())
+OUTSIDE = "it lies outside of the task folder"
+REPAIR = "what a task reads must lie in its folder, whose content is in the key: copy it there"
 
 
-def names_in(path: Path) -> list[str]:
-    """The names that one file brings. Raises UnreadableError."""
-    config = _config(path, ())
-    if "group" in config and "class" not in config:
-        return config["group"]
-    task = config.get("task", [])
-    return [*task, *config.get("tag", ())] if len(task) == 1 else []
+def placed(value: Any, bases: Sequence[Path], report: Report, option: bool = False) -> Any:
+    """A definition with absolute paths, at any depth. What leads out of the last of the bases is reported.
+
+    `option`: it stands among the options of a data set, where other texts can be paths as well.
+    """
+    if isinstance(value, list | tuple):
+        return [placed(each, bases, report, option) for each in value]
+    if option and isinstance(value, str) and value.startswith(("./", "../", "~/", "/")):
+        return _absolute(value, bases, report)
+    if isinstance(value, str) and getattr(value, "tag", "") == "!function":
+        _check_function(value, bases, report)
+    if not isinstance(value, Mapping):
+        return value
+    found, source, options = dict(value), value.get("dataset_path"), value.get("dataset_kwargs") or {}
+    if source in PACKAGED and not options.keys() & {"data_files", "data_dir"}:
+        found["dataset_kwargs"] = {**options, "data_dir": str(bases[0])}  # or it would read the working folder
+    elif isinstance(source, str) and source not in PACKAGED:
+        if not _is_local(source, bases):
+            return {
+                key: item if key == "dataset_kwargs" else placed(item, bases, report) for key, item in value.items()
+            }
+        found["dataset_path"] = _absolute(source, bases, report)
+        bases = (Path(found["dataset_path"]), *bases)
+    if isinstance(prompt := value.get("use_prompt"), str) and ".yaml:" in prompt:
+        found["use_prompt"] = f"{_absolute(prompt.rpartition(':')[0], bases, report)}:{prompt.rpartition(':')[2]}"
+    if isinstance(folder := value.get("data_dir"), str):
+        found["data_dir"] = _absolute(folder, bases, report)
+        bases = (Path(found["data_dir"]), *bases)
+    if "data_files" in value:
+        found["data_files"] = _each_absolute(value["data_files"], bases, report)
+    return {
+        key: item if key in PATHS else placed(item, bases, report, option or key == "dataset_kwargs")
+        for key, item in found.items()
+    }
 
 
-def _names_or_none(path: Path) -> list[str]:
-    try:
-        return names_in(path)
-    except UnreadableError:
-        return []
+def _is_local(source: str, bases: Sequence[Path]) -> bool:
+    return source.startswith((".", "/", "~")) or any((base / source).exists() for base in bases)
 
 
-def _config(path: Path, around: tuple[Path, ...]) -> Config:
-    """A definition over what it includes."""
-    if path in around:
-        raise UnreadableError(f"{path.name} includes itself")
-    config = _read(path)
-    merged: Config = {}
-    for each in config.pop("include", ()):
-        merged |= _config((path.parent / each).resolve(), (*around, path))
-    return merged | config
+def _each_absolute(files: Any, bases: Sequence[Path], report: Report) -> Any:
+    if isinstance(files, Mapping):
+        return {split: _each_absolute(inner, bases, report) for split, inner in files.items()}
+    if isinstance(files, list | tuple):
+        return [_each_absolute(inner, bases, report) for inner in files]
+    return _absolute(files, bases, report) if isinstance(files, str) else files
 
 
-def _read(path: Path) -> Config:
-    """The words at the top of a definition."""
+def _absolute(text: str, bases: Sequence[Path], report: Report) -> str:
+    """The first that there is of a file, folder or pattern, from each of the bases; addresses stay."""
+    inner, mark, place = text.rpartition("::")  # zip://rows.jsonl::archive.zip
+    place = place.removeprefix("file://").removeprefix("local://")
+    if "://" in place:
+        return text
+    root = bases[-1].resolve()
+    for base in bases:
+        path = os.path.normpath(base / os.path.expanduser(place))  # noqa: PTH111  # links are followed below
+        hits = [Path(path)] if os.path.lexists(path) else [Path(hit) for hit in glob(path, recursive=True)]  # noqa: PTH207
+        if hits:
+            below = [each for hit in hits for each in (hit, *(hit.rglob("*") if hit.is_dir() else ()))]
+            if any(not each.resolve().is_relative_to(root) for each in below):
+                report(text, OUTSIDE)
+            elif any(part.startswith(".") or part in IGNORED for part in Path(os.path.relpath(path, root)).parts):
+                report(text, "hidden files have no part in the digest of a folder")
+            return inner + mark + path
+    report(text, "there is no such file in the task folder")
+    return text
+
+
+def _check_function(name: str, bases: Sequence[Path], report: Report) -> None:
+    """Its module lies beside the definition, or belongs to the harness."""
+    file = f"{name.rpartition('.')[0].replace('.', '/')}.py"
+    found = next((each for base in bases if (each := (base / file).resolve()).exists()), None)
+    if found is None and not name.startswith("lm_eval."):
+        report(name, f"there is no {file} beside the definition")
+    elif found is not None and not found.is_relative_to(bases[-1].resolve()):
+        report(name, OUTSIDE)
+
+
+def _too_few(written: Mapping[str, Any], config: Mapping[str, Any], shots: int) -> tuple[str, str] | None:
+    """The file of worked examples, where it can be counted and has fewer than are to be shown."""
+    split = next((config[key] for key in ("fewshot_split", "training_split", "validation_split", "test_split")
+                  if config.get(key)), None)  # fmt: skip
+    files = [
+        (config.get("dataset_kwargs") or {}).get("data_files"),
+        written.get("dataset_kwargs", {}).get("data_files"),
+    ]
+    path, word = (each.get(split) if isinstance(each, Mapping) else each for each in files)
+    if not isinstance(path, str) or not path.endswith(LINES) or config.get("num_fewshot") == "0":
+        return None
+    if "fewshot_config" in config or not Path(path).is_file():
+        return None
+    rows = sum(bool(line.strip()) for line in Path(path).read_bytes().splitlines()) - (not path.endswith(".jsonl"))
+    own = split == config.get("fewshot_split") == config.get("test_split")  # a question is not shown its own answer
+    return (word, f"`shots: {shots}` needs {shots + own} examples, there are {rows}") if rows < shots + own else None
+
+
+def _mapping_of(path: Path) -> dict[str, Any]:
+    """One file as mappings, lists and words."""
     from yaml import MappingNode
 
     from .source import MAX_BYTES, compose_nodes
 
     try:
+        if exists(path) and not is_plain(path):
+            raise UnreadableError(f"{path.name} is no plain file")
         with path.open("rb") as stream:
             text = stream.read(MAX_BYTES).decode("utf-8-sig")
     except OSError as fault:
         raise UnreadableError(f"{path.name}: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise UnreadableError("it is not UTF-8") from fault
-    root, faults = compose_nodes(SourceText(path.name, text), text)
+    here = Path.cwd()
+    source = SourceText(str(path.relative_to(here) if path.is_relative_to(here) else path), text)
+    root, faults = compose_nodes(source, text)
     if faults:
         span = faults[0].span
         raise UnreadableError((f"line {span.line}: " if span else "") + faults[0].message)
     if not isinstance(root, MappingNode):
         raise UnreadableError("it is no mapping")
-    return {key.value: _words(value) for key, value in root.value if isinstance(key.value, str)}
+    found = _plain(root, source)
+    assert isinstance(found, dict)
+    return found
 
 
-def _words(node: Node) -> list[str]:
-    """The text of one value, or the texts of a list; none for anything else."""
-    from yaml import ScalarNode, SequenceNode
+def _plain(node: Node, source: SourceText) -> Any:
+    from yaml import MappingNode, SequenceNode
 
-    nodes = node.value if isinstance(node, SequenceNode) else [node]
-    return [each.value for each in nodes if isinstance(each, ScalarNode) and each.value]
+    if isinstance(node, SequenceNode):
+        return [_plain(each, source) for each in node.value]
+    if isinstance(node, MappingNode):
+        found: dict[str, Any] = {}
+        for key, item in node.value:
+            value = _plain(item, source)
+            found = {**value, **found} if key.value == "<<" and isinstance(value, dict) else {**found, key.value: value}
+        return found
+    if node.style is None and node.value in ("", "~", "null", "Null", "NULL"):
+        return None
+    word = Word(node.value)
+    word.span, word.tag = source.between(node.start_mark, node.end_mark), node.tag
+    return word
+
+
+def _words(value: Any) -> list[str]:
+    """A text, or the texts of a list; none for anything else."""
+    return [each for each in _list(value) if isinstance(each, str) and each]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _all_words(value: Any) -> list[str]:
+    """Every text at any depth."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [word for each in value for word in _all_words(each)] if isinstance(value, list) else _words(value)
+
+
+def _under(value: Any, key: str) -> list[Any]:
+    """The elements of every list of a name, at any depth."""
+    if isinstance(value, list):
+        return [found for each in value for found in _under(each, key)]
+    if not isinstance(value, dict):
+        return []
+    own = value.get(key)
+    return [*(own if isinstance(own, list) else []), *(found for each in value.values() for found in _under(each, key))]

@@ -9,21 +9,32 @@ CONDITION = ("trait", "Trait", "level")
 """Places that every text about a condition may have; {Trait} is the trait with a capital, as at the head of a line."""
 
 
-def checked(template: str, names: tuple[str, ...]) -> str:
-    """The template itself. Raises ValueError for a place that is not among the names, or braces that do not match."""
+def checked(template: str, names: tuple[str, ...], needs: tuple[str, ...] = ()) -> str:
+    """The template itself. Raises ValueError for a place that is not among the names, or braces that do not match.
+
+    One of the places that it `needs` must be there: without it the text would be the same for every condition.
+    """
     try:
-        used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        pieces = list(Formatter().parse(template))
     except ValueError as problem:
-        raise ValueError(f"the braces of this text do not match: {problem}") from None
+        raise ValueError(f"the braces of this text do not match: {problem}; {{{{ and }}}} stand for braces") from None
+    used = {
+        f"{name}{'!' * bool(turned)}{turned or ''}{':' * bool(form)}{form}"
+        for _, name, form, turned in pieces
+        if name is not None
+    }
     if wrong := sorted(used - set(names)):
         known = ", ".join("{" + name + "}" for name in names)
-        raise ValueError(f"the text has no {{{wrong[0]}}}; it may hold {known}")
+        raise ValueError(f"the text has no {{{wrong[0]}}}; it may hold {known}, and {{{{ and }}}} stand for braces")
+    literal = "".join(text + "\0" * (name is not None) for text, name, _, _ in pieces)
+    if needs and (not used & set(needs) or any("{" + name + "}" in literal for name in needs)):
+        raise ValueError(f"the text must hold {' or '.join('{' + name + '}' for name in needs)}")
     return template
 
 
-def places(*names: str) -> AfterValidator:
-    """Annotation of a text that may have these places."""
-    return AfterValidator(lambda template: checked(template, names))
+def places(*names: str, needs: tuple[str, ...] = ()) -> AfterValidator:
+    """Annotation of a text that may have these places, and needs one of some."""
+    return AfterValidator(lambda template: checked(template, names, needs))
 
 
 def filled(template: str, trait: str, level: str, **others: str) -> str:

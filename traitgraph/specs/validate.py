@@ -23,7 +23,7 @@ from .freeze import frozen
 from .holes import with_holes
 from .messages import diagnose, unknown_key
 from .overlay import ArmText, arm_texts
-from .scope import Scope
+from .scope import Scope, key_faults
 from .settle import settle
 from .study import Arm, Study
 
@@ -49,6 +49,7 @@ def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
     data = frozen(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     scope = Scope(document.file)
+    scope.diagnostics += key_faults(document)
     study = _study(data, document, scope)
     found = list(in_order(scope.diagnostics))
     return (None if has_errors(found) else study), found

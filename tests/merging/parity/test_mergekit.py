@@ -12,8 +12,6 @@ from tests.merging.parity.inputs import MIXED, WEIGHTS, as_vectors, base_and_tun
 from traitgraph.runtime.merging import merge_state_dicts, merge_vectors
 from traitgraph.runtime.merging.from_file import merge_from_file
 
-pytest.importorskip("mergekit", reason="mergekit is not installed (see docs/merging.md, parity)")
-
 
 def by_mergekit(
     method: str, weights: tuple[float, ...], shared: dict[str, Any], own: dict[str, float]

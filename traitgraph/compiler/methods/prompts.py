@@ -45,7 +45,7 @@ def subject_prompts(
     for row in range(conditions.rows):
         known = {name: column[row] for name, column in conditions.columns.items()}
         strength = known.get("intensity", intensity)
-        pairs = known.get("combination") or ((known["trait"], known.get("level")),)
+        pairs = known.get("combination") or ((known.get("trait"), known.get("level")),)
         texts.append(
             joined(
                 condition_prompt(prompt, *pair, strength, rows.data if rows else None)

@@ -127,7 +127,7 @@ class Element:
             self._account("failed", exit_code=code, cause=cause, message=message)
             return 1
         self._account("requeued", exit_code=code, cause=cause)
-        if refusal := self.environment.requeue(self.array.continuations - self._timeouts):
+        if refusal := self.environment.requeue():
             self._account("stopped", exit_code=code, cause=cause, message=refusal)
         return 1
 

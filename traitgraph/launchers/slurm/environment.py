@@ -1,6 +1,6 @@
 """The environment of an array element: what submitit reads from SLURM's variables, and our signals.
 
-From submitit: ids, ranks, host names, the warning signal and its override, `scontrol requeue`. Ours: the handlers.
+From submitit: ids, ranks, host names, the warning signal and its override. Ours: the handlers and the requeue.
 submitit's own handler saves a pickle and gives up when SLURM has requeued the job already; ours saves nothing itself,
 because the work resumes from the store, and takes a refused requeue as an answer.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable
 from types import FrameType
 
 from submitit.slurm.slurm import SlurmJobEnvironment
+
+from .scheduler import SchedulerError, call
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -51,12 +52,12 @@ class ElementEnvironment(SlurmJobEnvironment):  # type: ignore[misc]  # submitit
         """Call `warn` before the time limit or a preemption, and `end` when SLURM ends the job."""
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, end)
-        signal.signal(self._usr_sig(), warn)
+        signal.signal(signal.Signals[f"SIG{self.USR_SIG}"], warn)
 
-    def requeue(self, countdown: int) -> str | None:
+    def requeue(self) -> str | None:
         """Put this job back into the queue; why SLURM refused, None when it did not."""
         try:
-            self._requeue(countdown)
-        except (OSError, subprocess.SubprocessError) as error:
-            return f"scontrol requeue {self.job_id}: {error}"
+            call("scontrol", "requeue", self.job_id)
+        except SchedulerError as error:
+            return f"requeue of {self.job_id}: {error}"
         return None

@@ -81,7 +81,8 @@ submit() {{ # array, indices as JSON, options of sbatch
   array=$1 indices=$2
   shift 2
   if [ ! -s "slurm/ids/$array" ]; then
-    sbatch --parsable "$@" "slurm/scripts/$array.sh" | cut -d';' -f1 > "slurm/ids/$array.new"
+    sbatch --parsable "$@" "slurm/scripts/$array.sh" |
+      sed -n 's/^\\([0-9][0-9]*\\)\\(;.*\\)*$/\\1/p' | tail -n 1 > "slurm/ids/$array.new"
     [ -s "slurm/ids/$array.new" ]
     mv "slurm/ids/$array.new" "slurm/ids/$array"
     printf '{{"array": "%s", "indices": %s, "job": "%s"}}\\n' \\

@@ -35,6 +35,7 @@ from .open_runs import (
     find_open_run,
     jobs_outside,
     jobs_to_come,
+    lost_runs,
     part_of,
     slurm_runs,
     submitting_alone,
@@ -114,6 +115,12 @@ def launch(
         hint = "log in to a login node, load the cluster's module, or use --launcher local; --export DIR needs no SLURM"
         raise SubmissionRefusedError((Problem("no sbatch on the PATH: this machine cannot submit to SLURM", hint),))
     with store, submitting_alone(store):
+        if lost := lost_runs(store):
+            what = f"run {lost[0]} is in the queue, and its record in {store.root / 'runs'} is gone or cannot be read"
+            hint = (
+                f"its jobs might be submitted twice; wait until it has ended, or take it out: {scancel_call(lost[0])}"
+            )
+            raise SubmissionRefusedError((Problem(what, hint),))
         if earlier := find_open_run(store, {row.key for row in table.rows}, besides=retry_of):
             progress = submit(store, earlier)
             return _launched(earlier, progress, started, resumed=True)
@@ -136,6 +143,11 @@ def launch(
             withdraw(record)
             raise SubmissionRefusedError((problem,))
         return _launched(record, progress, started, elsewhere=elsewhere)
+
+
+def scancel_call(run: str) -> str:
+    """What takes a run out of the queue that only the queue knows."""
+    return f"squeue -u $USER -h -o '%F %j' | awk '$2 ~ /^{run}[.]/ {{print $1}}' | sort -u | xargs -r scancel"
 
 
 def _coming(store: Store, table: JobTable) -> dict[str, Coming]:

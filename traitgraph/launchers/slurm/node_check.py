@@ -86,15 +86,18 @@ def _largest_by_partition(arrays: Sequence[TaskArray]) -> Mapping[str, Resources
 
 
 def _questions(asked: Resources, table: JobTable) -> Questions:
-    models = dict.fromkeys(pair for row in table.rows for pair in _hub_models(row.params))
     files = (str(place) for place in table.locations.values() if Path(str(place)).is_absolute())
-    return Questions(gpus=asked.gpus or 0, models=tuple(models), files=tuple(sorted(set(files))))
+    return Questions(gpus=asked.gpus or 0, models=hub_models(table), files=tuple(sorted(set(files))))
+
+
+def hub_models(table: JobTable) -> tuple[tuple[str, str], ...]:
+    """(id, revision) of the models of the hub that jobs load, experts and judges among them."""
+    return tuple(dict.fromkeys(pair for row in table.rows for pair in _hub_models(row.params)))
 
 
 def _hub_models(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """(id, revision) of the models of the hub that a job loads, a judge's among them."""
-    for name, value in params.items():
-        if isinstance(value, Mapping) and value.get("kind") == "hub" and "model" in name:
+    for value in params.values():
+        if isinstance(value, Mapping) and value.get("kind") == "hub" and "dtype" in value:  # data have none
             yield str(value["id"]), str(value["revision"])
         elif isinstance(value, Mapping):
             yield from _hub_models(value)

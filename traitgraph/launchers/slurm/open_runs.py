@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
@@ -74,6 +75,23 @@ def _my_runs(store: Store) -> Iterator[SubmissionRecord]:
                 yield record
         except (OSError, ValueError):
             continue
+
+
+def lost_runs(store: Store) -> list[str]:
+    """Runs of this store and user that are in the queue, and of which nobody can read any more what they make."""
+    folder, lost = store.root / "runs", set()
+    for name, script in scheduler.active_scripts():
+        run = name.rpartition(".")[0]
+        if run and Path(script).is_relative_to(folder) and not _is_readable(SubmissionRecord(RunRecord(folder / run))):
+            lost.add(run)
+    return sorted(lost)
+
+
+def _is_readable(record: SubmissionRecord) -> bool:
+    try:
+        return bool(record.text and record.run.table())
+    except (OSError, ValueError):
+        return False
 
 
 # ---------------------------------------------------------------- a run that makes all of it

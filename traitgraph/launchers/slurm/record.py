@@ -193,6 +193,7 @@ class SubmissionRecord:
         record.script(CONTINUE).write_text(continuation_script(site), encoding="utf-8")
         if arrays:
             record.script(PROBE).write_text(probe_script(site, root, arrays[0].resources), encoding="utf-8")
+        run.keep_copy()
         write_json(record._path, _text(run, arrays, site, root, most_submitted, retry_of).model_dump(mode="json"))
         return record
 

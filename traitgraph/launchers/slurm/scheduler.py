@@ -9,11 +9,20 @@ import importlib.util
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
 
 from .shell import bare_environment
+
+PAUSES = (1.0, 4.0, 10.0)
+"""Between the attempts of a submission that a busy controller did not take. [s]"""
+
+_PASSING = re.compile(
+    r"(?i)socket timed out|unable to contact|temporarily un(?:able|available)|zero bytes were transmitted|standby mode"
+    r"|connection (?:refused|reset|timed out)|unexpected message received"
+)
 
 CALL_SECONDS = 60.0  # the commands retry by themselves while a controller restarts
 
@@ -108,9 +117,33 @@ def is_available() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def sbatch(arguments: Sequence[str]) -> str:
-    """Id of the job that these arguments submit."""
-    return call("sbatch", "--parsable", *arguments).strip().partition(";")[0]
+def sbatch(arguments: Sequence[str], unheard: Callable[[], str | None] = lambda: None) -> str:
+    """Id of the job that these arguments submit, after a few attempts where the controller is only busy.
+
+    `unheard` looks for the job of an attempt that failed: the answer may be lost of one that SLURM has taken.
+    """
+    for pause in PAUSES:
+        try:
+            return job_id(call("sbatch", "--parsable", *arguments))
+        except SchedulerError as error:
+            if not _PASSING.search(str(error)):
+                raise
+        time.sleep(pause)
+        if job := unheard():
+            return job
+    return job_id(call("sbatch", "--parsable", *arguments))
+
+
+def job_id(text: str) -> str:
+    """The id in what `sbatch --parsable` printed, whatever a site's wrapper prints around it.
+
+    >>> job_id("Welcome to the cluster of 2026\\n4711;main\\n")
+    '4711'
+    """
+    found = re.findall(r"^\s*(\d+)(?:;\S+)?\s*$|^Submitted batch job (\d+)", text, re.MULTILINE)
+    if not found:
+        raise SchedulerError(f"sbatch printed no job id, but: {' '.join(text.split())[:200] or 'nothing'}")
+    return "".join(found[-1])
 
 
 _QUEUE_FORMAT = "%F|%K|%T|%r|%N|%j"
@@ -137,6 +170,12 @@ def _queue_entry(line: str) -> QueueEntry:
 def active_names() -> set[str]:
     """Names of this user's jobs that wait or run."""
     return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%j").split())
+
+
+def active_scripts() -> list[tuple[str, str]]:
+    """Name and batch script of this user's jobs that wait or run."""
+    lines = call("squeue", "-h", f"--user={getuser()}", "-o", "%j|%o").splitlines()
+    return [(name, script) for name, _, script in (line.partition("|") for line in lines)]
 
 
 def active_jobs() -> set[str]:

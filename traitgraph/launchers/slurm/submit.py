@@ -150,7 +150,7 @@ class _Submission:
             self.gate = gate.job
         elif with_probe or gate.state == "failed":
             clear_probe(self.record.run.folder)
-            self.gate = self._sbatch(["--hold", str(self.record.script(PROBE))])
+            self.gate = self._sbatch(PROBE, "--hold")
             self.record.note(Submitted(PROBE, (), self.gate))
             self.held.add(self.gate)
 
@@ -212,7 +212,7 @@ class _Submission:
         options = [array_option(piece.indices, self.record.text.cluster.throttle)]
         dependency = self._after_gate(piece.dependency, self._outside(piece.array))
         options += dependency or ["--hold"]
-        job = self._sbatch([*options, str(self.record.script(piece.array.id))])
+        job = self._sbatch(piece.array.id, *options)
         submitted = Submitted(piece.array.id, piece.indices, job)
         self.record.note(submitted)
         self._place(submitted)
@@ -221,9 +221,15 @@ class _Submission:
         if not dependency:
             self.held.add(job)
 
-    def _sbatch(self, arguments: Sequence[str]) -> str:
+    def _sbatch(self, array: str, *options: str) -> str:
         self.calls += 1
-        return scheduler.sbatch(arguments)
+        known = {*self.jobs.values(), *(entry.job for entry in self.entries)}
+
+        def unheard() -> str | None:
+            entries = scheduler.queue([job_name(self.record.run.id, array)])
+            return next((entry.job for entry in entries if entry.is_active and entry.job not in known), None)
+
+        return scheduler.sbatch([*options, str(self.record.script(array))], unheard)
 
     def _submit_continuation(self, left: int) -> None:
         """A small job that goes on when the first part of what is in the queue has ended."""
@@ -234,7 +240,7 @@ class _Submission:
         first = next((job for place, job in self.jobs.items() if place in self.live), None)
         when = [] if first else [f"--begin={WAIT_FOR_ROOM}"]
         when += self._after_gate(f"afterany:{first}" if first else "")
-        self._sbatch([*when, str(self.record.script(CONTINUE))])
+        self._sbatch(CONTINUE, *when)
 
     # ---------------------------------------------------------------- edges
 

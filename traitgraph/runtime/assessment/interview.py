@@ -17,9 +17,7 @@ from .judged_answers import Judged, judged_answers, outcome_metrics
 from .measurement import Measurement, Metric, mean
 from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
-from .questionnaire_written import parsed_answer
-
-REFUSAL = "x"
+from .rated_numbers import REFUSAL, is_refusal, rated_number
 
 
 def measure_interview(
@@ -67,16 +65,7 @@ def judge_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
 
 def rating_of(questionnaire: Questionnaire, judged: Judged) -> int | None:
     """The rating on the item's scale, as the judge gave it; None without one."""
-    return None if judged.reply is None else parsed_answer(judged.reply, questionnaire.response_scale)
-
-
-def is_refusal(reply: str | None) -> bool:
-    """Whether the judge found nothing to rate, or was given an empty answer.
-
-    >>> [is_refusal(reply) for reply in (None, "x", " X.", "x-ray", "3")]
-    [True, True, True, False, False]
-    """
-    return reply is None or reply.strip(" \n\"'.*").lower() == REFUSAL
+    return None if judged.reply is None else rated_number(judged.reply, questionnaire.response_scale.ends)
 
 
 def _row(questionnaire: Questionnaire, judged: Judged) -> dict[str, object]:

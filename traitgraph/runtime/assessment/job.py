@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from traitgraph.specs.jobs import AssessParams
 
+from ..chat import Lead, as_heard, messages
 from ..context import JobContext
-from ..models import open_model
+from ..models import LoadedModel, open_model
 from ..subjects import subject
 from .administer import administer
 from .layer_similarity import remember_base
-from .measurement import write_measurement
+from .measurement import Metric, write_measurement
 
 
 def assess(context: JobContext, params: AssessParams) -> None:
@@ -23,4 +24,15 @@ def assess(context: JobContext, params: AssessParams) -> None:
     remember_base(context, loaded, params)
     with subject(context, loaded, params):
         measurement = administer(context, loaded, params)
+    if _stands_with_user(loaded, params):
+        measurement.metrics.append(Metric("system_as_user", 1.0, len(measurement.answers), role="validity"))
     write_measurement(context.out, measurement)
+
+
+def _stands_with_user(loaded: LoadedModel, params: AssessParams) -> bool:
+    """Whether the subject's system message went into the user's, because the chat template has no place for it."""
+    plain = not loaded.tokenizer.chat_template or not getattr(params.benchmark, "chat_template", True)
+    if params.prompt is None or params.prompt.place or plain:
+        return False
+    asked = messages("?", Lead(params.prompt.system))
+    return as_heard(loaded.tokenizer, asked) != asked

@@ -6,17 +6,17 @@ The key of an interface is read from its environment variable when it is needed,
 
 from __future__ import annotations
 
-import http.client
+import asyncio
+import contextlib
 import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from traitgraph.specs.benchmarks import ApiJudge, ResolvedJudge
+from traitgraph.specs.benchmarks import LIMITS, ApiJudge, JudgeLimits, ResolvedJudge
+from traitgraph.specs.diagnostics import printable
 
 from ..chat import prompt_ids
 from ..context import JobContext, Stopped
@@ -24,9 +24,17 @@ from ..kept_texts import KeptTexts, write_missing
 from ..models import LoadedModel, open_model
 from ..subjects import leave_subject
 
+if TYPE_CHECKING:
+    import aiohttp
+
 REQUESTS_AT_ONCE = 8
-TIMEOUT_SECONDS = 120.0
 ATTEMPTS = 6
+ATTEMPTS_BEYOND_LIMITS = 2
+"""After so many replies that took too long or were too long, a server is given up: a silent one must cost little."""
+LISTEN_SECONDS = 0.5
+"""Between two looks whether we are asked to stop."""
+GRACE_SECONDS = 3.0
+"""How long replies that are on their way are waited for after a failure or a stop."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 REPLY_TOKENS = 64
@@ -58,7 +66,9 @@ def open_judge(context: JobContext, judge: ResolvedJudge) -> Judge:
     Raises JudgeError when its key is not set.
     """
     if isinstance(judge, ApiJudge):
-        return HttpJudge(judge, judge_key(context.locations.get(judge.key_name)))
+        limits = context.locations.get(judge.limits_name)
+        known = JudgeLimits.model_validate_json(limits.removeprefix(LIMITS)) if limits else JudgeLimits()
+        return HttpJudge(judge, judge_key(context.locations.get(judge.key_name)), known)
     loaded = open_model(context, judge.model, "judge_model")
     leave_subject(context, loaded)  # a judge is never under the influence of what it judges
     return ModelJudge(loaded, judge.temperature)
@@ -94,90 +104,127 @@ class HttpJudge:
     """A model behind `URL/chat/completions`; several answers are judged at once.
 
     Too many requests (429), faults of the server (5xx) and broken connections are tried again, with longer pauses.
+    The server decides neither how long nor how much is read: `JudgeLimits` hold for each reply as a whole.
     """
 
-    def __init__(self, judge: ApiJudge, key: str | None) -> None:
+    def __init__(self, judge: ApiJudge, key: str | None, limits: JudgeLimits) -> None:
         self._judge = judge
         self._key = key
+        self._limits = limits
         self._url = judge.url.rstrip("/") + "/chat/completions"
-        self._given_up = Event()
-        # A redirect would carry the key to another machine.
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        address = urlsplit(self._url)
+        self._proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
 
     def reply(self, context: JobContext, prompts: Mapping[str, str], kept: KeptTexts) -> None:
         """Ask for the replies that are missing; raises JudgeError, and Stopped when the time is nearly up."""
-        missing = [name for name in prompts if name not in kept.texts]
-        context.progress(len(prompts) - len(missing), len(prompts), "ratings")
-        pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="traitgraph-judge")
-        try:
-            asked = [pool.submit(self._reply_one, name, prompts[name], kept) for name in missing]
-            for number, future in enumerate(as_completed(asked), start=len(prompts) - len(missing) + 1):
-                future.result()
-                context.progress(number, len(prompts), "ratings")
-                if context.stop_wanted() and number < len(prompts):
-                    raise Stopped("saved")
-        except BaseException:
-            self._given_up.set()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)  # what is on its way is paid for: it is kept
+        asyncio.run(self._reply_all(context, prompts, kept))
 
-    def _reply_one(self, name: str, prompt: str, kept: KeptTexts) -> None:
-        if not self._given_up.is_set():
-            kept.add({name: self._asked(prompt)})
+    async def _reply_all(self, context: JobContext, prompts: Mapping[str, str], kept: KeptTexts) -> None:
+        import aiohttp
 
-    def _asked(self, prompt: str) -> str:
-        """The reply to one prompt, after as many attempts as it takes."""
-        pause = FIRST_PAUSE_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
+        missing = iter([name for name in prompts if name not in kept.texts])
+        over = asyncio.Event()
+
+        async def work() -> None:
+            for name in missing:
+                if over.is_set() or context.stop_wanted():
+                    return
+                kept.add({name: await self._asked(session, prompts[name], over)})
+                context.progress(len(kept.texts.keys() & prompts.keys()), len(prompts), "ratings")
+
+        context.progress(len(kept.texts.keys() & prompts.keys()), len(prompts), "ratings")
+        timeout = aiohttp.ClientTimeout(total=self._limits.timeout)
+        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+            workers = [asyncio.create_task(work()) for _ in range(REQUESTS_AT_ONCE)]
             try:
-                return self._without_key(_content(self._post(prompt)))
-            except urllib.error.HTTPError as error:
-                fault = self._fault(error)
-                if error.code != 429 and error.code < 500:
-                    raise fault from None
-                wait = _asked_pause(error.headers.get("Retry-After"), pause)
-            except (OSError, http.client.HTTPException) as error:
-                fault = JudgeError(f"{self._url}: not reachable: {self._without_key(str(error))}")
-                wait = pause
-            except (ValueError, LookupError, TypeError):
-                fault = JudgeError(f"{self._url}: what came back is no chat completion; is `url` the base address?")
-                wait = pause
-            if attempt == ATTEMPTS or self._given_up.wait(wait):
-                break
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        raise JudgeError(f"{fault} (gave up after {attempt} attempts; judged answers are kept, run again)")
+                waiting = set(workers)
+                while waiting and not context.stop_wanted():
+                    done, waiting = await asyncio.wait(waiting, timeout=LISTEN_SECONDS, return_when="FIRST_COMPLETED")
+                    for each in done:
+                        each.result()
+            finally:
+                over.set()
+                await asyncio.wait(workers, timeout=GRACE_SECONDS)  # what is on its way is paid for: it is kept
+                for each in workers:
+                    each.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+        if prompts.keys() - kept.texts.keys():
+            raise Stopped("saved")
 
-    def _post(self, prompt: str) -> bytes:
+    async def _asked(self, session: aiohttp.ClientSession, prompt: str, over: asyncio.Event) -> str:
+        """The reply to one prompt, after a few attempts; what takes too long, or is too long, is borne twice."""
+        import aiohttp
+
+        pause, attempt, beyond = FIRST_PAUSE_SECONDS, 0, 0
+        while True:
+            attempt, wait = attempt + 1, pause
+            try:
+                return self._without_key(_content(await self._post(session, prompt)))
+            except _RefusedError as refused:
+                fault = JudgeError(self._without_key(str(refused)))
+                if refused.status != 429 and refused.status < 500:
+                    raise fault from None
+                wait = _asked_pause(refused.retry_after, pause)
+            except TimeoutError:
+                beyond += 1
+                fault = JudgeError(f"{self._url}: no whole reply in {self._limits.timeout:g} s (`timeout`)")
+            except (OSError, aiohttp.ClientError) as error:
+                fault = JudgeError(f"{self._url}: not reachable: {self._without_key(printable(str(error)))}")
+            except _TooLongError:
+                beyond += 1
+                fault = JudgeError(f"{self._url}: a reply of more than {self._limits.max_bytes:,} bytes (`max_bytes`)")
+            except (ValueError, LookupError, TypeError, RecursionError):
+                fault = JudgeError(f"{self._url}: what came back is no chat completion; is `url` the base address?")
+            if attempt == ATTEMPTS or beyond == ATTEMPTS_BEYOND_LIMITS or over.is_set() or await _is_over(over, wait):
+                raise JudgeError(f"{fault} (gave up after {attempt} attempts; judged answers are kept, run again)")
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _post(self, session: aiohttp.ClientSession, prompt: str) -> bytes:
         judge = self._judge
         body = {
             "model": judge.model,
             "messages": [{"role": "user", "content": prompt}],
             "temperature": judge.temperature,
         }
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
-        request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
-        with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-            answer: bytes = response.read()
-        return answer
-
-    def _fault(self, error: urllib.error.HTTPError) -> JudgeError:
-        try:
-            said = error.read(500).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException):
-            said = ""
-        hint = f"; {_HINTS[error.code]}" if error.code in _HINTS else ""
-        about = f"{self._url}: HTTP {error.code} for model '{self._judge.model}'{hint}"
-        return JudgeError(self._without_key(f"{about}: {' '.join(said.split())}".rstrip(": ")))
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        request = session.post(self._url, json=body, headers=headers, proxy=self._proxy, allow_redirects=False)
+        async with request as response:  # a redirect would carry the key to another machine
+            answer = bytearray()
+            async for piece in response.content.iter_any():
+                answer += piece
+                if len(answer) > self._limits.max_bytes:
+                    response.close()
+                    raise _TooLongError
+            if response.status == 200:
+                return bytes(answer)
+            hint = f"; {_HINTS[response.status]}" if response.status in _HINTS else ""
+            said = " ".join(printable(answer[:500].decode("utf-8", "replace")).split())
+            about = f"{self._url}: HTTP {response.status} for model '{judge.model}'{hint}: {said}".rstrip(": ")
+            raise _RefusedError(about, response.status, response.headers.get("Retry-After"))
 
     def _without_key(self, text: str) -> str:
         """A server may repeat the key that it was sent."""
         return text.replace(self._key, "[key]") if self._key else text
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        """Nothing: the redirect becomes an error."""
+class _RefusedError(Exception):
+    """An answer of another status than 200."""
+
+    def __init__(self, about: str, status: int, retry_after: str | None) -> None:
+        super().__init__(about)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class _TooLongError(Exception):
+    """A reply that is larger than the limit."""
+
+
+async def _is_over(over: asyncio.Event, pause: float) -> bool:
+    """Wait for a while, or until it is over."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(over.wait(), pause)
+    return over.is_set()
 
 
 def _content(body: bytes) -> str:
@@ -185,7 +232,8 @@ def _content(body: bytes) -> str:
     content = json.loads(body)["choices"][0]["message"]["content"]
     if content is not None and not isinstance(content, str):
         raise TypeError("the content is no text")
-    return (content or "").strip()
+    # Half of a surrogate pair is no character: it could be neither shown nor written.
+    return (content or "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()
 
 
 def _asked_pause(header: str | None, pause: float) -> float:

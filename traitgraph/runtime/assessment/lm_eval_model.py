@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..chat import TEMPLATE_VARIABLES, Message, system_in_user_message
+from ..chat import TEMPLATE_VARIABLES, Message, heard
 from ..likelihood import Request, continuation_likelihoods
+from ..positions import writing
 
 if TYPE_CHECKING:
+    import torch
     from lm_eval.models.huggingface import HFLM
 
     from ..models import LoadedModel
@@ -39,17 +41,17 @@ def harness_model(loaded: LoadedModel) -> HFLM:
             )
             return [(score.total, score.greedy) for score in scores]
 
-        def apply_chat_template(self, chat_history: list[Message], add_generation_prompt: bool = True) -> str:
-            from jinja2 import TemplateError
+        def _model_generate(self, context: torch.Tensor, **options: Any) -> torch.Tensor:
+            with writing(context.shape[1]):
+                made: torch.Tensor = super()._model_generate(context=context, **options)
+            return made
 
+        def apply_chat_template(self, chat_history: list[Message], add_generation_prompt: bool = True) -> str:
             render: Any = self.tokenizer.apply_chat_template
             options = {"tokenize": False, "add_generation_prompt": add_generation_prompt, **TEMPLATE_VARIABLES}
             options["continue_final_message"] = not add_generation_prompt
-            try:
-                return str(render(chat_history, **options))
-            except TemplateError:
-                # The harness would drop the system message here, and with it the personality.
-                return str(render(system_in_user_message(chat_history), **options))
+            # The harness would leave out a system message that the template does not know, and the personality with it.
+            return heard(chat_history, lambda each: str(render(each, **options)))[1]
 
     return SharedPrefixModel(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=GENERATION_BATCH)
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.specs.benchmarks import ResolvedLmEval
+from traitgraph.specs.diagnostics import near_hint, near_names
+from traitgraph.specs.harness_tasks import harness_identity
+from traitgraph.specs.task_folder import PACKAGED, TaskFolder, placed
 
 from ..chat import ChatTemplateError, Lead, Message, led
+from ..data_files import DataError
 from ..locations import verified
 
 if TYPE_CHECKING:
+    from lm_eval.api.group import Group
     from lm_eval.api.instance import Instance
     from lm_eval.api.task import Task
     from lm_eval.models.huggingface import HFLM
@@ -53,6 +58,15 @@ class Document:
         """The text before the (first) answer."""
         return str(self.requests[0].args[0])
 
+    def asked(self) -> dict[str, list[Any]]:
+        """What the model read and wrote: each text once, however many options follow it or it follows."""
+        texts = [[part for part in request.args if isinstance(part, str)] for request in self.requests]
+        read = {
+            name: list(dict.fromkeys(parts))
+            for name, parts in zip(("prompts", "continuations"), zip(*texts, strict=True), strict=False)
+        }
+        return {**read, "raw": [request.resps for request in self.requests]}
+
     def answers(self, filter_name: str) -> list[Any]:
         """What a filter left of the model's answer to each request."""
         return [request.filtered_resps[filter_name] for request in self.requests]
@@ -61,10 +75,21 @@ class Document:
 class FrozenTask:
     """A task whose prompts are built; it can be asked of one subject after the other."""
 
-    def __init__(self, name: str, task: Task) -> None:
+    def __init__(
+        self, name: str, task: Task, filters: tuple[str, ...] | None = None, folder: Path | None = None
+    ) -> None:
         self.name = name
         self.task = task
         self.documents = _documents(task)
+        self.filters = [each for each in filters_of(task) if each in (filters or (each,))]
+        """Those that are reported."""
+        self.at_home = lambda: chdir(folder) if folder else nullcontext()
+        """Where files that the task's own code names are found."""
+
+    @property
+    def shots(self) -> int:
+        """How many worked examples stand in its prompts."""
+        return self.task.config.num_fewshot or 0
 
     def ask(self, model: HFLM) -> None:
         """Put every request to the model and filter the answers; forgets those of the last subject."""
@@ -77,82 +102,105 @@ class FrozenTask:
                 answers = getattr(model, kind)(asked, disable_tqdm=True)
             for instance, answer in zip(asked, answers, strict=True):
                 instance.resps.append(answer)
-        self.task.apply_filters()
-
-    def filters(self) -> list[str]:
-        """Names of the task's filters; 'none' where it has none of its own."""
-        return list(self.task.instances[0].filtered_resps)
+        with self.at_home():
+            self.task.apply_filters()
 
 
-def frozen_tasks(locations: Mapping[str, str], model: HFLM, rendering: Rendering) -> list[FrozenTask]:
-    """The task of a benchmark, or every task of a group, with requests built. Raises TaskError when there is none."""
+class TaskSet(NamedTuple):
+    """What a name of the harness stands for."""
+
+    tasks: list[FrozenTask]
+    groups: list[Group]
+    """The group of that name first, then those inside it; none of a task or tag."""
+
+
+def filters_of(task: Task) -> list[str]:
+    """Names of a task's filters; 'none' where it has none of its own."""
+    return [each["name"] for each in task.config.filter_list or ({"name": "none"},)]
+
+
+def frozen_tasks(locations: Mapping[str, str], model: HFLM, rendering: Rendering) -> TaskSet:
+    """The task of a benchmark, or every task of a group or tag, with requests built.
+
+    Raises TaskError where there is none, or none as it was planned, and DataError for files outside of its folder.
+    """
     benchmark = rendering.benchmark
+    folder = verified(locations, benchmark.definition) if benchmark.definition else None
     # The data set is read into memory; the files that the library writes on the way are nobody's later.
-    with seeded(), tempfile.TemporaryDirectory(prefix="traitgraph-") as scratch:
-        tasks = (
-            _built_in(benchmark.task)
-            if benchmark.definition is None
-            else _local(benchmark.task, verified(locations, benchmark.definition), Path(scratch))
-        )
+    with seeded(), tempfile.TemporaryDirectory(prefix="traitgraph-") as scratch, chdir(folder or Path.cwd()):
+        found = _local(benchmark, folder, Path(scratch)) if folder else _built_in(benchmark)
+        tasks: dict[str, Task] = found["tasks"]
+        _check_filters(tasks, benchmark)
+        for name, task in tasks.items():
+            if getattr(task, "UNSAFE_CODE", False):
+                raise TaskError(f"lm-eval task '{name}' runs code that a model wrote; traitgraph does not run it")
+            _build_requests(task, model, rendering)
+    groups = sorted(found["groups"].values(), key=lambda group: group.name != benchmark.task)
+    return TaskSet([FrozenTask(name, task, benchmark.filters, folder) for name, task in tasks.items()], groups)
+
+
+def _check_filters(tasks: Mapping[str, Task], benchmark: ResolvedLmEval) -> None:
+    known = dict.fromkeys(name for task in tasks.values() for name in filters_of(task))
+    for name in benchmark.filters or ():
+        if name not in known:
+            raise TaskError(f"lm-eval task '{benchmark.task}' has no filter '{name}'; {near_hint(name, known)}")
     for name, task in tasks.items():
-        if getattr(task, "UNSAFE_CODE", False):
-            raise TaskError(f"lm-eval task '{name}' runs code that a model wrote; traitgraph does not run it")
-        _build_requests(task, model, rendering)
-    return [FrozenTask(name, task) for name, task in tasks.items()]
+        if benchmark.filters and not set(filters_of(task)) & set(benchmark.filters):
+            raise TaskError(f"lm-eval task '{name}' has none of the filters; it has: {', '.join(filters_of(task))}")
 
 
-def _built_in(name: str) -> dict[str, Task]:
+def _built_in(benchmark: ResolvedLmEval) -> dict[str, Any]:
     from lm_eval.tasks import TaskManager
 
+    here = harness_identity(benchmark.task)
+    if benchmark.harness not in (None, here):
+        raise TaskError(f"'{benchmark.task}' was planned with {benchmark.harness}, here is {here}: plan again with it")
     manager = TaskManager()
-    if name not in manager.all_tasks:
-        raise TaskError(f"lm-eval has no task or group '{name}'" + _near(name, manager.all_tasks))
-    return dict(manager.load([name])["tasks"])
+    _check_name(benchmark.task, manager.all_tasks, "lm-eval")
+    found: dict[str, Any] = manager.load([benchmark.task])
+    for task in found["tasks"].values():
+        if task.DATASET_PATH not in (None, *PACKAGED) and Path(task.DATASET_PATH).exists():
+            raise TaskError(f"the working folder has a '{task.DATASET_PATH}', read in place of the hub's: move it away")
+    return found
 
 
-def _local(name: str, folder: Path, scratch: Path) -> dict[str, Task]:
-    """The task from a folder of definitions, with its data files found beside the definition."""
+def _local(benchmark: ResolvedLmEval, folder: Path, scratch: Path) -> dict[str, Any]:
+    """What a folder of definitions has under a name, all paths in it being the folder's own."""
     from lm_eval.tasks import TaskManager
     from lm_eval.tasks._yaml_loader import load_yaml
 
+    definitions = TaskFolder(folder)
+    if faults := definitions.faults_of(benchmark.task):
+        raise DataError(faults)
     manager = TaskManager(include_path=str(folder), include_defaults=False)
-    entry = manager.task_index.get(name)
-    if entry is None:
-        raise TaskError(f"the folder {folder.name} defines no lm-eval task '{name}'" + _near(name, manager.all_tasks))
-    if entry.yaml_path is None or name not in manager.all_subtasks:
-        return dict(manager.load([name])["tasks"])
-    config = load_yaml(entry.yaml_path)
-    options = dict(config.get("dataset_kwargs") or {})
-    if "data_files" in options:
-        options["data_files"] = _absolute(options["data_files"], Path(entry.yaml_path).parent)
-        options |= {"cache_dir": str(scratch), "keep_in_memory": True}
-    return dict(manager.load([{**config, "dataset_kwargs": options}])["tasks"])
+    _check_name(benchmark.task, manager.all_tasks, f"the folder {folder.name}")
+    bases = {each.path: each.bases for each in definitions.reached(benchmark.task)}
+    for entry in manager.task_index.values():
+        if entry.yaml_path in bases:  # as it was read, so that the manager does not read it again
+            config = placed(load_yaml(entry.yaml_path), bases[entry.yaml_path], _refuse)
+            if config.get("dataset_path") in PACKAGED or Path(str(config.get("dataset_path"))).exists():
+                options = config.get("dataset_kwargs") or {}
+                config["dataset_kwargs"] = {**options, "cache_dir": str(scratch), "keep_in_memory": True}
+            entry.cfg, entry.yaml_path = config, None
+    return dict(manager.load([benchmark.task]))
 
 
-def _absolute(files: Any, folder: Path) -> Any:
-    """File names made absolute against the definition's folder; addresses stay."""
-    match files:
-        case str() if "://" not in files:
-            return str(folder / files)
-        case Mapping():
-            return {split: _absolute(inner, folder) for split, inner in files.items()}
-        case list():
-            return [_absolute(inner, folder) for inner in files]
-    return files
+def _refuse(name: str, why: str) -> None:
+    raise TaskError(f"{name}: {why}")
 
 
-def _near(name: str, names: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, names, n=3)
-    return f"; near: {', '.join(near)}" if near else ""
+def _check_name(name: str, names: list[str], where: str) -> None:
+    if name not in names:
+        near = ", ".join(near_names(name, names))
+        raise TaskError(f"{where} has no lm-eval task or group '{name}'" + (f"; near: {near}" if near else ""))
 
 
 def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
-    shots = rendering.benchmark.shots
-    if shots is not None or task.config.num_fewshot is None:
+    shots, own = rendering.benchmark.shots, task.config.num_fewshot
+    if own is None or (own and shots is not None):  # a task that says 0 stays there, as in the harness
         task.set_config("num_fewshot", shots or 0)
     task.set_fewshot_seed(seed=SAMPLING_SEED)
+    _check_examples(task)
     chat = rendering.benchmark.chat_template
     if chat and not model.tokenizer.chat_template:
         raise ChatTemplateError(f"the model has no chat template; give `chat_template: false` for {task.config.task}")
@@ -170,6 +218,14 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
         chat_template=_template(model, lead) if chat else None,
         tokenizer_name=model.tokenizer_name if chat else "",
     )
+
+
+def _check_examples(task: Task) -> None:
+    examples = getattr(getattr(task, "sampler", None), "df", None)
+    split, shots = task.fewshot_cfg.split if examples is not None else None, task.config.num_fewshot
+    needed = shots + (split is not None and split == task.config.test_split)  # no question is shown its own answer
+    if shots and examples is not None and needed > len(examples):
+        raise TaskError(f"{shots} worked examples of '{task.config.task}' need {needed}, there are {len(examples)}")
 
 
 def _template(model: HFLM, lead: Lead) -> Callable[..., str]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ..durable import AS_JSON
+
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
 
@@ -22,6 +24,10 @@ class Metric(NamedTuple):
     stderr: float | None = None
     repeat: int | None = None
     role: Literal["score", "validity"] = "score"
+    higher_is_better: bool | None = None
+    """Of a task: which way a loss goes; None where nobody says, and then nothing is judged."""
+    filter: str | None = None
+    """Of a task with several: which one read the answers; it ends the name of the metric."""
 
 
 class Measurement(NamedTuple):
@@ -46,11 +52,16 @@ def _row(metric: Metric) -> dict[str, object]:
         "stderr": _finite(metric.stderr),
         "n": metric.n,
         "role": metric.role,
+        **{
+            name: value
+            for name, value in (("higher_is_better", metric.higher_is_better), ("filter", metric.filter))
+            if value is not None
+        },
     }
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+    with path.open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -16,9 +16,10 @@ from ..dialogues import DialogueError, Question, load_questions
 from ..models import LoadedModel
 from .judged_answers import Judged, judged_answers, outcome_metrics
 from .measurement import Measurement, Metric, mean, standard_error
+from .rated_numbers import REFUSAL, is_refusal, rated_number, said
 
 SCALE = (1, 5)
-_RATING = r"^[\s*\"'-]*{name}[\s*\"']*[:=][\s*\"']*([1-5x])[\s*\"'.,]*$"
+_LINE = r"^[\W_]*{name}(?:\W*(?:rating|score))?(?:\s*\([^()\n]*\))?[\s*_\"'`]*[:=](.*)$"
 
 
 class Rating(NamedTuple):
@@ -73,15 +74,23 @@ def parsed_ratings(reply: str | None) -> Rating:
     """
     if reply is None:
         return Rating(None, None, "refused")
-    found = [
-        re.findall(_RATING.format(name=name), reply, re.IGNORECASE | re.MULTILINE) for name in ("trait", "fluency")
-    ]
-    if any(len(each) != 1 for each in found):
+    trait, fluency = (_said(reply, name) for name in ("trait", "fluency"))
+    if trait is None or fluency is None:
         return Rating(None, None, "unreadable")
-    (trait,), (fluency,) = found
-    if "x" in (trait + fluency).lower():
+    if REFUSAL in (trait, fluency):
         return Rating(None, None, "refused")
     return Rating(int(trait), int(fluency), "rated")
+
+
+def _said(reply: str, name: str) -> str | None:
+    """What stands behind a name on its one line: a number of the scale or x; None for anything else."""
+    lines = re.findall(_LINE.format(name=name), said(reply), re.IGNORECASE | re.MULTILINE)
+    if len(lines) != 1:
+        return None
+    if is_refusal(lines[0]):
+        return REFUSAL
+    number = rated_number(lines[0], SCALE)
+    return None if number is None else str(number)
 
 
 def _row(question: Question, judged: Judged, rating: Rating) -> dict[str, object]:

@@ -30,7 +30,7 @@ YES_NO = ("Yes", "No")
 
 
 class _Form(NamedTuple):
-    """One way of asking every item: the prompt around the statement, and the answers in scale order."""
+    """One way of asking every item: the prompt before the statement, and the answers in scale order."""
 
     name: str
     prompt: str
@@ -61,7 +61,7 @@ def measure_questionnaire(
 def _forms(questionnaire: Questionnaire) -> tuple[_Form, _Form, _Form]:
     anchors = questionnaire.response_scale.anchors
     letters = tuple(ascii_uppercase[: len(anchors)])
-    yes_no = "Does this statement describe you? Answer with Yes or No.\nStatement: {statement}"
+    yes_no = "Does this statement describe you? Answer with Yes or No.\nStatement: "
     return (
         _Form("forward", _choice_prompt(letters, anchors), letters),
         # Listed from the top: the first letter now stands for the last step, so answers in scale order are reversed.
@@ -73,7 +73,7 @@ def _forms(questionnaire: Questionnaire) -> tuple[_Form, _Form, _Form]:
 def _choice_prompt(letters: Sequence[str], anchors: Sequence[str]) -> str:
     options = "\n".join(f"{letter}. {anchor}" for letter, anchor in zip(letters, anchors, strict=True))
     # The statement stands last, so that all items share everything before it.
-    return f"How accurately does a statement describe you? Answer with one letter.\n{options}\nStatement: {{statement}}"
+    return f"How accurately does a statement describe you? Answer with one letter.\n{options}\nStatement: "
 
 
 def _option_logprobs(
@@ -81,7 +81,7 @@ def _option_logprobs(
 ) -> list[tuple[float, ...]]:
     """For each item, log p of each answer of the form, in scale order. [nats]"""
     tokenizer = loaded.tokenizer
-    prompts = [form.prompt.format(statement=questionnaire.statement(item)) for item in questionnaire.items]
+    prompts = [form.prompt + questionnaire.statement(item) for item in questionnaire.items]
     answers = [answer_ids(tokenizer, prompts[0], answer, lead) for answer in form.answers]
     contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
     scores = continuation_likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])

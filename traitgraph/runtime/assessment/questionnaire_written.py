@@ -1,12 +1,10 @@
 """Administer a questionnaire by letting the model write a number, one item a conversation, no history.
 
-A strict parser: what is no single whole number of the scale is a failure, counted and never replaced by a middle value.
+What names no single number of the scale is a failure, counted and never replaced by a middle value.
 Source of the procedure: BIG5-CHAT (arXiv:2410.16491), whose parser kept the last character of a line.
 """
 
 from __future__ import annotations
-
-import re
 
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
 from traitgraph.specs.instruments import WRITTEN_NUMBER
@@ -18,12 +16,11 @@ from ..generation import written_texts
 from ..leads import lead_of
 from ..locations import verified
 from ..models import LoadedModel
-from .items import Item, Questionnaire, Scale
+from .items import Item, Questionnaire
 from .measurement import Measurement, Metric, mean
 from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
-
-_LEADING_NUMBER = re.compile(r"""[\s"'*_(\[]*([-\N{MINUS SIGN}]?\d+)(?![\d]|\s*[.,/:\-–]\s*\d|\s+(?:to|or|and)\s+\d)""")
+from .rated_numbers import rated_number
 
 
 def measure_written_questionnaire(
@@ -48,20 +45,6 @@ def measure_written_questionnaire(
     return Measurement(rows, _metrics(questionnaire, rows, sampling))
 
 
-def parsed_answer(text: str, scale: Scale) -> int | None:
-    """The whole number of the scale that an answer begins with; None when it begins with anything else.
-
-    >>> scale = Scale(min=1, max=5, anchors=("a", "b", "c", "d", "e"))
-    >>> [parsed_answer(text, scale) for text in ("4", "**2** - inaccurate", "3.", "10", "4.5", "3-4", "I'd say 4", "")]
-    [4, 2, 3, None, None, None, None, None]
-    """
-    found = _LEADING_NUMBER.match(text)
-    if found is None:
-        return None
-    number = int(found[1].replace("\N{MINUS SIGN}", "-"))
-    return number if scale.min <= number <= scale.max else None
-
-
 def _prompt(questionnaire: Questionnaire, item: Item) -> str:
     scale = questionnaire.response_scale
     steps = ", ".join(f"{number} = {anchor}" for number, anchor in enumerate(scale.anchors, start=scale.min))
@@ -79,7 +62,7 @@ def _row(questionnaire: Questionnaire, item: Item, repeat: int, text: str) -> di
         "keyed": item.keyed,
         "scale": questionnaire.response_scale.ends,
         "text": text,
-        "answer": parsed_answer(text, questionnaire.response_scale),
+        "answer": rated_number(text, questionnaire.response_scale.ends),
     }
 
 

@@ -38,8 +38,7 @@ def expert_voice(context: JobContext, base: LoadedModel, name: str) -> Voice:
 def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Terms]:
     """The change of an adapter by weight, when that is all it is; empty when it is more."""
     read = read_adapter(adapter, dict(model.named_parameters()))
-    is_plain = not (read.values or read.shifts or read.magnitudes)
-    if not is_plain or not all(takes_low_rank(module_of(model, name)) for name in read.factors):
+    if not read.is_plain or not all(takes_low_rank(module_of(model, name)) for name in read.factors):
         return {}
     return {name: [(1.0, factors)] for name, factors in read.factors.items()}
 

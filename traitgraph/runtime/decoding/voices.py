@@ -16,6 +16,7 @@ from traitgraph.runtime.likelihood import Tokens
 from traitgraph.runtime.merging.errors import MergeError
 from traitgraph.runtime.merging.hooks import Removable, Rows, Terms, add_low_rank
 from traitgraph.runtime.models import LoadedModel
+from traitgraph.runtime.positions import reading
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +79,8 @@ class Ensemble:
         ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in flat], device=device)
         self._mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in flat], device=device)
         self._cache = None
-        return self._forward(ids, (self._mask.cumsum(-1) - 1).clamp(min=0))
+        with reading("prompt_end"):
+            return self._forward(ids, (self._mask.cumsum(-1) - 1).clamp(min=0))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Read one more token in each row, [rows]; logits of the next one, [voices, rows, tokens]."""
@@ -87,7 +89,8 @@ class Ensemble:
         ids = tokens.repeat(len(self.voices)).unsqueeze(-1)
         positions = self._mask.sum(-1, keepdim=True)
         self._mask = torch.cat([self._mask, torch.ones_like(ids)], dim=-1)
-        return self._forward(ids, positions)
+        with reading("reply"):
+            return self._forward(ids, positions)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows only (their numbers, ascending): the others have come to their end."""
@@ -103,10 +106,10 @@ class Ensemble:
             input_ids=ids,
             attention_mask=self._mask,
             position_ids=positions,
-            past_key_values=self._cache,
+            **{self._loaded.cache_name: self._cache},
             use_cache=True,
             logits_to_keep=1,
         )
-        self._cache = done.past_key_values
+        self._cache = done[self._loaded.cache_name]
         logits: torch.Tensor = done.logits[:, -1]
         return logits.view(len(self.voices), self._rows, -1)

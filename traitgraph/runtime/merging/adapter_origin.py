@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .checkpoint import ADAPTER_CONFIG
+from traitgraph.specs.model_folder import ADAPTER_CONFIG
+
+from .checkpoint import read_object
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
@@ -28,7 +29,7 @@ def doubt_about_base(adapter: Path, base: Path, *, adapter_name: str, base_name:
     Both are folders, with what the recipe calls them. A path proves nothing: folders are moved and copied. A folder of
     the hub's cache is its model, whatever it is called.
     """
-    config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config = read_object(adapter / ADAPTER_CONFIG)
     named = str(config.get("base_model_name_or_path") or "")
     told, found = _hub_id(named), _in_cache(str(base)) or _in_cache(str(base.resolve()))
     if told is None:

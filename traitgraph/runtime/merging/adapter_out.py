@@ -14,9 +14,9 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .adapters import WEIGHTS
+from traitgraph.specs.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+
 from .card import model_card
-from .checkpoint import ADAPTER_CONFIG
 from .composition import Composition
 from .drafts import check_new, drafted
 from .errors import MergeError
@@ -80,7 +80,7 @@ def write_adapter(
         tensors |= _tensors(composition, name, pair, report.rank)
     config = _config(composition, report.rank, base_name)
     with drafted(folder) as draft:
-        save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+        save_file(tensors, draft / ADAPTER_WEIGHTS, metadata={"format": "pt"})
         (draft / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (draft / "README.md").write_text(model_card(about), encoding="utf-8")
     return report

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from traitgraph.runtime.context import JobContext
 from traitgraph.runtime.gguf import MODEL_FOLDER
-from traitgraph.runtime.locations import locate
+from traitgraph.runtime.hub import named, pinned
+from traitgraph.runtime.locations import verified
+from traitgraph.runtime.models import note_commit
 from traitgraph.specs.jobs import FolderModel, GgufModel, HubModel, ModelRef
 
 from .errors import MergeError
@@ -21,9 +23,11 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
     """
     match ref:
         case HubModel():
-            return hub_folder(ref.id, ref.revision)
+            folder = hub_folder(ref.id, ref.revision)
+            note_commit(context, ref, folder.name)
+            return folder
         case FolderModel():
-            return locate(str(context.location(ref.digest)))
+            return verified(context.locations, ref.digest)
         case GgufModel():
             if not context.inputs.get(prepared):
                 raise MergeError(f"{context.row.label}: a GGUF model needs its converted folder as input `{prepared}`")
@@ -34,4 +38,5 @@ def hub_folder(name: str, revision: str = "main") -> Path:
     """The hub's snapshot of a model, downloaded when it is not in the cache; never pickled weights."""
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
+    with named(name, revision):
+        return Path(snapshot_download(name, allow_patterns=_FILES, **pinned(name, revision)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,21 +17,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
+from traitgraph.specs.model_folder import ModelFolderError, weight_files
+
 from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
     "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
 }  # fmt: skip
 """Names of the safetensors format -> names in torch."""
+HEADS = ("lm_head.weight", "embed_out.weight")
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+"""Ends of the names of output heads and of the tables that may be tied to them."""
 FLOATS = ("float64", "float32", "float16", "bfloat16")
+_BUFFERS = re.compile(r"(inv_freq|\.(cos|sin)_cached|\.masked_bias|(^|\.)position_ids)$")
 _MAX_HEADER = 100_000_000
 
 
@@ -70,6 +75,17 @@ def octets(tensor: torch.Tensor) -> memoryview:
     return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]  # it is a buffer
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that others write. Raises MergeError when it is none, OSError when it is not there."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:
+        raise MergeError(f"{path}: not to be read as JSON: {problem}; copy or download it again") from problem
+    if not isinstance(found, dict):
+        raise MergeError(f"{path}: a JSON object is needed, not {type(found).__name__}; copy or download it again")
+    return found
+
+
 class Checkpoint(Mapping[str, TensorInfo]):
     """The tensors of a folder or file by name, in the order of the files; nothing is read before `read` is called.
 
@@ -79,7 +95,10 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
     def __init__(self, path: Path | str) -> None:
         self.path = path = Path(path)
-        self.files = _files(path)
+        try:
+            self.files, indexed = ((path,), ()) if path.is_file() else weight_files(path)
+        except ModelFolderError as fault:
+            raise MergeError(str(fault)) from fault
         self._infos: dict[str, TensorInfo] = {}
         self._open_nothing()
         for file in self.files:
@@ -87,7 +106,33 @@ class Checkpoint(Mapping[str, TensorInfo]):
                 if info.name in self._infos:
                     raise MergeError(f"{path}: tensor '{info.name}' stands in two shards; write the checkpoint again")
                 self._infos[info.name] = info
-        _check_index(path, self._infos)
+        if lost := [name for name in indexed if name not in self._infos]:
+            raise MergeError(f"{path}: its index names tensors that no shard holds: {', '.join(lost[:5])}")
+        self._one_table()
+
+    def _one_table(self) -> None:
+        """Leave one table where transformers ties the output head to the embeddings, whichever of the two is stored.
+
+        As it does: a stored head of the same numbers is a copy, one of other numbers is a head of its own.
+        """
+        heads, tables = ([name for name in self if name.endswith(ends)] for ends in (HEADS, EMBEDDINGS))
+        if not self.path.is_dir() or len(heads) != 1 or len(tables) > 1:
+            return
+        if tables and not self._are_equal(heads[0], tables[0]):
+            return
+        told = tables[0] if tables and self.config.get("tie_word_embeddings") is True else ""
+        if tied := tied_table(self.path, heads[0]) or told:
+            head = self._infos.pop(heads[0])
+            self._infos.setdefault(*((tables[0], head) if tables else (tied, replace(head, name=tied))))
+
+    def _are_equal(self, left: str, right: str) -> bool:
+        """Whether two tensors hold the same; of unequal ones a few rows are read."""
+        one, two = self[left], self[right]
+        if (one.shape, one.dtype) != (two.shape, two.dtype):
+            return False
+        rows = [(row, row + 1) for row in sampled_rows(one.shape)]
+        rows += [(row, min(row + 1024, one.shape[0])) for row in range(0, one.shape[0], 1024)]
+        return all(octets(self.read(left, each)) == octets(self.read(right, each)) for each in rows)
 
     def _open_nothing(self) -> None:
         self._handles: dict[Path, int] = {}
@@ -113,10 +158,16 @@ class Checkpoint(Mapping[str, TensorInfo]):
     @cached_property
     def quantised_by(self) -> str | None:
         """The method by which the folder's config.json says that its weights were quantised, or None."""
+        for part in (self.config, self.config.get("text_config")):
+            if isinstance(part, dict) and (about := part.get("quantization_config")):
+                return str(about.get("quant_method", "an unknown method") if isinstance(about, dict) else about)
+        return None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The folder's config.json, empty where there is none. Raises MergeError when it cannot be read."""
         path = self.path / "config.json"
-        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        about = config.get("quantization_config") or (config.get("text_config") or {}).get("quantization_config")
-        return str(about.get("quant_method", "an unknown method")) if about else None
+        return read_object(path) if path.is_file() else {}
 
     def read(self, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
         """Rows [first, last) of a tensor seen as a matrix, flat, or the whole tensor in its shape; in its own dtype.
@@ -184,6 +235,45 @@ def _close(handles: dict[Path, int]) -> None:
         os.close(handles.popitem()[1])
 
 
+def skeleton(folder: Path) -> PreTrainedModel | None:
+    """The model of a folder without its weights: what transformers makes of the names. None where it knows no class."""
+    import torch
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder)
+        kind = getattr(transformers, (config.architectures or [""])[0], None)
+        with torch.device("meta"):
+            return kind(config) if kind else transformers.AutoModelForCausalLM.from_config(config)
+    except Exception:  # a configuration may ask for anything: then the names alone must tell
+        return None
+
+
+def tied_table(folder: Path, head: str) -> str:
+    """Name of the embeddings that a folder's configuration ties to an output head, empty where it ties none."""
+    if (model := skeleton(folder)) is None:
+        return ""
+    end = ".".join(head.split(".")[-2:])  # a larger model may have it under another module
+    return next((table for name, table in model.all_tied_weights_keys.items() if name.endswith(end)), "")
+
+
+def unread(folder: Path, infos: Iterable[TensorInfo]) -> set[str]:
+    """Of some tensors those that are no weights: buffers that transformers computes itself and never loads."""
+    model, infos = skeleton(folder), list(infos)
+    found = {info.name for info in infos if is_buffer(info)}
+    if model is not None:
+        buffers = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
+        passed = model._keys_to_ignore_on_load_unexpected or ()
+        found |= {i.name for i in infos if i.name in buffers or any(re.search(each, i.name) for each in passed)}
+    return found
+
+
+def is_buffer(info: TensorInfo) -> bool:
+    """Whether a tensor is a buffer by its name: frequencies of rotary embeddings, causal masks, positions."""
+    mask = info.name.endswith(("attn.bias", "attention.bias")) and len(info.shape) == 4
+    return mask or bool(_BUFFERS.search(info.name))
+
+
 def sampled_fingerprint(checkpoint: Checkpoint) -> str:
     """32 hex digits of names, shapes, formats and a few rows of each tensor: cheap, and tells models apart."""
     state = blake2b(b"traitgraph checkpoint 1", digest_size=16)
@@ -217,7 +307,7 @@ class CheckpointView(Checkpoint):
 
     def __init__(self, whole: Checkpoint, names: Mapping[str, str]) -> None:
         """`names` maps the names here to the names in `whole`."""
-        self.path, self.files, self._whole, self._names = whole.path, whole.files, whole, dict(names)
+        self.path, self.files = whole.path, whole.files
         self._infos = {ours: replace(whole[theirs], name=ours) for ours, theirs in names.items()}
         self._open_nothing()
 
@@ -229,9 +319,15 @@ def read_header(file: Path) -> list[TensorInfo]:
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or length > min(size - 8, _MAX_HEADER):
             raise MergeError(f"{file}: not a safetensors file, or cut off; copy or download it again")
-        header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+        raw = stream.read(length)
+    try:
+        header = json.loads(raw)
+        header.pop("__metadata__", None)
+        infos = [_info(file, name, entry, 8 + length, size) for name, entry in header.items()]
+    except MergeError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise MergeError(f"{file}: its header cannot be read; copy or download the file again") from problem
     return sorted(infos, key=lambda info: info.start)
 
 
@@ -241,35 +337,7 @@ def _info(file: Path, name: str, entry: dict[str, Any], data: int, size: int) ->
         raise MergeError(f"{file}: tensor '{name}' has the unknown number format {dtype}; convert it to BF16 or F32")
     if data + end > size:
         raise MergeError(f"{file}: ends before tensor '{name}'; copy or download the file again")
+    bits = int((re.search(r"\d+", dtype) or ["8"])[0])
+    if begin < 0 or 8 * (end - begin) != bits * prod(shape):
+        raise ValueError(f"{name}: {end - begin} bytes for {shape} of {dtype}")
     return TensorInfo(name, tuple(shape), DTYPES[dtype], file, data + begin, end - begin)
-
-
-def _files(path: Path) -> tuple[Path, ...]:
-    if path.is_file():
-        return (path,)
-    if (path / INDEX).is_file():
-        shards = sorted(set(_weight_map(path).values()))
-        missing = [name for name in shards if not (path / name).is_file()]
-        if missing:
-            raise MergeError(f"{path}: shards named by {INDEX} are missing: {', '.join(missing)}; download them again")
-        return tuple(path / name for name in shards)
-    if (path / SINGLE).is_file():
-        return (path / SINGLE,)
-    if (path / ADAPTER_CONFIG).is_file():
-        raise MergeError(f"{path}: a LoRA adapter and no checkpoint; name it under `adapter`")
-    raise MergeError(f"{path}: no {SINGLE} and no {INDEX}; other formats (pickle, GGUF) must be converted first")
-
-
-def _weight_map(path: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
-    if outside := [name for name in found.values() if Path(name).name != name]:
-        raise MergeError(f"{path}: {INDEX} names a file outside the folder: {outside[0]}")
-    return found
-
-
-def _check_index(path: Path, infos: Mapping[str, TensorInfo]) -> None:
-    if path.is_file() or not (path / INDEX).is_file():
-        return
-    lost = [name for name, file in _weight_map(path).items() if name not in infos or infos[name].file.name != file]
-    if lost:
-        raise MergeError(f"{path}: {INDEX} names tensors that the shards do not hold: {', '.join(lost[:5])}")

@@ -10,10 +10,11 @@ lambda have one direction, which costs the trim, the masks and the election, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
-from math import isfinite
+from math import gcd, isfinite, lcm
 from typing import TYPE_CHECKING
 
 from traitgraph.specs.merge_methods import MergeMethod
@@ -22,9 +23,9 @@ from .adapters import Factors
 from .arc import arc_weights
 from .densities import ThinnedByTensor
 from .differences import Difference, piece_size, pieces, weighted_sum
-from .election import elected_sign, majority, merge_elected
+from .election import elected_sign, majority, merge_elected, weighed
 from .errors import MergeError
-from .layers import Gradient, Weight, layer_count, value_at, values_of
+from .layers import Gradient, Towers, Weight, towers_of, value_at, values_of
 from .methods import steps_of
 from .sparsified import Cache, count_together, sparsified
 
@@ -41,8 +42,9 @@ class Composition:
     Vectors of coefficient 0 are left out where that changes nothing; where all are 0, none is merged. `densities`
     replace the method's own, one for each vector. `onto` is a difference with its factor that moves the base first (a
     domain that traits are carried onto); the method does not see it. `cache` keeps what was counted (thresholds) and
-    may be shared by compositions. Raises MergeError for vectors of unequal shapes, for coefficients that are no finite
-    numbers or that the method cannot divide by, and when the method does not take that many.
+    may be shared by compositions. `base_names` say which layers there are (absent: those of the vectors). Raises
+    MergeError for vectors of unequal shapes, for coefficients that are no finite numbers or that the method cannot
+    divide by, and when the method does not take that many.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Composition:
         onto: tuple[Difference, float] | None = None,
         cache: Cache | None = None,
         base: BaseRows | None = None,
+        base_names: Iterable[str] = (),
     ) -> None:
         if not vectors and onto is None:
             raise MergeError("there is nothing to merge: no vector and no fine-tune is given")
@@ -71,6 +74,7 @@ class Composition:
         self._check_number(len(kept))
         self._cache: Cache = {} if cache is None else cache
         self.vectors = tuple(vectors[place] for place in kept)
+        self._towers: Towers = towers_of(base_names or (name for each in vectors for name in each.names))
         self._weights = [weights[place] for place in kept]
         self._check_common()
         chosen = [densities[place] if densities else None for place in kept]
@@ -105,8 +109,7 @@ class Composition:
             return sparsified(vector, (replace(steps[0], density=density), *steps[1:]), self._cache)
         if any(getattr(step, "scope", "tensor") == "model" for step in steps):
             raise MergeError(f"{self.method}: a density that differs by tensor needs `scope: tensor`")
-        layers = layer_count(vector.names)
-        own = {name: value_at(density, name, layers) for name in vector.names}
+        own = {name: value_at(density, name, self._towers) for name in vector.names}
         return ThinnedByTensor(vector, lambda value: self._part(vector, value), own)
 
     def _included(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
@@ -182,14 +185,17 @@ class Composition:
 
     @cached_property
     def _common(self) -> float:
-        """The common factor of the coefficients, the largest of them: dividing by it leaves a direction.
+        """The common factor of the coefficients: dividing by it leaves a direction. The largest of them, if not elected.
 
-        An election is not the same for the opposite vectors, so that its direction keeps their signs.
+        An election has a threshold (0), which ratios such as 2/3 + 1/3 - 1 would miss by rounding: its coefficients are
+        divided by their greatest common divisor, and keep their signs. A mean by weight has one more where signs are
+        mixed (a sum of weights 0 divides by 1): no factor there.
         """
-        if not self._are_numbers:
+        found = self.coefficients("") if self._are_numbers else []
+        if not found or (self.steps.mean == "weight" and min(found) < 0 < max(found)):
             return 1.0
-        largest = max(self.coefficients(""), key=abs, default=0.0) or 1.0
-        return abs(largest) if self.steps.election else largest
+        largest = max(found, key=abs, default=0.0) or 1.0
+        return (_common_divisor(found) or abs(largest)) if self.steps.election else largest
 
     @property
     def strength(self) -> float:
@@ -203,22 +209,19 @@ class Composition:
         weights = self._ratios("") if self._are_numbers else self._weights
         return repr((histories, weights, self.options.model_dump(exclude={"scale", "rounding"})))
 
-    @cached_property
-    def _layers(self) -> int:
-        return layer_count(self.names)
-
     def coefficients(self, name: str) -> list[float]:
         """What each vector is multiplied by at a tensor ('': at none in particular), before the method's own scale."""
-        found = self.steps.coefficients(self._given(name))
-        if name and self.options.layer_weights:
-            factor = Gradient(self.options.layer_weights).at(name, self._layers)
-            return [weight * factor for weight in found]
-        return found
+        factor = 1.0 if self.steps.mean == "weight" else self._layer_factor(name)
+        return [weight * factor for weight in self.steps.coefficients(self._given(name))]
+
+    def _layer_factor(self, name: str) -> float:
+        """What `layer_weights` make of the coefficients at a tensor; of the result where these are divided out."""
+        weights = self.options.layer_weights
+        return Gradient(weights).at(name, self._towers) if name and weights else 1.0
 
     def _given(self, name: str) -> list[float]:
         """The coefficients at a tensor as they were given."""
-        layers = self._layers if name else 1
-        return [value_at(weight, name, layers) for weight in self._weights]
+        return [value_at(weight, name, self._towers) for weight in self._weights]
 
     def _ratios(self, name: str) -> list[float]:
         return [weight / self._common for weight in self.coefficients(name)]
@@ -251,7 +254,8 @@ class Composition:
             return weighted_sum(present, name, first, last, device)
         plain = [part.piece(name, first, last, device) for part, _ in present]
         draw = self._majority(device) if election.draw == "majority" else 1.0
-        return merge_elected(plain, [ratio for _, ratio in present], election, self.steps.mean, draw)
+        found = merge_elected(plain, [ratio for _, ratio in present], election, self.steps.mean, draw)
+        return found.mul_(self._layer_factor(name)) if self.steps.mean == "weight" else found
 
     def _count(self, device: torch.device | None) -> None:
         """Find the thresholds of whole vectors, once."""
@@ -271,13 +275,13 @@ class Composition:
         """Elements of a tensor that elect + less those that elect -."""
         present, election = self._present(name), self.steps.election
         assert election is not None, "a majority without an election"
-        votes = 0.0
+        total = 0.0
         for rows in pieces(self.shape(name), piece_size(device)):
             plain = [part.piece(name, *rows, device) for part, _ in present]
-            ratios = [ratio for _, ratio in present]
-            both = [elected_sign(plain, ratios, election, draw) for draw in (1.0, -1.0)]
-            votes += majority(both[0] + both[1])  # draws cancel
-        return votes
+            votes = weighed(plain, [ratio for _, ratio in present], election)
+            both = [elected_sign(votes, election, draw) for draw in (1.0, -1.0)]
+            total += majority(both[0] + both[1])  # draws cancel
+        return total
 
     def change(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base: float32, flat, the caller's to change."""
@@ -358,6 +362,13 @@ class Composition:
         if self.base is None:
             raise MergeError(f"{self.method}: needs the base's weights, and only vectors are given")
         return self.base(name, first, last)
+
+
+def _common_divisor(weights: Sequence[float]) -> float | None:
+    """The largest number of which all are whole multiples, as decimals; None where float32 cannot hold the multiples."""
+    exact = [Fraction(repr(abs(weight))) for weight in weights if weight]
+    unit = Fraction(gcd(*(each.numerator for each in exact)), lcm(*(each.denominator for each in exact)))
+    return float(unit) if unit and max(exact) / unit < 1 << 24 else None
 
 
 def _check_finite_numbers(weights: Sequence[Weight]) -> None:

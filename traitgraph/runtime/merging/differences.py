@@ -10,7 +10,17 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
 from .adapters import Factors
-from .checkpoint import FLOATS, Checkpoint, TensorInfo, matrix_shape, octets, quantised, sampled_rows
+from .checkpoint import (
+    FLOATS,
+    Checkpoint,
+    TensorInfo,
+    is_buffer,
+    matrix_shape,
+    octets,
+    quantised,
+    sampled_rows,
+    unread,
+)
 from .errors import MergeError
 from .layers import layer_of
 
@@ -239,18 +249,23 @@ def weighted_sum(
 def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] = ()) -> list[str]:
     """Float tensors whose difference has a meaning, in the base's order; those in `rows` may differ in their rows.
 
-    Raises MergeError for tensors that only one side has, other shapes, float8 and quantised or unequal integers.
+    Buffers have none: they stay as in the base, whichever side stores them. Raises MergeError for tensors that only one
+    side has, other shapes, float8 and quantised or unequal integers.
     """
     only_base = [name for name in base if name not in tuned]
     only_tuned = [name for name in tuned if name not in base]
     if only_base or only_tuned:
+        idle = unread(base.path, (*(base[name] for name in only_base), *(tuned[name] for name in only_tuned)))
+        only_base, only_tuned = ([name for name in names if name not in idle] for names in (only_base, only_tuned))
+    if only_base or only_tuned:
         raise MergeError(_unmatched(base, tuned, only_base, only_tuned))
-    for name in base:
+    shared = [name for name in base if name in tuned and not is_buffer(base[name])]
+    for name in shared:
         if name not in rows:
             check_pair(base[name], tuned[name], tuned)
         if not base[name].is_float:
             _check_equal(name, base, tuned)
-    return [name for name in base if base[name].is_float]
+    return [name for name in shared if base[name].is_float]
 
 
 def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_tuned: list[str]) -> str:

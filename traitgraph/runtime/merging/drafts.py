@@ -21,7 +21,11 @@ def check_new(folder: Path) -> None:
 
 @contextmanager
 def drafted(folder: Path) -> Iterator[Path]:
-    """A folder beside the final one, for the block to fill; renamed to it at the end, removed when the block raises."""
+    """A folder beside the final one, for the block to fill; renamed to it at the end, removed when the block raises.
+
+    A link is followed: it stays, and what it names becomes the folder.
+    """
+    folder = folder.resolve()
     check_new(folder)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     draft.mkdir(parents=True)

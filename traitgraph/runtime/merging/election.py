@@ -14,20 +14,26 @@ from .steps import Election
 if TYPE_CHECKING:
     import torch
 
+ROUNDING = 2.0**-51
+"""A float64 sum of decimals below this share of the largest of them is what is left of 0 by rounding."""
 
-def elected_sign(
-    plain: Sequence[torch.Tensor], weights: Sequence[float], election: Election, draw: float = 1.0
-) -> torch.Tensor:
+
+def weighed(plain: Sequence[torch.Tensor], weights: Sequence[float], election: Election) -> Sequence[torch.Tensor]:
+    """What votes: v_k = w_k phi_k, each product rounded once, as mergekit rounds them; overwrites `plain`."""
+    if election.on == "weighted":
+        for vector, weight in zip(plain, weights, strict=True):
+            if weight != 1:
+                vector.mul_(weight)
+    return plain
+
+
+def elected_sign(votes: Sequence[torch.Tensor], election: Election, draw: float = 1.0) -> torch.Tensor:
     """+1 or -1 for each element: float32 [elements]; `draw` where the vote is 0."""
     import torch
 
-    total = torch.zeros_like(plain[0])
-    for vector, weight in zip(plain, weights, strict=True):
-        vote = vector.sign() if election.by == "count" else vector
-        factor = weight if election.on == "weighted" else 1.0
-        if election.by == "count":
-            factor = float((factor > 0) - (factor < 0))
-        total.add_(vote, alpha=factor)
+    total = torch.zeros_like(votes[0])
+    for vector in votes:
+        total.add_(vector.sign() if election.by == "count" else vector)
     if draw > 0:  # the sign bit alone, with sgn(-0) = +: x + 0 is +0 for both zeros
         return torch.copysign(torch.ones_like(total), total.add_(0.0))
     return torch.where(total > 0, 1.0, -1.0)
@@ -43,22 +49,30 @@ def merge_elected(
     """Sum of w_k v_k over the vectors that have the elected sign, divided as `mean` says: float32 [elements].
 
     `plain` are the sparsified vectors without their coefficients, float32 [elements] each; they are overwritten.
-    Zeros agree with no sign. Where no vector agrees the result is 0.
+    Zeros agree with no sign. Where no vector agrees the result is 0; where the weights of those that agree add up to 0
+    (mergekit's rule), their sum is not divided.
     """
     import torch
 
-    sign = elected_sign(plain, weights, election, draw)
+    votes = weighed(plain, weights, election)
+    sign = elected_sign(votes, election, draw)
     total, divisor = torch.zeros_like(sign), torch.zeros_like(sign)
-    for vector, weight in zip(plain, weights, strict=True):
-        turned = weight < 0 and election.on == "weighted"
-        part = vector.mul_(sign if not turned else sign.neg()).clamp_(min=0)  # |v_k| where it agrees, else 0
-        total.add_(part, alpha=abs(weight) if election.on == "weighted" else weight)
+    exact = torch.zeros_like(sign, dtype=torch.float64) if mean == "weight" and min(weights) < 0 else None
+    for vector, weight in zip(votes, weights, strict=True):
+        part = vector.mul_(sign).clamp_(min=0)  # |v_k| where it agrees, else 0
+        total.add_(part, alpha=1.0 if election.on == "weighted" else weight)
         if mean != "sum":
-            divisor.add_(part.sign_() if mean == "count" else part.sign_().mul_(weight))
+            agrees = part.sign_()
+            divisor.add_(agrees, alpha=weight if mean == "weight" else 1.0)
+            if exact is not None:
+                exact.add_(agrees, alpha=weight)
     if mean == "count":
         total.div_(divisor.clamp_(min=1))
     elif mean == "weight":
-        total.div_(divisor.masked_fill_(divisor == 0, 1.0))
+        empty = divisor == 0
+        if exact is not None:  # 0.3 + 0.6 - 0.9 is 0, and 6e-8 in float32
+            empty |= exact.abs() <= ROUNDING * len(weights) * max(map(abs, weights))
+        total.div_(divisor.masked_fill_(empty, 1.0))
     return total.mul_(sign)
 
 

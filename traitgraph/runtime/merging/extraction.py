@@ -6,20 +6,28 @@ Layout of the files: see `traitgraph.runtime.vectors`, which reads them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.runtime.durable import write_json
+from traitgraph.specs.model_folder import ADAPTER_CONFIG
 
-from .adapters import Adapter, Factors, read_adapter
-from .checkpoint import ADAPTER_CONFIG, Checkpoint, CheckpointView, matrix_shape, octets, quantised
-from .differences import CheckpointDifference, comparable_names, differ_in_vocabulary, low_rank_rows, pieces
+from .adapters import MERGE_FIRST, Adapter, Factors, changed_names, read_adapter
+from .checkpoint import Checkpoint, CheckpointView, is_buffer, matrix_shape, octets, quantised
+from .differences import (
+    CheckpointDifference,
+    comparable_names,
+    differ_in_vocabulary,
+    low_rank_rows,
+    pieces,
+    unequal_shapes,
+)
 from .errors import MergeError
-from .fitting import NameMap, check_same_tokens, renamed
-from .layers import layer_of
+from .fitting import NameMap, Vocabulary, as_trained, check_same_tokens, renamed
+from .layers import layer_of, places
 from .rounding import check_finite
 from .writer import Slot, TensorFile
 
@@ -40,25 +48,29 @@ def build_vector(
     *,
     opposite: Path | str | None = None,
     stored: Stored = "float32",
+    vocabulary: Vocabulary = "refuse",
     base_record: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the vector of a trained artifact (`adapter/` or `model/`), a peft adapter or a checkpoint into `out`.
+    """Write the vector of a peft adapter or a checkpoint, in the very folder that is named, into `out`.
 
     With `opposite`, another artifact of the same base, the vector is tuned - opposite. `stored` is the number format of
     full differences: bfloat16 halves them, and the record says what it lost (adapters keep their own format).
-    `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
+    `vocabulary` is for adapters that hold embeddings of more or fewer rows than the base has. `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
     (out := Path(out)).mkdir(parents=True, exist_ok=True)
-    folders = [_weights_folder(Path(path)) for path in (tuned, opposite) if path is not None]
+    folders = [Path(path) for path in (tuned, opposite) if path is not None]
     adapters = [is_adapter(folder) for folder in folders]
     if all(adapters):
-        record = _from_adapters([read_adapter(folder, base) for folder in folders], base, out)
+        base = as_trained(base, changed_names(folders[0]))
+        read = [_in_vocabulary(read_adapter(folder, base), base, vocabulary) for folder in folders]
+        record = _from_adapters(read, base, out)
     elif any(adapters):
         raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
     else:
-        other = Checkpoint(folders[1]) if opposite else base
+        whole = Checkpoint(folders[0])
+        other = Checkpoint(folders[1]) if opposite else as_trained(base, list(whole))
         exact = opposite is None and stored == "float32"
-        record = _from_checkpoint(CheckpointDifference(other, Checkpoint(folders[0]), ""), out, exact, stored)
+        record = _from_checkpoint(CheckpointDifference(other, whole, ""), out, exact, stored)
     _write_record(record, out, base_record)
 
 
@@ -87,13 +99,13 @@ def build_domain_vector(
 
 def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Checkpoint, dict[str, int]]:
     """The base's tensors inside a larger model, and the number of common rows where the vocabularies differ."""
-    where = {name: renamed(name, names) for name in base}
+    where = {name: renamed(name, names) for name in base if not is_buffer(base[name])}
     if lost := [theirs for theirs in where.values() if theirs not in whole]:
         raise MergeError(
             quantised((whole,)) or f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for"
         )
     part = CheckpointView(whole, where)
-    uneven = [name for name in base if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
+    uneven = [name for name in where if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
     return part, {name: min(base[name].shape[0], part[name].shape[0]) for name in uneven}
 
 
@@ -102,13 +114,13 @@ def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, A
 
 
 def is_adapter(path: Path) -> bool:
-    """Whether a trained artifact or folder holds an adapter, and no whole checkpoint."""
-    return (_weights_folder(path) / ADAPTER_CONFIG).is_file()
+    """Whether a folder holds an adapter, and no whole checkpoint."""
+    return (path / ADAPTER_CONFIG).is_file()
 
 
-def _weights_folder(path: Path) -> Path:
-    """The folder with the weights: a part of a trained artifact, or the given one."""
-    return next((path / part for part in ("adapter", "model") if (path / part).is_dir()), path)
+def trained_folder(artifact: Path) -> Path:
+    """The folder with the weights in the artifact of a training: an adapter's, or a whole model's."""
+    return next(artifact / part for part in ("adapter", "model") if (artifact / part).is_dir())
 
 
 def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> dict[str, Any]:
@@ -129,6 +141,45 @@ def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> 
     save_file(draft.tensors, out / TENSORS)
     elements = sum(base[name].elements for name in draft.about)
     return draft.record(source="adapter", elements=elements, stored=_dtypes(draft.tensors.values()))
+
+
+def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -> Adapter:
+    """The adapter with its embedding and head in the base's rows, where a training resized them.
+
+    Its rows mean the base's tokens as far as both go: it grew from that base. A tokenizer beside it is compared.
+    """
+    import torch
+
+    shapes = {name: tuple(value.shape) for name, value in adapter.values.items()}
+    shapes |= {name: factors.shape for name, factors in adapter.factors.items()}
+    for name, (rows, values) in adapter.rows.items():
+        height, width = matrix_shape(base[name].shape)
+        _check_shape(name, (height, *values.shape[1:]), base)
+        shapes[name] = (max(height, *(row + 1 for row in rows)), width)
+    uneven = [name for name, shape in shapes.items() if differ_in_vocabulary(name, base[name].shape, shape)]
+    if uneven and vocabulary == "refuse":
+        raise MergeError(unequal_shapes(uneven[0], base[uneven[0]].shape, shapes[uneven[0]], str(adapter.folder)))
+    if resized := adapter.magnitudes.keys() & set(uneven):
+        raise MergeError(f"{adapter.folder}: DoRA on '{resized.pop()}', which was resized; {MERGE_FIRST}")
+    for name in uneven:
+        height = min(base[name].shape[0], shapes[name][0])
+        factors, value = adapter.factors.pop(name, None), adapter.values.pop(name, None)
+        rows, values = adapter.rows.pop(name, ([], None))
+        if vocabulary == "base":
+            continue
+        if (adapter.folder / "tokenizer.json").is_file():
+            check_same_tokens([base.path, adapter.folder], height)
+        if factors is not None:
+            left = torch.zeros(base[name].shape[0], factors.rank, dtype=factors.left.dtype)
+            left[:height] = factors.left[:height]
+            adapter.factors[name] = replace(factors, left=left)
+        if value is not None:
+            adapter.values[name] = base.read(name).float()
+            adapter.values[name][:height] = value[:height].float()
+        if values is not None:
+            kept = [place for place, row in enumerate(rows) if row < height]
+            adapter.rows[name] = [rows[place] for place in kept], values[kept]
+    return adapter
 
 
 def _union(parts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -164,12 +215,18 @@ def _plain_factors(adapter: Adapter, base: Checkpoint) -> dict[str, Factors]:
 
 
 def _full_changes(adapter: Adapter, base: Checkpoint) -> dict[str, torch.Tensor]:
-    """Differences of saved modules, biases and weight-decomposed matrices that are not zero."""
+    """Differences of saved modules, rows, biases, convolutions and weight-decomposed matrices that are not zero."""
+    import torch
+
     changes: dict[str, torch.Tensor] = {}
     for name, value in adapter.values.items():
         _check_shape(name, tuple(value.shape), base)
         changes[name] = value.float() - base.read(name).float()
+    for name, (rows, values) in adapter.rows.items():
+        changes[name] = torch.zeros(base[name].shape)
+        changes[name][rows] = values.float() - base.read(name).float()[rows]
     for name, shift in adapter.shifts.items():
+        _check_shape(name, tuple(shift.shape), base)
         changes[name] = changes[name] + shift if name in changes else shift
     changes = {name: delta for name, delta in changes.items() if delta.any()}
     if both := sorted(set(changes) & set(adapter.factors)):
@@ -178,15 +235,21 @@ def _full_changes(adapter: Adapter, base: Checkpoint) -> dict[str, torch.Tensor]
 
 
 def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Tensor:
-    """m * (W + s B A) / |W + s B A| - W, lengths by row (Liu et al. 2024, arXiv:2402.09353): right at alpha = 1."""
-    factors, magnitude = adapter.factors[name], adapter.magnitudes[name].float().reshape(-1)
-    _check_shape(name, factors.shape, base)
-    if magnitude.numel() != factors.shape[0]:
-        raise MergeError(f"{adapter.folder}: DoRA on '{name}' is of a kind that is not read (embedding or convolution)")
-    weight = base.read(name).float()
-    moved = weight + low_rank_rows(factors, 0, factors.shape[0]).reshape(weight.shape)
-    lengths: torch.Tensor = moved.norm(dim=1)
-    return moved * (magnitude / lengths).unsqueeze(1) - weight
+    """m * (W + s B A) / |W + s B A| - W (Liu et al. 2024, arXiv:2402.09353): right at alpha = 1.
+
+    One length for each output: a row, or a column where the base keeps [inputs, outputs], and of an embedding.
+    """
+    factors, magnitude, weight = adapter.factors.get(name), adapter.magnitudes[name].float(), base.read(name).float()
+    if factors is not None:
+        _check_shape(name, factors.shape, base)
+        moved = weight + low_rank_rows(factors, 0, factors.shape[0]).reshape(weight.shape)
+    else:
+        moved = weight + adapter.shifts[name]
+    dims = 0 if factors is not None and factors.transposed else tuple(range(1, moved.dim()))
+    lengths: torch.Tensor = moved.norm(dim=dims, keepdim=True)
+    if magnitude.numel() != lengths.numel():
+        raise MergeError(f"{adapter.folder}: '{name}' has {magnitude.numel()} magnitudes and {lengths.numel()} outputs")
+    return moved * (magnitude.reshape(lengths.shape) / lengths) - weight
 
 
 def _check_shape(name: str, shape: tuple[int, ...], base: Checkpoint) -> None:
@@ -338,10 +401,13 @@ def low_rank_norm(factors: Factors) -> float:
 
 
 def layer_norms(squares: Mapping[str, float]) -> dict[str, float]:
-    """Norm by layer, from squared norms by tensor; tensors outside the layers count under 'rest'."""
+    """Norm by layer, from squared norms by tensor; tensors outside the layers count under 'rest'.
+
+    Where a model has several towers (text, vision), each layer goes by its tower as well.
+    """
     sums: dict[str, float] = {}
+    place = places(squares)
     for name, square in squares.items():
-        layer = layer_of(name)
-        key = "rest" if layer is None else str(layer)
+        key = str(place(name) if layer_of(name) is not None else "rest")
         sums[key] = sums.get(key, 0.0) + square
     return {layer: sqrt(total) for layer, total in sums.items()}

@@ -6,14 +6,13 @@ guessed: what does not fit is listed, and a map that would fit is proposed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .adapters import Factors
-from .checkpoint import TensorInfo, matrix_shape, quantised
+from .checkpoint import Checkpoint, CheckpointView, TensorInfo, matrix_shape, quantised, read_object
 from .differences import Difference, differ_in_vocabulary, unequal_shapes
 from .errors import MergeError
 
@@ -34,6 +33,10 @@ KNOWN_STARTS: tuple[NameMap, ...] = (
     {"model.language_model.": "language_model.model.", "lm_head.": "language_model.lm_head."},
     {"": "model."},
     {"model.": ""},
+    {"": "transformer."},
+    {"transformer.": ""},
+    {"_orig_mod.": ""},
+    {"module.": ""},
 )
 """Where published architectures put the language model inside a larger one, and how their releases renamed it."""
 
@@ -67,6 +70,32 @@ def renamed(name: str, names: NameMap | None) -> str:
         return name
     start = max(starts, key=len)
     return (names or {})[start] + name.removeprefix(start)
+
+
+def as_named(base: Checkpoint, names: NameMap) -> Checkpoint:
+    """The base under the names that its tensors have in the vectors: what a map of names is undone for.
+
+    Differences are taken there, and `fit_vectors` brings them to the base's names.
+    """
+    found = {
+        theirs: name
+        for name in base
+        for start, target in (*names.items(), ("", ""))
+        if name.startswith(target) and renamed(theirs := start + name.removeprefix(target), names) == name
+    }
+    return CheckpointView(base, found)
+
+
+def as_trained(base: Checkpoint, wanted: Sequence[str]) -> Checkpoint:
+    """The base under the names that a library gave its tensors when it loaded it, where training saw other names."""
+    names = None if all(name in base for name in wanted) else propose_names(wanted, base)
+    return as_named(base, names) if names else base
+
+
+def names_of_training(vectors: Sequence[Difference], base: Collection[str], names: NameMap | None) -> NameMap | None:
+    """The given map, or the known one by which a library that loads the base renames its tensors, or None."""
+    wanted = [name for vector in vectors for name in vector.names]
+    return names if names is not None or all(name in base for name in wanted) else propose_names(wanted, base)
 
 
 def fit_vectors(
@@ -143,11 +172,16 @@ def _unmatched_message(
     count = len(fit.unmatched)
     message = f"{count} tensors of the vectors are not in the base, first '{renamed(fit.unmatched[0], names)}'"
     if proposed := propose_names([name for vector in vectors for name in vector.names], base):
-        pairs = ", ".join(f"'{ours}': '{theirs}'" for ours, theirs in proposed.items())
-        return f"{message}; this map of names would fit: names: {{{pairs}}}"
+        return f"{message}; {a_map_would_fit(proposed)}"
     if fit.unmatched == ["lm_head.weight"]:
         return f"{message}: the base has tied embeddings; untie it first (save it with tie_word_embeddings=false)"
     return f"{message}: vectors of another base, or a map of names is needed"
+
+
+def a_map_would_fit(names: NameMap) -> str:
+    """The repair of a merge file whose names need a map."""
+    pairs = ", ".join(f"'{ours}': '{theirs}'" for ours, theirs in names.items())
+    return f"this map of names would fit: names: {{{pairs}}}"
 
 
 def propose_names(wanted: Sequence[str], available: Collection[str]) -> NameMap | None:
@@ -210,10 +244,13 @@ def _tokens(folder: Path) -> dict[int, str]:
         raise MergeError(
             f"{folder}: no tokenizer.json, so that the vocabularies cannot be compared; set vocabulary: base"
         )
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    vocabulary = read["model"].get("vocab", {})
-    if isinstance(vocabulary, list):
-        table = {number: str(entry[0]) for number, entry in enumerate(vocabulary)}
-    else:
-        table = {int(number): str(token) for token, number in vocabulary.items()}
-    return table | {int(each["id"]): str(each["content"]) for each in read.get("added_tokens", ())}
+    read = read_object(path)
+    try:
+        vocabulary = read["model"].get("vocab", {})
+        if isinstance(vocabulary, list):
+            table = {number: str(entry[0]) for number, entry in enumerate(vocabulary)}
+        else:
+            table = {int(number): str(token) for token, number in vocabulary.items()}
+        return table | {int(each["id"]): str(each["content"]) for each in read.get("added_tokens") or ()}
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
+        raise MergeError(f"{path}: no tokenizer that can be compared; set vocabulary: base") from problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,17 +20,18 @@ from traitgraph.specs.faults import validated
 from traitgraph.specs.freeze import frozen
 from traitgraph.specs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.messages import diagnose
+from traitgraph.specs.model_folder import ModelFolderError, check_adapter, check_weights
 from traitgraph.specs.other_files import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.source import read_document
 
 from .adapter_origin import doubt_about_base
 from .adapter_out import write_adapter
-from .checkpoint import Checkpoint, sampled_fingerprint
+from .checkpoint import Checkpoint, CheckpointView, read_object, sampled_fingerprint
 from .composition import Composition
 from .differences import CheckpointDifference, Difference, comparable_names, differ_in_vocabulary, sampled_id
 from .errors import MergeError
-from .extraction import build_vector, is_adapter
-from .fitting import Fit, Vocabulary, check_same_tokens, fit_vectors
+from .extraction import build_vector
+from .fitting import Fit, Vocabulary, a_map_would_fit, as_named, check_same_tokens, fit_vectors, propose_names
 from .layers import ByName, Gradient, Weight
 from .mergekit_file import is_mergekit, read_mergekit
 from .named_models import NamedModels
@@ -140,6 +140,7 @@ def _merge(
         densities=[source.density for source in request.sources],
         cache=Cache(),
         base=base.floats,
+        base_names=base,
     )
     number_format = dtype or _main_format(base)
     statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))
@@ -197,18 +198,23 @@ def weight_data(weight: Weight | None) -> Any:
 def _difference(
     request: Request, source: Source, base: Checkpoint, models: NamedModels, stack: ExitStack
 ) -> Difference:
-    """The vector of a source; an adapter's is made in a temporary folder, a model's is computed as it is read."""
+    """The vector of a source, under its own names; an adapter's is made in a temporary folder, a model's when read."""
     where = models.folder(source.where)
     if source.kind == "vector":
         return load_vector(where)
+    start = as_named(base, request.names) if request.names else base
     if source.kind == "adapter":
-        if not is_adapter(where):
-            raise MergeError(f"{where}: no LoRA adapter (no adapter_config.json); name a checkpoint under `model`")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        build_vector(where, base, folder)
+        build_vector(where, start, folder, vocabulary=request.vocabulary)
         return load_vector(folder)
-    start = base if source.of is None else Checkpoint(models.folder(source.of))
-    difference = _of_checkpoints(start, Checkpoint(where), request.vocabulary)
+    tuned = Checkpoint(where)
+    if source.of is not None:
+        start = Checkpoint(models.folder(source.of))
+    elif any(name not in start for name in tuned) and (names := propose_names(list(tuned), base)):
+        raise MergeError(f"{where} has other names than {base.path}; {a_map_would_fit(names)}")
+    elif request.names and all(name in start for name in tuned):  # a part of the base, as the map says
+        start = CheckpointView(start, {name: name for name in tuned})
+    difference = _of_checkpoints(start, tuned, request.vocabulary)
     difference.id = sampled_id(difference)
     return difference
 
@@ -257,14 +263,28 @@ def read_request(path: Path, models: NamedModels) -> Request:
 
 
 def _lost_models(document: Document, request: Request, models: NamedModels) -> list[Diagnostic]:
-    """A fault for each model, adapter and vector that a file names and that is nowhere."""
-    named = [request.base, *(name for source in request.sources for name in (source.where, source.of) if name)]
-    lost = [name for name in dict.fromkeys(named) if models.is_nowhere(name)]
+    """A fault for each model, adapter and vector that a file names and that is nowhere, or is no such thing."""
+    kinds = {request.base: "model", **{source.of: "model" for source in request.sources if source.of}}
+    kinds |= {source.where: source.kind for source in request.sources}
+    faults = [(name, fault) for name, kind in kinds.items() if (fault := _fault_of(name, kind, models))]
     return [
-        error("TG108", f"there is no file or folder '{name}'", document.value_span(path), hint=models.repair(name))
-        for name in lost
+        error(code, message, document.value_span(path), hint=hint)
+        for name, (code, message, hint) in faults
         for path in _paths_to(name, document.data)
     ]
+
+
+def _fault_of(name: str, kind: str, models: NamedModels) -> tuple[str, str, str | None] | None:
+    """Code, message and repair."""
+    if models.is_nowhere(name):
+        return "TG108", f"there is no file or folder '{name}'", models.repair(name)
+    if kind == "vector" or (path := models.local(name)) is None or path.is_file():
+        return None
+    try:
+        (check_adapter if kind == "adapter" else check_weights)(path)
+    except ModelFolderError as fault:
+        return "TG216", f"'{name}' {fault.reason}", fault.repair
+    return None
 
 
 def _paths_to(name: str, data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -310,5 +330,10 @@ def _over_layers(values: tuple[float, ...]) -> Weight:
 
 def layers_of_model(folder: Path) -> int:
     """Number of layers that a model's configuration states. Raises MergeError when it states none."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(config.get("num_hidden_layers") or config["text_config"]["num_hidden_layers"])
+    config = read_object(folder / "config.json")
+    parts = (config, config.get("text_config"))
+    found = [part.get("num_hidden_layers") for part in parts if isinstance(part, dict)]
+    layers = next((each for each in found if isinstance(each, int)), None)
+    if layers is None:
+        raise MergeError(f"{folder / 'config.json'}: `num_hidden_layers` is no number: how many layers has the model?")
+    return layers

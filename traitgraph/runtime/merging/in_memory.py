@@ -71,7 +71,9 @@ def merge_state_dicts(
         _check_same_tensors(base, _tensors(each, f"fine-tune {place}"))
     chosen = _options(method, density, scale, conventions, seed, options)
     vectors = [_with_identity(TensorDifference(base, each, "")) for each in tuned]
-    merge = Composition(vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows))
+    merge = Composition(
+        vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows), base_names=base
+    )
     return {
         name: _merged(merge, name, tensor, form) if name in merge.names else _kept(tensor, form)
         for name, tensor in base.items()
@@ -205,6 +207,6 @@ def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
 def _change(merge: Composition, name: str) -> torch.Tensor:
     import torch
 
-    change = torch.cat([merge.change(name, *rows) for rows in pieces(merge.shape(name))])
+    change = torch.cat([torch.empty(0), *(merge.change(name, *rows) for rows in pieces(merge.shape(name)))])
     check_finite(change, name)
     return change.reshape(merge.shape(name))

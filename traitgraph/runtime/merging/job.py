@@ -16,7 +16,7 @@ from .bases import model_folder
 from .checkpoint import Checkpoint
 from .composition import Composition
 from .differences import Difference
-from .fitting import fit_vectors
+from .fitting import fit_vectors, names_of_training
 from .geometry import inner_product
 from .on_disk import Output, write_merges
 from .recipe import RECIPE, application, recipe_record
@@ -38,7 +38,8 @@ def merge(context: JobContext, params: MergeParams) -> None:
 
     vectors, onto = _vectors(context, "vectors"), _vectors(context, "onto")
     base, dtype = _base(context, params), getattr(torch, params.model.dtype)
-    fitted, _ = fit_vectors([vector for _, vector in (*vectors, *onto)], base, names=params.names)
+    found = [vector for _, vector in (*vectors, *onto)]
+    fitted, _ = fit_vectors(found, base, names=names_of_training(found, base, params.names))
     composition = Composition(
         fitted[: len(vectors)],
         [float(value) for value in params.coefficients],
@@ -46,6 +47,7 @@ def merge(context: JobContext, params: MergeParams) -> None:
         onto=(fitted[-1], float(params.onto)) if onto and params.onto is not None else None,
         cache=context.session.get("merge: what was counted", dict),
         base=lambda name, first, last: base.read(name, (first, last)).to(dtype).float(),
+        base_names=base,
     )
     statistics = statistics_of(composition, _sample(context, composition, base, dtype), _Remembered(context))
     how = application(composition, params)
@@ -69,8 +71,8 @@ def _vector(context: JobContext, key: str, path: Path) -> Vector:
 
 
 def _base(context: JobContext, params: MergeParams) -> Checkpoint:
-    key = ("checkpoint", digest("base", params.model))
-    return context.session.get(key, lambda: Checkpoint(model_folder(context, params.model)))
+    folder = model_folder(context, params.model)  # compared for every job, read once
+    return context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
 
 
 def _sample(context: JobContext, composition: Composition, base: Checkpoint, dtype: Any) -> Sample:

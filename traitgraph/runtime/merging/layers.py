@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer|resblocks)\.(\d+)\.")
 _INPUT = re.compile(r"embed|wte|wpe")
 
 
@@ -21,11 +21,43 @@ def layer_of(name: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+Towers = Mapping[str, tuple[int, int]]
+"""What stands before the number of a layer (text, vision, encoder, decoder are towers of one model) -> first, last."""
+
+
+def tower_of(name: str) -> str | None:
+    """The tower that a tensor's layer belongs to, None outside the layers.
+
+    >>> tower_of("model.vision_tower.encoder.layers.3.mlp.fc1.weight")
+    'model.vision_tower.encoder.layers'
+    """
+    found = _LAYER.search(name)
+    return name[: found.start(1) - 1] if found else None
+
+
+def towers_of(names: Iterable[str]) -> Towers:
+    """The towers of a model, from its tensors' names: each counts its own layers."""
+    found: dict[str, tuple[int, int]] = {}
+    for name in names:
+        tower, layer = tower_of(name), layer_of(name)
+        if tower is not None and layer is not None:
+            first, last = found.get(tower, (layer, layer))
+            found[tower] = min(first, layer), max(last, layer)
+    return found
+
+
+def places(names: Iterable[str]) -> Callable[[str], int | str | None]:
+    """What names the layer of a tensor: its number, with its tower where the names are of several towers."""
+    several = len(towers_of(names)) > 1
+    return lambda name: f"{tower_of(name)}.{layer_of(name)}" if several and tower_of(name) else layer_of(name)
+
+
 @dataclass(frozen=True)
 class Gradient:
-    """Values that stand evenly spaced from the first layer to the last, with a line between neighbours.
+    """Values that stand evenly spaced from a tower's first layer to its last, with a line between neighbours.
 
-    >>> Gradient((0.0, 1.0)).at("model.layers.5.w", layers=11), Gradient((0.0, 1.0)).at("lm_head.weight", layers=11)
+    >>> towers = {"model.layers": (0, 10)}
+    >>> Gradient((0.0, 1.0)).at("model.layers.5.w", towers), Gradient((0.0, 1.0)).at("lm_head.weight", towers)
     (0.5, 1.0)
     """
 
@@ -33,14 +65,15 @@ class Gradient:
     outside: Literal["ends", "first"] = "ends"
     """Tensors outside the layers: embeddings get the first value and the head the last, or all get the first one."""
 
-    def at(self, name: str, layers: int) -> float:
-        """The value for a tensor of a model with this many layers."""
-        layer = layer_of(name)
-        if layer is None:
+    def at(self, name: str, towers: Towers) -> float:
+        """The value for a tensor of a model with these towers."""
+        layer, tower = layer_of(name), tower_of(name)
+        if layer is None or tower is None:
             return self.values[0 if self.outside == "first" or _INPUT.search(name) else -1]
-        if layers == 1:  # the way from the first to the last layer has no length: its end (as mergekit has it)
+        first, last = towers[tower]
+        if first == last:  # the way from the first to the last layer has no length: its end (as mergekit has it)
             return self.values[-1]
-        position = layer / (layers - 1) * (len(self.values) - 1)
+        position = (layer - first) / (last - first) * (len(self.values) - 1)
         left = min(int(position), len(self.values) - 1)
         right = min(left + 1, len(self.values) - 1)
         share = position - left
@@ -51,26 +84,26 @@ class Gradient:
 class ByName:
     """The first value whose text occurs in the tensor's name; an empty text occurs in every name.
 
-    >>> ByName((("mlp", 0.5), ("", 1.0))).at("model.layers.0.mlp.up_proj.weight", layers=2)
+    >>> ByName((("mlp", 0.5), ("", 1.0))).at("model.layers.0.mlp.up_proj.weight", {"model.layers": (0, 1)})
     0.5
     """
 
     choices: tuple[tuple[str, float | Gradient], ...]
 
-    def at(self, name: str, layers: int) -> float:
+    def at(self, name: str, towers: Towers) -> float:
         """The value for a tensor; 0 where no text occurs in its name."""
         for text, value in self.choices:
             if text in name:
-                return value_at(value, name, layers)
+                return value_at(value, name, towers)
         return 0.0
 
 
 Weight = float | Gradient | ByName
 
 
-def value_at(weight: Weight, name: str, layers: int) -> float:
-    """A coefficient at one tensor of a model with this many layers."""
-    return weight.at(name, layers) if isinstance(weight, Gradient | ByName) else float(weight)
+def value_at(weight: Weight, name: str, towers: Towers) -> float:
+    """A coefficient at one tensor of a model with these towers."""
+    return weight.at(name, towers) if isinstance(weight, Gradient | ByName) else float(weight)
 
 
 def values_of(weight: Weight) -> tuple[float, ...]:
@@ -79,7 +112,3 @@ def values_of(weight: Weight) -> tuple[float, ...]:
         return tuple(number for _, value in weight.choices for number in values_of(value))
     return weight.values if isinstance(weight, Gradient) else (float(weight),)
 
-
-def layer_count(names: Sequence[str]) -> int:
-    """Layers of a model, from its tensors' names; at least 1."""
-    return 1 + max((layer_of(name) or 0 for name in names), default=0)

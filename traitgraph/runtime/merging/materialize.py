@@ -13,7 +13,7 @@ from .checkpoint import Checkpoint
 from .composition import Composition
 from .drafts import check_new
 from .errors import MergeError
-from .fitting import fit_vectors
+from .fitting import fit_vectors, names_of_training
 from .on_disk import Output, Progress, write_merges
 from .recipe import Recipe, read_recipe, store_of, stored_vectors
 from .sparsified import Cache
@@ -109,9 +109,13 @@ def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str
     keys = (*recipe.vector_keys, *recipe.onto_keys)
     missing = [key for key in keys if key not in known]
     known.update(zip(missing, stored_vectors(missing, store_of(recipe.folder)), strict=True))
-    fitted, _ = fit_vectors([known[key] for key in keys], base, names=recipe.params.names)
+    found = [known[key] for key in keys]
+    fitted, _ = fit_vectors(found, base, names=names_of_training(found, base, recipe.params.names))
     cache.update(recipe.counted())
     dtype = getattr(torch, recipe.params.model.dtype)
     return recipe.composition(
-        fitted, cache=cache, base=lambda name, first, last: base.rows(name, first, last).to(dtype).float()
+        fitted,
+        base_names=base,
+        cache=cache,
+        base=lambda name, first, last: base.rows(name, first, last).to(dtype).float(),
     )

@@ -1,8 +1,9 @@
 """Read mergekit's YAML where it means the same here; name what does not.
 
 Read: models or one slice over all layers, merge_method (see `METHODS`), base_model, weight, density, t (numbers,
-gradients over layers, filters by name), lambda, normalize, rescale, gamma, epsilon, dtype, out_dtype. Everything is
-done under `conventions: mergekit`; the arithmetic is float32 whatever `dtype` says, and random masks are ours.
+gradients over layers, filters by name), lambda, normalize, rescale, gamma, epsilon (one value each), dtype, out_dtype.
+Everything is done under `conventions: mergekit`; the arithmetic is float32 whatever `dtype` says, and random masks are
+ours. What mergekit would not use is refused: whoever wrote it expects an effect.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from traitgraph.specs.axes import shown
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, error, near_names
@@ -38,11 +39,16 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "slerp": ("slerp", {}),
 }
 """mergekit's method -> ours, with the options that make it the same."""
-PARAMETERS = ("weight", "density", "t", "lambda", "normalize", "rescale", "gamma", "epsilon", "int8_mask")
+_OF_THE_MERGE = ("lambda", "normalize", "rescale", "int8_mask")
+_OF_A_MODEL = {"breadcrumbs": ("gamma",), "breadcrumbs_ties": ("gamma",), "della": ("epsilon",), "della_linear": ("epsilon",)}
+_KNOWN = (*_OF_THE_MERGE, "weight", "density", "t", "gamma", "epsilon")
+_DEFAULTS = {"gamma": 0.01, "epsilon": 0.15}
 _ELECT = ("ties", "dare_ties", "breadcrumbs_ties", "della")
 _SPARSE = ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear")
 _RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
 _CODE = "TG140"
+_TRUTH = TypeAdapter(bool)
+"""mergekit's own reading of a truth value: 0, 1, no, yes and the like as well."""
 
 Parameters = dict[str, Any]
 Place = tuple[Step, ...]
@@ -114,29 +120,36 @@ class _Reader:
     def __init__(self, document: Document, file: MergekitFile, layers_of: Callable[[str], int]) -> None:
         self.document, self.file, self.layers_of = document, file, layers_of
         self.found: list[Diagnostic] = []
-        self.shared = file.parameters or {}
+        self.method = file.merge_method
+        self.shared: dict[str, tuple[Place, Any]] = {
+            key: (("parameters", key), value) for key, value in (file.parameters or {}).items()
+        }
         self.inputs = self._inputs()
+        self.base = self._base()
 
     def request(self) -> Request | None:
-        self._refuse_other_meanings()
-        if self.file.merge_method not in METHODS:
-            known = "read are: " + ", ".join(METHODS)
-            self._refuse(("merge_method",), f"merge method '{self.file.merge_method}' is not read here", known)
+        if self.method not in METHODS:
+            self._refuse(
+                ("merge_method",),
+                f"merge method '{self.method}' is not read here",
+                "read are: " + ", ".join(METHODS),
+            )
             return None
+        self._refuse_other_meanings()
         if self.found:
             return None
-        kind, options = METHODS[self.file.merge_method]
-        base, chosen = self._base(), None
-        sources, all_options = self._sources(base), {**options, **self._options()}
+        kind, options = METHODS[self.method]
+        sources, all_options, chosen = self._sources(), {**options, **self._options()}, None
         try:
             chosen = merge_options(kind, {"conventions": "mergekit", **all_options})
         except MergeError as problem:
-            self._refuse(("parameters",), str(problem))
+            named = (self.shared[key][0] for key in _DEFAULTS if key in self.shared)
+            self._refuse(next(named, ("parameters",)), str(problem))
         if self.found or chosen is None:
             return None
         notes = ("read as mergekit's, under conventions: mergekit; the arithmetic is float32, random masks are ours",)
         dtype = self.file.out_dtype or self.file.dtype
-        return Request(base, sources, chosen, dtype=dtype, notes=notes)
+        return Request(self.base, sources, chosen, dtype=dtype, notes=notes)
 
     # ---------------------------------------------------------------- what means something else
 
@@ -153,53 +166,90 @@ class _Reader:
         ):
             if getattr(self.file, key) is not None:
                 self._refuse((key,), reason, "drop it, or use mergekit for this merge")
-        for path, parameters in [((), self.shared), *((path, each.parameters or {}) for path, each in self.inputs)]:
-            for key in parameters:
-                if key not in PARAMETERS:
-                    near = near_names(key, PARAMETERS)
-                    hint = f"near: {', '.join(near)}" if near else "there are: " + ", ".join(PARAMETERS)
-                    self._refuse((*path, "parameters", key), f"unknown parameter '{key}'", hint)
+        for key, (where, _) in self.shared.items():
+            self._refuse_idle(where, key, self._of_the_merge | self._of_a_model)
+        for path, each in self.inputs:
+            idle_base = each.model == self.base and self.method != "linear"
+            for key in each.parameters or {}:
+                where = (*path, "parameters", key)
+                if idle_base and key in self._of_a_model:
+                    self._refuse(where, f"mergekit does not use `{key}` of the base model", "drop it")
+                elif key in self._of_the_merge:
+                    hint = "give it under `parameters` of the file"
+                    self._refuse(where, f"`{key}` is for the whole merge: mergekit does not use it here", hint)
+                else:
+                    self._refuse_idle(where, key, self._of_a_model)
+
+    @property
+    def _of_the_merge(self) -> frozenset[str]:
+        """Parameters that one merge has once."""
+        return frozenset({"linear": ("normalize",), "slerp": ("t",)}.get(self.method, _OF_THE_MERGE))
+
+    @property
+    def _of_a_model(self) -> frozenset[str]:
+        """Parameters that each model has, or all models share."""
+        weight = () if self.method == "slerp" else ("weight",)
+        density = ("density",) if self.method in _SPARSE else ()
+        return frozenset((*weight, *density, *_OF_A_MODEL.get(self.method, ())))
+
+    def _refuse_idle(self, where: Place, key: str, used: frozenset[str]) -> None:
+        if key not in used:
+            near = near_names(key, sorted(used))
+            hint = f"near: {', '.join(near)}" if near else f"{self.method} uses: {', '.join(sorted(used))}"
+            known = key in _KNOWN
+            what = f"{self.method} does not use `{key}`" if known else f"unknown parameter '{key}'"
+            self._refuse(where, what, hint)
 
     def _inputs(self) -> list[tuple[Place, Input]]:
         """The models of the file with their place: `models`, or the sources of one slice over all layers."""
-        if self.file.models:
-            return [(("models", place), each) for place, each in enumerate(self.file.models)]
-        if self.file.slices and len(self.file.slices) == 1:
-            (one,) = self.file.slices
-            self.shared = {**self.shared, **(one.parameters or {})}
-            found: list[tuple[Place, Input]] = [
-                (("slices", 0, "sources", place), each) for place, each in enumerate(one.sources)
-            ]
-            for path, each in found:
-                self._check_whole(path, each)
-            return found
-        message = "layers of several slices are not put together here" if self.file.slices else "`models` is missing"
-        self._refuse(("slices",) if self.file.slices else (), message, "give `models`, or one slice over all layers")
-        return []
-
-    def _check_whole(self, path: Place, each: Input) -> None:
-        layers = self.layers_of(each.model.partition("+")[0])
-        if each.layer_range not in (None, (0, layers)):
-            self._refuse((*path, "layer_range"), f"not the whole model, [0, {layers}]: layers are not cut here")
+        slices = self.file.slices or ()
+        if bool(self.file.models) == bool(slices) or len(slices) > 1:
+            message = "layers of several slices are not put together here" if len(slices) > 1 else "`models` is missing"
+            message = "`models` and `slices` exclude each other" if self.file.models else message
+            self._refuse(("slices",) if slices else (), message, "give `models`, or one slice over all layers")
+            return []
+        found: list[tuple[Place, Input]] = [(("models", place), each) for place, each in enumerate(self.file.models or ())]
+        for one in slices:
+            for key, value in (one.parameters or {}).items():
+                self.shared[key] = (("slices", 0, "parameters", key), value)
+            found += ((("slices", 0, "sources", place), each) for place, each in enumerate(one.sources))
+        known = set[str]()
+        for path, each in found:
+            if each.layer_range and each.layer_range != (0, layers := self.layers_of(each.model.partition("+")[0])):
+                self._refuse((*path, "layer_range"), f"not the whole model, [0, {layers}]: layers are not cut here")
+            if each.model in known:
+                self._refuse((*path, "model"), f"'{each.model}' stands twice: mergekit refuses that")
+            known.add(each.model)
+        return found
 
     # ---------------------------------------------------------------- models and values
 
     def _base(self) -> str:
-        slices = self.file.slices or ()
-        named = self.file.base_model or next((each.base_model for each in slices if each.base_model), None)
-        if named is None and self.file.merge_method != "linear":
-            self._refuse(("merge_method",), f"`base_model` is missing: {self.file.merge_method} works on differences")
-        return named or self.inputs[0][1].model
+        own = [(("slices", 0, "base_model"), each.base_model) for each in self.file.slices or ()]
+        given = [(path, name) for path, name in (*own, (("base_model",), self.file.base_model)) if name]
+        if not given and self.method != "linear":
+            self._refuse(("merge_method",), f"`base_model` is missing: {self.method} works on differences")
+        path, base = (*given, *(((*path, "model"), each.model) for path, each in self.inputs), ((), ""))[0]
+        if "+" in base:
+            what = f"an adapter on the base is not read: '{base}' is a model with one"
+            self._refuse(path, what, "merge it into its model first, and name the merged model")
+        others = [each.model for _, each in self.inputs if each.model != base]
+        if given and self.method == "linear" and len(others) == len(self.inputs):
+            what = "mergekit takes the base model into the mean as well, with a weight of its own"
+            self._refuse(path, what, "list it under `models` with its weight, or drop it")
+        if self.method == "slerp" and len(others) != 1 and self.inputs:
+            what = f"slerp goes from the base model to one other, and {len(others)} are given"
+            self._refuse(self.inputs[0][0][:-1], what, "name the base and one model")
+        return base
 
-    def _sources(self, base: str) -> tuple[Source, ...]:
-        key = "t" if self.file.merge_method == "slerp" else "weight"
+    def _sources(self) -> tuple[Source, ...]:
         sources = []
         for path, each in self.inputs:
-            if each.model == base and self.file.merge_method != "linear":
+            if each.model == self.base and self.method != "linear":
                 continue
-            where, is_adapter = self._adapter(path, each.model, base)
-            weight, density = self._weight(path, each, key), self._density(path, each)
-            sources.append(Source("adapter" if is_adapter else "model", where, weight, density))
+            where, is_adapter = self._adapter(path, each.model, self.base)
+            weight = self._weight(path, each, "t" if self.method == "slerp" else "weight")
+            sources.append(Source("adapter" if is_adapter else "model", where, weight, self._density(path, each)))
         return tuple(sources)
 
     def _adapter(self, path: Place, model: str, base: str) -> tuple[str, bool]:
@@ -215,7 +265,7 @@ class _Reader:
         """A parameter of a model, or else that of all models, with its place."""
         if each.parameters and key in each.parameters:
             return (*path, "parameters", key), each.parameters[key]
-        return ("parameters", key), self.shared.get(key)
+        return self.shared.get(key, (("parameters", key), None))
 
     def _number(self, path: Place, each: Input, key: str) -> float | None:
         where, value = self._value(path, each, key)
@@ -248,6 +298,8 @@ class _Reader:
         return self._plain(where, value)
 
     def _by_name(self, where: Place, choices: Sequence[Mapping[str, Any]]) -> Weight:
+        if odd := next((key for choice in choices for key in choice if key not in ("filter", "value")), None):
+            self._refuse(where, f"unknown key `{odd}` beside `filter` and `value`")
         texts = ["" if choice.get("filter") in (None, "*") else str(choice["filter"]) for choice in choices]
         if all(texts):
             self._refuse(where, "tensors that no filter finds have no value", "end with an entry that has no filter")
@@ -264,35 +316,65 @@ class _Reader:
     # ---------------------------------------------------------------- options of the method
 
     def _options(self) -> dict[str, Any]:
-        method = self.file.merge_method
         options: dict[str, Any] = {}
         if "lambda" in self.shared:
             options["scale"] = self._lambda()
-        if "normalize" in self.shared:
-            wanted = bool(self.shared["normalize"])
-            options |= {"mean": "weight" if wanted else "sum"} if method in _ELECT else {"normalise": wanted}
-        if method in _RANDOM and self.shared.get("rescale") is False:
+        normalize, rescale = self._truth("normalize"), self._truth("rescale")
+        self._truth("int8_mask")  # how mergekit stores its masks: it changes no value
+        if normalize is not None:
+            how = {"mean": "weight" if normalize else "sum"}
+            options |= how if self.method in _ELECT else {"normalise": normalize}
+        if self.method in _RANDOM and rescale is False:
             options["rescale"] = "none"
-        if method not in _RANDOM and self.shared.get("rescale"):
-            self._refuse(("parameters", "rescale"), f"{method} has no rescaled form here")
-        if method in _SPARSE:
+        if self.method not in _RANDOM and rescale:
+            self._refuse(self.shared["rescale"][0], f"{self.method} has no rescaled form here")
+        if self.method in _SPARSE:
             options["density"] = 1.0  # mergekit's default; models carry their own
         for theirs, ours in (("gamma", "outliers"), ("epsilon", "epsilon")):
-            options |= self._same_for_all(theirs, ours)
+            if theirs in self._of_a_model:
+                options[ours] = self._same_for_all(theirs)
         return options
 
+    def _truth(self, key: str) -> bool | None:
+        """A truth value, which mergekit also reads by layer and by filter; None where it is absent."""
+        if key not in self.shared:
+            return None
+        where, value = self.shared[key]
+        choices = (value,) if isinstance(value, Mapping) else value
+        if isinstance(choices, Sequence) and choices and all(isinstance(each, Mapping) for each in choices):
+            # Where no filter finds a tensor, the method's default holds: that is no one value.
+            is_partial = all(each.get("filter") not in (None, "", "*") for each in choices)
+            value = [each.get("value") for each in choices] + [None] * is_partial
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+        try:
+            found = {_TRUTH.validate_python(each) for each in values}
+        except ValidationError:
+            found = set()
+        if len(found) != 1:
+            self._refuse(where, f"`{key}` is one truth value here, for all tensors", "give true or false")
+            return None
+        return found.pop()
+
     def _lambda(self) -> Any:
-        value = self.shared["lambda"]
+        where, value = self.shared["lambda"]
         if not _is_number(value):
-            self._refuse(("parameters", "lambda"), "`lambda` is one number, for all models")
+            self._refuse(where, "`lambda` is one number, for all models")
             return 1.0
         return value
 
-    def _same_for_all(self, theirs: str, ours: str) -> dict[str, float | None]:
-        values = {self._number(path, each, theirs) for path, each in self.inputs} - {None}
-        if len(values) > 1:
-            self._refuse(self.inputs[0][0], f"`{theirs}` differs between models: one for all of them is needed")
-        return {ours: values.pop()} if values else {}
+    def _same_for_all(self, key: str) -> float | None:
+        """One value for all models; a model without one has mergekit's default."""
+        values: dict[float | None, Place] = {}
+        for path, each in self.inputs:
+            if each.model != self.base:
+                where, value = self._value(path, each, key)
+                number = _DEFAULTS[key] if value is None else self._number(path, each, key)
+                values.setdefault(number, where if value is not None else (*path, "model"))
+        first, *others = values.items()
+        if others:
+            where = max((first[1], others[0][1]), key=len)
+            self._refuse(where, f"`{key}` differs between models ({_DEFAULTS[key]:g} where it is absent): one is needed")
+        return first[0]
 
     def _refuse(self, path: Place, message: str, hint: str | None = None) -> None:
         span = self.document.value_span(path)

@@ -31,7 +31,7 @@ class NamedModels:
 
     def plain(self, name: str) -> str:
         """The hub id that a preset stands for, owner/name@revision; any other name as it is."""
-        preset = None if self._local(name) else self._preset(name)
+        preset = None if self.local(name) else self._preset(name)
         if not isinstance(preset, HubModelSpec):
             return name
         return preset.id if preset.revision == "main" else f"{preset.id}@{preset.revision}"
@@ -41,7 +41,7 @@ class NamedModels:
 
         Raises MergeError when it is none of these (`repair` says so), SpecError with what is wrong in a preset.
         """
-        if (path := self._local(name)) is not None:
+        if (path := self.local(name)) is not None:
             return self._checkpoint(path)
         match self._preset(name):
             case LocalModelSpec() as local:
@@ -55,7 +55,7 @@ class NamedModels:
 
     def is_nowhere(self, name: str) -> bool:
         """Whether a name is no path at which something lies, no preset, and cannot be a hub id."""
-        if self._local(name) or self._scope.preset("model", name) is not None:
+        if self.local(name) or self._scope.preset("model", name) is not None:
             return False
         return not _may_be_hub_id(name.partition("@")[0])
 
@@ -65,7 +65,8 @@ class NamedModels:
         path = from_folder(self.recipe.absolute().parent, name)
         return near_hint(path.name, [*presets, *beside(path)])
 
-    def _local(self, name: str) -> Path | None:
+    def local(self, name: str) -> Path | None:
+        """The path that a name is, where something lies at it."""
         try:
             path = self.recipe.parent / Path(name).expanduser()  # links as they are: the hub's folders tell their model
         except RuntimeError:  # the home of nobody

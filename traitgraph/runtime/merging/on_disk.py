@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.specs.model_folder import INDEX
+
 from .card import model_card
-from .checkpoint import INDEX, Checkpoint, TensorInfo, matrix_shape
+from .checkpoint import Checkpoint, TensorInfo, matrix_shape
 from .composition import Composition
 from .differences import piece_size, pieces
 from .drafts import check_new, drafted
@@ -79,15 +81,15 @@ def write_merges(
 def _check_room(base: Checkpoint, outputs: Sequence[Output]) -> None:
     for output in outputs:
         check_new(output.folder)
-        output.folder.parent.mkdir(parents=True, exist_ok=True)
+        output.folder.resolve().parent.mkdir(parents=True, exist_ok=True)
     if not outputs:
         return
     needed = sum(Slot(info.name, info.shape, o.dtype_of(info)).nbytes for o in outputs for info in base.values())
-    free = shutil.disk_usage(outputs[0].folder.parent).free
+    place = outputs[0].folder.resolve().parent
+    free = shutil.disk_usage(place).free
     if needed > free:
         raise MergeError(
-            f"{len(outputs)} outputs need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free in "
-            f"{outputs[0].folder.parent}"
+            f"{len(outputs)} outputs need {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free in {place}"
         )
 
 

@@ -51,12 +51,25 @@ class Recipe:
         return how
 
     def composition(
-        self, vectors: Sequence[Difference], *, cache: Cache | None = None, base: BaseRows | None = None
+        self,
+        vectors: Sequence[Difference],
+        *,
+        base_names: Iterable[str],
+        cache: Cache | None = None,
+        base: BaseRows | None = None,
     ) -> Composition:
         """What the recipe does, with its vectors (and the domain's after them) under the base's names."""
         count, factor = len(self.vector_keys), self.params.onto
         onto = (vectors[count], float(factor)) if len(vectors) > count and factor is not None else None
-        return Composition(vectors[:count], self.coefficients, self.params.method, onto=onto, cache=cache, base=base)
+        return Composition(
+            vectors[:count],
+            self.coefficients,
+            self.params.method,
+            onto=onto,
+            cache=cache,
+            base=base,
+            base_names=base_names,
+        )
 
     def counted(self) -> Cache:
         """What the merge job counted of whole vectors (thresholds), so that it need not be counted again."""

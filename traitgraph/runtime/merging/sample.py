@@ -56,7 +56,7 @@ class Sample:
         import torch
 
         if name in vector.names:
-            return torch.cat([vector.piece(name, row, row + 1) for row in self.rows[name]])
+            return _joined([vector.piece(name, row, row + 1) for row in self.rows[name]])
         return torch.zeros(len(self.rows[name]) * self._width(name))
 
     def _width(self, name: str) -> int:
@@ -79,7 +79,7 @@ class Sample:
 
         if name not in composition.merged_names:
             return torch.zeros(len(self.rows[name]) * self._width(name))
-        return torch.cat([composition.change(name, row, row + 1) for row in self.rows[name]])
+        return _joined([composition.change(name, row, row + 1) for row in self.rows[name]])
 
     def start(self, composition: Composition) -> torch.Tensor:
         """The sampled weights that the change is added to: the base, moved onto the domain where there is one."""
@@ -104,7 +104,7 @@ class Sample:
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
-    """Flat tensors one after the other; none of them is an empty tensor (a merge may change nothing)."""
+    """Flat tensors one after the other; none of them is an empty tensor (of a merge, or tensor, that has nothing)."""
     import torch
 
     return torch.cat(parts) if parts else torch.zeros(0)

@@ -70,7 +70,7 @@ class _Sparsified(WithoutFactors, ABC):
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) with some elements 0: float32, flat."""
         values = self.inner.piece(name, first, last, device)
-        if self.step.density >= 1:
+        if self.step.density >= 1 or not values.numel():
             return values
         return values.zero_() if self.step.density <= 0 else self._thinned(values, name, first)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from traitgraph.specs.merge_methods import impossible_drop
+from traitgraph.specs.merge_methods import MERGEKIT_NO_SUM, MergeMethod, impossible_drop
 
 from .errors import MergeError
 
@@ -81,9 +81,16 @@ def normalised(weights: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights] if any(weights) else list(weights)
 
 
-def coefficients_of(normalise: bool | None) -> Callable[[Sequence[float]], list[float]]:
-    """What `normalise` makes of the coefficients."""
-    return normalised if normalise else unchanged
+def normalised_by_mergekit(weights: Sequence[float]) -> list[float]:
+    """Coefficients divided by their sum, or as they are where that is 0, which mergekit says of less than 1e-8."""
+    return normalised(weights) if abs(sum(weights)) >= MERGEKIT_NO_SUM else list(weights)
+
+
+def coefficients_of(options: MergeMethod) -> Callable[[Sequence[float]], list[float]]:
+    """What the option `normalise` of a method makes of the coefficients."""
+    if not getattr(options, "normalise", False):
+        return unchanged
+    return normalised if options.divides_by_sum else normalised_by_mergekit
 
 
 def without_mean(weights: Sequence[float]) -> list[float]:

@@ -31,6 +31,8 @@ class Curve(NamedTuple):
     metric: str
     points: tuple[Point, ...]
     items: ItemScores | None = None
+    sign: int = 1
+    """1 where more is better, -1 where less is, 0 where nobody says."""
 
     @property
     def pearson(self) -> float | None:
@@ -73,7 +75,7 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
             point = Point(strength(getattr(subject, axis)), score)
             families.setdefault((family_of(subject, axis), axis), []).append(point)
     found = [
-        Curve(family, axis, benchmark.name, metric, tuple(sorted(points)), benchmark.items)
+        Curve(family, axis, benchmark.name, metric, tuple(sorted(points)), benchmark.items, benchmark.sign(metric))
         for (family, axis), points in families.items()
         if len(points) > 1
     ]

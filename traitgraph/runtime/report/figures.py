@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,8 @@ def _write(chart: Chart, path: Path) -> None:
     columns = min(len(chart.panels), MAX_COLUMNS)
     rows = math.ceil(len(chart.panels) / columns)
     width, height = _panel_inches(chart) * columns, _row_inches(chart) * rows + HEAD_INCHES + FOOT_INCHES
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from")  # a name may hold any character
         figure = Figure(figsize=(width, height))
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axis, panel in zip(axes, chart.panels, strict=False):

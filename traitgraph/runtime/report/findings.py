@@ -33,8 +33,9 @@ RULES = (
     "A level without its opposite is judged by its own change, which may be a shift of every answer. "
     "The standard error is that of the differences item by item for a reply contrast and a task; "
     "repeats of a questionnaire, texts and seeds count as independent. "
-    f"A task suffers when its lowest point lies below its starting point by more than chance makes it "
-    f"(p < {ERROR_OF_MANY:g}, since it is the lowest of several); seeing no loss does not show that there is none, "
+    f"A task suffers when its worst point (by the task's own `higher_is_better`) is worse than its starting point by "
+    f"more than chance makes it (p < {ERROR_OF_MANY:g}, since it is the worst of several); seeing no loss does not "
+    "show that there is none, "
     "and a score that does not start clearly above guessing cannot show one. "
     f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a scale that is repeated needs "
     f"{SHORTEST_SCALE}. "
@@ -95,7 +96,7 @@ def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
         return []
     curves = own_curves(benchmark)
     if benchmark.kind == "task":
-        return [_task_finding(curve, chance_of(benchmark)) for curve in curves]
+        return [_task_finding(curve, chance_of(benchmark)) for curve in curves if curve.sign]
     pairs, alone = pairs_of(curves)
     found = [Finding(judge_pair(pair), pair.gap(pair.far), pair.far, tuple(pair)) for pair in pairs]
     return found + [_finding_alone(curve) for curve in alone]
@@ -117,11 +118,11 @@ def judge_task(curve: Curve, chance: float | None = None) -> Verdict:
     loss = curve.change_to(lowest)
     if too_few(start) or too_few(lowest.score):
         return "few"
-    if loss.value < 0 and loss.is_clear(ERROR_OF_MANY):
+    if loss.value * curve.sign < 0 and loss.is_clear(ERROR_OF_MANY):
         return "suffers"
     if start.stderr is None or lowest.score.stderr is None:
         return "unclear"
-    return "floor" if chance is not None and _is_at_chance(start, chance) else "holds"
+    return "floor" if chance is not None and curve.sign > 0 and _is_at_chance(start, chance) else "holds"
 
 
 def _is_at_chance(start: Score, chance: float) -> bool:
@@ -130,8 +131,8 @@ def _is_at_chance(start: Score, chance: float) -> bool:
 
 
 def lowest_point(curve: Curve) -> Point:
-    """The point with the lowest score."""
-    return min(curve.points, key=lambda point: point.score.value)
+    """The worst point: that with the lowest score, or where less is better, with the highest."""
+    return min(curve.points, key=lambda point: point.score.value * curve.sign)
 
 
 def smallest_loss(curve: Curve) -> float | None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 from .curves import Curve, curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Finding, chance_of, lowest_point, smallest_loss
 from .separation import FEWEST, SHORTEST_SCALE
 from .summaries import BenchmarkScores
-from .wording import noun, number, plain, plural, signed, size, strength_name, unit, vector_name, with_error
+from .wording import (
+    noun,
+    number,
+    plain,
+    plural,
+    signed,
+    size,
+    strength_name,
+    subject_name,
+    unit,
+    vector_name,
+    with_error,
+)
 
 CONTRAST_LIMIT = (
     "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
@@ -169,14 +182,49 @@ def _of_task(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterato
 
 def _loss(findings: Sequence[Finding], suffering: Sequence[Finding]) -> str:
     losing, tried = ({finding.family for finding in group} for group in (suffering, findings))
-    worst = min(suffering, key=lambda each: each.change.value)
+    worst = max(suffering, key=lambda each: abs(each.change.value))
     curve, axis = worst.curves[0], strength_name(worst.family, worst.curves[0].axis)
     lowest = number(lowest_point(curve).score.value)
     return (
-        f"A loss: the score falls measurably with {len(losing)} of {plural(len(tried), noun(tried))}. "
+        f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
         f"The largest is that of {vector_name(worst.family)}: {curve.metric} {lowest} at {axis} {plain(worst.at)}, "
         f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
     )
+
+
+def task_notes(benchmark: BenchmarkScores) -> list[str]:
+    """What no verdict says of a task: metrics without a direction, and orders of subjects that a filter decides."""
+    if benchmark.kind != "task":
+        return []
+    open_ones = [metric for metric in benchmark.main_metrics if not benchmark.sign(metric)]
+    unsaid = f"No verdict on {', '.join(open_ones)}: the task does not say whether more is better (higher_is_better)."
+    return [unsaid] * bool(open_ones) + list(_filter_flips(benchmark))
+
+
+def _filter_flips(benchmark: BenchmarkScores) -> Iterator[str]:
+    """Pairs of subjects whose order turns from one filter of a metric to another (a strict and a flexible reading)."""
+    read: dict[str, list[str]] = {}
+    for metric in benchmark.main_metrics:
+        if name := benchmark.first[metric].get("filter"):
+            read.setdefault(metric.removesuffix(f".{name}"), []).append(metric)
+    for kind, metrics in read.items():
+        for one, other in combinations(metrics, 2):
+            first, second = benchmark.scores[one], benchmark.scores[other]
+            pairs = list(combinations([subject for subject in first if subject in second], 2))
+            turned = [
+                (a, b) for a, b in pairs if (first[a].value - first[b].value) * (second[a].value - second[b].value) < 0
+            ]
+            if turned:
+                a, b = max(turned, key=lambda pair: abs(first[pair[0]].value - first[pair[1]].value))
+                figures = (
+                    f"{one.removeprefix(f'{kind}.')} {number(first[a].value)} and {number(first[b].value)}, "
+                    f"{other.removeprefix(f'{kind}.')} {number(second[a].value)} and {number(second[b].value)}"
+                )
+                yield (
+                    f"The filter decides who is better: the order by {kind} turns in {len(turned)} of "
+                    f"{plural(len(pairs), 'pair')} of subjects, at most between {subject_name(a)} and "
+                    f"{subject_name(b)} ({figures})."
+                )
 
 
 def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:

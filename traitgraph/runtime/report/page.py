@@ -17,7 +17,7 @@ from .charts import Chart, condition_chart, strength_charts
 from .comparisons import comparisons_section, is_comparison
 from .findings import RULES, Finding, Verdict, findings_of
 from .gaps import Gap, gaps_of
-from .headlines import headline
+from .headlines import headline, task_notes
 from .layer_charts import layer_charts
 from .levels import levels_section
 from .markup import Markup, element, join
@@ -144,12 +144,14 @@ def _card(benchmark: BenchmarkScores, findings: Sequence[Finding], gaps: Sequenc
     """One benchmark in a few words."""
     faults = faults_of(benchmark)
     sentences = headline(benchmark, findings, faults, partial_faults_of(benchmark)) + _gap_sentence(gaps)
+    verdicts = [each.verdict for each in findings] or [gap.verdict for gap in gaps]
+    sentences += task_notes(benchmark)
     if not sentences:
         return None
     return element(
         "article",
         element("h3", benchmark.name),
-        _summary_chip([each.verdict for each in findings] or [gap.verdict for gap in gaps], valid=not faults),
+        _summary_chip(verdicts, valid=not faults) if verdicts else None,
         element("p", sample_size(benchmark), class_="note"),
         *(element("p", text) for text in sentences),
         class_="card",

@@ -14,6 +14,8 @@ from ..assessment.layer_similarity import LAYER
 from ..assessment.lexicon import EMPTY, WORDS
 from ..results import ResultRow
 
+MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
+"""Metrics of lm-eval's registry whose direction is known where a row does not say it."""
 MOST_CATEGORIES = 12
 """More categories of words than this are left to results.csv."""
 
@@ -71,6 +73,17 @@ class BenchmarkScores(NamedTuple):
     """Item by item comparisons, where the single answers are at hand."""
     scale: tuple[float, float] | None = None
     """Least and largest score of a questionnaire, where the single answers are at hand."""
+    first: Mapping[str, ResultRow] = {}
+    """Metric -> the first row about it: what is said of the metric itself."""
+
+    def sign(self, metric: str) -> int:
+        """Of a task: 1 where more is better, -1 where less is; 0 where nobody says."""
+        if self.kind != "task":
+            return 1
+        said = self.first[metric].get("higher_is_better") if metric in self.first else None
+        if said is None:
+            return int(not MORE_IS_BETTER.isdisjoint(metric.split(".")))
+        return 1 if said else -1
 
     @property
     def kind(self) -> Literal["reply_contrast", "questionnaire", "words", "layers", "task"]:
@@ -112,16 +125,21 @@ class BenchmarkScores(NamedTuple):
 def summarise(rows: Iterable[ResultRow], items: ItemScores | None = None) -> list[BenchmarkScores]:
     """Scores of every benchmark, in the order in which the rows first name it. Undefined values are left out."""
     groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
-    jobs: dict[str, str] = {}
+    first: dict[str, dict[str, ResultRow]] = {}
     for row in rows:
-        jobs.setdefault(row["benchmark"], row["job"])
+        first.setdefault(row["benchmark"], {}).setdefault(row["metric"], row)
         by_role = groups.setdefault(row["benchmark"], {"score": {}, "validity": {}})
         by_subject = by_role["validity" if row["role"] == "validity" else "score"].setdefault(row["metric"], {})
         if row["value"] is not None:
             by_subject.setdefault(subject_of(row), []).append(row)
     return [
         BenchmarkScores(
-            name, _scores(roles["score"]), _scores(roles["validity"]), items, items.scale(jobs[name]) if items else None
+            name,
+            _scores(roles["score"]),
+            _scores(roles["validity"]),
+            items,
+            items.scale(next(iter(first[name].values()))["job"]) if items else None,
+            first[name],
         )
         for name, roles in groups.items()
     ]

@@ -92,7 +92,7 @@ def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Seq
 
 def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
     """What the number of a verdict is."""
-    figure = "high − low" if finding.is_pair else "lowest − start" if benchmark.kind == "task" else "change"
+    figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
     return f"{figure} at {strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
 
 

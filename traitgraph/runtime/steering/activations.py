@@ -6,7 +6,10 @@ over replies). The replies are given: those of people, of a corpus, or written b
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ from traitgraph.runtime.dialogues import Dialogue, differing_rows, load_dialogue
 from traitgraph.runtime.durable import write_json
 from traitgraph.runtime.models import LoadedModel, open_model
 from traitgraph.runtime.subjects import leave_subject
+from traitgraph.specs.identity import digest_stream
 from traitgraph.specs.jobs import ActivationsParams
 from traitgraph.specs.traits import LEVELS, Level
 
@@ -95,12 +99,16 @@ def _sum_of(loaded: LoadedModel, blocks: Sequence[torch.nn.Module], batch: Seque
 
 
 def _earlier(partial: Path | None) -> tuple[torch.Tensor, int] | None:
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     if partial is None or not (partial / _PARTIAL).exists():
         return None
-    kept = load_file(partial / _PARTIAL)
-    return kept["sums"], int(kept["done"])
+    with contextlib.suppress(OSError, SafetensorError), safe_open(partial / _PARTIAL, framework="pt") as file:
+        sums, done, sealed = file.get_tensor("sums"), int(file.get_tensor("done")), (file.metadata() or {}).get("seal")
+        if sealed == _seal(sums, done):
+            return sums, done
+    print(f"{partial / _PARTIAL} is damaged, or of an earlier version, and is not used", file=sys.stderr)
+    return None
 
 
 def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
@@ -108,8 +116,13 @@ def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
     from safetensors.torch import save_file
 
     if partial is not None:
-        save_file({"sums": sums, "done": torch.tensor(done)}, partial / f".{_PARTIAL}")
+        tensors, seal = {"sums": sums, "done": torch.tensor(done)}, {"seal": _seal(sums, done)}
+        save_file(tensors, partial / f".{_PARTIAL}", metadata=seal)
         (partial / f".{_PARTIAL}").replace(partial / _PARTIAL)
+
+
+def _seal(sums: torch.Tensor, done: int) -> str:
+    return digest_stream(BytesIO(done.to_bytes(8, "little") + sums.numpy().tobytes()))
 
 
 def _publish(

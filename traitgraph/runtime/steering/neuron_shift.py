@@ -78,7 +78,7 @@ def _chosen(delta: torch.Tensor, steering: NeuronSteering) -> torch.Tensor:
 
 def _hook(passes: Passes, boost: torch.Tensor, off: torch.Tensor) -> Any:
     def hook(module: Any, given: Any, gates: torch.Tensor) -> torch.Tensor:
-        at = passes.columns("response")
+        at = passes.columns("response", gates.shape[1])
         part = gates[:, at].float()  # [rows, tokens, units]
         part = part.clamp(max=0).where(off, part) + boost
         changed = gates.clone()

@@ -46,7 +46,7 @@ def add_shift(
 
     def hook(module: Any, given: Any, output: Any) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output  # [rows, tokens, hidden]
-        at = passes.columns(positions)
+        at = passes.columns(positions, hidden.shape[1])
         shifted = hidden.clone()
         shifted[:, at] = (hidden[:, at].float() + shift).to(hidden.dtype)
         return (shifted, *output[1:]) if isinstance(output, tuple) else shifted

@@ -18,5 +18,5 @@ def steps(options: Breadcrumbs) -> Steps:
         election=election(options),
         mean=options.mean or "sum",
         scale=options.scale or 0.0,
-        coefficients=coefficients_of(options.normalise),
+        coefficients=coefficients_of(options),
     )

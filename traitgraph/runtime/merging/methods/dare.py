@@ -13,4 +13,4 @@ from ..steps import Drop, Steps, coefficients_of
 def steps(options: Dare) -> Steps:
     """Random drop, rescale, sum."""
     drop = Drop(options.density, options.seed, options.rescale or "inverse")
-    return Steps(sparsify=(drop,), scale=options.scale or 0.0, coefficients=coefficients_of(options.normalise))
+    return Steps(sparsify=(drop,), scale=options.scale or 0.0, coefficients=coefficients_of(options))

@@ -13,4 +13,4 @@ from ..steps import Steps, coefficients_of
 
 def steps(options: Linear) -> Steps:
     """A mean of the tuned models; not a task-vector method."""
-    return Steps(coefficients=coefficients_of(options.normalise), keeps_base=bool(options.normalise))
+    return Steps(coefficients=coefficients_of(options), keeps_base=bool(options.normalise))

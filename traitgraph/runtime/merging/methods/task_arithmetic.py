@@ -13,4 +13,4 @@ from ..steps import Steps, coefficients_of
 
 def steps(options: TaskArithmetic) -> Steps:
     """A scaled sum."""
-    return Steps(scale=options.scale or 0.0, coefficients=coefficients_of(options.normalise))
+    return Steps(scale=options.scale or 0.0, coefficients=coefficients_of(options))

@@ -1,0 +1,99 @@
+"""A model of the hub that cannot be had: named, told before anything is trained, and asked for once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.conftest import MakeContext
+from traitgraph.cli.output import UsageError
+from traitgraph.cli.run import _check_hub
+from traitgraph.launchers.slurm.node_check import hub_models
+from traitgraph.runtime.hub import HubError, named, pinned
+from traitgraph.runtime.locations import Locations
+from traitgraph.runtime.merging.bases import hub_folder
+from traitgraph.runtime.models import load_model
+from traitgraph.runtime.records import cause_of
+from traitgraph.specs.identity import digest
+from traitgraph.specs.jobs import HubModel, JobRow, JobTable, VectorParams
+
+REF = HubModel(id="some-owner/some-model", revision="main")
+
+
+def test_a_model_that_cannot_be_had_is_named_in_the_cause(make_context: MakeContext) -> None:
+    context = make_context(VectorParams(model=REF))
+    for read in (lambda: load_model(context, REF), lambda: hub_folder(REF.id)):
+        with pytest.raises(HubError, match=r"^some-owner/some-model at main: HF_HUB_OFFLINE is set") as refused:
+            read()
+        assert cause_of(refused.value).startswith("some-owner/some-model at main")
+
+
+def test_a_folder_of_the_same_name_is_not_taken_for_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers would load it: what is read must not depend on where one stands."""
+    (tmp_path / REF.id).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HubError, match="would be read in place of the hub's"), named(REF.id, "main"):
+        raise AssertionError("nothing is read")
+
+
+def cached(root: Path, commit: str) -> None:
+    """A model in a cache as the hub's library keeps it."""
+    folder = root / "models--some-owner--some-model"
+    (folder / "snapshots" / commit).mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (folder / "snapshots" / commit / name).write_text("{}")
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit)
+
+
+def test_all_files_are_of_the_commit_in_the_cache_where_the_hub_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_context: MakeContext
+) -> None:
+    """And the record of the artifact says which one it was."""
+    from huggingface_hub import constants
+
+    from traitgraph.runtime.merging.bases import model_folder
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    commit = "c" * 40
+    assert pinned(REF.id, "main") == {"revision": "main", "local_files_only": True}
+    cached(tmp_path, commit)
+    assert pinned(REF.id, "main") == {"revision": commit, "local_files_only": True}
+    context = make_context(VectorParams(model=REF))
+    locations = context.locations = Locations({}, context.session.get("memory", lambda: None))  # type: ignore[arg-type]
+    assert model_folder(context, REF).name == commit
+    assert locations.commits == {"some-owner/some-model@main": commit}
+
+
+def test_a_hub_that_never_answers_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library alone tries for minutes; asked in a process of its own, since the library reads the address once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"http://127.0.0.1:{server.getsockname()[1]}"
+        code = (
+            "from traitgraph.runtime import hub; hub.SECONDS = 0.5\nprint(hub.pinned('some-owner/some-model', 'main'))"
+        )
+        environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": where}
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "{'revision': 'main', 'local_files_only': True}\n"
+
+
+def table(**params: object) -> JobTable:
+    row = JobRow(key=digest("job", "row"), kind="generate", version=1, params=params)
+    return JobTable(study="s", locations={}, rows=(row,), tasks=())
+
+
+def test_experts_and_judges_of_the_hub_are_looked_for_before_anything_runs() -> None:
+    """A run that trains first would find out hours later."""
+    data = {"kind": "hub", "id": "some/data", "revision": "main"}
+    judged = {"judge": {"model": HubModel(id="a/judge", revision="main").model_dump(mode="json")}}
+    asked = table(expert=REF.model_dump(mode="json"), benchmark=judged, data=data)
+    assert hub_models(asked) == (("some-owner/some-model", "main"), ("a/judge", "main"))
+    with pytest.raises(UsageError, match=r"OFFLINE is set.*\n  some-owner/some-model at main\n  a/judge at main"):
+        _check_hub(asked)
+    _check_hub(table(data=data))

@@ -1,0 +1,125 @@
+"""A folder that no model can be loaded from is refused where it is named, by names and JSON alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_model import model_like
+from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.model_folder import INDEX, ModelFolderError, check_adapter, check_model, weight_files
+from traitgraph.specs.validate import load_study
+
+VECTORS = """\
+study: s
+model: {model}
+method: vector
+traits: openness
+data: a/rows
+train: {{method: sft, learning_rate: 1e-4, steps: 1}}
+alpha: 1
+benchmarks: mini-ipip
+onto: {{model: {onto}, alpha: 1}}
+"""
+
+
+def emptied(folder: Path, *names: str, **written: object) -> None:
+    """Without some files, and with others of this JSON (a `-` in their names is `.`)."""
+    for name in names:
+        (folder / name).unlink()
+    for name, value in written.items():
+        (folder / name.replace("__", ".")).write_text(json.dumps(value))
+
+
+FAULTS = {
+    "empty": (("config.json", "model.safetensors", "tokenizer.json"), {}, "is empty"),
+    "no configuration": (("config.json",), {}, "has no config.json"),
+    "no weights": (("model.safetensors",), {}, "has no model.safetensors"),
+    "no tokenizer": (("tokenizer.json",), {"tokenizer_config__json": {}}, "has no tokenizer"),
+    "pickles": (("model.safetensors",), {"pytorch_model__bin": 0}, r"has pickled weights \(pytorch_model.bin\)"),
+    "no index": (("model.safetensors",), {"model-00001-of-00002__safetensors": 0}, "holds shards .* and no model.safe"),
+    "a lost shard": (
+        ("model.safetensors",),
+        {"model__safetensors__index__json": {"weight_map": {"w": "model-1.safetensors"}}},
+        "lacks shards that model.safetensors.index.json names: model-1.safetensors",
+    ),
+    "an index of nothing": (
+        ("model.safetensors",),
+        {"model__safetensors__index__json": {}},
+        "lacks shards that .* names: any file",
+    ),
+    "out of the folder": (
+        ("model.safetensors",),
+        {"model__safetensors__index__json": {"weight_map": {"w": "../m.safetensors"}}},
+        "names a file outside the folder",
+    ),
+    "an adapter": (
+        ("config.json", "model.safetensors"),
+        {"adapter_config__json": {}},
+        "is a LoRA adapter and no model",
+    ),
+    "both": ((), {"adapter_config__json": {}}, "holds adapter_config.json beside the model"),
+    "own code": (
+        (),
+        {"config__json": {"model_type": "mine", "auto_map": {"AutoConfig": "a.B"}}},
+        r"needs the Python files that come with it .*\n(.*\n)*.*trust_remote_code: true",
+    ),
+    "a broken configuration": ((), {"config__json": []}, "has a config.json that cannot be read"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_folder_that_is_no_model_is_refused_at_its_line(tmp_path: Path, fault: str) -> None:
+    names, written, message = FAULTS[fault]
+    emptied(model_like(tmp_path / "model"), *names, **written)
+    spec = tmp_path / "study.yaml"
+    spec.write_text(VECTORS.format(model="./model", onto="a/b"))
+    with pytest.raises(SpecError, match=rf"error\[TG216\]: './model' {message}") as refused:
+        load_study(spec)
+    assert "study.yaml:2:8" in str(refused.value)
+
+
+def test_what_vectors_are_carried_onto_needs_no_tokenizer_and_may_be_no_adapter(tmp_path: Path) -> None:
+    folder = model_like(tmp_path / "tuned")
+    emptied(folder, "tokenizer.json")
+    spec = tmp_path / "study.yaml"
+    spec.write_text(VECTORS.format(model="a/b", onto="./tuned"))
+    assert load_study(spec).resolved_arms()[0].onto is not None
+    emptied(folder, "model.safetensors", "config.json", adapter_config__json={})
+    with pytest.raises(SpecError, match=r"'./tuned' is a LoRA adapter and no model\n.*study.yaml:9:"):
+        load_study(spec)
+
+
+def test_code_that_transformers_need_not_run_is_no_fault(tmp_path: Path) -> None:
+    """Many published models bring Python files that the library has meanwhile taken over."""
+    folder = model_like(tmp_path / "model")
+    emptied(folder, config__json={"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "m.M"}})
+    check_model(folder)
+    emptied(folder, config__json={"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "m.M"}})
+    check_model(folder, trusted=True)
+    emptied(folder, config__json={"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "o/m--m.M"}})
+    with pytest.raises(ModelFolderError, match="another repository"):
+        check_model(folder, trusted=True)
+
+
+def test_one_whole_file_goes_before_an_index_as_in_transformers(tmp_path: Path) -> None:
+    folder = model_like(tmp_path / "model")
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"w": "gone.safetensors"}}))
+    assert weight_files(folder) == ((folder / "model.safetensors",), ())
+    (folder / "own.safetensors").touch()
+    (folder / "config.json").write_text(json.dumps({"transformers_weights": "own.safetensors"}))
+    assert weight_files(folder) == ((folder / "own.safetensors",), ())
+
+
+def test_an_adapter_is_the_folder_that_is_named(tmp_path: Path) -> None:
+    inner = tmp_path / "trained" / "adapter"
+    inner.mkdir(parents=True)
+    (inner / "adapter_config.json").touch()
+    with pytest.raises(ModelFolderError, match=r"has no adapter_model.safetensors"):
+        check_adapter(inner)
+    (inner / "adapter_model.safetensors").touch()
+    check_adapter(inner)
+    with pytest.raises(ModelFolderError, match=r"is no LoRA adapter .*the very folder that holds it"):
+        check_adapter(tmp_path / "trained")

@@ -1,0 +1,48 @@
+"""Reading from the hub: whatever goes wrong names what was asked for, and a hub that does not answer is asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SECONDS = 10.0
+"""Patience with the hub's first answer; its own library tries for five minutes before it looks into its cache."""
+
+
+class HubError(OSError):
+    """Something of the hub could not be read; the message begins with its name."""
+
+
+@contextmanager
+def named(name: str, revision: str) -> Iterator[None]:
+    """Raise HubError for every fault of the block, which reads something of the hub, with its name."""
+    if Path(name).exists():
+        raise HubError(f"{name}: a folder of this name lies in {Path.cwd()} and would be read in place of the hub's")
+    try:
+        yield
+    except OSError as problem:
+        from huggingface_hub.constants import HF_HUB_OFFLINE
+
+        where = "HF_HUB_OFFLINE is set, and this machine's cache lacks it: " if HF_HUB_OFFLINE else ""
+        reason = str(problem).strip().partition("\n")[0]
+        raise HubError(f"{name} at {revision}: {where}{type(problem).__name__}: {reason}") from problem
+
+
+def pinned(name: str, revision: str) -> dict[str, Any]:
+    """Arguments for transformers and huggingface_hub: the commit of a revision, so that all files are of one commit.
+
+    Where the hub does not answer, the one in this machine's cache, and nothing else. Raises the hub's own errors for
+    what it does not have or give.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        return {"revision": HfApi().model_info(name, revision=revision, timeout=SECONDS).sha or revision}
+    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError):
+        raise
+    except Exception:  # offline, no route, no answer: each version of the library raises its transport's own errors
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        return {"revision": Path(cached).parent.name if isinstance(cached, str) else revision, "local_files_only": True}

@@ -1,0 +1,134 @@
+"""Which files of a folder transformers and peft load, and why none can be: by names and JSON alone, without torch.
+
+The one reading of a folder: `check` refuses by it, the loader and the reader of merges take the same files.
+"""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+class ModelFolderError(ValueError):
+    """A folder cannot be loaded as what it is named as: why, and what to do."""
+
+    def __init__(self, folder: Path, reason: str, repair: str) -> None:
+        super().__init__(f"{folder} {reason}; {repair}")
+        self.reason, self.repair = reason, repair
+
+
+def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = True) -> None:
+    """Raise ModelFolderError unless transformers finds a whole model in the folder, and nothing else on top of it."""
+    check_weights(folder)
+    if not (folder / "config.json").is_file():
+        raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
+    config = read_config(folder)
+    code = config.get("auto_map")
+    if code and not trusted and not _knows(config.get("model_type")):
+        what = "needs the Python files that come with it (`auto_map` in config.json)"
+        raise ModelFolderError(folder, what, "read them, then allow it: {path: ..., trust_remote_code: true}")
+    if code and trusted and "--" in json.dumps(code):
+        what = "takes Python files from another repository (`auto_map` in config.json), which no digest covers"
+        raise ModelFolderError(folder, what, "copy them into the folder and name them without `owner/name--`")
+    if needs_tokenizer and not trusted and not _found(folder, VOCABULARIES):
+        what = f"has no tokenizer ({', '.join(VOCABULARIES)})"
+        raise ModelFolderError(folder, what, "save the tokenizer of the base into it: `tokenizer.save_pretrained`")
+
+
+def check_weights(folder: Path) -> None:
+    """Raise ModelFolderError unless the folder holds the weights of a model, and no adapter."""
+    if not folder.is_dir():
+        raise ModelFolderError(folder, "is a file", "a model is a folder, or one file that ends in .gguf")
+    if (folder / ADAPTER_CONFIG).is_file():
+        beside = (folder / "config.json").is_file()
+        what = f"holds {ADAPTER_CONFIG} beside the model" if beside else "is a LoRA adapter and no model"
+        repair = "merge it into its base (peft: merge_and_unload); a merge file names it under `adapter`"
+        raise ModelFolderError(folder, what, repair)
+    weight_files(folder)
+
+
+def check_adapter(folder: Path) -> None:
+    """Raise ModelFolderError unless peft finds an adapter in safetensors in the folder."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        is_model = (folder / "config.json").is_file()
+        repair = "name a checkpoint under `model`" if is_model else "name the very folder that holds it"
+        raise ModelFolderError(folder, f"is no LoRA adapter (no {ADAPTER_CONFIG})", repair)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise _no_weights(folder, ADAPTER_WEIGHTS)
+
+
+def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """The files with a model's weights, and the tensors that their index names (of one whole file none).
+
+    As transformers chooses them: one whole file before an index with its shards.
+
+    Raises ModelFolderError when there is none, a shard is missing, or the index leads out of the folder.
+    """
+    own = read_config(folder).get("transformers_weights")
+    name = next((each for each in ((str(own),) if own else (SINGLE, INDEX)) if (folder / each).is_file()), None)
+    if name is None:
+        raise _no_weights(folder, SINGLE)
+    index = _read(folder / name).get("weight_map", {}) if name.endswith(".json") else {}
+    names = sorted(set(map(str, index.values()))) if name.endswith(".json") else [name]
+    if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
+        what = f"names a file outside the folder: {outside[0]}"
+        raise ModelFolderError(folder, what, "save the model again, as one folder")
+    if missing := [each for each in names or ["any file"] if not (folder / each).is_file()]:
+        what = f"lacks shards that {name} names: {', '.join(missing[:5])}"
+        raise ModelFolderError(folder, what, "download them again")
+    return tuple(folder / each for each in names), tuple(index)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a folder, empty where there is none. Raises ModelFolderError when it cannot be read."""
+    path = folder / "config.json"
+    return _read(path) if path.is_file() else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        found = problem
+    if not isinstance(found, dict) or not isinstance(found.get("weight_map", {}), dict):
+        raise ModelFolderError(path.parent, f"has a {path.name} that cannot be read", "copy or download it again")
+    return found
+
+
+def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
+    if not any(folder.iterdir()):
+        return ModelFolderError(folder, "is empty", "name the folder that holds the model")
+    if shards := _found(folder, ("*-of-*.safetensors",)):
+        return ModelFolderError(folder, f"holds shards ({shards[0]}, ...) and no {INDEX}", "download the index too")
+    if pickled := _found(folder, PICKLED):
+        what = f"has pickled weights ({pickled[0]}), and unpickling may run any code"
+        repair = "convert them: load them where you trust them; save_pretrained writes safetensors"
+        return ModelFolderError(folder, what, repair)
+    if gguf := _found(folder, ("*.gguf",)):
+        return ModelFolderError(folder, f"has no {wanted}", f"name the file itself, {folder.name}/{gguf[0]}")
+    inner = [each.parent.name for each in sorted(folder.glob(f"*/{wanted}"))]
+    hint = f"name the folder inside it, {inner[0]}" if inner else "other formats must be converted first"
+    return ModelFolderError(folder, f"has no {wanted}", hint)
+
+
+def _found(folder: Path, patterns: tuple[str, ...]) -> list[str]:
+    names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
+
+
+def _knows(architecture: object) -> bool:
+    """Whether the installed transformers has classes of its own for it, and so leaves a model's code alone."""
+    try:
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    except ImportError:
+        return False
+    return architecture in CONFIG_MAPPING_NAMES
