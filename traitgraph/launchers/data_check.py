@@ -156,7 +156,7 @@ def _faults_of(
 ) -> Iterator[Diagnostic]:
     yield from _faults_of_file(stage.template.get("benchmark"), locations, files)
     for need in _needs(stage):
-        rows: Iterable[Any] | None = _rows(need.data, need.reader, locations, files)
+        rows: list[Any] | tuple[Diagnostic, ...] | None = _rows(need.data, need.reader, locations, files)
         path = _path(need.data, locations)
         if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
             scenes: Any = writer.template["scenarios"]
@@ -353,8 +353,8 @@ def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
     rows = [{ASKED: row.prompt} for row in read()]
-    for seed in seeds if validation else ():
-        hold_back(rows, validation.share, seed)
+    for share, seed in ((validation.share, seed) for seed in seeds) if validation else ():
+        hold_back(rows, share, seed)
 
 
 def _contrasted(traits: Iterable[Trait], read_out: str, rows: list[Dialogue]) -> list[Check]:

@@ -255,8 +255,10 @@ def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
     """Every held-out row whose prompt stands in training, beside the first such row, one with the same reply before."""
-    whole = {texts: place for place, texts in reversed(training.items())}
-    prompts = {prompt: place for place, (prompt, _) in reversed(training.items())}
+    whole, prompts = dict[tuple[str, str], int](), dict[str, int]()
+    for place, texts in training.items():
+        whole.setdefault(texts, place)
+        prompts.setdefault(texts[0], place)
     return [
         Overlap(place, whole.get((prompt, reply), prompts[prompt]), bool(reply) and (prompt, reply) in whole)
         for place, (prompt, reply) in heldout.items()
@@ -269,11 +271,11 @@ def held_out_overlaps(dialogues: Sequence[Dialogue], traits: Collection[Trait]) 
 
     Raises DialogueError where prompt and reply do: what was trained on measures nothing.
     """
-    held, trained = (
-        texts_of(dialogues, lambda row, split=split: row.split == split and row.trait in traits)
-        for split in ("heldout", "train")
-    )
-    found = overlaps(held, trained)
+
+    def about(split: str) -> Texts:
+        return texts_of(dialogues, lambda row: row.trait in traits and row.split == split)
+
+    found = overlaps(about("heldout"), about("train"))
     if same := [each for each in found if each.same_reply]:
         rows = ", ".join(f"{each.heldout + 1} is {each.training + 1}" for each in same[:SHOWN_OVERLAPS])
         raise DialogueError(f"{len(same)} held-out rows also stand in training, prompt and reply: row {rows}")
