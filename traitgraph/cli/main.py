@@ -23,7 +23,7 @@ from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .options import from_home
+from .options import from_home, from_spec
 from .output import NEEDED, Plain, UsageError, colour_wanted, not_installed, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
@@ -126,6 +126,8 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     except SystemExit:  # --help, or a wrong call
         sys.stdout.flush()
         raise
+    if getattr(options, "overrides", None) and options.spec is not None:
+        options.overrides = from_spec(options.spec, options.overrides)
     code: int = module.run(options)
     return code
 

@@ -179,6 +179,11 @@ CODES: dict[str, tuple[str, str]] = {
         "@hydra.main Hydra reads the rest. Of the groups of Hydra's own in a `defaults` list only `override "
         "hydra/sweeper: traitgraph` is taken.",
     ),
+    "TG112": (
+        "a path that means two places",
+        "Relative paths of a spec start at its folder. One that is typed in an override may lie in the working folder "
+        "instead: where it lies only there it is read from there, and where both folders have it, say which is meant.",
+    ),
     "TG120": (
         "an option that nothing uses",
         "A value that has no effect would make a reader believe that it had. Each method uses certain keys of "
