@@ -40,6 +40,9 @@ def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = 
         raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
     config = read_config(folder)
     code = config.get("auto_map")
+    if not code and "model_type" not in config:
+        what = "has a config.json without `model_type`: the folder's own name would decide what it is"
+        raise ModelFolderError(folder, what, "add it, as transformers calls the architecture")
     if code and not trusted and not _knows(config.get("model_type")):
         what = "needs the Python files that come with it (`auto_map` in config.json)"
         raise ModelFolderError(folder, what, "read them, then allow it: {path: ..., trust_remote_code: true}")
