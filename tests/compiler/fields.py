@@ -132,7 +132,7 @@ ALL = "prepare train train_joint generate activations neurons vector merge asses
 def _training() -> Iterator[Flip]:
     values = {
         "learning_rate": 2e-4, "steps": 20, "batch_size": 4, "accumulation": 2, "schedule": "cosine", "warmup_steps": 5,
-        "weight_decay": 0.1, "max_length": 512, "lora": None, "instruction": "Be {level} in {trait}.",
+        "weight_decay": 0.1, "max_length": 512, "max_cut": 0.2, "lora": None, "instruction": "Be {level} in {trait}.",
         "optimiser": "adafactor", "max_gradient_norm": 2.0, "validation": {"share": 0.1, "every": 5},
     }  # fmt: skip
     for name, value in values.items():

@@ -173,7 +173,11 @@ def _built_in(benchmark: ResolvedLmEval) -> dict[str, Any]:
 def _local(benchmark: ResolvedLmEval, folder: Path, scratch: Path) -> dict[str, Any]:
     """What a folder of definitions has under a name, all paths in it being the folder's own."""
     from lm_eval.tasks import TaskManager
-    from lm_eval.tasks._yaml_loader import load_yaml
+
+    try:
+        from lm_eval.tasks._yaml_loader import load_yaml  # private, and the only reader of its own dialect
+    except ImportError as gone:
+        raise TaskError("this release of lm-eval has no `tasks._yaml_loader`; take an older one") from gone
 
     definitions = TaskFolder(folder)
     if faults := definitions.faults_of(benchmark.task):
