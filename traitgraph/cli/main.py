@@ -24,7 +24,7 @@ from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
 from .options import from_home, from_spec
-from .output import Plain, UsageError, colour_wanted, say, write_to_nobody
+from .output import NEEDED, Plain, UsageError, colour_wanted, not_installed, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",
@@ -84,6 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")
+        return 2
+    except ModuleNotFoundError as problem:
+        library = (problem.name or "").partition(".")[0]
+        if library not in (*NEEDED, "numpy", "scipy", "safetensors", "huggingface_hub"):
+            raise
+        say(f"traitgraph {name}: {not_installed([library])}")
         return 2
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
         write_to_nobody(sys.stdout)

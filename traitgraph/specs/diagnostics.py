@@ -187,6 +187,8 @@ def without_escapes(text: str) -> str:
     >>> without_escapes("a \x1b[31mred\x1b[0m word\x07")
     'a red word'
     """
+    if text.replace("\n", "").isprintable():  # almost always, and found out a hundred times faster
+        return text
     return _ESCAPES.sub("", re.sub("\r\n?", "\n", text))
 
 

@@ -220,8 +220,8 @@ class LmEval(Instrument):
         if found and not is_folder(found):
             raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
         if not found and self.task not in LM_EVAL_TASKS and self.built_in() is None and (tasks := tasks_folder()):
-            about = {"value": self.task, "names": near_tasks(tasks, self.task)}
-            raise located("task_not_built_in", "no task '{value}'", about, "task", self.task)
+            near = {"value": self.task, "names": near_tasks(tasks, self.task)}
+            raise located("task_not_built_in", "no task '{value}'", near, "task", self.task)
         definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
         if definitions and found and not definitions.reached(self.task):
             names, unreadable = tuple(definitions.names), tuple(definitions.unreadable)
