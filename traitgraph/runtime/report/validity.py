@@ -108,7 +108,7 @@ SUFFIXES: dict[str, str] = {
     "[nats per token].",
     "low_loglik": "Which part of the contrast moves? Log-likelihood of the low replies that were held out "
     "[nats per token].",
-    "system_as_user": "Where does the prompt stand? 1: at the head of the user's message; the chat template has no place "
+    "system_as_user": "Where does the prompt stand? 1: at the head of the user's message, as the template has no place "
     "for a system message.",
     "fluency": "Does it still write well? The judge's rating of the answers, from 1 to 5.",
     "yes_no": "Do yes and no agree with the scale? Log-odds of yes, items keyed − turned round [nats].",

@@ -1,0 +1,139 @@
+"""Every field of the language changes what is made, and the runtime reads every parameter that is in a job's key."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.compiler.test_fields import LANGUAGE
+from tests.judge_server import JudgeServer, judge_server
+from traitgraph.specs import jobs
+from traitgraph.specs.jobs import JobParams, Sampling
+from traitgraph.specs.spec import Spec
+
+from .conftest import command, environment
+from .effects import Effect, effects, name_of, write_study
+from .reading.sitecustomize import READS
+from .values import models_in
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("every-field")]
+
+
+@dataclass
+class Done:
+    """The run of the study of all arms."""
+
+    folder: Path
+    judge: JudgeServer
+
+    @cached_property
+    def jobs(self) -> dict[str, list[str]]:
+        """Arm -> the jobs of its results, in order."""
+        printed = subprocess.run(
+            command("results", "study.yaml", "--json"), cwd=self.folder, env=environment(), capture_output=True, check=True
+        )
+        found: dict[str, dict[str, None]] = {}
+        for row in json.loads(printed.stdout):
+            found.setdefault(row["arm"], {})[row["job"]] = None
+        return {arm: list(keys) for arm, keys in found.items()}
+
+    @cached_property
+    def artifacts(self) -> dict[str, Path]:
+        """Key -> folder."""
+        return {path.parent.name: path.parent for path in (self.folder / ".traitgraph").glob("*/*/manifest.json")}
+
+    def made(self, arm: str, file: str) -> list[bytes]:
+        """The files of an arm's results; or of all that they were made from, KIND/NAME."""
+        kind, _, name = file.partition("/")
+        keys = self.jobs[arm] if not file else [key for each in self.jobs[arm] for key in self.ancestors(each)]
+        folders = [self.artifacts[key] for key in dict.fromkeys(keys)]
+        chosen = [folder for folder in folders if not kind or folder.parent.name == kind]
+        paths = [path for folder in chosen for path in sorted(folder.rglob(name or "*.json*"))]
+        return [_without_times(path) for path in paths if path.name != "manifest.json"]
+
+    def ancestors(self, key: str) -> Iterator[str]:
+        """The job itself and all that it was made from."""
+        yield key
+        inputs = json.loads((self.artifacts[key] / "manifest.json").read_text())["row"]["inputs"]
+        for each in (each for keys in inputs.values() for each in keys):
+            yield from self.ancestors(each)
+
+
+def _without_times(path: Path) -> bytes:
+    if path.suffix != ".json":
+        return path.read_bytes()
+    record = json.loads(path.read_text())
+    return json.dumps({name: value for name, value in record.items() if name not in ("seconds", "params")}).encode()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """One run through the command line, whose workers note what they read."""
+    folder = tmp_path_factory.mktemp("effects")
+    (folder / "reads").mkdir()
+    with judge_server(lambda prompt: "4") as judge:
+        study = write_study(folder, effects(judge.url))
+        path = os.pathsep.join(filter(None, (str(Path(__file__).parent / "reading"), os.environ.get("PYTHONPATH"))))
+        watched = {READS: str(folder / "reads"), "PYTHONPATH": path, "A_JUDGES_KEY": "secret"}
+        ran = subprocess.run(
+            command("run", study), cwd=folder, env={**environment(), **watched}, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr[-4000:]
+        yield Done(folder, judge)
+
+
+@pytest.mark.parametrize("effect", effects("http://judge"), ids=str)
+def test_a_changed_field_changes_what_is_made(effect: Effect, done: Done) -> None:
+    (effect,) = (each for each in effects(done.judge.url) if str(each) == str(effect))
+    before, after = (done.made(name_of(arm), effect.file) for arm in effect.arms)
+    assert after
+    assert before != after
+
+
+def test_a_judge_is_asked_as_the_spec_says(done: Done) -> None:
+    """Each of its address, its model, its temperature and its key reaches the other side."""
+    asked = zip(done.judge.paths, done.judge.bodies, done.judge.authorizations, strict=True)
+    seen = {(path, body["model"], body["temperature"], key) for path, body, key in asked}
+    assert seen == {
+        ("/one/chat/completions", "judge-1", 0.0, None),
+        ("/two/chat/completions", "judge-1", 0.0, None),
+        ("/one/chat/completions", "judge-2", 0.0, None),
+        ("/one/chat/completions", "judge-1", 0.5, None),
+        ("/one/chat/completions", "judge-3", 0.0, None),
+        ("/one/chat/completions", "judge-4", 0.0, "Bearer secret"),
+    }
+
+
+def fields_of(*modules: ModuleType) -> set[str]:
+    """Every field by the class that first has it."""
+    found = {f"Sampling.{name}" for name in Sampling.model_fields}
+    for module in modules:
+        for name, each in inspect.getmembers(module, inspect.isclass):
+            if issubclass(each, Spec) and each.__module__ == module.__name__:
+                inherited = {field for base in each.__mro__[1:] for field in getattr(base, "model_fields", {})}
+                found |= {f"{name}.{field}" for field in each.model_fields if field not in inherited}
+    return found
+
+
+def test_no_field_of_the_language_is_without_its_effect() -> None:
+    """A field that changes nothing must not be accepted; a new one comes with its line in `effects`."""
+    shown = {effect.field for effect in effects("")}
+    assert not shown & set(NO_EFFECT)
+    assert fields_of(*LANGUAGE) - shown == set(NO_EFFECT)
+
+
+def test_the_runtime_reads_every_parameter_of_a_job(done: Done) -> None:
+    """What is in a key and is read by nobody was asked for and not done."""
+    reads = {tuple(each) for file in (done.folder / "reads").glob("*.json") for each in json.loads(file.read_text())}
+    models = {model for kind in JobParams.__subclasses__() if kind.__module__ == jobs.__name__ for model in models_in(kind)}
+    fields = {(model.__name__, name) for model in models for name in model.model_fields if name != "kind"}
+    assert {f"{model}.{name}" for model, name in fields - reads} == set(UNREAD)
