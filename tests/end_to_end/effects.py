@@ -168,6 +168,10 @@ def _methods() -> Iterator[Effect]:
         yield Effect(f"Npti.{name}", "fired", {"method": {name: value}}, also)
 
 
+OTHERWISE = {("linear", "normalise"): False, ("breadcrumbs", "scope"): "model", ("breadcrumbs", "mean"): "count"}
+"""Values where the usual one is the default of the method."""
+
+
 def _merges() -> Iterator[Effect]:
     values = {
         "conventions": "mergekit", "include": ["mlp"], "exclude": ["mlp"], "layer_weights": [0.5, 1.5],
@@ -185,11 +189,14 @@ def _merges() -> Iterator[Effect]:
                 given["elect"] = "count"  # two signs, two votes: a draw
             if kind == "breadcrumbs" and name in ("elect_on", "mean"):
                 given["elect"] = "mass"
-            value = False if (kind, name) == ("linear", "normalise") else values[name]
+            if kind == "dare_ties" and name in ("scope", "kept"):
+                given["trim_density"] = 0.5
+            value = OTHERWISE.get((kind, name), values[name])
             owner = next(each for each in reversed(model.__mro__) if name in getattr(each, "model_fields", ()))
+            negated = {"alpha": {"extraversion": -0.4, "neuroticism": -0.8}} if name == "zero_sum" else {}
             half = {"model": {"path": "./model", "dtype": "bfloat16"}} if name == "rounding" else {}
             change = {"merge": {**given, name: value}}
-            yield Effect(f"{owner.__name__}.{name}", "composed", change, {**FULL, **half, "merge": given})
+            yield Effect(f"{owner.__name__}.{name}", "composed", change, {**FULL, **half, **negated, "merge": given})
         if kind != "task_arithmetic":
             plain = {**FULL, "merge": {"kind": "task_arithmetic"}}
             yield Effect(f"{model.__name__}.kind", "composed", {"merge": {"kind": kind}}, plain)
