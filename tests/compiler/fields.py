@@ -132,7 +132,7 @@ ALL = "prepare train train_joint generate activations neurons vector merge asses
 def _training() -> Iterator[Flip]:
     values = {
         "learning_rate": 2e-4, "steps": 20, "batch_size": 4, "accumulation": 2, "schedule": "cosine", "warmup_steps": 5,
-        "weight_decay": 0.1, "max_length": 512, "lora": None, "instruction": "Be {level} in {trait}.",
+        "weight_decay": 0.1, "max_length": 512, "max_cut": 0.2, "lora": None, "instruction": "Be {level} in {trait}.",
         "optimiser": "adafactor", "max_gradient_norm": 2.0, "validation": {"share": 0.1, "every": 5},
     }  # fmt: skip
     for name, value in values.items():
@@ -280,7 +280,7 @@ def _benchmarks() -> Iterator[Flip]:
     task = {"kind": "lm_eval", "task": "arc_easy", "name": "own", "folder": "task"}
     yield Flip("LmEval.task", f"{place}.5", task, "assess", stage="own")
     yield Flip("LmEval.folder", f"{place}.5.folder", "other-task", "assess", stage="own")
-    options: dict[str, object] = {"shots": 3, "chat_template": False, "limit": 10, "filters": ["strict-match"]}
+    options: dict[str, object] = {"shots": 3, "chat_template": False, "limit": 10, "filters": ["none"]}
     for option, given in options.items():
         yield Flip(f"LmEval.{option}", f"{place}.5.{option}", given, "assess", stage="own")
     yield Flip("Instrument.name", f"{place}.5.name", "our-task")

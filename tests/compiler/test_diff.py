@@ -126,9 +126,9 @@ def test_labels_say_in_what_namesakes_differ() -> None:
 
 def test_a_lock_lists_sources_and_marks_what_is_not_pinned() -> None:
     lock = lock_document(plan_of(SWEEP), {"torch": "2.13.0"})
-    assert unpinned(lock) == ["owner/dialogues at main", "owner/model at main"]
+    assert unpinned(lock) == ["data of lm-eval's arc_easy at main", "owner/dialogues at main", "owner/model at main"]
     pinned = lock_document(plan_of(SWEEP, f"model={{id:owner/model,revision:{'a' * 40}}}"), {"torch": "2.13.0"})
-    assert unpinned(pinned) == ["owner/dialogues at main"]
+    assert unpinned(pinned) == ["data of lm-eval's arc_easy at main", "owner/dialogues at main"]
 
 
 def test_locks_of_equal_plans_are_equal_and_others_tell_the_difference() -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from tests.tiny_model import save_tiny_model
+from traitgraph.compiler.context import Context
+from traitgraph.compiler.pipeline import compile_study
+from traitgraph.specs.identity import digest_path
+from traitgraph.specs.validate import load_study
 
 from .specs import plan_of
 
@@ -49,6 +57,17 @@ def test_no_two_jobs_of_a_study_have_one_label(method: str) -> None:
     overrides += ["~train", "~alpha"] if "steer" in method else ["~alpha"] if method == "sft" else []
     labels = plan_of(COMPOSED, *overrides).labels()
     assert len(set(labels)) == len(labels)
+
+
+def test_a_local_model_is_called_by_its_name(tmp_path: Path) -> None:
+    for folder in ("base", "tuned.v2"):
+        save_tiny_model(tmp_path / folder, seed=len(folder))
+    spec = tmp_path / "study.yaml"
+    arms = "arms: {one: {model: ./base}, two: {model: ./tuned.v2}}\n"
+    spec.write_text(COMPOSED.replace("model: owner/model\n", "") + arms)
+    plan = compile_study(load_study(spec, []), Context(digest_of=lambda path: digest_path(Path(path))))
+    found = [row.label for row in plan.job_table().rows if row.kind == "train"]
+    assert found[:1] + found[4:5] == ["train openness high on base", "train openness high on tuned.v2"]
 
 
 def test_jobs_that_coordinates_do_not_tell_apart_have_the_start_of_their_key_in_the_label() -> None:

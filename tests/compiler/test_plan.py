@@ -143,7 +143,7 @@ tasks       number  jobs  minutes per task
 cost       0.0056-0.22 GPU hours on a100
 wall time  0.008-0.23 hours, if no task waits in a queue
 download   up to 30 GB
-disk       54 kB-11 MB
+disk       1.3 MB-18 MB
 basis      such jobs in the store: 0%; size and hardware: the rest
 """
 

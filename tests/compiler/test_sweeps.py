@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.launchers.tracking import subject_runs
+from traitgraph.launchers.tracking import _fitting, subject_runs
 from traitgraph.runtime.results import ResultRow
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.multirun import load_sweep
+from traitgraph.specs.traits import TRAITS
 
 from .specs import context
 
@@ -51,13 +53,17 @@ def faults(folder: Path, text: str, *overrides: str) -> list[tuple[str, str]]:
     return [(fault.code, fault.message) for fault in caught.value.diagnostics]
 
 
+def rows_of(plan: Plan) -> list[ResultRow]:
+    """A row for each cell of a plan, as if every job had measured 1."""
+    fields = {"repeat": None, "metric": "m", "value": 1.0, "stderr": None, "n": 1, "same_as": None, "role": "score"}
+    return [ResultRow(**cell._asdict(), **fields) for cell in plan.cells]  # type: ignore[typeddict-item]  # of a dict
+
+
 def assert_one_job_for_each_name(plan: Plan) -> None:
     """All coordinates of a row together name one job, in results and to a tracker."""
     jobs = {cell[:-1]: cell.job for cell in plan.cells}
     assert [jobs[cell[:-1]] for cell in plan.cells] == [cell.job for cell in plan.cells]
-    fields = {"repeat": None, "metric": "m", "value": 1.0, "stderr": None, "n": 1, "same_as": None, "role": "score"}
-    rows = [ResultRow(**cell._asdict(), **fields) for cell in plan.cells]  # type: ignore[typeddict-item]  # of a dict
-    runs = list(subject_runs(rows))
+    runs = list(subject_runs(rows_of(plan)))
     assert len({run.id for run in runs}) == len({run.name for run in runs}) == len(runs)
     labels = plan.labels()
     assert len(set(labels)) == len(labels)
@@ -140,3 +146,14 @@ def test_an_override_that_a_later_one_takes_back_is_refused(tmp_path: Path, over
 )
 def test_overrides_that_add_up_are_taken(tmp_path: Path, overrides: Sequence[str]) -> None:
     assert swept(tmp_path, SCALED, "+alpha=1", *overrides).arms
+
+
+def test_a_tracker_gets_no_label_or_name_that_it_refuses(tmp_path: Path) -> None:
+    """Labels of 64 characters and names of 128 at most; the five traits of a composed subject are more together."""
+    composed = SCALED.partition("arms:")[0].replace("[openness]", "all") + "method: compose\n"
+    plan = swept(tmp_path, composed, "+alpha=0.1,0.2", f"+description={quoted('words ' * 40)}")
+    runs = list(subject_runs(rows_of(plan)))
+    assert {tag for run in runs for tag in run.tags} == {*TRAITS, "high", "low"}
+    long = [replace(run, name=run.name + "x" * 200, id=f"{place:08x}") for place, run in enumerate(runs)]
+    assert len({_fitting(run) for run in long}) == len(long)
+    assert all(len(_fitting(run)) <= 128 for run in long)

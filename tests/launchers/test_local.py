@@ -11,6 +11,7 @@ from traitgraph.launchers.local import run_locally
 from traitgraph.runtime.events import Event
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
+from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import JobTable
 
 from .toys import below, result, runs_of, table, toy, wait_for
@@ -228,3 +229,16 @@ def test_tasks_out_of_order_are_refused_before_anything_starts(store: Store) -> 
     with pytest.raises(ValueError, match="'01-toy-000' comes after 00-toy-000"):
         run_locally(broken(table([a], [toy("b", a)])), store)
     assert not store.root.exists()
+
+
+def test_a_job_whose_file_is_edited_while_it_runs_publishes_nothing(store: Store, tmp_path: Path) -> None:
+    """It may have read either content, and the key says one of them; so does a job that comes after the edit."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("as planned")
+    digest = digest_path(path)
+    jobs = [toy("first", edits=digest), toy("second", edits=digest)]
+    plan = table(jobs).model_copy(update={"locations": {digest: str(path)}})
+    summary = run_locally(plan, store)
+    assert (summary.exit_code, summary.failed) == (1, 2)
+    assert all("rows.jsonl has changed since the plan was made" in each.message for each in summary.failures)
+    assert store.keys("toy") == []

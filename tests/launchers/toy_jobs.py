@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from traitgraph.runtime.context import JobContext, Stopped, without_torch
+from traitgraph.runtime.locations import verified
 from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import JobParams
 
@@ -32,6 +33,8 @@ class ToyParams(JobParams):
     reads: str | None = None
     """Open this artifact through a store, as a recipe's vectors are."""
     quiet: bool = False
+    edits: str | None = None
+    """Read the file of this digest, and change it afterwards, as somebody might in the meantime."""
     fills: str | None = None
     """Write into this file until the disk is full."""
     leaves: str | None = None
@@ -48,6 +51,8 @@ def toy(context: JobContext, params: ToyParams) -> None:
         print("a stray line on standard output")
     if params.reads:
         Store(context.out.parents[1]).open("toy", params.reads)
+    if params.edits:
+        verified(context.locations, params.edits).write_text("edited")
     if params.patient:
         go_on(context)
     os.system("echo a stray line of a child")

@@ -65,6 +65,75 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         "merge_method: ties\nmodels: [{model: tuned1, parameters: {weight: 1}}]\n",
         ["`base_model` is missing: ties works on differences"],
     ),
+    "normalize by filter": (
+        MODELS + "merge_method: ties\nparameters: {normalize: [{filter: mlp, value: true}, {value: false}]}\n",
+        ["recipe.yaml:10:25", "`normalize` is one truth value here, for all tensors"],
+    ),
+    "normalize by layer": (
+        MODELS + "merge_method: ties\nparameters: {normalize: [0, 1]}\n",
+        ["recipe.yaml:10:25", "`normalize` is one truth value here, for all tensors"],
+    ),
+    "rescale that is no truth value": (
+        MODELS + "merge_method: dare_linear\nparameters: {rescale: sometimes}\n",
+        ["recipe.yaml:10:23", "`rescale` is one truth value here"],
+    ),
+    "epsilon that differs": (
+        "base_model: base\nmerge_method: della\nmodels:\n"
+        "  - {model: tuned1, parameters: {weight: 1, density: 0.5, epsilon: 0.1}}\n"
+        "  - {model: tuned2, parameters: {weight: 1, density: 0.5}}\n",
+        ["recipe.yaml:4:68", "`epsilon` differs between models (0.15 where it is absent)"],
+    ),
+    "slerp of three": (
+        "models: [{model: tuned1}, {model: tuned2}]\nmerge_method: slerp\nbase_model: base\nparameters: {t: 0.1}\n",
+        ["recipe.yaml:1:9", "slerp goes from the base model to one other, and 2 are given"],
+    ),
+    "t of one model": (
+        "models: [{model: tuned1, parameters: {t: 0.1}}]\nmerge_method: slerp\nbase_model: base\n",
+        ["recipe.yaml:1:42", "`t` is for the whole merge"],
+    ),
+    "what the method does not use": (
+        "models:\n  - {model: base, parameters: {weight: 1}}\n"
+        "  - {model: tuned1, parameters: {weight: 1, density: 0.5, lambda: 2}}\n"
+        "merge_method: task_arithmetic\nbase_model: base\nparameters: {gamma: 0.1, t: 1}\n",
+        [
+            "recipe.yaml:2:40",
+            "mergekit does not use `weight` of the base model",
+            "recipe.yaml:3:54",
+            "task_arithmetic does not use `density`",
+            "recipe.yaml:3:67",
+            "`lambda` is for the whole merge",
+            "recipe.yaml:6:21",
+            "task_arithmetic does not use `gamma`",
+            "task_arithmetic does not use `t`",
+        ],
+    ),
+    "a base with an adapter": (
+        "models: [{model: tuned1, parameters: {weight: 1}}]\nmerge_method: ties\nbase_model: base+lora\n",
+        ["recipe.yaml:3:13", "an adapter on the base is not read"],
+    ),
+    "a base beside the models of a mean": (
+        "models: [{model: tuned1, parameters: {weight: 1}}]\nmerge_method: linear\nbase_model: base\n",
+        ["recipe.yaml:3:13", "mergekit takes the base model into the mean as well"],
+    ),
+    "a model twice": (
+        "models: [{model: tuned1, parameters: {weight: 1}}, {model: tuned1, parameters: {weight: 1}}]\n"
+        "merge_method: ties\nbase_model: base\n",
+        ["recipe.yaml:1:60", "'tuned1' stands twice"],
+    ),
+    "models and slices": (
+        MODELS + "merge_method: ties\nslices: [{sources: [{model: tuned1, layer_range: [0, 2]}]}]\n",
+        ["`models` and `slices` exclude each other"],
+    ),
+    "layers cut under models": (
+        "models: [{model: tuned1, layer_range: [0, 1], parameters: {weight: 1}}]\n"
+        "merge_method: ties\nbase_model: base\n",
+        ["recipe.yaml:1:39", "not the whole model, [0, 2]"],
+    ),
+    "a misspelt filter": (
+        "models: [{model: tuned1, parameters: {weight: [{filtre: mlp, value: 1}, {value: 0}]}}]\n"
+        "merge_method: ties\nbase_model: base\n",
+        ["unknown key `filtre` beside `filter` and `value`"],
+    ),
 }
 
 

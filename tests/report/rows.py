@@ -19,6 +19,7 @@ def row(**fields: object) -> ResultRow:
         ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma", "seed", "benchmark", "metric"), ""
     )
     base = {"study": "made-up", "model": "tiny", "repeat": None, "value": 0.0, "stderr": None, "n": 12, "role": "score"}
+    base |= {"effective_alpha": None, "survives": None}
     apart = {"job": str(fields.get("seed", "")).rjust(32, "0"), "same_as": None}  # each seed trains a model of its own
     return ResultRow(**{**empty, **base, **apart, **fields})  # type: ignore[typeddict-item]  # made from text
 

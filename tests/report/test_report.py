@@ -282,6 +282,13 @@ def steering_rows() -> list[ResultRow]:
     ]  # fmt: skip
 
 
+def test_a_value_of_several_words_is_one_value() -> None:
+    same = {"arm": "prompted", "trait": "t", "level": "high", "benchmark": "b", "metric": "m", "value": 1.0}
+    page = render_page([row(method=f"prompt intensity={word}", **same) for word in ("a bit", "very")], about())
+    assert "intensity a bit" in page
+    assert "a, bit" not in page
+
+
 def test_steering_is_called_what_it_is() -> None:
     text = Page(render_page(steering_rows(), about())).text
     assert "in 2 of 2 pairs of steering directions" in text

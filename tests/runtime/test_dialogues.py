@@ -50,8 +50,7 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
         "d.jsonl:3:9: not JSON: expecting ':' delimiter",
         f"d.jsonl:4:11: unknown trait 'openess' (near: openness; there are: {traits})",
         """d.jsonl:4:66: `reply` must hold text, not " \"""",
-        "d.jsonl:5:1: a row is a mapping of fields: {...}",
-        "d.jsonl:6:1: a row is a mapping of fields: {...}",
+        "d.jsonl:5:1: a row is a mapping of fields: {...}, in 2 rows",
     ]
 
 
@@ -60,18 +59,54 @@ def test_a_misspelt_field_is_told_with_the_name_that_is_missing(tmp_path: Path) 
     row = {**ROW, "levle": "high", "answer": "No."}
     path = written(tmp_path / "d.jsonl", {key: row[key] for key in row if key not in ("level", "reply")})
     assert told(path, {"reply": "anser"}) == [
-        "d.jsonl:1:50: `level` is missing (near: levle; rename it, or map it: fields: {level: levle})",
-        "d.jsonl:1:68: `anser` is missing (near: answer; rename it, or map it: fields: {reply: answer})",
+        "d.jsonl:1:50: `level` is missing (near: levle; rename it, or write: "
+        "data: {path: d.jsonl, fields: {level: levle}})",
+        "d.jsonl:1:68: `anser` is missing (near: answer; rename it, or write: "
+        "data: {path: d.jsonl, fields: {reply: answer}})",
     ]
 
 
 def test_fields_of_other_names_are_told_with_the_way_to_map_them(tmp_path: Path) -> None:
     path = written(tmp_path / "d.jsonl", {("question" if key == "prompt" else key): ROW[key] for key in ROW})
-    names = ", ".join("question" if key == "prompt" else key for key in ROW)
-    assert told(path) == [
-        f"d.jsonl:1:1: `prompt` is missing (there are: {names}; "
-        "if one of these is meant, map it: fields: {prompt: NAME})"
+    line = "data: {path: d.jsonl, fields: {prompt: question}}"
+    (fault,) = told(path)
+    assert fault.endswith(f": `prompt` is missing (near: question; rename it, or write: {line})")
+    two = written(
+        tmp_path / "d.jsonl", {("question" if key == "prompt" else key): ROW[key] for key in ROW} | {"x": "y"}
+    )
+    assert told(two) == [
+        "d.jsonl:1:1: `prompt` is missing (there are: trait, level, question, reply, x; "
+        "if one of these is meant, write: data: {path: d.jsonl, fields: {prompt: NAME}})"
     ]
+
+
+def test_one_cause_is_one_fault_with_the_number_of_its_rows(tmp_path: Path) -> None:
+    renamed = {("response" if key == "reply" else key): ROW[key] for key in ROW}
+    path = written(tmp_path / "d.jsonl", renamed, renamed, {**renamed, "level": "medium"}, "{", "{")
+    faults = told(path)
+    assert len(faults) == 3
+    assert "`reply` is missing, in 3 rows" in faults[0]
+    assert "fields: {reply: response}" in faults[0]
+    assert "unknown level 'medium' (" in faults[1]
+    assert "not JSON" in faults[2]
+    assert ", in 2 rows" in faults[2]
+
+
+@pytest.mark.parametrize("field", ["messages", "conversations"])
+def test_whole_conversations_are_refused_by_name_once(tmp_path: Path, field: str) -> None:
+    row = {"trait": "openness", "level": "high", field: [{"role": "user", "content": "Art?"}]}
+    (fault,) = told(written(tmp_path / "d.jsonl", row, row))
+    assert f"`{field}` holds whole conversations, which are not read, in 2 rows" in fault
+
+
+@pytest.mark.parametrize("field", ["input", "context"])
+def test_a_field_that_is_a_part_of_what_is_asked_is_not_lost(tmp_path: Path, field: str) -> None:
+    """Instruction data keep a text to work on beside the instruction; an empty one says nothing."""
+    row = {"trait": "openness", "level": "high", "instruction": "Sum up.", "output": "Art.", field: "Art is long."}
+    fields = {"prompt": "instruction", "reply": "output"}
+    (fault,) = told(written(tmp_path / "d.jsonl", row), fields)
+    assert f"`{field}` is a part of what is asked, and only `instruction` is read" in fault
+    assert len(read_dialogues(written(tmp_path / "d.jsonl", {**row, field: ""}), fields)) == 1
 
 
 def test_a_table_is_one_fault(tmp_path: Path) -> None:
@@ -92,7 +127,7 @@ def test_a_slip_in_a_field_that_may_be_left_out_is_told(tmp_path: Path) -> None:
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
-    faults = told(written(tmp_path / "d.jsonl", *[{**ROW, "level": "medium"}] * 1234))
+    faults = told(written(tmp_path / "d.jsonl", *[{**ROW, "level": f"l{number}"} for number in range(1234)]))
     assert len(faults) == 21
     assert faults[-1] == "d.jsonl: and 1,214 more faults"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from traitgraph.runtime.fingerprint import weights_checksum
 from traitgraph.runtime.kept_texts import KeptTexts
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.runtime.subjects import leave_subject
+from traitgraph.runtime.task import signals_heeded
 from traitgraph.specs.benchmarks import (
     LIMITS,
     ApiJudge,
@@ -246,6 +249,22 @@ def test_a_stop_is_heard_while_a_reply_is_waited_for(interview: Interview, monke
         context, params = interview(http_judge(server.url))
         with pytest.raises(Stopped):
             assess(dataclasses.replace(context, stop_wanted=lambda: bool(server.bodies)), params)
+        over.set()
+
+
+def test_a_signal_ends_the_wait_for_a_reply_at_once(interview: Interview) -> None:
+    """SIGTERM, as launchers and schedulers send it, with a server that says nothing."""
+    over = threading.Event()
+
+    def silence(prompt: str) -> Iterator[bytes]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        over.wait()
+        yield b""
+
+    with judge_server(silence) as server, signals_heeded():
+        context, params = interview(http_judge(server.url))
+        with pytest.raises(Stopped, match="SIGTERM"):
+            assess(context, params)
         over.set()
 
 

@@ -66,6 +66,36 @@ def test_a_definition_that_cannot_be_read_defines_nothing_and_is_named(text: str
     assert f"bad.yaml cannot be read: {why}" in str(fault.hint)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dataset_kwargs: words\n",
+        "dataset_kwargs: [a]\ndataset_path: [json]\n",
+        "dataset_kwargs: {data_files: 3, data_dir: {a: b}, revision: [x]}\ndataset_path: owner/name\n",
+        "dataset_kwargs: null\ndataset_path: null\nuse_prompt: a:b\n",
+        "filter_list: [a, {name: [b]}, {}]\n",
+        "dataset_path: json\ndataset_kwargs: {data_files: {test: null}}\ntest_split: test\n",
+        "base: &base {a: b}\nother: {<<: *base}\nmore: {<<: [*base]}\n",
+    ],
+)
+def test_values_of_any_type_are_read_without_a_traceback(text: str, tasks: Path) -> None:
+    (tasks / "odd.yaml").write_text(f"task: odd\n{text}")
+    folder = TaskFolder(tasks)
+    assert "odd" in folder.names
+    assert folder.faults_of("odd", shots=3) == []
+    assert [folder.hub_data("odd"), folder.fixed_at_zero("odd")][1] == []
+    folder.filters_of("odd")
+
+
+@pytest.mark.parametrize(
+    "text", ["a: &a [*a]\n", "".join(f"a{i}: &a{i} [{f'*a{i - 1}, ' * 9}x]\n" for i in range(1, 9))]
+)
+def test_anchors_without_an_end_are_named(text: str, tasks: Path) -> None:
+    (tasks / "bad.yaml").write_text("task: bad\n" + text.replace("*a0, ", ""))
+    (line,) = TaskFolder(tasks).unreadable
+    assert line == "bad.yaml cannot be read: its anchors contain themselves, or come to too many values"
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(tasks: Path) -> None:
     (fault,) = faults_of(SPEC.format(task="one", folder="tasks/one.yaml"), tasks.parent)
     assert fault == "TG108 benchmarks.folder: 'tasks/one.yaml' is a file, a folder is wanted"

@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from traitgraph.runtime.locations import PACKAGE_PREFIX
 from traitgraph.specs.analyses import ANALYSES
 from traitgraph.specs.compose import compose
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
 from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
 from traitgraph.specs.methods import METHODS
-from traitgraph.specs.models import LocalModelSpec
+from traitgraph.specs.models import LocalModelSpec, PackagedModelSpec
 from traitgraph.specs.preset_files import LIBRARY
 from traitgraph.specs.study import Arm, Study
 from traitgraph.specs.validate import validate
@@ -33,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
     study, diagnostics = _read(options)
     if study is not None and not has_errors(diagnostics):
-        diagnostics += [*_not_yet(study), *_data_faults(study), *template_faults(study), *_fixed_shots(study)]
+        diagnostics += [*_not_yet(study), *_missing_packages(study), *_data_faults(study)]
+        diagnostics += [*template_faults(study), *_fixed_shots(study)]
     if options.json:
         print_json(render_json(diagnostics))
     elif diagnostics:
@@ -69,6 +71,16 @@ def _not_yet(study: Study) -> list[Diagnostic]:
         hint = f"in {len(arms)} of {len(study.arms)} arms: {', '.join(arms[:SHOWN_ARMS])}{more}"
         found.append(warning("TG211", f"this can be planned but not run yet: {what}", hint=hint))
     return found
+
+
+def _missing_packages(study: Study) -> list[Diagnostic]:
+    """A warning for each package that a run would miss here."""
+    models = {model for arm in study.resolved_arms() for model in arm.model if isinstance(model, PackagedModelSpec)}
+    if not (lacking := {f"{PACKAGE_PREFIX}{model.package}/{model.file}" for model in models if not model.location()}):
+        return []
+    from traitgraph.launchers.runnable import package_faults
+
+    return [warning("TG036", fault) for fault in package_faults(sorted(lacking))]
 
 
 def _reads_files(arm: Arm) -> bool:

@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
         return 1 if differences else 0
     write_whole(path, json.dumps(lock, indent=1, ensure_ascii=False) + "\n")
     for name in unpinned(lock):
-        say(f"not pinned: {name}; give a commit as `revision`")
+        repair = "; give a commit as `revision`" if "/" in name else " (the harness names no commit)"
+        say(f"not pinned: {name}{repair}")
     say(f"wrote {path}")
     return 0
 

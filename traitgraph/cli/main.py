@@ -23,8 +23,8 @@ from traitgraph import __version__
 from traitgraph.runtime.store_errors import StoreError
 from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .options import from_home
-from .output import Plain, UsageError, colour_wanted, say, write_to_nobody
+from .options import from_home, from_spec
+from .output import NEEDED, Plain, UsageError, colour_wanted, not_installed, say, write_to_nobody
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",
@@ -85,6 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, StoreError) as problem:
         say(f"traitgraph {name}: {problem}")
         return 2
+    except ModuleNotFoundError as problem:
+        library = (problem.name or "").partition(".")[0]
+        if library not in (*NEEDED, "numpy", "scipy", "safetensors", "huggingface_hub"):
+            raise
+        say(f"traitgraph {name}: {not_installed([library])}")
+        return 2
     except BrokenPipeError:  # the reader of our output went away (`| head`): not our failure
         write_to_nobody(sys.stdout)
         return 0
@@ -120,6 +126,8 @@ def _run_command(name: str, words: Sequence[str]) -> int:
     except SystemExit:  # --help, or a wrong call
         sys.stdout.flush()
         raise
+    if getattr(options, "overrides", None) and options.spec is not None:
+        options.overrides = from_spec(options.spec, options.overrides)
     code: int = module.run(options)
     return code
 

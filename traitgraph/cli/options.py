@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, error
+from traitgraph.specs.paths import exists
+
+from .output import say
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
@@ -30,6 +38,40 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="values in place of the file's")
     sweep = "sweep: key=a,b and key=range(...) give one study per value, all in one graph"
     parser.add_argument("-m", "--multirun", action="store_true", help=sweep)
+
+
+_WORD_OF_A_VALUE = re.compile(r"[^\s,=:(){}\[\]'\"]+")
+_FILES = (".jsonl", ".json", ".gguf", ".yaml", ".csv")
+
+
+def from_spec(spec: Path, overrides: Sequence[str]) -> list[str]:
+    """The overrides with paths that lie where the call is typed as they are found from the folder of the spec.
+
+    Says which. Raises SpecError for a path at which something lies in both places.
+    """
+    folder, here = spec.absolute().parent, Path.cwd()
+    faults = list[Diagnostic]()
+
+    def found(word: re.Match[str]) -> str:
+        text = word[0]
+        looks = text.startswith(("./", "../")) or text.endswith(_FILES)
+        if not looks or Path(text).is_absolute() or not exists(here / text):
+            return text
+        if not exists(folder / text):
+            path = Path(os.path.relpath((here / text).resolve(), folder.resolve())).as_posix()
+            path = path if path.startswith("../") else f"./{path}"
+            say(f"{text} lies in the working folder: read as {path}, from the folder of the spec")
+            return path
+        if not (here / text).samefile(folder / text):
+            hint = f"give it in full: {shlex.quote(str(folder / text))}, or {shlex.quote(str(here / text))}"
+            faults.append(error("TG112", f"'{text}' lies beside the spec and in the working folder", None, "", hint))
+        return text
+
+    parts = [override.partition("=") for override in overrides]
+    moved = [key + mark + _WORD_OF_A_VALUE.sub(found, value) for key, mark, value in parts]
+    if faults:
+        raise SpecError(faults)
+    return moved
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +125,6 @@ def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[S
 
 def same_call(command: str, options: argparse.Namespace) -> str:
     """The words of another command about the same study, for "next:" lines; a report is of all that there is."""
-    import shlex
-
     from traitgraph.specs.preset_walk import in_application
 
     if in_application():  # its own words find the spec, and what Hydra reads of it

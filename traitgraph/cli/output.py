@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from traitgraph.specs.diagnostics import without_escapes
+
+NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
+"""Libraries without which no job runs; some commands need one of them as well."""
+
+
+def not_installed(libraries: Sequence[str]) -> str:
+    """What is missing, and the line that installs it."""
+    return f"not installed: {', '.join(libraries)}; to run jobs here: pip install 'traitgraph[run]'"
 
 
 class UsageError(Exception):
@@ -51,8 +59,7 @@ def write_to_nobody(stream: TextIO) -> None:
 
 def print_json(document: object) -> None:
     """Print one JSON document for machines."""
-    json.dump(document, sys.stdout, indent=1, ensure_ascii=False, default=str)
-    sys.stdout.write("\n")
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def colour_wanted() -> bool:

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
     from traitgraph.compiler.print_plan import plan_json, plan_text
-    from traitgraph.launchers.runnable import without_runtime
+    from traitgraph.launchers.runnable import missing_packages, package_faults, without_runtime
     from traitgraph.launchers.task_names import unversioned_tasks
 
     study, _, plan = plan_of(options, on_cluster=True)
@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         say(text)
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
+    for package in missing_packages(plan.job_table()) if package_faults(plan.draft.locations.values()) else ():
+        say(f"warning: {package}")
     if faults:
         from traitgraph.launchers.data_check import stops_a_run
 

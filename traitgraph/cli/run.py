@@ -18,7 +18,7 @@ from traitgraph.specs.other_files import is_saved_plan
 
 from .check import template_faults
 from .options import add_select, add_spec, add_store, plan_of, same_call
-from .output import UsageError, colour_wanted, say
+from .output import NEEDED, UsageError, colour_wanted, not_installed, say
 from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from traitgraph.runtime.store import Store
     from traitgraph.specs.jobs import JobTable
     from traitgraph.specs.study import Study
-
-NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,8 +151,11 @@ def _run_table(
 ) -> int:
     from traitgraph.launchers.local import run_locally
     from traitgraph.launchers.progress import progress_view
+    from traitgraph.launchers.runnable import missing_packages
 
     _check_installed()
+    if packages := missing_packages(table):
+        raise UsageError("\n  ".join(packages))
     _check_keys(table)
     _check_tasks(table)
     _check_hub(table)
@@ -177,7 +178,10 @@ def _logs_call(options: argparse.Namespace) -> str:
 def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace) -> None:
     from traitgraph.launchers.reporting import write_study_report
     from traitgraph.launchers.tracking import mirror
+    from traitgraph.runtime.results import result_rows, rounding_losses
 
+    for text in rounding_losses(result_rows(plan.cells, store)[0]):
+        say(f"warning: {text}")
     if options.select:  # a part of a study is no study
         say(f"next: {same_call('report', options)}    # of all that is in the store; a selection writes none")
         return
@@ -246,9 +250,8 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _check_installed() -> None:
-    missing = [name for name in NEEDED if not _is_installed(name)]
-    if missing:
-        raise UsageError(f"not installed: {', '.join(missing)}; to run jobs here: pip install 'traitgraph[run]'")
+    if missing := [name for name in NEEDED if not _is_installed(name)]:
+        raise UsageError(not_installed(missing))
 
 
 def _is_installed(name: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import PurePath
 
 from traitgraph.specs.identity import encode
 from traitgraph.specs.jobs import HubModel
@@ -28,7 +29,8 @@ class Labels:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._apart = {id(stage): words for stages in _namesakes(draft) for stage, words in _told_apart(stages)}
+        names = _model_names(draft)
+        self._apart = {id(stage): words for stages in _namesakes(draft) for stage, words in _told_apart(stages, names)}
         data = (stage.where["data"].values for stage in draft.stages if "data" in stage.where)
         self._several_data = len({name for names in data for name in names}) > 1
 
@@ -81,12 +83,17 @@ def _namesakes(draft: Draft) -> Iterator[list[Stage]]:
     yield from groups.values()
 
 
-def _told_apart(stages: list[Stage]) -> Iterator[tuple[Stage, list[str]]]:
+def _model_names(draft: Draft) -> dict[str, str]:
+    """Digest -> what the file or folder is called."""
+    return {digest: PurePath(place).name.removesuffix(".gguf") for digest, place in draft.locations.items()}
+
+
+def _told_apart(stages: list[Stage], names: Mapping[str, str]) -> Iterator[tuple[Stage, list[str]]]:
     """Each stage with what tells it from its namesakes."""
     differ = [name for name in APART if len({encode(stage.template.get(name)) for stage in stages}) > 1]
     for stage in stages:
         shown = [name for name in differ if name in stage.template and len(_shown(stage, name)) < 2]
-        yield stage, [_word(name, stage.template[name]) for name in shown]
+        yield stage, [_word(name, stage.template[name], names) for name in shown]
 
 
 def _shown(stage: Stage, name: str) -> tuple[object, ...]:
@@ -95,9 +102,8 @@ def _shown(stage: Stage, name: str) -> tuple[object, ...]:
     return column.values if column else ()
 
 
-def _word(name: str, value: object) -> str:
+def _word(name: str, value: object, names: Mapping[str, str]) -> str:
     if name == "gamma":
         return f"gamma {value}"
-    return (
-        f"on {value.id.rpartition('/')[2]}" if isinstance(value, HubModel) else f"on {getattr(value, 'digest', '')[:8]}"
-    )
+    digest = getattr(value, "digest", "")
+    return f"on {value.id.rpartition('/')[2] if isinstance(value, HubModel) else names.get(digest, digest[:8])}"

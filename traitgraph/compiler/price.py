@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from traitgraph.specs.benchmarks import ResolvedLmEval
 from traitgraph.specs.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.durations import sort_of
 from traitgraph.specs.identity import encode
@@ -17,7 +18,7 @@ from .estimate import Estimator
 from .ir import MISSING, Draft, Stage, TaskDraft
 from .plain import plain_template
 from .ranges import NOTHING, Range, span, total
-from .work import distinct_models
+from .work import distinct_models, work_of
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ PER_RANK = Range(15, 45)
 26 for a Llama of 135 M weights, 29 for Llama 3 8B, 49 for 70B, counted from their configurations.
 """
 
+TEXT = Range(1, 4)
+"""Of a token that is read, the options of a question sharing its text. [bytes]"""
 RECORDS = Range(2e3, 4e5)
 """Answers, metrics and the manifest of one job. [bytes]"""
 
@@ -158,6 +161,8 @@ def _disk(draft: Draft, stage: Stage, estimator: Estimator) -> Range:
         return adapter_bytes(_lora_behind(draft, stage), weights)
     if stage.kind == "merge" and stage.template.get("keep") == "weights":
         return weights.times(Range(2, 4))
+    if isinstance(stage.template.get("benchmark"), ResolvedLmEval):  # its prompts are kept, once a document
+        return RECORDS.plus(work_of(stage, draft).read.times(TEXT))
     return RECORDS
 
 

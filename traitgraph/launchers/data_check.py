@@ -96,7 +96,17 @@ def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     for index, stage in enumerate(draft.stages):
         if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
             faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets)))
-    return list(faults | dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ()))
+    faults |= dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ())
+    return [_from_spec(fault, draft.source) for fault in faults]
+
+
+def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
+    """A fault whose repair is a line of the spec, with the path of the file as the spec finds it."""
+    if study is None or fault.span is None or fault.hint is None:
+        return fault
+    file, folder = Path(fault.span.file).absolute(), study.file.absolute().parent
+    name = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return replace(fault, hint=fault.hint.replace(f"path: {fault.span.file},", f"path: {name},"))
 
 
 def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
@@ -122,7 +132,7 @@ def study_data_faults(study: Study) -> list[Diagnostic]:
         for stage in builder.stages:
             faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
         faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, set()))
-    return list(faults)
+    return [_from_spec(fault, study) for fault in faults]
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:
@@ -146,7 +156,7 @@ def _faults_of(
 ) -> Iterator[Diagnostic]:
     yield from _faults_of_file(stage.template.get("benchmark"), locations, files)
     for need in _needs(stage):
-        rows: Iterable[Any] | None = _rows(need.data, need.reader, locations, files)
+        rows: list[Any] | tuple[Diagnostic, ...] | None = _rows(need.data, need.reader, locations, files)
         path = _path(need.data, locations)
         if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
             scenes: Any = writer.template["scenarios"]
@@ -343,8 +353,8 @@ def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
     rows = [{ASKED: row.prompt} for row in read()]
-    for seed in seeds if validation else ():
-        hold_back(rows, validation.share, seed)
+    for share, seed in ((validation.share, seed) for seed in seeds) if validation else ():
+        hold_back(rows, share, seed)
 
 
 def _contrasted(traits: Iterable[Trait], read_out: str, rows: list[Dialogue]) -> list[Check]:

@@ -9,7 +9,9 @@ from typing import Literal
 
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.context import JobContext
+from traitgraph.runtime.digests import DigestMemory
 from traitgraph.runtime.job_kinds import job_kind
+from traitgraph.runtime.locations import Locations
 from traitgraph.runtime.merging.bases import model_folder
 from traitgraph.runtime.merging.checkpoint import Checkpoint
 from traitgraph.runtime.merging.errors import MergeError
@@ -31,7 +33,7 @@ def materialize_merges(
     """Write every merge behind the plan's (selected) results to a folder of its own below `folder`; their paths.
 
     Merges of one base are written in one pass over it, after all of them were checked. Raises MergeError when there is
-    none, one has not been made, or one cannot be written so.
+    none, one has not been made, or one cannot be written so; ChangedFileError for a base that is not the planned one.
     """
     rows = _merges_of(plan)
     if not rows:
@@ -39,9 +41,10 @@ def materialize_merges(
     if absent := [row.label for row in rows if not store.has("merge", row.key)]:
         raise MergeError(f"not in the store: {', '.join(absent[:5])}; run the study first")
     written = {row.key: folder / _folder_name(row) for row in rows}
+    locations = Locations(plan.draft.locations, DigestMemory(store.root))
     by_base: dict[Path, list[JobRow]] = {}
     for row in rows:
-        by_base.setdefault(_base_of(row, plan, store), []).append(row)
+        by_base.setdefault(_base_of(row, locations, store), []).append(row)
     checked = []
     for base, group in by_base.items():
         recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
@@ -49,6 +52,7 @@ def materialize_merges(
         checked.append((checkpoint, outputs_of(recipes, folders, checkpoint, form=form, dtype=dtype, base_name=name)))
     for checkpoint, outputs in checked:
         write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
+    locations.check_again()
     return list(written.values())
 
 
@@ -61,11 +65,11 @@ def _merges_of(plan: Plan) -> list[JobRow]:
     return [plan.job_row(row) for row in dict.fromkeys(merges)]
 
 
-def _base_of(row: JobRow, plan: Plan, store: Store) -> Path:
+def _base_of(row: JobRow, locations: Locations, store: Store) -> Path:
     params = job_kind("merge").validated(row)
     assert isinstance(params, MergeParams), "a merge row has merge parameters"
     inputs = {"model": tuple(store.open("prepare", key).path for key in row.inputs.get("model", ()))}
-    return model_folder(JobContext(row, inputs, out=store.root, locations=plan.draft.locations), params.model)
+    return model_folder(JobContext(row, inputs, out=store.root, locations=locations), params.model)
 
 
 def _base_name(row: JobRow, plan: Plan) -> str:

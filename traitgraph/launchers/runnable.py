@@ -6,7 +6,7 @@ What the runtime knows is asked in one place, `_lacking`; a check asks it about 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from traitgraph.compiler.builder import Builder
@@ -17,8 +17,10 @@ from traitgraph.compiler.lower import lower_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.resolve import Resolver
 from traitgraph.runtime.job_kinds import is_known
+from traitgraph.runtime.locations import MissingPackageError, locate
 from traitgraph.specs.benchmarks import ResolvedPlugin
 from traitgraph.specs.identity import digest
+from traitgraph.specs.jobs import JobTable
 from traitgraph.specs.study import Arm, Study
 
 
@@ -31,6 +33,23 @@ def without_runtime(plan: Plan) -> list[str]:
         if missing and (reason := _lacking(stage)):
             counts[reason] += missing
     return [f"{reason}: {count:,} job{'s' * (count != 1)}" for reason, count in counts.items()]
+
+
+def missing_packages(table: JobTable) -> list[str]:
+    """Which packages with files that the jobs read are not installed, and the lines that install them."""
+    wanted = {row.params["model"]["digest"] for row in table.rows if row.kind == "prepare"}
+    return package_faults(table.locations[digest] for digest in sorted(wanted))
+
+
+def package_faults(locations: Iterable[str]) -> list[str]:
+    """Why packages in which something lies cannot be used, each once."""
+    faults = dict[str, None]()
+    for location in locations:
+        try:
+            locate(location)
+        except MissingPackageError as problem:
+            faults[str(problem)] = None
+    return list(faults)
 
 
 def arms_without_runtime(study: Study) -> dict[str, list[str]]:

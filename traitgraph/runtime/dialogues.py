@@ -90,7 +90,7 @@ def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[
 
 
 def _questions(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Question]:
-    return checked(rows, fields, _question)
+    return checked(rows, fields, _question, "questions")
 
 
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
@@ -107,7 +107,7 @@ def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[
 
 
 def _scenarios(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Scenario]:
-    return checked(rows, fields, _scenario)
+    return checked(rows, fields, _scenario, "scenarios")
 
 
 def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
@@ -255,8 +255,10 @@ def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
     """Every held-out row whose prompt stands in training, beside the first such row, one with the same reply before."""
-    whole = {texts: place for place, texts in reversed(training.items())}
-    prompts = {prompt: place for place, (prompt, _) in reversed(training.items())}
+    whole, prompts = dict[tuple[str, str], int](), dict[str, int]()
+    for place, texts in training.items():
+        whole.setdefault(texts, place)
+        prompts.setdefault(texts[0], place)
     return [
         Overlap(place, whole.get((prompt, reply), prompts[prompt]), bool(reply) and (prompt, reply) in whole)
         for place, (prompt, reply) in heldout.items()
@@ -269,11 +271,11 @@ def held_out_overlaps(dialogues: Sequence[Dialogue], traits: Collection[Trait]) 
 
     Raises DialogueError where prompt and reply do: what was trained on measures nothing.
     """
-    held, trained = (
-        texts_of(dialogues, lambda row, split=split: row.split == split and row.trait in traits)
-        for split in ("heldout", "train")
-    )
-    found = overlaps(held, trained)
+
+    def about(split: str) -> Texts:
+        return texts_of(dialogues, lambda row: row.trait in traits and row.split == split)
+
+    found = overlaps(about("heldout"), about("train"))
     if same := [each for each in found if each.same_reply]:
         rows = ", ".join(f"{each.heldout + 1} is {each.training + 1}" for each in same[:SHOWN_OVERLAPS])
         raise DialogueError(f"{len(same)} held-out rows also stand in training, prompt and reply: row {rows}")
@@ -285,20 +287,20 @@ def _dialogues(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Dialogue]
 
 
 def _scenario(row: Fields, number: int) -> Scenario:
-    return Scenario(id=_id(row, number), split=_split(row), prompt=row.text("prompt"))
+    return Scenario(id=_id(row, number), split=_split(row), prompt=row.asked())
 
 
 def _question(row: Fields, number: int) -> Question:
-    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.text("prompt"))
+    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.asked())
 
 
 def _asked(row: Fields, number: int) -> Asked:
     about = row.word("trait", TRAITS) if row.get("trait") else None
-    return Asked(cast("Trait | None", about), _split(row), row.text("prompt"))
+    return Asked(cast("Trait | None", about), _split(row), row.asked())
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
-    pair, prompt = row.optional("pair"), row.text("prompt")
+    pair, prompt = row.optional("pair"), row.asked()
     return Dialogue(
         id=_id(row, number),
         trait=cast("Trait", row.word("trait", TRAITS)),

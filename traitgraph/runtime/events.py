@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from traitgraph.specs.diagnostics import without_escapes
 
@@ -57,7 +57,9 @@ class Event:
             return None
         if not isinstance(found, dict) or found.get("event") not in get_args(EventName):
             return None
-        plain = {name: without_escapes(value) if isinstance(value, str) else value for name, value in found.items()}
+        plain: dict[str, Any] = {
+            name: without_escapes(value) if isinstance(value, str) else value for name, value in found.items()
+        }
         return cls(**{field.name: plain[field.name] for field in fields(cls) if field.name in plain})
 
 

@@ -16,8 +16,11 @@ from traitgraph.specs.diagnostics import without_escapes
 from traitgraph.specs.jobs import CollectParams
 from traitgraph.specs.results import RESULT_COLUMNS, Cell
 
+from .artifacts import Artifact
 from .context import JobContext, without_torch
 from .durable import AS_JSON
+from .merging.recipe import RECIPE
+from .merging.statistics import WARN_BELOW
 from .store import DamagedArtifactError, MissingArtifactError, Store
 
 METRICS_FILE = "metrics.jsonl"
@@ -36,6 +39,8 @@ class ResultRow(TypedDict):
     level: str
     merge: str
     alpha: str
+    effective_alpha: float | None
+    """alpha times `survives`; None where no one alpha scales a vector, or its merge is gone."""
     gamma: str
     seed: str
     repeat: int | None
@@ -49,6 +54,8 @@ class ResultRow(TypedDict):
     """Coordinates of the first subject that has this very measurement, where it is another one; else None."""
     role: str
     """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+    survives: float | None
+    """Share of a merge's change that the model's number format holds; not a column either."""
     higher_is_better: bool | None
     """Of a task's metric; None where nobody says. Not a column, as is `filter`: which of several reads the answers."""
     filter: str | None
@@ -78,28 +85,65 @@ def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], l
     rows: list[ResultRow] = []
     missing: list[Cell] = []
     first: dict[str, Cell] = {}
+    shares: dict[str, float | None] = {}
     for cell in cells:
         try:
-            folder = _open(store, cell.job)
+            found = _open(store, cell.job)
         except (MissingArtifactError, DamagedArtifactError):
             missing.append(cell)
         else:
             same = first.setdefault(cell.job, cell)
             same_as = None if same is cell else same.identity
-            rows += (_row(cell, metric, same_as) for metric in _read_metrics(folder))
+            if same is cell:
+                merges = found.row.inputs.get("merge", ())
+                shares[cell.job] = _surviving_share(store, merges[0]) if merges else None
+            rows += (_row(cell, metric, same_as, shares[cell.job]) for metric in _read_metrics(found.path))
     return rows, missing
 
 
-def _open(store: Store, key: str) -> Path:
-    """The folder of an assessment, or of an analysis across subjects. Raises what `Store.open` raises."""
+def _open(store: Store, key: str) -> Artifact:
+    """An assessment, or an analysis across subjects. Raises what `Store.open` raises."""
     try:
-        return store.open("assess", key).path
+        return store.open("assess", key)
     except MissingArtifactError:
-        return store.open("analyse", key).path
+        return store.open("analyse", key)
 
 
-def _row(cell: Cell, metric: dict[str, object], same_as: str | None) -> ResultRow:
-    fields = {"role": "score", "higher_is_better": None, "filter": None, **metric, "same_as": same_as}
+def _surviving_share(store: Store, merge: str) -> float | None:
+    """How much of a merge's change its model holds, from its recipe: all, where it acts beside the weights.
+
+    None where nothing was changed, or the recipe is gone.
+    """
+    try:
+        record = json.loads((store.open("merge", merge).path / RECIPE).read_text(encoding="utf-8"))
+    except (MissingArtifactError, DamagedArtifactError):
+        return None
+    share: float | None = record["statistics"]["effective_alpha"]
+    return 1.0 if share is not None and record["application"] == "adapter" else share
+
+
+def rounding_losses(rows: Iterable[ResultRow]) -> list[str]:
+    """What to tell people of each arm in which less than 90 % of a merge's change is in the weights."""
+    arms: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if (share := row.get("survives")) is not None:
+            arms.setdefault(row["arm"], {})[row["job"]] = share
+    return [
+        f"{arm}: in {len(low)} of {len(shares)} assessments of merged models less than {WARN_BELOW:.0%} of the change "
+        f"survives rounding, in the worst {min(low):.0%}; the effective alpha stands beside alpha in results.csv. Take "
+        "a float32 base, or set `rounding: stochastic`"
+        for arm, shares in arms.items()
+        if (low := [share for share in shares.values() if share < WARN_BELOW])
+    ]
+
+
+def _row(cell: Cell, metric: dict[str, object], same_as: str | None, survives: float | None) -> ResultRow:
+    try:
+        effective = None if survives is None else float(cell.alpha) * survives
+    except ValueError:  # one alpha for each of several traits
+        effective = None
+    measured = {"same_as": same_as, "survives": survives, "effective_alpha": effective}
+    fields = {"role": "score", "higher_is_better": None, "filter": None, **metric, **measured}
     return cast(
         "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
     )

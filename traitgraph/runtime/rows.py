@@ -82,14 +82,22 @@ def json_lines(path: Path) -> Iterator[Row]:
         yield Row(file, number, line, value)
 
 
+OURS = ("id", "trait", "level", "split", "prompt", "reply", "pair")
+"""Names of fields that mean something to us."""
+CHATS = ("messages", "conversations", "conversation")
+"""Fields of rows that hold whole conversations."""
+BESIDE_INSTRUCTION = ("input", "context", "system", "history")
+"""Fields of instruction data (Alpaca, Dolly) that are a part of what is asked."""
+
+
 class Fields:
-    """The fields of one row by our names; `faults` gathers what is wrong with them."""
+    """The fields of one row by our names; `faults` gathers what is wrong with them, by cause."""
 
-    __slots__ = ("faults", "names", "row", "values")
+    __slots__ = ("faults", "key", "names", "row", "values")
 
-    def __init__(self, row: Row, values: Mapping[str, object], names: Mapping[str, str]) -> None:
-        self.row, self.values, self.names = row, values, names
-        self.faults: list[Callable[[], Diagnostic]] = []  # told of the first rows only, and telling takes time
+    def __init__(self, row: Row, values: Mapping[str, object], names: Mapping[str, str], key: str) -> None:
+        self.row, self.values, self.names, self.key = row, values, names, key
+        self.faults: dict[object, Callable[[], Diagnostic]] = {}  # told of the first row only, and telling takes time
 
     def get(self, name: str) -> object:
         """What a field holds; None without it."""
@@ -99,7 +107,7 @@ class Fields:
         """What a field holds that may be left out; a fault when another looks like a slip for it."""
         value = self.get(name)
         if value is None and (slip := almost(self.names.get(name, name), tuple(self.values))):
-            self.faults.append(partial(self._slip, name, slip))
+            self.faults[name, slip] = partial(self._slip, name, slip)
         return value
 
     def text(self, name: str) -> str:
@@ -107,7 +115,9 @@ class Fields:
         value = self.get(name)
         if isinstance(value, str) and value.strip():
             return value
-        self.faults.append(partial(self._without_text, name, value))
+        chat = next((each for each in CHATS if isinstance(self.values.get(each), list)), None)
+        cause = ("chat", chat) if chat else (name, type(value))
+        self.faults[cause] = partial(self._chat, chat) if chat else partial(self._without_text, name, value)
         return ""
 
     def word(self, name: str, known: Collection[str], default: str = "") -> str:
@@ -115,7 +125,7 @@ class Fields:
         value = str(self.optional(name) or default) if default else self.text(name)
         word = value.strip().lower()
         if value and word not in known:
-            self.faults.append(partial(self._unknown, name, value, known))
+            self.faults[name, value] = partial(self._unknown, name, value, known)
         return word
 
     def _slip(self, name: str, slip: str) -> Diagnostic:
@@ -128,30 +138,66 @@ class Fields:
         field = self.names.get(name, name)
         if field in self.values:
             return self.row.fault(f"`{field}` must hold text, not {json.dumps(value, default=str)}", field=field)
-        near = near_names(field, [str(other) for other in self.values if other not in self.names.values()])
+        others = [str(other) for other in self.values if other not in self.names.values()]
+        near = near_names(field, others)
+        if not near and len(free := [other for other in others if other not in OURS]) == 1:
+            near = tuple(free)  # what else could it be
         if near:
-            hint = f"near: {', '.join(near)}\nrename it, or map it: fields: {{{name}: {near[0]}}}"
+            hint = f"near: {', '.join(near)}\nrename it, or write: {self._mapped(name, near[0])}"
             return self.row.fault(f"`{field}` is missing", hint, near[0])
-        hint = f"{near_hint(field, map(str, self.values))}\nif one of these is meant, map it: fields: {{{name}: NAME}}"
+        hint = (
+            f"{near_hint(field, map(str, self.values))}\nif one of these is meant, write: {self._mapped(name, 'NAME')}"
+        )
         return self.row.fault(f"`{field}` is missing", hint if self.values else None)
+
+    def _mapped(self, name: str, theirs: str) -> str:
+        """The line of a spec that maps one more field."""
+        kept = {ours: other for ours, other in self.names.items() if other in self.values}
+        fields = ", ".join(f"{ours}: {other}" for ours, other in {**kept, name: theirs}.items())
+        return f"{self.key}: {{{'path' if self.row.text else 'id'}: {self.row.file}, fields: {{{fields}}}}}"
+
+    def _chat(self, chat: str) -> Diagnostic:
+        hint = "give each row one prompt and one reply; a turn to be learnt is a row"
+        return self.row.fault(f"`{chat}` holds whole conversations, which are not read", hint, chat)
+
+    def asked(self) -> str:
+        """The text of the prompt; a fault where a field beside it is a part of it."""
+        beside = [each for each in BESIDE_INSTRUCTION if each not in self.names.values()]
+        if self.names.get("prompt") == "instruction" and (lost := next(filter(self.values.get, beside), None)):
+            hint = "write both into one field of the file"
+            self.faults["lost", lost] = partial(
+                self.row.fault, f"`{lost}` is a part of what is asked, and only `instruction` is read", hint, lost
+            )
+        return self.text("prompt")
 
 
 def checked(
-    rows: Iterable[Row], names: Mapping[str, str], made: Callable[[Fields, int], Made], file: str = "the data"
+    rows: Iterable[Row], names: Mapping[str, str], made: Callable[[Fields, int], Made], key: str = "data"
 ) -> list[Made]:
-    """What is made of each row and its number, counted from 1. Raises DialogueError with the faults of all rows."""
-    faults: list[Callable[[], Diagnostic]] = []
+    """What is made of each row and its number, counted from 1; `key` is that of the spec under which the data stand.
+
+    Raises DialogueError with the faults of all rows, those of one cause once.
+    """
+    faults: dict[object, list[Callable[[], Diagnostic]]] = {}
+    file = "the data"
     found: list[Made] = []
     for number, row in enumerate(rows, start=1):
         file, value = row.file, row.value
         if isinstance(value, NotJson):
-            faults.append(partial(not_json, row.text, row.file, value, row.line))
+            faults.setdefault(value.reason, []).append(partial(not_json, row.text, row.file, value, row.line))
         elif not isinstance(value, Mapping):
-            faults.append(partial(row.fault, "a row is a mapping of fields: {...}"))
+            faults.setdefault(Mapping, []).append(partial(row.fault, "a row is a mapping of fields: {...}"))
         else:
-            fields = Fields(row, value, names)
+            fields = Fields(row, value, names, key)
             found.append(made(fields, number))
-            faults += fields.faults
+            for cause, tell in fields.faults.items():
+                faults.setdefault(cause, []).append(tell)
     if faults:
-        raise DialogueError(first_faults([tell() for tell in faults[:SHOWN_FAULTS]], file, len(faults)))
+        told = [_counted(tellers[0](), len(tellers)) for tellers in list(faults.values())[:SHOWN_FAULTS]]
+        raise DialogueError(first_faults(told, file, len(faults)))
     return found
+
+
+def _counted(fault: Diagnostic, rows: int) -> Diagnostic:
+    """A fault with the number of rows that have it."""
+    return replace(fault, message=f"{fault.message}, in {rows:,} rows") if rows > 1 else fault

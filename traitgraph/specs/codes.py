@@ -111,6 +111,11 @@ CODES: dict[str, tuple[str, str]] = {
         "a reference leads nowhere",
         "${a.b} takes the value of key b in key a of the same spec.",
     ),
+    "TG036": (
+        "a package that holds a model is not installed here",
+        "A preset may name a file that a Python package ships. A plan needs the file's digest alone, which the preset "
+        "has; `run` needs the package. The message has the line that installs it.",
+    ),
     "TG038": (
         "a chat template has no place for a system message",
         "Some templates refuse a system message or leave it out. The text of a condition then stands at the head of "
@@ -173,6 +178,11 @@ CODES: dict[str, tuple[str, str]] = {
         "`traitgraph` reads `hydra.sweeper.params` of a file, with -m, and nothing else of the block `hydra:`; under "
         "@hydra.main Hydra reads the rest. Of the groups of Hydra's own in a `defaults` list only `override "
         "hydra/sweeper: traitgraph` is taken.",
+    ),
+    "TG112": (
+        "a path that means two places",
+        "Relative paths of a spec start at its folder. One that is typed in an override may lie in the working folder "
+        "instead: where it lies only there it is read from there, and where both folders have it, say which is meant.",
     ),
     "TG120": (
         "an option that nothing uses",
@@ -282,6 +292,13 @@ CODES: dict[str, tuple[str, str]] = {
         "beside them. Pickled weights are not read, since unpickling may run any code; Python files that come with a "
         "model run only with `trust_remote_code: true`. Where an adapter is wanted: adapter_config.json and "
         "adapter_model.safetensors.",
+    ),
+    "TG219": (
+        "no vectors of a mixture of experts",
+        "transformers puts the experts of a layer into one tensor when it loads most such models, and peft then adapts "
+        "parameters instead of modules: such an adapter, or such weights, are no change of the tensors on disk, and "
+        "no vector of them can be added in place. It is found in config.json, where that lies on this machine. Train "
+        "the attention alone (`lora: {targets: attention}`), or assess the tuned model itself.",
     ),
     "TG223": (
         "a key or a password in a spec",

@@ -19,6 +19,7 @@ from .identity import number_text
 from .instruments import Linguistic, Questionnaire
 from .merge_methods import MergeMethod
 from .methods import Compose, Npti, Tuned
+from .model_folder import fuses_experts
 from .overlay import ArmText
 from .prompts import DemonstrationPrompt, Prompt
 from .study import Arm
@@ -42,6 +43,7 @@ def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
     yield from _alpha(text, arm, document)
     yield from _combinations(text, arm, document)
     yield from _merges(text, arm, document)
+    yield from _experts(text, arm, document)
     yield from _analyses(text, arm, document)
     yield from _zip(text, arm, document)
     yield from _prompts(text, arm, document)
@@ -115,6 +117,22 @@ def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]
             path = text.place(("merge", index) if isinstance(text.values.get("merge"), list | tuple) else ("merge",))
             what = f"`{merge.name}` does not fit method `{arm.method.kind}`: {reason}"
             yield error("TG127", what, document.value_span(path), dotted(path))
+
+
+def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """A mixture of experts trains, and its vector is refused: said before that, where config.json is at hand."""
+    lora = arm.train.lora if arm.train else None
+    if "merge" not in arm.method.uses or not (arm.train or arm.onto):
+        return
+    if lora and lora.targets not in ("all-linear", "mlp") and not arm.onto:
+        return
+    for model in arm.model:
+        if fuses_experts(model.config()):
+            path = text.place(("train", "lora", "targets") if lora and not arm.onto else ("method",))
+            what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
+            hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
+            yield error("TG219", what, document.value_span(path), dotted(path), None if arm.onto else hint)
+            return
 
 
 def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:

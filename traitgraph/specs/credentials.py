@@ -37,7 +37,9 @@ _NAMED = re.compile(
 )
 _BEFORE_COMMIT = re.compile(r"(?:revision|digest|commit)[\"']?\s*[:=]?\s*[\"']?$|[/@]$")
 _HEX = re.compile(r"(?i)[0-9a-f]{40}")
-_RUN = re.compile(r"(?<![A-Za-z0-9/])[A-Za-z0-9]{28,}(?![A-Za-z0-9/])")
+_RUN = re.compile(
+    r"(?<![A-Za-z0-9/])[A-Za-z0-9]{28,}(?![A-Za-z0-9/])|(?<![\w/+.=-])[A-Za-z0-9][A-Za-z0-9/+]{39}(?![\w/+.=-])"
+)
 
 
 def _keys_in(text: str) -> Iterator[tuple[int, int]]:

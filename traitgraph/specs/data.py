@@ -4,11 +4,14 @@ A row has a prompt and a reply, the trait and level of the reply, a split (train
 high and the low reply to one prompt; `fields` says how a file calls them.
 """
 
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from .faults import located
 from .named import Local, Named, Reference
+from .paths import beside, from_folder, is_folder
 from .patterns import HUB_ID
 
 Fields = dict[Literal["prompt", "reply", "trait", "level", "split", "pair"], str]
@@ -25,6 +28,13 @@ class FileDataSpec(DataSpec, Local):
 
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl",)
     path: str = Field(min_length=1, description="The .jsonl file; relative paths start at the spec's folder.")
+
+    def settled(self, folder: Path, name: str) -> Self:
+        """Itself with a name and the absolute path of a file that exists."""
+        if is_folder(path := from_folder(folder, self.path)):
+            about = {"value": self.path, "names": beside(path / "-", ".jsonl")}
+            raise located("file_wanted", "'{value}' is a folder", about, "path", self.path)
+        return super().settled(folder, name)
 
 
 class HubDataSpec(DataSpec):

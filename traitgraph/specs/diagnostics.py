@@ -158,6 +158,18 @@ def _window(span: Span) -> tuple[str, int]:
     return before + printable(cut) + after, column - start + len(before)
 
 
+def odd_character(value: object, *, number: bool) -> str | None:
+    """The first character of a text that looks like nothing, or in a number like another one, by its name."""
+    import unicodedata
+
+    for letter in value if isinstance(value, str) else "":
+        unseen = unicodedata.category(letter) in ("Zs", "Zl", "Zp", "Cf", "Cc", "Co") and letter not in " \t\r\n"
+        if unseen or (number and not letter.isascii() and not letter.isalpha()):
+            name = unicodedata.name(letter, "a character without a name")
+            return f"it holds U+{ord(letter):04X}, {name}: type it anew in plain characters"
+    return None
+
+
 def printable(text: str) -> str:
     """The text with every control character replaced, so that a spec cannot drive the terminal it is shown on."""
     return "".join(" " if letter == "\t" else letter if letter.isprintable() else "�" for letter in text)
@@ -175,6 +187,8 @@ def without_escapes(text: str) -> str:
     >>> without_escapes("a \x1b[31mred\x1b[0m word\x07")
     'a red word'
     """
+    if text.replace("\n", "").isprintable():  # almost always, and found out a hundred times faster
+        return text
     return _ESCAPES.sub("", re.sub("\r\n?", "\n", text))
 
 

@@ -126,6 +126,8 @@ class Questionnaire(Instrument):
 
     def _missing(self, path: Path) -> ValidationError:
         """Why there are no items: no file at a path, or no questionnaire of that name."""
+        if is_folder(path):
+            return _file_wanted(path, self.items, "items", ".json")
         if "/" in self.items or self.items.endswith(".json"):
             return _nothing_at(path, self.items, "items", ".json")
         about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
@@ -161,6 +163,8 @@ class Linguistic(Instrument):
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its dictionary."""
         path = existing(self.lexicon, folder, "lexicon")
+        if is_folder(path):
+            raise _file_wanted(path, self.lexicon, "lexicon", ".json")
         return super().settled(folder).model_copy(update={"lexicon": str(path)})
 
 
@@ -216,8 +220,8 @@ class LmEval(Instrument):
         if found and not is_folder(found):
             raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
         if not found and self.task not in LM_EVAL_TASKS and self.built_in() is None and (tasks := tasks_folder()):
-            about = {"value": self.task, "names": near_tasks(tasks, self.task)}
-            raise located("task_not_built_in", "no task '{value}'", about, "task", self.task)
+            near = {"value": self.task, "names": near_tasks(tasks, self.task)}
+            raise located("task_not_built_in", "no task '{value}'", near, "task", self.task)
         definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
         if definitions and found and not definitions.reached(self.task):
             names, unreadable = tuple(definitions.names), tuple(definitions.unreadable)
@@ -292,6 +296,11 @@ def existing(path: str, folder: Path, key: str) -> Path:
     if not is_plain(found):
         raise _nothing_at(found, path, key)
     return found
+
+
+def _file_wanted(path: Path, written: str, key: str, suffix: str) -> ValidationError:
+    about = {"value": written, "names": beside(path / "-", suffix)}
+    return located("file_wanted", "'{value}' is a folder", about, key, written)
 
 
 def _nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:

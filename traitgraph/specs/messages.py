@@ -5,13 +5,15 @@ One table says for each type of fault how it reads; a test walks every model of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails, PydanticCustomError, ValidationError
 
 from .axes import shown
-from .diagnostics import Diagnostic, error, near_hint
+from .diagnostics import OVERRIDE, Diagnostic, error, near_hint, odd_character
 from .document import Document
 from .identity import number_text
 from .overlay import an_arm_for_each, inside_arm
@@ -87,6 +89,12 @@ def _own_name(about: About) -> str:
     return f"give a name of its own: {{{about['form']}, name: {about['value']}-2}}"
 
 
+def _files_of(about: About) -> str | None:
+    """The files in a folder that was given in the place of one."""
+    names = [f"{str(about['value']).rstrip('/')}/{name}" for name in about["names"]]
+    return f"give one of its files: {', '.join(names[:SHOWN_FILES])}" if names else None
+
+
 def _folder_of(about: About) -> str:
     """The folder that a file lies in, as a path is written."""
     parent = str(about["value"]).rpartition("/")[0]
@@ -94,7 +102,18 @@ def _folder_of(about: About) -> str:
 
 
 def _quoted_number(about: About) -> str | None:
-    return "a number stands without quotes" if isinstance(about["input"], str) else None
+    text = about["input"]
+    if not isinstance(text, str):
+        return None
+    if re.fullmatch(r"[0-9]+(_[0-9]+)+", text):
+        return f"write {text.replace('_', '')}"
+    share = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", text)
+    return f"write {number_text(Decimal(share[1]) / 100)}" if share else "a number stands without quotes"
+
+
+def _quoted_axis(about: About) -> str:
+    looks = isinstance(about["input"], str) and re.fullmatch(r"\s*[-+.]?[0-9].*", about["input"])
+    return str(_quoted_number(about)) if looks else _NUMBERS
 
 
 def _bare_number(about: About) -> str | None:
@@ -119,7 +138,7 @@ WORDINGS: dict[str, Wording] = {
     "dict_type": Wording("TG103", "`{value}` is not a mapping"),
     "model_type": Wording("TG103", "`{value}` is not a mapping"),
     "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near_named),
-    "number_type": Wording("TG103", "`{value}` is not a number", lambda about: _NUMBERS),
+    "number_type": Wording("TG103", "`{value}` is not a number", _quoted_axis),
     "number_whole": Wording("TG103", "{value} is not a whole number"),
     "number_small": Wording("TG104", "{value} is too small: it must be at least {limit}"),
     "number_large": Wording("TG104", "{value} is too large: it must be at most {limit}"),
@@ -156,6 +175,8 @@ WORDINGS: dict[str, Wording] = {
     "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
     "form_unclear": Wording("TG107", "{message}"),
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
+    "file_wanted": Wording("TG108", "'{value}' is a folder, a file is wanted", _files_of),
+    "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", lambda about: about["form"]),
     "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
@@ -165,6 +186,8 @@ WORDINGS: dict[str, Wording] = {
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
 
+NUMBERS = ("int_type", "float_type", "number_type")
+"""Types of faults of a value that is no number."""
 SCALARS = ("string_type", "int_type", "float_type", "bool_type", "literal_error")
 """Types of faults of a field that holds one value."""
 
@@ -219,7 +242,13 @@ def _diagnostic(
         span = document.key_span(path) if wording.at_key and written else document.value_span(path)
     named = place(fault["loc"]) if fault["type"] == "missing_key" else path
     dotted = ".".join(str(step) for step in named)
-    hint = _one_value(fault, path) or wording.hint(about)
+    hint = (
+        _one_value(fault, path) or odd_character(fault["input"], number=fault["type"] in NUMBERS) or wording.hint(about)
+    )
+    if span and span.file == OVERRIDE and fault["type"] == "path_missing":
+        hint = "\n".join(
+            filter(None, (hint, "relative paths start at the folder of the spec, or at the one of the call"))
+        )
     return error(wording.code, wording.message.format(**about), span, dotted, hint)
 
 

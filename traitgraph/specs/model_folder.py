@@ -6,6 +6,7 @@ The one reading of a folder: `check` refuses by it, the loader and the reader of
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
+"""Keys of config.json that say how many experts a layer has."""
+LOADED_AS_STORED = ("gpt_oss", "llama4", "llama4_text", "dbrx", "granitemoe", "granitemoeshared", "granitemoehybrid")
+"""Types of mixtures of experts whose files hold all experts of a layer in one tensor, as the loaded model does."""
 
 
 class ModelFolderError(ValueError):
@@ -77,7 +84,9 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     name = next((each for each in ((str(own),) if own else (SINGLE, INDEX)) if (folder / each).is_file()), None)
     if name is None:
         raise _no_weights(folder, SINGLE)
-    index = _read(folder / name).get("weight_map", {}) if name.endswith(".json") else {}
+    index = read_json(folder / name).get("weight_map") if name.endswith(".json") else {}
+    if not isinstance(index, dict) or (name.endswith(".json") and not index):
+        raise ModelFolderError(folder, f"has a {name} without a `weight_map`", "download it again")
     names = sorted(set(map(str, index.values()))) if name.endswith(".json") else [name]
     if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
         what = f"names a file outside the folder: {outside[0]}"
@@ -91,10 +100,11 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a folder, empty where there is none. Raises ModelFolderError when it cannot be read."""
     path = folder / "config.json"
-    return _read(path) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model. Raises ModelFolderError when it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as problem:
@@ -102,6 +112,18 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("weight_map", {}), dict):
         raise ModelFolderError(path.parent, f"has a {path.name} that cannot be read", "copy or download it again")
     return found
+
+
+def fuses_experts(config: Mapping[str, Any]) -> bool:
+    """Whether transformers puts the experts of a layer together when it loads a model of this config.json.
+
+    Their tensors in memory are then none of those on disk, and peft adapts parameters, not modules.
+    """
+    if config.get("model_type") in LOADED_AS_STORED:
+        return False
+    counts = [config.get(key) for key in EXPERTS]
+    parts = [part for part in config.values() if isinstance(part, dict)]
+    return any(isinstance(count, int) and count > 1 for count in counts) or any(map(fuses_experts, parts))
 
 
 def _no_weights(folder: Path, wanted: str) -> ModelFolderError:

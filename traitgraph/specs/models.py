@@ -4,15 +4,23 @@
 After validation an arm holds one of the three classes below, with a name and an absolute path.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
 from .faults import located
-from .model_folder import ModelFolderError, check_model
+from .model_folder import ModelFolderError, check_model, read_config
 from .named import Local, Named, Reference
 from .patterns import DIGEST, HUB_ID, VARIABLE
+
+
+def _config_in(folder: Path) -> dict[str, Any]:
+    try:
+        return read_config(folder)
+    except ModelFolderError:
+        return {}
 
 
 class ModelSpec(Named):
@@ -26,6 +34,10 @@ class ModelSpec(Named):
         None, description="Number of weights: for prices only, it changes no result. [weights]"
     )
 
+    def config(self) -> dict[str, Any]:
+        """What lies at hand of the model's config.json; empty where nothing does, or a file cannot be read."""
+        return {}
+
 
 class HubModelSpec(ModelSpec):
     """A model of the hub."""
@@ -33,6 +45,15 @@ class HubModelSpec(ModelSpec):
     key: ClassVar[str] = "id"
     id: str = Field(pattern=HUB_ID, description="Owner and name on the hub: `owner/name`.")
     revision: str = Field("main", min_length=1, description="Commit, tag or branch; only a commit pins the weights.")
+
+    def config(self) -> dict[str, Any]:
+        """As it lies in the hub's cache on this machine."""
+        if find_spec("huggingface_hub") is None:
+            return {}
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
+        return _config_in(Path(found).parent) if isinstance(found, str) else {}
 
 
 class LocalModelSpec(ModelSpec, Local):
@@ -54,6 +75,10 @@ class LocalModelSpec(ModelSpec, Local):
                 about = {"value": self.path, "reason": fault.reason, "repair": fault.repair}
                 raise located("model_folder", "'{value}' {reason}", about, "path", self.path) from fault
         return settled
+
+    def config(self) -> dict[str, Any]:
+        """As it lies in the folder."""
+        return {} if self.is_gguf else _config_in(Path(self.path))
 
     @property
     def is_gguf(self) -> bool:

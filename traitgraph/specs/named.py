@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core
 
 from .axes import shown
 from .faults import each_read, located, validated
-from .paths import NOT_PLAIN, beside, exists, from_folder, is_plain
+from .paths import NOT_PLAIN, beside, exists, from_folder, is_file, is_plain
 from .preset_use import preset_in
 from .scope import Scope, scope_of
 from .spec import Spec
@@ -132,12 +132,23 @@ class Reference:
         if form and "/" in text:
             self._must_be_hub_id(text, scope)
             return _flat(form, "id", text, scope)
+        if form and exists(scope.folder / text):
+            raise self._not_read(text, scope)
         raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(text, scope))
 
     def _must_be_hub_id(self, text: str, scope: Scope) -> None:
+        if is_file(scope.folder / text):
+            raise self._not_read(text, scope)
         if exists(scope.folder / text):
             about = {"value": text, "noun": self.noun}
             raise PydanticCustomError("name_ambiguous", "'{value}' is a folder here and may be a hub id", about)
+
+    def _not_read(self, text: str, scope: Scope) -> PydanticCustomError:
+        """The fault of a name at which something lies that no form of the field reads by a bare name."""
+        files = [suffix for form in self.forms for suffix in getattr(form, "suffixes", ())]
+        form = f"a {self.noun} is read from a file that ends in {' or '.join(files)}"
+        about = {**self._about(text, scope), "form": form if is_file(scope.folder / text) else f"write ./{text}"}
+        return PydanticCustomError("form_unread", "'{value}' is there", about)
 
     def _of_mapping(self, value: Mapping[str, object], name: str, scope: Scope) -> Named:
         form = self._form_of(value, scope)

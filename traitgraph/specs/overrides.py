@@ -14,7 +14,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
-from .diagnostics import OVERRIDE, Diagnostic, Span, error
+from .diagnostics import OVERRIDE, Diagnostic, Span, error, odd_character
 from .document import LATIN
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ _FLOAT = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)\.|(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][+-]?[0-9]+)?"
 )
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
+_NUMBERS = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w./+-])(?:0x[0-9a-fA-F]+|0o[0-7]+|"""
+    r"[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?![\w./-])"
+)
+"""Texts in quotes, and what is a number or looks like one."""
 _HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
@@ -171,7 +176,8 @@ def _by_grammar(text: str, options: Options) -> Override:
 
     _refuse_greek(text, text.partition("=")[0])
     try:
-        quoted = _HOME.sub(lambda found: found[1] or f'"{found[2]}"', text)  # Hydra reads no `~` in a value
+        typed = _NUMBERS.sub(_as_in_files, text)
+        quoted = _HOME.sub(lambda found: found[1] or f'"{found[2]}"', typed)  # Hydra reads no `~` in a value
         parsed = OverridesParser.create().parse_override(quoted)
         if not parsed.key_or_group:
             raise _Unreadable(text, "the key is missing", "write key=value")
@@ -182,6 +188,18 @@ def _by_grammar(text: str, options: Options) -> Override:
         _refuse_greek(text, text)
         raise _Unreadable(text, *_complaint(text, str(problem))) from problem
     return Override(text, _action(parsed), key, values, swept)
+
+
+def _as_in_files(found: re.Match[str]) -> str:
+    """A number as a spec has it, by YAML 1.2: 010 is ten, 0x1f is 31, and 1_000 is a word."""
+    text = found[0]
+    if text[0] in "'\"":
+        return text
+    if "_" in text:
+        return f"'{text}'"
+    if re.match("[+-]?0[xo]", text):
+        return str(int(text, 0))
+    return re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
 
 
 def _action(parsed: HydraOverride) -> Action:
@@ -297,4 +315,5 @@ def _complaint(text: str, problem: str) -> tuple[str, str | None]:
     first = problem.partition("\n")[0]
     if "while evaluating" in first:
         return first.partition("while evaluating ")[2], None
-    return "the value cannot be read", f"quote it if it is text: {shlex.quote(f'{key}={_in_quotes(value)}')}"
+    odd = odd_character(value, number=not re.search("[A-Za-z]", value))
+    return "the value cannot be read", odd or f"quote it if it is text: {shlex.quote(f'{key}={_in_quotes(value)}')}"

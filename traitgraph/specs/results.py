@@ -36,7 +36,7 @@ class Cell(NamedTuple):
 
 
 RESULT_COLUMNS = (
-    "study", "arm", "method", "model", "trait", "level", "merge", "alpha", "gamma", "seed",
+    "study", "arm", "method", "model", "trait", "level", "merge", "alpha", "effective_alpha", "gamma", "seed",
     "repeat", "benchmark", "metric", "value", "stderr", "n", "job", "same_as",
 )  # fmt: skip
 """Columns of `results.csv`: tidy, one row per subject x benchmark x metric (x repeat)."""

@@ -10,15 +10,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from glob import glob
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .diagnostics import Diagnostic, Span, error
 from .document import SourceText
 from .paths import exists, is_plain
-
-if TYPE_CHECKING:
-    from yaml import Node
 
 IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
 PACKAGED = frozenset({
@@ -123,7 +121,7 @@ class TaskFolder:
     def hub_data(self, name: str) -> list[str]:
         """Data sets of the hub behind a name that no commit pins."""
         reached = [each.config for each in self.reached(name) if isinstance(each.config.get("dataset_path"), str)]
-        sources = [(one["dataset_path"], (one.get("dataset_kwargs") or {}).get("revision", "main")) for one in reached]
+        sources = [(one["dataset_path"], str(_options(one).get("revision", "main"))) for one in reached]
         return [
             f"{source} at {revision}"
             for source, revision in dict.fromkeys(sources)
@@ -188,10 +186,11 @@ def placed(value: Any, bases: Sequence[Path], report: Report, option: bool = Fal
         _check_function(value, bases, report)
     if not isinstance(value, Mapping):
         return value
-    found, source, options = dict(value), value.get("dataset_path"), value.get("dataset_kwargs") or {}
-    if source in PACKAGED and not options.keys() & {"data_files", "data_dir"}:
-        found["dataset_kwargs"] = {**options, "data_dir": str(bases[0])}  # or it would read the working folder
-    elif isinstance(source, str) and source not in PACKAGED:
+    found, source, options = dict(value), value.get("dataset_path"), _options(value)
+    if isinstance(source, str) and source in PACKAGED:
+        if not options.keys() & {"data_files", "data_dir"}:
+            found["dataset_kwargs"] = {**options, "data_dir": str(bases[0])}  # or it would read the working folder
+    elif isinstance(source, str):
         if not _is_local(source, bases):
             return {
                 key: item if key == "dataset_kwargs" else placed(item, bases, report) for key, item in value.items()
@@ -244,6 +243,11 @@ def _absolute(text: str, bases: Sequence[Path], report: Report) -> str:
     return text
 
 
+def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = config.get("dataset_kwargs")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _check_function(name: str, bases: Sequence[Path], report: Report) -> None:
     """Its module lies beside the definition, or belongs to the harness."""
     file = f"{name.rpartition('.')[0].replace('.', '/')}.py"
@@ -256,27 +260,30 @@ def _check_function(name: str, bases: Sequence[Path], report: Report) -> None:
 
 def _too_few(written: Mapping[str, Any], config: Mapping[str, Any], shots: int) -> tuple[str, str] | None:
     """The file of worked examples, where it can be counted and has fewer than are to be shown."""
-    split = next((config[key] for key in ("fewshot_split", "training_split", "validation_split", "test_split")
-                  if config.get(key)), None)  # fmt: skip
-    files = [
-        (config.get("dataset_kwargs") or {}).get("data_files"),
-        written.get("dataset_kwargs", {}).get("data_files"),
-    ]
-    path, word = (each.get(split) if isinstance(each, Mapping) else each for each in files)
-    if not isinstance(path, str) or not path.endswith(LINES) or config.get("num_fewshot") == "0":
+    splits = ("fewshot_split", "training_split", "validation_split", "test_split")
+    split = next((config[key] for key in splits if config.get(key)), None)
+    path, word = (
+        each.get(split) if isinstance(each := _options(one).get("data_files"), Mapping) else each
+        for one in (config, written)
+    )
+    if not isinstance(path, str) or not path.endswith(LINES) or not Path(path).is_file():
         return None
-    if "fewshot_config" in config or not Path(path).is_file():
+    if "fewshot_config" in config or config.get("num_fewshot") == "0":
         return None
     rows = sum(bool(line.strip()) for line in Path(path).read_bytes().splitlines()) - (not path.endswith(".jsonl"))
     own = split == config.get("fewshot_split") == config.get("test_split")  # a question is not shown its own answer
-    return (word, f"`shots: {shots}` needs {shots + own} examples, there are {rows}") if rows < shots + own else None
+    return (
+        (word or path, f"`shots: {shots}` needs {shots + own} examples, there are {rows}")
+        if rows < shots + own
+        else None
+    )
 
 
 def _mapping_of(path: Path) -> dict[str, Any]:
     """One file as mappings, lists and words."""
     from yaml import MappingNode
 
-    from .source import MAX_BYTES, compose_nodes
+    from .source import MAX_BYTES, MAX_VALUES, compose_nodes
 
     try:
         if exists(path) and not is_plain(path):
@@ -295,23 +302,27 @@ def _mapping_of(path: Path) -> dict[str, Any]:
         raise UnreadableError((f"line {span.line}: " if span else "") + faults[0].message)
     if not isinstance(root, MappingNode):
         raise UnreadableError("it is no mapping")
-    found = _plain(root, source)
+    try:
+        found = _plain(root, source, repeat(None, MAX_VALUES))
+    except (RecursionError, StopIteration):
+        raise UnreadableError("its anchors contain themselves, or come to too many values") from None
     assert isinstance(found, dict)
     return found
 
 
-def _plain(node: Node, source: SourceText) -> Any:
+def _plain(node: Any, source: SourceText, left: Iterator[None]) -> Any:
     from yaml import MappingNode, SequenceNode
 
+    next(left)
     if isinstance(node, SequenceNode):
-        return [_plain(each, source) for each in node.value]
+        return [_plain(each, source, left) for each in node.value]
     if isinstance(node, MappingNode):
         found: dict[str, Any] = {}
         for key, item in node.value:
-            value = _plain(item, source)
+            value = _plain(item, source, left)
             found = {**value, **found} if key.value == "<<" and isinstance(value, dict) else {**found, key.value: value}
         return found
-    if node.style is None and node.value in ("", "~", "null", "Null", "NULL"):
+    if node.style in (None, "") and node.value in ("", "~", "null", "Null", "NULL"):
         return None
     word = Word(node.value)
     word.span, word.tag = source.between(node.start_mark, node.end_mark), node.tag

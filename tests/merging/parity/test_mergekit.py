@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from tests.merging.conftest import load, save_fine_tune, weights
 from tests.merging.parity.inputs import MIXED, WEIGHTS, as_vectors, base_and_tuned, differences, our_bernoulli
@@ -71,7 +73,54 @@ def test_task_vector_method_agrees(case: Any, weights: tuple[float, ...]) -> Non
     expected = by_mergekit(theirs, weights, shared, own)
     found = merge_vectors(as_vectors(differences()), method=ours, weights=weights, conventions="mergekit", **options)
     for name in base:
-        torch.testing.assert_close(base[name] + found[name], expected[name], atol=1e-5, rtol=0)
+        torch.testing.assert_close(base[name] + found.get(name, 0.0), expected[name], atol=1e-5, rtol=0)
+
+
+SIGNED: dict[str, tuple[str, str, dict[str, Any], dict[str, float], dict[str, Any]]] = {
+    **{name: CASES[name] for name in ("task arithmetic, normalised", "ties", "dare, normalised", "della")},
+    "dare and ties, normalised": ("dare_ties", "dare_ties", {"normalize": True}, {"density": 0.5},
+                                  {"density": 0.5, "seed": 5, "mean": "weight"}),
+    "breadcrumbs, elected and normalised": (
+        "breadcrumbs", "breadcrumbs_ties", {"normalize": True}, {"density": 0.8, "gamma": 0.05},
+        {"density": 0.8, "outliers": 0.05, "elect": "mass", "mean": "weight"}),
+    "breadcrumbs, normalised": CASES["breadcrumbs, normalised"],
+    "della, linear, normalised": ("della_linear", "della_linear", {"normalize": True},
+                                  {"density": 0.5, "epsilon": 0.2},
+                                  {"density": 0.5, "epsilon": 0.2, "seed": 5, "normalise": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SIGNED.values(), ids=SIGNED)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(weights=st.lists(st.integers(-6, 6).map(lambda number: number / 8), min_size=3, max_size=3))
+@example(weights=[0.5, 0.25, -0.75])
+@example(weights=[3.0, -1.0, -2.0])
+@example(weights=[-0.5, -0.25, -0.75])
+def test_a_mean_by_weight_agrees_where_signs_are_mixed_and_weights_cancel(case: Any, weights: list[float]) -> None:
+    """An empty divisor (agreeing weights that add up to 0) is 1 there, whatever the scale of the weights."""
+    test_task_vector_method_agrees(case, tuple(weights))
+
+
+def test_decimals_that_cancel_are_an_empty_divisor_too() -> None:
+    """0.3 + 0.6 - 0.9 is 6e-8 in float32, by which mergekit itself would divide: the sum of the decimals is 0."""
+    import torch
+
+    vectors = [{"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([3.0, 0.5])}, {"w": torch.tensor([-1.0, -1.0])}]
+    weights = [0.3, 0.6, -0.9]
+    wanted = sum(weight * vector["w"] for weight, vector in zip(weights, vectors, strict=True))
+    for method, options in (("ties", {"density": 1.0}), ("task_arithmetic", {"normalise": True})):
+        found = merge_vectors(vectors, method=method, weights=weights, conventions="mergekit", **options)["w"]
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.25, -0.75), (0.1, 0.2, -0.3), (0.7, 0.7, -1.4)])
+def test_vectors_that_cancel_elect_a_plus(weights: tuple[float, ...]) -> None:
+    """A vote of 0 is a draw, and no ratio of coefficients may turn what rounding leaves of it into a sign."""
+    import torch
+
+    vector = torch.linspace(-2, 2, 101)
+    found = merge_vectors([{"w": vector}] * 3, method="ties", weights=weights, density=1.0)["w"]
+    assert bool((found >= 0).all())
 
 
 @pytest.mark.parametrize("normalise", [True, False])
@@ -135,6 +184,21 @@ models:
   - {model: ONE, parameters: {weight: 0.3}}
   - {model: TWO, parameters: {weight: [1, 2]}}
 merge_method: linear
+""",
+    "weights that cancel, averaged by weight": """
+models:
+  - {model: ONE, parameters: {weight: 0.5, density: 0.5}}
+  - {model: TWO, parameters: {weight: -0.5, density: 0.5}}
+merge_method: ties
+base_model: BASE
+""",
+    "weights that cancel, normalised": """
+models:
+  - {model: ONE, parameters: {weight: [0.5, 0.25]}}
+  - {model: TWO, parameters: {weight: -0.5}}
+merge_method: task_arithmetic
+base_model: BASE
+parameters: {normalize: 1, rescale: 0, int8_mask: false}
 """,
     "breadcrumbs": """
 models:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,8 +83,11 @@ class FrozenTask:
         self.documents = _documents(task)
         self.filters = [each for each in filters_of(task) if each in (filters or (each,))]
         """Those that are reported."""
-        self.at_home = lambda: chdir(folder) if folder else nullcontext()
-        """Where files that the task's own code names are found."""
+        self.folder = folder
+
+    def at_home(self) -> AbstractContextManager[None]:
+        """Stand where files that the task's own code names are found."""
+        return chdir(self.folder) if self.folder else nullcontext()
 
     @property
     def shots(self) -> int:
@@ -167,7 +170,11 @@ def _built_in(benchmark: ResolvedLmEval) -> dict[str, Any]:
 def _local(benchmark: ResolvedLmEval, folder: Path, scratch: Path) -> dict[str, Any]:
     """What a folder of definitions has under a name, all paths in it being the folder's own."""
     from lm_eval.tasks import TaskManager
-    from lm_eval.tasks._yaml_loader import load_yaml
+
+    try:
+        from lm_eval.tasks._yaml_loader import load_yaml  # private, and the only reader of its own dialect
+    except ImportError as gone:
+        raise TaskError("this release of lm-eval has no `tasks._yaml_loader`; take an older one") from gone
 
     definitions = TaskFolder(folder)
     if faults := definitions.faults_of(benchmark.task):

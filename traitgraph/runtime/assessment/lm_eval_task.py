@@ -157,7 +157,8 @@ def _directions(group: Group) -> dict[str, bool | None]:
 
 def _checks(task: FrozenTask, answered: list[Answered]) -> list[Metric]:
     failed = [1.0 if _failed(row["answers"]) else 0.0 for row, _ in answered if row["filter"] in task.filters]
-    found = [("failures", mean(failed), len(failed)), ("shots", float(task.shots), len(task.documents))]
+    found: list[tuple[str, float | None, int]] = [("failures", mean(failed), len(failed))]
+    found.append(("shots", float(task.shots), len(task.documents)))
     if chances := [1 / count for document in task.documents if (count := _options(task, document.doc))]:
         found.append(("chance", mean(chances), len(chances)))
     return [Metric(name, value, count, role="validity") for name, value, count in found]
@@ -167,7 +168,7 @@ def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[
     """The share of failures over all tasks; what guessing scores where the group aggregates, weighted as it does."""
     from lm_eval.api.metrics import aggregate_subtask_metrics
 
-    aggregates = (group.aggregate_metric_list if group else None) or ()
+    aggregates: list[Any] = (group.aggregate_metric_list if group else None) or []
     for name, wanted in (("failures", True), ("chance", bool(aggregates))):
         found = [check for each in checks for check in each if check.metric == name]
         if wanted and len(found) == len(checks):

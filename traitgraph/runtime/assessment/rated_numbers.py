@@ -111,6 +111,7 @@ def _mentions(low: int, high: int) -> tuple[re.Pattern[str], ...]:
     ways = [f"{low}{between}{high}", f"{high}{between}{low}", rf"between\s+{low}\s+and\s+{high}"]
     ways += [listed.join(steps), listed.join(reversed(steps))] if len(steps) > 2 else []
     ends = rf"(?<![\w.,])(?<![\w)\]*][-+])(?:{'|'.join(ways)})(?![\w/]|[.,]\d)"
-    top = rf"\s*(?:/|\b(?:out\s+)?of\b)\s*{high}(?![\w/]|[.,]\d)|(?<![\w.,]){high}[\s-]*points?\s+(?:likert\s+)?scale"
+    of = r"(?:out\s+)?of(?:\s+(?:a\s+)?(?:possible|maximum|total)(?:\s+of)?)?"
+    top = rf"\s*(?:/|\b{of}\b)\s*{high}(?:\.0)?(?![\w/]|[.,]\d)|(?<![\w.,]){high}[\s-]*points?\s+(?:likert\s+)?scale"
     legend = rf"[(\[][^()\[\]]*(?<![\w.]){low}\b[^()\[\]]*(?<![\w.]){high}\b[^()\[\]]*[)\]]"
     return tuple(re.compile(each, re.IGNORECASE) for each in (ends, top, legend))

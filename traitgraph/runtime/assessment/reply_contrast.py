@@ -6,6 +6,8 @@ prompt, teacher-forced, the end of the turn included. Per token, so that a longe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from traitgraph.specs.benchmarks import ResolvedReplyContrast
 from traitgraph.specs.jobs import AssessParams
 
@@ -68,7 +70,7 @@ def _answer(trait: str, pair: ReplyPair, level: str, score: Likelihood) -> dict[
     }
 
 
-def _metrics(trait: str, gaps: list[tuple[str, float, float]]) -> list[Metric]:
+def _metrics(trait: str, gaps: Sequence[tuple[str, float, float]]) -> list[Metric]:
     high = [value for name, value, _ in gaps if name == trait]
     low = [value for name, _, value in gaps if name == trait]
     contrast = [a - b for a, b in zip(high, low, strict=True)]

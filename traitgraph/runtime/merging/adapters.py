@@ -201,14 +201,18 @@ def _add(adapter: Adapter, key: str, weights: Checkpoint, base: Mapping[str, Any
         module = name.removesuffix(".lora_B.bias")
         if (down := key.replace("lora_B.bias", "lora_A.weight")) not in weights:
             raise MergeError(f"{adapter.folder}: '{key}' has no partner '{down}'; save the adapter again")
-        adapter.shifts[f"{module}.bias"] = weights.read(key).float() * adapter.config.scale(module, weights[down].shape[0])
+        adapter.shifts[f"{module}.bias"] = weights.read(key).float() * adapter.config.scale(
+            module, weights[down].shape[0]
+        )
     elif ".lora_magnitude_vector" in name:
         adapter.magnitudes[f"{name.split('.lora_magnitude_vector')[0]}.weight"] = weights.read(key)
     elif name.endswith(".token_adapter.trainable_tokens_delta"):
         module = name.removesuffix(".token_adapter.trainable_tokens_delta")
         rows, values = adapter.config.tokens(module), weights.read(key)
         if len(rows) != len(values):
-            what = f"`trainable_token_indices` has {len(rows)} tokens for '{module}', and {ADAPTER_WEIGHTS} {len(values)}"
+            what = (
+                f"`trainable_token_indices` has {len(rows)} tokens for '{module}', and {ADAPTER_WEIGHTS} {len(values)}"
+            )
             raise MergeError(f"{adapter.folder / ADAPTER_CONFIG}: {what}; save the adapter again")
         adapter.rows[f"{module}.weight"] = rows, values
     elif "lora_" in name or ".token_adapter." in name:
@@ -276,8 +280,8 @@ def _keeps_inputs_first(adapter: Adapter, name: str, shape: tuple[int, int], bas
         return _CONV1D.search(name) is not None
     if adapter.config.fan_in_fan_out and ("auto_map" in base.config or not base.config.get("model_type")):
         raise MergeError(
-            f"{adapter.folder / ADAPTER_CONFIG}: `fan_in_fan_out` is set and '{name}' is square: nothing says which way "
-            f"round {base.path} keeps it (no known `model_type` in its config.json); {MERGE_FIRST}"
+            f"{adapter.folder / ADAPTER_CONFIG}: `fan_in_fan_out` is set and '{name}' is square: nothing says which "
+            f"way round {base.path} keeps it (no known `model_type` in its config.json); {MERGE_FIRST}"
         )
     return False
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from traitgraph.specs.model_folder import ModelFolderError, weight_files
+from traitgraph.specs.model_folder import ModelFolderError, read_json, weight_files
 
 from .errors import MergeError
 
@@ -76,14 +76,11 @@ def octets(tensor: torch.Tensor) -> memoryview:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file that others write. Raises MergeError when it is none, OSError when it is not there."""
+    """The JSON object in a file. Raises MergeError when it cannot be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as problem:
-        raise MergeError(f"{path}: not to be read as JSON: {problem}; copy or download it again") from problem
-    if not isinstance(found, dict):
-        raise MergeError(f"{path}: a JSON object is needed, not {type(found).__name__}; copy or download it again")
-    return found
+        return read_json(path)
+    except ModelFolderError as fault:
+        raise MergeError(str(fault)) from fault
 
 
 class Checkpoint(Mapping[str, TensorInfo]):

@@ -185,7 +185,7 @@ class Composition:
 
     @cached_property
     def _common(self) -> float:
-        """The common factor of the coefficients: dividing by it leaves a direction. The largest of them, if not elected.
+        """The common factor of the coefficients: dividing by it leaves a direction. The largest, if not elected.
 
         An election has a threshold (0), which ratios such as 2/3 + 1/3 - 1 would miss by rounding: its coefficients are
         divided by their greatest common divisor, and keep their signs. A mean by weight has one more where signs are
@@ -365,7 +365,7 @@ class Composition:
 
 
 def _common_divisor(weights: Sequence[float]) -> float | None:
-    """The largest number of which all are whole multiples, as decimals; None where float32 cannot hold the multiples."""
+    """The largest number of which all are whole multiples, as decimals; None where float32 does not hold these."""
     exact = [Fraction(repr(abs(weight))) for weight in weights if weight]
     unit = Fraction(gcd(*(each.numerator for each in exact)), lcm(*(each.denominator for each in exact)))
     return float(unit) if unit and max(exact) / unit < 1 << 24 else None

@@ -55,7 +55,8 @@ def build_vector(
 
     With `opposite`, another artifact of the same base, the vector is tuned - opposite. `stored` is the number format of
     full differences: bfloat16 halves them, and the record says what it lost (adapters keep their own format).
-    `vocabulary` is for adapters that hold embeddings of more or fewer rows than the base has. `base_record` says in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
+    `vocabulary` is for adapters that hold embeddings of more or fewer rows than the base has. `base_record` says
+    in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
     """
     (out := Path(out)).mkdir(parents=True, exist_ok=True)
     folders = [Path(path) for path in (tuned, opposite) if path is not None]
@@ -239,6 +240,8 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
 
     One length for each output: a row, or a column where the base keeps [inputs, outputs], and of an embedding.
     """
+    import torch
+
     factors, magnitude, weight = adapter.factors.get(name), adapter.magnitudes[name].float(), base.read(name).float()
     if factors is not None:
         _check_shape(name, factors.shape, base)
@@ -246,7 +249,7 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
     else:
         moved = weight + adapter.shifts[name]
     dims = 0 if factors is not None and factors.transposed else tuple(range(1, moved.dim()))
-    lengths: torch.Tensor = moved.norm(dim=dims, keepdim=True)
+    lengths = torch.linalg.vector_norm(moved, dim=dims, keepdim=True)
     if magnitude.numel() != lengths.numel():
         raise MergeError(f"{adapter.folder}: '{name}' has {magnitude.numel()} magnitudes and {lengths.numel()} outputs")
     return moved * (magnitude.reshape(lengths.shape) / lengths) - weight

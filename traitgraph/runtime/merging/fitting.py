@@ -24,13 +24,18 @@ Vocabulary = Literal["refuse", "common", "base"]
 NameMap = Mapping[str, str]
 """Start of a tensor's name in the vector -> its start in the base; the longest start that fits is taken."""
 
+_VISION = {"vision_tower.": "model.vision_tower.", "multi_modal_projector.": "model.multi_modal_projector."}
 KNOWN_STARTS: tuple[NameMap, ...] = (
-    {"model.": "model.language_model."},
+    {"model.": "model.language_model.", "visual.": "model.visual."},
     {"model.": "language_model.model.", "lm_head.": "language_model.lm_head."},
-    {"model.language_model.": "model."},
+    {"model.language_model.": "model.", "model.visual.": "visual."},
     {"language_model.model.": "model.", "language_model.lm_head.": "lm_head."},
-    {"language_model.model.": "model.language_model.", "language_model.lm_head.": "lm_head."},
-    {"model.language_model.": "language_model.model.", "lm_head.": "language_model.lm_head."},
+    {"language_model.model.": "model.language_model.", "language_model.lm_head.": "lm_head.", **_VISION},
+    {
+        "model.language_model.": "language_model.model.",
+        "lm_head.": "language_model.lm_head.",
+        **{theirs: ours for ours, theirs in _VISION.items()},
+    },
     {"": "model."},
     {"model.": ""},
     {"": "transformer."},

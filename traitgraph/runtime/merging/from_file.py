@@ -20,7 +20,7 @@ from traitgraph.specs.faults import validated
 from traitgraph.specs.freeze import frozen
 from traitgraph.specs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.messages import diagnose
-from traitgraph.specs.model_folder import ModelFolderError, check_adapter, check_weights
+from traitgraph.specs.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 from traitgraph.specs.other_files import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.source import read_document
 
@@ -118,7 +118,18 @@ def _doubted(request: Request, base: Checkpoint, models: NamedModels) -> tuple[R
     ]
     notes = (doubt.text for doubt in doubts if doubt and doubt.kind == "note")
     warnings = tuple(doubt.text for doubt in doubts if doubt and doubt.kind == "warning")
+    for source in request.sources:
+        alone = len(request.sources) == 1 and source.weight == 1
+        if source.kind == "adapter" and not alone and _is_dora(models.folder(source.where)):
+            warnings += (
+                f"{source.where}: a DoRA adapter, which is not linear: its change is the one that it makes of "
+                f"{request.base} at alpha 1, and another one of a fine-tune that it was trained on",
+            )
     return replace(request, notes=(*request.notes, *notes)), warnings
+
+
+def _is_dora(adapter: Path) -> bool:
+    return bool(read_object(adapter / ADAPTER_CONFIG).get("use_dora"))
 
 
 def _merge(

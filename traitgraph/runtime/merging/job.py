@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,11 @@ def merge(context: JobContext, params: MergeParams) -> None:
     statistics = statistics_of(composition, _sample(context, composition, base, dtype), _Remembered(context))
     how = application(composition, params)
     text = warning(statistics["effective_alpha"], params.model.dtype, params.method.rounding)
-    record = recipe_record(params, vectors, onto, composition, statistics, how, text if how == "in place" else None)
+    if how == "adapter":
+        text = None
+    if text:
+        sys.stderr.write(f"warning: {context.row.label}: {text}\n")
+    record = recipe_record(params, vectors, onto, composition, statistics, how, text)
     write_json(context.out / RECIPE, record)
     if params.keep == "weights":
         write_merges(

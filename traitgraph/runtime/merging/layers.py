@@ -111,4 +111,3 @@ def values_of(weight: Weight) -> tuple[float, ...]:
     if isinstance(weight, ByName):
         return tuple(number for _, value in weight.choices for number in values_of(value))
     return weight.values if isinstance(weight, Gradient) else (float(weight),)
-

@@ -40,7 +40,12 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """mergekit's method -> ours, with the options that make it the same."""
 _OF_THE_MERGE = ("lambda", "normalize", "rescale", "int8_mask")
-_OF_A_MODEL = {"breadcrumbs": ("gamma",), "breadcrumbs_ties": ("gamma",), "della": ("epsilon",), "della_linear": ("epsilon",)}
+_OF_A_MODEL = {
+    "breadcrumbs": ("gamma",),
+    "breadcrumbs_ties": ("gamma",),
+    "della": ("epsilon",),
+    "della_linear": ("epsilon",),
+}
 _KNOWN = (*_OF_THE_MERGE, "weight", "density", "t", "gamma", "epsilon")
 _DEFAULTS = {"gamma": 0.01, "epsilon": 0.15}
 _ELECT = ("ties", "dare_ties", "breadcrumbs_ties", "della")
@@ -208,7 +213,9 @@ class _Reader:
             message = "`models` and `slices` exclude each other" if self.file.models else message
             self._refuse(("slices",) if slices else (), message, "give `models`, or one slice over all layers")
             return []
-        found: list[tuple[Place, Input]] = [(("models", place), each) for place, each in enumerate(self.file.models or ())]
+        found: list[tuple[Place, Input]] = [
+            (("models", place), each) for place, each in enumerate(self.file.models or ())
+        ]
         for one in slices:
             for key, value in (one.parameters or {}).items():
                 self.shared[key] = (("slices", 0, "parameters", key), value)
@@ -373,7 +380,9 @@ class _Reader:
         first, *others = values.items()
         if others:
             where = max((first[1], others[0][1]), key=len)
-            self._refuse(where, f"`{key}` differs between models ({_DEFAULTS[key]:g} where it is absent): one is needed")
+            self._refuse(
+                where, f"`{key}` differs between models ({_DEFAULTS[key]:g} where it is absent): one is needed"
+            )
         return first[0]
 
     def _refuse(self, path: Place, message: str, hint: str | None = None) -> None:

@@ -17,9 +17,11 @@ from traitgraph.specs.jobs import MergeParams
 from traitgraph.specs.merge_conventions import resolve
 from traitgraph.specs.merge_methods import MergeMethod
 
+from .checkpoint import EMBEDDINGS
 from .composition import BaseRows, Composition
 from .differences import Difference
 from .errors import check_format
+from .hooks import Terms
 from .sparsified import Cache, recall, recount
 
 RECIPE = "recipe.json"
@@ -81,11 +83,16 @@ def application(composition: Composition, params: MergeParams) -> Application:
 
     Into float32 weights a change goes without loss, and evaluating is 10 to 20 % faster than with an adapter beside
     them. Below float32 a small change would vanish in rounding: there, what is low-rank stays an adapter, and no weight
-    is touched. Weights that are kept are assessed as they are kept.
+    is touched, but for layers that keep [inputs, outputs]. Weights that are kept are assessed as they are kept.
     """
-    low_rank = all(composition.factors(name) is not None for name in composition.names)
+    low_rank = all(_acts_beside(name, composition.factors(name)) for name in composition.names)
     lossy = params.model.dtype != "float32"
     return "adapter" if lossy and low_rank and params.keep == "recipe" else "in place"
+
+
+def _acts_beside(name: str, terms: Terms | None) -> bool:
+    turned = terms is not None and any(factors.transposed for _, factors in terms)
+    return terms is not None and (not turned or name.endswith(EMBEDDINGS))
 
 
 def recipe_record(

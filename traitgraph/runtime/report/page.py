@@ -11,7 +11,7 @@ from string import Template
 
 from ..assessment.item_scores import ItemScores
 from ..records import BLOCKED
-from ..results import ResultRow
+from ..results import ResultRow, rounding_losses
 from .about import About
 from .charts import Chart, condition_chart, strength_charts
 from .comparisons import comparisons_section, is_comparison
@@ -108,6 +108,7 @@ def _header(rows: Sequence[ResultRow], benchmarks: Sequence[BenchmarkScores], ab
         element("p", about.description) if about.description else None,
         element("p", " · ".join(part for part in parts if part), class_="lede"),
         _incomplete(about, bool(rows)),
+        *(element("p", text + ".", class_="banner", role="status") for text in rounding_losses(rows)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..assessment.lexicon import WORDS
@@ -148,7 +149,7 @@ def level_name(family: Subject) -> str:
 
 def variant_of(subject: Subject) -> str:
     """What tells variants of one arm's method apart: 'layer 10' of 'steer layer=10'; '' for the only one."""
-    return ", ".join(part.replace("=", " ") for part in subject.method.split(" ")[1:])
+    return ", ".join(part.replace("=", " ") for part in re.split(r" (?=\w+=)", subject.method)[1:])
 
 
 def arm_name(subject: Subject) -> str:

@@ -10,6 +10,4 @@ from .della import rank_drop
 
 def steps(options: DellaLinear) -> Steps:
     """Ranked drop, sum."""
-    return Steps(
-        sparsify=(rank_drop(options),), scale=options.scale or 0.0, coefficients=coefficients_of(options)
-    )
+    return Steps(sparsify=(rank_drop(options),), scale=options.scale or 0.0, coefficients=coefficients_of(options))
