@@ -24,7 +24,7 @@ from traitgraph.specs.merge_methods import AnyMerge, MergeMethod, Ties
 Values = Mapping[str, Any]
 
 TRAIN = {
-    "method": "sft", "learning_rate": 1e-2, "steps": 3, "batch_size": 2, "max_length": 128,
+    "method": "sft", "learning_rate": 1e-2, "steps": 3, "batch_size": 2, "max_length": 256,
     "lora": {"rank": 4, "alpha": 8},
 }  # fmt: skip
 FULL = {"train": {"lora": None, "steps": 1}}
@@ -108,11 +108,12 @@ def name_of(arm: Values) -> str:
 def _trainings() -> Iterator[Effect]:
     values = {
         "learning_rate": 2e-2, "steps": 4, "batch_size": 1, "accumulation": 2, "schedule": "constant",
-        "warmup_steps": 2, "weight_decay": 5.0, "max_length": 48, "lora": None, "instruction": "{level} {trait}",
+        "warmup_steps": 2, "weight_decay": 5.0, "lora": None, "instruction": "{level} {trait}",
         "optimiser": "adafactor", "max_gradient_norm": 1e-3, "validation": {"share": 0.5, "every": 1},
     }  # fmt: skip
     for name, value in values.items():
         yield Effect(f"Training.{name}", "tuned", {"train": {name: value}})
+    yield Effect("Training.max_length", "tuned", {"train": {"max_length": 60, "max_cut": 1}})
     yield Effect("Training.epochs", "tuned", {"train": {"steps": None, "epochs": 2}})
     instructed = {"train": {"instruction": "{level} {trait}"}}
     yield Effect("Training.instruction_place", "tuned", {"train": {"instruction_place": "user"}}, instructed)
