@@ -213,6 +213,8 @@ def _merges() -> Iterator[Flip]:
             if name in MergeMethod.model_fields and model is not Ties:
                 continue  # one class stands for all that inherit the field
             value = {"kind": kind} if name == "kind" else {"kind": kind, name: values[name]}
+            value |= {"elect": "mass"} if (kind, name) == ("breadcrumbs", "elect_on") else {}
+            value |= {"trim_density": 0.5} if kind == "dare_ties" and name in ("scope", "kept") else {}
             owner = next(each for each in reversed(model.__mro__) if name in getattr(each, "model_fields", ()))
             yield Flip(
                 f"{owner.__name__}.{name}", "arms.composed.merge", value, "merge" if value != {"kind": "ties"} else ""

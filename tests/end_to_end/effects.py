@@ -24,7 +24,7 @@ from traitgraph.specs.merge_methods import AnyMerge, MergeMethod, Ties
 Values = Mapping[str, Any]
 
 TRAIN = {
-    "method": "sft", "learning_rate": 1e-2, "steps": 3, "batch_size": 2, "max_length": 128,
+    "method": "sft", "learning_rate": 1e-2, "steps": 3, "batch_size": 2, "max_length": 256,
     "lora": {"rank": 4, "alpha": 8},
 }  # fmt: skip
 FULL = {"train": {"lora": None, "steps": 1}}
@@ -107,12 +107,13 @@ def name_of(arm: Values) -> str:
 
 def _trainings() -> Iterator[Effect]:
     values = {
-        "learning_rate": 2e-2, "steps": 4, "batch_size": 1, "accumulation": 2, "schedule": "constant", "warmup_steps": 2,
-        "weight_decay": 5.0, "max_length": 48, "lora": None, "instruction": "{level} {trait}", "optimiser": "adafactor",
-        "max_gradient_norm": 1e-3, "validation": {"share": 0.5, "every": 1},
+        "learning_rate": 2e-2, "steps": 4, "batch_size": 1, "accumulation": 2, "schedule": "constant",
+        "warmup_steps": 2, "weight_decay": 5.0, "lora": None, "instruction": "{level} {trait}",
+        "optimiser": "adafactor", "max_gradient_norm": 1e-3, "validation": {"share": 0.5, "every": 1},
     }  # fmt: skip
     for name, value in values.items():
         yield Effect(f"Training.{name}", "tuned", {"train": {name: value}})
+    yield Effect("Training.max_length", "tuned", {"train": {"max_length": 60, "max_cut": 1}})
     yield Effect("Training.epochs", "tuned", {"train": {"steps": None, "epochs": 2}})
     instructed = {"train": {"instruction": "{level} {trait}"}}
     yield Effect("Training.instruction_place", "tuned", {"train": {"instruction_place": "user"}}, instructed)
@@ -168,6 +169,10 @@ def _methods() -> Iterator[Effect]:
         yield Effect(f"Npti.{name}", "fired", {"method": {name: value}}, also)
 
 
+OTHERWISE = {("linear", "normalise"): False, ("breadcrumbs", "scope"): "model", ("breadcrumbs", "mean"): "count"}
+"""Values where the usual one is the default of the method."""
+
+
 def _merges() -> Iterator[Effect]:
     values = {
         "conventions": "mergekit", "include": ["mlp"], "exclude": ["mlp"], "layer_weights": [0.5, 1.5],
@@ -185,11 +190,14 @@ def _merges() -> Iterator[Effect]:
                 given["elect"] = "count"  # two signs, two votes: a draw
             if kind == "breadcrumbs" and name in ("elect_on", "mean"):
                 given["elect"] = "mass"
-            value = False if (kind, name) == ("linear", "normalise") else values[name]
+            if kind == "dare_ties" and name in ("scope", "kept"):
+                given["trim_density"] = 0.5
+            value = OTHERWISE.get((kind, name), values[name])
             owner = next(each for each in reversed(model.__mro__) if name in getattr(each, "model_fields", ()))
+            negated = {"alpha": {"extraversion": -0.4, "neuroticism": -0.8}} if name == "zero_sum" else {}
             half = {"model": {"path": "./model", "dtype": "bfloat16"}} if name == "rounding" else {}
             change = {"merge": {**given, name: value}}
-            yield Effect(f"{owner.__name__}.{name}", "composed", change, {**FULL, **half, "merge": given})
+            yield Effect(f"{owner.__name__}.{name}", "composed", change, {**FULL, **half, **negated, "merge": given})
         if kind != "task_arithmetic":
             plain = {**FULL, "merge": {"kind": "task_arithmetic"}}
             yield Effect(f"{model.__name__}.kind", "composed", {"merge": {"kind": kind}}, plain)
@@ -272,14 +280,21 @@ def _analyses() -> Iterator[Effect]:
     both = {"levels": ["high", "low"]}
     similar = {"kind": "vector_similarity"}
     yield Effect(
-        "VectorSimilarity.scope", "scaled", {"analyses": [{**similar, "scope": "layer"}]}, {**both, "analyses": [similar]}
+        "VectorSimilarity.scope",
+        "scaled",
+        {"analyses": [{**similar, "scope": "layer"}]},
+        {**both, "analyses": [similar]},
     )
     layers = {"kind": "layer_similarity", "data": "./dialogues.jsonl"}
     for name, value in {"data": "./asked.jsonl", "rows": 1}.items():
         yield Effect(
             f"LayerSimilarity.{name}", "tuned", {"analyses": [{**layers, name: value}]}, {"analyses": [layers]}
         )
-    five = {"traits": "all", "levels": ["high", "low"], "benchmarks": [{"kind": "questionnaire", "items": "./big.json"}]}
+    five = {
+        "traits": "all",
+        "levels": ["high", "low"],
+        "benchmarks": [{"kind": "questionnaire", "items": "./big.json"}],
+    }
     human = {"kind": "trait_correlation", "reference": "./human.json", "shuffles": 5}
     for name, value in {"reference": "./nobody.json", "shuffles": 7}.items():
         also = {**five, "analyses": [human]}
@@ -300,7 +315,9 @@ def _arms() -> Iterator[Effect]:
     yield Effect("Onto.model", "carried", {"onto": {"model": "./third"}})
     yield Effect("Onto.alpha", "carried", {"onto": {"alpha": 1}})
     inside = {"onto": {"model": "./inside", "names": {"model.": "lang."}}}
-    yield Effect("Onto.names", "carried", {"onto": {"names": {"model.": "nowhere.", "model.layers.": "lang.layers."}}}, inside)
+    yield Effect(
+        "Onto.names", "carried", {"onto": {"names": {"model.": "nowhere.", "model.layers.": "lang.layers."}}}, inside
+    )
     yield Effect("Arm.prompt", "tuned", {"prompt": "instruction"})
     yield Effect("Arm.prompt", "steered", {"prompt": "instruction"})
     yield Effect("Arm.seeds", "tuned", {"seeds": [1]})
@@ -364,7 +381,9 @@ def write_rows(folder: Path) -> None:
         for split in ("train", "heldout")
         for number in range(4)
     ]  # fmt: skip
-    asked = [{**row, "pair": f"{row['pair']}-{row['level']}", "prompt": f"{row['level']}! {row['prompt']}"} for row in rows]
+    asked = [
+        {**row, "pair": f"{row['pair']}-{row['level']}", "prompt": f"{row['level']}! {row['prompt']}"} for row in rows
+    ]
     asked += [{**row, "pair": f"{row['pair']}-x", "prompt": f"{row['prompt']} Tell me."} for row in rows]
     renamed = [{**row, "asked": row["prompt"], "said": row["reply"], "other": row["reply"][::-1]} for row in rows]
     for name, each in (("dialogues", rows), ("asked", asked), ("renamed", renamed)):
@@ -376,8 +395,8 @@ def write_tasks(folder: Path, shots: int) -> None:
     folder.mkdir()
     questions = [{"question": f"{number} + 1?", "answer": str(number + 1)} for number in range(4)]
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    data = f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: questions.jsonl}}}}\ntest_split: test\n"
-    data += f"fewshot_split: test\nnum_fewshot: {shots}\ndoc_to_text: '{{{{question}}}}'\n"
+    data = "dataset_path: json\ndataset_kwargs: {data_files: {test: questions.jsonl}}\ntest_split: test\n"
+    data += "fewshot_split: test\ndoc_to_text: '{{question}}'\n" + (f"num_fewshot: {shots}\n" if shots else "")
     (folder / "number.yaml").write_text(
         f"task: number\n{data}output_type: generate_until\ndoc_to_target: '{{{{answer}}}}'\n"
         "generation_kwargs: {until: ['\\n'], do_sample: false, max_gen_toks: 4}\n"

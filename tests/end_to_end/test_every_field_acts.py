@@ -21,11 +21,37 @@ from traitgraph.specs.jobs import JobParams, Sampling
 from traitgraph.specs.spec import Spec
 
 from .conftest import command, environment
-from .effects import Effect, effects, name_of, write_study
+from .effects import effects, name_of, write_study
 from .reading.sitecustomize import READS
 from .values import models_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("every-field")]
+pytestmark = pytest.mark.xdist_group("every-field")
+
+
+NO_EFFECT = {
+    **dict.fromkeys(("Arm.name", "Instrument.name", "Study.study", "Study.description"), "names things"),
+    **dict.fromkeys(("Arm.zip", "Arm.excluded", "Arm.included", "Arm.rules"), "chooses points: tests/compiler"),
+    **dict.fromkeys(("HubModelSpec.id", "HubModelSpec.revision"), "asks the hub: tests/runtime/test_models.py"),
+    **dict.fromkeys(("HubDataSpec.id", "HubDataSpec.revision", "HubDataSpec.config", "HubDataSpec.split"),
+                    "asks the hub: tests/runtime/test_dialogues.py"),
+    **dict.fromkeys(("PackagedModelSpec.package", "PackagedModelSpec.file", "PackagedModelSpec.digest"),
+                    "a GGUF file of a package: tests/runtime/test_real_model.py"),
+    **dict.fromkeys(("Generation.expert", "Generation.decoding", "GeneratedDataSpec.generate", "Study.arms"),
+                    "holds fields that have lines of their own"),
+    **dict.fromkeys(("SftTraining.method", "DpoTraining.method"), "follows the method of the arm"),
+    **dict.fromkeys(("Instrument.kind", "Analysis.kind", "TaskArithmetic.kind"), "every kind is an arm's"),
+    "Training.max_cut": "lets rows be cut or refuses: tests/runtime/test_training.py",
+    "Arm.alpha_of": "filled in from alpha",
+    "ModelSpec.parameters": "for prices only: tests/compiler/test_price.py",
+    "ModelSpec.trust_remote_code": "runs code of others: tests/runtime/test_models.py",
+    "Study.cluster": "where it runs: tests/slurm",
+    "Study.tracking": "mirrors the run: tests/end_to_end/test_tracking.py",
+    "Study.file": "where the spec lies: not written in it",
+}  # fmt: skip
+"""Fields of the language that change nothing that is made, and why; or what shows it instead."""
+
+UNREAD: dict[str, str] = {}
+"""Parameters that are read elsewhere than in this study, and where."""
 
 
 @dataclass
@@ -39,7 +65,11 @@ class Done:
     def jobs(self) -> dict[str, list[str]]:
         """Arm -> the jobs of its results, in order."""
         printed = subprocess.run(
-            command("results", "study.yaml", "--json"), cwd=self.folder, env=environment(), capture_output=True, check=True
+            command("results", "study.yaml", "--json"),
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            check=True,
         )
         found: dict[str, dict[str, None]] = {}
         for row in json.loads(printed.stdout):
@@ -85,15 +115,23 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         path = os.pathsep.join(filter(None, (str(Path(__file__).parent / "reading"), os.environ.get("PYTHONPATH"))))
         watched = {READS: str(folder / "reads"), "PYTHONPATH": path, "A_JUDGES_KEY": "secret"}
         ran = subprocess.run(
-            command("run", study), cwd=folder, env={**environment(), **watched}, capture_output=True, text=True, check=False
+            command("run", study),
+            cwd=folder,
+            env={**environment(), **watched},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert ran.returncode == 0, ran.stderr[-4000:]
         yield Done(folder, judge)
 
 
-@pytest.mark.parametrize("effect", effects("http://judge"), ids=str)
-def test_a_changed_field_changes_what_is_made(effect: Effect, done: Done) -> None:
-    (effect,) = (each for each in effects(done.judge.url) if str(each) == str(effect))
+EFFECTS = effects("")
+
+
+@pytest.mark.parametrize("number", range(len(EFFECTS)), ids=map(str, EFFECTS))
+def test_a_changed_field_changes_what_is_made(number: int, done: Done) -> None:
+    effect = effects(done.judge.url)[number]
     before, after = (done.made(name_of(arm), effect.file) for arm in effect.arms)
     assert after
     assert before != after
@@ -126,7 +164,7 @@ def fields_of(*modules: ModuleType) -> set[str]:
 
 def test_no_field_of_the_language_is_without_its_effect() -> None:
     """A field that changes nothing must not be accepted; a new one comes with its line in `effects`."""
-    shown = {effect.field for effect in effects("")}
+    shown = {effect.field for effect in EFFECTS}
     assert not shown & set(NO_EFFECT)
     assert fields_of(*LANGUAGE) - shown == set(NO_EFFECT)
 
@@ -134,6 +172,8 @@ def test_no_field_of_the_language_is_without_its_effect() -> None:
 def test_the_runtime_reads_every_parameter_of_a_job(done: Done) -> None:
     """What is in a key and is read by nobody was asked for and not done."""
     reads = {tuple(each) for file in (done.folder / "reads").glob("*.json") for each in json.loads(file.read_text())}
-    models = {model for kind in JobParams.__subclasses__() if kind.__module__ == jobs.__name__ for model in models_in(kind)}
+    models = {
+        model for kind in JobParams.__subclasses__() if kind.__module__ == jobs.__name__ for model in models_in(kind)
+    }
     fields = {(model.__name__, name) for model in models for name in model.model_fields if name != "kind"}
     assert {f"{model}.{name}" for model, name in fields - reads} == set(UNREAD)

@@ -66,6 +66,7 @@ FAULTS = {
         {"config__json": {"model_type": "mine", "auto_map": {"AutoConfig": "a.B"}}},
         r"needs the Python files that come with it .*\n(.*\n)*.*trust_remote_code: true",
     ),
+    "no architecture": ((), {"config__json": {}}, "has a config.json without `model_type`"),
     "a broken configuration": ((), {"config__json": []}, "has a config.json that cannot be read"),
 }
 

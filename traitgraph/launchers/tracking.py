@@ -120,7 +120,7 @@ def subject_runs(rows: Sequence[ResultRow], items: ItemScores | None = None) -> 
     for row in rows:
         subject = Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # columns
         seeds.setdefault((subject, row["seed"]), []).append(row)
-    several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds}) > 1]
+    several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds} - {""}) > 1]
     for (subject, seed), own in list(seeds.items())[:MAX_RUNS]:
         coordinates = {**subject._asdict(), "seed": seed}
         config = {name: _number(value) for name, value in coordinates.items() if value}

@@ -108,7 +108,16 @@ def objection(options: MergeMethod) -> str | None:
         return "`normalise` has no effect with an election; set `mean: weight`"
     if found.get("mean", "sum") != "sum" and found["elect"] is None:
         return f"`mean: {found['mean']}` has no effect without an election; drop it, or set `elect`"
+    default = {**PAPER[kind], **table[kind]}
+    for needed, useless in NEEDS.items():
+        for name in useless if found.get(needed, ...) is None else ():
+            if name in default and found[name] != default[name]:
+                return f"`{name}` has no effect without `{needed}`; drop it, or set `{needed}`"
     return None
+
+
+NEEDS = {"elect": ("elect_on", "zero_sum"), "trim_density": ("scope", "kept")}
+"""Options that act only where another one is set."""
 
 
 def conditions(kind: str) -> Iterator[dict[str, Any]]:
@@ -120,16 +129,22 @@ def conditions(kind: str) -> Iterator[dict[str, Any]]:
     if kind == "ties":
         yield {"if": _chosen("personality-vector-repo"), "then": {"properties": {"density": {"const": 0.2}}}}
     for name in ("paper", *known):
-        if not _elects_when_asked({**PAPER[kind], **known.get(name, {})}):
-            continue
-        elected = {"required": ["elect"], "properties": {"elect": {"type": "string"}}}
-        no_mean = {"properties": {"mean": {"enum": ["sum", None]}}}
-        not_normalised = {"properties": {"normalise": {"enum": [False, None]}}}
-        yield {"if": _chosen(name), "then": {"if": elected, "then": not_normalised, "else": no_mean}}
+        options = {**PAPER[kind], **known.get(name, {})}
+        if "elect_on" in options and options.get("elect") is None:
+            elected = {"required": ["elect"], "properties": {"elect": {"type": "string"}}}
+            not_elected = {"properties": {"mean": {"enum": ["sum", None]}, **_useless("elect", options)}}
+            not_normalised = {"properties": {"normalise": {"enum": [False, None]}}}
+            yield {"if": _chosen(name), "then": {"if": elected, "then": not_normalised, "else": not_elected}}
+        if kind == "dare_ties" and "trim_density" not in options:
+            trimmed = {"required": ["trim_density"], "properties": {"trim_density": {"type": "number"}}}
+            yield {
+                "if": _chosen(name),
+                "then": {"if": {"not": trimmed}, "then": {"properties": _useless("trim_density", options)}},
+            }
 
 
-def _elects_when_asked(options: Mapping[str, Any]) -> bool:
-    return "elect_on" in options and options.get("elect") is None
+def _useless(needed: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {"enum": [options[name], None]} for name in NEEDS[needed] if name in options}
 
 
 def _chosen(conventions: str) -> dict[str, Any]:

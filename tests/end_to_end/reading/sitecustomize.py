@@ -1,7 +1,7 @@
 """In worker processes whose path leads here: note which field of which parameter model the runtime reads.
 
-A read of the whole (a dump, a comparison, an iteration) goes past this, and what `specs` reads of itself does not count:
-only code of `traitgraph.runtime` that names a field does.
+A read of the whole (a dump, a comparison, an iteration) goes past this, and what `specs` reads of itself does not
+count: only code of `traitgraph.runtime` that names a field does.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeM
     """
     wanted = {name: value for name, value in given.items() if value is not None}
     if isinstance(method, MergeMethod):
-        model, wanted = type(method), {**method.model_dump(exclude_none=True), **wanted}
+        model, wanted = type(method), {**dict(method), **wanted}
     else:
         model = _model_of(method)
     fields, kind = model.model_fields, model.model_fields["kind"].default
