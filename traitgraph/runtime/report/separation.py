@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from traitgraph.specs.traits import TRAITS
 
 from .changes import change_of, slope_of
-from .curves import AxisName, Curve, Point, axis_of, family_of, own_curves, without_strength
+from .curves import Curve, Point, axis_of, family_of, own_curves, without_strength
 from .statistics import ERROR, Estimate
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 from .validity import failing
@@ -95,11 +95,6 @@ class Finding(NamedTuple):
     def is_sound(self) -> bool:
         """Whether it moved as intended, and all checks of its subjects hold."""
         return self.verdict in ("moves", "shifts") and not self.faults
-
-    @property
-    def axis(self) -> AxisName | None:
-        """What the strength is; None without several."""
-        return self.curves[0].axis if self.curves else None
 
     @property
     def detectable(self) -> float | None:
