@@ -220,7 +220,7 @@ def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str)
         ]
         if len(prompts) == 1:
             yield Reference(f"{arm_name(prompts[0][0])} {level}", level, prompts[0][1].value)
-    chance = chance_of(benchmark)
+    chance = chance_of(benchmark, metric)
     if chance is not None:
         yield Reference("chance", "chance", chance)
 

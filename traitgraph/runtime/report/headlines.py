@@ -259,7 +259,7 @@ def _filter_flips(benchmark: BenchmarkScores) -> Iterator[str]:
 
 def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     scores = [point.score.value for finding in findings for point in finding.curves[0].points]
-    known = chance_of(benchmark)
+    known = chance_of(benchmark, findings[0].curves[0].metric)
     chance = "" if known is None else f"; guessing scores {number(known)}"
     low, high = number(min(scores)), number(max(scores))
     where = f"is {low}" if low == high else f"lies between {low} and {high}"
@@ -285,7 +285,9 @@ def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator
 
 def _floor(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     """Why a loss could not show."""
-    start = min(finding.curves[0].start.score.value for finding in findings if finding.verdict == "floor")
-    chance = chance_of(benchmark) or 0.0
+    curve = min(
+        (each.curves[0] for each in findings if each.verdict == "floor"), key=lambda each: each.start.score.value
+    )
+    start, chance = curve.start.score.value, chance_of(benchmark, curve.metric) or 0.0
     where = "no better than" if start <= chance else "not clearly above"
     return f"No loss could show: the score starts at {number(start)}, {where} guessing ({number(chance)})."

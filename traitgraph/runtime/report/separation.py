@@ -156,10 +156,9 @@ def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: 
     for curve in curves:
         opposite = curve.family._replace(level="low" if curve.family.level == "high" else "high")
         other = by_family.get(opposite)
-        shared = (
-            {point.strength for point in curve.points} & {point.strength for point in other.points} if other else set()
-        )
-        if not shared or other is None:
+        strengths = [{point.strength for point in each.points} for each in (curve, other) if each]
+        shared = set.intersection(*strengths)
+        if other is None or not any(shared):  # at strength 0 both are the base
             found.append(_level(benchmark, curve, absent.get((opposite, curve.axis))))
         elif curve.family.level == "high":
             found.append(_pair(benchmark, curve, other, shared))
