@@ -190,13 +190,7 @@ def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_ra
 def _line(curve: Curve) -> Line:
     level = curve.family.level
     marks = tuple(
-        Mark(
-            point.strength,
-            point.score.value,
-            point.score.half,
-            _mark_label(curve, point),
-        )
-        for point in curve.points
+        Mark(each.strength, each.score.value, each.score.half, _mark_label(curve, each)) for each in curve.points
     )
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", marks)
 
