@@ -141,6 +141,18 @@ def test_levels_that_share_only_strength_zero_are_no_pair() -> None:
     assert [(each.subject.level, each.is_pair) for each in found] == [("high", False), ("low", False)]
 
 
+def test_a_vector_without_a_level_is_no_gap() -> None:
+    """Several traits may be pushed at once: nothing is high or low, under a task and under a trait."""
+    named = {"arm": "both", "method": "vector", "trait": "openness"}
+    rows = [
+        row(**named, alpha=alpha, benchmark=benchmark, metric=metric, value=0.6, stderr=0.1)
+        for benchmark, metric in (("task", "acc"), ("q", "openness")) for alpha in ("0", "1")
+    ]  # fmt: skip
+    found = [finding for each in judge(summarise(rows)) for finding in each.found]
+    assert [finding.is_pair for finding in found] == [False, False]
+    assert "high − low" not in render_page(rows, about())
+
+
 def test_below_five_items_there_is_no_verdict() -> None:
     (few,) = judge([levels([0, 0.3, 0.5, 5.0], [0, -0.3, -0.5, -5.0], n=4)])
     assert [finding.verdict for finding in few.found] == ["few"]

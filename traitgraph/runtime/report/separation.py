@@ -89,7 +89,7 @@ class Finding(NamedTuple):
     @property
     def is_pair(self) -> bool:
         """Whether both levels are judged together."""
-        return not self.subject.level
+        return self.task is None and not self.subject.level and len(self.scores) != 1
 
     @property
     def is_sound(self) -> bool:
