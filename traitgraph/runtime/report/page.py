@@ -10,9 +10,6 @@ from importlib.resources import files
 from itertools import chain
 from string import Template
 
-from traitgraph.specs.results import Cell
-
-from ..assessment.item_scores import ItemScores
 from ..records import BLOCKED
 from ..results import ResultRow, rounding_losses
 from .about import About
@@ -40,10 +37,10 @@ from .validity import checks_of, faults_of
 from .wording import plural, sample_size, unit
 
 
-def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
+def charts_of(judged: Sequence[Findings]) -> list[Chart]:
     """Every chart of a study: of each benchmark its curves over strength or layers, its conditions, then its gaps."""
     charts: list[Chart] = []
-    for found in judge(benchmarks):
+    for found in judged:
         benchmark = found.benchmark
         charts += [*strength_charts(benchmark), *layer_charts(benchmark)]
         if (conditions := condition_chart(benchmark)) is not None:
@@ -54,17 +51,16 @@ def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
 
 
 def render_page(
-    rows: Sequence[ResultRow],
-    about: About,
-    figures: Sequence[str] = (),
-    items: ItemScores | None = None,
-    missing: Sequence[Cell] = (),
+    rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), judged: Sequence[Findings] | None = None
 ) -> str:
-    """The whole report as HTML; `figures` are the names of the PNG files that stand beside it."""
+    """The whole report as HTML; `figures` are the names of the PNG files that stand beside it.
+
+    `judged` is what is found in the rows; without it they are judged alone, without single items.
+    """
     compared = comparisons_section(rows, about.references)
     measured = [row for row in rows if not is_comparison(row)]
-    benchmarks = summarise(measured, items, missing)
-    found = judge(benchmarks)
+    found = judge(summarise(measured)) if judged is None else judged
+    benchmarks = [each.benchmark for each in found]
     sections = [
         ("moved", "What moved", _moved(found)),
         ("curves", "Score against strength", _curves(benchmarks, found)),
