@@ -226,5 +226,5 @@ def test_scenes_and_the_rows_of_experts_are_read_before_the_run(tmp_path: Path) 
     (tmp_path / "rows.jsonl").write_text(ROW, encoding="utf-8")
     refused = call("run", "study.yaml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "error[TG212]: `scene` is missing\n --> scenes.jsonl:2:1\n" in refused.stderr
+    assert "error[TG212]: `scene` is missing\n --> scenes.jsonl:2:15\n" in refused.stderr
     assert "rows.jsonl: the data have no training row for extraversion low" in refused.stderr

@@ -274,7 +274,7 @@ def test_a_plan_that_a_run_would_refuse_says_so(traitgraph: CommandLine, study_f
     words = ("plan", "study.yaml", "traits=[openness]", "benchmarks=[reply_contrast,mini-ipip]", "--store", tmp_path)
     told = traitgraph(*words)
     assert told.returncode == 2
-    assert told.stdout.startswith("study tiny\n")
+    assert told.stdout.startswith("study tiny: 4 arms, ")
     assert "error[TG212]: dialogues.jsonl: the data have no training row for openness high\n" in told.stderr
     assert "next: repair the data, then traitgraph check study.yaml" in told.stderr
     assert "traitgraph run" not in told.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from traitgraph.launchers.local import run_locally
 from traitgraph.runtime.events import Event
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
+from traitgraph.runtime.task import COMMITS_FILE
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import JobTable
 
@@ -242,3 +244,11 @@ def test_a_job_whose_file_is_edited_while_it_runs_publishes_nothing(store: Store
     assert (summary.exit_code, summary.failed) == (1, 2)
     assert all("rows.jsonl has changed since the plan was made" in each.message for each in summary.failures)
     assert store.keys("toy") == []
+
+
+def test_an_artifact_keeps_the_commits_of_the_hub_that_were_read(store: Store) -> None:
+    """`main` is another model next month; jobs that read nothing of the hub have no such file."""
+    read, other = toy("read", commit="c" * 40), toy("other")
+    run_locally(table([read, other]), store)
+    assert json.loads((store.path("toy", read.key) / COMMITS_FILE).read_text()) == {"a/b@main": "c" * 40}
+    assert not (store.path("toy", other.key) / COMMITS_FILE).exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from traitgraph.runtime.context import JobContext, Stopped, without_torch
-from traitgraph.runtime.locations import verified
+from traitgraph.runtime.locations import Locations, verified
 from traitgraph.runtime.store import Store
 from traitgraph.specs.jobs import JobParams
 
@@ -35,6 +35,8 @@ class ToyParams(JobParams):
     quiet: bool = False
     edits: str | None = None
     """Read the file of this digest, and change it afterwards, as somebody might in the meantime."""
+    commit: str | None = None
+    """Say that a model of the hub was read at this commit."""
     fills: str | None = None
     """Write into this file until the disk is full."""
     leaves: str | None = None
@@ -53,6 +55,8 @@ def toy(context: JobContext, params: ToyParams) -> None:
         Store(context.out.parents[1]).open("toy", params.reads)
     if params.edits:
         verified(context.locations, params.edits).write_text("edited")
+    if params.commit and isinstance(context.locations, Locations):
+        context.locations.commits["a/b@main"] = params.commit
     if params.patient:
         go_on(context)
     os.system("echo a stray line of a child")

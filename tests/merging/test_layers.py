@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traitgraph.runtime.merging import merge_state_dicts, merge_vectors
+from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vectors
 from traitgraph.runtime.merging.extraction import layer_norms
 from traitgraph.runtime.merging.layers import Gradient, towers_of
 
@@ -58,3 +58,12 @@ def test_norms_by_layer_tell_towers_apart_where_there_are_several() -> None:
     assert layer_norms({"model.layers.0.w": 4.0, "lm_head.weight": 9.0}) == {"0": 2.0, "rest": 3.0}
     both = layer_norms({"model.layers.0.w": 4.0, "visual.blocks.0.w": 9.0})
     assert both == {"model.layers.0": 2.0, "visual.blocks.0": 3.0}
+
+
+def test_ranks_of_a_tensor_with_more_axes_are_refused_where_mergekit_counts_them_otherwise() -> None:
+    import torch
+
+    vector = {"experts": torch.ones(2, 3, 4)}
+    assert merge_vectors([vector], method="della_linear", weights=[1], density=1.0)["experts"].shape == (2, 3, 4)
+    with pytest.raises(MergeError, match="della: 'experts' has 3 axes, which conventions 'mergekit' rank otherwise"):
+        merge_vectors([vector], method="della", weights=[1], conventions="mergekit")

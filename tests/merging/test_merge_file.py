@@ -190,7 +190,8 @@ def test_a_coefficient_that_is_no_number_is_one_fault(folder: Path) -> None:
             [("'./bsae'", 1, 7, "near: base"), ("'./tuned9'", 4, 15, "near: tuned")],
         ),
         (
-            "base_model: base\nmerge_method: linear\nmodels:\n  - {model: base+lroa, parameters: {weight: 1}}\n",
+            "base_model: base\nmerge_method: task_arithmetic\nmodels:\n"
+            "  - {model: base+lroa, parameters: {weight: 1}}\n",
             [("'lroa'", 4, 13, "near: lora")],
         ),
     ],

@@ -38,11 +38,32 @@ def test_layers_are_columns() -> None:
 def test_a_distance_stands_beside_that_of_shuffled_scores() -> None:
     values: dict[str, float | None] = {f"{a} ~ {b}": 0.1 for a, b in combinations(TRAITS, 2)}
     values |= {"distance": 1.0, "distance.shuffled": 1.5, "distance.shuffled_share": 0.02, "left_out": 2}
-    found = comparisons_section(compared("trait_correlation mini-ipip", values, alpha="0.5"))
+    table = compared("trait_correlation mini-ipip", values, alpha="0.5")
+    found = comparisons_section(table, {"j1": "people.json sha256:0abc"})
     assert found is not None
     assert "trait_correlation mini-ipip: vectors, alpha 0.5" in found
-    assert "Distance to the reference 1.00; with scores shuffled over conditions 1.50, and 2% of the shuffles" in found
+    assert "Correlations of the measured scores over 12 conditions. " in found
+    assert "Distance to the reference people.json sha256:0abc: 1.00; " in found
+    assert "with scores shuffled over conditions 1.50, and 2% of the shuffles" in found
     assert "left out: 2" in found
+
+
+def distance_to(neuroticism: float) -> str:
+    """The sentence about a distance to a matrix in which neuroticism correlates so with conscientiousness."""
+    reference = {f"reference.{a} ~ {b}": 0.2 for a, b in combinations(TRAITS, 2) if b != "neuroticism"}
+    reference |= {f"reference.{a} ~ neuroticism": -0.2 for a in TRAITS[:-1]}
+    reference["reference.conscientiousness ~ neuroticism"] = neuroticism
+    measured = {f"{a} ~ {b}": 0.1 for a, b in combinations(TRAITS, 2)} | {"distance": 1.0}
+    found = comparisons_section(compared("trait_correlation q", {**measured, **reference}), {"j1": "people.json"})
+    assert found is not None
+    assert len(numbers_of(found)) == 20, "the reference is no table of its own"
+    return found
+
+
+def test_a_reference_that_was_reversed_twice_is_named() -> None:
+    """In every sample of people the neurotic are less conscientious; a positive sign is that of a slip."""
+    assert "neuroticism correlates positively with conscientiousness +0.19" in distance_to(0.19)
+    assert "reversed twice" not in distance_to(-0.19)
 
 
 def test_the_page_counts_subjects_without_comparisons() -> None:

@@ -79,6 +79,7 @@ def test_a_second_report_replaces_the_first_and_leaves_no_old_figure(rows: list[
     assert "mini-ipip" not in page.read_text()
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         "reply_contrast-conditions.png",
+        "reply_contrast-gaps.png",
         "reply_contrast.png",
     ]
     assert not list(tmp_path.glob(".*"))
@@ -185,13 +186,15 @@ def test_axes_name_their_unit(page: Page) -> None:
 
 
 def test_a_chart_says_what_its_bands_are(page: Page) -> None:
-    assert "± one standard error over items, of each score by itself" in page.text
-    assert "± one standard deviation over 5 repeats" in page.text
+    """One meaning of ± in the whole report; five repeats without single items have no interval, and say so."""
+    assert "95 % interval over items, of each score by itself" in page.text
+    assert "No uncertainty is known for these points." in page.text
+    assert not re.search(r"standard (error|deviation)", page.text)
 
 
 def test_a_score_has_no_plus_sign_and_a_change_has_one(rows: list[ResultRow]) -> None:
     html = render_page(rows, about())
-    assert re.search(r"<title>base: [23]\.\d\d ± ", html)
+    assert re.search(r"<title>base: \u22120\.\d\d ± ", html)
     assert re.search(r">\+\d\.\d\d ± \d", html)
 
 
@@ -314,7 +317,7 @@ def test_an_arm_has_one_name_in_every_legend() -> None:
 
 
 def test_ticks_stand_at_the_measured_strengths() -> None:
-    html = render_page(steering_rows(), about())
+    html = render_page(steering_rows(), about()).partition('id="curves"')[2]
     axis = re.findall(r'class="tick" text-anchor="middle">([^<]+)<', html)
     assert axis == ["0", "0.5", "4"] * 2
 
@@ -322,7 +325,7 @@ def test_ticks_stand_at_the_measured_strengths() -> None:
 def test_a_panel_alone_is_wider(rows: list[ResultRow]) -> None:
     assert 'viewBox="0 0 760 272"' in render_page(steering_rows(), about())
     two_panels = [each for each in rows if each["benchmark"] == "reply_contrast"]
-    assert 'viewBox="0 0 760' not in render_page(two_panels, about())
+    assert 'viewBox="0 0 760 272"' not in render_page(two_panels, about())
 
 
 def test_numbers_of_close_ticks_do_not_touch() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import platform
 import re
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from tests.report.rows import row
 from traitgraph.runtime.context import JobContext
 from traitgraph.runtime.report import ItemScores, describe_results
-from traitgraph.runtime.report.findings import findings_of
-from traitgraph.runtime.report.summaries import summarise
+from traitgraph.runtime.report.changes import change_of
+from traitgraph.runtime.report.findings import judge
+from traitgraph.runtime.report.statistics import Estimate
+from traitgraph.runtime.report.summaries import Score, summarise
 from traitgraph.runtime.results import collect, result_rows, to_json, write_csv
 from traitgraph.runtime.store import Store
 from traitgraph.specs.identity import digest
@@ -85,10 +88,11 @@ def test_seeds_that_share_a_measurement_are_one_value_and_no_spread() -> None:
     shared = [row(metric="openness", seed=seed, value=3.0, stderr=0.2, job="b" * 32) for seed in "012"]
     (benchmark,) = summarise(shared)
     (score,) = benchmark.scores["openness"].values()
-    assert (score.values, score.over, score.stderr) == (1, "items", 0.2)
+    assert (len(score.jobs), score.over, score.stderr) == (1, "items", 0.2)
     trained = [row(metric="openness", seed=seed, value=float(seed), stderr=0.2) for seed in "012"]
     (score,) = summarise(trained)[0].scores["openness"].values()
-    assert (score.values, score.over, score.stderr) == (3, "seeds", pytest.approx(1 / 3**0.5))
+    assert (len(score.jobs), score.over) == (3, "items and seeds")
+    assert score.stderr == pytest.approx((0.2**2 + 1 / 3) ** 0.5), "the same items in every seed"
 
 
 def test_missing_jobs_are_left_out_and_named(tmp_path: Path) -> None:
@@ -195,6 +199,17 @@ def test_the_description_says_when_on_what_and_from_what(tmp_path: Path) -> None
     assert platform.node() not in " ".join(facts.values()).split()
 
 
+def test_a_distance_knows_its_reference(tmp_path: Path) -> None:
+    """By the name of its file and its digest, from the manifest of the analysis."""
+    store = Store(tmp_path)
+    analysis = {"kind": "trait_correlation", "reference": "f" * 32, "shuffles": 5}
+    row = job("analyse", "a").model_copy(update={"params": {"analysis": analysis}})
+    publish(store, row)
+    about = describe_results("s", "", [cell(row)], store, names={"f" * 32: "people.json"})
+    assert about.references == {row.key: f"people.json {'f' * 12}"}
+    assert describe_results("s", "", [cell(row)], store).references == {row.key: "f" * 12}
+
+
 def test_data_of_the_hub_are_named_by_their_revision(tmp_path: Path) -> None:
     store = Store(tmp_path)
     data = {"kind": "hub", "id": "owner/rows", "revision": "0abc", "split": "train", "fields": {}}
@@ -209,6 +224,16 @@ def answers(store: Store, name: str, rows: list[dict[str, object]]) -> str:
     with store.publish(row) as out:
         (out / "answers.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
     return row.key
+
+
+def change_between(metric: str, before: str, after: str, items: ItemScores) -> Estimate:
+    """From one assessment to another, by single items or not at all: the scores themselves have no error."""
+    values = [[each.value for each in items.of(job).get(metric, {}).values()] for job in (before, after)]
+    first, last = (
+        Score(sum(filter(None, own)) / max(1, len(own)), None, None, "", len(own), (job,))
+        for own, job in zip(values, (before, after), strict=True)
+    )
+    return change_of(metric, [(1, last), (-1, first)], items)
 
 
 def contrast(gaps: list[float]) -> list[dict[str, object]]:
@@ -228,8 +253,8 @@ def test_a_change_is_compared_item_by_item(tmp_path: Path, names: list[str]) -> 
         answers(store, name, [{**row, "pair": names[place // 2]} for place, row in enumerate(contrast(gaps))])
         for name, gaps in (("a", [-9.0, 4.0]), ("b", [-8.5, 4.7]))
     )
-    change = ItemScores(store).change("openness", before, after)
-    assert change == pytest.approx((0.6, 0.1, 2))
+    change = change_between("openness", before, after, ItemScores(store))
+    assert change == pytest.approx((0.6, 0.1, 1))
 
 
 def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
@@ -242,7 +267,7 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         for name, values in (("a", [1, 1, 0, 0]), ("b", [0, 1, 0, 0]))
     ]  # fmt: skip
     for metric in ("acc", "acc.strict"):
-        assert ItemScores(store).change(metric, *keys) == pytest.approx((-0.25, 0.25, 4))
+        assert change_between(metric, *keys, ItemScores(store)) == pytest.approx((-0.25, 0.25, 3))
 
 
 def test_the_scale_of_a_questionnaire_is_that_of_its_answers(tmp_path: Path) -> None:
@@ -252,13 +277,72 @@ def test_the_scale_of_a_questionnaire_is_that_of_its_answers(tmp_path: Path) -> 
     assert (items.scale(asked), items.scale(written), items.scale(digest("assess", "gone"))) == ((1, 3), None, None)
 
 
+def test_a_plugin_gives_its_items_as_rows(tmp_path: Path) -> None:
+    """Repeats of an item are averaged; an item with fewer than half of its answers is left out."""
+    store = Store(tmp_path)
+    key = answers(store, "a", [
+        {"metric": "m", "item": item, "value": value, "repeat": repeat}
+        for item, values in enumerate(([1.0, 2.0, 3.0], [4.0, None, None])) for repeat, value in enumerate(values)
+    ])  # fmt: skip
+    assert [answer.value for answer in ItemScores(store).of(key)["m"].values()] == [2.0, None]
+
+
+def chosen(shift: dict[int, float], keyed: tuple[int, ...] = (1, 1, -1, -1)) -> list[dict[str, object]]:
+    """Items answered by letter, whose last step is as much likelier as the keying says."""
+    return [
+        {"item": place, "trait": "openness", "keyed": sign, "scale": [1, 5],
+         "logprobs_forward": [0.0, 0.0, 0.0, 0.0, shift[sign] + 0.01 * place], "logprobs_backward": [0.0] * 5}
+        for place, sign in enumerate(keyed)
+    ]  # fmt: skip
+
+
+def test_a_letter_answer_counts_by_its_expectation_at_the_temperature_of_the_study(tmp_path: Path) -> None:
+    """Both orders averaged, a reversed item turned round: the arithmetic of `questionnaire_scores`, by hand."""
+    store = Store(tmp_path)
+    row = job("assess", "a").model_copy(update={"params": {"sampling": {"temperature": 0.5}}})
+    with store.publish(row) as out:
+        rows = chosen({1: 1.0, -1: 1.0})
+        (out / "answers.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    weights = [math.exp(0), math.exp(0), math.exp(0), math.exp(0), math.exp(1 / 0.5)]
+    forward = sum(step * weight for step, weight in enumerate(weights, start=1)) / sum(weights)
+    found = ItemScores(store).of(row.key)["openness"]
+    assert found["0"].value == pytest.approx((forward + 3) / 2)
+    assert found["3"].value == pytest.approx(6 - (expected(1.03 / 0.5) + 3) / 2)
+
+
+def expected(logit: float) -> float:
+    """The mean step of five, the last one likelier by a logit."""
+    return (1 + 2 + 3 + 4 + 5 * math.exp(logit)) / (4 + math.exp(logit))
+
+
+def test_a_shift_of_every_answer_is_no_shift_of_a_trait(tmp_path: Path) -> None:
+    """Uneven keying: one item + and three items −. Agreement with everything lowers the score; the gap stays 0."""
+    store = Store(tmp_path)
+    keyed = (1, -1, -1, -1)
+    low, agreeing, moved = (
+        answers(store, name, chosen(shift, keyed))
+        for name, shift in (("a", {1: 0.0, -1: 0.0}), ("b", {1: 1.0, -1: 1.0}), ("c", {1: 1.0, -1: 0.0}))
+    )
+    items = ItemScores(store)
+    assert change_between("openness", low, agreeing, items).value == pytest.approx(0.0, abs=0.01)
+    assert change_between("openness", low, moved, items).value > 0.1
+
+
+def test_items_keyed_one_way_tell_no_trait_from_agreement(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    low, high = (answers(store, name, chosen({1: shift}, (1, 1, 1, 1, 1))) for name, shift in (("a", 0.0), ("b", 2.0)))
+    change = change_between("openness", low, high, ItemScores(store))
+    assert change.value > 0
+    assert change.stderr is None
+
+
 def test_other_items_or_missing_answers_are_not_compared(tmp_path: Path) -> None:
     store = Store(tmp_path)
     two, three = (answers(store, str(len(gaps)), contrast(gaps)) for gaps in ([0.0, 1.0], [0.0, 1.0, 2.0]))
     items = ItemScores(store)
-    assert items.change("openness", two, three) is None
-    assert items.change("neuroticism", two, two) is None
-    assert items.change("openness", two, digest("assess", "gone")) is None
+    assert change_between("openness", two, three, items).stderr is None
+    assert change_between("neuroticism", two, two, items).stderr is None
+    assert change_between("openness", two, digest("assess", "gone"), items).stderr is None
 
 
 def test_the_report_judges_changes_by_their_items(tmp_path: Path) -> None:
@@ -273,5 +357,6 @@ def test_the_report_judges_changes_by_their_items(tmp_path: Path) -> None:
             value=value, stderr=0.3, n=5, job=key)
         for alpha, value, key in zip(("0", "1"), values, jobs, strict=True)
     ]  # fmt: skip
-    assert [finding.verdict for finding in findings_of(summarise(rows)[0])] == ["null"]
-    assert [finding.verdict for finding in findings_of(summarise(rows, ItemScores(store))[0])] == ["shifts"]
+    for items, verdict in ((None, "inconclusive"), (ItemScores(store), "shifts")):
+        (found,) = judge(summarise(rows, items))
+        assert [finding.verdict for finding in found.found] == [verdict]

@@ -92,6 +92,7 @@ def test_what_is_missing_is_counted_and_what_does_not_vary_is_undefined() -> Non
     reference = np.array(UNRELATED)
     incomplete = conditions(some_scores()) | {"no neuroticism": {"openness": 3.0}}
     found = values(trait_correlation(incomplete, reference, 5))
+    assert found["reference.openness ~ extraversion"] == reference[0, 2], "a distance keeps what it is to"
     assert found["left_out"] == 1
     assert found["distance"] == values(trait_correlation(conditions(some_scores()), reference, 5))["distance"]
     for same in (3.0, 3.1):  # of several 3.1, numpy's standard deviation is not 0

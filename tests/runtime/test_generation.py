@@ -90,6 +90,6 @@ def test_failures_are_counted_and_left_out(
     assert [row["scale"] for row in measured.answers] == [(1, 5)] * 8
     assert measured.metrics[-1].metric == "parse_failures"
     assert measured.metrics[-1].value == 1 - len(usable) / 8
-    for metric in measured.metrics[:-1]:
+    for metric in measured.metrics[:-2]:
         assert metric.n == sum((row["trait"], row["repeat"]) == (metric.metric, metric.repeat) for row in usable)
         assert (metric.value is None) == (metric.n == 0)

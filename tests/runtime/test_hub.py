@@ -20,7 +20,7 @@ from traitgraph.runtime.merging.bases import hub_folder
 from traitgraph.runtime.models import load_model
 from traitgraph.runtime.records import cause_of
 from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import HubModel, JobRow, JobTable, VectorParams
+from traitgraph.specs.jobs import HubData, HubModel, JobRow, JobTable, VectorParams
 
 REF = HubModel(id="some-owner/some-model", revision="main")
 
@@ -90,7 +90,7 @@ def table(**params: object) -> JobTable:
 
 def test_experts_and_judges_of_the_hub_are_looked_for_before_anything_runs() -> None:
     """A run that trains first would find out hours later."""
-    data = {"kind": "hub", "id": "some/data", "revision": "main"}
+    data = HubData(id="some/data", revision="main").model_dump(mode="json")
     judged = {"judge": {"model": HubModel(id="a/judge", revision="main").model_dump(mode="json")}}
     asked = table(expert=REF.model_dump(mode="json"), benchmark=judged, data=data)
     assert hub_models(asked) == (("some-owner/some-model", "main"), ("a/judge", "main"))

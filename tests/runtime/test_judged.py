@@ -20,8 +20,11 @@ from tests.runtime.test_decoding import save_adapter
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment import judges
 from traitgraph.runtime.assessment.interview import judge_prompt
+from traitgraph.runtime.assessment.items import Item, Questionnaire, Scale
 from traitgraph.runtime.assessment.job import assess
+from traitgraph.runtime.assessment.judged_answers import Judged, outcome_metrics
 from traitgraph.runtime.assessment.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.runtime.context import JobContext, Stopped
 from traitgraph.runtime.fingerprint import weights_checksum
@@ -428,3 +431,30 @@ def test_a_judge_is_not_under_the_influence_of_the_subject(
     assert [alone.texts.get(f"{row['repeat']}/{at % 4}") for at, row in enumerate(rows)] == [
         row["judge"] for row in rows
     ]
+
+
+def test_disclaimers_are_counted_in_the_raw_text_that_the_judge_reads_too(interview: Interview) -> None:
+    """'As an AI ...' is counted before anything could be cut from it, and nothing is."""
+    disclaimed = "As an AI language model, I have no desk. But I am tidy."
+    judged = [Judged(0, 0, "q", text, "3") for text in (disclaimed, "I am tidy.")]
+    assert outcome_metrics(["rated", "rated"], judged)[0] == Metric("disclaimers", 0.5, 2, role="validity")
+    item = Item(id=1, text="Keep my desk in order", domain="C", keyed=1)
+    scale = Scale(min=1, max=2, anchors=("no", "yes"))
+    form = Questionnaire(name="q", response_scale=scale, items=(item,))
+    assert f"<<<\n{disclaimed}\n>>>" in judge_prompt(form, item, disclaimed)
+    with judge_server(by_statement) as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+    assert values_of(context.out)["disclaimers", None] == (0.0, 8)
+
+
+def test_other_repeats_than_the_spec_asks_for_are_refused(
+    interview: Interview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A benchmark that measures once what should be measured twice would have another n than the study says."""
+    once = Measurement([], [Metric("openness", 3.0, 4, repeat=0)])
+    monkeypatch.setattr("traitgraph.runtime.assessment.job.administer", lambda *_: once)
+    context, params = interview(http_judge("http://127.0.0.1:9"))
+    with pytest.raises(ValueError, match="asks for 2 repeats, and the benchmark measured openness in 1"):
+        assess(context, params)
+    assert not (context.out / "metrics.jsonl").exists()

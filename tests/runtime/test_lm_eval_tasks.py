@@ -129,8 +129,8 @@ def by_harness(loaded: LoadedModel, folder: Path, task: str, shots: int | None =
     return result
 
 
-def compared(measured: Measurement, results: dict[str, dict[str, Any]], asked: str) -> int:
-    """How many figures were equal, to 1e-9 and with their standard errors; every other one fails."""
+def compared(measured: Measurement, results: dict[str, dict[str, Any]], asked: str, within: float = 1e-9) -> int:
+    """How many figures were equal, with their standard errors; every other one fails."""
     found = {metric.metric: metric for metric in measured.metrics if metric.role == "score"}
     equal = 0
     for name, figures in results.items():
@@ -140,9 +140,9 @@ def compared(measured: Measurement, results: dict[str, dict[str, Any]], asked: s
                 continue
             ours = ("" if name == asked else f"{name}.") + kind + ("" if filter_name == "none" else f".{filter_name}")
             metric = found.pop(ours)
-            assert metric.value == pytest.approx(float(value), abs=1e-9), ours
+            assert metric.value == pytest.approx(float(value), abs=within), ours
             error = figures[f"{kind}_stderr,{filter_name}"]
-            assert metric.stderr == (None if error == "N/A" else pytest.approx(float(error), abs=1e-9)), ours
+            assert metric.stderr == (None if error == "N/A" else pytest.approx(float(error), abs=within)), ours
             equal += 1
     assert not found, "nothing but what the harness gives"
     return equal
@@ -353,3 +353,49 @@ def test_directions_are_the_tasks_own(run: Run, folder: Path) -> None:
     group = {metric.metric: metric.higher_is_better for metric in run(folder, "macro").metrics}
     assert (group["acc"], group["many.acc"]) == (True, True)
     assert not any(math.isnan(metric.value) for metric in run(folder, "few").metrics if metric.value is not None)
+
+
+PYTHON_TASK = """
+import datasets
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import ConfigurableTask
+
+class Mixed(ConfigurableTask):
+    VERSION = 1
+
+    def __init__(self, config=None):
+        super().__init__(config={"task": "mixed_kinds", "dataset_path": "json", "test_split": "test",
+                                 "dataset_kwargs": {"data_files": {"test": "few.jsonl"}, "keep_in_memory": True},
+                                 "doc_to_text": "{{question}}", "doc_to_target": "{{answer}}"})
+
+    def construct_requests(self, doc, ctx, **options):
+        kept = {key: value for key, value in options.items() if key == "metadata"}
+        written = Instance("generate_until", doc, (ctx, {"until": ["\\n"], "max_gen_toks": 3}), 0, **kept)
+        return [written, Instance("loglikelihood", doc, (ctx, " unanswerable"), 1, **kept)]
+
+    def process_results(self, doc, results):
+        text, (loglikelihood, greedy) = results
+        return {"length": len(text), "unanswerable": loglikelihood}
+
+    def aggregation(self):
+        return {"length": max}
+
+    def higher_is_better(self):
+        return {"length": False}
+"""
+
+
+def test_a_task_in_python_with_requests_of_two_kinds_runs_from_its_folder(
+    run: Run, folder: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own code reads `few.jsonl` of the folder, from wherever one stands."""
+    (folder / "mixed.py").write_text(PYTHON_TASK)
+    (folder / "mixed_kinds.yaml").write_text("task: mixed_kinds\nclass: !function mixed.Mixed\n")
+    (folder.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(folder.parent / "elsewhere")
+    measured = run(folder, "mixed_kinds")
+    compared(measured, by_harness(loaded, folder, "mixed_kinds")["results"], "mixed_kinds", within=2e-5)
+    assert {metric.metric: metric.higher_is_better for metric in measured.metrics if metric.role == "score"} == {
+        "length": False, "unanswerable": None,
+    }  # fmt: skip
+    assert measured.answers[0]["continuations"] == [" unanswerable"]

@@ -86,3 +86,14 @@ def test_the_lines_of_a_rater_are_read_by_the_same_rules(
     reply: str, ratings: tuple[int | None, int | None, str]
 ) -> None:
     assert tuple(parsed_ratings(reply)) == ratings
+
+
+@given(st.text(alphabet=st.sampled_from("12345 0.,-/()[]=<x\n\u0664\ud800\u00bdtoaofscale*_|"), max_size=60))
+def test_any_text_gives_a_number_of_the_scale_or_none(text: str) -> None:
+    assert rated_number(text, (1, 5)) in {None, 1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("piece", ["4 a cat ", "1 = ", "(1 ", "1 ", "1" + " " * 50, "is not ", "[" * 9, "9" * 6000])
+def test_a_text_that_never_ends_is_read_soon(piece: str) -> None:
+    assert rated_number(piece * (200_000 // len(piece)), (1, 5)) is None
+    assert rated_number(piece * (9_000 // len(piece)), (1, 5)) in (None, 4)

@@ -208,3 +208,31 @@ def test_a_built_in_task_of_another_release_than_planned_is_refused(
     params = AssessParams(model=model_ref, benchmark=ResolvedLmEval(task="arc_easy", harness="lm_eval 0.4.8 ab"))
     with pytest.raises(TaskError, match=f"'arc_easy' was planned with lm_eval 0.4.8 ab, here is {here}: plan again"):
         administer(make_context(params), loaded, params)
+
+
+def test_a_definition_that_is_a_link_out_of_the_folder_is_refused(folder: Path, run: Run, tmp_path: Path) -> None:
+    """The harness would take its code and includes from where the link leads."""
+    define(tmp_path / "elsewhere", INSIDE["file"], place="real.yaml")
+    (folder / "t.yaml").symlink_to(tmp_path / "elsewhere" / "real.yaml")
+    with pytest.raises(DataError, match="t: it lies outside of the task folder"):
+        run()
+
+
+def test_what_another_definition_of_the_folder_reads_is_no_fault_of_a_task(folder: Path, run: Run) -> None:
+    define(folder, INSIDE["file"])
+    define(folder, f"include: ../shared_yaml\n{OUTSIDE['file above'][0]}", "other", "other.yaml")
+    (folder.parent / "shared_yaml").write_text("task: never\n")
+    assert run().metrics
+
+
+def test_paths_among_the_options_of_a_loader_stay_in_the_folder_too(folder: Path, run: Run) -> None:
+    (folder / "load.py").write_text(
+        "import datasets\n\ndef load(place, **options):\n"
+        "    return datasets.load_dataset('json', data_files={'test': place}, keep_in_memory=True)\n"
+    )
+    data = "custom_dataset: !function load.load\ndataset_kwargs: {place: %s/test.jsonl}"
+    define(folder, data % "./data")
+    assert all("own" in text for text in texts(run()))
+    define(folder, data % "..")
+    with pytest.raises(DataError, match=r"\.\./test.jsonl: it lies outside"):
+        run()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from traitgraph.cli.main import main
 from traitgraph.specs import credentials
 from traitgraph.specs.credentials import is_key, masked
 from traitgraph.specs.diagnostics import SpecError, render_json, render_text
@@ -107,6 +108,15 @@ def test_a_key_in_an_override_a_sweep_or_a_preset_is_refused_too(tmp_path: Path)
     with pytest.raises(SpecError, match="TG223") as raised:
         load_study(spec, ["+cluster=own"])
     assert key[8:] not in str(raised.value)
+
+
+def test_a_key_in_a_merge_recipe_is_refused_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = "hf_" + LETTERS
+    (tmp_path / "recipe.yaml").write_text(f"base: https://{key}@hub.example/m\nvectors: [{{of: ./tuned, alpha: 1}}]\n")
+    assert main(["merge", str(tmp_path / "recipe.yaml"), "-o", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "TG223" in told
+    assert key[8:] not in told
 
 
 def test_a_fault_of_another_kind_does_not_show_the_value_of_its_line(tmp_path: Path) -> None:

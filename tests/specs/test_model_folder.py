@@ -48,7 +48,7 @@ FAULTS = {
     "an index of nothing": (
         ("model.safetensors",),
         {"model__safetensors__index__json": {}},
-        "lacks shards that .* names: any file",
+        "has a model.safetensors.index.json without a `weight_map`",
     ),
     "out of the folder": (
         ("model.safetensors",),
@@ -66,6 +66,7 @@ FAULTS = {
         {"config__json": {"model_type": "mine", "auto_map": {"AutoConfig": "a.B"}}},
         r"needs the Python files that come with it .*\n(.*\n)*.*trust_remote_code: true",
     ),
+    "no architecture": ((), {"config__json": {}}, "has a config.json without `model_type`"),
     "a broken configuration": ((), {"config__json": []}, "has a config.json that cannot be read"),
 }
 

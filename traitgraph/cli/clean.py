@@ -7,16 +7,10 @@ import argparse
 from .options import add_store
 from .output import UsageError, say, size_text
 
-WHAT = {
-    "runs": "records and logs of runs that are over",
-    "damaged": "artifacts that were set aside",
-    "partial": "unfinished work, which begins anew",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """[runs] [damaged] [partial] [--store DIR] [--older-than DAYS] [--dry-run]."""
-    which = "which of them (default: all): " + "; ".join(f"{name}: {text}" for name, text in WHAT.items())
+    which = "which of them: runs (records and logs), damaged (set aside), partial (unfinished work); default: all"
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=which)
     add_store(parser)
     age = "only what has not changed for so many days (default: any age)"
@@ -26,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Remove it and say how much that was; 1 when something cannot go. Artifacts and what a run may use stay."""
-    from traitgraph.launchers.cleaning import leftovers
+    from traitgraph.launchers.cleaning import WHAT, leftovers
     from traitgraph.runtime.store import Store
 
     if unknown := set(options.kinds) - WHAT.keys():

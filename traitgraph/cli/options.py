@@ -40,7 +40,8 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", "--multirun", action="store_true", help=sweep)
 
 
-_WORD_OF_A_VALUE = re.compile(r"[^\s,=:(){}\[\]'\"]+")
+_WORD_OF_A_VALUE = re.compile(r"""'[^']*\s[^']*'|"[^"]*\s[^"]*"|[^\s,=:(){}\[\]'"]+""")
+"""A word, or a sentence in quotes, which is no path."""
 _FILES = (".jsonl", ".json", ".gguf", ".yaml", ".csv")
 
 
@@ -68,7 +69,10 @@ def from_spec(spec: Path, overrides: Sequence[str]) -> list[str]:
         return text
 
     parts = [override.partition("=") for override in overrides]
-    moved = [key + mark + _WORD_OF_A_VALUE.sub(found, value) for key, mark, value in parts]
+    moved = [
+        key + mark + (value if key.endswith("description") else _WORD_OF_A_VALUE.sub(found, value))
+        for key, mark, value in parts
+    ]
     if faults:
         raise SpecError(faults)
     return moved

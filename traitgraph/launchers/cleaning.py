@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from getpass import getuser
@@ -21,7 +21,11 @@ from .slurm import scheduler
 from .slurm.record import SubmissionRecord
 from .slurm.scheduler import SchedulerError
 
-KINDS = ("runs", "damaged", "partial")
+WHAT = {
+    "runs": "records and logs of runs that are over",
+    "damaged": "artifacts that were set aside",
+    "partial": "unfinished work, which begins anew",
+}
 FRESH_SECONDS = 60.0
 """A run that begins has no sign of life for a moment."""
 
@@ -49,7 +53,7 @@ class Leftover:
 def leftovers(store: Store, older_than_days: float = 0.0) -> Iterator[Leftover]:
     """Runs, damaged artifacts and unfinished work of a store that have not changed for so long."""
     now, used = time.time(), dict(_used_by_runs(store))
-    for kind in KINDS:
+    for kind in WHAT:
         for path in sorted((store.root / kind).glob("*")):
             facts = [each.lstat() for each in (path, *path.rglob("*"))]
             age = now - max(each.st_mtime for each in facts)
@@ -67,32 +71,25 @@ def _used_by_runs(store: Store) -> Iterator[tuple[str, str]]:
     except SchedulerError:
         queued = None
     for folder in sorted((store.root / "runs").glob("*")):
-        if reason := _reason_to_stay(store, RunRecord(folder), queued):
+        run, keys = RunRecord(folder), []
+        with suppress(OSError, ValueError):
+            keys = [row.key for row in run.table().rows]
+        if reason := _reason_to_stay(store, run, keys, queued):
             yield folder.name, reason
-            try:
-                yield from ((row.key, f"run {folder.name} may go on with it") for row in RunRecord(folder).table().rows)
-            except (OSError, ValueError):
-                continue
+            yield from ((key, f"run {folder.name} may go on with it") for key in keys)
 
 
-def _reason_to_stay(store: Store, run: RunRecord, queued: list[Path] | None) -> str:
+def _reason_to_stay(store: Store, run: RunRecord, keys: Sequence[str], queued: Sequence[Path] | None) -> str:
     submission = SubmissionRecord(run)
-    if submission.exists:
-        try:
-            if submission.text.user != getuser():
-                return f"{submission.text.user} submitted it"
-        except (OSError, ValueError):
-            pass
-        if queued is None:
-            return "it was submitted to SLURM, which does not answer here"
+    with suppress(OSError, ValueError):
+        if submission.exists and submission.text.user != getuser():
+            return f"{submission.text.user} submitted it"
+    if submission.exists and queued is None:
+        return "it was submitted to SLURM, which does not answer here"
     if any(script.is_relative_to(run.folder) for script in queued or ()):
         return "it is in the queue of SLURM"
     if run.launcher and store.is_alive(run.launcher):
         return "it goes on, or its process has not been silent for long enough: look again in two minutes"
     if not run.launcher and time.time() - run.folder.stat().st_mtime < FRESH_SECONDS:
         return "it has just begun"
-    try:
-        is_worked_on = any(store.claims.is_held(row.key) for row in run.table().rows)
-    except (OSError, ValueError):
-        is_worked_on = False
-    return "a process works on its jobs" if is_worked_on else ""
+    return "a process works on its jobs" if any(map(store.claims.is_held, keys)) else ""

@@ -156,14 +156,11 @@ def _faults_of(
 ) -> Iterator[Diagnostic]:
     yield from _faults_of_file(stage.template.get("benchmark"), locations, files)
     for need in _needs(stage):
-        rows: list[Any] | tuple[Diagnostic, ...] | None = _rows(need.data, need.reader, locations, files)
-        path = _path(need.data, locations)
+        path, rows = _path(need.data, locations), _rows(need.data, need.reader, locations, files)
         if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
             scenes: Any = writer.template["scenarios"]
-            path, rows = (
-                _path(scenes, locations),
-                _to_be_written(writer, _rows(scenes, read_scenarios, locations, files)),
-            )
+            path = _path(scenes, locations)
+            rows = _to_be_written(writer, _rows(scenes, read_scenarios, locations, files))
         if isinstance(rows, tuple):
             yield from rows
         elif rows is not None and path is not None:
@@ -211,11 +208,12 @@ def _overlaps(
     needs = [need for stage in stages for need in _needs(stage)]
     if any(isinstance(need.data, GeneratedData) and need.split == "heldout" for need in needs):
         needs += [need._replace(split="heldout") for need in needs if need.writer]
-    for held, trained in product(needs, needs):
-        name = tuple((encode(each.data), each.reader, *each.traits) for each in (held, trained))
-        if (held.split, trained.split) != ("heldout", "train") or name in seen:
+    sides = ([need for need in needs if need.split == split] for split in ("heldout", "train"))
+    named = ({(encode(need.data), need.reader, *need.traits): need for need in side} for side in sides)
+    for (one, held), (other, trained) in product(*(side.items() for side in named)):
+        if (one, other) in seen:
             continue
-        seen.add(name)
+        seen.add((one, other))
         found = overlaps(*(_split(need, _rows(need.data, need.reader, locations, files)) for need in (held, trained)))
         greedy = all(need.writer.get("temperature") == 0 for need in (held, trained))  # equal scenes, equal replies
         for same in (True, False):

@@ -34,7 +34,7 @@ LONGEST = 80
 
 def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Sequence[str] = ()) -> Path:
     """Write the report of what the store holds of a study; returns the path of the page."""
-    rows, _ = result_rows(plan.cells, store)
+    rows, missing = result_rows(plan.cells, store)
     about = _about(study, plan, store, overrides)
     folder = report_folder(store, study.study, overrides)
     page, made_from = folder / "report.html", _digest_of(rows, about)
@@ -43,7 +43,7 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
     make_folder(store.root, store.root)
     make_folder(folder, store.root)
     (folder / STAMP).unlink(missing_ok=True)
-    page = write_report(rows, about, folder, ItemScores(store))
+    page = write_report(rows, about, folder, ItemScores(store), missing)
     files = (page, folder / "results.csv", *folder.glob("figures/*.png"))
     sealed = {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
     write_json(folder / STAMP, {"made_from": made_from, "files": sealed})

@@ -37,7 +37,8 @@ def without_runtime(plan: Plan) -> list[str]:
 
 def missing_packages(table: JobTable) -> list[str]:
     """Which packages with files that the jobs read are not installed, and the lines that install them."""
-    wanted = {row.params["model"]["digest"] for row in table.rows if row.kind == "prepare"}
+    prepared: list[Any] = [row.params["model"] for row in table.rows if row.kind == "prepare"]
+    wanted = {model["digest"] for model in prepared}
     return package_faults(table.locations[digest] for digest in sorted(wanted))
 
 

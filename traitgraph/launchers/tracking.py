@@ -19,6 +19,7 @@ from typing import Any
 
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.durable import write_json
+from traitgraph.runtime.report import ItemScores
 from traitgraph.runtime.report.summaries import BenchmarkScores, Score, Subject, strength, summarise
 from traitgraph.runtime.report.wording import subject_name
 from traitgraph.runtime.results import ResultRow, result_rows
@@ -69,7 +70,11 @@ def mirror(study: Study, plan: Plan, store: Store, report: Path) -> str | None:
     note = report.parent / NOTE
     notes = _notes(note)
     sent = notes.setdefault(f"{tracker.entity or ''}/{tracker.project}", {})
-    runs = [run for run in (*training_runs(plan, store), *subject_runs(rows)) if sent.get(run.id) != run.content]
+    runs = [
+        run
+        for run in (*training_runs(plan, store), *subject_runs(rows, ItemScores(store)))
+        if sent.get(run.id) != run.content
+    ]
     whole = study_run(study, plan, rows)
     if not runs and sent.get(whole.id) == whole.content:
         return "W&B: everything was sent before"
@@ -109,13 +114,13 @@ def _folder(report: Path) -> Path:
 # ---------------------------------------------------------------- what is sent
 
 
-def subject_runs(rows: Sequence[ResultRow]) -> Iterator[MirrorRun]:
+def subject_runs(rows: Sequence[ResultRow], items: ItemScores | None = None) -> Iterator[MirrorRun]:
     """One run for each subject: its coordinates as config, its mean scores with their errors as summary."""
     seeds: dict[tuple[Subject, str], list[ResultRow]] = {}
     for row in rows:
         subject = Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # columns
         seeds.setdefault((subject, row["seed"]), []).append(row)
-    several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds}) > 1]
+    several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds} - {""}) > 1]
     for (subject, seed), own in list(seeds.items())[:MAX_RUNS]:
         coordinates = {**subject._asdict(), "seed": seed}
         config = {name: _number(value) for name, value in coordinates.items() if value}
@@ -125,7 +130,7 @@ def subject_runs(rows: Sequence[ResultRow]) -> Iterator[MirrorRun]:
             name=", ".join(filter(None, [subject_name(subject), *told])),
             job_type="subject",
             config={**config, "jobs": sorted({row["job"] for row in own})},
-            summary=dict(_scores(summarise(own))),
+            summary=dict(_scores(summarise(own, items))),
             tags=tuple(dict.fromkeys(filter(None, (*subject.trait.split("+"), *subject.level.split("+"))))),
         )
 

@@ -33,16 +33,15 @@ def named(name: str, revision: str) -> Iterator[None]:
 def pinned(name: str, revision: str) -> dict[str, Any]:
     """Arguments for transformers and huggingface_hub: the commit of a revision, so that all files are of one commit.
 
-    Where the hub does not answer, the one in this machine's cache, and nothing else. Raises the hub's own errors for
-    what it does not have or give.
+    Where the hub does not answer, the one in this machine's cache, and nothing else.
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         return {"revision": HfApi().model_info(name, revision=revision, timeout=SECONDS).sha or revision}
-    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError):
-        raise
+    except HfHubHTTPError:  # an answer: what it means is told where the files are asked for
+        return {"revision": revision}
     except Exception:  # offline, no route, no answer: each version of the library raises its transport's own errors
         cached = try_to_load_from_cache(name, "config.json", revision=revision)
         return {"revision": Path(cached).parent.name if isinstance(cached, str) else revision, "local_files_only": True}

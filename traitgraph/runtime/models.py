@@ -86,12 +86,14 @@ def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, p
         if isinstance(ref, HubModel):
             stack.enter_context(named(ref.id, ref.revision))
             where = pinned(ref.id, ref.revision)
-        source = ref.id if isinstance(ref, HubModel) else str(_folder(context, ref, prepared))
+        source = ref.id if isinstance(ref, HubModel) else str(local_folder(context, ref, prepared))
         with quiet_libraries():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trusted, **where)
         model = load_network(source, getattr(torch, dtype or ref.dtype), trusted=trusted, **where)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if isinstance(ref, HubModel):
+        note_commit(context, ref, where["revision"])
     return LoadedModel(model, tokenizer, model.device, model.dtype, where.get("revision", ""))
 
 
@@ -139,13 +141,13 @@ def _placement() -> dict[str, Any]:
     return {"device_map": "sequential", "max_memory": limits}
 
 
-def _folder(context: JobContext, ref: FolderModel | GgufModel, prepared: str) -> Path:
-    return (
-        verified(context.locations, ref.digest) if isinstance(ref, FolderModel) else _prepared_folder(context, prepared)
-    )
+def local_folder(context: JobContext, ref: FolderModel | GgufModel, prepared: str = "model") -> Path:
+    """Folder of a model that is no hub's, compared with its digest; a GGUF file's is the converted one.
 
-
-def _prepared_folder(context: JobContext, prepared: str) -> Path:
+    Raises ChangedFileError and MissingInputError.
+    """
+    if isinstance(ref, FolderModel):
+        return verified(context.locations, ref.digest)
     if not context.inputs.get(prepared):
         raise MissingInputError(
             f"{context.row.label or context.row.kind}: a GGUF model needs its converted folder (input `{prepared}`)"

@@ -53,7 +53,7 @@ class ResultRow(TypedDict):
     same_as: str | None
     """Coordinates of the first subject that has this very measurement, where it is another one; else None."""
     role: str
-    """'score' or 'validity'. For readers of the rows inside the program; not a column of the file."""
+    """'score', or 'validity' for a check of the measurement."""
     survives: float | None
     """Share of a merge's change that the model's number format holds; not a column either."""
     higher_is_better: bool | None

@@ -7,7 +7,6 @@ elements where base + delta is not tuned bit for bit. `vector.json` is the recor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from traitgraph.specs.jobs import VectorParams
 from .context import JobContext
 from .merging.adapters import Factors
 from .merging.bases import model_folder
-from .merging.checkpoint import Checkpoint, matrix_shape
+from .merging.checkpoint import Checkpoint, matrix_shape, read_object
 from .merging.differences import low_rank_rows
 from .merging.errors import check_format
 from .merging.extraction import FORMAT, RECORD, TENSORS, build_domain_vector, build_vector, trained_folder
@@ -52,7 +51,8 @@ class Vector:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.record: Mapping[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        (folder / RECORD).stat()  # raises OSError where there is none
+        self.record: Mapping[str, Any] = read_object(folder / RECORD)
         check_format(self.record, FORMAT, folder / RECORD)
         self._about: Mapping[str, Mapping[str, Any]] = self.record["tensors"]
         self._factors: dict[tuple[str, torch.device | None], Factors] = {}

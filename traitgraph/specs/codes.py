@@ -333,6 +333,12 @@ CODES: dict[str, tuple[str, str]] = {
         "A warning. The prompt is in the split that is learnt from as well, with another reply: what is measured is "
         "not only what carries over to new prompts. The report says so too.",
     ),
+    "TG221": (
+        "two causes that no arm tells apart",
+        "Tuned, merged or steered subjects that also see a prompt show the effect of both. An arm without `prompt` and "
+        "an arm of method `prompt` with the same text tell how much each does; in BIG5-CHAT adapters were only ever "
+        "measured together with their instruction.",
+    ),
 }
 
 

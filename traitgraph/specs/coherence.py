@@ -167,6 +167,29 @@ def _inherits(text: ArmText, key: str) -> bool:
     return bool(text.prefix) and key not in text.own
 
 
+def check_ablations(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
+    """What tells apart the effects of a prompt and of what was trained, where subjects have both (BIG5-CHAT)."""
+    both = [(text, arm) for text, arm in read if arm.prompt and "prompt" in arm.method.uses]
+    if not both:
+        return
+    alone = {_wording(arm.method) for _, arm in read if isinstance(arm.method, Prompt)}
+    lacking = []
+    if not any(arm.prompt is None and "prompt" in arm.method.uses for _, arm in read):
+        lacking.append("the same without `prompt`")
+    if any(arm.prompt and _wording(arm.prompt) not in alone for _, arm in both):
+        lacking.append("the prompt alone (method: prompt)")
+    if lacking:
+        path = both[0][0].place(("prompt",))
+        what = "prompt and training act together here, and no arm measures " + " or ".join(lacking)
+        hint = "add an arm for each, or their effects cannot be told apart"
+        yield warning("TG221", what, document.value_span(path), dotted(path), hint)
+
+
+def _wording(prompt: object) -> tuple[object, ...]:
+    """Kind and text of a prompt, wherever it is placed."""
+    return type(prompt), getattr(prompt, "template", None)
+
+
 def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
     """Entries of lists of the study that no arm uses, where each arm by itself may leave them to others."""
     heirs = [(text, arm) for text, arm in read if _inherits(text, "analyses") and "analyses" not in text.faulty]

@@ -17,7 +17,7 @@ HEX_KEYS = ("revision", "digest")
 _SHAPES = re.compile(
     r"""(?x)
     (?<![A-Za-z0-9])(?:
-        sk-(?:[A-Za-z0-9]+-)*?[A-Za-z0-9_]{16,}[A-Za-z0-9_-]* | [sr]k_(?:live|test)_[A-Za-z0-9]{16,}
+        sk-(?:[A-Za-z0-9]{1,20}-){0,4}?[A-Za-z0-9_]{16,}[A-Za-z0-9_-]* | [sr]k_(?:live|test)_[A-Za-z0-9]{16,}
       | hf_[A-Za-z0-9]{20,} | (?:AKIA|ASIA)[0-9A-Z]{16} | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,}
       | glpat-[A-Za-z0-9_-]{16,} | xox[a-z]-[A-Za-z0-9-]{10,} | AIza[0-9A-Za-z_-]{30,} | (?:gsk|npm|r8)_[A-Za-z0-9]{20,}
       | nvapi-[A-Za-z0-9_-]{20,} | eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.?[A-Za-z0-9_-]*
@@ -77,7 +77,11 @@ def masked(text: str, *, is_source: bool = False) -> str:
     """
     if is_source:
         text = _NAMED.sub(lambda found: found[1] + "*" * len(found[2]), text)
-        commits = {found.start() for found in _HEX.finditer(text) if _BEFORE_COMMIT.search(text[: found.start()])}
+        commits = {
+            found.start()
+            for found in _HEX.finditer(text)
+            if _BEFORE_COMMIT.search(text[max(0, found.start() - 20) : found.start()])
+        }
         text = _HEX.sub(lambda found: found[0] if found.start() in commits else _starred(found[0]), text)
     for start, end in _keys_in(text):
         text = text[:start] + _starred(text[start:end]) + text[end:]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = 
         raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
     config = read_config(folder)
     code = config.get("auto_map")
+    if not code and "model_type" not in config:
+        what = "has a config.json without `model_type`: the folder's own name would decide what it is"
+        raise ModelFolderError(folder, what, "add it, as transformers calls the architecture")
     if code and not trusted and not _knows(config.get("model_type")):
         what = "needs the Python files that come with it (`auto_map` in config.json)"
         raise ModelFolderError(folder, what, "read them, then allow it: {path: ..., trust_remote_code: true}")
@@ -91,7 +95,7 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
         what = f"names a file outside the folder: {outside[0]}"
         raise ModelFolderError(folder, what, "save the model again, as one folder")
-    if missing := [each for each in names or ["any file"] if not (folder / each).is_file()]:
+    if missing := [each for each in names if not (folder / each).is_file()]:
         what = f"lacks shards that {name} names: {', '.join(missing[:5])}"
         raise ModelFolderError(folder, what, "download them again")
     return tuple(folder / each for each in names), tuple(index)
@@ -148,9 +152,12 @@ def _found(folder: Path, patterns: tuple[str, ...]) -> list[str]:
 
 
 def _knows(architecture: object) -> bool:
-    """Whether the installed transformers has classes of its own for it, and so leaves a model's code alone."""
-    try:
-        from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-    except ImportError:
-        return False
-    return architecture in CONFIG_MAPPING_NAMES
+    """Whether the installed transformers has classes of its own for it, and so leaves a model's code alone.
+
+    Its tables are read as text, since importing it takes seconds; without it nobody can tell here, and the run will.
+    """
+    library = find_spec("transformers")
+    if library is None or not library.submodule_search_locations:
+        return True
+    tables = (Path(library.submodule_search_locations[0]) / "models" / "auto").glob("*.py")
+    return any(f'"{architecture}"' in table.read_text(encoding="utf-8") for table in tables)

@@ -37,6 +37,6 @@ class Cell(NamedTuple):
 
 RESULT_COLUMNS = (
     "study", "arm", "method", "model", "trait", "level", "merge", "alpha", "effective_alpha", "gamma", "seed",
-    "repeat", "benchmark", "metric", "value", "stderr", "n", "job", "same_as",
+    "repeat", "benchmark", "metric", "value", "stderr", "n", "job", "same_as", "role",
 )  # fmt: skip
 """Columns of `results.csv`: tidy, one row per subject x benchmark x metric (x repeat)."""

@@ -74,8 +74,8 @@ class TaskFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.faults: list[Diagnostic] = []
-        """Includes that lead out of the folder."""
+        self._outside: dict[Path, list[Diagnostic]] = {}
+        """Definition -> what it reads of other folders before anything is loaded: includes, or itself by a link."""
 
     @cached_property
     def definitions(self) -> list[Definition]:
@@ -133,7 +133,8 @@ class TaskFolder:
 
         A link counts as what it leads to.
         """
-        reached, faults = self.reached(name), list(self.faults)
+        reached = self.reached(name)
+        faults = [fault for each in reached for fault in self._outside.get(each.path, ())]
 
         def report(word: str, why: str) -> None:
             faults.append(error("TG213", f"{word}: {why}", getattr(word, "span", None), hint=REPAIR))
@@ -158,15 +159,22 @@ class TaskFolder:
         if path in around:
             raise UnreadableError(f"{path.name} includes itself")
         config, merged = _mapping_of(path), dict[str, Any]()
-        bases = dict.fromkeys([path.parent])
+        home = path.resolve().parent  # the harness follows links
+        bases = dict.fromkeys([home])
+        if not around:
+            self._note_outside(path, path.resolve(), (*_words(config.get("task")), *_words(config.get("group")))[:1])
         for each in _words(config.pop("include", None)):
-            inner = (path.parent / each).resolve()
-            if inner.exists() and not inner.is_relative_to(self.root.resolve()):
-                self.faults.append(error("TG213", f"{each}: {OUTSIDE}", getattr(each, "span", None), hint=REPAIR))
+            inner = (home / each).resolve()
+            self._note_outside((*around, path)[0], inner, [each] * inner.exists())
             found, folders = self._read(inner, (*around, path))
             merged |= found
             bases |= dict.fromkeys(folders)
         return merged | config, (*bases, self.root)
+
+    def _note_outside(self, definition: Path, file: Path, words: Sequence[str]) -> None:
+        if not file.is_relative_to(self.root.resolve()):
+            faults = [error("TG213", f"{word}: {OUTSIDE}", getattr(word, "span", None), hint=REPAIR) for word in words]
+            self._outside.setdefault(definition, []).extend(faults)
 
 
 OUTSIDE = "it lies outside of the task folder"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic_core import ValidationError
 
-from .coherence import check_arm, check_shared
+from .coherence import check_ablations, check_arm, check_shared
 from .consumption import ARM_KEYS, STUDY_KEYS, check_use, dotted, meant_keys
 from .diagnostics import Diagnostic, SpecError, has_errors, in_order
 from .document import Document
@@ -67,6 +67,7 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
         found += check_arm(each, document)
     if len(read) == len(texts):
         found += check_shared(read, document)
+        found += [] if has_errors(found) else check_ablations(read, document)
     settled = [(text, settle(arm, text.name)) for text, arm in both]
     holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}

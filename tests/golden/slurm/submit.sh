@@ -12,8 +12,9 @@ submit() { # array, indices as JSON, options of sbatch
   array=$1 indices=$2
   shift 2
   if [ ! -s "slurm/ids/$array" ]; then
-    sbatch --parsable "$@" "slurm/scripts/$array.sh" |
-      sed -n 's/^\([0-9][0-9]*\)\(;.*\)*$/\1/p' | tail -n 1 > "slurm/ids/$array.new"
+    sbatch --parsable "$@" "slurm/scripts/$array.sh" | while read -r line; do
+      case ${line%%;*} in '' | *[!0-9]*) ;; *) echo "${line%%;*}" ;; esac  # a site may print more than the id
+    done > "slurm/ids/$array.new"
     [ -s "slurm/ids/$array.new" ]
     mv "slurm/ids/$array.new" "slurm/ids/$array"
     printf '{"array": "%s", "indices": %s, "job": "%s"}\n' \

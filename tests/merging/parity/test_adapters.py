@@ -14,6 +14,7 @@ from tests.merging.conftest import Bench, save_adapter, untied
 from tests.merging.recipes import written
 from traitgraph.runtime.merging.adapters import _CONV1D, CONV1D_MODELS
 from traitgraph.runtime.merging.from_file import merge_from_file
+from traitgraph.runtime.merging.materialize import materialize
 from traitgraph.runtime.models import load_model
 from traitgraph.runtime.subjects import subject
 
@@ -217,3 +218,42 @@ def test_no_other_model_of_transformers_keeps_transposed_weights() -> None:
         if re.search(r"pytorch_utils import .*\bConv1D\b", text):
             users.add(file.parent.name)
     assert users == {"gpt2", "openai", "imagegpt", "decision_transformer", "clvp"}
+
+
+@pytest.mark.parametrize("part", ["model", "adapter"])
+def test_a_vector_of_a_model_that_is_renamed_when_it_is_loaded_is_that_in_place_and_on_disk(
+    tmp_path: Path, bench: Bench, base_folder: Path, part: str
+) -> None:
+    """Published vision-language models have other names on disk than in memory, where training saw them."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, Gemma3Config
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {**sizes, "vocab_size": 64, "num_key_value_heads": 1, "head_dim": 8}
+    vision = {**sizes, "num_hidden_layers": 1, "image_size": 28, "patch_size": 14}
+    config = Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=5, boi_token_index=6,
+        eoi_token_index=7,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config)
+    model.save_pretrained(base := tmp_path / "base")
+    for file in base_folder.glob("*token*"):
+        (base / file.name).write_bytes(file.read_bytes())
+    if part == "model":
+        for parameter in model.parameters():
+            parameter.data.add_(torch.randn(parameter.shape) * 0.05)
+        model.save_pretrained(tuned := tmp_path / "tuned")
+    else:
+        targets = r".*language_model.*(q|down)_proj"
+        tuned = save_adapter(base, tmp_path / "tuned", seed=3, target_modules=targets, task_type=None)
+        model = PeftModel.from_pretrained(loaded(base), tuned).merge_and_unload()
+    wanted = logits(model.eval())
+    merge = bench.merge(base, [bench.vector(base, part, tuned)], ["1"])
+    context = bench.context("assess", bench.assess_params(base), merge=(merge,))
+    here = load_model(context, bench.ref(base))
+    with subject(context, here, bench.assess_params(base)) as made:
+        torch.testing.assert_close(logits(made.model), wanted, atol=CLOSE, rtol=0)
+    materialize([bench.store.path("merge", merge)], [tmp_path / "out"], base)
+    torch.testing.assert_close(logits(loaded(tmp_path / "out")), wanted, atol=CLOSE, rtol=0)

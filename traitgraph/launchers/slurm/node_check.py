@@ -97,7 +97,7 @@ def hub_models(table: JobTable) -> tuple[tuple[str, str], ...]:
 
 def _hub_models(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for value in params.values():
-        if isinstance(value, Mapping) and value.get("kind") == "hub" and "dtype" in value:  # data have none
+        if isinstance(value, Mapping) and value.get("kind") == "hub" and "split" not in value:  # data have one
             yield str(value["id"]), str(value["revision"])
         elif isinstance(value, Mapping):
             yield from _hub_models(value)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 SEED = 0
+REFERENCE = "reference."
+"""Start of the names under which the entries of the reference stand."""
 Scores = Mapping[str, float]
 
 
@@ -54,6 +56,7 @@ def trait_correlation(conditions: Mapping[str, Scores], reference: Matrix, shuff
     `distance.shuffled` is the mean distance when each trait's scores are shuffled over conditions, with its standard
     error, `distance.shuffled_share` the share of shuffles that are at least as near. Conditions in which a trait has no
     score are left out, and counted in `left_out`. Undefined where a trait has the same score everywhere.
+    `reference.openness ~ extraversion` and so on are the reference itself, so that a distance keeps what it is to.
     """
     import numpy as np
 
@@ -64,6 +67,10 @@ def trait_correlation(conditions: Mapping[str, Scores], reference: Matrix, shuff
     table = np.array(whole, dtype=np.float64).reshape(-1, len(TRAITS))
     count = len(table)
     metrics = [Metric("left_out", len(conditions) - count, len(conditions), role="validity")]
+    metrics += [
+        Metric(f"{REFERENCE}{TRAITS[i]} ~ {TRAITS[j]}", float(reference[i, j]), count, role="validity")
+        for i, j in combinations(range(len(TRAITS)), 2)
+    ]
     found = _correlations(table)
     metrics += [
         Metric(f"{TRAITS[i]} ~ {TRAITS[j]}", None if found is None else float(found[i, j]), count)

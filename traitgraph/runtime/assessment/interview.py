@@ -35,7 +35,7 @@ def measure_interview(
     judged = judged_answers(context, loaded, params, benchmark.judge, questions, prompt_of)
     rows = [_row(questionnaire, each) for each in judged]
     outcomes = [str(row["outcome"]) for row in rows]
-    return Measurement(rows, [*_scores(questionnaire, judged), *outcome_metrics(outcomes)])
+    return Measurement(rows, [*_scores(questionnaire, judged), *outcome_metrics(outcomes, judged)])
 
 
 def question_of(questionnaire: Questionnaire, item: Item) -> str:

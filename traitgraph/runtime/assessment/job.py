@@ -10,7 +10,7 @@ from ..models import LoadedModel, open_model
 from ..subjects import subject
 from .administer import administer
 from .layer_similarity import remember_base
-from .measurement import Metric, write_measurement
+from .measurement import Measurement, Metric, write_measurement
 
 
 def assess(context: JobContext, params: AssessParams) -> None:
@@ -19,6 +19,7 @@ def assess(context: JobContext, params: AssessParams) -> None:
     reads   model?, tuned? or merge?    what makes the subject
     writes  answers.jsonl               one raw row per reply, item or document
             metrics.jsonl               metric, repeat, value, stderr, n, role
+    raises  ValueError for other repeats than the spec asks for
     """
     loaded = open_model(context, params.model)
     remember_base(context, loaded, params)
@@ -26,7 +27,20 @@ def assess(context: JobContext, params: AssessParams) -> None:
         measurement = administer(context, loaded, params)
     if _stands_with_user(loaded, params):
         measurement.metrics.append(Metric("system_as_user", 1.0, len(measurement.answers), role="validity"))
+    _check_repeats(measurement, params)
     write_measurement(context.out, measurement)
+
+
+def _check_repeats(measurement: Measurement, params: AssessParams) -> None:
+    """Refuse a score that was not measured as often as the spec asks: its n would be another than the study's."""
+    found: dict[str, set[int]] = {}
+    for metric in measurement.metrics:
+        if metric.repeat is not None:
+            found.setdefault(metric.metric, set()).add(metric.repeat)
+    asked = params.sampling.repeats if params.sampling else 0
+    odd = [f"{name} in {len(repeats)}" for name, repeats in found.items() if asked and repeats != {*range(asked)}]
+    if odd:
+        raise ValueError(f"the spec asks for {asked} repeats, and the benchmark measured {', '.join(odd)}")
 
 
 def _stands_with_user(loaded: LoadedModel, params: AssessParams) -> bool:

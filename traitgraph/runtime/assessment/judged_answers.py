@@ -14,7 +14,7 @@ from ..kept_texts import KeptTexts, write_missing
 from ..leads import lead_of
 from ..models import LoadedModel
 from .judges import open_judge
-from .measurement import Metric, mean
+from .measurement import Metric, disclaimers, mean
 
 
 class Judged(NamedTuple):
@@ -78,9 +78,12 @@ def _answers(
     return kept.texts
 
 
-def outcome_metrics(outcomes: Sequence[str]) -> list[Metric]:
-    """Shares of the answers that have no rating: nothing to rate, or a reply of the judge that cannot be read."""
+def outcome_metrics(outcomes: Sequence[str], judged: Sequence[Judged]) -> list[Metric]:
+    """Shares of the answers without a rating, nothing to rate or an unreadable reply, and of those that disclaim."""
     return [
-        Metric(name, mean([float(each == outcome) for each in outcomes]), len(outcomes), role="validity")
-        for name, outcome in (("refusals", "refused"), ("parse_failures", "unreadable"))
+        disclaimers([each.answer for each in judged]),
+        *(
+            Metric(name, mean([float(each == outcome) for each in outcomes]), len(outcomes), role="validity")
+            for name, outcome in (("refusals", "refused"), ("parse_failures", "unreadable"))
+        ),
     ]

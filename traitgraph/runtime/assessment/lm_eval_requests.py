@@ -59,13 +59,16 @@ class Document:
         return str(self.requests[0].args[0])
 
     def asked(self) -> dict[str, list[Any]]:
-        """What the model read and wrote: each text once, however many options follow it or it follows."""
-        texts = [[part for part in request.args if isinstance(part, str)] for request in self.requests]
-        read = {
-            name: list(dict.fromkeys(parts))
-            for name, parts in zip(("prompts", "continuations"), zip(*texts, strict=True), strict=False)
+        """What the model read and, where it wrote, what it wrote: each text once, however many options follow it."""
+        prompts = dict.fromkeys(str(request.args[0]) for request in self.requests)
+        rest = dict.fromkeys(part for request in self.requests for part in request.args[1:] if isinstance(part, str))
+        wrote = any(request.request_type == "generate_until" for request in self.requests)
+        raw = [request.resps for request in self.requests]  # a likelihood stands in the answers as it is
+        return {
+            "prompts": list(prompts),
+            **({"continuations": list(rest)} if rest else {}),
+            **({"raw": raw} if wrote else {}),
         }
-        return {**read, "raw": [request.resps for request in self.requests]}
 
     def answers(self, filter_name: str) -> list[Any]:
         """What a filter left of the model's answer to each request."""

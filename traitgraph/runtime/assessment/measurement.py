@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,6 +13,11 @@ from ..durable import AS_JSON
 
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
+_AI = re.compile(
+    r"\b(?:as|i am|i['\u2019]m)\s+(?:just|only|merely)?\s*an?\s+"
+    r"(?:AI\b|artificial intelligence|(?:large )?language model)",
+    re.IGNORECASE,
+)
 
 
 class Metric(NamedTuple):
@@ -42,6 +48,15 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
     _write_rows(folder / ANSWERS_FILE, measurement.answers)
     _write_rows(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+
+
+def disclaimers(texts: Sequence[str]) -> Metric:
+    """The share of raw texts that call their author an AI; counted before anything is cut from them.
+
+    >>> disclaimers(["As an AI language model, I have no feelings.", "I'm just a language model.", "I like AI."]).value
+    0.6666666666666666
+    """
+    return Metric("disclaimers", mean([float(bool(_AI.search(text))) for text in texts]), len(texts), role="validity")
 
 
 def _row(metric: Metric) -> dict[str, object]:

@@ -50,7 +50,7 @@ def measure_open_questions(
     ratings = [parsed_ratings(each.reply) for each in judged]
     rows = [_row(questions[each.number], each, rating) for each, rating in zip(judged, ratings, strict=True)]
     return Measurement(
-        rows, [*_scores(questions, judged, ratings), *outcome_metrics([each.outcome for each in ratings])]
+        rows, [*_scores(questions, judged, ratings), *outcome_metrics([each.outcome for each in ratings], judged)]
     )
 
 

@@ -17,7 +17,7 @@ from ..leads import lead_of
 from ..locations import verified
 from ..models import LoadedModel
 from .items import Item, Questionnaire
-from .measurement import Measurement, Metric, mean
+from .measurement import Measurement, Metric, disclaimers, mean
 from .questionnaire_file import read_questionnaire
 from .questionnaire_scores import keyed_value
 from .rated_numbers import rated_number
@@ -79,4 +79,5 @@ def _metrics(questionnaire: Questionnaire, rows: list[dict[str, object]], sampli
             ]
             metrics.append(Metric(trait, mean(values), len(values), repeat=repeat))
     failures = [1.0 if row["answer"] is None else 0.0 for row in rows]
-    return [*metrics, Metric("parse_failures", mean(failures), len(failures), role="validity")]
+    share = Metric("parse_failures", mean(failures), len(failures), role="validity")
+    return [*metrics, disclaimers([str(row["text"]) for row in rows]), share]

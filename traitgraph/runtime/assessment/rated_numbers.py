@@ -10,8 +10,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_ROW = re.compile(r"(?:\d+[\W_]*){3}")
+_ROW = re.compile(r"(?<!\d)\d+[\W_]+\d+[\W_]+\d")
 """Numbers in a row with no word between them: a model that counts, or goes round in a circle."""
+
+LONGEST, REACH = 10_000, 80
+"""Letters of a text that may be an answer, and on each side of a number that are looked at."""
 
 REFUSAL = "x"
 """What a judge writes where there is nothing to rate."""
@@ -48,17 +51,17 @@ def rated_number(text: str, ends: tuple[int, int]) -> int | None:
     >>> [rated_number(text, (1, 5)) for text in ("1 = never, 2 = rarely", "1 to 5", "3 or 4", "4.5", "10", "-4")]
     [None, None, None, None, None, None]
     """
-    plain = "".join(map(_plain, said(text)))
+    if len(spoken := said(text)) > LONGEST:
+        return None
+    plain = re.sub(r"\s+", lambda gap: "\n" if "\n" in gap[0] else " ", "".join(map(_plain, spoken)))
     for mention in _mentions(*ends):
         plain = mention.sub(" ", plain)
-    found = [(_value(each[1]), plain[: each.start()], plain[each.end() :]) for each in _NUMBER.finditer(plain)]
-    named = {value for value, _, _ in found if value is None or ends[0] <= value <= ends[1]}
-    if len(named) != 1 or found[0][0] not in named or _ROW.search(plain):
+    found = list(_NUMBER.finditer(plain))
+    named = {value for value in map(_value, found) if value is None or ends[0] <= value <= ends[1]}
+    if len(named) != 1 or _value(found[0]) not in named or _ROW.search(plain):
         return None
     (number,) = named
-    return (
-        number if any(_is_meant(before, after, ends[0]) for value, before, after in found if value == number) else None
-    )
+    return number if any(_value(each) == number and _is_meant(plain, each, ends[0]) for each in found) else None
 
 
 def is_refusal(reply: str | None) -> bool:
@@ -89,17 +92,19 @@ def _plain(letter: str) -> str:
     return unicodedata.normalize("NFKC", letter) if "\uff00" < letter < "\uffef" else letter
 
 
-def _value(text: str) -> int | None:
-    """The whole number; None for another."""
-    whole, _, part = text.partition(".")
-    return int(whole) if "," not in whole and not part.strip("0") else None
+def _value(found: re.Match[str]) -> int | None:
+    """The whole number; None for another. What is too long for any scale is cut, and on none."""
+    whole, _, part = found[1].partition(".")
+    return int(whole[:12]) if "," not in whole and not part.strip("0") else None
 
 
-def _is_meant(before: str, after: str, low: int) -> bool:
+def _is_meant(text: str, number: re.Match[str], low: int) -> bool:
     """Whether a number stands where an answer does: first, last of its clause, or after a word that leads to it."""
-    if _COUNTED.match(after) or _NOT_MEANT.search(before) or (low < 0 and re.search(r"-\s+$", before)):
+    before, after = text[: number.start()][-REACH:], text[number.end() :][:REACH]
+    if _COUNTED.match(after) or _NOT_MEANT.search(before) or (low < 0 and re.search(r"-\s$", before)):
         return False
-    return bool(re.fullmatch(r"[\W_]*", before) or _ENDED.match(after) or _LED_TO.search(before))
+    is_first = not re.search(r"[^\W_]", text[: number.start()])
+    return is_first or bool(_ENDED.match(after) or _LED_TO.search(before))
 
 
 @lru_cache

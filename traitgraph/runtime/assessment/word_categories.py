@@ -20,7 +20,7 @@ from ..leads import lead_of
 from ..locations import verified
 from ..models import LoadedModel
 from .lexicon import CUT, EMPTY, WORDS, Lexicon, category_counts, read_lexicon, words_of
-from .measurement import Measurement, Metric, mean, standard_error
+from .measurement import Measurement, Metric, disclaimers, mean, standard_error
 
 
 def measure_word_categories(
@@ -70,6 +70,7 @@ def word_metrics(categories: Sequence[str], rows: Sequence[TextRow]) -> list[Met
               words         mean number of words, over all texts
     validity  empty_texts   share of the texts without any word: left out of the shares
               cut_texts     share of the texts that `max_new_tokens` ended
+              disclaimers   share of the texts that call their author an AI
     """
     full = [row for row in rows if row.words]
     return [
@@ -77,6 +78,7 @@ def word_metrics(categories: Sequence[str], rows: Sequence[TextRow]) -> list[Met
         _over_texts(WORDS, [float(row.words) for row in rows]),
         Metric(EMPTY, mean([float(not row.words) for row in rows]), len(rows), role="validity"),
         Metric(CUT, mean([float(not row.finished) for row in rows]), len(rows), role="validity"),
+        disclaimers([row.text for row in rows]),
     ]
 
 

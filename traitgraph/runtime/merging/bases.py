@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.gguf import MODEL_FOLDER
 from traitgraph.runtime.hub import named, pinned
-from traitgraph.runtime.locations import verified
-from traitgraph.runtime.models import note_commit
-from traitgraph.specs.jobs import FolderModel, GgufModel, HubModel, ModelRef
-
-from .errors import MergeError
+from traitgraph.runtime.models import local_folder, note_commit
+from traitgraph.specs.jobs import HubModel, ModelRef
 
 _FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
@@ -21,17 +17,11 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
 
     `prepared` is the input that holds the converted folder of a GGUF file.
     """
-    match ref:
-        case HubModel():
-            folder = hub_folder(ref.id, ref.revision)
-            note_commit(context, ref, folder.name)
-            return folder
-        case FolderModel():
-            return verified(context.locations, ref.digest)
-        case GgufModel():
-            if not context.inputs.get(prepared):
-                raise MergeError(f"{context.row.label}: a GGUF model needs its converted folder as input `{prepared}`")
-            return context.inputs[prepared][0] / MODEL_FOLDER
+    if not isinstance(ref, HubModel):
+        return local_folder(context, ref, prepared)
+    folder = hub_folder(ref.id, ref.revision)
+    note_commit(context, ref, folder.name)
+    return folder
 
 
 def hub_folder(name: str, revision: str = "main") -> Path:

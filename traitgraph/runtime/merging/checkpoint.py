@@ -238,7 +238,7 @@ def skeleton(folder: Path) -> PreTrainedModel | None:
     import transformers
 
     try:
-        config = transformers.AutoConfig.from_pretrained(folder)
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind = getattr(transformers, (config.architectures or [""])[0], None)
         with torch.device("meta"):
             return kind(config) if kind else transformers.AutoModelForCausalLM.from_config(config)
@@ -256,12 +256,12 @@ def tied_table(folder: Path, head: str) -> str:
 
 def unread(folder: Path, infos: Iterable[TensorInfo]) -> set[str]:
     """Of some tensors those that are no weights: buffers that transformers computes itself and never loads."""
-    model, infos = skeleton(folder), list(infos)
-    found = {info.name for info in infos if is_buffer(info)}
-    if model is not None:
+    known = {info.name: is_buffer(info) for info in infos}
+    found = {name for name, is_known in known.items() if is_known}
+    if len(found) < len(known) and (model := skeleton(folder)) is not None:
         buffers = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
         passed = model._keys_to_ignore_on_load_unexpected or ()
-        found |= {i.name for i in infos if i.name in buffers or any(re.search(each, i.name) for each in passed)}
+        found |= {name for name in known if name in buffers or any(re.search(each, name) for each in passed)}
     return found
 
 

@@ -28,6 +28,7 @@ from .errors import MergeError
 from .layers import Gradient, Towers, Weight, towers_of, value_at, values_of
 from .methods import steps_of
 from .sparsified import Cache, count_together, sparsified
+from .steps import RankDrop
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +82,7 @@ class Composition:
         self._is_counted = not self.steps.sparsify
         self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
         self._merged = self._included(_common_shapes(self.vectors))
+        self._check_ranks()
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
         self._shapes = {**self._merged, **domain}
         for name in [""] if self._are_numbers else self._merged:
@@ -96,6 +98,19 @@ class Composition:
             raise MergeError(
                 f"conventions '{self.options.conventions}' ignore the coefficients of single vectors in this method; "
                 "give all vectors one coefficient, or choose other conventions"
+            )
+
+    def _check_ranks(self) -> None:
+        """mergekit ranks the second axis of a tensor; our rows run over its last, which is the same of a matrix."""
+        deep = [name for name, shape in self._merged.items() if len(shape) > 2]
+        if (
+            deep
+            and self.options.conventions == "mergekit"
+            and any(isinstance(s, RankDrop) for s in self.steps.sparsify)
+        ):
+            raise MergeError(
+                f"{self.method}: '{deep[0]}' has {len(self._merged[deep[0]])} axes, which conventions 'mergekit' rank "
+                "otherwise; exclude it, or choose other conventions"
             )
 
     def _part(self, vector: Difference, density: Weight | None) -> Difference:

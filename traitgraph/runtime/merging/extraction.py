@@ -165,7 +165,7 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
     for name in uneven:
         height = min(base[name].shape[0], shapes[name][0])
         factors, value = adapter.factors.pop(name, None), adapter.values.pop(name, None)
-        rows, values = adapter.rows.pop(name, ([], None))
+        single = adapter.rows.pop(name, None)
         if vocabulary == "base":
             continue
         if (adapter.folder / "tokenizer.json").is_file():
@@ -177,7 +177,8 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
         if value is not None:
             adapter.values[name] = base.read(name).float()
             adapter.values[name][:height] = value[:height].float()
-        if values is not None:
+        if single is not None:
+            rows, values = single
             kept = [place for place, row in enumerate(rows) if row < height]
             adapter.rows[name] = [rows[place] for place in kept], values[kept]
     return adapter
@@ -249,7 +250,7 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
     else:
         moved = weight + adapter.shifts[name]
     dims = 0 if factors is not None and factors.transposed else tuple(range(1, moved.dim()))
-    lengths = torch.linalg.vector_norm(moved, dim=dims, keepdim=True)
+    lengths: torch.Tensor = torch.linalg.vector_norm(moved, dim=dims, keepdim=True)
     if magnitude.numel() != lengths.numel():
         raise MergeError(f"{adapter.folder}: '{name}' has {magnitude.numel()} magnitudes and {lengths.numel()} outputs")
     return moved * (magnitude.reshape(lengths.shape) / lengths) - weight

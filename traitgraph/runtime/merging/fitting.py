@@ -99,8 +99,8 @@ def as_trained(base: Checkpoint, wanted: Sequence[str]) -> Checkpoint:
 
 def names_of_training(vectors: Sequence[Difference], base: Collection[str], names: NameMap | None) -> NameMap | None:
     """The given map, or the known one by which a library that loads the base renames its tensors, or None."""
-    wanted = [name for vector in vectors for name in vector.names]
-    return names if names is not None or all(name in base for name in wanted) else propose_names(wanted, base)
+    wanted = [name for vector in vectors for name in vector.names if name not in base]
+    return propose_names(wanted, base) if names is None else names
 
 
 def fit_vectors(
@@ -120,7 +120,9 @@ def fit_vectors(
     fit = Fit()
     for vector in vectors:
         for name in vector.names:
-            _place(fit, name, renamed(name, names), vector, base, vocabulary, dry)
+            target = renamed(name, names)
+            target = name if target not in base and name in base else target  # a vector under the base's own names
+            _place(fit, name, target, vector, base, vocabulary, dry)
     if fit.unmatched and not dry:
         raise MergeError(_unmatched_message(fit, vectors, base, names))
     changed = set(fit.matched.values())

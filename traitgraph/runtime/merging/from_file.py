@@ -22,6 +22,7 @@ from traitgraph.specs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.messages import diagnose
 from traitgraph.specs.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 from traitgraph.specs.other_files import A_RECIPE, no_recipe, written_by_us
+from traitgraph.specs.scope import key_faults
 from traitgraph.specs.source import read_document
 
 from .adapter_origin import doubt_about_base
@@ -261,6 +262,7 @@ def read_request(path: Path, models: NamedModels) -> Request:
     Raises SpecError with every fault of the file.
     """
     document, found = read_document(path)
+    found += key_faults(document) if document else []
     other = written_by_us(path, A_RECIPE) or (document and no_recipe(document))
     if document is None or other or found:
         raise SpecError([other] if other else found)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from traitgraph.specs.model_folder import INDEX
 
 from .card import model_card
-from .checkpoint import Checkpoint, TensorInfo, matrix_shape
+from .checkpoint import Checkpoint, TensorInfo, matrix_shape, read_object
 from .composition import Composition
 from .differences import piece_size, pieces
 from .drafts import check_new, drafted
@@ -197,7 +197,7 @@ def _write_beside(base: Checkpoint, output: Output, draft: Path) -> None:
 
 def _set_dtype(path: Path, dtype: str) -> None:
     """Say in the configuration which number format the weights have, under the key that it uses."""
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = read_object(path)
     parts = [config, *(part for part in config.values() if isinstance(part, dict))]
     for part in parts:
         for key in ("torch_dtype", "dtype"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from traitgraph.specs.results import Cell
+
 from ..assessment.item_scores import ItemScores
 from ..results import ResultRow, write_csv
 from .about import About, Failure, Stage, describe_results
@@ -23,20 +25,27 @@ TABLE = "results.csv"
 FIGURES = "figures"
 
 
-def write_report(rows: Sequence[ResultRow], about: About, out_dir: Path, items: ItemScores | None = None) -> Path:
+def write_report(
+    rows: Sequence[ResultRow],
+    about: About,
+    out_dir: Path,
+    items: ItemScores | None = None,
+    missing: Sequence[Cell] = (),
+) -> Path:
     """Write `report.html`, `results.csv` and `figures/*.png` into a folder; returns the path of the page.
 
-    With `items`, changes are tested item by item. Equal input gives equal bytes.
-    Figures of an earlier report in the same folder are removed.
+    With `items`, changes are tested item by item; `missing` are assessments that should be there.
+    Equal input gives equal bytes. Figures of an earlier report in the same folder are removed.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with _replacing(out_dir / TABLE).open("w", encoding="utf-8", newline="") as stream:
         write_csv(rows, stream)
     _finish(out_dir / TABLE)
-    figures = write_figures(charts_of(summarise(row for row in rows if not is_comparison(row))), out_dir / FIGURES)
+    measured = summarise((row for row in rows if not is_comparison(row)), items, missing)
+    figures = write_figures(charts_of(measured), out_dir / FIGURES)
     for old in set((out_dir / FIGURES).glob("*.png")) - set(figures):
         old.unlink()
-    page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures], items)
+    page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures], items, missing)
     _replacing(out_dir / PAGE).write_text(page, encoding="utf-8", newline="\n")
     _finish(out_dir / PAGE)
     return out_dir / PAGE

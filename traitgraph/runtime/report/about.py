@@ -62,6 +62,8 @@ class About:
     failures: Sequence[Failure] = ()
     missing: int = 0
     """Assessments that the study asks for and the store does not hold."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Key of an analysis -> name of the matrix that it measures a distance to."""
     notes: Sequence[str] = ()
     """What a reader must know of the data."""
 
@@ -95,8 +97,15 @@ def describe_results(
         facts=origins(list(manifests.values()), names or {}),
         failures=failures,
         missing=sum(cell.job in missing for cell in cells),
+        references={key: name for key, each in manifests.items() if (name := _reference(each, names or {}))},
         notes=[*notes, *_cut_rows(manifests.values(), store)],
     )
+
+
+def _reference(manifest: Manifest, names: Mapping[str, str]) -> str:
+    analysis = manifest.row.params.get("analysis")
+    digest = str(analysis.get("reference") or "") if isinstance(analysis, Mapping) else ""
+    return f"{names.get(digest, '')} {digest[:12]}".strip()
 
 
 def _ancestors(store: Store, keys: Iterable[str]) -> dict[str, Manifest]:

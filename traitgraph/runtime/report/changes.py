@@ -1,50 +1,78 @@
-"""How much a score changes from one subject to another, and how sure that is."""
+"""How much a score changes from one subject to another, and how sure that is: the same items under both."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from ..assessment.item_scores import ItemScores
-from .statistics import combined_error, combined_freedom, t_quantile
+from ..assessment.item_scores import ItemAnswers, ItemScores
+from .statistics import Estimate, combined, keyed_contrast
 from .summaries import Score
 
-ERROR = 0.05
-"""Probability, on both sides together, with which chance alone makes a change count as clear."""
+Terms = Sequence[tuple[float, Score]]
+"""Weights of scores that are added up: 1 and -1 for a difference, those of a regression for a slope."""
 
 
-class Change(NamedTuple):
-    """A difference of two scores with its standard error, and the degrees of freedom of that."""
+def change_of(metric: str, terms: Terms, items: ItemScores | None) -> Estimate:
+    """The weighted sum of scores under one metric, item by item where all of them have answers to the same items.
 
-    value: float
-    stderr: float | None
-    freedom: int | None = None
-
-    def is_clear(self, error: float = ERROR) -> bool:
-        """Whether it is larger than chance makes it, by Student's t; never without a standard error."""
-        return self.stderr is not None and self.value != 0 and abs(self.value) >= self.margin(error)
-
-    def margin(self, error: float = ERROR) -> float:
-        """The smallest change that counts as clear; without end where nothing tells how large chance is."""
-        if self.stderr is None or not self.freedom:
-            return math.inf
-        return t_quantile(self.freedom, error) * self.stderr
-
-
-def change_between(metric: str, first: Score, last: Score, items: ItemScores | None) -> Change:
-    """From `first` to `last`: paired over items where each is one administration whose items are known.
-
-    Otherwise, and where the metric is no mean over items, the two scores count as independent.
+    Otherwise, and where the metric is no mean over items, the scores count as independent. Seeds add their own error.
     """
-    value = last.value - first.value
-    if items is not None and first.job and last.job:
-        paired = items.change(metric, first.job, last.job)
-        if paired is not None and math.isclose(paired.value, value, abs_tol=1e-6):
-            return Change(value, paired.stderr, paired.n - 1)
-    return Change(value, combined_error(first.stderr, last.stderr), _freedom(first, last))
+    found = _by_item(metric, terms, items) if items else None
+    if found is None:
+        value = math.fsum(weight * score.value for weight, score in terms)
+        return combined(
+            value, [(score.stderr and abs(weight) * score.stderr, score.freedom) for weight, score in terms]
+        )
+    seeds = [(abs(weight) * score.over_seeds[0], score.over_seeds[1]) for weight, score in terms if score.over_seeds]
+    return combined(found.value, [found[1:], *seeds])
 
 
-def _freedom(first: Score, last: Score) -> int | None:
-    if first.stderr is None or last.stderr is None or not first.freedom or not last.freedom:
+def slope_of(metric: str, points: Sequence[tuple[float, float, Score]], items: ItemScores | None) -> Estimate | None:
+    """The slope of a score over its strength; `points` are (sign, strength, score), each sign a line of its own.
+
+    Their slopes are added with their signs: that of a gap is the slope of high minus that of low.
+    None below three strengths.
+    """
+    terms: list[tuple[float, Score]] = []
+    for sign in dict.fromkeys(sign for sign, _, _ in points):
+        line = [(strength, score) for each, strength, score in points if each == sign]
+        centre = math.fsum(strength for strength, _ in line) / len(line)
+        squares = math.fsum((strength - centre) ** 2 for strength, _ in line)
+        if len(line) < 3 or not squares:
+            return None
+        terms += [(sign * (strength - centre) / squares, score) for strength, score in line]
+    return change_of(metric, terms, items)
+
+
+def _by_item(metric: str, terms: Terms, items: ItemScores) -> Estimate | None:
+    """The sum over items that all scores have; None for other items, or where the metric is no mean over them."""
+    forms = [[items.of(job) for job in score.jobs] for _, score in terms]
+    known = [form.get(metric, {}) for jobs in forms for form in jobs]
+    if not all(known) or any(each.keys() != known[0].keys() for each in known):
         return None
-    return combined_freedom((first.stderr, first.freedom), (last.stderr, last.freedom))
+    shifts: dict[tuple[str, int], list[float]] = {}
+    for trait, answers in forms[0][0].items():
+        for item, answer in answers.items():
+            total = _total(trait, item, terms, forms) if answer.keyed or trait == metric else None
+            if total is not None:  # a reversed item is turned back, so that agreement has one sign
+                shifts.setdefault((trait, answer.keyed), []).append((answer.keyed or 1) * total)
+    plain = shifts.get((metric, 0))
+    if plain is None:
+        # Without items keyed the other way a shift of every answer cannot be told from one of the trait.
+        return keyed_contrast(shifts, metric) or Estimate(math.fsum(weight * score.value for weight, score in terms))
+    found, value = Estimate.over(plain), math.fsum(weight * score.value for weight, score in terms)
+    asked_once = all(score.by_repeat is None for _, score in terms)
+    return None if asked_once and not math.isclose(found.value, value, abs_tol=1e-6) else found
+
+
+def _total(metric: str, item: str, terms: Terms, forms: Sequence[Sequence[ItemAnswers]]) -> float | None:
+    """The weighted sum of the values of an item, each the mean over seeds; None if some subject did not answer it."""
+    total = 0.0
+    for (weight, _), jobs in zip(terms, forms, strict=True):
+        answers = [form.get(metric, {}).get(item) for form in jobs]
+        values = [answer.value for answer in answers if answer is not None and answer.value is not None]
+        if not values:
+            return None
+        total += weight * math.fsum(values) / len(values)
+    return total

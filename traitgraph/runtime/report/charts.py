@@ -14,7 +14,8 @@ from typing import NamedTuple
 from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .curves import Curve, Point, family_labels, own_curves, without_strength
-from .findings import chance_of
+from .findings import Findings, chance_of
+from .separation import Finding
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 from .wording import (
     arm_name,
@@ -25,6 +26,8 @@ from .wording import (
     spread_note,
     strength_name,
     subject_name,
+    subject_names,
+    unit,
     with_spread,
 )
 
@@ -191,7 +194,7 @@ def _line(curve: Curve) -> Line:
         Mark(
             point.strength,
             point.score.value,
-            point.score.spread,
+            point.score.half,
             _mark_label(curve, point),
         )
         for point in curve.points
@@ -200,7 +203,7 @@ def _line(curve: Curve) -> Line:
 
 
 def _mark_label(curve: Curve, point: Point) -> str:
-    value = with_spread(point.score.value, point.score.spread)
+    value = with_spread(point.score.value, point.score.half)
     return f"{curve.family.level} {strength_name(curve.family, curve.axis)} {plain(point.strength)}: {value}".strip()
 
 
@@ -257,6 +260,28 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     )
 
 
+def gap_chart(found: Findings) -> Chart | None:
+    """High minus low of everything that is judged at both levels, with its interval; None for nothing."""
+    judged = [each for each in found.found if each.is_pair and not math.isnan(each.change.value)][:MAX_ROWS]
+    if not judged:
+        return None
+    names = subject_names(each.subject for each in judged)
+    bars = tuple(
+        Bar(names[each.subject] + _at(each), "high" if each.is_sound else "other", each.change.value, each.change.half)
+        for each in judged
+    )
+    reach = [bar.value + sign * (bar.spread or 0) for bar in bars for sign in (-1, 1)]
+    name = found.benchmark.name
+    panel = DotPanel("High minus low", unit(found.benchmark), bars, padded([0.0, *reach], 0.06))
+    note = "Bars: 95 % interval of each gap by itself. Circles: as intended, and the checks hold."
+    return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note)
+
+
+def _at(finding: Finding) -> str:
+    axis = finding.axis
+    return "" if axis is None else f", {strength_name(finding.subject, axis)} {plain(finding.at)}"
+
+
 def _has_others(panel: DotPanel) -> bool:
     return any(bar.role == "other" for bar in panel.bars)
 
@@ -271,7 +296,7 @@ def _bar(subject: Subject, score: Score, metric: str) -> Bar:
     """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
     own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
     role = "direct" if subject.method == "direct" else subject.level if own else "other"
-    return Bar(subject_name(subject), role, score.value, score.spread)
+    return Bar(subject_name(subject), role, score.value, score.half)
 
 
 def _y_range(benchmark: BenchmarkScores, curves: Sequence[Curve]) -> Range:
@@ -291,7 +316,7 @@ def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
 
     A cosine with the base starts at 1.
     """
-    values = [score.value + sign * (score.spread or 0) for score in scores for sign in (-1, 1)]
+    values = [score.value + sign * (score.half or 0) for score in scores for sign in (-1, 1)]
     if benchmark.kind == "questionnaire":
         return benchmark.scale or padded(values, 0.06)
     if benchmark.kind == "task" and all(0 <= score.value <= 1 for score in scores):

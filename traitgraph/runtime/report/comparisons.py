@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..analyses.correlation import REFERENCE
 from ..results import ResultRow
 from .markup import Markup, element, join
-from .wording import fixed, number, plain, plural
+from .wording import fixed, number, plain, plural, signed
 
 KINDS = ("vector_similarity", "trait_correlation")
 """First words of the names under which analyses across subjects stand in the results."""
@@ -21,8 +22,11 @@ def is_comparison(row: ResultRow) -> bool:
     return row["benchmark"].partition(" ")[0] in KINDS
 
 
-def comparisons_section(rows: Iterable[ResultRow]) -> Markup | None:
-    """A table for each comparison, with its other figures in a sentence; None without any."""
+def comparisons_section(rows: Iterable[ResultRow], references: Mapping[str, str] | None = None) -> Markup | None:
+    """A table for each comparison, with its other figures in a sentence; None without any.
+
+    `references` names the matrix that a job measures a distance to.
+    """
     jobs: dict[str, list[ResultRow]] = defaultdict(list)
     for row in filter(is_comparison, rows):
         jobs[row["job"]].append(row)
@@ -31,16 +35,25 @@ def comparisons_section(rows: Iterable[ResultRow]) -> Markup | None:
         return None
     more = len(groups) - MOST_SHOWN
     note = element("p", f"{plural(more, 'more comparison')} in results.csv.", class_="note") if more > 0 else None
-    return join([*map(_comparison, groups[:MOST_SHOWN]), note])
+    named = references or {}
+    return join([*(_comparison(group, named.get(group[0]["job"], "")) for group in groups[:MOST_SHOWN]), note])
 
 
-def _comparison(rows: Sequence[ResultRow]) -> Markup:
+def _comparison(rows: Sequence[ResultRow], reference: str) -> Markup:
     values = {row["metric"]: row["value"] for row in rows}
-    pairs = {metric: value for metric, value in values.items() if BETWEEN in metric}
+    counts = {row["metric"]: row["n"] for row in rows}
+    pairs = {
+        metric: value for metric, value in values.items() if BETWEEN in metric and not metric.startswith(REFERENCE)
+    }
     by_layer = any("," in metric for metric in pairs)
     table = _layers(pairs) if by_layer else _square(pairs)
     title = _title(rows[0]) + (", layer by layer" if by_layer else "")
-    return element("figure", element("h3", title), table, element("p", _sentence(values), class_="note"))
+    return element(
+        "figure",
+        element("h3", title),
+        table,
+        element("p", _sentence(values, reference, counts.get("distance")), class_="note"),
+    )
 
 
 def _title(row: ResultRow) -> str:
@@ -52,17 +65,33 @@ def _title(row: ResultRow) -> str:
     return f"{row['benchmark']}: {', '.join(part for part in about if part)}"
 
 
-def _sentence(values: Mapping[str, float | None]) -> str:
+def _sentence(values: Mapping[str, float | None], reference: str, conditions: int | None) -> str:
     if "distance" not in values:
         return "Cosine of the angle between two vectors; 1: the same direction, 0: nothing in common, -1: opposite."
     if (distance := values["distance"]) is None:
         return "Correlations are undefined: a trait has the same score in every condition, or there are too few."
-    text = f"Correlations of the measured scores over conditions. Distance to the reference {fixed(distance)}"
+    over = f"{conditions} conditions" if conditions else "conditions"
+    to = f"the reference {reference}".strip() if reference else "a reference whose file is not known"
+    text = f"Correlations of the measured scores over {over}. Distance to {to}: {fixed(distance)}"
     mean, share = values.get("distance.shuffled"), values.get("distance.shuffled_share")
     if mean is not None and share is not None:
         text += f"; with scores shuffled over conditions {fixed(mean)}, and {share:.0%} of the shuffles are as near"
-    left_out = values.get("left_out")
-    return text + (f". Conditions without a score for every trait, left out: {number(left_out)}." if left_out else ".")
+    if left_out := values.get("left_out"):
+        text += f". Conditions without a score for every trait, left out: {number(left_out)}"
+    if odd := [f"{other} {signed(value)}" for other, value in _with_neuroticism(values) if value > 0]:
+        text += (
+            f". In the reference neuroticism correlates positively with {' and '.join(odd)}; in people it does not: "
+            "items keyed − may have been reversed twice, and a distance to it would mean little"
+        )
+    return text + "."
+
+
+def _with_neuroticism(values: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
+    """The reference's correlations that are negative in every sample of people that we know."""
+    for other in ("conscientiousness", "extraversion", "agreeableness"):
+        value = values.get(f"{REFERENCE}{other}{BETWEEN}neuroticism")
+        if value is not None:
+            yield other, value
 
 
 def _square(pairs: Mapping[str, float | None]) -> Markup:

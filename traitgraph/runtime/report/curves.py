@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from ..assessment.item_scores import ItemScores
-from .changes import Change, change_between
-from .statistics import pearson, spearman
+from .changes import change_of
+from .statistics import Estimate, pearson, spearman
 from .summaries import BenchmarkScores, Score, Scores, Subject, strength, subject_order
 from .wording import strength_name, variant_of
 
@@ -20,6 +21,12 @@ class Point(NamedTuple):
 
     strength: float
     score: Score
+    subject: Subject
+
+    @property
+    def effective(self) -> float:
+        """The strength that survived rounding, where the results tell it; else the one that was asked for."""
+        return self.strength if self.score.effective is None else self.score.effective
 
 
 class Curve(NamedTuple):
@@ -45,13 +52,13 @@ class Curve(NamedTuple):
         return spearman(*self._columns()) if len(self.points) > 2 else None
 
     @property
-    def change(self) -> Change:
+    def change(self) -> Estimate:
         """From `start` to the largest strength."""
         return self.change_to(self.points[-1])
 
-    def change_to(self, point: Point) -> Change:
+    def change_to(self, point: Point) -> Estimate:
         """From `start` to a point."""
-        return change_between(self.metric, self.start.score, point.score, self.items)
+        return change_of(self.metric, [(1, point.score), (-1, self.start.score)], self.items)
 
     def at(self, strength: float) -> Point:
         """The point of a strength. Raises StopIteration when there is none."""
@@ -72,10 +79,18 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
     families: dict[tuple[Subject, AxisName], list[Point]] = {}
     for subject, score in benchmark.scores.get(metric, {}).items():
         if axis := axis_of(subject):
-            point = Point(strength(getattr(subject, axis)), score)
+            point = Point(strength(getattr(subject, axis)), score, subject)
             families.setdefault((family_of(subject, axis), axis), []).append(point)
     found = [
-        Curve(family, axis, benchmark.name, metric, tuple(sorted(points)), benchmark.items, benchmark.sign(metric))
+        Curve(
+            family,
+            axis,
+            benchmark.name,
+            metric,
+            tuple(sorted(points, key=itemgetter(0))),
+            benchmark.items,
+            benchmark.sign(metric),
+        )
         for (family, axis), points in families.items()
         if len(points) > 1
     ]

@@ -1,133 +1,180 @@
 """What moved and what did not, by stated rules. Nothing here knows an expected result.
 
-The rules are in the constants here and in `separation`, and in `RULES`, which the report prints.
+The rules are in the constants here, in `separation` and in `statistics`, and in `RULES`, which the report prints.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from .changes import ERROR, Change
 from .curves import Curve, Point, own_curves
-from .separation import FEWEST, MONOTONE, SHORTEST_SCALE, Judged, Pair, judge_alone, judge_pair, pairs_of, too_few
-from .statistics import t_quantile
+from .manipulation import Alike, conditions_alike, without_push
+from .separation import (
+    CORRECT,
+    FEWEST,
+    NATS,
+    SHARE_OF_SCALE,
+    SHORTEST_SCALE,
+    Finding,
+    TaskVerdict,
+    gaps_of,
+    lacking,
+    margin_of,
+    too_few,
+)
+from .statistics import ERROR, POWER, SAME_SHARE, Estimate, holm
 from .summaries import BenchmarkScores, Score, Subject
 
-ERROR_OF_MANY = 0.0027
-"""As `ERROR`, for the lowest of several points, which is low by chance more often than one point chosen beforehand.
-
-That of three standard errors of a normal distribution.
-"""
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
 """Largest change of another trait over the change of the own one: our words for a quarter and for three quarters."""
 
 RULES = (
-    "A vector or steering is judged by its gap: the score under the high level minus that under the low level, at the "
-    "largest strength. It moves its trait when the gap follows the strength "
-    f"(|Spearman| at least {MONOTONE}) and is larger than chance makes it (Student's t, p < {ERROR:g} on both sides, "
-    "with the degrees of freedom of the items, repeats or seeds behind it). "
-    "One of the two alone is unclear, and so is a gap without a standard error; neither is a null. "
-    "With fewer than four strengths only the second rule applies. "
+    "The unit is the item (a pair of replies, a question, a document): differences of the same items between two "
+    "subjects are tested, by Student's t; with several seeds their spread is added. Of a questionnaire answered by "
+    "letter the expected answer counts, otherwise the mean over repeats; items that fewer than half of the repeats "
+    "answered are left out. Repeats are no observations of a trait: they tell how far answers are drawn apart. "
+    "± is half of the 95 % interval everywhere. "
+    "A condition is judged by its gap: high minus low, a vector or steering at its largest strength. "
+    "Of a questionnaire the gap is half the difference between items keyed + and items keyed −, in which a shift of "
+    "every answer cancels; "
+    "its scatter is that of all items of the form about the mean of their trait and keying, or that of the trait's own "
+    "items where it is larger. "
+    f"It moves as intended where p < {ERROR:g} on both sides, corrected by Holm for all gaps and levels of its arm, "
+    "over traits and benchmarks, and, from three strengths on, the slope over the strength (the effective one, where "
+    "it is known) is clear too. "
     "Where both levels change clearly from strength 0 (or the weakest there is; a prompt: from the base model) and in "
     "the same direction, the report says so, whatever the gap. "
     "A level without its opposite is judged by its own change, which may be a shift of every answer. "
-    "The standard error is that of the differences item by item for a reply contrast and a task; "
-    "repeats of a questionnaire, texts and seeds count as independent. "
-    f"A task suffers when its worst point (by the task's own `higher_is_better`) is worse than its starting point by "
-    f"more than chance makes it (p < {ERROR_OF_MANY:g}, since it is the worst of several); seeing no loss does not "
-    "show that there is none, "
-    "and a score that does not start clearly above guessing cannot show one. "
-    f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a scale that is repeated needs "
-    f"{SHORTEST_SCALE}. "
+    f"A null is a shown one: a gap of the margin or more is excluded by two one-sided tests (p < {ERROR:g}); "
+    f"margins are ours: {SHARE_OF_SCALE:.2%} of a questionnaire's scale, {NATS:g} nats per token, {CORRECT:.0%} of the "
+    "answers. "
+    "Everything else is inconclusive, and stands beside the smallest effect that the test would find with a power of "
+    f"{POWER:.0%} at the level of the most strictly corrected verdict. "
+    "A task suffers when its worst point (by the task's own `higher_is_better`) is worse than its starting point "
+    f"(p < {ERROR:g} on one side, corrected for the strengths and by Holm for all tasks of the arm); there is no loss "
+    "when a loss of the margin is excluded at every "
+    "strength; and a score that does not start clearly above guessing cannot show one. "
+    f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a questionnaire needs {SHORTEST_SCALE} a "
+    "trait. Conditions whose answers cannot be used, or that are not there, count in every total. "
+    "Conditions of an arm do not differ where their answers vary between them no more than between repeats of one "
+    f"(F test over items, p {ERROR:g} or more, or less than {SAME_SHARE:.0%} of the variance of an answer). "
     f"An effect is specific when no other trait changes by {SPECIFIC:.0%} as much, and not specific from "
-    f"{UNSPECIFIC:.0%} on. Nothing is corrected for the number of traits: of many nulls, a few look clear by chance."
+    f"{UNSPECIFIC:.0%} on."
 )
 
-Verdict = Judged | Literal["shifts", "suffers", "holds", "floor"]
 
+class Findings(NamedTuple):
+    """Everything that is judged under one benchmark."""
 
-class Finding(NamedTuple):
-    """The verdict on both levels of a vector, on one level without its opposite, or on one vector under a task."""
-
-    verdict: Verdict
-    change: Change
-    """What was judged: high minus low; the change of a level alone; from the start to the lowest point of a task."""
-    at: float
-    """The strength where it was judged."""
-    curves: tuple[Curve, ...]
+    benchmark: BenchmarkScores
+    found: list[Finding]
+    same: list[Alike]
+    """Sets of conditions that do not differ."""
 
     @property
-    def family(self) -> Subject:
-        """Whose it is; without a level where both are judged."""
-        return self.curves[0].family._replace(level="") if self.is_pair else self.curves[0].family
+    def lost(self) -> list[Subject]:
+        """Subjects without a usable answer: under their own trait, or under every metric of a task."""
+        if self.benchmark.about_traits:
+            return [subject for subject, lack in lacking(self.benchmark).items() if lack == "failed"]
+        scored = {subject for scores in self.benchmark.scores.values() for subject in scores}
+        measured = dict.fromkeys(subject for rows in self.benchmark.rows.values() for subject in rows)
+        return [subject for subject in measured if subject not in scored]
 
     @property
-    def is_pair(self) -> bool:
-        """Whether both levels are judged together."""
-        return len(self.curves) > 1
+    def over_strengths(self) -> list[Finding]:
+        """What has a strength."""
+        return [each for each in self.found if each.curves]
 
     @property
-    def spearman(self) -> float | None:
-        """Spearman's rho of the strength with what is judged; None for fewer than three strengths."""
-        return self.pair.spearman if self.is_pair else self.curves[0].spearman
+    def without_strength(self) -> list[Finding]:
+        """What has none."""
+        return [each for each in self.found if not each.curves]
 
-    @property
-    def pair(self) -> Pair:
-        """Both levels. Only where `is_pair`."""
-        return Pair(*self.curves)
 
-    @property
-    def strengths(self) -> int:
-        """How many strengths there are."""
-        return len(self.pair.strengths if self.is_pair else self.curves[0].points)
+def judge(benchmarks: Sequence[BenchmarkScores]) -> list[Findings]:
+    """The verdicts on every benchmark, corrected for all of the same arm; where conditions do not differ, that."""
+    groups = corrected([findings_of(each) for each in benchmarks])
+    return [_with_same(benchmark, group) for benchmark, group in zip(benchmarks, groups, strict=True)]
 
-    @property
-    def n(self) -> int | None:
-        """Items behind each score."""
-        return self.curves[0].points[-1].score.n
+
+def _with_same(benchmark: BenchmarkScores, found: Sequence[Finding]) -> Findings:
+    clear = {without_push(each.subject) for each in found if each.verdict in ("moves", "shifts", "reversed", "shared")}
+    same = [each for each in conditions_alike(benchmark) if not clear & each.conditions]
+    alike = frozenset[Subject]().union(*(each.conditions for each in same))
+    named = [each._replace(lack=each.lack or "same") if without_push(each.subject) in alike else each for each in found]
+    return Findings(benchmark, named, same)
+
+
+def corrected(groups: Sequence[Sequence[Finding]]) -> list[list[Finding]]:
+    """Findings by benchmark, with p corrected by Holm: one family for the traits of an arm, one for its tasks."""
+    families: dict[tuple[str, bool], list[tuple[int, int]]] = {}
+    for place, group in enumerate(groups):
+        for number, each in enumerate(group):
+            if each.lack is None and each.p is not None:
+                arm = each.subject.arm or each.subject.method
+                families.setdefault((arm, each.task is None), []).append((place, number))
+    results = [list(group) for group in groups]
+    for members in families.values():
+        values = holm([groups[place][number].p or 0.0 for place, number in members])
+        for (place, number), p in zip(members, values, strict=True):
+            results[place][number] = groups[place][number]._replace(p=p, family=len(members))
+    return results
 
 
 def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
-    """The verdicts on a benchmark, each under the metric that is meant to move.
+    """What is found on a benchmark, each under the metric that is meant to move; p values are not corrected yet.
 
     None where more is neither better nor worse.
     """
-    if benchmark.kind in ("words", "layers"):
+    if benchmark.about_traits:
+        return gaps_of(benchmark)
+    if benchmark.kind != "task":
         return []
-    curves = own_curves(benchmark)
-    if benchmark.kind == "task":
-        return [_task_finding(curve, chance_of(benchmark)) for curve in curves if curve.sign]
-    pairs, alone = pairs_of(curves)
-    found = [Finding(judge_pair(pair), pair.gap(pair.far), pair.far, tuple(pair)) for pair in pairs]
-    return found + [_finding_alone(curve) for curve in alone]
+    curves = [curve for curve in own_curves(benchmark) if curve.sign]
+    return [_task_finding(curve, chance_of(benchmark), margin_of(benchmark)) for curve in curves]
 
 
-def _finding_alone(curve: Curve) -> Finding:
-    verdict = judge_alone(curve)
-    return Finding("shifts" if verdict == "moves" else verdict, curve.change, curve.points[-1].strength, (curve,))
-
-
-def _task_finding(curve: Curve, chance: float | None) -> Finding:
+def _task_finding(curve: Curve, chance: float | None, margin: float | None) -> Finding:
     lowest = lowest_point(curve)
-    return Finding(judge_task(curve, chance), curve.change_to(lowest), lowest.strength, (curve,))
+    verdict, p = judge_task(curve, chance, margin)
+    change, scores = curve.change_to(lowest), (curve.start.score, lowest.score)
+    return Finding(
+        curve.family, curve.metric, change, scores, (curve,), lowest.strength, margin=margin, task=verdict, p=p
+    )
 
 
-def judge_task(curve: Curve, chance: float | None = None) -> Verdict:
-    """Whether the lowest point of a task lies clearly below its starting point; `floor` where it could not."""
+def judge_task(
+    curve: Curve, chance: float | None = None, margin: float | None = None
+) -> tuple[TaskVerdict, float | None]:
+    """Whether the lowest point of a task lies clearly below its starting point, and with which p.
+
+    `floor` where it could not; `holds` where a loss of the margin is excluded at every strength.
+    """
     start, lowest = curve.start.score, lowest_point(curve)
-    loss = curve.change_to(lowest)
+    others = [point for point in curve.points if point is not curve.start]
     if too_few(start) or too_few(lowest.score):
-        return "few"
-    if loss.value * curve.sign < 0 and loss.is_clear(ERROR_OF_MANY):
-        return "suffers"
+        return "few", None
+    loss = curve.change_to(lowest)
+    p = (
+        None
+        if loss.p is None
+        else min(1.0, len(others) * (loss.p / 2 if loss.value * curve.sign < 0 else 1 - loss.p / 2))
+    )
+    if p is not None and p < ERROR:
+        return "suffers", p
     if start.stderr is None or lowest.score.stderr is None:
-        return "unclear"
-    return "floor" if chance is not None and curve.sign > 0 and _is_at_chance(start, chance) else "holds"
+        return "inconclusive", p
+    if chance is not None and curve.sign > 0 and _is_at_chance(start, chance):
+        return "floor", p
+    changes = [curve.change_to(point) for point in others]
+    losses = [change._replace(value=min(change.value * curve.sign, 0.0)) for change in changes]  # a gain is no loss
+    return "holds" if all(each.excludes(margin) for each in losses) else "inconclusive", p
 
 
 def _is_at_chance(start: Score, chance: float) -> bool:
     """Whether a score does not lie clearly above guessing: what knows nothing has nothing to lose."""
-    return Change(start.value - chance, _own_error(start), start.freedom).margin() > start.value - chance
+    return (Estimate(0.0, _own_error(start), start.freedom).half or 0.0) > start.value - chance
 
 
 def lowest_point(curve: Curve) -> Point:
@@ -135,16 +182,16 @@ def lowest_point(curve: Curve) -> Point:
     return min(curve.points, key=lambda point: point.score.value * curve.sign)
 
 
-def smallest_loss(curve: Curve) -> float | None:
-    """The smallest loss that would count as clear; None without a standard error.
+def smallest_loss(finding: Finding) -> float | None:
+    """The smallest loss that would be found with 80 % power; None without a standard error.
 
-    By the standard errors of the scores: answers that did not change at all give a change no error.
+    By the standard errors of the scores where no answer changed: that gives the change no error.
     """
-    start = curve.start.score
-    errors = [_own_error(score) for score in (start, lowest_point(curve).score)]
-    if not start.freedom or None in errors:
-        return None
-    return t_quantile(start.freedom, ERROR_OF_MANY) * max(filter(None, errors), default=0.0)
+    error = 2 * ERROR / finding.family / max(1, len(finding.curves[0].points) - 1)
+    errors = [known for score in finding.scores if (known := _own_error(score))]
+    if finding.change.stderr or not errors:
+        return finding.change.detectable(error)
+    return Estimate(0.0, max(errors), finding.scores[0].freedom).detectable(error)
 
 
 def _own_error(score: Score) -> float | None:

@@ -8,18 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from .curves import Curve, curves_of
-from .findings import SPECIFIC, UNSPECIFIC, Finding, chance_of, lowest_point, smallest_loss
-from .separation import FEWEST, SHORTEST_SCALE
+from .findings import SPECIFIC, UNSPECIFIC, Findings, chance_of, lowest_point, smallest_loss
+from .separation import FEWEST, Finding
 from .summaries import BenchmarkScores
+from .validity import faults_of, partial_faults_of
 from .wording import (
     noun,
     number,
+    p_text,
     plain,
     plural,
-    signed,
     size,
     strength_name,
     subject_name,
+    subject_names,
     unit,
     vector_name,
     with_error,
@@ -28,32 +30,41 @@ from .wording import (
 CONTRAST_LIMIT = (
     "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
 )
+MOST_NAMED = 10
+"""Subjects without usable answers that a card names; more are counted."""
 OTHERWISE: Mapping[str, str] = {
     "shared": "both levels shift the same way in",
     "reversed": "the opposite direction in",
-    "unclear": "unclear in",
-    "null": "null in",
+    "inconclusive": "inconclusive in",
+    "null": "a shown null in",
+    "same": "conditions that do not differ in",
     "few": "too few items in",
+    "failed": "no usable answers in",
+    "missing": "not measured in",
 }
 """Verdict -> words for those that did not move as intended."""
 
 
-def headline(
-    benchmark: BenchmarkScores, findings: Sequence[Finding], faults: Sequence[str], partial: Sequence[str] = ()
-) -> list[str]:
-    """A few sentences on one benchmark; the first says what moved.
-
-    `faults` are the validity checks that most subjects fail, `partial` those that some fail.
-    """
-    if not findings:
+def headline(found: Findings) -> list[str]:
+    """A few sentences on one benchmark; the first says what moved."""
+    benchmark = found.benchmark
+    if benchmark.kind == "task":
+        sentences = list(_of_task(benchmark, found.found)) if found.found else []
+    else:
+        sentences = [*_of_traits(benchmark, found.over_strengths), *_of_gaps(benchmark, found.without_strength)]
+        sentences += [each.sentence for each in found.same]
+    if lost := found.lost:
+        names = list(subject_names(lost).values())
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        sentences.append(f"Without usable answers: {', '.join(names[:MOST_NAMED])}{more}.")
+    if not sentences:
         return []
-    sentences = list(_of_task(benchmark, findings) if benchmark.kind == "task" else _of_traits(benchmark, findings))
     if benchmark.kind == "reply_contrast":
         sentences.append(CONTRAST_LIMIT)
     about = "" if benchmark.kind == "task" else " about personality"
-    if faults:
+    if faults := faults_of(benchmark):
         sentences.append(f"Its validity checks fail ({'; '.join(faults)}), so its scores say little{about}.")
-    if partial:
+    if partial := partial_faults_of(benchmark):
         sentences.append(f"Some subjects fail a validity check ({'; '.join(partial)}): theirs say little{about}.")
     return sentences
 
@@ -61,74 +72,103 @@ def headline(
 def _of_traits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
     pairs = [finding for finding in findings if finding.is_pair]
     alone = [finding for finding in findings if not finding.is_pair]
-    judged = [finding for finding in findings if finding.verdict != "few"]
-    if not judged:
-        yield f"No verdict with fewer than {FEWEST} items, or {SHORTEST_SCALE} of a repeated scale."
-        return
     if pairs:
         yield _count_of_pairs(pairs)
     if alone:
         yield _count_of_levels(alone)
-    yield _largest(benchmark, [each for each in judged if each.verdict in ("moves", "shifts")] or judged)
+    if judged := [finding for finding in findings if finding.lack is None]:
+        yield _largest(benchmark, [each for each in judged if each.verdict in ("moves", "shifts")] or judged)
     yield from _shared(pairs)
-    if all(finding.verdict == "null" for finding in judged):
-        yield from _limit(benchmark, "gap" if pairs else "change", judged)
+    yield from _limit(benchmark, "gap" if pairs else "change", judged)
     yield from _specificity(benchmark, pairs)
 
 
-def _limit(benchmark: BenchmarkScores, what: str, nulls: Sequence[Finding]) -> Iterator[str]:
-    """How large an effect these nulls leave open; nothing where no spread tells."""
-    smallest = max(finding.change.margin() for finding in nulls)
+def _of_gaps(benchmark: BenchmarkScores, gaps: Sequence[Finding]) -> Iterator[str]:
+    """The conditions without a strength."""
+    if not gaps:
+        return
+    text = f"Without a strength, high and low come apart {_counts(gaps, 'under', plural(len(gaps), 'condition'))}"
+    judged = [gap for gap in gaps if gap.lack is None]
+    if judged:
+        largest = max(judged, key=lambda gap: abs(gap.change.value))
+        text += f"; the largest gap is {with_error(largest.change)} ({subject_name(largest.subject)})"
+    yield f"{text}."
+    yield from _limit(benchmark, "gap", judged)
+
+
+def _counts(found: Sequence[Finding], under: str, total: str) -> str:
+    """'as intended under 3 of 5 conditions; no usable answers under 2'."""
+    sound = sum(each.is_sound for each in found)
+    text = f"as intended {under} {sound} of {total}"
+    if unsound := sum(each.verdict in ("moves", "shifts") for each in found) - sound:
+        text += f"; as intended, but checks fail, {under} {unsound}"
+    counts = Counter[str](each.verdict for each in found)
+    for verdict, words in OTHERWISE.items():
+        if counts[verdict]:
+            text += f"; {words.removesuffix('in')}{under} {counts[verdict]}"
+    return text
+
+
+def _limit(benchmark: BenchmarkScores, what: str, judged: Sequence[Finding]) -> Iterator[str]:
+    """What the nulls exclude, and how large an effect the rest would have shown."""
+    nulls = [each for each in judged if each.verdict == "null"]
+    if nulls and nulls[0].margin is not None:
+        yield f"A shown null: a {what} of {f'{size(nulls[0].margin)} {unit(benchmark)}'.strip()} or more is excluded."
+    open_ones = [each for each in judged if each.verdict == "inconclusive"]
+    known = [value for each in open_ones if (value := each.detectable) is not None]
+    if open_ones and not known:
+        keyed = benchmark.items is not None and any(each.change.stderr is None for each in open_ones)
+        why = "the items cannot tell a trait from a shift of every answer" if keyed else "single items are not known"
+        yield f"No test: {why}, and repeats are no observations of a trait."
+        return
+    if not known:
+        return
     low, high = benchmark.scale or (-math.inf, math.inf)
+    smallest = max(known)
     if smallest >= high - low:
-        yield f"No {what} on the scale could have shown: the smallest that would is {size(smallest)}."
-    elif smallest > 0:
-        yield f"A {what} smaller than {size(smallest)} would not show."
+        yield f"No {what} on the scale would be found with 80 % power: that takes {size(smallest)}."
+    else:
+        yield f"Inconclusive: a {what} of {size(smallest)} would be found with 80 % power."
 
 
 def _count_of_pairs(pairs: Sequence[Finding]) -> str:
-    total = len(pairs)
     families = [finding.curves[0].family for finding in pairs]
     traits = len({family.trait for family in families})
-    counted = plural(total, "trait") if traits == total else plural(total, "pair") + f" of {noun(families)}s"
-    if all(finding.verdict == "null" for finding in pairs):
-        return f"A null: high and low come apart measurably in 0 of {counted}."
-    moved = sum(finding.verdict == "moves" for finding in pairs)
-    return f"High and low come apart as intended in {moved} of {counted}{_others(pairs)}."
+    total = (
+        plural(len(pairs), "trait") if traits == len(pairs) else plural(len(pairs), "pair") + f" of {noun(families)}s"
+    )
+    return f"High and low come apart {_counts(pairs, 'in', total)}."
 
 
 def _count_of_levels(alone: Sequence[Finding]) -> str:
-    counted = plural(len(alone), noun([finding.family for finding in alone]))
-    if all(finding.verdict == "null" for finding in alone):
-        return f"A null: the score moves measurably with 0 of {counted}."
-    moved = sum(finding.verdict == "shifts" for finding in alone)
-    limit = "Without the opposite level this may be a shift of every answer."
-    return f"The score moves as intended with {moved} of {counted}{_others(alone)}. {limit}"
-
-
-def _others(findings: Sequence[Finding]) -> str:
-    counts = Counter[str](finding.verdict for finding in findings)
-    return "".join(f"; {words} {counts[verdict]}" for verdict, words in OTHERWISE.items() if counts[verdict])
+    total = plural(len(alone), noun([finding.subject for finding in alone]))
+    counted = _counts(alone, "with", total)
+    return f"The score moves {counted}. Without the opposite level this may be a shift of every answer."
 
 
 def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     finding = max(findings, key=lambda each: abs(each.change.value))
-    rho = finding.spearman
-    follows = "" if rho is None else f", Spearman {signed(rho)} over {finding.strengths} strengths"
     change = f"{with_error(finding.change)} {unit(benchmark)}".strip()
-    name = vector_name(finding.family)
-    axis = strength_name(finding.family, finding.curves[0].axis)
+    name, slope = vector_name(finding.subject), _slope(finding)
+    axis = strength_name(finding.subject, finding.curves[0].axis)
     if finding.is_pair:
-        high, low = (number(curve.at(finding.at).score.value) for curve in finding.curves)
+        high, low = (number(score.value) for score in finding.scores)
         return (
             f"The largest gap is that of {name}: high {high}, low {low} at {axis} {plain(finding.at)}, "
-            f"a gap of {change}{follows}."
+            f"a gap of {change}{slope}."
         )
     first, last = finding.curves[0].start, finding.curves[0].points[-1]
     return (
         f"The largest change is that of {name}: {number(first.score.value)} at {axis} {plain(first.strength)} to "
-        f"{number(last.score.value)} at {plain(last.strength)}, a change of {change}{follows}."
+        f"{number(last.score.value)} at {plain(last.strength)}, a change of {change}{slope}."
     )
+
+
+def _slope(finding: Finding) -> str:
+    axis = strength_name(finding.subject, finding.curves[0].axis)
+    text = "" if finding.slope is None else f"; slope {with_error(finding.slope)} per unit of {axis}"
+    p = p_text(finding.p)
+    return text if finding.p is None else f" (p {p if '<' in p else f'= {p}'}, of {finding.family}){text}"
 
 
 def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
@@ -136,10 +176,11 @@ def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
     shared = [finding for finding in pairs if finding.verdict == "shared"]
     if not shared:
         return
-    finding = max(shared, key=lambda each: abs(sum(change.value for change in each.pair.shifts)))
-    high, low = finding.pair.shifts
+    finding = max(shared, key=lambda each: abs(sum(change.value for change in each.shifts or ())))
+    assert finding.shifts is not None, "known where both levels shift"
+    high, low = finding.shifts
     yield (
-        f"For {vector_name(finding.family)} both levels shift the same way: high by {with_error(high)}, low by "
+        f"For {vector_name(finding.subject)} both levels shift the same way: high by {with_error(high)}, low by "
         f"{with_error(low)}; the gap between them is {with_error(finding.change)}."
     )
 
@@ -175,19 +216,19 @@ def _of_task(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterato
     if suffering:
         yield _loss(findings, suffering)
         return
-    main = [finding for finding in findings if finding.curves[0].metric == benchmark.main_metrics[0]]
+    main = [finding for finding in findings if finding.curves[0].metric == findings[0].curves[0].metric]
     yield _no_loss(benchmark, main)
     yield from _limits(benchmark, main)
 
 
 def _loss(findings: Sequence[Finding], suffering: Sequence[Finding]) -> str:
-    losing, tried = ({finding.family for finding in group} for group in (suffering, findings))
+    losing, tried = ({finding.subject for finding in group} for group in (suffering, findings))
     worst = max(suffering, key=lambda each: abs(each.change.value))
-    curve, axis = worst.curves[0], strength_name(worst.family, worst.curves[0].axis)
+    curve, axis = worst.curves[0], strength_name(worst.subject, worst.curves[0].axis)
     lowest = number(lowest_point(curve).score.value)
     return (
         f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
-        f"The largest is that of {vector_name(worst.family)}: {curve.metric} {lowest} at {axis} {plain(worst.at)}, "
+        f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {axis} {plain(worst.at)}, "
         f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
     )
 
@@ -233,9 +274,11 @@ def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     chance = "" if known is None else f"; guessing scores {number(known)}"
     low, high = number(min(scores)), number(max(scores))
     where = f"is {low}" if low == high else f"lies between {low} and {high}"
-    text = f"{benchmark.main_metrics[0]} {where} over all strengths{chance}."
-    seen = all(finding.verdict == "holds" for finding in findings)
-    return f"No measurable loss: {text}" if seen else f"The score {text}"
+    text = f"{findings[0].curves[0].metric} {where} over all strengths{chance}."
+    margin = findings[0].margin
+    if margin is not None and all(finding.verdict == "holds" for finding in findings):
+        return f"No loss: one of {size(margin)} or more is excluded at every strength; {text}"
+    return f"The score {text}"
 
 
 def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
@@ -243,18 +286,12 @@ def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator
     verdicts = {finding.verdict for finding in findings}
     if "few" in verdicts:
         yield f"No verdict with fewer than {FEWEST} questions."
-    if "unclear" in verdicts:
-        yield "Without a standard error a loss is unclear."
     if "floor" in verdicts:
         yield _floor(benchmark, findings)
-    losses = [loss for each in findings if each.verdict == "holds" and (loss := smallest_loss(each.curves[0]))]
-    if losses:
-        yield f"A loss smaller than {size(max(losses))} would not show with {_questions(findings)}."
-
-
-def _questions(findings: Sequence[Finding]) -> str:
-    counts = {finding.n for finding in findings if finding.n}
-    return plural(min(counts), "question") if counts else "so few questions"
+    if "inconclusive" in verdicts:
+        losses = [loss for each in findings if each.verdict == "inconclusive" and (loss := smallest_loss(each))]
+        shown = f"one of {size(max(losses))} would be found with 80 % power" if losses else "its error is not known"
+        yield f"Inconclusive: no clear loss, and none is excluded; {shown}."
 
 
 def _floor(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:

@@ -52,7 +52,7 @@ def _layers(benchmark: BenchmarkScores, subject: Subject) -> Iterator[tuple[int,
 
 def _chart(benchmark: BenchmarkScores, title: str, subjects: Mapping[Subject, Layers]) -> Chart:
     scores = [score for layers in subjects.values() for score in layers.values()]
-    reach = [score.value + sign * (score.spread or 0) for score in scores for sign in (-1, 1)]
+    reach = [score.value + sign * (score.half or 0) for score in scores for sign in (-1, 1)]
     x_range = padded([float(layer) for layers in subjects.values() for layer in layers], 0.04)
     y_range = padded([1.0, *reach], 0.06)
     traits = dict.fromkeys(subject.trait for subject in subjects)
@@ -77,5 +77,5 @@ def _line(subject: Subject, layers: Layers) -> Line:
 
 
 def _mark(level: str, layer: int, score: Score) -> Mark:
-    value = with_spread(score.value, score.spread)
-    return Mark(layer, score.value, score.spread, f"{level}, block {layer}: {value}")
+    value = with_spread(score.value, score.half)
+    return Mark(layer, score.value, score.half, f"{level}, block {layer}: {value}")

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import chain
 from string import Template
 
+from traitgraph.specs.results import Cell
+
 from ..assessment.item_scores import ItemScores
 from ..records import BLOCKED
 from ..results import ResultRow, rounding_losses
 from .about import About
-from .charts import Chart, condition_chart, strength_charts
+from .charts import Chart, condition_chart, gap_chart, strength_charts
 from .comparisons import comparisons_section, is_comparison
-from .findings import RULES, Finding, Verdict, findings_of
-from .gaps import Gap, gaps_of
+from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
 from .layer_charts import layer_charts
 from .levels import levels_section
 from .markup import Markup, element, join
 from .provenance import provenance
+from .separation import Verdict
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
 from .svg import chart_svg, legend
 from .tables import (
@@ -33,32 +36,39 @@ from .tables import (
     side_effects_table,
     subjects_table,
 )
-from .validity import checks_of, faults_of, partial_faults_of
-from .wording import plural, sample_size, subject_name, unit, with_error
+from .validity import checks_of, faults_of
+from .wording import plural, sample_size, unit
 
 
 def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
-    """Every chart of a study: of each benchmark first its curves over strength or layers, then its conditions."""
+    """Every chart of a study: of each benchmark its curves over strength or layers, its conditions, then its gaps."""
     charts: list[Chart] = []
-    for benchmark in benchmarks:
+    for found in judge(benchmarks):
+        benchmark = found.benchmark
         charts += [*strength_charts(benchmark), *layer_charts(benchmark)]
         if (conditions := condition_chart(benchmark)) is not None:
             charts.append(conditions)
+        if (gaps := gap_chart(found)) is not None:
+            charts.append(gaps)
     return charts
 
 
 def render_page(
-    rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), items: ItemScores | None = None
+    rows: Sequence[ResultRow],
+    about: About,
+    figures: Sequence[str] = (),
+    items: ItemScores | None = None,
+    missing: Sequence[Cell] = (),
 ) -> str:
     """The whole report as HTML; `figures` are the names of the PNG files that stand beside it."""
-    compared = comparisons_section(rows)
+    compared = comparisons_section(rows, about.references)
     measured = [row for row in rows if not is_comparison(row)]
-    benchmarks = summarise(measured, items)
-    findings = [findings_of(benchmark) for benchmark in benchmarks]
+    benchmarks = summarise(measured, items, missing)
+    found = judge(benchmarks)
     sections = [
-        ("moved", "What moved", _moved(benchmarks, findings)),
-        ("curves", "Score against strength", _curves(benchmarks, findings)),
-        ("conditions", "Conditions without a strength", _conditions(benchmarks)),
+        ("moved", "What moved", _moved(found)),
+        ("curves", "Score against strength", _curves(benchmarks, found)),
+        ("conditions", "Conditions without a strength", _conditions(benchmarks, found)),
         ("comparisons", "Comparisons across subjects", compared),
         ("words", "Words and levels", levels_section(benchmarks)),
         ("layers", "Hidden states, layer by layer", _layers(benchmarks)),
@@ -129,31 +139,25 @@ def _incomplete(about: About, any_rows: bool) -> Markup | None:
     return element("p", join(faults, " "), class_="banner", role="status") if faults else None
 
 
-def _moved(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
-    cards = [
-        card
-        for benchmark, found in zip(benchmarks, findings, strict=True)
-        if (card := _card(benchmark, found, gaps_of(benchmark))) is not None
-    ]
+def _moved(found: Sequence[Findings]) -> Markup | None:
+    cards = [card for each in found if (card := _card(each)) is not None]
     if not cards:
         return None
     rules = element("details", element("summary", "The rules behind these words"), element("p", RULES, class_="note"))
-    return join([element("div", *cards, class_="cards"), rules])
+    charts = [chart for each in found if (chart := gap_chart(each)) is not None]
+    return join([element("div", *cards, class_="cards"), rules, *map(_chart, charts)])
 
 
-def _card(benchmark: BenchmarkScores, findings: Sequence[Finding], gaps: Sequence[Gap]) -> Markup | None:
+def _card(found: Findings) -> Markup | None:
     """One benchmark in a few words."""
-    faults = faults_of(benchmark)
-    sentences = headline(benchmark, findings, faults, partial_faults_of(benchmark)) + _gap_sentence(gaps)
-    verdicts = [each.verdict for each in findings] or [gap.verdict for gap in gaps]
-    sentences += task_notes(benchmark)
+    sentences = headline(found) + task_notes(found.benchmark)
     if not sentences:
         return None
     return element(
         "article",
-        element("h3", benchmark.name),
-        _summary_chip(verdicts, valid=not faults) if verdicts else None,
-        element("p", sample_size(benchmark), class_="note"),
+        element("h3", found.benchmark.name),
+        _summary_chip(found),
+        element("p", sample_size(found.benchmark), class_="note"),
         *(element("p", text) for text in sentences),
         class_="card",
     )
@@ -163,66 +167,71 @@ SUMMARIES: dict[Verdict, str] = {
     "suffers": "with a loss",
     "moves": "as intended",
     "shifts": "as intended, one level only",
+    "failed": "without usable answers",
+    "missing": "not measured",
+    "same": "with conditions that do not differ",
     "shared": "both levels shift the same way",
     "reversed": "the opposite way",
-    "unclear": "unclear",
+    "inconclusive": "inconclusive",
     "floor": "no loss could show",
     "few": "too few items",
+    "null": "shown nulls",
+    "holds": "without a loss",
 }
 """Verdicts that a card leads with, the most telling first, as its words put them after a count."""
 
 
-def _summary_chip(verdicts: Sequence[Verdict], valid: bool) -> Markup:
-    """What a card leads with. Green only where everything moved as intended and the checks hold."""
-    total = len(verdicts)
-    if verdicts.count("moves") == total and valid:
-        return chip("moves", f"{total} of {total} as intended")
-    counts = {verdict: count for verdict in SUMMARIES if (count := verdicts.count(verdict))}
-    if not counts:
-        return chip("holds" if "holds" in verdicts else "null")
-    first = next(iter(counts))
-    words = [
-        f"{'' if count == total else f'{count} of {total} '}{SUMMARIES[verdict]}" for verdict, count in counts.items()
-    ]
-    return chip(
-        "unclear" if first in ("moves", "shifts") else first, ", ".join(words[:2] + ["checks fail"] * (not valid))
-    )
-
-
-def _gap_sentence(gaps: Sequence[Gap]) -> list[str]:
-    judged = [gap for gap in gaps if gap.verdict != "few"]
+def _summary_chip(found: Findings) -> Markup | None:
+    """What a card leads with. Green only where everything moved as intended, and nothing is left to say against it."""
+    judged = found.found
     if not judged:
-        return ["Without a strength, no verdict: too few items."] if gaps else []
-    clear = sum(gap.verdict == "moves" for gap in judged)
-    shared = sum(gap.verdict == "shared" for gap in judged)
-    same = f", {shared} {'shifts' if shared == 1 else 'shift'} both the same way" if shared else ""
-    largest = max(judged, key=lambda gap: abs(gap.change.value))
-    return [
-        f"Without a strength, high and low come apart under {clear} of {plural(len(judged), 'condition')}{same}; "
-        f"the largest gap is {with_error(largest.change)} ({subject_name(largest.condition)})."
+        return None
+    unsound = any(each.verdict == "moves" and each.faults for each in judged) or faults_of(found.benchmark)
+    against = ["checks fail"] * bool(unsound) + ["answers lost"] * bool(found.lost)
+    counts = Counter(each.verdict for each in judged)
+    leading = [verdict for verdict in SUMMARIES if counts[verdict]]
+    first, total = leading[0], len(judged)
+    if leading == ["moves"] and not against:
+        return chip("moves", f"{total} of {total} as intended")
+    if len(leading) == 1 and first not in ("moves", "shifts", "suffers"):
+        return chip(first)
+    words = [
+        f"{'' if counts[verdict] == total else f'{counts[verdict]} of {total} '}{SUMMARIES[verdict]}"
+        for verdict in leading[:2]
     ]
+    return chip("inconclusive" if first in ("moves", "shifts") else first, ", ".join(words + against))
 
 
-def _curves(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup | None:
+def _curves(benchmarks: Sequence[BenchmarkScores], found: Sequence[Findings]) -> Markup | None:
     charts = list(chain.from_iterable(strength_charts(benchmark) for benchmark in benchmarks))
     if not charts:
         return None
     tables = [
         element("h3", "Verdicts"),
-        findings_table(benchmarks, findings),
+        element("p", FAMILY_NOTE, class_="note"),
+        findings_table(found),
         element("h3", "Correlation of score with strength, level by level"),
+        element("p", "For a comparison with papers: no verdict rests on them, since few strengths correlate by chance.",
+                class_="note"),
         correlations_table(benchmarks),
-    ]
-    return join([*map(_chart, charts), *(tables if any(findings) else [])])
+    ]  # fmt: skip
+    return join([*map(_chart, charts), *(tables if any(each.over_strengths for each in found) else [])])
 
 
-def _conditions(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+FAMILY_NOTE = (
+    "p: both sides (of a task one), corrected by Holm for so many verdicts of the same arm, over its traits and "
+    "benchmarks. "
+    "The smallest effect that is found with 80 % power is that of the test that was used, at its strictest correction."
+)
+
+
+def _conditions(benchmarks: Sequence[BenchmarkScores], found: Sequence[Findings]) -> Markup | None:
     charts = [chart for benchmark in benchmarks if (chart := condition_chart(benchmark)) is not None]
-    gaps = gaps_table(benchmarks)
+    gaps = gaps_table(found)
     if not charts and gaps is None:
         return None
     title = element("h3", "High minus low, for each condition at both levels") if gaps else None
-    return join([*map(_chart, charts), title, gaps])
+    return join([*map(_chart, charts), title, element("p", FAMILY_NOTE, class_="note") if gaps else None, gaps])
 
 
 def _layers(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
@@ -248,8 +257,8 @@ def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     if not parts:
         return None
     intro = (
-        "Change of every score from strength 0 (or the weakest) to the largest. In bold: the own trait. "
-        "The line below a number compares sizes."
+        "Change of every score from strength 0 (or the weakest) to the largest, ± 95 % interval. "
+        "In bold: the own trait. The line below a number compares sizes."
     )
     return join([element("p", intro), *parts])
 
@@ -266,7 +275,7 @@ def _subjects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     if not subjects_in_order(benchmarks):
         return None
     intro = (
-        "Means over repeats and seeds, ± what the bands of the charts show. A click on a column sorts by it. "
-        "Everything else is in results.csv."
+        "Means over items, repeats and seeds, ± 95 % interval over items (and seeds); of a questionnaire answered by "
+        "letter the expected answers. A click on a column sorts by it. Everything else is in results.csv."
     )
     return join([element("p", intro, class_="note"), subjects_table(benchmarks)])

@@ -9,121 +9,249 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from .changes import Change, change_between
-from .curves import Curve
-from .statistics import spearman
-from .summaries import Score
+from traitgraph.specs.traits import TRAITS
 
-MONOTONE = 0.8
-"""|Spearman| from which a curve counts as following its strength. Of 8 points this has p = 0.022 under no relation."""
+from .changes import change_of, slope_of
+from .curves import AxisName, Curve, Point, axis_of, family_of, own_curves, without_strength
+from .statistics import ERROR, Estimate
+from .summaries import BenchmarkScores, Score, Subject, subject_order
+from .validity import failing
+
 FEWEST = 5
 """Items (pairs of replies, questions) below which nothing is judged: the spread of so few is hardly known itself."""
 SHORTEST_SCALE = 4
-"""The same for scores over repeats, whose items are a fixed scale: the shortest in use (Mini-IPIP) has four."""
+"""The same for a questionnaire, whose items are a fixed scale: the shortest in use (Mini-IPIP) has four."""
+SHARE_OF_SCALE = 1 / 16
+"""Margin of equivalence of a questionnaire, a share of its scale: a quarter point of 1 to 5. Ours, as the next two.
 
-Direction = Literal["moves", "reversed", "unclear", "null"]
-Judged = Direction | Literal["shared", "few"]
+About half of the standard deviation between people (IPIP-NEO norms: 0.40 to 0.69 points).
+"""
+NATS, CORRECT = 0.1, 0.05
+"""Margins of equivalence of a reply contrast [nats per token], and of a share of right answers."""
 
-
-class Pair(NamedTuple):
-    """Both levels of one vector (or steering) under their own trait."""
-
-    high: Curve
-    low: Curve
-
-    @property
-    def strengths(self) -> list[float]:
-        """The strengths that both levels have, from the smallest on."""
-        return sorted({point.strength for point in self.high.points} & {point.strength for point in self.low.points})
-
-    @property
-    def far(self) -> float:
-        """The strength that is judged: the largest, or where none lies above 0 the smallest."""
-        strengths = self.strengths
-        return strengths[-1] if strengths[-1] > 0 else strengths[0]
-
-    def gap(self, strength: float) -> Change:
-        """High minus low at a strength."""
-        low, high = (curve.at(strength).score for curve in (self.low, self.high))
-        return change_between(self.high.metric, low, high, self.high.items)
-
-    @property
-    def shifts(self) -> tuple[Change, Change]:
-        """How far high and low lie at the judged strength from where each begins."""
-        high, low = (curve.change_to(curve.at(self.far)) for curve in self)
-        return high, low
-
-    @property
-    def spearman(self) -> float | None:
-        """Spearman's rho of strength and gap; None for fewer than three strengths."""
-        strengths = self.strengths
-        gaps = [self.high.at(each).score.value - self.low.at(each).score.value for each in strengths]
-        return spearman(strengths, gaps) if len(strengths) > 2 else None
+Lack = Literal["few", "same", "failed", "missing"]
+TaskVerdict = Literal["suffers", "holds", "floor", "few", "inconclusive"]
+Verdict = Literal["moves", "shifts", "reversed", "shared", "null"] | Lack | TaskVerdict
 
 
-def pairs_of(curves: Sequence[Curve]) -> tuple[list[Pair], list[Curve]]:
-    """High and low of one family side by side, where they share a strength; and the curves left alone."""
-    opposite = {curve.family._replace(level="high"): curve for curve in curves if curve.family.level == "low"}
-    pairs = [
-        pair
-        for curve in curves
-        if curve.family.level == "high" and (low := opposite.get(curve.family)) is not None
-        if any((pair := Pair(curve, low)).strengths)
-    ]
-    paired = {id(curve) for pair in pairs for curve in pair}
-    return pairs, [curve for curve in curves if id(curve) not in paired]
+class Finding(NamedTuple):
+    """What is known of one condition at both levels, of a level without its opposite, or of a vector under a task."""
 
-
-def judge_pair(pair: Pair) -> Judged:
-    """The verdict on the gap at the judged strength; below strength 0 it should be negative."""
-    gap, rho, sign = pair.gap(pair.far), pair.spearman, math.copysign(1, pair.far)
-    toward = gap._replace(value=sign * gap.value)
-    follows = _follows(rho, toward.value) if len(pair.strengths) >= 4 else None
-    return judge_gap(toward, pair.shifts, [curve.at(pair.far).score for curve in pair], follows)
-
-
-def judge_gap(
-    gap: Change, shifts: tuple[Change, Change] | None, scores: Sequence[Score], follows: bool | None = None
-) -> Judged:
-    """The verdict on high minus low.
-
-    `shifts` are the changes of high and low from where they begin, where that is known, `scores` those compared,
-    `follows` whether the gap follows the strength; None with too few strengths to tell.
+    subject: Subject
+    """Whose it is; without a level where both are judged, without a strength where there are several."""
+    metric: str
+    change: Estimate
+    """High minus low at the judged strength; of a level alone its change from its start; of a task to its worst point.
     """
-    if any(map(too_few, scores)):
-        return "few"
-    if shifts is not None and all(each.is_clear() for each in shifts) and shifts[0].value * shifts[1].value > 0:
-        return "shared"
-    return judge_change(gap, follows)
+    scores: tuple[Score, ...] = ()
+    """The scores that are judged: high and low, or one alone."""
+    curves: tuple[Curve, ...] = ()
+    """Where there are several strengths."""
+    at: float = 0.0
+    """The strength where it is judged, where there are several."""
+    sign: float = 1.0
+    """-1 where the change should be negative: a low level alone, a strength below 0."""
+    shifts: tuple[Estimate, Estimate] | None = None
+    """Changes of high and low from where they begin, where that is known."""
+    slope: Estimate | None = None
+    """How the change grows with the strength; None below three strengths."""
+    margin: float | None = None
+    """The change below which two scores count as equal; None where none is stated."""
+    lack: Lack | None = None
+    """Why nothing can be judged."""
+    faults: tuple[str, ...] = ()
+    """Validity checks that one of the subjects fails."""
+    task: TaskVerdict | None = None
+    """The verdict on a task, but for its correction."""
+    p: float | None = None
+    """p of no change; None where nothing is tested. Corrected for all verdicts of the arm once all are known."""
+    family: int = 1
+    """How many verdicts p is corrected for."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Clear in the right direction, clear in the other, the same way under both levels, equal, or neither."""
+        if self.lack is not None:
+            return self.lack
+        clear = self.p is not None and self.p < ERROR
+        if self.task is not None:
+            return "inconclusive" if self.task == "suffers" and not clear else self.task
+        if self._is_shared(ERROR if clear else ERROR / self.family):
+            return "shared"
+        if self.change.excludes(self.margin):
+            return "null"
+        if not clear or (self.slope is not None and not self._follows(self.slope)):
+            return "inconclusive"
+        if self.change.value * self.sign < 0:
+            return "reversed"
+        return "moves" if self.is_pair else "shifts"
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether both levels are judged together."""
+        return not self.subject.level
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it moved as intended, and all checks of its subjects hold."""
+        return self.verdict in ("moves", "shifts") and not self.faults
+
+    @property
+    def axis(self) -> AxisName | None:
+        """What the strength is; None without several."""
+        return self.curves[0].axis if self.curves else None
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true change that would be found with 80 % power, at the strictest correction of its family."""
+        return None if self.lack else self.change.detectable(ERROR / self.family)
+
+    def _follows(self, slope: Estimate) -> bool:
+        """Whether the change grows with its strength; below strength 0 a rising slope means a fall."""
+        below = -1 if self.at < 0 else 1
+        return slope.is_clear() and slope.value * self.change.value * below > 0
+
+    def _is_shared(self, error: float) -> bool:
+        high, low = self.shifts or (Estimate(0), Estimate(0))
+        return high.is_clear(error) and low.is_clear(error) and high.value * low.value > 0
 
 
-def judge_change(change: Change, follows: bool | None) -> Direction:
-    """Clear and following its strength, either alone, or neither."""
-    if math.isinf(change.margin()):
-        return "unclear"  # nothing says how large a change chance makes
-    clear = change.is_clear()
-    follows = clear if follows is None else follows
-    if not (clear or follows):
-        return "null"
-    if clear != follows:
-        return "unclear"
-    return "moves" if change.value > 0 else "reversed"
+def gaps_of(benchmark: BenchmarkScores) -> list[Finding]:
+    """What is judged under a benchmark about traits, each under its own trait: over a strength, then without one.
+
+    A condition whose answers cannot be used, or that is not there, is among them.
+    """
+    curves = own_curves(benchmark)
+    lacks = lacking(benchmark)
+    return [*_over_strengths(benchmark, curves, lacks), *_without_strengths(benchmark, curves, lacks)]
 
 
-def judge_alone(curve: Curve) -> Judged:
-    """The verdict on a vector whose opposite level was not measured: up for high, down for low."""
-    if too_few(curve.points[-1].score):
-        return "few"
-    change, rho = curve.change, curve.spearman
-    sign = -1 if curve.family.level == "low" else 1
-    follows = None if len(curve.points) < 4 or rho is None else _follows(rho, change.value)
-    return judge_change(change._replace(value=sign * change.value), follows)
+def margin_of(benchmark: BenchmarkScores) -> float | None:
+    """The difference below which a benchmark's scores count as equal; None where none is stated."""
+    if benchmark.kind == "reply_contrast":
+        return NATS
+    if benchmark.kind == "questionnaire":
+        return None if benchmark.scale is None else (benchmark.scale[1] - benchmark.scale[0]) * SHARE_OF_SCALE
+    shares = [score.value for scores in benchmark.scores.values() for score in scores.values()]
+    return CORRECT if all(0 <= value <= 1 for value in shares) else None
 
 
-def _follows(rho: float | None, change: float) -> bool:
-    return rho is not None and abs(rho) >= MONOTONE and rho * change > 0
+def lacking(benchmark: BenchmarkScores) -> dict[Subject, Lack]:
+    """Subjects with a level whose own trait has no score, and why."""
+    groups = (*benchmark.rows.values(), *benchmark.validity.values())
+    measured: dict[Subject, Lack] = {subject: "failed" for found in groups for subject in found}
+    lacks: dict[Subject, Lack] = {**dict.fromkeys(benchmark.missing, "missing"), **measured}
+    asked = benchmark.scores or TRAITS
+    return {
+        subject: lack
+        for subject, lack in lacks.items()
+        if subject.level and subject.trait in asked and subject not in benchmark.scores.get(subject.trait, {})
+    }
 
 
 def too_few(score: Score) -> bool:
     """Whether a score rests on too few items for a verdict."""
-    return score.n is not None and score.n < (FEWEST if score.over in ("items", "") else SHORTEST_SCALE)
+    return score.n is not None and score.n < (FEWEST if score.by_repeat is None else SHORTEST_SCALE)
+
+
+def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: dict[Subject, Lack]) -> list[Finding]:
+    by_family = {curve.family: curve for curve in curves}
+    absent = {(family_of(subject, axis), axis): lack for subject, lack in lacks.items() if (axis := axis_of(subject))}
+    found = []
+    for curve in curves:
+        opposite = curve.family._replace(level="low" if curve.family.level == "high" else "high")
+        other = by_family.get(opposite)
+        shared = (
+            {point.strength for point in curve.points} & {point.strength for point in other.points} if other else set()
+        )
+        if not shared or other is None:
+            found.append(_level(benchmark, curve, absent.get((opposite, curve.axis))))
+        elif curve.family.level == "high":
+            found.append(_pair(benchmark, curve, other, shared))
+    return sorted(found, key=lambda finding: not finding.is_pair)
+
+
+def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[float]) -> Finding:
+    """Both levels of a vector: at the largest strength, or where none lies above 0 at the smallest."""
+    at = max(strengths) if max(strengths) > 0 else min(strengths)
+    points = high.at(at), low.at(at)
+    lines = [
+        (sign, point.effective, point.score)
+        for sign, curve in ((1.0, high), (-1.0, low)) for point in curve.points if point.strength in strengths
+    ]  # fmt: skip
+    finding = _gap(benchmark, high.family._replace(level=""), high.metric, (points[0].score, points[1].score))
+    return finding._replace(
+        curves=(high, low),
+        at=at,
+        sign=math.copysign(1, at),
+        shifts=(high.change_to(points[0]), low.change_to(points[1])),
+        slope=slope_of(high.metric, lines, benchmark.items),
+        faults=failing(benchmark, *(point.subject for point in points)),
+    )
+
+
+def _level(benchmark: BenchmarkScores, curve: Curve, lack: Lack | None) -> Finding:
+    """A vector whose opposite level was not measured: up for high, down for low."""
+    last: Point = curve.points[-1]
+    change = curve.change
+    return Finding(
+        curve.family,
+        curve.metric,
+        change,
+        (last.score,),
+        (curve,),
+        last.strength,
+        sign=-1.0 if curve.family.level == "low" else 1.0,
+        slope=slope_of(curve.metric, [(1.0, each.effective, each.score) for each in curve.points], curve.items),
+        margin=margin_of(benchmark),
+        lack=lack or ("few" if too_few(last.score) else None),
+        faults=failing(benchmark, last.subject),
+        p=change.p,
+    )
+
+
+def _without_strengths(
+    benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: dict[Subject, Lack]
+) -> list[Finding]:
+    """Conditions that were to be there at both levels: prompts, adapters, single strengths."""
+    drawn = {curve.family._replace(level="") for curve in curves}
+    levels: dict[Subject, dict[str, Score | Lack]] = {}
+    for metric in benchmark.main_metrics:
+        for subject, score in without_strength(benchmark.scores[metric], curves):
+            if subject.trait == metric and subject.level:
+                levels.setdefault(subject._replace(level=""), {})[subject.level] = score
+    for subject, lack in lacks.items():
+        condition, axis = subject._replace(level=""), axis_of(subject)
+        family = family_of(condition, axis) if axis else condition
+        if family not in drawn:
+            levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
+    found = []
+    for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each))):
+        high, low = (levels[condition].get(level) for level in ("high", "low"))
+        if isinstance(high, Score) and isinstance(low, Score):
+            found.append(_condition(benchmark, condition, high, low))
+        elif high is not None and low is not None:
+            lack = next(each for each in (high, low) if not isinstance(each, Score))
+            found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
+    return found
+
+
+def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low: Score) -> Finding:
+    """Both levels of a condition; their shifts are those from the bare model, where it was measured once."""
+    metric = condition.trait
+    bases = [
+        score
+        for subject, score in benchmark.scores[metric].items()
+        if (subject.method, subject.model) == ("direct", condition.model)
+    ]
+    finding = _gap(benchmark, condition, metric, (high, low))
+    if len(bases) == 1:
+        first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))
+        finding = finding._replace(shifts=(first, second))
+    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in ("high", "low"))))
+
+
+def _gap(benchmark: BenchmarkScores, subject: Subject, metric: str, scores: tuple[Score, Score]) -> Finding:
+    change = change_of(metric, [(1, scores[0]), (-1, scores[1])], benchmark.items)
+    lack: Lack | None = "few" if any(map(too_few, scores)) else None
+    return Finding(subject, metric, change, scores, margin=margin_of(benchmark), lack=lack, p=change.p)

@@ -1,88 +1,191 @@
-"""Correlations of few points, exactly as a reader would compute them by hand."""
+"""The tests behind the verdicts, by scipy: what a reader could repeat with one call each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..assessment.measurement import correlation as pearson
+from ..assessment.measurement import standard_error
 
-__all__ = ["combined_error", "combined_freedom", "pearson", "spearman", "t_quantile"]
+if TYPE_CHECKING:
+    import numpy as np
 
-MANY = 1000
-"""Degrees of freedom from which Student's t is taken at this number: its quantiles change by less than 0.2 % beyond."""
+    Values = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+__all__ = ["ERROR", "Estimate", "Omnibus", "combined", "holm", "keyed_contrast", "omnibus", "pearson", "spearman"]
+
+ERROR = 0.05
+"""Probability, on both sides together, with which chance alone may give a verdict."""
+POWER = 0.8
+SAME_SHARE = 0.05
+"""Share of the variance of an answer below which a difference between conditions is none, however small its p."""
+SAME = 0.01
+"""Largest difference of an answer, in units of its scale, that still counts as none where nothing is drawn."""
+
+
+class Estimate(NamedTuple):
+    """A mean, or a weighted sum of means, with its standard error and the degrees of freedom of that (Student's t).
+
+    Without these nothing tells how large chance is, and every answer about it is None.
+    """
+
+    value: float
+    stderr: float | None = None
+    freedom: float | None = None
+
+    @classmethod
+    def over(cls, values: Sequence[float]) -> Estimate:
+        """The mean of one value an item."""
+        error = standard_error(values)
+        return cls(math.fsum(values) / len(values), error, None if error is None else len(values) - 1)
+
+    @property
+    def p(self) -> float | None:
+        """p of a true value of 0, both sides."""
+        from scipy import stats
+
+        if self.stderr is None or not self.freedom:
+            return None
+        if not self.stderr:
+            return 1.0 if math.isclose(self.value, 0, abs_tol=1e-9) else 0.0
+        return float(2 * stats.t.sf(abs(self.value) / self.stderr, self.freedom))
+
+    @property
+    def half(self) -> float | None:
+        """Half of the 95 % interval."""
+        from scipy import stats
+
+        known = self.stderr is not None and self.freedom
+        return float(stats.t.isf(ERROR / 2, self.freedom) * self.stderr) if known else None
+
+    def is_clear(self, error: float = ERROR) -> bool:
+        """Whether it is larger than chance makes it."""
+        return (p := self.p) is not None and p < error
+
+    def excludes(self, margin: float | None) -> bool:
+        """Whether a true value of `margin` or more is excluded on either side: two one-sided tests (TOST)."""
+        from scipy import stats
+
+        if margin is None or self.stderr is None or not self.freedom:
+            return False
+        room = margin - abs(self.value)
+        return room > 0 and (not self.stderr or stats.t.sf(room / self.stderr, self.freedom) < ERROR)
+
+    def detectable(self, error: float = ERROR) -> float | None:
+        """The smallest true value that the test finds with 80 % power, by the noncentral t."""
+        from scipy import optimize, stats
+
+        if not self.stderr or not self.freedom:
+            return None
+        limit = stats.t.isf(error / 2, self.freedom)
+        # The other side adds less than `error` / 2 to a power of 80 %: it is left out.
+        shift = optimize.brentq(lambda each: stats.nct.sf(limit, self.freedom, each) - POWER, 0.0, 4 * limit + 10)
+        return float(shift) * self.stderr
+
+
+def combined(value: float, parts: Sequence[tuple[float | None, float | None]]) -> Estimate:
+    """A sum of independent estimates from its value and the (standard error, degrees of freedom) of each.
+
+    Welch and Satterthwaite.
+    """
+    known = [(error, freedom) for error, freedom in parts if error is not None and freedom]
+    if not known or len(known) < len(parts):
+        return Estimate(value)
+    variance = math.fsum(error**2 for error, _ in known)
+    if not variance:
+        return Estimate(value, 0.0, min(freedom for _, freedom in known))
+    freedom = variance**2 / math.fsum(error**4 / freedom for error, freedom in known)
+    return Estimate(value, math.sqrt(variance), freedom)
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p values corrected for their number (Holm 1979), in their order.
+
+    >>> holm([0.01, 0.5, 0.0625])
+    [0.03, 0.5, 0.125]
+    """
+    found, least = [0.0] * len(values), 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        found[place] = least = max(least, min(1.0, (len(values) - rank) * values[place]))
+    return found
+
+
+def keyed_contrast(shifts: Mapping[tuple[str, int], Sequence[float]], trait: str) -> Estimate | None:
+    """How far a trait moved, from raw shifts of all items of a form by (trait, keying): agreement cancels.
+
+    Half the difference between the shifts of items keyed + and items keyed −: a shift that all answers share
+    (agreement, a letter) gives 0. A trait keyed one way is compared with traits keyed both ways; None without any.
+    The scatter is that of all items of the form about the mean of their own trait and keying, since four items say
+    little about their own; or that of the trait's own items, where it is larger.
+    """
+    import numpy as np
+
+    cells = {cell: np.asarray(values, dtype=float) for cell, values in shifts.items() if len(values)}
+    own = [cell for cell in cells if cell[0] == trait]
+    both = [name for name, sign in cells if sign > 0 and name != trait and (name, -1) in cells]
+    if len(own) == 2:
+        weights = {cell: cell[1] / 2 for cell in own}
+    elif own and both:
+        weights = {own[0]: float(own[0][1])}
+        weights |= {(name, sign): -own[0][1] / (2 * len(both)) for name in both for sign in (1, -1)}
+    else:
+        return None
+    value = math.fsum(weight * float(cells[cell].mean()) for cell, weight in weights.items())
+    squares = {cell: float(((values - values.mean()) ** 2).sum()) for cell, values in cells.items()}
+    free = {cell: len(values) - 1 for cell, values in cells.items()}
+    scatter = [
+        math.fsum(squares[cell] for cell in which) / sum(free[cell] for cell in which)
+        for which in (cells, own) if sum(free[cell] for cell in which)
+    ]  # fmt: skip
+    if not scatter:
+        return Estimate(value)
+    spread = math.fsum(weight**2 / len(cells[cell]) for cell, weight in weights.items())
+    return Estimate(value, math.sqrt(max(scatter) * spread), sum(free.values()))
+
+
+class Omnibus(NamedTuple):
+    """Whether conditions differ at all: F over all items and its p; None where nothing is drawn."""
+
+    f: float | None
+    p: float | None
+    differ: bool
+
+
+def omnibus(values: Values) -> Omnibus | None:
+    """Do answers, [condition, repeat, item] with NaN for none, differ more between conditions than between repeats?
+
+    One-way analyses of variance of each item over conditions, added up. Where repeats are equal, or there is only one,
+    any difference counts. None where no item has an answer under two conditions.
+    """
+    import numpy as np
+    from scipy import stats
+
+    counts = (~np.isnan(values)).sum(axis=1)  # [condition, item]
+    used = (counts > 0).sum(axis=0) > 1
+    if not used.any():
+        return None
+    values, counts = values[:, :, used], counts[:, used]
+    means = np.divide(np.nansum(values, axis=1), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    offsets = means - np.nansum(counts * means, axis=0) / counts.sum(axis=0)
+    within = float(np.nansum((values - means[:, None, :]) ** 2))
+    between_free, within_free = int((counts > 0).sum() - counts.shape[1]), int((counts - 1)[counts > 0].sum())
+    if not within_free or not within:
+        return Omnibus(None, None, bool((np.nanmax(means, axis=0) - np.nanmin(means, axis=0)).max() > SAME))
+    noise = within / within_free
+    f = float(np.nansum(counts * offsets**2)) / between_free / noise
+    p, effect = float(stats.f.sf(f, between_free, within_free)), max(0.0, f - 1) / float(counts[counts > 0].mean())
+    return Omnibus(f, p, p < ERROR and effect / (effect + 1) >= SAME_SHARE)
 
 
 def spearman(left: Sequence[float], right: Sequence[float]) -> float | None:
-    """Spearman's rho: Pearson's r of the ranks, ties sharing their mean rank; None when undefined.
+    """Spearman's rho; None when it is undefined.
 
     >>> spearman([0, 1, 2, 3], [1, 4, 9, 16])
     1.0
     """
-    rho = pearson(_ranks(left), _ranks(right))
-    return None if rho is None else max(-1.0, min(1.0, rho))
+    from scipy import stats
 
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
-            end += 1
-        for place in order[start : end + 1]:
-            ranks[place] = (start + end) / 2
-        start = end + 1
-    return ranks
-
-
-def combined_error(left: float | None, right: float | None) -> float | None:
-    """Standard error of a difference of two means taken as independent; None when either is unknown.
-
-    Means over the same items are not independent; their difference is then usually less uncertain than this says.
-    """
-    return None if left is None or right is None else math.hypot(left, right)
-
-
-def combined_freedom(left: tuple[float, int], right: tuple[float, int]) -> int:
-    """Degrees of freedom of a difference of two independent means, each (standard error, own degrees), rounded down.
-
-    Welch and Satterthwaite: (a^2 + b^2)^2 / (a^4 / f + b^4 / g). The smaller of both where no error is above 0.
-    """
-    parts = [error**4 / freedom for error, freedom in (left, right)]
-    if not sum(parts):
-        return min(left[1], right[1])
-    return math.floor((left[0] ** 2 + right[0] ** 2) ** 2 / sum(parts) + 1e-9)
-
-
-@cache
-def t_quantile(freedom: int, error: float) -> float:
-    """How many standard errors Student's t exceeds, on either side, with probability `error`.
-
-    >>> round(t_quantile(11, 0.05), 3)
-    2.201
-    """
-    low, high = 0.0, 1.0
-    while _t_within(high, freedom) < 1 - error:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_within(middle, freedom) < 1 - error else (low, middle)
-    return high
-
-
-def _t_within(value: float, freedom: int) -> float:
-    """P(|t| < value), a finite sum for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
-    freedom = min(freedom, MANY)
-    angle = math.atan(value / math.sqrt(freedom))
-    square = math.cos(angle) ** 2
-    odd = freedom % 2
-    term = total = math.cos(angle) if odd else 1.0
-    for step in range(2 + odd, freedom - 1, 2):
-        term *= square * (step - 1) / step
-        total += term
-    if odd:
-        return 2 / math.pi * (angle + math.sin(angle) * (total if freedom > 1 else 0.0))
-    return math.sin(angle) * total
+    varies = len(left) > 1 and all(min(side) < max(side) for side in (left, right))
+    return float(stats.spearmanr(left, right).statistic) if varies else None

@@ -1,18 +1,21 @@
-"""From rows to one score per subject: the mean over repeats and seeds, with a spread that says what it is."""
+"""From rows to one score per subject: the mean over repeats and seeds, with its error over items and seeds."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median_low, stdev
 from typing import Literal, NamedTuple
 
+from traitgraph.specs.results import Cell
 from traitgraph.specs.traits import LEVELS, TRAITS
 
 from ..assessment.item_scores import ItemScores
 from ..assessment.layer_similarity import LAYER
 from ..assessment.lexicon import EMPTY, WORDS
 from ..results import ResultRow
+from .statistics import Estimate, combined
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
@@ -34,30 +37,34 @@ class Subject(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A mean with its uncertainty."""
+    """A mean with its uncertainty: over items, and over seeds where there are several. Repeats are no sample."""
 
     value: float
-    spread: float | None
-    """What an error bar shows: the SD over seeds or else repeats when there are at least two, else the standard error.
-
-    Repeats of one seed share its training, so with several seeds their means count, not single repeats.
-    """
     stderr: float | None
-    """Standard error of `value`: SD / sqrt(k) over k seeds or else repeats, else the benchmark's own (over items)."""
-    over: Literal["repeats", "seeds", "items", ""]
-    """What the spread is over; '' when there is none."""
-    values: int
-    """How many seeds or repeats the spread is over."""
+    freedom: float | None
+    """Degrees of freedom of the standard error; None where nothing tells it."""
+    over: Literal["items", "items and seeds", "seeds", ""]
+    """What the standard error is over; '' when there is none."""
     n: int | None
-    """Items, pairs or documents behind each value."""
-    job: str = ""
-    """The assessment, when it is one; '' for a mean over several."""
+    """Items, pairs or documents with a usable answer (in half of the repeats or more)."""
+    jobs: tuple[str, ...] = ()
+    """The assessments behind it, one a seed."""
+    by_repeat: tuple[int, int] | None = None
+    """The fewest and the most usable answers of a repeat; None where nothing is asked again."""
+    total: int = 0
+    """Usable answers of all repeats and seeds."""
+    repeats: int = 1
+    noise: float | None = None
+    """Standard deviation of the score over repeats of one seed: how far answers are drawn apart."""
+    over_seeds: tuple[float, float] | None = None
+    """Standard error over seeds and its degrees of freedom, where there are several."""
+    effective: float | None = None
+    """The strength that survives rounding, where the results tell it."""
 
     @property
-    def freedom(self) -> int | None:
-        """Degrees of freedom of the standard error; None where it has none."""
-        count = self.n if self.over == "items" else self.values
-        return count - 1 if self.over and count else None
+    def half(self) -> float | None:
+        """Half of the 95 % interval."""
+        return Estimate(self.value, self.stderr, self.freedom).half
 
 
 Scores = Mapping[Subject, Score]
@@ -75,6 +82,11 @@ class BenchmarkScores(NamedTuple):
     """Least and largest score of a questionnaire, where the single answers are at hand."""
     first: Mapping[str, ResultRow] = {}
     """Metric -> the first row about it: what is said of the metric itself."""
+
+    missing: frozenset[Subject] = frozenset()
+    """Subjects that the study has and the results lack."""
+    rows: Mapping[str, Mapping[Subject, Sequence[ResultRow]]] = {}
+    """The rows behind the scores, those without a value among them."""
 
     def sign(self, metric: str) -> int:
         """Of a task: 1 where more is better, -1 where less is; 0 where nobody says."""
@@ -94,7 +106,7 @@ class BenchmarkScores(NamedTuple):
             return "layers"
         if any(name.endswith(".high_loglik") for name in self.validity):
             return "reply_contrast"
-        if any(name in TRAITS for name in self.scores):
+        if any(name in TRAITS for name in self.scores) or (not self.scores and "parse_failures" in self.validity):
             return "questionnaire"
         return "task"
 
@@ -122,31 +134,48 @@ class BenchmarkScores(NamedTuple):
         return [trait for trait in TRAITS if trait in self.scores]
 
 
-def summarise(rows: Iterable[ResultRow], items: ItemScores | None = None) -> list[BenchmarkScores]:
-    """Scores of every benchmark, in the order in which the rows first name it. Undefined values are left out."""
+def summarise(
+    rows: Iterable[ResultRow], items: ItemScores | None = None, missing: Iterable[Cell] = ()
+) -> list[BenchmarkScores]:
+    """Scores of every benchmark, in the order in which the rows first name it.
+
+    Undefined values are left out. With `items`, errors are those over items.
+    `missing` are assessments that are not there.
+    """
+    absent = [(cell.benchmark, Subject(*(getattr(cell, name) for name in Subject._fields))) for cell in missing]
     groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
     first: dict[str, dict[str, ResultRow]] = {}
     for row in rows:
         first.setdefault(row["benchmark"], {}).setdefault(row["metric"], row)
         by_role = groups.setdefault(row["benchmark"], {"score": {}, "validity": {}})
         by_subject = by_role["validity" if row["role"] == "validity" else "score"].setdefault(row["metric"], {})
-        if row["value"] is not None:
-            by_subject.setdefault(subject_of(row), []).append(row)
+        by_subject.setdefault(subject_of(row), []).append(row)
     return [
         BenchmarkScores(
             name,
-            _scores(roles["score"]),
-            _scores(roles["validity"]),
+            _scores(roles["score"], items),
+            _scores(roles["validity"], None),
             items,
             items.scale(next(iter(first[name].values()))["job"]) if items else None,
             first[name],
+            frozenset(subject for benchmark, subject in absent if benchmark == name),
+            roles["score"],
         )
         for name, roles in groups.items()
     ]
 
 
-def _scores(metrics: Mapping[str, Mapping[Subject, Sequence[ResultRow]]]) -> dict[str, Scores]:
-    return {metric: {subject: _score(rows) for subject, rows in found.items()} for metric, found in metrics.items()}
+def _scores(
+    metrics: Mapping[str, Mapping[Subject, Sequence[ResultRow]]], items: ItemScores | None
+) -> dict[str, Scores]:
+    return {
+        metric: {
+            subject: _score(metric, known, own, items)
+            for subject, own in found.items()
+            if (known := [row for row in own if row["value"] is not None])
+        }
+        for metric, found in metrics.items()
+    }
 
 
 def subject_of(row: ResultRow) -> Subject:
@@ -154,24 +183,62 @@ def subject_of(row: ResultRow) -> Subject:
     return Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # fields are columns
 
 
-def _score(rows: Sequence[ResultRow]) -> Score:
-    by_seed: dict[str, list[float]] = {}
+def _score(metric: str, known: Sequence[ResultRow], rows: Sequence[ResultRow], items: ItemScores | None) -> Score:
+    """The score of one subject; `known` are the rows with a value."""
+    seeds: dict[str, list[ResultRow]] = {}
     seed_of: dict[str, str] = {}  # the base at strength 0 is one measurement, whatever seeds its rows name
-    for row in rows:
-        if row["value"] is not None and seed_of.setdefault(row["job"], row["seed"]) == row["seed"]:
-            by_seed.setdefault(row["seed"], []).append(row["value"])
-    over: Literal["seeds", "repeats"] = "seeds" if len(by_seed) > 1 else "repeats"
-    values = [_mean(each) for each in by_seed.values()] if over == "seeds" else next(iter(by_seed.values()))
-    mean, n = _mean(values), rows[0]["n"]
-    if len(values) < 2:
-        stderr = rows[0]["stderr"]
-        return Score(mean, stderr, stderr, "items" if stderr is not None else "", 1, n, rows[0]["job"])
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    return Score(mean, deviation, deviation / math.sqrt(len(values)), over, len(values), n)
+    for row in known:
+        if seed_of.setdefault(row["job"], row["seed"]) == row["seed"]:
+            seeds.setdefault(row["seed"], []).append(row)
+    each = [_of_seed(metric, own, items) for own in seeds.values()]
+    # The same items in every seed: their error does not become less by more seeds.
+    widest = max(each, key=lambda score: (score.stderr is not None, score.stderr or 0.0))
+    counts = [row["n"] or 0 for row in rows]
+    noise = [score.noise for score in each if score.noise is not None]
+    effective = [value for row in known if (value := row.get("effective_alpha")) is not None]
+    score = widest._replace(
+        n=min((score.n for score in each if score.n is not None), default=None),
+        jobs=tuple(score.jobs[0] for score in each),
+        by_repeat=(min(counts), max(counts)) if rows[0]["repeat"] is not None else None,
+        total=sum(counts),
+        repeats=max(len(own) for own in seeds.values()),
+        noise=math.fsum(noise) / len(noise) if noise else None,
+        effective=math.fsum(effective) / len(effective) if effective else None,
+    )
+    if len(each) == 1:
+        return score
+    mean, stderr, freedom = Estimate.over([one.value for one in each])
+    whole = combined(mean, [(stderr, freedom), *([widest[1:3]] if widest.over else [])])
+    assert stderr is not None, "of two seeds or more"
+    assert freedom is not None, "of two seeds or more"
+    return score._replace(
+        value=mean,
+        stderr=whole.stderr,
+        freedom=whole.freedom,
+        over="items and seeds" if widest.over else "seeds",
+        over_seeds=(stderr, freedom),
+    )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -> Score:
+    """The score of one assessment."""
+    values = [row["value"] for row in rows if row["value"] is not None]
+    answers = items.of(rows[0]["job"]).get(metric, {}) if items else {}
+    usable = [answer.value for answer in answers.values() if answer.value is not None]
+    if usable and rows[0]["repeat"] is not None:
+        found, n = Estimate.over(usable), len(usable)
+    else:
+        # Repeats say how answers are drawn, not how items differ; each asks the same items, so the error stays.
+        errors, n = [row["stderr"] for row in rows], median_low([row["n"] or 0 for row in rows])
+        stderr = None if None in errors or n < 2 else max(filter(None, errors), default=0.0)
+        found = Estimate(math.fsum(values) / len(values), stderr, n - 1 if stderr is not None else None)
+    return Score(
+        *found,
+        over="items" if found.stderr is not None else "",
+        n=n or None,
+        jobs=(rows[0]["job"],),
+        noise=stdev(values) if len(values) > 1 else None,
+    )
 
 
 def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:

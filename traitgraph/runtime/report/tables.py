@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .curves import Curve, curves_of, family_labels, own_curves
-from .findings import Finding
-from .gaps import gaps_of
+from .findings import Findings
 from .markup import Markup, element
+from .separation import Finding
 from .summaries import BenchmarkScores, Subject, subjects_in_order
-from .validity import Checked, faults_of
+from .validity import Checked
 from .wording import (
+    count_text,
     fixed,
     level_name,
     noun,
     number,
+    p_text,
     plain,
     plural,
+    size,
     strength_name,
-    subject_name,
+    subject_names,
     unit,
     with_error,
     with_spread,
@@ -35,11 +38,14 @@ CHIPS = {
     "shifts": ("◐", "as intended, one level"),
     "shared": ("◐", "both levels shift the same way"),
     "reversed": ("▲", "reversed"),
-    "unclear": ("◐", "unclear"),
-    "null": ("○", "null"),
+    "inconclusive": ("◇", "inconclusive"),
+    "null": ("○", "shown null"),
+    "same": ("□", "conditions do not differ"),
     "few": ("–", "too few items"),
+    "failed": ("■", "no usable answers"),
+    "missing": ("–", "not measured"),
     "suffers": ("▼", "loss"),
-    "holds": ("○", "no loss seen"),
+    "holds": ("○", "no loss"),
     "floor": ("–", "no loss could show"),
 }
 """Verdict -> a sign that differs without colour, and its words."""
@@ -51,11 +57,11 @@ def chip(verdict: str, words: str | None = None) -> Markup:
     return element("span", element("span", sign, aria_hidden="true"), f" {words or usual}", class_=f"chip {verdict}")
 
 
-def verdict_chip(verdict: str, benchmark: BenchmarkScores) -> Markup:
-    """The verdict on one subject; not green where the benchmark's validity checks fail."""
-    if verdict == "moves" and faults_of(benchmark):
-        return chip("unclear", "as intended, checks fail")
-    return chip(verdict)
+def verdict_chip(found: Finding) -> Markup:
+    """The verdict on one subject; not green where it fails a validity check."""
+    if found.verdict in ("moves", "shifts") and found.faults:
+        return chip("inconclusive", "as intended, checks fail")
+    return chip(found.verdict)
 
 
 def table(
@@ -74,26 +80,50 @@ def table(
     return element("div", inner, class_="scroll tall" if len(body) > LONG else "scroll", tabindex="0")
 
 
-def findings_table(benchmarks: Sequence[BenchmarkScores], findings: Sequence[Sequence[Finding]]) -> Markup:
+VALUE = "value ± 95 % interval"
+
+
+def findings_table(found: Sequence[Findings]) -> Markup:
     """The verdict on every trait (both levels together) or vector, with the figure that was judged."""
-    labels = family_labels(finding.curves[0] for group in findings for finding in group)
+    labels = family_labels(finding.curves[0] for group in found for finding in group.over_strengths)
     several = any(labels.values())
-    head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value", "Spearman", "items"]
+    head = [
+        "judged",
+        *(["family"] if several else []),
+        "measure",
+        "verdict",
+        "figure",
+        VALUE,
+        "p (Holm)",
+        "slope ± 95 % interval",
+    ]
+    head += ["found with 80 % power", "items"]
     rows = [
         [
-            level_name(finding.family), *([labels[finding.curves[0].family]] if several else []),
-            _measure(benchmark, finding.curves[0].metric), verdict_chip(finding.verdict, benchmark),
-            _figure(benchmark, finding), with_error(finding.change), _correlation(finding.spearman), _count(finding.n),
+            level_name(finding.subject), *([labels[finding.curves[0].family]] if several else []),
+            _measure(group.benchmark, finding.curves[0].metric), verdict_chip(finding),
+            _figure(group.benchmark, finding), with_error(finding.change), _p(finding),
+            "–" if finding.slope is None else with_error(finding.slope),
+            _detectable(finding), count_text(finding.scores),
         ]
-        for benchmark, group in zip(benchmarks, findings, strict=True) for finding in group
+        for group in found for finding in group.over_strengths
     ]  # fmt: skip
-    return table(head, rows, numbers=range(len(head) - 3, len(head)))
+    return table(head, rows, numbers=range(len(head) - 5, len(head)))
+
+
+def _p(finding: Finding) -> str:
+    """p with the number of verdicts that it is corrected for: '0.031 of 10'."""
+    return "–" if finding.p is None or finding.lack else f"{p_text(finding.p)} of {finding.family}"
+
+
+def _detectable(finding: Finding) -> str:
+    return "–" if (value := finding.detectable) is None else size(value)
 
 
 def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
     """What the number of a verdict is."""
     figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
-    return f"{figure} at {strength_name(finding.family, finding.curves[0].axis)} {plain(finding.at)}"
+    return f"{figure} at {strength_name(finding.subject, finding.curves[0].axis)} {plain(finding.at)}"
 
 
 def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
@@ -102,7 +132,7 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     labels = family_labels(curve for group in groups for curve in group)
     several = any(labels.values())
     families = [curve.family for group in groups for curve in group]
-    head = [noun(families), *(["family"] if several else []), "measure", "change", "unit"]
+    head = [noun(families), *(["family"] if several else []), "measure", "change ± 95 % interval", "unit"]
     head += ["Pearson", "Spearman", "strengths", "items"]
     rows = [
         [
@@ -110,7 +140,7 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
             *([labels[curve.family]] if several else []), _measure(benchmark, curve.metric), with_error(curve.change),
             unit(benchmark),
             _correlation(curve.pearson), _correlation(curve.spearman), str(len(curve.points)),
-            _count(curve.points[-1].score.n),
+            count_text([curve.points[-1].score]),
         ]
         for benchmark, group in zip(benchmarks, groups, strict=True) for curve in group
     ]  # fmt: skip
@@ -122,30 +152,37 @@ def _measure(benchmark: BenchmarkScores, metric: str) -> str:
     return benchmark.name if benchmark.about_traits else f"{benchmark.name}: {metric}"
 
 
-def _count(n: int | None) -> str:
-    return "–" if n is None else f"{n:,}"
-
-
 def _correlation(value: float | None) -> str:
     return "–" if value is None else fixed(value)
 
 
-def gaps_table(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+def gaps_table(found: Sequence[Findings]) -> Markup | None:
     """High minus low for every condition without a strength; None where there is none at both levels."""
+    names = subject_names(gap.subject for group in found for gap in group.without_strength)
     rows = [
         [
-            subject_name(gap.condition),
-            benchmark.name,
+            names[gap.subject],
+            group.benchmark.name,
             with_error(gap.change),
-            unit(benchmark),
-            _count(gap.n),
-            verdict_chip(gap.verdict, benchmark),
+            unit(group.benchmark),
+            _p(gap),
+            _detectable(gap),
+            count_text(gap.scores),
+            verdict_chip(gap),
         ]
-        for benchmark in benchmarks
-        for gap in gaps_of(benchmark)
+        for group in found
+        for gap in group.without_strength
     ]
-    head = ["condition", "measure", "high minus low", "unit", "items", "verdict"]
-    return table(head, rows, numbers=[2, 4]) if rows else None
+    head = [
+        "condition",
+        "measure",
+        "high minus low ± 95 % interval",
+        "unit",
+        "p (Holm)",
+        "found with 80 % power",
+        "items",
+    ]
+    return table([*head, "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
 
 
 def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
@@ -264,9 +301,10 @@ def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple
         if score is None:
             cells.append(element("td", "", class_="number"))
             continue
-        over = f" over {score.over}" if score.over else ""
-        title = f"{benchmark.name}, {metric}: {number(score.value, 4)}, spread{over}, n = {score.n}"
-        text = with_spread(score.value, score.spread)
+        over = f", 95 % interval over {score.over}" if score.over else ""
+        drawn = "" if score.noise is None else f", SD {number(score.noise, 3)} over {score.repeats} repeats"
+        title = f"{benchmark.name}, {metric}: {number(score.value, 4)}{over}{drawn}, n = {count_text([score])}"
+        text = with_spread(score.value, score.half)
         cells.append(element("td", text, class_="number", data_v=repr(score.value), title=title))
     return element("tr", *cells)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..assessment.lexicon import CUT, EMPTY
 from ..assessment.reply_contrast import SHARED_PROMPTS
-from .summaries import BenchmarkScores, Scores
+from .summaries import BenchmarkScores, Scores, Subject
 from .wording import fixed
 
 
@@ -80,6 +80,13 @@ CHECKS: dict[str, Check] = {
         low=None,
         high=0.1,
         fault="{value} of the questions have no answer that can be read",
+    ),
+    "disclaimers": Check(
+        "Does it speak as a person? Share of the raw texts that call their author an AI ('As an AI ...').",
+        "at most 0.1",
+        low=None,
+        high=0.1,
+        fault="{value} of the texts call their author an AI",
     ),
     "refusals": Check(
         "Does it answer the question? Share of free answers in which the judge found nothing to rate; they are left "
@@ -153,6 +160,16 @@ def partial_faults_of(benchmark: BenchmarkScores) -> list[str]:
         for check in checks_of(benchmark)
         if check.failing and not check.fault and check.name not in YES_NO_FORM
     ]
+
+
+def failing(benchmark: BenchmarkScores, *subjects: Subject) -> tuple[str, ...]:
+    """The checks that bear on the scores and that one of these subjects fails."""
+    return tuple(
+        name
+        for name, scores in benchmark.validity.items()
+        if (check := CHECKS.get(name)) and name not in YES_NO_FORM
+        if any(subject in scores and _fails(check, scores[subject].value) for subject in subjects)
+    )
 
 
 def _checked(name: str, scores: Scores) -> Checked:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ..assessment.lexicon import WORDS
-from .changes import Change
+from .statistics import Estimate
 from .summaries import BenchmarkScores, Score, Subject
 
 MINUS = "\N{MINUS SIGN}"
@@ -41,17 +43,18 @@ def signed(value: float, digits: int = 2) -> str:
     return text if text.startswith(MINUS) or not float(text) else f"+{text}"
 
 
-def with_error(change: Change) -> str:
-    """A change with its standard error: '+1.07 ± 0.37', '+0.018 ± 0.012'."""
-    value, stderr = change.value, change.stderr
-    digits = _digits(stderr)
-    return signed(value) if stderr is None else f"{signed(value, digits)} ± {fixed(stderr, digits)}"
+def with_error(change: Estimate) -> str:
+    """A change with half of its 95 % interval: '+1.07 ± 0.77', '+0.018 ± 0.012'."""
+    return "–" if math.isnan(change.value) else signed(change.value, _digits(change.half)) + _plus_minus(change.half)
 
 
-def with_spread(value: float, spread: float | None) -> str:
-    """A score: '3.35 ± 0.60'."""
-    digits = _digits(spread)
-    return fixed(value) if spread is None else f"{fixed(value, digits)} ± {fixed(spread, digits)}"
+def with_spread(value: float, half: float | None) -> str:
+    """A score with half of its 95 % interval: '3.35 ± 0.60'."""
+    return fixed(value, _digits(half)) + _plus_minus(half)
+
+
+def _plus_minus(half: float | None) -> str:
+    return "" if half is None else f" ± {fixed(half, _digits(half))}"
 
 
 def _digits(error: float | None) -> int:
@@ -92,28 +95,45 @@ def single(benchmark: BenchmarkScores) -> str:
 def sample_size(benchmark: BenchmarkScores) -> str:
     """What a score rests on: '12 pairs of replies a trait', '4 items a trait, 5 repeats', '24 questions'."""
     scores = [score for metric in benchmark.main_metrics for score in benchmark.scores[metric].values()]
-    counts = sorted({score.n for score in scores if score.n})
+    noun = {"reply_contrast": "pairs of replies a trait", "questionnaire": "items a trait", "task": "questions"}
+    name = noun.get(benchmark.kind, "items")
+    counts = [count for score in scores for count in score.by_repeat or (score.n,) if count is not None]
     if not counts:
         return ""
-    noun = {"reply_contrast": "pairs of replies a trait", "questionnaire": "items a trait", "task": "questions"}
-    size = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    runs = sorted({(score.values, score.over) for score in scores if score.values > 1})
-    repeated = f", {runs[-1][0]} {runs[-1][1]}" if runs else ""
-    return f"{size} {noun.get(benchmark.kind, 'items')}{repeated}"
+    few, most = min(counts), max(counts)
+    text = f"{few:,} {name}" if few == most else f"{name}: {few:,} at least, {most:,} at most"
+    if (repeats := max(score.repeats for score in scores)) < 2:
+        return text
+    answers = sum(score.total for score in scores)
+    text += (
+        f", {repeats} repeats" if few == most else f" in a repeat; {repeats} repeats, {answers:,} usable answers in all"
+    )
+    noise = max((score.noise for score in scores if score.noise is not None), default=None)
+    drawn = "" if noise is None else f"; drawing answers moves a score by up to {fixed(noise)} (SD between repeats)"
+    return text + drawn
+
+
+def count_text(scores: Sequence[Score]) -> str:
+    """How many items some scores rest on: '4', or '1 to 8' where repeats differ."""
+    counts = [count for score in scores for count in score.by_repeat or (score.n,) if count is not None]
+    if not counts:
+        return "–"
+    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+
+
+def p_text(value: float | None) -> str:
+    """A p value: '0.031', '< 0.001'."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else fixed(value, 3)
 
 
 def spread_note(scores: list[Score], single: str = "items") -> str:
     """What the bands and bars of a chart show; `single` is what one administration has several of."""
-    overs = {score.over for score in scores if score.over}
+    overs = {score.over.replace("items", single) for score in scores if score.over}
     if not overs:
         return "No uncertainty is known for these points."
-    if overs == {"items"}:
-        return f"Bands and bars: ± one standard error over {single}, of each score by itself."
-    counts = sorted({score.values for score in scores if score.values > 1})
-    runs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    noun = " or ".join(sorted(overs - {"items"}, reverse=True))
-    mixed = f" (points with one value: standard error over {single})" if "items" in overs else ""
-    return f"Bands and bars: ± one standard deviation over {runs} {noun}{mixed}."
+    return f"Bands and bars: 95 % interval over {' or '.join(sorted(overs))}, of each score by itself."
 
 
 NOUNS = {"vector": "vector", "compose": "vector", "steer": "steering direction", "npti": "neuron set"}
@@ -167,3 +187,13 @@ def subject_name(subject: Subject) -> str:
     condition = f"{subject.trait} {subject.level}".strip()
     details = ", ".join(filter(None, [condition, variant_of(subject), *strengths]))
     return f"{arm_name(subject)}: {details}" if details else arm_name(subject)
+
+
+def subject_names(subjects: Iterable[Subject]) -> dict[Subject, str]:
+    """The name of each; those that would share one are told apart by model and merge."""
+    names = {subject: subject_name(subject) for subject in subjects}
+    shared = Counter(names.values())
+    return {
+        subject: name if shared[name] < 2 else f"{name} ({', '.join(filter(None, (subject.model, subject.merge)))})"
+        for subject, name in names.items()
+    }
