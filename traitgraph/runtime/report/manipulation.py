@@ -78,7 +78,7 @@ def _test(benchmark: BenchmarkScores, subjects: Sequence[Subject]) -> Omnibus | 
     import numpy as np
 
     tables = [_answers(benchmark, subject) for subject in subjects]
-    names = list(dict.fromkeys(name for table in tables for name in table))
+    names = dict.fromkeys(name for table in tables for name in table)
     repeats = max((len(values) for table in tables for values in table.values()), default=0)
     padded = [[[*table.get(name, ()), *[None] * repeats][:repeats] for name in names] for table in tables]
     values = np.array(padded, dtype=float)  # [subject, item, repeat], None as NaN

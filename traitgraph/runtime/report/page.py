@@ -25,7 +25,6 @@ from .separation import Verdict
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
 from .svg import chart_svg, legend
 from .tables import (
-    CHIPS,
     checks_table,
     chip,
     correlations_table,
@@ -35,7 +34,7 @@ from .tables import (
     subjects_table,
 )
 from .validity import checks_of, faults_of
-from .wording import plural, sample_size, unit
+from .wording import VERDICTS, plural, sample_size, unit
 
 
 def charts_of(judged: Sequence[Findings]) -> list[Chart]:
@@ -191,7 +190,7 @@ def _summary_chip(found: Findings) -> Markup | None:
     if leading == ["moves"] and not against:
         return chip("moves", f"{total} of {total} as intended")
     if len(leading) == 1 and first not in ("moves", "shifts", "suffers"):
-        return chip(first, ", ".join([CHIPS[first][1], *against]))
+        return chip(first, ", ".join([VERDICTS[first][1], *against]))
     words = [
         f"{'' if counts[verdict] == total else f'{counts[verdict]} of {total} '}{SUMMARIES[verdict]}"
         for verdict in leading[:2]
