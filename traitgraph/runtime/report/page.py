@@ -159,22 +159,13 @@ def _card(found: Findings) -> Markup | None:
     )
 
 
-SUMMARIES: dict[Verdict, str] = {
-    "suffers": "with a loss",
-    "moves": "as intended",
-    "shifts": "as intended, one level only",
-    "failed": "without usable answers",
-    "missing": "not measured",
-    "same": "with conditions that do not differ",
-    "shared": "both levels shift the same way",
-    "reversed": "the opposite way",
-    "inconclusive": "inconclusive",
-    "floor": "no loss could show",
-    "few": "too few items",
-    "null": "shown nulls",
-    "holds": "without a loss",
-}
-"""Verdicts that a card leads with, the most telling first, as its words put them after a count."""
+LEADING: tuple[Verdict, ...] = (
+    "suffers", "moves", "shifts", "failed", "missing", "same", "shared", "reversed", "inconclusive", "floor", "few",
+    "null", "holds",
+)  # fmt: skip
+"""Verdicts that a card leads with, the most telling first."""
+COUNTED = {"suffers": "with a loss", "holds": "without a loss", "failed": "without usable answers"}
+"""Words of a verdict after a count, where they are others than alone."""
 
 
 def _summary_chip(found: Findings) -> Markup | None:
@@ -185,15 +176,15 @@ def _summary_chip(found: Findings) -> Markup | None:
     unsound = any(each.verdict == "moves" and each.faults for each in judged) or faults_of(found.benchmark)
     against = ["checks fail"] * bool(unsound) + ["answers lost"] * bool(found.lost)
     counts = Counter(each.verdict for each in judged)
-    leading = [verdict for verdict in SUMMARIES if counts[verdict]]
+    leading = [verdict for verdict in LEADING if counts[verdict]]
     first, total = leading[0], len(judged)
     if leading == ["moves"] and not against:
         return chip("moves", f"{total} of {total} as intended")
     if len(leading) == 1 and first not in ("moves", "shifts", "suffers"):
         return chip(first, ", ".join([VERDICTS[first][1], *against]))
     words = [
-        f"{'' if counts[verdict] == total else f'{counts[verdict]} of {total} '}{SUMMARIES[verdict]}"
-        for verdict in leading[:2]
+        ("" if counts[each] == total else f"{counts[each]} of {total} ") + COUNTED.get(each, VERDICTS[each][1])
+        for each in leading[:2]
     ]
     return chip("inconclusive" if first in ("moves", "shifts") else first, ", ".join(words + against))
 
