@@ -153,6 +153,16 @@ def test_a_vector_without_a_level_is_no_gap() -> None:
     assert "high − low" not in render_page(rows, about())
 
 
+def test_a_level_alone_that_fails_a_check_is_said_on_the_card() -> None:
+    """Though most strengths pass it: the one that is judged does not."""
+    rows = curve_rows([0.0, 0.5, 1.0])
+    rows += [{**each, "metric": "parse_failures", "value": float(each["alpha"] == "1.0"), "role": "validity"}
+             for each in rows]  # fmt: skip
+    (finding,) = found_in(rows).found
+    assert (finding.verdict, finding.faults) == ("shifts", ("parse_failures",))
+    assert "as intended, one level, checks fail" in render_page(rows, about())
+
+
 def test_below_five_items_there_is_no_verdict() -> None:
     (few,) = judge([levels([0, 0.3, 0.5, 5.0], [0, -0.3, -0.5, -5.0], n=4)])
     assert [finding.verdict for finding in few.found] == ["few"]

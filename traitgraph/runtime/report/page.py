@@ -173,7 +173,7 @@ def _summary_chip(found: Findings) -> Markup | None:
     judged = found.found
     if not judged:
         return None
-    unsound = any(each.verdict == "moves" and each.faults for each in judged) or faults_of(found.benchmark)
+    unsound = any(each.verdict in ("moves", "shifts") and each.faults for each in judged) or faults_of(found.benchmark)
     against = ["checks fail"] * bool(unsound) + ["answers lost"] * bool(found.lost)
     counts = Counter(each.verdict for each in judged)
     leading = [verdict for verdict in LEADING if counts[verdict]]
