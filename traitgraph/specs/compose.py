@@ -138,7 +138,7 @@ def _overwrites(later: Override, earlier: Override) -> bool:
     if not (later.path and earlier.path):
         return later.key == earlier.key
     lost, kept = (
-        [leaf for value in each.values or (None,) for leaf in leaves(each.path, value)] for each in (earlier, later)
+        {leaf for value in each.values or (None,) for leaf in leaves(each.path, value)} for each in (earlier, later)
     )
     return any(path[: len(leaf)] == leaf for path, leaf in product(lost, kept))
 

@@ -50,6 +50,10 @@ class HubModelSpec(ModelSpec):
         """As it lies in the hub's cache on this machine."""
         if find_spec("huggingface_hub") is None:
             return {}
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        if not Path(HF_HUB_CACHE, f"models--{self.id.replace('/', '--')}").is_dir():
+            return {}  # as nearly always for a plan, which the import below makes slower by a quarter
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
