@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,13 +118,10 @@ def parse_overrides(
         try:
             overrides.append(_plain(text) or _by_grammar(text, options))
         except _Unreadable as problem:
-            parted = next((count for count in range(1, len(left) + 1) if _is_whole(text, left[:count], options)), 0)
-            whole = " ".join([text, *left[:parted]])
             fault, key = problem.diagnostic, text.partition("=")[0]
-            if parted:
-                fault = _Unreadable(
-                    text, "a space parts this value", f"quote the whole: {shlex.quote(whole)}"
-                ).diagnostic
+            if parted := _parted(text, left, options):
+                whole = shlex.quote(" ".join([text, *left[:parted]]))
+                fault = _Unreadable(text, "a space parts this value", f"quote the whole: {whole}").diagnostic
             if fault.hint and not key.startswith(("+", "~")) and not has(key):
                 fault = replace(fault, hint=fault.hint.replace(f"'{key}=", f"'+{key}="))
             faults.append(fault)
@@ -130,12 +129,14 @@ def parse_overrides(
     return overrides, faults
 
 
-def _is_whole(text: str, more: Sequence[str], options: Options) -> bool:
-    """Whether a text that cannot be read can be with what stands after it, as where a shell has parted a list."""
-    try:
-        return bool(_by_grammar(" ".join([text, *more]), options))
-    except _Unreadable:
-        return False
+def _parted(text: str, after: Sequence[str], options: Options) -> int:
+    """How many of the words after a text that cannot be read belong to it, as where a shell has parted a list."""
+    words = list(takewhile(lambda word: "=" not in word, after)) if "=" in text else []
+    for count in range(1, len(words) + 1):
+        with suppress(_Unreadable):
+            _by_grammar(" ".join([text, *words[:count]]), options)
+            return count
+    return 0
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries a diagnostic, never reaches a user as an exception
