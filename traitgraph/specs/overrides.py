@@ -40,10 +40,10 @@ _FLOAT = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
 _NUMBERS = re.compile(
-    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w./+-])(?:0x[0-9a-fA-F]+|0o[0-7]+|"""
-    r"[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?![\w./-])"
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?P<before>[=,(\[]\s*|[{,]\s*[\w.-]+\s*:\s*)"""
+    r"(?P<number>0x[0-9a-fA-F]+|0o[0-7]+|[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?=\s*(?:[,)\]}]|$))"
 )
-"""Texts in quotes, and what is a number or looks like one."""
+"""Texts in quotes, and whole values that are numbers or look like them: not the 007 of `agent 007`."""
 _HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
@@ -193,14 +193,14 @@ def _by_grammar(text: str, options: Options) -> Override:
 
 def _as_in_files(found: re.Match[str]) -> str:
     """A number as a spec has it, by YAML 1.2: 010 is ten, 0x1f is 31, and 1_000 is a word."""
-    text = found[0]
-    if text[0] in "'\"":
-        return text
+    before, text = found["before"], found["number"]
+    if text is None:
+        return found[0]
     if "_" in text:
-        return f"'{text}'"
-    if re.match("[+-]?0[xo]", text):
-        return str(int(text, 0))
-    return re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
+        return f"{before}'{text}'"
+    if re.match("0[xo]", text):
+        return f"{before}{int(text, 0)}"
+    return before + re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
 
 
 def _action(parsed: HydraOverride) -> Action:
