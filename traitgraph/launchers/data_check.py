@@ -265,7 +265,9 @@ def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
         case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
-            return TaskFolder(Path(locations[folder])).faults_of(task, shots)
+            if (place := (folder, task, shots)) not in files:
+                files[place] = tuple(TaskFolder(Path(locations[folder])).faults_of(task, shots))
+            return files[place]
         case _:
             return ()
     if digest not in locations:
@@ -344,8 +346,9 @@ def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
     rows = [{ASKED: row.prompt} for row in read()]
-    for seed in seeds if validation else ():
-        hold_back(rows, validation.share, seed)
+    if validation:
+        for seed in seeds:
+            hold_back(rows, validation.share, seed)
 
 
 def _some(what: str, rows: list[Any]) -> list[Check]:
