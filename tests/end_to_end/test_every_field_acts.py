@@ -118,7 +118,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """One run through the command line, whose workers note what they read."""
     folder = tmp_path_factory.mktemp("effects")
     (folder / "reads").mkdir()
-    with judge_server(lambda prompt: "4") as judge:
+
+    def told(prompt: str) -> str:
+        """A rating, and what the judge was told; the requests of one job, which come side by side, are alike."""
+        body = judge.bodies[-1]
+        return f"4 ({judge.paths[-1]} {body['model']} {body['temperature']} {judge.authorizations[-1]})"
+
+    with judge_server(told) as judge:
         study = write_study(folder, effects(judge.url))
         path = os.pathsep.join(filter(None, (str(Path(__file__).parent / "reading"), os.environ.get("PYTHONPATH"))))
         watched = {READS: str(folder / "reads"), "PYTHONPATH": path, "A_JUDGES_KEY": "secret"}
