@@ -217,13 +217,14 @@ class LmEval(Instrument):
         found = existing(self.folder, folder, "folder") if self.folder else None
         if found and not is_folder(found):
             raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
-        if not found and self.task not in LM_EVAL_TASKS and self.built_in() is None and (tasks := tasks_folder()):
+        tasks = None if found or self.task in LM_EVAL_TASKS else tasks_folder()
+        if tasks and family_of(tasks, self.task) is None:
             near = {"value": self.task, "names": near_tasks(tasks, self.task)}
             raise located("task_not_built_in", "no task '{value}'", near, "task", self.task)
         definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
         if definitions and found and not definitions.reached(self.task):
-            names, unreadable = tuple(definitions.names), tuple(definitions.unreadable)
-            about = {"value": self.task, "folder": self.folder, "names": names, "unreadable": unreadable}
+            about = {"value": self.task, "folder": self.folder, "names": definitions.names}
+            about |= {"unreadable": definitions.unreadable}
             raise located("task_unknown", "no task '{value}'", about, "task", self.task)
         filters = definitions.filters_of(self.task) if definitions else ()
         for name in self.filters or ():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from glob import glob
 from itertools import chain, repeat
 from pathlib import Path
@@ -70,47 +70,31 @@ class Definition(NamedTuple):
 
 
 class TaskFolder:
-    """The definitions of a folder, read when asked for."""
+    """The definitions of a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.definitions: list[Definition] = []
+        """Every definition that can be read, in order of the files."""
+        self.unreadable: list[str] = []
+        """A line for each file that cannot be read."""
         self._outside: dict[Path, list[Diagnostic]] = {}
         """Definition -> what it reads of other folders before anything is loaded: includes, or itself by a link."""
-
-    @cached_property
-    def _read_files(self) -> dict[Path, Definition | UnreadableError]:
-        found: dict[Path, Definition | UnreadableError] = {}
-        for path in sorted(self.root.glob("**/*.yaml")):
+        for path in sorted(root.glob("**/*.yaml")):
             if not IGNORED & set(path.parts) and path.is_file():
                 try:
-                    found[path] = Definition(path, *self._read(path, ()))
+                    self.definitions.append(Definition(path, *self._read(path, ())))
                 except UnreadableError as fault:
-                    found[path] = fault
-        return found
-
-    @cached_property
-    def definitions(self) -> list[Definition]:
-        """Every definition that can be read, in order of the files."""
-        return [each for each in self._read_files.values() if isinstance(each, Definition)]
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[Definition]]:
-        found: dict[str, list[Definition]] = {}
+                    self.unreadable.append(f"{path.relative_to(root)} cannot be read: {fault}")
+        self._by_name: dict[str, list[Definition]] = {}
         for each in self.definitions:
             for name in each.names:
-                found.setdefault(name, []).append(each)
-        return found
+                self._by_name.setdefault(name, []).append(each)
 
     @property
     def names(self) -> list[str]:
         """All names of tasks, groups and tags."""
         return list(self._by_name)
-
-    @property
-    def unreadable(self) -> list[str]:
-        """A line for each file that cannot be read."""
-        faults = ((path, each) for path, each in self._read_files.items() if isinstance(each, UnreadableError))
-        return [f"{path.relative_to(self.root)} cannot be read: {why}" for path, why in faults]
 
     def reached(self, name: str) -> list[Definition]:
         """The definitions behind a name: of a group or tag, those of its members as well."""
@@ -152,7 +136,7 @@ class TaskFolder:
         faults = [fault for each in reached for fault in self._outside.get(each.path, ())]
 
         def report(word: str, why: str) -> None:
-            faults.append(error("TG213", f"{word}: {why}", getattr(word, "span", None), hint=REPAIR))
+            faults.append(_fault(word, why))
 
         for definition in reached:
             config = placed(definition.config, definition.bases, report)
@@ -178,12 +162,15 @@ class TaskFolder:
 
     def _note_outside(self, definition: Path, file: Path, words: Sequence[str]) -> None:
         if not file.is_relative_to(self.root.resolve()):
-            faults = [error("TG213", f"{word}: {OUTSIDE}", getattr(word, "span", None), hint=REPAIR) for word in words]
-            self._outside.setdefault(definition, []).extend(faults)
+            self._outside.setdefault(definition, []).extend(_fault(word, OUTSIDE) for word in words)
 
 
 OUTSIDE = "it lies outside of the task folder"
-REPAIR = "what a task reads must lie in its folder, whose content is in the key: copy it there"
+
+
+def _fault(word: str, why: str) -> Diagnostic:
+    hint = "what a task reads must lie in its folder, whose content is in the key: copy it there"
+    return error("TG213", f"{word}: {why}", getattr(word, "span", None), hint=hint)
 
 
 def placed(value: Any, bases: Sequence[Path], report: Report, option: bool = False) -> Any:
