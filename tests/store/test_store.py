@@ -361,6 +361,15 @@ def test_partial_work_whose_folder_is_a_file_is_begun_anew(store: Store) -> None
     assert store.partial(row().key).is_dir()
 
 
+def test_a_link_to_partial_work_on_another_disk_stays_when_a_file_stands_in_it(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "scratch" / "f00d").mkdir(parents=True)
+    (tmp_path / "scratch" / row().key).write_text("x")
+    store.root.mkdir()
+    (store.root / "partial").symlink_to(tmp_path / "scratch")
+    assert store.partial(row().key).is_dir()
+    assert (store.root / "partial" / "f00d").is_dir()
+
+
 @pytest.mark.parametrize("name", ["tmp", "partial", "claims", "writers", "runs", "vector"])
 def test_a_file_in_place_of_a_folder_of_the_store_is_named_and_in_the_way_of_nothing(store: Store, name: str) -> None:
     put(store, row("other", kind="train"))
