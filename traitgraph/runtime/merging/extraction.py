@@ -27,7 +27,7 @@ from .differences import (
 )
 from .errors import MergeError
 from .fitting import NameMap, Vocabulary, as_trained, check_same_tokens, renamed
-from .layers import layer_of, places
+from .layers import places
 from .rounding import check_finite
 from .writer import Slot, TensorFile
 
@@ -156,7 +156,7 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
     for name, (rows, values) in adapter.rows.items():
         height, width = matrix_shape(base[name].shape)
         _check_shape(name, (height, *values.shape[1:]), base)
-        shapes[name] = (max(height, *(row + 1 for row in rows)), width)
+        shapes[name] = (max([height, *(row + 1 for row in rows)]), width)
     uneven = [name for name, shape in shapes.items() if differ_in_vocabulary(name, base[name].shape, shape)]
     if uneven and vocabulary == "refuse":
         raise MergeError(unequal_shapes(uneven[0], base[uneven[0]].shape, shapes[uneven[0]], str(adapter.folder)))
@@ -412,6 +412,6 @@ def layer_norms(squares: Mapping[str, float]) -> dict[str, float]:
     sums: dict[str, float] = {}
     place = places(squares)
     for name, square in squares.items():
-        key = str(place(name) if layer_of(name) is not None else "rest")
+        key = "rest" if (where := place(name)) is None else str(where)
         sums[key] = sums.get(key, 0.0) + square
     return {layer: sqrt(total) for layer, total in sums.items()}
