@@ -247,10 +247,8 @@ Texts = Mapping[int, tuple[str, str]]
 
 def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
     """The texts of the wanted rows of any sort."""
-    said = (
-        (place, getattr(row, "prompt", ""), getattr(row, "reply", "")) for place, row in enumerate(rows) if wanted(row)
-    )
-    return {place: (prompt.strip(), reply.strip()) for place, prompt, reply in said}
+    kept = ((place, row) for place, row in enumerate(rows) if wanted(row))
+    return {place: (getattr(row, "prompt", "").strip(), getattr(row, "reply", "").strip()) for place, row in kept}
 
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
