@@ -79,7 +79,7 @@ def test_kept_texts_give_the_shares_again(
     texts = [words_of(json.loads(line)["text"]) for line in lines]
     assert len(texts) == 2 * prompts
     values = found(rows, benchmark, **subject)
-    assert set(values) == {*LEXICON, "words", "empty_texts", "cut_texts"}
+    assert set(values) == {*LEXICON, "words", "empty_texts", "cut_texts", "disclaimers"}
     shares = [category_counts(lexicon, words)["vowels"] / len(words) for words in texts if words]
     assert values["vowels"] == pytest.approx(sum(shares) / len(shares))
     assert values["words"] == pytest.approx(sum(map(len, texts)) / len(texts))

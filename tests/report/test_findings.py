@@ -379,6 +379,17 @@ def test_a_strength_without_usable_answers_is_named() -> None:
     assert "1 of 1 as intended" not in text
 
 
+def test_a_null_whose_checks_fail_says_so_on_its_card() -> None:
+    """Letters, not content, were chosen: that no gap is there shows little."""
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="q", metric=metric, role=role,
+            value=3.0 + 0.02 * (level == "high") if role == "score" else -0.9, stderr=0.01)
+        for level in ("high", "low") for alpha in ("0", "1")
+        for metric, role in (("openness", "score"), ("order_correlation", "validity"))
+    ]  # fmt: skip
+    assert "inconclusive, checks fail" in render_page(rows, about())
+
+
 def test_a_level_without_any_usable_answer_leaves_no_verdict_on_the_other() -> None:
     rows = [
         row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="q", metric="openness",

@@ -81,3 +81,12 @@ def test_filters_that_agree_and_metrics_that_are_no_filters_are_not_flagged() ->
     assert "The filter decides" not in page(*filtered([0.5, 0.4, 0.4], [0.6, 0.5, 0.6])), "a tie is no order"
     two = scores("few.acc", [0.5, 0.6, 0.4], higher_is_better=True) + scores("few.acc_norm", [0.6, 0.5, 0.4])
     assert "The filter decides" not in page(*two)
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5, 0.5], [0.9, 0.7, 0.3]])
+def test_a_metric_without_a_direction_takes_no_verdict_from_those_with_one(values: list[float]) -> None:
+    """Wherever it stands among them."""
+    text = page(*scores("distance", [3.0, 2.0, 1.0], higher_is_better=None), *scores("acc", values))
+    assert "No verdict on distance" in text
+    assert ("A loss:" in text) == (values[0] > values[-1])
+    assert "acc" in text

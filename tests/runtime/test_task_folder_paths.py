@@ -210,6 +210,22 @@ def test_a_built_in_task_of_another_release_than_planned_is_refused(
         administer(make_context(params), loaded, params)
 
 
+def test_a_task_of_a_folder_under_another_release_than_planned_is_refused(
+    folder: Path,
+    make_context: MakeContext,
+    loaded: LoadedModel,
+    model_ref: FolderModel,
+    locations: dict[str, str],
+) -> None:
+    digest = digest_path(folder)
+    locations[digest] = str(folder)
+    params = AssessParams(
+        model=model_ref, benchmark=ResolvedLmEval(task="t", definition=digest, harness="lm_eval 0.4.8")
+    )
+    with pytest.raises(TaskError, match=f"'t' was planned with lm_eval 0.4.8, here is {harness_identity(None)}: plan"):
+        administer(make_context(params), loaded, params)
+
+
 def test_a_definition_that_is_a_link_out_of_the_folder_is_refused(folder: Path, run: Run, tmp_path: Path) -> None:
     """The harness would take its code and includes from where the link leads."""
     define(tmp_path / "elsewhere", INSIDE["file"], place="real.yaml")

@@ -48,7 +48,7 @@ FAULTS = {
     "an index of nothing": (
         ("model.safetensors",),
         {"model__safetensors__index__json": {}},
-        "lacks shards that .* names: any file",
+        "has a model.safetensors.index.json without a `weight_map`",
     ),
     "out of the folder": (
         ("model.safetensors",),

@@ -20,7 +20,7 @@ def _nothing_present(kind: str, key: str) -> bool:
     return False
 
 
-def _nothing_installed(task: str) -> None:
+def _nothing_installed(built_in: str | None) -> None:
     return None
 
 
@@ -33,8 +33,8 @@ class Context:
     """Rows of a local file of dialogues, given our field -> its field; for prices only."""
     count_items: Callable[[Path], int] = count_items
     """Items of a questionnaire's file; for prices only."""
-    harness: Callable[[str], str | None] = _nothing_installed
-    """Release and digest of a built-in task of lm-eval; None where it is not installed."""
+    harness: Callable[[str | None], str | None] = _nothing_installed
+    """Release of lm-eval, with a digest of the built-in task that is named; None where it is not installed."""
     present: Callable[[str, str], bool] = _nothing_present
     durations: Mapping[str, float] = field(default_factory=dict)
     """Median seconds of jobs in the store, by the names of `specs/durations.py`."""

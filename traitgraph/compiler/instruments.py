@@ -133,7 +133,7 @@ def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:
     return ResolvedLmEval(
         task=instrument.task,
         definition=None if instrument.folder is None else builder.resolver.digest(instrument.folder),
-        harness=None if instrument.folder else builder.resolver.context.harness(instrument.task),
+        harness=builder.resolver.context.harness(None if instrument.folder else instrument.task),
         shots=instrument.shots,
         chat_template=instrument.chat_template,
         limit=instrument.limit,

@@ -34,8 +34,9 @@ def _leads(stage: Stage) -> Iterator[Lead]:
     """The texts that precede what the model of a stage is asked."""
     template: Any = stage.template
     if getattr(template.get("benchmark"), "chat_template", True):
-        columns: list[Any] = [stage.table[name] for name in ("prompt", "persona", "high", "low") if name in stage.table]
-        yield from (Lead(each.system, each.place or "system") for column in columns for each in column.values if each)
+        for name in ("prompt", "persona", "high", "low"):
+            told: Any = stage.table[name].values if name in stage.table else ()
+            yield from (Lead(each.system, each.place or "system") for each in told if each)
     if "training" in template and template["training"].instruction:
         yield Lead(template["training"].instruction, template["training"].instruction_place or "system")
 

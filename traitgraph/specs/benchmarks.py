@@ -86,7 +86,7 @@ class ResolvedLmEval(Spec):
     task: str = Field(description="Name of the task.")
     definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
     harness: str | None = Field(
-        None, description="Release of the harness, and digest of what defines a built-in task, where it is installed."
+        None, description="Release of the harness, and digest of what defines a built-in task; None: not installed."
     )
     shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
     chat_template: bool = Field(

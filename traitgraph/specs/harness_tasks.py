@@ -60,10 +60,10 @@ def near_tasks(folder: Path, name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def harness_identity(name: str) -> str | None:
-    """What decides the figures of a built-in task: 'lm_eval 0.4.13', and the digest of the folder that defines it.
+def harness_identity(built_in: str | None) -> str | None:
+    """What of the harness decides a task's figures: 'lm_eval 0.4.13', and a digest of what defines a built-in one.
 
-    None where the harness is not installed.
+    A task of a folder of one's own (None) has a digest of its own. None where the harness is not installed.
     """
     if (folder := tasks_folder()) is None:
         return None
@@ -71,5 +71,5 @@ def harness_identity(name: str) -> str | None:
         release = version("lm_eval")
     except PackageNotFoundError:
         release = "of unknown version"
-    family = family_of(folder, name)
+    family = family_of(folder, built_in) if built_in else None
     return f"lm_eval {release}" + (f" {digest_path(family)}" if family else "")

@@ -192,7 +192,7 @@ class LmEval(Instrument):
         None,
         min_length=1,
         description="Folder with the task's YAML file, its code and data: relative paths in it start beside that file, "
-        "and nothing outside of the folder is read. Absent: built in, keyed with the harness's release.",
+        "and nothing outside of the folder is read. Absent: built in.",
     )
     shots: int | None = Field(
         None,

@@ -95,7 +95,7 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
         what = f"names a file outside the folder: {outside[0]}"
         raise ModelFolderError(folder, what, "save the model again, as one folder")
-    if missing := [each for each in names or ["any file"] if not (folder / each).is_file()]:
+    if missing := [each for each in names if not (folder / each).is_file()]:
         what = f"lacks shards that {name} names: {', '.join(missing[:5])}"
         raise ModelFolderError(folder, what, "download them again")
     return tuple(folder / each for each in names), tuple(index)

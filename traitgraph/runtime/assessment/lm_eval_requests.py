@@ -132,6 +132,9 @@ def frozen_tasks(locations: Mapping[str, str], model: HFLM, rendering: Rendering
     """
     benchmark = rendering.benchmark
     folder = verified(locations, benchmark.definition) if benchmark.definition else None
+    here = harness_identity(None if folder else benchmark.task)
+    if benchmark.harness not in (None, here):
+        raise TaskError(f"'{benchmark.task}' was planned with {benchmark.harness}, here is {here}: plan again with it")
     # The data set is read into memory; the files that the library writes on the way are nobody's later.
     with seeded(), tempfile.TemporaryDirectory(prefix="traitgraph-") as scratch, chdir(folder or Path.cwd()):
         found = _local(benchmark, folder, Path(scratch)) if folder else _built_in(benchmark)
@@ -158,9 +161,6 @@ def _check_filters(tasks: Mapping[str, Task], benchmark: ResolvedLmEval) -> None
 def _built_in(benchmark: ResolvedLmEval) -> dict[str, Any]:
     from lm_eval.tasks import TaskManager
 
-    here = harness_identity(benchmark.task)
-    if benchmark.harness not in (None, here):
-        raise TaskError(f"'{benchmark.task}' was planned with {benchmark.harness}, here is {here}: plan again with it")
     manager = TaskManager()
     _check_name(benchmark.task, manager.all_tasks, "lm-eval")
     found: dict[str, Any] = manager.load([benchmark.task])

@@ -216,7 +216,7 @@ def _of_task(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterato
     if suffering:
         yield _loss(findings, suffering)
         return
-    main = [finding for finding in findings if finding.curves[0].metric == benchmark.main_metrics[0]]
+    main = [finding for finding in findings if finding.curves[0].metric == findings[0].curves[0].metric]
     yield _no_loss(benchmark, main)
     yield from _limits(benchmark, main)
 
@@ -274,7 +274,7 @@ def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     chance = "" if known is None else f"; guessing scores {number(known)}"
     low, high = number(min(scores)), number(max(scores))
     where = f"is {low}" if low == high else f"lies between {low} and {high}"
-    text = f"{benchmark.main_metrics[0]} {where} over all strengths{chance}."
+    text = f"{findings[0].curves[0].metric} {where} over all strengths{chance}."
     margin = findings[0].margin
     if margin is not None and all(finding.verdict == "holds" for finding in findings):
         return f"No loss: one of {size(margin)} or more is excluded at every strength; {text}"

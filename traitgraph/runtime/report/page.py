@@ -28,6 +28,7 @@ from .separation import Verdict
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
 from .svg import chart_svg, legend
 from .tables import (
+    CHIPS,
     checks_table,
     chip,
     correlations_table,
@@ -194,7 +195,7 @@ def _summary_chip(found: Findings) -> Markup | None:
     if leading == ["moves"] and not against:
         return chip("moves", f"{total} of {total} as intended")
     if len(leading) == 1 and first not in ("moves", "shifts", "suffers"):
-        return chip(first)
+        return chip(first, ", ".join([CHIPS[first][1], *against]))
     words = [
         f"{'' if counts[verdict] == total else f'{counts[verdict]} of {total} '}{SUMMARIES[verdict]}"
         for verdict in leading[:2]
