@@ -34,6 +34,7 @@ from typing import Self
 
 from traitgraph.specs.cluster import JOB_KINDS
 from traitgraph.specs.durations import duration_names
+from traitgraph.specs.identity import digest_file
 from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
 from .artifacts import (
@@ -154,6 +155,17 @@ class Store:
                 f"{kind} {key[:8]}: the store holds another job under this key:\n  " + "\n  ".join(differences)
             )
         return artifact
+
+    def read(self, kind: str, key: str, name: str) -> bytes:
+        """One file of an artifact, verified alone: beside it there may be gigabytes of weights.
+
+        Raises MissingArtifactError, BadArtifactError when the file is not what was written, and OSError.
+        """
+        folder = self._folder(kind, key)
+        about = _manifest_of(folder, kind, key).files.get(name)
+        if about is None or digest_file(folder / name) != about.blake2b:
+            raise BadArtifactError(f"{name}: its content has changed")
+        return (folder / name).read_bytes()
 
     def _folder(self, kind: str, key: str) -> Path:
         folder = self.path(kind, key)
