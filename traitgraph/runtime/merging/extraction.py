@@ -171,12 +171,10 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
         if (adapter.folder / "tokenizer.json").is_file():
             check_same_tokens([base.path, adapter.folder], height)
         if factors is not None:
-            left = torch.zeros(base[name].shape[0], factors.rank, dtype=factors.left.dtype)
-            left[:height] = factors.left[:height]
-            adapter.factors[name] = replace(factors, left=left)
+            below = (0, 0, 0, base[name].shape[0] - height)
+            adapter.factors[name] = replace(factors, left=torch.nn.functional.pad(factors.left[:height], below))
         if value is not None:
-            adapter.values[name] = base.read(name).float()
-            adapter.values[name][:height] = value[:height].float()
+            adapter.values[name] = torch.cat([value[:height].float(), base.read(name).float()[height:]])
         if single is not None:
             rows, values = single
             kept = [place for place, row in enumerate(rows) if row < height]

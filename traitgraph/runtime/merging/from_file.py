@@ -116,22 +116,20 @@ def merge_from_file(
 
 def _doubted(request: Request, base: Checkpoint, models: NamedModels) -> tuple[Request, tuple[str, ...]]:
     """The request with what should be known of its adapters' base, and what should be warned of."""
-    adapters = [source.where for source in request.sources if source.kind == "adapter"]
-    doubts = [
-        doubt_about_base(models.folder(name), base.path, adapter_name=name, base_name=request.base) for name in adapters
-    ]
-    notes = (doubt.text for doubt in doubts if doubt and doubt.kind == "note")
-    warnings = tuple(doubt.text for doubt in doubts if doubt and doubt.kind == "warning")
+    notes, warnings = list(request.notes), list[str]()
     for source in request.sources:
-        alone = len(request.sources) == 1 and source.weight == 1
-        if source.kind != "adapter" or alone:
+        if source.kind != "adapter":
             continue
-        if read_object(models.folder(source.where) / ADAPTER_CONFIG).get("use_dora"):
-            warnings += (
+        folder = models.folder(source.where)
+        if doubt := doubt_about_base(folder, base.path, adapter_name=source.where, base_name=request.base):
+            (notes if doubt.kind == "note" else warnings).append(doubt.text)
+        alone = len(request.sources) == 1 and source.weight == 1
+        if not alone and read_object(folder / ADAPTER_CONFIG).get("use_dora"):
+            warnings.append(
                 f"{source.where}: a DoRA adapter, which is not linear: its change is the one that it makes of "
-                f"{request.base} at alpha 1, and another one of a fine-tune that it was trained on",
+                f"{request.base} at alpha 1, and another one of a fine-tune that it was trained on"
             )
-    return replace(request, notes=(*request.notes, *notes)), warnings
+    return replace(request, notes=tuple(notes)), tuple(warnings)
 
 
 def _merge(

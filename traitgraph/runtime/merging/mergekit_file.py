@@ -40,16 +40,16 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """mergekit's method -> ours, with the options that make it the same."""
 _OF_THE_MERGE = ("lambda", "normalize", "rescale", "int8_mask")
-_OF_A_MODEL = {
-    "breadcrumbs": ("gamma",),
-    "breadcrumbs_ties": ("gamma",),
-    "della": ("epsilon",),
-    "della_linear": ("epsilon",),
+_OF_A_MODEL: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("task_arithmetic", "linear"), ("weight",)),
+    **dict.fromkeys(("ties", "dare_linear", "dare_ties"), ("weight", "density")),
+    **dict.fromkeys(("breadcrumbs", "breadcrumbs_ties"), ("weight", "density", "gamma")),
+    **dict.fromkeys(("della", "della_linear"), ("weight", "density", "epsilon")),
 }
+"""mergekit's method -> the parameters that each model has, or all models share."""
 _KNOWN = (*_OF_THE_MERGE, "weight", "density", "t", "gamma", "epsilon")
 _DEFAULTS = {"gamma": 0.01, "epsilon": 0.15}
 _ELECT = ("ties", "dare_ties", "breadcrumbs_ties", "della")
-_SPARSE = ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear")
 _RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
 _CODE = "TG140"
 _TRUTH = TypeAdapter(bool)
@@ -126,6 +126,8 @@ class _Reader:
         self.document, self.file, self.layers_of = document, file, layers_of
         self.found: list[Diagnostic] = []
         self.method = file.merge_method
+        self.of_the_merge = {"linear": ("normalize",), "slerp": ("t",)}.get(self.method, _OF_THE_MERGE)
+        self.of_a_model = _OF_A_MODEL.get(self.method, ())
         self.shared: dict[str, tuple[Place, Any]] = {}
         slices = [(("slices", place), each.parameters) for place, each in enumerate(file.slices or ())]
         for path, parameters in (((), file.parameters), *slices):
@@ -170,32 +172,20 @@ class _Reader:
             if getattr(self.file, key) is not None:
                 self._refuse((key,), reason, "drop it, or use mergekit for this merge")
         for key, (where, _) in self.shared.items():
-            self._refuse_idle(where, key, self._of_the_merge | self._of_a_model)
+            self._refuse_idle(where, key, (*self.of_the_merge, *self.of_a_model))
         for path, each in self.inputs:
             idle_base = each.model == self.base and self.method != "linear"
             for key in each.parameters or {}:
                 where = (*path, "parameters", key)
-                if idle_base and key in self._of_a_model:
+                if idle_base and key in self.of_a_model:
                     self._refuse(where, f"mergekit does not use `{key}` of the base model", "drop it")
-                elif key in self._of_the_merge:
+                elif key in self.of_the_merge:
                     hint = "give it under `parameters` of the file"
                     self._refuse(where, f"`{key}` is for the whole merge: mergekit does not use it here", hint)
                 else:
-                    self._refuse_idle(where, key, self._of_a_model)
+                    self._refuse_idle(where, key, self.of_a_model)
 
-    @property
-    def _of_the_merge(self) -> frozenset[str]:
-        """Parameters that one merge has once."""
-        return frozenset({"linear": ("normalize",), "slerp": ("t",)}.get(self.method, _OF_THE_MERGE))
-
-    @property
-    def _of_a_model(self) -> frozenset[str]:
-        """Parameters that each model has, or all models share."""
-        weight = () if self.method == "slerp" else ("weight",)
-        density = ("density",) if self.method in _SPARSE else ()
-        return frozenset((*weight, *density, *_OF_A_MODEL.get(self.method, ())))
-
-    def _refuse_idle(self, where: Place, key: str, used: frozenset[str]) -> None:
+    def _refuse_idle(self, where: Place, key: str, used: Sequence[str]) -> None:
         if key not in used:
             what = f"{self.method} does not use `{key}`" if key in _KNOWN else f"unknown parameter '{key}'"
             self._refuse(where, what, near_hint(key, sorted(used)))
@@ -321,10 +311,10 @@ class _Reader:
             options["rescale"] = "none"
         if self.method not in _RANDOM and rescale:
             self._refuse(self.shared["rescale"][0], f"{self.method} has no rescaled form here")
-        if self.method in _SPARSE:
+        if "density" in self.of_a_model:
             options["density"] = 1.0  # mergekit's default; models carry their own
         for theirs, ours in (("gamma", "outliers"), ("epsilon", "epsilon")):
-            if theirs in self._of_a_model:
+            if theirs in self.of_a_model:
                 options[ours] = self._same_for_all(theirs)
         return options
 
