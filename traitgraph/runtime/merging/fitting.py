@@ -166,7 +166,8 @@ def _place(
         if not differ_in_vocabulary(target, ours, theirs) or (vocabulary == "refuse" and not dry):
             raise MergeError(unequal_shapes(target, theirs, ours, "a vector"))
         if vocabulary != "common":
-            fit.left += [name] if name not in fit.left else []
+            if name not in fit.left:
+                fit.left.append(name)
             return
         fit.cut[target] = min(ours[0], theirs[0], fit.cut.get(target, ours[0]))
     fit.matched[name] = target
