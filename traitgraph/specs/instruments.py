@@ -223,8 +223,8 @@ class LmEval(Instrument):
             raise located("task_not_built_in", "no task '{value}'", near, "task", self.task)
         definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
         if definitions and found and not definitions.reached(self.task):
-            about: dict[str, object] = {"value": self.task, "folder": self.folder, "names": definitions.names}
-            about |= {"unreadable": definitions.unreadable}
+            about: dict[str, Any] = {"value": self.task, "folder": self.folder, "names": definitions.names}
+            about["unreadable"] = definitions.unreadable
             raise located("task_unknown", "no task '{value}'", about, "task", self.task)
         filters = definitions.filters_of(self.task) if definitions else ()
         for name in self.filters or ():
