@@ -98,7 +98,7 @@ def _read(
     if document and (other := no_study(document)):
         return None, [], [other]
     if document and HYDRA in document.data:
-        faults += unread_settings(document) + ([] if sweeps else _unread_sweep(document))
+        faults += unread_settings(document, PARAMS) + ([] if sweeps else _unread_sweep(document))
         overrides = [*overrides, *(_sweep_of(document, overrides) if sweeps else ())]
         document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
     data = document.data if document else {}

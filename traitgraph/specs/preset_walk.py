@@ -154,15 +154,17 @@ def in_application() -> bool:
     return module is not None and bool(module.GlobalHydra.instance().is_initialized())
 
 
-def unread_settings(document: Document) -> list[Diagnostic]:
-    """A fault for each setting of Hydra's in a file that only an application would read, its sweep apart."""
+def unread_settings(document: Document, read: tuple[str, ...] = ()) -> list[Diagnostic]:
+    """A fault for each setting of Hydra's in a file that only an application would read; `read` is read by us."""
     if HYDRA not in document.data or in_application():
         return []
-    told = dict.fromkeys(path[:3] for path in leaves((HYDRA,), document.data[HYDRA]) if path[:3] != PARAMS)
+    told = dict.fromkeys(path[:3] for path in leaves((HYDRA,), document.data[HYDRA]) if path[:3] != read)
     return [_not_read(".".join(map(str, path)), document.key_span(path)) for path in told]
 
 
 def _not_read(setting: str, span: Span | None) -> Diagnostic:
+    if setting == ".".join(PARAMS):
+        return error("TG111", f"`{setting}` is read in the spec itself only", span, setting, "move it into that file")
     hint = "leave it out; what it is for is said on the command line: --store, --launcher, -m (traitgraph run --help)"
     return error("TG111", f"`{setting}` is read by Hydra applications only", span, setting, hint)
 
