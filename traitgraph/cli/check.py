@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from traitgraph.runtime.locations import PACKAGE_PREFIX
-from traitgraph.specs.analyses import ANALYSES
+from traitgraph.specs.analyses import ANALYSES, VectorSimilarity
 from traitgraph.specs.compose import compose
-from traitgraph.specs.analyses import VectorSimilarity
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
 from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
