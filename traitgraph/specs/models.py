@@ -4,7 +4,7 @@
 After validation an arm holds one of the three classes below, with a name and an absolute path.
 """
 
-from importlib.util import find_spec
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -47,13 +47,12 @@ class HubModelSpec(ModelSpec):
     revision: str = Field("main", min_length=1, description="Commit, tag or branch; only a commit pins the weights.")
 
     def config(self) -> dict[str, Any]:
-        """As it lies in the hub's cache on this machine."""
-        if find_spec("huggingface_hub") is None:
-            return {}
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
-        return _config_in(Path(found).parent) if isinstance(found, str) else {}
+        """As it lies in the hub's cache on this machine; its layout is public, and its library takes long to import."""
+        cache = os.environ.get("HF_HUB_CACHE") or f"{os.environ.get('HF_HOME') or '~/.cache/huggingface'}/hub"
+        folder = Path(cache).expanduser() / f"models--{self.id.replace('/', '--')}"
+        named = folder / "refs" / self.revision
+        commit = named.read_text(encoding="utf-8").strip() if named.is_file() else self.revision
+        return _config_in(folder / "snapshots" / commit)
 
 
 class LocalModelSpec(ModelSpec, Local):

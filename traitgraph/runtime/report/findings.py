@@ -29,6 +29,9 @@ from .summaries import BenchmarkScores, Score, Subject
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
 """Largest change of another trait over the change of the own one: our words for a quarter and for three quarters."""
 
+NO_SHARES = frozenset({"f1", "mcc", "likelihood", "brier_score"})
+"""Metrics of lm-eval's multiple-choice tasks that are no share of right answers."""
+
 RULES = (
     "The unit is the item (a pair of replies, a question, a document): differences of the same items between two "
     "subjects are tested, by Student's t; with several seeds their spread is added. Of a questionnaire answered by "
@@ -132,7 +135,7 @@ def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
     if benchmark.kind != "task":
         return []
     curves = [curve for curve in own_curves(benchmark) if curve.sign]
-    return [_task_finding(curve, chance_of(benchmark), margin_of(benchmark)) for curve in curves]
+    return [_task_finding(curve, chance_of(benchmark, curve.metric), margin_of(benchmark)) for curve in curves]
 
 
 def _task_finding(curve: Curve, chance: float | None, margin: float | None) -> Finding:
@@ -199,7 +202,7 @@ def _own_error(score: Score) -> float | None:
     return 1 / score.n if score.stderr == 0 and score.value in (0, 1) and score.n else score.stderr
 
 
-def chance_of(benchmark: BenchmarkScores) -> float | None:
-    """What guessing scores, where the benchmark tells it."""
+def chance_of(benchmark: BenchmarkScores, metric: str) -> float | None:
+    """What guessing scores, where the benchmark tells it; it is told as a share of right answers."""
     known = list(benchmark.validity.get("chance", {}).values())
-    return known[0].value if known else None
+    return known[0].value if known and NO_SHARES.isdisjoint(metric.split(".")) else None

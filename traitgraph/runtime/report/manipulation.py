@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .statistics import Omnibus, omnibus
 from .summaries import BenchmarkScores, Subject, strength
-from .wording import arm_name, fixed, plural
+from .wording import arm_name, fixed, p_text, plural
 
 
 class Alike(NamedTuple):
@@ -26,8 +26,8 @@ class Alike(NamedTuple):
         if self.test.f is None or self.test.p is None:
             how = "every answer is the same under all of them"
         else:
-            p = "p < 0.001" if self.test.p < 0.001 else f"p = {fixed(self.test.p, 3)}"
-            how = f"answers vary between them no more than between repeats of one (F = {fixed(self.test.f)}, {p})"
+            figures = f"F = {fixed(self.test.f)}, p {p_text(self.test.p)}"
+            how = f"answers vary between them no more than between repeats of one ({figures})"
         return (
             f"The {plural(self.number, 'condition')} of {self.arm} do not differ: {how}, as if no prompt or training "
             "had reached the model."
@@ -78,14 +78,11 @@ def _test(benchmark: BenchmarkScores, subjects: Sequence[Subject]) -> Omnibus | 
     import numpy as np
 
     tables = [_answers(benchmark, subject) for subject in subjects]
-    names = list(dict.fromkeys(name for table in tables for name in table))
+    names = dict.fromkeys(name for table in tables for name in table)
     repeats = max((len(values) for table in tables for values in table.values()), default=0)
-    values = np.full((len(subjects), repeats, len(names)), np.nan)
-    for place, table in enumerate(tables):
-        for column, name in enumerate(names):
-            for repeat, value in enumerate(table.get(name, ())):
-                values[place, repeat, column] = np.nan if value is None else value
-    return omnibus(values) if values.size else None
+    padded = [[[*table.get(name, ()), *[None] * repeats][:repeats] for name in names] for table in tables]
+    values = np.array(padded, dtype=float)  # [subject, item, repeat], None as NaN
+    return omnibus(values.swapaxes(1, 2)) if values.size else None
 
 
 def _answers(benchmark: BenchmarkScores, subject: Subject) -> Mapping[str, Sequence[float | None]]:
