@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
+from unicodedata import normalize
 
 from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
@@ -242,7 +243,7 @@ class Overlap(NamedTuple):
 
 
 Texts = Mapping[int, tuple[str, str]]
-"""Place of a row -> its prompt and its reply, '' where it has none; chat templates leave out blanks at the ends."""
+"""Place of a row -> its prompt and its reply, '' where it has none."""
 
 
 def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
@@ -250,7 +251,12 @@ def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
     said = (
         (place, getattr(row, "prompt", ""), getattr(row, "reply", "")) for place, row in enumerate(rows) if wanted(row)
     )
-    return {place: (prompt.strip(), reply.strip()) for place, prompt, reply in said}
+    return {place: (_spoken(prompt), _spoken(reply)) for place, prompt, reply in said}
+
+
+def _spoken(text: str) -> str:
+    """A text as people compare it: the number of blanks and the way accents are encoded aside."""
+    return " ".join(normalize("NFC", text).split())
 
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
