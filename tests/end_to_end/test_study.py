@@ -168,6 +168,7 @@ def test_a_training_that_is_asked_to_end_saves_first(study_folder: Path, tmp_pat
     launcher = subprocess.Popen(
         command("run", "study.yaml", "train.steps=100000", "--store", store, "--select", "kind=train"),
         cwd=study_folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # as in a terminal
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not list(store.glob("partial/*")):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.merging.conftest import load, same_bits, weights
+from traitgraph.runtime.merging.from_file import layers_of_model
 from traitgraph.runtime.merging.layers import ByName, Gradient
 from traitgraph.specs.diagnostics import SpecError, render_text
 
@@ -93,3 +95,13 @@ def test_a_tokenizer_of_the_base_is_read_in_both_of_mergekits_forms(folder: Path
     with pytest.raises(SpecError) as caught:
         request_of(folder, text + "tokenizer: {source: union}\n")
     assert "set it to {source: base}, or drop it" in render_text(caught.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    "config", [{"num_hidden_layers": 2}, {"n_layer": 2}, {"num_layers": 2}, {"text_config": {"num_hidden_layers": 2}}]
+)
+def test_the_number_of_layers_is_read_under_the_name_that_the_architecture_has(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert layers_of_model(tmp_path) == 2

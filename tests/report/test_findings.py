@@ -491,7 +491,7 @@ def conditions(levels_of: dict[str, list[float]]) -> list[ResultRow]:
         row(arm="told", method="prompt", trait=trait, level=level, benchmark="q", metric=metric, repeat=repeat,
             value=3.0 + 0.1 * (repeat + place) % 0.3 + shift, n=8)
         for trait in ("openness", "extraversion") for place, (level, shifts) in enumerate(levels_of.items())
-        for metric, shift in zip(("openness", "extraversion"), shifts, strict=True) for repeat in range(5)
+        for metric, shift in zip(("openness", "extraversion"), shifts, strict=True) for repeat in range(6)
     ]  # fmt: skip
 
 

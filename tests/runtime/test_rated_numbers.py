@@ -18,7 +18,8 @@ WRAPPERS = (
     "On a scale of 1-5, I would rate it {}.", "{}, because on a scale of 1-5 that is me", "\\boxed{{{}}}", "<b>{}</b>",
     "{} (1 = never, 5 = always)", "<think>It may be 2, 3 or 4.</think>\n\n{}", '{{"rating": {}}}',
     "{}\n\nSo for 20 years.",
-    "On a scale of 1 to 5, {}", "Rating on a scale from 1-5:\n**{}**", "from 1 (never) to 5 (always): {}", "1, 2, 3, 4, 5? I choose {}",
+    "On a scale of 1 to 5, {}", "Rating on a scale from 1-5:\n**{}**",
+    "from 1 (never) to 5 (always): {}", "1, 2, 3, 4, 5? I choose {}",
     "{}\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}",
 )  # fmt: skip
 SCALES = (

@@ -13,13 +13,14 @@ from pydantic import Field, PositiveInt
 from .faults import located
 from .model_folder import ModelFolderError, check_model, read_config
 from .named import Local, Named, Reference
+from .paths import is_file
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
 
 def _config_in(folder: Path) -> dict[str, Any]:
     try:
         return read_config(folder)
-    except ModelFolderError:
+    except (ModelFolderError, OSError):  # of a revision, say, that no file system takes
         return {}
 
 
@@ -48,10 +49,11 @@ class HubModelSpec(ModelSpec):
 
     def config(self) -> dict[str, Any]:
         """As it lies in the hub's cache on this machine; its layout is public, and its library takes long to import."""
-        cache = os.environ.get("HF_HUB_CACHE") or f"{os.environ.get('HF_HOME') or '~/.cache/huggingface'}/hub"
-        folder = Path(cache).expanduser() / f"models--{self.id.replace('/', '--')}"
+        home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+        cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+        folder = cache / f"models--{self.id.replace('/', '--')}"
         named = folder / "refs" / self.revision
-        commit = named.read_text(encoding="utf-8").strip() if named.is_file() else self.revision
+        commit = named.read_text(encoding="utf-8").strip() if is_file(named) else self.revision
         return _config_in(folder / "snapshots" / commit)
 
 

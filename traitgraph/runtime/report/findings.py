@@ -23,7 +23,7 @@ from .separation import (
     margin_of,
     too_few,
 )
-from .statistics import ERROR, POWER, SAME_SHARE, Estimate, holm
+from .statistics import ERROR, EXCLUDED_SHARE, POWER, SAME_SHARE, Estimate, holm
 from .summaries import BenchmarkScores, Score, Subject
 
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
@@ -61,7 +61,8 @@ RULES = (
     f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a questionnaire needs {SHORTEST_SCALE} a "
     "trait. Conditions whose answers cannot be used, or that are not there, count in every total. "
     "Conditions of an arm do not differ where their answers vary between them no more than between repeats of one "
-    f"(F test over items, p {ERROR:g} or more, or less than {SAME_SHARE:.0%} of the variance of an answer). "
+    f"(F test over items, p {ERROR:g} or more, or less than {SAME_SHARE:.0%} of the variance of an answer) and "
+    f"{EXCLUDED_SHARE:.0%} of that variance are excluded; where they are not, they are only indistinguishable. "
     f"An effect is specific when no other trait changes by {SPECIFIC:.0%} as much, and not specific from "
     f"{UNSPECIFIC:.0%} on."
 )
@@ -73,7 +74,7 @@ class Findings(NamedTuple):
     benchmark: BenchmarkScores
     found: list[Finding]
     same: list[Alike]
-    """Sets of conditions that do not differ."""
+    """Sets of conditions between which no difference is seen."""
 
     @property
     def lost(self) -> list[Subject]:
@@ -104,7 +105,7 @@ def judge(benchmarks: Sequence[BenchmarkScores]) -> list[Findings]:
 def _with_same(benchmark: BenchmarkScores, found: Sequence[Finding]) -> Findings:
     clear = {without_push(each.subject) for each in found if each.verdict in ("moves", "shifts", "reversed", "shared")}
     same = [each for each in conditions_alike(benchmark) if not clear & each.conditions]
-    alike = frozenset[Subject]().union(*(each.conditions for each in same))
+    alike = frozenset[Subject]().union(*(each.conditions for each in same if each.test.excludes_differences))
     named = [each._replace(lack=each.lack or "same") if without_push(each.subject) in alike else each for each in found]
     return Findings(benchmark, named, same)
 

@@ -12,7 +12,7 @@ from .wording import arm_name, fixed, p_text, plural
 
 
 class Alike(NamedTuple):
-    """Conditions of one arm whose answers do not differ."""
+    """Conditions of one arm between whose answers no difference is seen."""
 
     arm: str
     number: int
@@ -28,9 +28,12 @@ class Alike(NamedTuple):
         else:
             figures = f"F = {fixed(self.test.f)}, p {p_text(self.test.p)}"
             how = f"answers vary between them no more than between repeats of one ({figures})"
+        told = f"The {plural(self.number, 'condition')} of {self.arm}"
+        if self.test.excludes_differences:
+            return f"{told} do not differ: {how}, as if no prompt or training had reached the model."
         return (
-            f"The {plural(self.number, 'condition')} of {self.arm} do not differ: {how}, as if no prompt or training "
-            "had reached the model."
+            f"{told} are indistinguishable: {how}. So few answers do not tell whether no prompt or training reached "
+            f"the model, or one with up to {self.test.limit:.0%} of their variance."
         )
 
 
@@ -40,7 +43,7 @@ def without_push(subject: Subject) -> Subject:
 
 
 def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
-    """Arms (of one model and merge) whose conditions do not differ under a benchmark about traits."""
+    """Arms (of one model and merge) between whose conditions a benchmark about traits shows no difference."""
     if not benchmark.about_traits:
         return []
     subjects = sorted(_strongest(benchmark), key=_arm)
