@@ -70,6 +70,12 @@ def test_settings_of_hydra_in_a_preset_are_refused_at_their_line(spec: Path) -> 
     assert faults(spec) == [("TG111", 4, "`hydra.job.chdir` is read by Hydra applications only")]
 
 
+@pytest.mark.parametrize("sweep", [True, False])
+def test_a_sweep_in_a_preset_is_refused_at_its_line(spec: Path, sweep: bool) -> None:
+    Path("train/mine.yaml").write_text(MINE + "hydra: {sweeper: {params: {alpha: '0.1,0.2'}}}\n")
+    assert faults(spec, sweep=sweep) == [("TG111", 4, "`hydra.sweeper.params` is read in the spec itself only")]
+
+
 def test_of_the_groups_of_hydra_only_our_sweeper_is_taken(spec: Path) -> None:
     taken = STUDY.replace("_self_]", "override hydra/sweeper: traitgraph, _self_]").replace(
         "override hydra/sweeper: traitgraph", "{override hydra/sweeper: traitgraph}"

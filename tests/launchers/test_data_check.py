@@ -96,3 +96,24 @@ def test_a_lexicon_is_read_where_nothing_else_is(check: Check) -> None:
     Path("words.json").write_text('{"joy": "happy"}')
     spec = HEAD + "method: direct\nbenchmarks: [{kind: linguistic, lexicon: words.json}]\n"
     assert check(spec + "sampling: {max_new_tokens: 600}\n", []) == ["category 'joy': needs a list of words"]
+
+
+def test_a_matrix_to_compare_with_is_read_before_anything_runs(check: Check) -> None:
+    spec = HEAD + "traits: [openness]\nmethod: {kind: prompt, style: instruction}\nbenchmarks: [mini-ipip]\n"
+    spec += "analyses: [{kind: trait_correlation, reference: human.json}]\n"
+    eye = [[float(i == j) for i in range(5)] for j in range(5)]
+    Path("human.json").write_text(json.dumps(eye))
+    assert not check(spec, [])
+    for other in ({"a": []}, eye[:4], [row[:4] for row in eye], [[1, 0.5, 0, 0, 0], *eye[1:]], [[1.5] * 5] * 5, "no"):
+        Path("human.json").write_text(json.dumps(other))
+        assert [told[:35] for told in check(spec, [])] == ["human.json: must hold a symmetric 5"], other
+
+
+def test_a_layer_that_the_model_does_not_have_is_told_from_its_configuration(check: Check) -> None:
+    Path("own").mkdir()
+    for name in ("model.safetensors", "tokenizer.json"):
+        Path("own", name).write_text("{}")
+    Path("own/config.json").write_text('{"model_type": "llama", "num_hidden_layers": 2}')
+    spec = OF_ROWS.replace("smollm2-135m", "./own") + "method: {kind: steer, layer: [1, 2, 3], coefficient: 1}\n"
+    assert "'own' has no layer 3: it has 2" in check(spec, ROWS)
+    assert not [told for told in check(spec.replace(", 3]", "]"), ROWS) if "layer" in told]

@@ -105,9 +105,10 @@ def test_held_out_rows_that_stand_in_training_are_refused_with_both_lines(check:
     assert check(spec, rows=LEAK) == (2, [("TG226", "error", message)])
 
 
-def test_blanks_that_chat_templates_leave_out_hide_no_leak(check: Check) -> None:
-    padded = [{**row, "prompt": f" {row['prompt']}\n", "reply": row["reply"] + " "} for row in LEAK[4:]]
-    found = check(SFT, rows=[*LEAK[:4], *padded])
+def test_blanks_and_the_encoding_of_accents_hide_no_leak(check: Check) -> None:
+    trained = [{**row, "prompt": f"caf\u00e9 {row['prompt']}"} for row in LEAK[:4]]
+    padded = [{**row, "prompt": f" cafe\u0301  {row['prompt']}\n", "reply": row["reply"] + " "} for row in LEAK[4:]]
+    found = check(SFT, rows=[*trained, *padded])
     assert (found.exit, found.blocks[0][0]) == (2, "TG226")
 
 

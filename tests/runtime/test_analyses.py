@@ -116,5 +116,5 @@ def test_the_score_of_a_trait_is_the_mean_over_its_repeats(tmp_path: Path) -> No
 @pytest.mark.parametrize("matrix", [[[1, 0], [0, 1]], [[2.0] * 5] * 5, [1, 2, 3]])
 def test_a_reference_that_is_no_matrix_of_correlations_is_refused(tmp_path: Path, matrix: object) -> None:
     (tmp_path / "human.json").write_text(json.dumps(matrix))
-    with pytest.raises(ValueError, match=r"human\.json must hold a symmetric 5 x 5 matrix"):
+    with pytest.raises(ValueError, match=r"human\.json: must hold a symmetric 5 x 5 matrix"):
         read_reference(tmp_path / "human.json")

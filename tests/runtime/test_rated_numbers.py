@@ -18,6 +18,7 @@ WRAPPERS = (
     "On a scale of 1-5, I would rate it {}.", "{}, because on a scale of 1-5 that is me", "\\boxed{{{}}}", "<b>{}</b>",
     "{} (1 = never, 5 = always)", "<think>It may be 2, 3 or 4.</think>\n\n{}", '{{"rating": {}}}',
     "{}\n\nSo for 20 years.",
+    "On a scale of 1 to 5, {}", "Rating on a scale from 1-5:\n**{}**",
     "from 1 (never) to 5 (always): {}", "1, 2, 3, 4, 5? I choose {}",
     "{}\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}",
 )  # fmt: skip
@@ -61,7 +62,8 @@ def test_anything_else_is_a_failure(text: str) -> None:
 
 
 def test_digits_of_other_scripts_and_widths_count() -> None:
-    assert [rated_number(text, (1, 5)) for text in ("\uff14", "\u0664", "\uff14\uff0f\uff15", "4.0")] == [4, 4, 4, 4]
+    assert [rated_number(text, (1, 5)) for text in ("\uff14", "\u0664", "\u2463", "4.0")] == [4, 4, 4, 4]
+    assert [rated_number(text, (1, 5)) for text in ("\uff14\uff0f\uff15", "\u2460\u2461\u2462")] == [4, None]
 
 
 def test_a_scale_may_reach_below_zero() -> None:

@@ -153,3 +153,16 @@ def test_what_the_tracker_would_refuse_after_the_study_is_refused_before(
 
 def test_a_name_that_the_tracker_would_refuse_is_refused_before(spec: Path) -> None:
     assert faults(spec, f"study={'s' * 129}")[0].message == "the text has more than 128 characters"
+
+
+def test_a_key_that_is_needed_is_missing_where_it_is_null(spec: Path) -> None:
+    assert [(each.code, each.message) for each in faults(spec, "train=null")] == [
+        ("TG102", "`train` is missing: method `vector` needs it")
+    ]
+
+
+def test_a_text_with_a_comma_may_be_quoted_and_only_keys_of_the_language_are_added(spec: Path) -> None:
+    (comma,), (lora,) = faults(spec, "+description=a, b"), faults(spec, "lora.rank=8")
+    assert comma.hint
+    assert "or quote it if it is text: '+description=\"a, b\"'" in comma.hint
+    assert not lora.hint

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from traitgraph.runtime.locations import PACKAGE_PREFIX
-from traitgraph.specs.analyses import ANALYSES
+from traitgraph.specs.analyses import ANALYSES, VectorSimilarity
 from traitgraph.specs.compose import compose
 from traitgraph.specs.data import HubDataSpec
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
@@ -84,8 +84,10 @@ def _missing_packages(study: Study) -> list[Diagnostic]:
 
 
 def _reads_files(arm: Arm) -> bool:
-    """Whether an arm reads dialogues, questions, a questionnaire or a lexicon from files of the user's."""
+    """Whether an arm reads dialogues, questions, a questionnaire, a lexicon or a matrix from files of the user's."""
     if any(isinstance(each, Linguistic) or (isinstance(each, LmEval) and each.folder) for each in arm.benchmarks):
+        return True
+    if not all(isinstance(each, VectorSimilarity) for each in arm.analyses):
         return True
     contrasts = [each.data for each in arm.benchmarks if isinstance(each, ReplyContrast)]
     questions = [each.questions for each in arm.benchmarks if isinstance(each, OpenQuestions)]

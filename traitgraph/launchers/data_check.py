@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from traitgraph.compiler.ir import MISSING, Stage
 from traitgraph.compiler.plan import Plan
+from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.lexicon import read_lexicon
 from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.runtime.data_files import DataError, fault_at, shown
@@ -50,7 +51,7 @@ from traitgraph.specs.benchmarks import (
 )
 from traitgraph.specs.diagnostics import Diagnostic
 from traitgraph.specs.identity import encode
-from traitgraph.specs.jobs import FileData, GeneratedData
+from traitgraph.specs.jobs import FileData, GeneratedData, TraitCorrelation
 from traitgraph.specs.study import Study
 from traitgraph.specs.task_folder import TaskFolder
 from traitgraph.specs.training import DpoTraining, Validation
@@ -154,7 +155,8 @@ def _writers(stage: Stage, stages: Sequence[Stage], offsets: Sequence[int]) -> d
 def _faults_of(
     stage: Stage, locations: Mapping[str, str], files: Read, writers: Mapping[str, Stage]
 ) -> Iterator[Diagnostic]:
-    yield from _faults_of_file(stage.template.get("benchmark"), locations, files)
+    used = stage.template.get("benchmark") or stage.template.get("analysis")
+    yield from _faults_of_file(used, locations, files)
     for need in _needs(stage):
         path, rows = _path(need.data, locations), _rows(need.data, need.reader, locations, files)
         if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
@@ -257,13 +259,15 @@ def _refusal(check: Check) -> str | None:
     return None
 
 
-def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read) -> Iterable[Diagnostic]:
-    """What is wrong with the items or words that a benchmark asks for or counts."""
-    match benchmark:
+def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> Iterable[Diagnostic]:
+    """What is wrong with the items or words that a benchmark asks for or counts, or the matrix of an analysis."""
+    match used:
         case ResolvedQuestionnaire(items=digest):
             reader: Callable[[Path], Collection[object]] = _items
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
+        case TraitCorrelation(reference=digest):
+            reader = read_reference
         case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
             if (place := (folder, task, shots)) not in files:
                 files[place] = tuple(TaskFolder(Path(locations[folder])).faults_of(task, shots))

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
+from unicodedata import normalize
 
 from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
@@ -242,13 +243,18 @@ class Overlap(NamedTuple):
 
 
 Texts = Mapping[int, tuple[str, str]]
-"""Place of a row -> its prompt and its reply, '' where it has none; chat templates leave out blanks at the ends."""
+"""Place of a row -> its prompt and its reply, '' where it has none."""
 
 
 def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
     """The texts of the wanted rows of any sort."""
     kept = ((place, row) for place, row in enumerate(rows) if wanted(row))
-    return {place: (getattr(row, "prompt", "").strip(), getattr(row, "reply", "").strip()) for place, row in kept}
+    return {place: (_spoken(getattr(row, "prompt", "")), _spoken(getattr(row, "reply", ""))) for place, row in kept}
+
+
+def _spoken(text: str) -> str:
+    """A text as people compare it: the number of blanks and the way accents are encoded aside."""
+    return " ".join(normalize("NFC", text).split())
 
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:

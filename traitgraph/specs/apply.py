@@ -84,13 +84,15 @@ def _mapping_instead(path: Path, place: object, override: Override, document: Do
 
 
 def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:
+    from .consumption import STUDY_KEYS  # it reads documents, as we do
+
     where = f"in {_dotted(path)!r}" if path else "in the spec"
     here = [_dotted((*path, name)) for name in near_names(step, place if isinstance(place, dict) else ())]
     deeper = [_dotted(found) for found in _paths(data) if found[-1] == override.path[-1]]
     hints = []
     if near := list(dict.fromkeys([*here, *deeper]))[:3]:
         hints.append("near: " + ", ".join(near))
-    if override.action == "change":
+    if override.action == "change" and (path or step in STUDY_KEYS):
         hints.append(f"add it with {shlex.quote(f'+{override.typed}')}")
     return _Impossible("TG021", f"no key {step!r} {where}", "\n".join(hints) or None)
 

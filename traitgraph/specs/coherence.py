@@ -18,7 +18,7 @@ from .grid import KEY_OF_AXIS, AxisName
 from .identity import number_text
 from .instruments import Linguistic, Questionnaire
 from .merge_methods import MergeMethod
-from .methods import Compose, Npti, Tuned
+from .methods import Compose, Npti, Steer, Tuned
 from .model_folder import fuses_experts
 from .overlay import ArmText
 from .prompts import DemonstrationPrompt, Prompt
@@ -44,6 +44,7 @@ def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
     yield from _combinations(text, arm, document)
     yield from _merges(text, arm, document)
     yield from _experts(text, arm, document)
+    yield from _layers(text, arm, document)
     yield from _analyses(text, arm, document)
     yield from _zip(text, arm, document)
     yield from _prompts(text, arm, document)
@@ -133,6 +134,20 @@ def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
             hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
             yield error("TG219", what, document.value_span(path), dotted(path), None if arm.onto else hint)
             return
+
+
+def _layers(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """A layer that a model does not have, where config.json is at hand."""
+    if not isinstance(arm.method, Steer):
+        return
+    for model in arm.model:
+        config = model.config()
+        text_part = config.get("text_config")
+        blocks = (text_part if isinstance(text_part, dict) else config).get("num_hidden_layers")
+        if isinstance(blocks, int) and (beyond := [layer for layer in arm.method.layer if layer > blocks]):
+            path = text.place(("method", "layer"))
+            what = f"'{model.name}' has no layer {beyond[0]}: it has {blocks}"
+            yield error("TG104", what, document.value_span(path), dotted(path), f"give layers from 1 to {blocks}")
 
 
 def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:

@@ -20,7 +20,7 @@ from .diagnostics import Diagnostic, error
 from .document import Document, Step
 from .other_files import no_study, written_by_us
 from .overlay import STUDY_ONLY, an_arm_for_each, inside_arm
-from .overrides import LONGEST_SWEEP, Override, parse_overrides, readable, spelled
+from .overrides import LONGEST_SWEEP, Override, parse_overrides, quoted, readable, spelled
 from .preset_files import group_exists, preset_names
 from .preset_walk import DEFAULTS, HYDRA, PARAMS, appends_preset, unread_settings, walk_defaults
 from .references import missing_values, resolve_references
@@ -98,7 +98,7 @@ def _read(
     if document and (other := no_study(document)):
         return None, [], [other]
     if document and HYDRA in document.data:
-        faults += unread_settings(document) + ([] if sweeps else _unread_sweep(document))
+        faults += unread_settings(document, sweep=True) + ([] if sweeps else _unread_sweep(document))
         overrides = [*overrides, *(more_swept(value_at(document.data, PARAMS), overrides) if sweeps else ())]
         document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
     data = document.data if document else {}
@@ -188,6 +188,8 @@ def _sweep_without_m(override: Override) -> Diagnostic:
         hint += f"\nor give the axis a list: {shlex.quote(f'{prefix}{override.key}={readable(override.values)}')}"
     elif path and path[0] not in STUDY_ONLY:
         hint += f"\nor {an_arm_for_each(path, [spelled(value) for value in override.values])}"
+    if " " in override.text.strip():
+        hint += f"\nor quote it if it is text: {quoted(override.text)}"
     return error("TG024", what, override.span("value"), override.key, hint)
 
 

@@ -147,7 +147,7 @@ def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagn
 
 
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    have = frozenset(text.values) | text.faulty | meant_keys(text)
+    have = {key for key, value in text.values.items() if value is not None} | text.faulty | meant_keys(text)
     wanted: dict[str, str] = dict.fromkeys(NEEDED, "")
     wanted |= {key: f": method `{_kind(arm)}` needs it" for key in arm.method.needs if key not in wanted}
     if isinstance(arm.prompt, Prompt) and "prompt" in arm.method.uses:

@@ -294,6 +294,12 @@ def readable(value: object) -> str:
     return _in_quotes(str(value)) if word else spelled(value)
 
 
+def quoted(text: str) -> str:
+    """An override with its value as one text, for a shell."""
+    key, _, value = text.partition("=")
+    return shlex.quote(f"{key}={_in_quotes(value)}")
+
+
 def _in_quotes(text: str) -> str:
     return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), text) + '"'
 
@@ -317,4 +323,4 @@ def _complaint(text: str, problem: str) -> tuple[str, str | None]:
     if "while evaluating" in first:
         return first.partition("while evaluating ")[2], None
     odd = odd_character(value, number=not re.search("[A-Za-z]", value))
-    return "the value cannot be read", odd or f"quote it if it is text: {shlex.quote(f'{key}={_in_quotes(value)}')}"
+    return "the value cannot be read", odd or f"quote it if it is text: {quoted(text)}"

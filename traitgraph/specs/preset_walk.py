@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,14 +154,18 @@ def in_application() -> bool:
     return module is not None and bool(module.GlobalHydra.instance().is_initialized())
 
 
-def unread_settings(document: Document) -> list[Diagnostic]:
-    """A fault for each setting of Hydra's in a file that only an application would read, its sweep apart."""
+def unread_settings(document: Document, *, sweep: bool = False) -> list[Diagnostic]:
+    """A fault for each setting of Hydra's in a file that only an application would read; `sweep`: its sweep is read."""
     if HYDRA not in document.data or in_application():
         return []
     swept = value_at(document.data, PARAMS)
-    read = [PARAMS] if swept is None or isinstance(swept, dict) else []
+    read = [PARAMS] if sweep and (swept is None or isinstance(swept, dict)) else []
     told = dict.fromkeys(path[:3] for path in leaves((HYDRA,), document.data[HYDRA]) if path[:3] not in read)
-    return [_not_read(".".join(map(str, path)), document.key_span(path)) for path in told]
+    faults = {path: _not_read(".".join(map(str, path)), document.key_span(path)) for path in told}
+    if PARAMS in faults and not sweep:
+        what = f"`{'.'.join(PARAMS)}` is read in the spec itself only"
+        faults[PARAMS] = replace(faults[PARAMS], message=what, hint="move it into that file")
+    return list(faults.values())
 
 
 def _not_read(setting: str, span: Span | None) -> Diagnostic:

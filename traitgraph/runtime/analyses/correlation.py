@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric
+from traitgraph.runtime.data_files import DataError, fault_at, json_value, text_of
 from traitgraph.specs.traits import TRAITS
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 SEED = 0
+SAME = 1e-5
+"""Correlations that differ by less are written with other numbers of digits."""
 REFERENCE = "reference."
 """Start of the names under which the entries of the reference stand."""
 Scores = Mapping[str, float]
@@ -37,20 +40,25 @@ def scores_of(assessment: Path) -> dict[str, float]:
     return {trait: sum(values) / len(values) for trait, values in found.items()}
 
 
-def read_reference(path: Path) -> Matrix:
-    """A 5 x 5 matrix of correlations in the order O C E A N. Raises ValueError for anything else."""
-    import numpy as np
-
-    matrix = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
-    size = len(TRAITS)
-    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1):
-        raise ValueError(
-            f"{path.name} must hold a symmetric 5 x 5 matrix with ones on its diagonal, in the order O C E A N"
-        )
+def read_reference(path: Path) -> list[list[float]]:
+    """A 5 x 5 matrix of correlations in the order O C E A N. Raises DataError for anything else."""
+    rows: Any = json_value(text_of(path))
+    try:
+        matrix = [[float(cell) for cell in row] for row in rows]
+        turned = [list(column) for column in zip(*matrix, strict=True)]
+    except (TypeError, ValueError):
+        matrix, turned = [], []
+    cells = [pair for row, column in zip(matrix, turned, strict=False) for pair in zip(row, column, strict=False)]
+    symmetric = all(abs(left) <= 1 and abs(left - right) < SAME for left, right in cells)
+    if len(cells) != len(TRAITS) ** 2 or not symmetric or any(row[i] < 1 - SAME for i, row in enumerate(matrix)):
+        what = "must hold a symmetric 5 x 5 matrix with ones on its diagonal, in the order O C E A N"
+        raise DataError([fault_at(path, None, what)])
     return matrix
 
 
-def trait_correlation(conditions: Mapping[str, Scores], reference: Matrix, shuffles: int) -> Measurement:
+def trait_correlation(
+    conditions: Mapping[str, Scores], reference: Sequence[Sequence[float]], shuffles: int
+) -> Measurement:
     """`openness ~ extraversion` and so on, and `distance`: the Frobenius norm of the difference to the reference.
 
     `distance.shuffled` is the mean distance when each trait's scores are shuffled over conditions, with its standard
@@ -63,12 +71,13 @@ def trait_correlation(conditions: Mapping[str, Scores], reference: Matrix, shuff
     rows = [
         {"condition": name, **{trait: scores.get(trait) for trait in TRAITS}} for name, scores in conditions.items()
     ]
+    human = np.array(reference)
     whole = [[scores[trait] for trait in TRAITS] for scores in conditions.values() if len(scores) == len(TRAITS)]
     table = np.array(whole, dtype=np.float64).reshape(-1, len(TRAITS))
     count = len(table)
     metrics = [Metric("left_out", len(conditions) - count, len(conditions), role="validity")]
     metrics += [
-        Metric(f"{REFERENCE}{TRAITS[i]} ~ {TRAITS[j]}", float(reference[i, j]), count, role="validity")
+        Metric(f"{REFERENCE}{TRAITS[i]} ~ {TRAITS[j]}", reference[i][j], count, role="validity")
         for i, j in combinations(range(len(TRAITS)), 2)
     ]
     found = _correlations(table)
@@ -78,9 +87,9 @@ def trait_correlation(conditions: Mapping[str, Scores], reference: Matrix, shuff
     ]
     if found is None:
         return Measurement(rows, [*metrics, Metric("distance", None, count)])
-    distance = float(np.linalg.norm(found - reference))
+    distance = float(np.linalg.norm(found - human))
     return Measurement(
-        rows, [*metrics, Metric("distance", distance, count), *_shuffled(table, reference, distance, shuffles)]
+        rows, [*metrics, Metric("distance", distance, count), *_shuffled(table, human, distance, shuffles)]
     )
 
 

@@ -83,6 +83,8 @@ def _plain(letter: str) -> str:
     match unicodedata.category(letter):
         case "Nd":
             return str(unicodedata.decimal(letter))
+        case "No" if unicodedata.decomposition(letter).startswith("<circle>"):
+            return unicodedata.normalize("NFKC", letter)
         case "No":  # a half, a power: no whole number with what stands before it
             return "x"
         case "Cf" | "Mn" | "Me":
@@ -115,7 +117,7 @@ def _mentions(low: int, high: int) -> tuple[re.Pattern[str], ...]:
     steps, listed = [str(step) for step in range(low, high + 1)], r"(?:[\s,;/|<]|and|or)+"
     ways = [f"{low}{between}{high}", f"{high}{between}{low}", rf"between\s+{low}\s+and\s+{high}"]
     ways += [listed.join(steps), listed.join(reversed(steps))] if len(steps) > 2 else []
-    ends = rf"(?<![\w.,])(?<![\w)\]*][-+])(?:{'|'.join(ways)})(?![\w/]|[.,]\d)"
+    ends = rf"(?:\bscale\s+(?:of|from)\s+)?(?<![\w.,])(?<![\w)\]*][-+])(?:{'|'.join(ways)})(?![\w/]|[.,]\d)"
     of = r"(?:out\s+)?of(?:\s+(?:a\s+)?(?:possible|maximum|total)(?:\s+of)?)?"
     top = rf"\s*(?:/|\b{of}\b)\s*{high}(?:\.0)?(?![\w/]|[.,]\d)|(?<![\w.,]){high}[\s-]*points?\s+(?:likert\s+)?scale"
     legend = rf"[(\[][^()\[\]]*(?<![\w.]){low}\b[^()\[\]]*(?<![\w.]){high}\b[^()\[\]]*[)\]]"
