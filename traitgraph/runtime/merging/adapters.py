@@ -45,6 +45,8 @@ _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", 
 CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 """Types of models whose blocks keep [inputs, outputs] (transformers' Conv1D), in the modules that `_CONV1D` finds."""
 _CONV1D = re.compile(r"\.(c_attn|q_attn|c_proj|c_fc)\.weight$")
+_HALF = re.compile(r"(lora_(?:embedding_)?)([AB])(\.weight|\.bias)?$")
+"""The end of the name of one of two factors, or of the bias of the second."""
 
 
 class AdapterConfig(BaseModel):
@@ -136,8 +138,13 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
     adapter = Adapter(folder, config)
     if len({_in_base(key) for key in weights}) < len(weights):
         raise MergeError(f"{folder / ADAPTER_WEIGHTS}: holds one tensor under two names (with a wrapper's and without)")
+    if not len(weights):
+        raise MergeError(f"{folder / ADAPTER_WEIGHTS}: holds no tensors; save the adapter again with peft")
     for key in weights:
-        if not key.endswith(("lora_B.weight", "lora_embedding_B")):
+        if (half := _HALF.search(key)) and (partner := key[: half.start()] + _partner(half)) not in weights:
+            raise MergeError(f"{folder}: '{key}' has no partner '{partner}'; save the adapter again")
+        # an original module is what a saved one was before the training
+        if not key.endswith(("lora_B.weight", "lora_embedding_B")) and ".original_module." not in key:
             _add(adapter, key, weights, base)
     if base is not None:
         _check_names(adapter, base)
@@ -199,11 +206,8 @@ def _add(adapter: Adapter, key: str, weights: Checkpoint, base: Mapping[str, Any
         adapter.factors[f"{module}.weight"] = _turned(a, b, adapter.config.scale(module, a.shape[0]))
     elif name.endswith(".lora_B.bias"):
         module = name.removesuffix(".lora_B.bias")
-        if (down := key.replace("lora_B.bias", "lora_A.weight")) not in weights:
-            raise MergeError(f"{adapter.folder}: '{key}' has no partner '{down}'; save the adapter again")
-        adapter.shifts[f"{module}.bias"] = weights.read(key).float() * adapter.config.scale(
-            module, weights[down].shape[0]
-        )
+        rank = weights[key.replace("lora_B.bias", "lora_A.weight")].shape[0]
+        adapter.shifts[f"{module}.bias"] = weights.read(key).float() * adapter.config.scale(module, rank)
     elif ".lora_magnitude_vector" in name:
         adapter.magnitudes[f"{name.split('.lora_magnitude_vector')[0]}.weight"] = weights.read(key)
     elif name.endswith(".token_adapter.trainable_tokens_delta"):
@@ -233,12 +237,14 @@ def _in_base(key: str) -> str:
     return name.replace(".base_layer.", ".")
 
 
+def _partner(half: re.Match[str]) -> str:
+    return half[1] + {"A": "B", "B": "A"}[half[2]] + (".weight" if half[3] else "")
+
+
 def _pair(
     adapter: Adapter, module: str, weights: Checkpoint, key: str, partner: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A [rank, inputs ...] and B [outputs, rank ...] of a module."""
-    if partner not in weights:
-        raise MergeError(f"{adapter.folder}: '{key}' has no partner '{partner}'; save the adapter again")
     a, b = weights.read(key), weights.read(partner)
     if min(a.dim(), b.dim()) < 2 or a.shape[0] != b.shape[1] or not a.numel() or b[0, 0].numel() != 1:
         raise MergeError(
@@ -292,14 +298,28 @@ def _has_conv1d(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") in CONV1D_MODELS or any(map(_has_conv1d, parts))
 
 
+def _is_head(adapter: Adapter, table: str) -> bool:
+    """Whether an adapter stores one table under its own name and as the head: the tied one, changed as a whole.
+
+    It is left under its own name, since the base has no head.
+    """
+    if table not in adapter.values or table in adapter.factors:
+        return False
+    same = [n for n, value in adapter.values.items() if n.endswith(HEADS) and value.equal(adapter.values[table])]
+    for name in same:
+        del adapter.values[name]
+    return bool(same)
+
+
 def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
-    changed = [*adapter.factors, *adapter.values, *adapter.shifts]
     is_tied = not any(name.endswith(HEADS) for name in base_names)
-    if is_tied and (tied := [name for name in changed if name.endswith(EMBEDDINGS)]):
+    tables = [name for name in (*adapter.factors, *adapter.values) if name.endswith(EMBEDDINGS)]
+    if is_tied and (tied := [name for name in tables if not _is_head(adapter, name)]):
         raise MergeError(
             f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head: a merge changes both; "
             "untie the base first (save it with tie_word_embeddings=false)"
         )
+    changed = [*adapter.factors, *adapter.values, *adapter.shifts]
     changed += adapter.rows  # which peft ties as well where the base is tied
     unknown = [name for name in changed if name not in base_names]
     if set(unknown) == {"lm_head.weight"}:

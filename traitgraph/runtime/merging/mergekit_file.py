@@ -257,6 +257,9 @@ class _Reader:
             where, is_adapter = self._adapter(path, each.model, self.base)
             weight = self._weight(path, each, "t" if self.method == "slerp" else "weight")
             sources.append(Source("adapter" if is_adapter else "model", where, weight, self._density(path, each)))
+        if self.method == "linear" and not any(any(values_of(each.weight)) for each in sources):
+            what = "a mean of models whose weights are all 0: mergekit writes no model of it, but zeros or NaN"
+            self._refuse(self.inputs[0][0][:-1], what, "give a weight that is not 0")
         return tuple(sources)
 
     def _adapter(self, path: Place, model: str, base: str) -> tuple[str, bool]:
