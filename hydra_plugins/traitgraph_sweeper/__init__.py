@@ -44,7 +44,7 @@ class TraitgraphSweeper(Sweeper):  # type: ignore[misc]  # Hydra is not typed fo
     """
 
     def __init__(self, command: str, store: str, params: dict[str, Any] | None = None, **unknown: object) -> None:
-        self.command, self.store, self.params, self.unknown = command, store, params or {}, unknown
+        self.command, self.store, self.params, self.unknown = command, store, params, unknown
         self.spec, self.launcher = Path(), ""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -57,6 +57,7 @@ class TraitgraphSweeper(Sweeper):  # type: ignore[misc]  # Hydra is not typed fo
     def sweep(self, arguments: list[str]) -> None:
         """Do `traitgraph COMMAND SPEC -m ARGUMENTS...`; leaves with its exit code when that is not 0."""
         from traitgraph.cli.main import main
+        from traitgraph.specs.compose import more_swept
 
         if self.unknown or self.launcher != "basic":
             settings = [f"hydra.sweeper.{name}" for name in self.unknown]
@@ -64,9 +65,7 @@ class TraitgraphSweeper(Sweeper):  # type: ignore[misc]  # Hydra is not typed fo
             known = "it starts its jobs itself, and hydra.sweeper has command, store and params"
             print(f"error: traitgraph does not use {', '.join(refused)}: {known}", file=sys.stderr)
             sys.exit(2)
-        given = {text.partition("=")[0].lstrip("+~") for text in arguments}
-        arguments = [*arguments, *(f"{key}={value}" for key, value in self.params.items() if key not in given)]
         store = [] if self.command == "check" else ["--store", self.store]
-        code = main([self.command, str(self.spec), "-m", *store, *arguments])
+        code = main([self.command, str(self.spec), "-m", *store, *arguments, *more_swept(self.params, arguments)])
         if code:
             sys.exit(code)

@@ -105,6 +105,13 @@ def test_what_is_typed_takes_the_place_of_the_sweep_of_the_file(application: Pat
     ]
 
 
+def test_a_key_that_the_sweep_of_the_file_adds_may_be_typed_too(application: Path) -> None:
+    (application / "study.yaml").write_text(STUDY + "hydra: {sweeper: {params: {+gamma: '0.5,1.0'}}}\n")
+    done = start(application, "-m", "hydra/sweeper=traitgraph", "hydra.sweeper.command=check", "+description=a,b")
+    both = start(application, "-m", "hydra/sweeper=traitgraph", "hydra.sweeper.command=check", "+gamma=3,4")
+    assert "takes the place" not in done.stderr + both.stderr
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [

@@ -56,6 +56,7 @@ def test_the_sweep_of_a_file_is_made_and_asked_for_by_m(spec: Path, head: bool) 
         ("{launcher: {cpus_per_task: 4}}", "hydra.launcher.cpus_per_task"),
         ("{sweeper: {store: elsewhere}}", "hydra.sweeper.store"),
         ("{mode: MULTIRUN}", "hydra.mode"),
+        ("{sweeper: {params: [1]}}", "hydra.sweeper.params"),
         ("everything", "hydra"),
     ],
 )

@@ -31,7 +31,7 @@ FULL = {"train": {"lora": None, "steps": 1}}
 """Every weight, one step of AdamW: changes of equal size, so that draws and ties of a merge method come up."""
 EXPERT = {"model": "./third", "instruction": "{Trait} - {level}"}
 GENERATE = {
-    "model": "./model", "expert": EXPERT, "scenarios": "./dialogues.jsonl", "combine": "difference", "gamma": 1,
+    "model": "./model", "expert": EXPERT, "scenarios": "./dialogues.jsonl", "combine": "difference", "gamma": 0.5,
     "decoding": {"temperature": 0.9, "max_new_tokens": 6},
 }  # fmt: skip
 CONTRAST = {"kind": "reply_contrast", "data": "./dialogues.jsonl"}
@@ -165,8 +165,8 @@ def _methods() -> Iterator[Effect]:
         "midpoint": 0.9, "steepness": 1.0, "repetition_penalty": 3.0, "max_new_tokens": 3, "seed": 3,
     }  # fmt: skip
     for name, value in fired.items():
-        also = {"method": {"difference": 1.0}} if name in ("neurons", "difference") else {}
-        yield Effect(f"Npti.{name}", "fired", {"method": {name: value}}, also)
+        alone: Values = {"method": {"difference": 1.0}} if name in ("neurons", "difference") else {}
+        yield Effect(f"Npti.{name}", "fired", {"method": {name: value}}, alone)
 
 
 OTHERWISE = {("linear", "normalise"): False, ("breadcrumbs", "scope"): "model", ("breadcrumbs", "mean"): "count"}
@@ -314,10 +314,10 @@ def _arms() -> Iterator[Effect]:
     yield Effect("Arm.onto", "scaled", {"onto": {"model": "./other", "alpha": 1}})
     yield Effect("Onto.model", "carried", {"onto": {"model": "./third"}})
     yield Effect("Onto.alpha", "carried", {"onto": {"alpha": 1}})
-    inside = {"onto": {"model": "./inside", "names": {"model.": "lang."}}}
-    yield Effect(
-        "Onto.names", "carried", {"onto": {"names": {"model.": "nowhere.", "model.layers.": "lang.layers."}}}, inside
-    )
+    parts = ("layers.0.", "layers.1.", "embed_tokens.", "norm.")
+    inside = {"onto": {"model": "./inside", "names": {f"model.{part}": f"lang.{part}" for part in parts}}}
+    swapped = {"onto": {"names": {"model.layers.0.": "lang.layers.1.", "model.layers.1.": "lang.layers.0."}}}
+    yield Effect("Onto.names", "carried", swapped, inside)
     yield Effect("Arm.prompt", "tuned", {"prompt": "instruction"})
     yield Effect("Arm.prompt", "steered", {"prompt": "instruction"})
     yield Effect("Arm.seeds", "tuned", {"seeds": [1]})

@@ -61,7 +61,7 @@ def test_talk_that_nobody_hears_changes_nothing(spec: Path, closed_pipe: int) ->
         command("plan", "study.yaml"), cwd=spec.parent, stdout=subprocess.PIPE, stderr=closed_pipe, env=environment()
     )
     assert ended.returncode == 0
-    assert ended.stdout.startswith(b"study study\n")
+    assert ended.stdout.startswith(b"study study: 2 arms, 1 model\n")
     refused = subprocess.run(command("plan", "nowhere.yaml"), cwd=spec.parent, stderr=closed_pipe, env=environment())
     assert refused.returncode == 2
 

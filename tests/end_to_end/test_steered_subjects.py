@@ -88,7 +88,7 @@ SHIFT, NEURONS = "{kind: steer, layer: 1, coefficient: 1}", "npti, gamma: 1"
     ("method", "row", "told"),
     [
         (SHIFT, ROW, "rows.jsonl: the data have no training row for extraversion low"),
-        (NEURONS, ROW.replace("prompt", "question"), "`prompt` is missing\n --> rows.jsonl:1:1\n"),
+        (NEURONS, ROW.replace("prompt", "question"), "`prompt` is missing\n --> rows.jsonl:1:56\n"),
     ],
 )
 def test_rows_that_cannot_be_measured_are_refused_before_the_run(

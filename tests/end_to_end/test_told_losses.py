@@ -54,6 +54,10 @@ def test_a_change_that_rounding_takes_is_told_by_run_report_and_results(
     told = {(row["arm"], row["alpha"]): row["effective_alpha"] for row in rows}
     assert float(told["vectors", "0.5"]) == pytest.approx(0.5 * share)
     assert {told[key] for key in told if key != ("vectors", "0.5")} == {""}
+    # a recipe that was changed is believed no more
+    recipe.write_text(recipe.read_text().replace('"effective_alpha"', '"effective_alphb"'))
+    assert main(["results", "told.yaml", "--csv"]) == 0
+    assert {row["effective_alpha"] for row in csv.DictReader(io.StringIO(capfd.readouterr().out))} == {""}
     (page,) = Path(".traitgraph/reports").glob("*/report.html")
     assert "survives rounding, in the worst" in page.read_text()
 

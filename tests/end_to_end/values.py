@@ -22,7 +22,7 @@ from traitgraph.specs.choice import Choice
 from traitgraph.specs.patterns import DIGEST
 from traitgraph.specs.spec import Spec
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="{}"), min_size=1, max_size=6)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), min_size=1, max_size=6)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | TEXT,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
@@ -43,9 +43,9 @@ class Wanted:
 def instances(draw: st.DrawFn, model: type[Spec], wanted: Wanted | None = None) -> Spec:
     """A model with a value for every field, often its default; with something wanted inside where it can be."""
     fields = {name: draw(values) for name, values in _fields(model, wanted).items()}
-    own = wanted.field if wanted and wanted.model is model else ""
+    own, none = (wanted.field, wanted.none) if wanted and wanted.model is model else ("", False)
     if {"epochs", "steps"} <= set(fields):  # `Training` wants exactly one of them
-        kept = "epochs" if (own == "epochs") != (own in ("epochs", "steps") and wanted.none) else "steps"
+        kept = "epochs" if (own == "epochs") != (own in ("epochs", "steps") and none) else "steps"
         fields |= {"epochs": None, "steps": None, kept: 3}
     try:
         return model.model_validate(fields)
@@ -64,8 +64,9 @@ def _fields(model: type[Spec], wanted: Wanted | None) -> dict[str, st.SearchStra
 
 
 def _of_field(field: FieldInfo, wanted: Wanted | None) -> st.SearchStrategy[Any]:
-    values = of(field.annotation, tuple(field.metadata), wanted)
-    if field.is_required() or (wanted and wanted.model in models_in(field.annotation)):
+    annotation: Any = field.annotation
+    values = of(annotation, tuple(field.metadata), wanted)
+    if field.is_required() or (wanted and wanted.model in models_in(annotation)):
         return values
     return st.just(field.get_default(call_default_factory=True)) | values
 

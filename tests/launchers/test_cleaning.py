@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.launchers.toys import table, toy
 from tests.store.rows import put, row
 from traitgraph.cli.main import main
+from traitgraph.launchers import cleaning
 from traitgraph.launchers.cleaning import leftovers
 from traitgraph.runtime.records import RunRecord
 from traitgraph.runtime.store import Store
@@ -89,3 +91,18 @@ def test_a_run_of_slurm_stays_where_slurm_does_not_answer(store: Store, monkeypa
     assert "does not answer" in stays[submitted.id]
     assert clean(store) == 0
     assert submitted.folder.is_dir()
+
+
+def test_what_begins_or_goes_while_the_store_is_looked_at_is_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has told yet that a new run may go on, and a file that has gone is no failure."""
+
+    def meanwhile(store: Store) -> Iterator[tuple[str, str]]:
+        record(store, "new").note_launcher("0123456789abcdef")
+        shutil.rmtree(store.root / "partial" / ("a" * 32))
+        yield from ()
+
+    monkeypatch.setattr(cleaning, "_used_by_runs", meanwhile)
+    assert clean(store) == 0
+    assert left(store) == {"vector": 1, "runs": 1, "damaged": 0, "partial": 0}

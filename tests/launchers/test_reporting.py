@@ -99,8 +99,9 @@ def test_a_seal_that_cannot_be_read_is_a_fault_and_one_of_an_earlier_version_say
     rendered: tuple[Study, Plan, Store, Path],
 ) -> None:
     folder = rendered[-1]
-    (folder / "made-from.json").write_text("{")
-    assert report_faults(folder) == ["made-from.json: its content has changed"]
+    for changed in ("{", "[]", '{"files": [1]}', "{}"):
+        (folder / "made-from.json").write_text(changed)
+        assert report_faults(folder) == ["made-from.json: its content has changed"]
     (folder / "made-from.json").unlink()
     assert report_faults(folder) == ["made-from.json: missing"]
     (folder / "made-from.json").write_text('"0123456789abcdef"')

@@ -99,6 +99,23 @@ def test_unequal_vocabularies_are_refused_cut_or_left() -> None:
     assert cut.piece("embed.weight", 3, 5).tolist() == [6, 7, 8, 9]
 
 
+@pytest.mark.parametrize("order", [(3, 5, 4), (4, 3, 5), (5, 4, 7)])
+def test_each_vector_changes_the_rows_that_it_and_the_base_have_whatever_the_others_have(
+    order: tuple[int, ...],
+) -> None:
+    import torch
+
+    infos = _infos({"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)})
+    vectors = [GivenDifference({"embed.weight": torch.ones(rows, 2), "w": torch.ones(2)}, str(rows)) for rows in order]
+    cut, fit = fit_vectors(vectors, infos, vocabulary="common")
+    changed = [int(each.piece("embed.weight", 0, 5).sum()) // 2 for each in cut]
+    assert changed == [min(rows, 5) for rows in order]
+    assert fit.cut == {"embed.weight": min(order)}
+    left, fit = fit_vectors(vectors, infos, vocabulary="base")
+    assert [list(each.names) for each in left] == [["w"]] * 3
+    assert (fit.left, fit.matched) == (["embed.weight"], {"w": "w"})
+
+
 def _infos(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
     from traitgraph.runtime.workbench import _info
 

@@ -174,6 +174,20 @@ def test_what_only_follows_from_a_fault_is_not_told(folder: Path, text: str, fau
     assert len(told) == len(faults)
 
 
+def test_a_method_that_is_not_read_is_told_once(folder: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        request_of(folder, "models: [{model: tuned1}]\nmerge_method: passthrough\n")
+    (fault,) = caught.value.diagnostics
+    assert fault.message == "merge method 'passthrough' is not read here"
+
+
+@pytest.mark.parametrize("method", ["ties", "della", "breadcrumbs"])
+def test_a_base_alone_is_nothing_to_merge(folder: Path, method: str) -> None:
+    text = f"models: [{{model: base}}]\nmerge_method: {method}\nbase_model: base\n"
+    with pytest.raises(MergeError, match="there is nothing to merge"):
+        merge_from_file(written(folder, text), folder / "out")
+
+
 def test_a_misspelt_preset_is_told_with_the_nearest(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"no file or folder 'smollm-135m'(.|\n)*near: smollm2-135m"):
         merge_from_file(written(folder, "base: smollm-135m\nvectors: [{model: tuned1}]\n"), folder / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.merging.conftest import load, same_bits, weights
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.merging.from_file import merge_from_file
+from traitgraph.runtime.merging.from_file import layers_of_model, merge_from_file
 from traitgraph.runtime.merging.layers import ByName, Gradient
 from traitgraph.specs.diagnostics import SpecError, render_text
 
@@ -110,3 +111,13 @@ def test_a_mean_of_models_without_any_weight_is_refused(
         merge_from_file(written(folder, text), folder / "out")
     shown = str(caught.value) if isinstance(caught.value, MergeError) else render_text(caught.value.diagnostics)
     assert "add up to 0" in shown or "weights are all 0" in shown
+
+
+@pytest.mark.parametrize(
+    "config", [{"num_hidden_layers": 2}, {"n_layer": 2}, {"num_layers": 2}, {"text_config": {"num_hidden_layers": 2}}]
+)
+def test_the_number_of_layers_is_read_under_the_name_that_the_architecture_has(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert layers_of_model(tmp_path) == 2

@@ -15,7 +15,9 @@ from tests.merging.recipes import written
 from traitgraph.cli.main import main
 from traitgraph.runtime.merging import Checkpoint, MergeError, merge_state_dicts
 from traitgraph.runtime.merging.adapters import read_adapter
+from traitgraph.runtime.merging.extraction import build_vector
 from traitgraph.runtime.merging.from_file import merge_from_file
+from traitgraph.runtime.vectors import load_vector
 
 ODD: tuple[Any, ...] = (None, True, -1, 0, 1.5, "", "x", "[", [], [None], {}, {"[": 1}, {"q_proj": None}, 1e400)
 
@@ -68,6 +70,37 @@ def test_a_fault_of_an_adapter_names_file_and_field(
     file.write_text(json.dumps({name: value for name, value in config.items() if value != "absent"}))
     with pytest.raises(MergeError, match=rf"adapter_config\.json.*{message}"):
         read_adapter(tmp_path / "a", Checkpoint(base_folder))
+
+
+@pytest.mark.parametrize("part", ["lora_A", "lora_B"])
+def test_half_of_a_change_is_refused_whichever_half_it_is(
+    tmp_path: Path, base_folder: Path, adapter: Path, part: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(adapter, tmp_path / "a")
+    stored = load_file(file := tmp_path / "a" / "adapter_model.safetensors")
+    lost = next(name for name in stored if part in name)
+    save_file({name: tensor for name, tensor in stored.items() if name != lost}, file)
+    with pytest.raises(MergeError, match=f"has no partner '{lost}'"):
+        read_adapter(tmp_path / "a", Checkpoint(base_folder))
+
+
+def test_an_adapter_that_replaces_no_row_of_the_embedding_changes_none(
+    tmp_path: Path, base_folder: Path, adapter: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(adapter, tmp_path / "a")
+    config = json.loads((tmp_path / "a" / "adapter_config.json").read_text()) | {"trainable_token_indices": []}
+    (tmp_path / "a" / "adapter_config.json").write_text(json.dumps(config))
+    stored = load_file(file := tmp_path / "a" / "adapter_model.safetensors")
+    width = Checkpoint(base_folder)["model.embed_tokens.weight"].shape[1]
+    stored["base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"] = torch.zeros(0, width)
+    save_file(stored, file)
+    build_vector(tmp_path / "a", Checkpoint(base_folder), tmp_path / "vector")
+    assert all("q_proj" in name for name in load_vector(tmp_path / "vector").names)
 
 
 def test_a_fault_of_an_adapter_ends_a_command_with_2(
@@ -126,17 +159,12 @@ def test_an_empty_tensor_is_copied_by_every_method(tmp_path: Path, base_folder: 
         assert merge_state_dicts(base, [tuned], method=method, weights=[1])["e"].shape == (0, 4)
 
 
-@pytest.mark.parametrize("left", ["lora_A", "lora_B", ""])
-def test_an_adapter_without_half_of_a_product_or_without_any_tensor_is_refused(
-    tmp_path: Path, base_folder: Path, adapter: Path, left: str
-) -> None:
-    from safetensors.torch import load_file, save_file
+def test_an_adapter_without_any_tensor_is_refused(tmp_path: Path, base_folder: Path, adapter: Path) -> None:
+    from safetensors.torch import save_file
 
     shutil.copytree(adapter, tmp_path / "a")
-    found = load_file(file := tmp_path / "a" / "adapter_model.safetensors")
-    lost = next(name for name in found if left in name)
-    save_file({name: found[name] for name in found if left and name != lost}, file)
-    with pytest.raises(MergeError, match=f"has no partner '{lost}'" if left else "holds no tensors"):
+    save_file({}, tmp_path / "a" / "adapter_model.safetensors")
+    with pytest.raises(MergeError, match="holds no tensors"):
         read_adapter(tmp_path / "a", Checkpoint(base_folder))
 
 

@@ -135,6 +135,34 @@ def test_a_level_without_its_opposite_may_be_a_shift_of_everything() -> None:
     assert "Without the opposite level this may be a shift of every answer." in headline(found)[0]
 
 
+def test_levels_that_share_only_strength_zero_are_no_pair() -> None:
+    """There both are the base, and a gap of nothing would count as a shown null."""
+    found = found_in(curve_rows([0.0, 0.9], "high") + curve_rows([0.9, 0.0], "low", first=-0.5)).found
+    assert [(each.subject.level, each.is_pair) for each in found] == [("high", False), ("low", False)]
+
+
+def test_a_vector_without_a_level_is_no_gap() -> None:
+    """Several traits may be pushed at once: nothing is high or low, under a task and under a trait."""
+    named = {"arm": "both", "method": "vector", "trait": "openness"}
+    rows = [
+        row(**named, alpha=alpha, benchmark=benchmark, metric=metric, value=0.6, stderr=0.1)
+        for benchmark, metric in (("task", "acc"), ("q", "openness")) for alpha in ("0", "1")
+    ]  # fmt: skip
+    found = [finding for each in judge(summarise(rows)) for finding in each.found]
+    assert [finding.is_pair for finding in found] == [False, False]
+    assert "high − low" not in render_page(rows, about())
+
+
+def test_a_level_alone_that_fails_a_check_is_said_on_the_card() -> None:
+    """Though most strengths pass it: the one that is judged does not."""
+    rows = curve_rows([0.0, 0.5, 1.0])
+    rows += [{**each, "metric": "parse_failures", "value": float(each["alpha"] == "1.0"), "role": "validity"}
+             for each in rows]  # fmt: skip
+    (finding,) = found_in(rows).found
+    assert (finding.verdict, finding.faults) == ("shifts", ("parse_failures",))
+    assert "as intended, one level, checks fail" in render_page(rows, about())
+
+
 def test_below_five_items_there_is_no_verdict() -> None:
     (few,) = judge([levels([0, 0.3, 0.5, 5.0], [0, -0.3, -0.5, -5.0], n=4)])
     assert [finding.verdict for finding in few.found] == ["few"]
@@ -306,6 +334,17 @@ def test_a_null_that_could_not_have_been_anything_else_says_so() -> None:
     assert any(text.startswith("No change on the scale would be found with 80 % power") for text in headline(findings))
 
 
+def test_guessing_is_known_only_of_shares_of_right_answers() -> None:
+    """A correlation of 0.4 lies above guessing, though half of two options are guessed right."""
+    subject = {"arm": "v", "method": "vector", "trait": "openness", "level": "high", "benchmark": "task", "n": 100}
+    rows = [row(**subject, metric="chance", value=0.5, role="validity", alpha="0")]
+    for alpha, acc, mcc in (("0", 0.5, 0.4), ("1", 0.5, 0.4)):
+        for metric, value in (("acc", acc), ("mcc", mcc)):
+            rows.append(row(**subject, metric=metric, value=value, stderr=0.05, alpha=alpha, higher_is_better=True))
+    found = found_in(rows)
+    assert {each.metric: each.verdict for each in found.found} == {"acc": "floor", "mcc": "inconclusive"}
+
+
 def test_below_five_questions_a_task_has_no_verdict() -> None:
     found = found_in(task_rows(0.75, 0.25, 0.01, n=4))
     assert [finding.verdict for finding in found.found] == ["few"]
@@ -379,6 +418,17 @@ def test_a_strength_without_usable_answers_is_named() -> None:
     assert "1 of 1 as intended" not in text
 
 
+def test_a_null_whose_checks_fail_says_so_on_its_card() -> None:
+    """Letters, not content, were chosen: that no gap is there shows little."""
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="q", metric=metric, role=role,
+            value=3.0 + 0.02 * (level == "high") if role == "score" else -0.9, stderr=0.01)
+        for level in ("high", "low") for alpha in ("0", "1")
+        for metric, role in (("openness", "score"), ("order_correlation", "validity"))
+    ]  # fmt: skip
+    assert "inconclusive, checks fail" in render_page(rows, about())
+
+
 def test_a_level_without_any_usable_answer_leaves_no_verdict_on_the_other() -> None:
     rows = [
         row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="q", metric="openness",
@@ -441,7 +491,7 @@ def conditions(levels_of: dict[str, list[float]]) -> list[ResultRow]:
         row(arm="told", method="prompt", trait=trait, level=level, benchmark="q", metric=metric, repeat=repeat,
             value=3.0 + 0.1 * (repeat + place) % 0.3 + shift, n=8)
         for trait in ("openness", "extraversion") for place, (level, shifts) in enumerate(levels_of.items())
-        for metric, shift in zip(("openness", "extraversion"), shifts, strict=True) for repeat in range(5)
+        for metric, shift in zip(("openness", "extraversion"), shifts, strict=True) for repeat in range(6)
     ]  # fmt: skip
 
 
@@ -563,6 +613,17 @@ def test_subjects_that_fail_a_check_are_counted_though_most_pass() -> None:
     text = render_page(rows, about())
     assert "Some subjects fail a validity check (option_mass in 1 of 4 subjects)" in text
     assert "▲ 1 of 4" in text
+
+
+def test_one_measurement_under_the_names_of_several_seeds_is_counted_once() -> None:
+    """So the base stands at strength 0 of vectors that were trained with three seeds."""
+    rows = [
+        row(method="vector", trait="openness", level="high", alpha="0", benchmark="q", metric="openness", n=4,
+            seed=str(seed), job="base", repeat=repeat, value=3.0)
+        for seed in range(3) for repeat in range(5)
+    ]  # fmt: skip
+    (score,) = summarise(rows)[0].scores["openness"].values()
+    assert (score.total, score.repeats, score.jobs) == (20, 5, ("base",))
 
 
 def test_repeats_of_one_training_are_no_more_trainings() -> None:

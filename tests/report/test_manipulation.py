@@ -32,6 +32,25 @@ def test_conditions_that_are_drawn_from_one_distribution_do_not_differ() -> None
     assert not any(each is None or each.differ for each in found)
 
 
+def test_so_few_answers_that_a_difference_would_not_show_exclude_none() -> None:
+    """The limit is that of the ratio of variances: F is as low as its distribution gives it in one case of 40."""
+    from scipy import stats
+
+    for conditions, shown in ((10, True), (2, False)):
+        values = drawn(0.0, seed=3)[:conditions, :, : 40 if shown else 10]
+        found = omnibus(values)
+        assert found is not None
+        assert found.f is not None
+        ratio = max(0.0, found.f / stats.f.ppf(0.025, (conditions - 1) * values.shape[2], found_free(values)) - 1) / 5
+        assert found.limit == pytest.approx(ratio / (1 + ratio))
+        assert (found.differ, found.excludes_differences) == (False, shown)
+
+
+def found_free(values: Values) -> int:
+    """Degrees of freedom within conditions and items."""
+    return values.shape[0] * (values.shape[1] - 1) * values.shape[2]
+
+
 def test_a_shift_of_half_a_point_differs() -> None:
     found = omnibus(drawn(0.5))
     assert found is not None

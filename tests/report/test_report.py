@@ -13,6 +13,7 @@ import pytest
 from tests.report.rows import ALPHAS, FAILURE, TRAITS, about, row, study_rows
 from traitgraph.runtime.report import write_report
 from traitgraph.runtime.report.charts import labelled, ticks
+from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.page import charts_of, render_page
 from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.report.wording import axis_title
@@ -67,7 +68,7 @@ def test_equal_input_gives_equal_bytes(rows: list[ResultRow], tmp_path: Path) ->
     for name in ("one", "two"):
         write_report(rows, about(), tmp_path / name)
     written = {path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()}
-    assert len(written) == 2 + len(charts_of(summarise(rows)))
+    assert len(written) == 2 + len(charts_of(judge(summarise(rows))))
     for path in written:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes(), path
 
@@ -143,7 +144,7 @@ def test_a_hostile_name_makes_a_harmless_file_name(tmp_path: Path) -> None:
 
 
 def test_every_trait_and_level_has_its_curve(rows: list[ResultRow], page: Page) -> None:
-    charts = {chart.name: chart for chart in charts_of(summarise(rows))}
+    charts = {chart.name: chart for chart in charts_of(judge(summarise(rows)))}
     panels = charts["reply_contrast"].panels
     assert [panel.title for panel in panels] == list(TRAITS)
     for panel in panels:
@@ -154,7 +155,7 @@ def test_every_trait_and_level_has_its_curve(rows: list[ResultRow], page: Page) 
 
 
 def test_panels_of_a_chart_share_their_axes(rows: list[ResultRow]) -> None:
-    for chart in charts_of(summarise(rows)):
+    for chart in charts_of(judge(summarise(rows))):
         assert len({panel.x_range for panel in chart.panels}) == 1
 
 
@@ -201,12 +202,12 @@ def test_a_score_has_no_plus_sign_and_a_change_has_one(rows: list[ResultRow]) ->
 def test_a_questionnaire_is_drawn_on_its_whole_scale(rows: list[ResultRow]) -> None:
     """A null must look like a null, not like a zoomed zigzag."""
     (benchmark,) = (each for each in summarise(rows) if each.name == "mini-ipip")
-    chart, *_ = charts_of([benchmark._replace(scale=(1.0, 5.0))])
+    chart, *_ = charts_of(judge([benchmark._replace(scale=(1.0, 5.0))]))
     assert chart.panels[0].y_range == (1.0, 5.0)  # type: ignore[union-attr]
 
 
 def test_chance_is_drawn_where_a_task_tells_it(rows: list[ResultRow]) -> None:
-    chart = next(chart for chart in charts_of(summarise(rows)) if chart.name == "everyday_reasoning · acc")
+    chart = next(chart for chart in charts_of(judge(summarise(rows))) if chart.name == "everyday_reasoning · acc")
     chance = [reference.y for reference in chart.panels[0].references if reference.name == "chance"]  # type: ignore[union-attr]
     assert chance == [0.25]
 
@@ -253,7 +254,7 @@ def test_a_single_strength_is_a_condition(rows: list[ResultRow]) -> None:
 
 def test_two_merge_methods_are_two_charts(rows: list[ResultRow]) -> None:
     ties = [{**each, "merge": "ties"} for each in rows if each["method"] == "vector"]
-    names = [chart.name for chart in charts_of(summarise([*rows, *ties]))]  # type: ignore[list-item]  # a changed row
+    names = [chart.name for chart in charts_of(judge(summarise([*rows, *ties])))]  # type: ignore[list-item]  # a changed row
     assert "reply_contrast · task_arithmetic" in names
     assert "reply_contrast · ties" in names
 
@@ -272,7 +273,7 @@ def test_gamma_is_an_axis_as_good_as_alpha() -> None:
         )
         for gamma, v in (("0.1", 3.0), ("1", 3.5), ("2", 4.0))
     ]
-    (chart,) = charts_of(summarise(rows))
+    (chart,) = charts_of(judge(summarise(rows)))
     assert chart.panels[0].x_title == "gamma"  # type: ignore[union-attr]
 
 
@@ -307,7 +308,7 @@ def test_an_arm_has_one_name_in_every_legend() -> None:
         row(arm="plain", method="direct", benchmark="b", metric="openness", value=0.0),
         row(arm="told", method="prompt", trait="openness", level="high", benchmark="b", metric="openness", value=1.0),
     ]
-    charts = charts_of(summarise(rows))
+    charts = charts_of(judge(summarise(rows)))
     names = [
         {each.name for panel in chart.panels for each in (*panel.lines, *panel.references)}  # type: ignore[union-attr]
         for chart in charts[:2]

@@ -187,8 +187,9 @@ def test_the_day_of_the_run_does_not_enter_a_prompt(loaded: LoadedModel) -> None
     from copy import deepcopy
 
     tokenizer = deepcopy(loaded.tokenizer)
-    tokenizer.chat_template = "{% if not date_string is defined %}today{% else %}{{ date_string }}{% endif %}"
-    assert prompt_text(tokenizer, "Hello") == "26 Jul 2024"
+    day = "{% if not date_string is defined %}today{% else %}{{ date_string }}{% endif %}"
+    tokenizer.chat_template = day + ": {{ messages[0].content }}"
+    assert prompt_text(tokenizer, "Hello") == "26 Jul 2024: Hello"
 
 
 def test_without_a_chat_template_there_is_no_conversation(loaded: LoadedModel) -> None:

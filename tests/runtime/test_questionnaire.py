@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -20,11 +20,14 @@ from traitgraph.runtime.assessment.questionnaire_scores import (
     questionnaire_metrics,
     sampled_step,
 )
-from traitgraph.runtime.chat import prompt_ids
+from traitgraph.runtime.chat import Lead, prompt_ids
 from traitgraph.runtime.models import LoadedModel
 from traitgraph.specs.benchmarks import ResolvedQuestionnaire
 from traitgraph.specs.identity import digest_path
 from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt, Sampling
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 FOUR = Questionnaire.model_validate(DOCUMENT)
 SAMPLING = Sampling(temperature=0.6, repeats=3, seed=11)
@@ -177,9 +180,13 @@ def test_braces_in_items_and_anchors_are_text(
     path = write_questionnaire(tmp_path / "odd.json", response_scale=scale, items=items)
     locations[digest_path(path)] = str(path)
     asked: list[str] = []
+
+    def noted(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> tuple[int, ...]:
+        asked.append(user)
+        return prompt_ids(tokenizer, user, lead)
+
     for module in ("questionnaire", "questionnaire_written"):
-        name = f"traitgraph.runtime.assessment.{module}.prompt_ids"
-        monkeypatch.setattr(name, lambda *given: asked.append(given[1]) or prompt_ids(*given))
+        monkeypatch.setattr(f"traitgraph.runtime.assessment.{module}.prompt_ids", noted)
     benchmark = ResolvedQuestionnaire(items=digest_path(path), mode=mode)
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=SAMPLING)
     administer(make_context(params), loaded, params)

@@ -12,6 +12,7 @@ from traitgraph.runtime.assessment.rated_numbers import rated_number
 WRAPPERS = (
     "{}", " {}\n", "{}.", "**{}**", "<{}>", "`{}`", "${}$", "\N{LEFT BLACK LENTICULAR BRACKET}{}]", "[{}]", '"{}"',
     "- {}", "**{}** - inaccurate", "{} = neither", "{}, because I am shy", "{} (on a scale from 1 to 5)",
+    "I rate this statement a {}.",
     "I would say {}", "I'd give it a {} because I like people.", "My answer is {}!", "{}/5", "**{}**/5", "{} out of 5",
     "{} out of a possible 5", "{}.0/5.0", "{} of 5", "\N{ZERO WIDTH SPACE}{}",
     "On a scale of 1-5, I would rate it {}.", "{}, because on a scale of 1-5 that is me", "\\boxed{{{}}}", "<b>{}</b>",

@@ -109,10 +109,20 @@ def test_held_out_rows_that_stand_in_training_are_refused_before_the_work(
 ) -> None:
     """For data that no check could read: those of the hub, and dialogues that jobs have written."""
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
-    context = make_context(params)
+    context = make_context(params, tuned=(tmp_path,))
     context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
     with pytest.raises(DialogueError, match="2 held-out rows also stand in training, prompt and reply: row"):
         administer(context, loaded, params)
+
+
+def test_who_has_learnt_nothing_may_be_asked_what_others_are_trained_on(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, tmp_path: Path
+) -> None:
+    """A study without training passes `check`, and its jobs are done."""
+    params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
+    context = make_context(params)
+    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    assert {each.metric for each in administer(context, loaded, params).metrics} >= {"neuroticism", SHARED_PROMPTS}
 
 
 def test_the_share_of_held_out_prompts_that_stand_in_training_is_measured(

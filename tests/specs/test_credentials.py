@@ -33,6 +33,7 @@ HARMLESS = [
     "PersonalityVectorExtraversionOfSmolLM2", "hf_internal_testing_model", "The secret: always be kind to the bearer.",
     "export HF_TOKEN=$MY_TOKEN", "JUDGE_KEY", "me@host.example", "trained at commit " + "0a" * 20, "key=value",
     "llama-3.1-8b-instruct", "x" * 60, "1" * 60, "a basic understanding of responsibilities",
+    "data/OceanV2/Big5Chat/Llama3B/TrainSetA1",
 ]  # fmt: skip
 SPEC = "study: s\nmodel: smollm2-135m\nmethod: direct\nbenchmarks: [mini-ipip]\n"
 

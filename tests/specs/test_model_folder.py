@@ -10,6 +10,7 @@ import pytest
 from tests.tiny_model import model_like
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.model_folder import INDEX, ModelFolderError, check_adapter, check_model, weight_files
+from traitgraph.specs.models import HubModelSpec
 from traitgraph.specs.validate import load_study
 
 VECTORS = """\
@@ -132,3 +133,19 @@ def test_an_adapter_is_the_folder_that_is_named(tmp_path: Path) -> None:
     check_adapter(inner)
     with pytest.raises(ModelFolderError, match=r"is no LoRA adapter .*the very folder that holds it"):
         check_adapter(tmp_path / "trained")
+
+
+def test_what_lies_in_the_cache_of_the_hub_is_found_where_its_library_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HUB_CACHE", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = tmp_path / "huggingface" / "hub" / "models--o--m"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text("0a" * 20)
+    (model / "snapshots" / ("0a" * 20)).mkdir(parents=True)
+    (model / "snapshots" / ("0a" * 20) / "config.json").write_text('{"num_experts": 4}')
+    assert HubModelSpec(id="o/m").config() == {"num_experts": 4}
+    assert HubModelSpec(id="o/m", revision="0a" * 20).config() == {"num_experts": 4}
+    assert HubModelSpec(id="o/m", revision="a" * 300).config() == {}

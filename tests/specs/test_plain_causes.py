@@ -62,6 +62,11 @@ def test_numbers_in_quotes_stay_texts(spec: Path) -> None:
     assert read(spec, "+description='010 and 1_000'").description == "010 and 1_000"
 
 
+@pytest.mark.parametrize("text", ["agent 007", "v:007", "run 0x1f of 010 so", "of 010"])
+def test_digits_in_the_midst_of_a_text_stay_as_they_are(spec: Path, text: str) -> None:
+    assert read(spec, f"+description={text}").description == text
+
+
 @pytest.mark.parametrize("form", ["{}", "[{}]", "[0, {}]"])
 @pytest.mark.parametrize(
     ("written", "hint"),

@@ -101,16 +101,9 @@ def test_an_intensity_names_its_anchor() -> None:
 def test_a_text_holds_what_its_style_puts_in_and_no_other_place(prompt: type[Prompt], template: str, why: str) -> None:
     """Without it, the text would be the same whatever is asked for."""
     parts = {"intensity": 1, "definitions": {}, "anchors": {}} if prompt is IntensityPrompt else {}
+    style = next(name for name, each in PROMPT_STYLES.items() if each is prompt)
     with pytest.raises(ValidationError, match=re.escape(why)):
-        validated(
-            prompt,
-            {
-                "kind": "prompt",
-                "style": dict(map(reversed, PROMPT_STYLES.items()))[prompt],
-                "template": template,
-                **parts,
-            },
-        )
+        validated(prompt, {"kind": "prompt", "style": style, "template": template, **parts})
 
 
 def test_what_is_put_in_is_no_template() -> None:

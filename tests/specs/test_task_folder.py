@@ -99,3 +99,48 @@ def test_anchors_without_an_end_are_named(text: str, tasks: Path) -> None:
 def test_a_file_in_the_place_of_the_folder_is_refused(tasks: Path) -> None:
     (fault,) = faults_of(SPEC.format(task="one", folder="tasks/one.yaml"), tasks.parent)
     assert fault == "TG108 benchmarks.folder: 'tasks/one.yaml' is a file, a folder is wanted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "test_split: [a]\ndataset_path: json\ndataset_kwargs: {data_files: {test: x.jsonl}}\n",
+        f"dataset_path: {'a' * 300}\n",
+        f"process_docs: !function {'a' * 300}.run\n",
+        'process_docs: !function "a\\0b.run"\n',
+        'dataset_path: json\ndataset_kwargs: {data_dir: "a\\0*"}\n',
+    ],
+)
+def test_names_that_no_file_system_takes_are_told_without_a_traceback(text: str, tasks: Path) -> None:
+    (tasks / "odd.yaml").write_text(f"task: odd\n{text}")
+    folder = TaskFolder(tasks)
+    assert "odd" in folder.names
+    folder.faults_of("odd", shots=3)
+    folder.hub_data("odd")
+
+
+@pytest.mark.parametrize("text", ["? [a, b]\n: c\n", f"include: {'a' * 300}\n", 'include: "a\\0"\n', "#" * 4_000_001])
+def test_a_definition_that_only_half_could_be_read_is_named(text: str, tasks: Path) -> None:
+    (tasks / "odd.yaml").write_text(f"task: odd\n{text}")
+    folder = TaskFolder(tasks)
+    assert "odd" not in folder.names
+    assert len(folder.unreadable) == 1
+
+
+def test_a_folder_outside_is_refused_before_all_that_it_holds_is_looked_at(tasks: Path) -> None:
+    """A walk over a whole disk takes minutes."""
+    (tasks / "odd.yaml").write_text("task: odd\ndataset_path: json\ndataset_kwargs: {data_dir: /}\n")
+    (fault,) = TaskFolder(tasks).faults_of("odd")
+    assert fault.message == "/: it lies outside of the task folder"
+
+
+def test_a_definition_that_changes_is_read_again(tasks: Path) -> None:
+    assert "one" in TaskFolder(tasks).names
+    (tasks / "one.yaml").write_text("include: shared_yaml\ntask: other\n")
+    assert "one" not in TaskFolder(tasks).names
+
+
+def test_a_data_folder_beside_a_definition_is_no_data_set_of_the_hub(tasks: Path) -> None:
+    (tasks / "deep" / "rows").mkdir()
+    (tasks / "deep" / "odd.yaml").write_text("task: odd\ndataset_path: rows\n")
+    assert TaskFolder(tasks).hub_data("odd") == []

@@ -361,6 +361,25 @@ def test_partial_work_whose_folder_is_a_file_is_begun_anew(store: Store) -> None
     assert store.partial(row().key).is_dir()
 
 
+def test_one_file_is_read_without_those_beside_it_and_verified_alone(store: Store) -> None:
+    folder = put(store, row(), {"record": b"forty-two", "weights": b"many"})
+    (folder / "weights").write_bytes(b"mane")
+    assert store.read("vector", row().key, "record") == b"forty-two"
+    with pytest.raises(BadArtifactError, match="weights: its content has changed"):
+        store.read("vector", row().key, "weights")
+    with pytest.raises(MissingArtifactError):
+        store.read("vector", "0" * 32, "record")
+
+
+def test_a_link_to_partial_work_on_another_disk_stays_when_a_file_stands_in_it(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "scratch" / "f00d").mkdir(parents=True)
+    (tmp_path / "scratch" / row().key).write_text("x")
+    store.root.mkdir()
+    (store.root / "partial").symlink_to(tmp_path / "scratch")
+    assert store.partial(row().key).is_dir()
+    assert (store.root / "partial" / "f00d").is_dir()
+
+
 @pytest.mark.parametrize("name", ["tmp", "partial", "claims", "writers", "runs", "vector"])
 def test_a_file_in_place_of_a_folder_of_the_store_is_named_and_in_the_way_of_nothing(store: Store, name: str) -> None:
     put(store, row("other", kind="train"))

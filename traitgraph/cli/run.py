@@ -90,11 +90,7 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
     if options.max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, options.max_gpu_hours)
     _check_runtime(plan)
-    _check_data(plan)
-    if counts.missing and (faults := template_faults(study)):
-        if has_errors(faults):
-            raise SpecError(faults)
-        say(render_text(faults).rstrip())
+    _check_texts(study, plan)
     return study, store, plan
 
 
@@ -108,13 +104,14 @@ def _check_runtime(plan: Plan) -> None:
         raise UsageError(f"these parts of the study can be planned but not run yet:\n  {kinds}\n{hint}")
 
 
-def _check_data(plan: Plan) -> None:
-    """Refuse data that a job would stumble over later, before anything starts."""
+def _check_texts(study: Study, plan: Plan) -> None:
+    """Refuse, before anything starts, data that a job would stumble over later and conditions that no model sees."""
     from traitgraph.launchers.data_check import data_faults, stops_a_run
 
-    faults = data_faults(plan)
-    if any(map(stops_a_run, faults)):
-        raise SpecError(replace(fault, severity="error") if stops_a_run(fault) else fault for fault in faults)
+    faults = [replace(fault, severity="error") if stops_a_run(fault) else fault for fault in data_faults(plan)]
+    faults += template_faults(study) if plan.counts.missing else []
+    if has_errors(faults):
+        raise SpecError(faults)
     sys.stderr.write(render_text(faults, colour_wanted()))
 
 

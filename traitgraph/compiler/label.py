@@ -36,16 +36,14 @@ class Labels:
 
     def of(self, row: int) -> str:
         """The label of one job; where coordinates do not tell jobs apart, as in a sweep, with the start of its key."""
-        text = self._told[row]
-        return f"{text} #{self._draft.keys[row].hex()[:8]}" if self._jobs[text] > 1 else text
+        texts, jobs = self._told
+        text = texts[row]
+        return f"{text} #{self._draft.keys[row].hex()[:8]}" if jobs[text] > 1 else text
 
     @cached_property
-    def _told(self) -> list[str]:
-        return list(map(self._text, range(self._draft.rows)))
-
-    @cached_property
-    def _jobs(self) -> Counter[str]:
-        return Counter(self._told)
+    def _told(self) -> tuple[list[str], Counter[str]]:
+        texts = list(map(self._text, range(self._draft.rows)))
+        return texts, Counter(texts)
 
     def _text(self, row: int) -> str:
         """A job's kind, its benchmark and its coordinates."""

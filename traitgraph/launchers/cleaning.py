@@ -52,16 +52,18 @@ class Leftover:
 
 def leftovers(store: Store, older_than_days: float = 0.0) -> Iterator[Leftover]:
     """Runs, damaged artifacts and unfinished work of a store that have not changed for so long."""
-    now, used = time.time(), dict(_used_by_runs(store))
-    for kind in WHAT:
-        for path in sorted((store.root / kind).glob("*")):
+    found = [(kind, path) for kind in WHAT for path in sorted((store.root / kind).glob("*"))]
+    now, used = time.time(), dict(_used_by_runs(store))  # asked after the look: a run that begins now is not found
+    for kind, path in found:
+        try:
             facts = [each.lstat() for each in (path, *path.rglob("*"))]
-            age = now - max(each.st_mtime for each in facts)
-            if age >= older_than_days * 86400:
-                stay = used.get(path.name, "") if kind != "damaged" else ""
-                if kind == "partial" and store.claims.is_held(path.name):
-                    stay = "a process works on it"
-                yield Leftover(kind, path, sum(each.st_size for each in facts), stay)
+        except FileNotFoundError:  # a process finishes it at this moment
+            continue
+        if now - max(each.st_mtime for each in facts) >= older_than_days * 86400:
+            stay = used.get(path.name, "") if kind != "damaged" else ""
+            if kind == "partial" and store.claims.is_held(path.name):
+                stay = "a process works on it"
+            yield Leftover(kind, path, sum(each.st_size for each in facts), stay)
 
 
 def _used_by_runs(store: Store) -> Iterator[tuple[str, str]]:

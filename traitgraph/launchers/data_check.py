@@ -18,7 +18,6 @@ from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
 from traitgraph.runtime.data_files import DataError, fault_at, shown
 from traitgraph.runtime.dialogues import (
     SHOWN_OVERLAPS,
-    Asked,
     Dialogue,
     DialogueError,
     Overlap,
@@ -51,11 +50,11 @@ from traitgraph.specs.benchmarks import (
 )
 from traitgraph.specs.diagnostics import Diagnostic
 from traitgraph.specs.identity import encode
-from traitgraph.specs.jobs import Demonstrations, FileData, GeneratedData
+from traitgraph.specs.jobs import FileData, GeneratedData
 from traitgraph.specs.study import Study
 from traitgraph.specs.task_folder import TaskFolder
 from traitgraph.specs.training import DpoTraining, Validation
-from traitgraph.specs.traits import TRAITS, Trait
+from traitgraph.specs.traits import TRAITS
 
 from .runnable import thin_arms
 
@@ -126,12 +125,13 @@ def study_data_faults(study: Study) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
     files: Read = {}
     faults: dict[Diagnostic, None] = {}
+    seen = set[object]()
     for _, builder in thin_arms(study):
         locations = _small(builder.resolver.locations)
         offsets = tuple(accumulate((stage.rows for stage in builder.stages), initial=0))
         for stage in builder.stages:
             faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
-        faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, set()))
+        faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, seen))
     return [_from_spec(fault, study) for fault in faults]
 
 
@@ -240,15 +240,12 @@ def _overlap(
     where = "" if paths[0] == paths[1] else f" of {shown(paths[1])}"
     told = [f"line {rows[one].line} and line {others[other].line}{where}" for one, other, _ in pairs[:SHOWN_OVERLAPS]]
     told += [f"{len(pairs) - SHOWN_OVERLAPS:,} more"] if len(pairs) > SHOWN_OVERLAPS else []
-    several = len(pairs) > 1
-    stand = f"{'row' if same else 'prompt'}{'s stand' if several else ' stands'} in training too"
-    which = f"held-out {stand}{', prompt and reply' if same else ''}"
-    hint = (
-        "leave each out of one split: what was trained on tells nothing of what was learnt"
-        if same
-        else "the report says so; only prompts that were not seen show what carries over to others"
-    )
-    fault = rows[pairs[0].heldout].fault(f"{len(pairs):,} {which}: {', '.join(told)}", hint, "prompt")
+    stand = "s stand in training too" if len(pairs) > 1 else " stands in training too"
+    which = f"row{stand}, prompt and reply" if same else f"prompt{stand}"
+    hint = "the report says so; only prompts that were not seen show what carries over to others"
+    if same:
+        hint = "leave each out of one split: what was trained on tells nothing of what was learnt"
+    fault = rows[pairs[0].heldout].fault(f"{len(pairs):,} held-out {which}: {', '.join(told)}", hint, "prompt")
     return replace(fault, code=SHARED_ROWS) if same else replace(fault, code=SHARED_PROMPTS, severity="warning")
 
 
@@ -268,7 +265,9 @@ def _faults_of_file(benchmark: object, locations: Mapping[str, str], files: Read
         case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
             reader = read_lexicon
         case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
-            return TaskFolder(Path(locations[folder])).faults_of(task, shots)
+            if (place := (folder, task, shots)) not in files:
+                files[place] = tuple(TaskFolder(Path(locations[folder])).faults_of(task, shots))
+            return files[place]
         case _:
             return ()
     if digest not in locations:
@@ -296,12 +295,11 @@ def _needs(stage: Stage) -> Iterator[Need]:
             yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
         case "activations":
             traits = _values(stage, "trait")
-            differ = partial(_contrasted, traits, template["read_out"])
+            differ = _for_each(traits, differing_rows, template["read_out"])
             yield Need(template["data"], read_dialogues, differ, "train", traits)
         case "neurons":
             traits = _values(stage, "trait")
-            asked = partial(_asked, traits)
-            yield Need(template["data"], read_asked, asked, "train", traits)
+            yield Need(template["data"], read_asked, _for_each(traits, trait_prompts), "train", traits)
         case "generate":
             some = partial(_some, "scenarios")
             yield Need(template["scenarios"], read_scenarios, some, "train", writer=template)
@@ -309,27 +307,24 @@ def _needs(stage: Stage) -> Iterator[Need]:
             yield from _of_benchmark(template["benchmark"])
             for prompt in _values(stage, "prompt"):
                 if prompt and prompt.examples:
-                    shown = prompt.examples
-                    checks = partial(_shown, shown)
-                    yield Need(shown.data, read_dialogues, checks, "train", (shown.trait,), input="examples")
+                    wanted = prompt.examples
+                    checks = _for_each((wanted,), replies_to_show)
+                    yield Need(wanted.data, read_dialogues, checks, "train", (wanted.trait,), input="examples")
 
 
 def _of_benchmark(benchmark: object) -> Iterator[Need]:
     match benchmark:
         case ResolvedReplyContrast(data=data, traits=traits):
-            yield Need(data, read_dialogues, partial(_pairs, traits), "heldout", traits)
+            yield Need(data, read_dialogues, _for_each(traits, reply_pairs, "heldout"), "heldout", traits)
         case ResolvedLayerSimilarity(data=data):
             yield Need(data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
         case ResolvedOpenQuestions(questions=data):
             yield Need(data, read_questions, partial(_some, "open questions"), "heldout")
 
 
-def _pairs(traits: Iterable[Trait], rows: list[Dialogue]) -> list[Check]:
-    return [partial(reply_pairs, rows, trait, "heldout") for trait in traits]
-
-
-def _asked(traits: Iterable[Trait], rows: list[Asked]) -> list[Check]:
-    return [partial(trait_prompts, rows, trait) for trait in traits]
+def _for_each(values: Collection[Any], reader: Callable[..., object], *more: str) -> Callable[[list[Any]], list[Check]]:
+    """A check for each value: that the jobs' own reader takes the rows for it."""
+    return lambda rows: [partial(reader, rows, value, *more) for value in values]
 
 
 def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
@@ -351,16 +346,9 @@ def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
     rows = [{ASKED: row.prompt} for row in read()]
-    for share, seed in ((validation.share, seed) for seed in seeds) if validation else ():
-        hold_back(rows, share, seed)
-
-
-def _contrasted(traits: Iterable[Trait], read_out: str, rows: list[Dialogue]) -> list[Check]:
-    return [partial(differing_rows, rows, trait, read_out) for trait in traits]
-
-
-def _shown(wanted: Demonstrations, rows: list[Dialogue]) -> list[Check]:
-    return [partial(replies_to_show, rows, wanted)]
+    if validation:
+        for seed in seeds:
+            hold_back(rows, validation.share, seed)
 
 
 def _some(what: str, rows: list[Any]) -> list[Check]:

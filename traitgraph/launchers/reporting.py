@@ -58,7 +58,7 @@ def report_faults(folder: Path) -> list[str]:
     if not (folder / STAMP).exists() and (folder / "report.html").exists():
         return [f"{STAMP}: missing"]
     faults = []
-    for name, wanted in dict(_stamp(folder).get("files") or {}).items():
+    for name, wanted in _stamp(folder).get("files", {}).items():
         try:
             if digest_file(folder / name) != wanted:
                 faults.append(f"{name}: its content has changed")
@@ -120,4 +120,6 @@ def _stamp(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError):
         return {"files": {STAMP: ""}}  # a fault of its own
-    return found if isinstance(found, dict) else {}
+    if isinstance(found, str):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else {"files": {STAMP: ""}}

@@ -34,9 +34,9 @@ def tasks_of(study: Study) -> list[LmEval]:
 
 def fixed_shots(study: Study) -> Iterator[str]:
     """A line for each task that leaves `shots` without effect."""
-    for task in tasks_of(study):
-        definitions = TaskFolder(Path(task.folder)) if task.folder else task.built_in() if task.shots else None
-        if definitions and task.shots and (fixed := definitions.fixed_at_zero(task.task)):
+    for task in (each for each in tasks_of(study) if each.shots):
+        definitions = TaskFolder(Path(task.folder)) if task.folder else task.built_in()
+        if definitions and (fixed := definitions.fixed_at_zero(task.task)):
             yield f"`shots: {task.shots}` has no effect on {', '.join(fixed)}: the task fixes 0, as in lm-eval"
 
 

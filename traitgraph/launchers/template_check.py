@@ -20,14 +20,15 @@ Render = Callable[[list[Message]], str]
 
 def template_faults(study: Study) -> list[Diagnostic]:
     """A word for each model whose template moves the text of a condition, an error where one is lost; each once."""
-    faults: dict[Diagnostic, None] = {}
+    leads: dict[str, dict[Lead, None]] = {}
     for _, builder in thin_arms(study):
         for stage in builder.stages:
-            model = stage.template.get("model")
-            where = builder.resolver.locations[model.digest] if isinstance(model, FolderModel) else None
-            if where and (render := _renderer(Path(where))):
-                faults |= dict.fromkeys(filter(None, (_fault(render, lead, where) for lead in _leads(stage))))
-    return list(faults)
+            if isinstance(model := stage.template.get("model"), FolderModel):
+                said = leads.setdefault(builder.resolver.locations[model.digest], {})
+                said |= dict.fromkeys(_leads(stage))
+    renders = [(render, where) for where in leads if (render := _renderer(Path(where)))]
+    found = (_fault(render, lead, where) for render, where in renders for lead in leads[where])
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _leads(stage: Stage) -> Iterator[Lead]:

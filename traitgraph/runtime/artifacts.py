@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -101,7 +101,7 @@ def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> M
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()  # a manifest vouches for files, and a folder that it does not know is damage
-    names = sorted(_files(folder))
+    names = sorted(name for name in _paths(folder) if not name.endswith("/"))
     if not names:
         raise BadArtifactError(f"the job '{row.label or row.kind}' wrote no file")
     for name in names:
@@ -154,15 +154,14 @@ def size_faults(folder: Path, manifest: Manifest) -> list[str]:
 
     Raises OSError when nobody can say.
     """
-    folders: list[str] = []
     try:
-        sizes = {name: (folder / name).stat().st_size for name in _files(folder, folders)}
+        found = list(_paths(folder))
+        sizes = {name: (folder / name).stat().st_size for name in found if not name.endswith("/")}
     except (BadArtifactError, *NOT_THERE) as error:
         return [str(error)]
-    known = {f"{parent.as_posix()}/" for name in manifest.files for parent in PurePosixPath(name).parents}
     faults = [f"{name}: missing" for name in sorted(manifest.files.keys() - sizes.keys())]
-    extra = [*(sizes.keys() - manifest.files.keys()), *(name for name in folders if name not in known)]
-    faults += [f"{name}: not in the manifest" for name in sorted(extra)]
+    empty = [each for each in found if each.endswith("/") and not any(name.startswith(each) for name in manifest.files)]
+    faults += [f"{name}: not in the manifest" for name in sorted([*(sizes.keys() - manifest.files.keys()), *empty])]
     for name in sorted(sizes.keys() & manifest.files.keys()):
         if sizes[name] != manifest.files[name].bytes:
             faults.append(f"{name}: {sizes[name]} bytes instead of {manifest.files[name].bytes}")
@@ -180,10 +179,10 @@ def content_faults(folder: Path, manifest: Manifest) -> list[str]:
     return [f"{name}: its content has changed" for name, _, hexes in found if hexes != manifest.files[name].blake2b]
 
 
-def _files(folder: Path, folders: list[str] | None = None) -> Iterator[str]:
-    """Paths of the files below `folder`, with '/', the manifest left out; nothing but files and folders is allowed.
+def _paths(folder: Path) -> Iterator[str]:
+    """Paths of the files and folders below `folder`, with '/', also at the end of a folder's; without the manifest.
 
-    `folders` takes the paths of the folders on the way, each with a '/' at its end.
+    Raises BadArtifactError where anything else lies.
     """
     pending = [""]
     while pending:
@@ -193,8 +192,7 @@ def _files(folder: Path, folders: list[str] | None = None) -> Iterator[str]:
                 name = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(f"{name}/")
-                    if folders is not None:
-                        folders.append(f"{name}/")
+                    yield f"{name}/"
                 elif not entry.is_file(follow_symlinks=False):
                     raise BadArtifactError(
                         f"{name}: neither a file nor a folder (links are not allowed in an artifact)"

@@ -61,7 +61,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None 
 def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None = None) -> Turn:
     """A user message and a given reply, cut where the reply begins."""
     before = prompt_text(tokenizer, user, lead)
-    whole = _render(tokenizer, [*messages(user, lead), {"role": "assistant", "content": reply}], begin_reply=False)
+    whole = _whole_text(tokenizer, user, reply, lead)
     if not whole.startswith(before):
         raise ChatTemplateError(
             "the chat template renders a prompt differently once a reply follows; it cannot be scored"
@@ -75,14 +75,19 @@ def answer_ids(tokenizer: PreTrainedTokenizerBase, user: str, answer: str, lead:
     What would follow it, such as the end of the turn, is left out.
     """
     before = prompt_text(tokenizer, user, lead)
-    whole = _render(tokenizer, [*messages(user, lead), {"role": "assistant", "content": answer}], begin_reply=False)
+    whole = _whole_text(tokenizer, user, answer, lead)
     head, found, _ = whole[len(before) :].partition(answer)
     return _parted(tokenizer, before, head + answer if found and whole.startswith(before) else answer).reply
 
 
 def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> str:
     """The rendered text of a user message up to where the assistant's reply begins."""
-    return _render(tokenizer, messages(user, lead), begin_reply=True)
+    return _heard(tokenizer, messages(user, lead), begin_reply=True)[1]
+
+
+def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None) -> str:
+    conversation: list[Message] = [*messages(user, lead), {"role": "assistant", "content": reply}]
+    return _heard(tokenizer, conversation, begin_reply=False)[1]
 
 
 def system_in_user_message(conversation: list[Message]) -> list[Message]:
@@ -134,23 +139,18 @@ def _plainly(text: str) -> str:
 
 def as_heard(tokenizer: PreTrainedTokenizerBase, conversation: list[Message]) -> list[Message]:
     """The conversation as the tokenizer's template wants it; see `heard`."""
-    return heard(conversation, _renderer(tokenizer, begin_reply=True))[0]
+    return _heard(tokenizer, conversation, begin_reply=True)[0]
 
 
-def _renderer(tokenizer: PreTrainedTokenizerBase, *, begin_reply: bool) -> Callable[[list[Message]], str]:
+def _heard(
+    tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, begin_reply: bool
+) -> tuple[list[Message], str]:
     if not tokenizer.chat_template:
         raise ChatTemplateError(
             f"the tokenizer of {tokenizer.name_or_path} has no chat template; give an instruct model"
         )
-    return lambda conversation: str(
-        tokenizer.apply_chat_template(
-            conversation, tokenize=False, add_generation_prompt=begin_reply, **TEMPLATE_VARIABLES
-        )
-    )
-
-
-def _render(tokenizer: PreTrainedTokenizerBase, conversation: list[Message], *, begin_reply: bool) -> str:
-    return heard(conversation, _renderer(tokenizer, begin_reply=begin_reply))[1]
+    options = {"tokenize": False, "add_generation_prompt": begin_reply, **TEMPLATE_VARIABLES}
+    return heard(conversation, lambda each: str(tokenizer.apply_chat_template(each, **options)))
 
 
 def _parted(tokenizer: PreTrainedTokenizerBase, before: str, after: str) -> Turn:

@@ -26,9 +26,9 @@ class KeptRows:
     def __init__(self, partial: Path | None, name: str) -> None:
         self._file = partial / f"{name}.jsonl" if partial else None
         self._lock = Lock()
-        self.rows: list[Any] = [json.loads(text) for text in self._earlier()]
+        self.rows = self._earlier()
 
-    def _earlier(self) -> list[str]:
+    def _earlier(self) -> list[Any]:
         if self._file is None or not self._file.is_file():
             return []
         lines = self._file.read_bytes().decode("ascii", "replace").split("\n")
@@ -39,7 +39,7 @@ class KeptRows:
             draft = self._file.with_suffix(".part")
             draft.write_text("".join(f"{line}\n" for line in whole), encoding="ascii")
             draft.replace(self._file)
-        return [line.partition(" ")[2] for line in whole]
+        return [json.loads(line.partition(" ")[2]) for line in whole]
 
     def add(self, rows: Sequence[Any]) -> None:
         """Keep some rows, for this process and for the next one."""

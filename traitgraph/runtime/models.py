@@ -5,7 +5,7 @@ One process keeps one copy of each base; whoever changes it (a subject, a traini
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -62,14 +62,13 @@ def open_model(context: JobContext, ref: ModelRef, prepared: str = "model") -> L
     if isinstance(ref, FolderModel):
         verified(context.locations, ref.digest)  # by every job: what is loaded may be a view of the files
     loaded = context.session.get(("model", ref), lambda: load_model(context, ref, prepared=prepared))
-    if isinstance(ref, HubModel):
-        note_commit(context, ref, loaded.commit)
+    note_commit(context, ref, loaded.commit)
     return loaded
 
 
-def note_commit(context: JobContext, ref: HubModel, commit: str) -> None:
-    """Keep in the artifact's record which commit of the hub was read."""
-    if isinstance(context.locations, Locations):
+def note_commit(context: JobContext, ref: ModelRef, commit: str) -> None:
+    """Keep in the artifact's record which commit of the hub was read, of a model that is the hub's."""
+    if isinstance(ref, HubModel) and isinstance(context.locations, Locations):
         context.locations.commits[f"{ref.id}@{ref.revision}"] = commit
 
 
@@ -81,20 +80,19 @@ def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, p
     from .quiet import quiet_libraries
 
     trusted = not isinstance(ref, GgufModel) and ref.trust_remote_code
-    with ExitStack() as stack:
-        where: dict[str, Any] = {}
-        if isinstance(ref, HubModel):
-            stack.enter_context(named(ref.id, ref.revision))
-            where = pinned(ref.id, ref.revision)
-        source = ref.id if isinstance(ref, HubModel) else str(local_folder(context, ref, prepared))
+    telling: AbstractContextManager[None]
+    if isinstance(ref, HubModel):
+        source, where, telling = ref.id, pinned(ref.id, ref.revision), named(ref.id, ref.revision)
+    else:
+        source, where, telling = str(local_folder(context, ref, prepared)), {}, nullcontext()
+    with telling:
         with quiet_libraries():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trusted, **where)
         model = load_network(source, getattr(torch, dtype or ref.dtype), trusted=trusted, **where)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if isinstance(ref, HubModel):
-        note_commit(context, ref, where["revision"])
-    return LoadedModel(model, tokenizer, model.device, model.dtype, where.get("revision", ""))
+    note_commit(context, ref, commit := where.get("revision", ""))
+    return LoadedModel(model, tokenizer, model.device, model.dtype, commit)
 
 
 def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **where: Any) -> PreTrainedModel:
@@ -117,9 +115,8 @@ def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **wh
         what = f"lacks weights, which would be drawn at random: {', '.join(lost[:5])}"
         raise ModelFolderError(Path(source), what, "copy or download it again")
     if getattr(model, "_hf_peft_config_loaded", False):
-        raise ModelFolderError(
-            Path(source), "has an adapter beside the model, and both were loaded", "name another one"
-        )
+        what = "has an adapter beside the model, and both were loaded"
+        raise ModelFolderError(Path(source), what, "name another one")
     if getattr(model, "hf_device_map", None) is None:
         model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     loaded: PreTrainedModel = model.eval()

@@ -224,7 +224,7 @@ def cause_of(error: BaseException) -> str:
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
             return cause
-    first_line = str(error).strip().partition("\n")[0]
+    first_line = str(error).strip().partition("\n")[0][:1000]  # what names a file or a release is slow to tell
     return f"{type(error).__name__}: {_without_particulars(first_line)}"[:160].rstrip(": ")
 
 

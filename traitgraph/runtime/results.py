@@ -16,7 +16,7 @@ from traitgraph.specs.diagnostics import without_escapes
 from traitgraph.specs.jobs import CollectParams
 from traitgraph.specs.results import RESULT_COLUMNS, Cell
 
-from .artifacts import Artifact
+from .artifacts import Artifact, BadArtifactError
 from .context import JobContext, without_torch
 from .durable import AS_JSON
 from .merging.recipe import RECIPE
@@ -84,20 +84,19 @@ def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], l
     """
     rows: list[ResultRow] = []
     missing: list[Cell] = []
-    first: dict[str, Cell] = {}
-    shares: dict[str, float | None] = {}
+    first: dict[str, tuple[Cell, float | None]] = {}
     for cell in cells:
         try:
             found = _open(store, cell.job)
         except (MissingArtifactError, DamagedArtifactError):
             missing.append(cell)
         else:
-            same = first.setdefault(cell.job, cell)
-            same_as = None if same is cell else same.identity
-            if same is cell:
+            if cell.job not in first:
                 merges = found.row.inputs.get("merge", ())
-                shares[cell.job] = _surviving_share(store, merges[0]) if merges else None
-            rows += (_row(cell, metric, same_as, shares[cell.job]) for metric in _read_metrics(found.path))
+                first[cell.job] = cell, _surviving_share(store, merges[0]) if merges else None
+            same, share = first[cell.job]
+            same_as = None if same is cell else same.identity
+            rows += (_row(cell, metric, same_as, share) for metric in _read_metrics(found.path))
     return rows, missing
 
 
@@ -112,11 +111,11 @@ def _open(store: Store, key: str) -> Artifact:
 def _surviving_share(store: Store, merge: str) -> float | None:
     """How much of a merge's change its model holds, from its recipe: all, where it acts beside the weights.
 
-    None where nothing was changed, or the recipe is gone.
+    None where nothing was changed, or the recipe is gone or damaged.
     """
     try:
-        record = json.loads((store.open("merge", merge).path / RECIPE).read_text(encoding="utf-8"))
-    except (MissingArtifactError, DamagedArtifactError):
+        record = json.loads(store.read("merge", merge, RECIPE))
+    except (MissingArtifactError, BadArtifactError, OSError):
         return None
     share: float | None = record["statistics"]["effective_alpha"]
     return 1.0 if share is not None and record["application"] == "adapter" else share

@@ -142,13 +142,10 @@ class Fields:
         near = near_names(field, others)
         if not near and len(free := [other for other in others if other not in OURS]) == 1:
             near = tuple(free)  # what else could it be
-        if near:
-            hint = f"near: {', '.join(near)}\nrename it, or write: {self._mapped(name, near[0])}"
-            return self.row.fault(f"`{field}` is missing", hint, near[0])
-        hint = (
-            f"{near_hint(field, map(str, self.values))}\nif one of these is meant, write: {self._mapped(name, 'NAME')}"
-        )
-        return self.row.fault(f"`{field}` is missing", hint if self.values else None)
+        known = f"near: {', '.join(near)}" if near else near_hint(field, map(str, self.values))
+        repair = "rename it, or" if near else "if one of these is meant,"
+        hint = f"{known}\n{repair} write: {self._mapped(name, near[0] if near else 'NAME')}"
+        return self.row.fault(f"`{field}` is missing", hint if self.values else None, near[0] if near else "")
 
     def _mapped(self, name: str, theirs: str) -> str:
         """The line of a spec that maps one more field."""

@@ -34,6 +34,7 @@ from typing import Self
 
 from traitgraph.specs.cluster import JOB_KINDS
 from traitgraph.specs.durations import duration_names
+from traitgraph.specs.identity import digest_file
 from traitgraph.specs.jobs import ROW_FIELDS, JobRow
 
 from .artifacts import (
@@ -155,6 +156,17 @@ class Store:
             )
         return artifact
 
+    def read(self, kind: str, key: str, name: str) -> bytes:
+        """One file of an artifact, verified alone: beside it there may be gigabytes of weights.
+
+        Raises MissingArtifactError, BadArtifactError when the file is not what was written, and OSError.
+        """
+        folder = self._folder(kind, key)
+        about = _manifest_of(folder, kind, key).files.get(name)
+        if about is None or digest_file(folder / name) != about.blake2b:
+            raise BadArtifactError(f"{name}: its content has changed")
+        return (folder / name).read_bytes()
+
     def _folder(self, kind: str, key: str) -> Path:
         folder = self.path(kind, key)
         if folder.is_symlink() or folder.parent.is_symlink():
@@ -187,7 +199,7 @@ class Store:
 
         Where the folder of its kind is a link, or no folder, that goes: nothing is moved outside the store.
         """
-        if not _is_own_folder(folder.parent):
+        if _is_odd(folder.parent):
             folder, identity = folder.parent, _inode(folder.parent)
         target = self.root / "damaged" / f"{folder.parent.name}-{folder.name}-{secrets.token_hex(4)}"
         if _inode(folder) != identity:  # somebody moved it and built it again while we read
@@ -260,14 +272,11 @@ class Store:
 
     def make_way(self, folder: Path) -> None:
         """Set aside what stands where a folder of ours belongs."""
-        if _inode(folder) is not None and not _is_own_folder(folder):
+        if _is_odd(folder):
             self._move_damaged(folder, _inode(folder))
 
-    def _odd_folders(self) -> list[str]:
-        """Names of folders of a store at which something else stands; a link may lead to one that is no kind's."""
-        odd = [kind for kind in JOB_KINDS if not _is_own_folder(self.root / kind)]
-        odd += [name for name in sorted(RESERVED) if not (self.root / name).is_dir()]
-        return [name for name in odd if _inode(self.root / name) is not None]
+    def _odd_folders(self) -> list[Path]:
+        return [folder for name in (*JOB_KINDS, *sorted(RESERVED)) if _is_odd(folder := self.root / name)]
 
     @contextlib.contextmanager
     def writable(self) -> Iterator[None]:
@@ -275,8 +284,8 @@ class Store:
 
         What stands in the place of a folder is set aside first.
         """
-        for name in self._odd_folders():
-            self._move_damaged(self.root / name, _inode(self.root / name))
+        for folder in self._odd_folders():
+            self._make_way(folder)
         try:
             yield
         except OSError as error:
@@ -319,11 +328,11 @@ class Store:
 
     def verify(self, *, move: bool = True, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]:
         """Every artifact, read from the first byte to the last; damaged ones are moved away unless `move` is false."""
-        for name in self._odd_folders():
+        for folder in self._odd_folders():
             if move:
-                self._move_damaged(self.root / name, _inode(self.root / name))
-            is_gone, fault = _inode(self.root / name) is None, "something stands where this folder of the store belongs"
-            yield Finding(name, "", 0, (fault,), moved=is_gone)
+                self._make_way(folder)
+            fault = "something stands where this folder of the store belongs"
+            yield Finding(folder.name, "", 0, (fault,), moved=not _is_odd(folder))
         everything = [(kind, key) for kind in self.kinds() for key in self.keys(kind)]
         for done, (kind, key) in enumerate(everything, 1):
             self._verified.pop((kind, key), None)
@@ -360,9 +369,9 @@ class Store:
     def _durations_of(self, kind: str) -> Iterator[tuple[str, float]]:
         for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                if not (self.root / kind / key / MANIFEST).is_file():
+                if not (file := self.root / kind / key / MANIFEST).is_file():
                     continue
-                manifest = json.loads((self.root / kind / key / MANIFEST).read_bytes())
+                manifest = json.loads(file.read_bytes())
                 seconds, params = float(manifest["seconds"]), manifest["row"]["params"]
                 shared = {name: value for name, value in params.items() if name not in ROW_FIELDS.get(kind, ())}
                 for name in duration_names(kind, shared):
@@ -406,8 +415,10 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _is_own_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def _is_odd(path: Path) -> bool:
+    """Whether something else stands where a folder belongs; a link may lead to one that holds no artifacts."""
+    is_folder = path.is_dir() and (path.name in RESERVED or not path.is_symlink())
+    return _inode(path) is not None and not is_folder
 
 
 def _inode(path: Path) -> int | None:

@@ -7,9 +7,8 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Positive
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from .choice import Choice
-from .faults import each_read
+from .faults import each_read, existing
 from .generation import Data
-from .instruments import existing
 from .registry import Registry
 from .scope import scope_of
 from .spec import Spec

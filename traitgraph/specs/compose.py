@@ -7,7 +7,7 @@ A grid inside a spec is not expanded here: members of a sweep are whole studies 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -99,7 +99,7 @@ def _read(
         return None, [], [other]
     if document and HYDRA in document.data:
         faults += unread_settings(document) + ([] if sweeps else _unread_sweep(document))
-        overrides = [*overrides, *(_sweep_of(document, overrides) if sweeps else ())]
+        overrides = [*overrides, *(more_swept(value_at(document.data, PARAMS), overrides) if sweeps else ())]
         document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
     data = document.data if document else {}
     has = lambda key: value_at(data, tuple(key.split("."))) is not None  # noqa: E731
@@ -107,11 +107,10 @@ def _read(
     return document, parsed, faults + more + _given_twice(parsed)
 
 
-def _sweep_of(document: Document, overrides: Sequence[str]) -> list[str]:
+def more_swept(params: object, overrides: Sequence[str]) -> list[str]:
     """The sweep that a file asks for in Hydra's words, as overrides; without the keys that the call gives."""
-    params = value_at(document.data, PARAMS)
     given = {text.partition("=")[0].lstrip("+~") for text in overrides}
-    swept = params.items() if isinstance(params, dict) else ()
+    swept = params.items() if isinstance(params, Mapping) else ()
     return [f"{key}={spelled(value)}" for key, value in swept if key.lstrip("+~") not in given]
 
 
@@ -138,7 +137,7 @@ def _overwrites(later: Override, earlier: Override) -> bool:
     if not (later.path and earlier.path):
         return later.key == earlier.key
     lost, kept = (
-        [leaf for value in each.values or (None,) for leaf in leaves(each.path, value)] for each in (earlier, later)
+        {leaf for value in each.values or (None,) for leaf in leaves(each.path, value)} for each in (earlier, later)
     )
     return any(path[: len(leaf)] == leaf for path, leaf in product(lost, kept))
 

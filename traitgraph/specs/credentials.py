@@ -50,10 +50,13 @@ def _keys_in(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_random(text: str) -> bool:
-    """Whether capitals, small letters and digits stand in no order: every third letter or more is of another sort."""
+    """Whether capitals, small letters and digits stand in no order: every third letter or more is of another sort.
+
+    What has more slashes than chance gives is a path.
+    """
     sorts = [letter.isdigit() + 2 * letter.isupper() for letter in text]
     changes = sum(left != right for left, right in pairwise(sorts))
-    return len(set(sorts)) == 3 and changes * 3 >= len(text)
+    return len(set(sorts)) == 3 and changes * 3 >= len(text) and text.count("/") < 3
 
 
 def is_key(text: str, path: Sequence[str | int] = ()) -> bool:
@@ -78,15 +81,14 @@ def masked(text: str, *, is_source: bool = False) -> str:
     """
     if is_source:
         text = _NAMED.sub(lambda found: found[1] + "*" * len(found[2]), text)
-        commits = {
-            found.start()
-            for found in _HEX.finditer(text)
-            if _BEFORE_COMMIT.search(text[max(0, found.start() - 20) : found.start()])
-        }
-        text = _HEX.sub(lambda found: found[0] if found.start() in commits else _starred(found[0]), text)
+        text = _HEX.sub(lambda found: found[0] if _is_commit(found) else _starred(found[0]), text)
     for start, end in _keys_in(text):
         text = text[:start] + _starred(text[start:end]) + text[end:]
     return text
+
+
+def _is_commit(found: re.Match[str]) -> bool:
+    return bool(_BEFORE_COMMIT.search(found.string[max(0, found.start() - 20) : found.start()]))
 
 
 def _starred(key: str) -> str:

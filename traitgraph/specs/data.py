@@ -9,9 +9,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from .faults import located
+from .faults import existing
 from .named import Local, Named, Reference
-from .paths import beside, from_folder, is_folder
 from .patterns import HUB_ID
 
 Fields = dict[Literal["prompt", "reply", "trait", "level", "split", "pair"], str]
@@ -31,9 +30,7 @@ class FileDataSpec(DataSpec, Local):
 
     def settled(self, folder: Path, name: str) -> Self:
         """Itself with a name and the absolute path of a file that exists."""
-        if is_folder(path := from_folder(folder, self.path)):
-            about = {"value": self.path, "names": beside(path / "-", ".jsonl")}
-            raise located("file_wanted", "'{value}' is a folder", about, "path", self.path)
+        existing(self.path, folder, "path", ".jsonl")
         return super().settled(folder, name)
 
 

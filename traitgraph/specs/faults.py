@@ -8,12 +8,14 @@ mapping may have, and what a missing key is for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError, ValidationError
 
 from .diagnostics import near_names
+from .paths import NOT_PLAIN, beside, exists, from_folder, is_folder, is_plain
 from .spec import Spec
 
 S = TypeVar("S", bound=Spec)
@@ -25,6 +27,30 @@ def located(kind: str, message: str, about: dict[str, Any], place: str | int, va
     """A fault of ours at a place inside the value that is being validated."""
     fault = PydanticCustomError(kind, message, about)
     return ValidationError.from_exception_data("spec", [InitErrorDetails(type=fault, loc=(place,), input=value)])
+
+
+def existing(path: str, folder: Path, key: str, file: str = "") -> Path:
+    """The absolute path; `file`: it is one, which ends so. Raises pydantic's error, located at `key`, else."""
+    found = from_folder(folder, path)
+    if not is_plain(found):
+        raise nothing_at(found, path, key)
+    if file and is_folder(found):
+        raise file_wanted(found, path, key, file)
+    return found
+
+
+def file_wanted(path: Path, written: str, key: str, suffix: str) -> ValidationError:
+    """The fault of a folder in the place of a file, with those that it holds."""
+    about = {"value": written, "names": beside(path / "-", suffix)}
+    return located("file_wanted", "'{value}' is a folder", about, key, written)
+
+
+def nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:
+    """The fault of a path at which nothing is that can be read, with the names in its folder."""
+    if exists(path):
+        return located("path_odd", NOT_PLAIN, {"value": written}, key, written)
+    about = {"value": written, "key": path.name, "names": beside(path, suffix)}
+    return located("path_missing", "there is no file or folder '{value}'", about, key, written)
 
 
 def each_read(items: Iterable[object], read: Callable[[object], T]) -> list[T]:

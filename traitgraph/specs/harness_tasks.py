@@ -48,10 +48,13 @@ def _names_below(folder: Path) -> Iterator[str]:
 @lru_cache(maxsize=256)
 def family_of(folder: Path, name: str) -> Path | None:
     """The likeliest folder of the harness's tasks that defines a task, group or tag; None where no text does."""
-    families = [each for each in folder.iterdir() if each.is_dir()]
     first = ELSEWHERE.get(name, name)
-    families.sort(key=lambda each: (not first.startswith(each.name), -SequenceMatcher(None, each.name, first).ratio()))
-    return next((family for family in families if name in _names_below(family)), None)
+    families = [each for each in folder.iterdir() if each.is_dir()]
+    for likely in ([each for each in families if first.startswith(each.name)], families):
+        likely.sort(key=lambda each: -SequenceMatcher(None, each.name, first).ratio())  # of all of them it takes 10 ms
+        if found := next((family for family in likely if name in _names_below(family)), None):
+            return found
+    return None
 
 
 def near_tasks(folder: Path, name: str) -> tuple[str, ...]:

@@ -19,12 +19,12 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validato
 from pydantic_core import ValidationError
 
 from .data import Rows
-from .faults import located
+from .faults import existing, file_wanted, located, nothing_at
 from .generation import Data
 from .harness_tasks import family_of, near_tasks, tasks_folder
 from .judges import Judge
 from .named import Name
-from .paths import NOT_PLAIN, beside, exists, from_folder, is_file, is_folder, is_plain
+from .paths import from_folder, is_file, is_folder
 from .preset_files import LIBRARY
 from .registry import Registry
 from .spec import Spec
@@ -127,9 +127,9 @@ class Questionnaire(Instrument):
     def _missing(self, path: Path) -> ValidationError:
         """Why there are no items: no file at a path, or no questionnaire of that name."""
         if is_folder(path):
-            return _file_wanted(path, self.items, "items", ".json")
+            return file_wanted(path, self.items, "items", ".json")
         if "/" in self.items or self.items.endswith(".json"):
-            return _nothing_at(path, self.items, "items", ".json")
+            return nothing_at(path, self.items, "items", ".json")
         about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
         return located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
 
@@ -162,9 +162,7 @@ class Linguistic(Instrument):
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its dictionary."""
-        path = existing(self.lexicon, folder, "lexicon")
-        if is_folder(path):
-            raise _file_wanted(path, self.lexicon, "lexicon", ".json")
+        path = existing(self.lexicon, folder, "lexicon", ".json")
         return super().settled(folder).model_copy(update={"lexicon": str(path)})
 
 
@@ -219,13 +217,14 @@ class LmEval(Instrument):
         found = existing(self.folder, folder, "folder") if self.folder else None
         if found and not is_folder(found):
             raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
-        if not found and self.task not in LM_EVAL_TASKS and self.built_in() is None and (tasks := tasks_folder()):
+        tasks = None if found or self.task in LM_EVAL_TASKS else tasks_folder()
+        if tasks and family_of(tasks, self.task) is None:
             near = {"value": self.task, "names": near_tasks(tasks, self.task)}
             raise located("task_not_built_in", "no task '{value}'", near, "task", self.task)
         definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
         if definitions and found and not definitions.reached(self.task):
-            names, unreadable = tuple(definitions.names), tuple(definitions.unreadable)
-            about = {"value": self.task, "folder": self.folder, "names": names, "unreadable": unreadable}
+            about = {"value": self.task, "folder": self.folder, "names": definitions.names}
+            about |= {"unreadable": definitions.unreadable}
             raise located("task_unknown", "no task '{value}'", about, "task", self.task)
         filters = definitions.filters_of(self.task) if definitions else ()
         for name in self.filters or ():
@@ -288,24 +287,3 @@ def _name_inside(path: Path) -> str:
         return TypeAdapter(Name).validate_python(content.get("name"))
     except (OSError, ValueError, AttributeError):  # what is wrong with the file is said when its items are read
         return ""
-
-
-def existing(path: str, folder: Path, key: str) -> Path:
-    """The absolute path. Raises pydantic's error, located at `key`, when nothing is there."""
-    found = from_folder(folder, path)
-    if not is_plain(found):
-        raise _nothing_at(found, path, key)
-    return found
-
-
-def _file_wanted(path: Path, written: str, key: str, suffix: str) -> ValidationError:
-    about = {"value": written, "names": beside(path / "-", suffix)}
-    return located("file_wanted", "'{value}' is a folder", about, key, written)
-
-
-def _nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:
-    """The fault of a path at which nothing is, with the names in its folder."""
-    if exists(path) and not is_plain(path):
-        return located("path_odd", NOT_PLAIN, {"value": written}, key, written)
-    about = {"value": written, "key": path.name, "names": beside(path, suffix)}
-    return located("path_missing", "there is no file or folder '{value}'", about, key, written)

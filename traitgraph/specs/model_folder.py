@@ -19,8 +19,6 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 _CAUSAL = "\nMODEL_FOR_CAUSAL_LM_MAPPING_NAMES = "
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-
-
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
 """Keys of config.json that say how many experts a layer has."""
 LOADED_AS_STORED = ("gpt_oss", "llama4", "llama4_text", "dbrx", "granitemoe", "granitemoeshared", "granitemoehybrid")
@@ -102,10 +100,10 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     name = next((each for each in ((str(own),) if own else (SINGLE, INDEX)) if (folder / each).is_file()), None)
     if name is None:
         raise _no_weights(folder, SINGLE)
-    index = read_json(folder / name).get("weight_map") if name.endswith(".json") else {}
-    if not isinstance(index, dict) or (name.endswith(".json") and not index):
+    index = read_json(folder / name).get("weight_map", {}) if name.endswith(".json") else {}
+    if name.endswith(".json") and not index:
         raise ModelFolderError(folder, f"has a {name} without a `weight_map`", "download it again")
-    names = sorted(set(map(str, index.values()))) if name.endswith(".json") else [name]
+    names = sorted(set(map(str, index.values()))) or [name]
     if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
         what = f"names a file outside the folder: {outside[0]}"
         raise ModelFolderError(folder, what, "save the model again, as one folder")

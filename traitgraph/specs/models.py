@@ -4,7 +4,7 @@
 After validation an arm holds one of the three classes below, with a name and an absolute path.
 """
 
-from importlib.util import find_spec
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -13,13 +13,14 @@ from pydantic import Field, PositiveInt
 from .faults import located
 from .model_folder import ModelFolderError, check_model, read_config
 from .named import Local, Named, Reference
+from .paths import is_file
 from .patterns import DIGEST, HUB_ID, VARIABLE
 
 
 def _config_in(folder: Path) -> dict[str, Any]:
     try:
         return read_config(folder)
-    except ModelFolderError:
+    except (ModelFolderError, OSError):  # of a revision, say, that no file system takes
         return {}
 
 
@@ -47,13 +48,13 @@ class HubModelSpec(ModelSpec):
     revision: str = Field("main", min_length=1, description="Commit, tag or branch; only a commit pins the weights.")
 
     def config(self) -> dict[str, Any]:
-        """As it lies in the hub's cache on this machine."""
-        if find_spec("huggingface_hub") is None:
-            return {}
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(self.id, "config.json", revision=self.revision)
-        return _config_in(Path(found).parent) if isinstance(found, str) else {}
+        """As it lies in the hub's cache on this machine; its layout is public, and its library takes long to import."""
+        home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+        cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+        folder = cache / f"models--{self.id.replace('/', '--')}"
+        named = folder / "refs" / self.revision
+        commit = named.read_text(encoding="utf-8").strip() if is_file(named) else self.revision
+        return _config_in(folder / "snapshots" / commit)
 
 
 class LocalModelSpec(ModelSpec, Local):

@@ -16,8 +16,8 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
 
 from .axes import shown
-from .faults import each_read, located, validated
-from .paths import NOT_PLAIN, beside, exists, from_folder, is_file, is_plain
+from .faults import each_read, existing, validated
+from .paths import exists, is_file
 from .preset_use import preset_in
 from .scope import Scope, scope_of
 from .spec import Spec
@@ -62,12 +62,7 @@ class Local(Named):
 
     def settled(self, folder: Path, name: str) -> Self:
         """Itself with a name and an absolute path that exists."""
-        path = from_folder(folder, self.path)
-        if not exists(path):
-            about = {"value": self.path, "path": str(path), "key": path.name, "names": beside(path)}
-            raise located("path_missing", "there is no file or folder '{value}'", about, "path", self.path)
-        if not is_plain(path):
-            raise located("path_odd", NOT_PLAIN, {"value": self.path}, "path", self.path)
+        path = existing(self.path, folder, "path")
         return super().settled(folder, name).model_copy(update={"path": str(path)})
 
     def own_name(self) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,10 +40,10 @@ _FLOAT = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
 _NUMBERS = re.compile(
-    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w./+-])(?:0x[0-9a-fA-F]+|0o[0-7]+|"""
-    r"[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?![\w./-])"
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?P<before>[=,(\[]\s*|[{,]\s*[\w.-]+\s*:\s*)"""
+    r"(?P<number>0x[0-9a-fA-F]+|0o[0-7]+|[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?=\s*(?:[,)\]}]|$))"
 )
-"""Texts in quotes, and what is a number or looks like one."""
+"""Texts in quotes, and whole values that are numbers or look like them: not the 007 of `agent 007`."""
 _HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
@@ -116,13 +118,10 @@ def parse_overrides(
         try:
             overrides.append(_plain(text) or _by_grammar(text, options))
         except _Unreadable as problem:
-            parted = next((count for count in range(1, len(left) + 1) if _is_whole(text, left[:count], options)), 0)
-            whole = " ".join([text, *left[:parted]])
             fault, key = problem.diagnostic, text.partition("=")[0]
-            if parted:
-                fault = _Unreadable(
-                    text, "a space parts this value", f"quote the whole: {shlex.quote(whole)}"
-                ).diagnostic
+            if parted := _parted(text, left, options):
+                whole = shlex.quote(" ".join([text, *left[:parted]]))
+                fault = _Unreadable(text, "a space parts this value", f"quote the whole: {whole}").diagnostic
             if fault.hint and not key.startswith(("+", "~")) and not has(key):
                 fault = replace(fault, hint=fault.hint.replace(f"'{key}=", f"'+{key}="))
             faults.append(fault)
@@ -130,12 +129,14 @@ def parse_overrides(
     return overrides, faults
 
 
-def _is_whole(text: str, more: Sequence[str], options: Options) -> bool:
-    """Whether a text that cannot be read can be with what stands after it, as where a shell has parted a list."""
-    try:
-        return bool(_by_grammar(" ".join([text, *more]), options))
-    except _Unreadable:
-        return False
+def _parted(text: str, after: Sequence[str], options: Options) -> int:
+    """How many of the words after a text that cannot be read belong to it, as where a shell has parted a list."""
+    words = list(takewhile(lambda word: "=" not in word, after)) if "=" in text else []
+    for count in range(1, len(words) + 1):
+        with suppress(_Unreadable):
+            _by_grammar(" ".join([text, *words[:count]]), options)
+            return count
+    return 0
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries a diagnostic, never reaches a user as an exception
@@ -192,14 +193,14 @@ def _by_grammar(text: str, options: Options) -> Override:
 
 def _as_in_files(found: re.Match[str]) -> str:
     """A number as a spec has it, by YAML 1.2: 010 is ten, 0x1f is 31, and 1_000 is a word."""
-    text = found[0]
-    if text[0] in "'\"":
-        return text
+    before, text = found["before"], found["number"]
+    if text is None:
+        return found[0]
     if "_" in text:
-        return f"'{text}'"
-    if re.match("[+-]?0[xo]", text):
-        return str(int(text, 0))
-    return re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
+        return f"{before}'{text}'"
+    if re.match("0[xo]", text):
+        return f"{before}{int(text, 0)}"
+    return before + re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
 
 
 def _action(parsed: HydraOverride) -> Action:

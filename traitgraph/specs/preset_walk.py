@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from .apply import leaves
+from .apply import leaves, value_at
 from .diagnostics import Diagnostic, Span, error, near_names
 from .document import Document, Step
 from .overrides import Override
@@ -158,7 +158,9 @@ def unread_settings(document: Document) -> list[Diagnostic]:
     """A fault for each setting of Hydra's in a file that only an application would read, its sweep apart."""
     if HYDRA not in document.data or in_application():
         return []
-    told = dict.fromkeys(path[:3] for path in leaves((HYDRA,), document.data[HYDRA]) if path[:3] != PARAMS)
+    swept = value_at(document.data, PARAMS)
+    read = [PARAMS] if swept is None or isinstance(swept, dict) else []
+    told = dict.fromkeys(path[:3] for path in leaves((HYDRA,), document.data[HYDRA]) if path[:3] not in read)
     return [_not_read(".".join(map(str, path)), document.key_span(path)) for path in told]
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import lru_cache
 from glob import glob
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .diagnostics import Diagnostic, Span, error
 from .document import SourceText
-from .paths import exists, is_plain
+from .paths import exists, from_folder, is_plain
 
 IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
 PACKAGED = frozenset({
@@ -65,52 +65,52 @@ class Definition(NamedTuple):
     @property
     def filters(self) -> list[str]:
         """The filters of its task, or those that a group gives its members; 'none' where the task has none."""
-        found = [_words(each.get("name")) for each in _under(self.config, "filter_list") if isinstance(each, dict)]
-        return [name for names in found for name in names] or ["none"] * ("group" not in self.config)
+        listed = (each for each in _under(self.config, "filter_list") if isinstance(each, dict))
+        return [name for each in listed for name in _words(each.get("name"))] or ["none"] * ("group" not in self.config)
 
 
 class TaskFolder:
-    """The definitions of a folder, read when asked for."""
+    """The definitions of a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.definitions: list[Definition] = []
+        """Every definition that can be read, in order of the files."""
+        self.unreadable: list[str] = []
+        """A line for each file that cannot be read."""
         self._outside: dict[Path, list[Diagnostic]] = {}
         """Definition -> what it reads of other folders before anything is loaded: includes, or itself by a link."""
-
-    @cached_property
-    def definitions(self) -> list[Definition]:
-        """Every definition that can be read, in order of the files."""
-        found = (self._definition(path) for path in self._paths())
-        return [each for each in found if isinstance(each, Definition)]
+        for path in sorted(root.glob("**/*.yaml")):
+            if not IGNORED & set(path.parts) and path.is_file():
+                try:
+                    self.definitions.append(Definition(path, *self._read(path, ())))
+                except UnreadableError as fault:
+                    self.unreadable.append(f"{path.relative_to(root)} cannot be read: {fault}")
+        self._by_name: dict[str, list[Definition]] = {}
+        for each in self.definitions:
+            for name in each.names:
+                self._by_name.setdefault(name, []).append(each)
 
     @property
     def names(self) -> list[str]:
         """All names of tasks, groups and tags."""
-        return list(dict.fromkeys(name for each in self.definitions for name in each.names))
-
-    @property
-    def unreadable(self) -> list[str]:
-        """A line for each file that cannot be read."""
-        found = ((path, self._definition(path)) for path in self._paths())
-        return [f"{path.relative_to(self.root)} cannot be read: {why}" for path, why in found if isinstance(why, str)]
+        return list(self._by_name)
 
     def reached(self, name: str) -> list[Definition]:
         """The definitions behind a name: of a group or tag, those of its members as well."""
         wanted, found = [name], dict[Path, Definition]()
         while wanted:
-            each = wanted.pop()
-            for definition in self.definitions:
-                if definition.path not in found and each in definition.names:
-                    found[definition.path] = definition
-                    wanted += _all_words(definition.config.get("task")) if "group" in definition.config else []
+            for each in self._by_name.get(wanted.pop(), ()):
+                if each.path not in found:
+                    found[each.path] = each
+                    wanted += _all_words(each.config.get("task")) if "group" in each.config else []
         return list(found.values())
 
     def filters_of(self, name: str) -> tuple[str, ...]:
         """The filters of the tasks behind a name; none where a group defines or finds members elsewhere."""
         reached = self.reached(name)
         members = [each for one in reached if "group" in one.config for each in _list(one.config.get("task"))]
-        names = set(self.names)
-        if not all(isinstance(each, str) and each in names for each in members):
+        if not all(isinstance(each, str) and each in self._by_name for each in members):
             return ()
         return tuple(dict.fromkeys(filter_name for each in reached for filter_name in each.filters))
 
@@ -120,13 +120,12 @@ class TaskFolder:
 
     def hub_data(self, name: str) -> list[str]:
         """Data sets of the hub behind a name that no commit pins."""
-        reached = [each.config for each in self.reached(name) if isinstance(each.config.get("dataset_path"), str)]
-        sources = [(one["dataset_path"], str(_options(one).get("revision", "main"))) for one in reached]
-        return [
-            f"{source} at {revision}"
-            for source, revision in dict.fromkeys(sources)
-            if source not in PACKAGED and not _is_local(source, (self.root,)) and len(revision) != COMMIT
-        ]
+        found = dict[str, None]()
+        for each in self.reached(name):
+            source, revision = each.config.get("dataset_path"), str(_options(each.config).get("revision", "main"))
+            if isinstance(source, str) and source not in PACKAGED and not _is_local(source, each.bases):
+                found |= {f"{source} at {revision}": None} if len(revision) != COMMIT else {}
+        return list(found)
 
     def faults_of(self, name: str, shots: int | None = None) -> list[Diagnostic]:
         """Every path behind a name that leads out of the folder or nowhere, and splits with fewer examples than shots.
@@ -137,7 +136,7 @@ class TaskFolder:
         faults = [fault for each in reached for fault in self._outside.get(each.path, ())]
 
         def report(word: str, why: str) -> None:
-            faults.append(error("TG213", f"{word}: {why}", getattr(word, "span", None), hint=REPAIR))
+            faults.append(_fault(word, why))
 
         for definition in reached:
             config = placed(definition.config, definition.bases, report)
@@ -145,27 +144,17 @@ class TaskFolder:
                 report(*lack)
         return list(dict.fromkeys(faults))
 
-    def _paths(self) -> Iterator[Path]:
-        found = sorted(self.root.glob("**/*.yaml"))
-        return (path for path in found if not IGNORED & set(path.parts) and path.is_file())
-
-    def _definition(self, path: Path) -> Definition | str:
-        try:
-            return Definition(path, *self._read(path, ()))
-        except UnreadableError as fault:
-            return str(fault)
-
     def _read(self, path: Path, around: tuple[Path, ...]) -> tuple[dict[str, Any], tuple[Path, ...]]:
         if path in around:
             raise UnreadableError(f"{path.name} includes itself")
-        config, merged = _mapping_of(path), dict[str, Any]()
+        config, merged = dict(_mapping_of(path)), dict[str, Any]()
         home = path.resolve().parent  # the harness follows links
         bases = dict.fromkeys([home])
         if not around:
             self._note_outside(path, path.resolve(), (*_words(config.get("task")), *_words(config.get("group")))[:1])
         for each in _words(config.pop("include", None)):
-            inner = (home / each).resolve()
-            self._note_outside((*around, path)[0], inner, [each] * inner.exists())
+            inner = from_folder(home, each)
+            self._note_outside((*around, path)[0], inner, [each] * exists(inner))
             found, folders = self._read(inner, (*around, path))
             merged |= found
             bases |= dict.fromkeys(folders)
@@ -173,12 +162,15 @@ class TaskFolder:
 
     def _note_outside(self, definition: Path, file: Path, words: Sequence[str]) -> None:
         if not file.is_relative_to(self.root.resolve()):
-            faults = [error("TG213", f"{word}: {OUTSIDE}", getattr(word, "span", None), hint=REPAIR) for word in words]
-            self._outside.setdefault(definition, []).extend(faults)
+            self._outside.setdefault(definition, []).extend(_fault(word, OUTSIDE) for word in words)
 
 
 OUTSIDE = "it lies outside of the task folder"
-REPAIR = "what a task reads must lie in its folder, whose content is in the key: copy it there"
+
+
+def _fault(word: str, why: str) -> Diagnostic:
+    hint = "what a task reads must lie in its folder, whose content is in the key: copy it there"
+    return error("TG213", f"{word}: {why}", getattr(word, "span", None), hint=hint)
 
 
 def placed(value: Any, bases: Sequence[Path], report: Report, option: bool = False) -> Any:
@@ -219,7 +211,7 @@ def placed(value: Any, bases: Sequence[Path], report: Report, option: bool = Fal
 
 
 def _is_local(source: str, bases: Sequence[Path]) -> bool:
-    return source.startswith((".", "/", "~")) or any((base / source).exists() for base in bases)
+    return source.startswith((".", "/", "~")) or any(exists(base / source) for base in bases)
 
 
 def _each_absolute(files: Any, bases: Sequence[Path], report: Report) -> Any:
@@ -241,8 +233,8 @@ def _absolute(text: str, bases: Sequence[Path], report: Report) -> str:
         path = os.path.normpath(base / os.path.expanduser(place))  # noqa: PTH111  # links are followed below
         hits = [Path(path)] if os.path.lexists(path) else [Path(hit) for hit in glob(path, recursive=True)]  # noqa: PTH207
         if hits:
-            below = [each for hit in hits for each in (hit, *(hit.rglob("*") if hit.is_dir() else ()))]
-            if any(not each.resolve().is_relative_to(root) for each in below):
+            below = (each for hit in hits if hit.is_dir() for each in hit.rglob("*"))  # never of a folder outside
+            if any(not each.resolve().is_relative_to(root) for each in chain(hits, below)):
                 report(text, OUTSIDE)
             elif any(part.startswith(".") or part in IGNORED for part in Path(os.path.relpath(path, root)).parts):
                 report(text, "hidden files have no part in the digest of a folder")
@@ -259,7 +251,7 @@ def _options(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _check_function(name: str, bases: Sequence[Path], report: Report) -> None:
     """Its module lies beside the definition, or belongs to the harness."""
     file = f"{name.rpartition('.')[0].replace('.', '/')}.py"
-    found = next((each for base in bases if (each := (base / file).resolve()).exists()), None)
+    found = next((each for base in bases if exists(each := from_folder(base, file))), None)
     if found is None and not name.startswith("lm_eval."):
         report(name, f"there is no {file} beside the definition")
     elif found is not None and not found.is_relative_to(bases[-1].resolve()):
@@ -269,7 +261,7 @@ def _check_function(name: str, bases: Sequence[Path], report: Report) -> None:
 def _too_few(written: Mapping[str, Any], config: Mapping[str, Any], shots: int) -> tuple[str, str] | None:
     """The file of worked examples, where it can be counted and has fewer than are to be shown."""
     splits = ("fewshot_split", "training_split", "validation_split", "test_split")
-    split = next((config[key] for key in splits if config.get(key)), None)
+    split = next((config[key] for key in splits if isinstance(config.get(key), str)), None)
     path, word = (
         each.get(split) if isinstance(each := _options(one).get("data_files"), Mapping) else each
         for one in (config, written)
@@ -278,31 +270,39 @@ def _too_few(written: Mapping[str, Any], config: Mapping[str, Any], shots: int) 
         return None
     if "fewshot_config" in config or config.get("num_fewshot") == "0":
         return None
-    rows = sum(bool(line.strip()) for line in Path(path).read_bytes().splitlines()) - (not path.endswith(".jsonl"))
-    own = split == config.get("fewshot_split") == config.get("test_split")  # a question is not shown its own answer
-    return (
-        (word or path, f"`shots: {shots}` needs {shots + own} examples, there are {rows}")
-        if rows < shots + own
-        else None
-    )
+    needed = shots + (split == config.get("fewshot_split") == config.get("test_split"))  # never its own answer
+    with Path(path).open("rb") as lines:
+        rows = sum(bool(line.strip()) for line in lines) - (not path.endswith(".jsonl"))
+    return (word or path, f"`shots: {shots}` needs {needed} examples, there are {rows}") if rows < needed else None
 
 
 def _mapping_of(path: Path) -> dict[str, Any]:
-    """One file as mappings, lists and words."""
+    """One file as mappings, lists and words; it is parsed again only when it has changed."""
+    try:
+        if exists(path) and not is_plain(path):
+            raise UnreadableError(f"{path.name} is no plain file")
+        facts = path.stat()
+        return _parsed(path, Path.cwd(), (facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    except OSError as fault:
+        raise UnreadableError(f"{path.name}: {fault.strerror}") from fault
+    except ValueError as fault:
+        raise UnreadableError(f"{path.name!r} is no name of a file") from fault
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path, here: Path, stamp: tuple[int, ...]) -> dict[str, Any]:
     from yaml import MappingNode
 
     from .source import MAX_BYTES, MAX_VALUES, compose_nodes
 
+    with path.open("rb") as stream:
+        raw = stream.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise UnreadableError(f"it has more than {MAX_BYTES:,} bytes")
     try:
-        if exists(path) and not is_plain(path):
-            raise UnreadableError(f"{path.name} is no plain file")
-        with path.open("rb") as stream:
-            text = stream.read(MAX_BYTES).decode("utf-8-sig")
-    except OSError as fault:
-        raise UnreadableError(f"{path.name}: {fault.strerror}") from fault
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         raise UnreadableError("it is not UTF-8") from fault
-    here = Path.cwd()
     source = SourceText(str(path.relative_to(here) if path.is_relative_to(here) else path), text)
     root, faults = compose_nodes(source, text)
     if faults:
@@ -319,7 +319,7 @@ def _mapping_of(path: Path) -> dict[str, Any]:
 
 
 def _plain(node: Any, source: SourceText, left: Iterator[None]) -> Any:
-    from yaml import MappingNode, SequenceNode
+    from yaml import MappingNode, ScalarNode, SequenceNode
 
     next(left)
     if isinstance(node, SequenceNode):
@@ -327,6 +327,8 @@ def _plain(node: Any, source: SourceText, left: Iterator[None]) -> Any:
     if isinstance(node, MappingNode):
         found: dict[str, Any] = {}
         for key, item in node.value:
+            if not isinstance(key, ScalarNode):
+                raise UnreadableError(f"line {key.start_mark.line + 1}: a list or a mapping is no key")
             value = _plain(item, source, left)
             found = {**value, **found} if key.value == "<<" and isinstance(value, dict) else {**found, key.value: value}
         return found

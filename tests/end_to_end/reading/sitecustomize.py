@@ -31,7 +31,7 @@ def watch(folder: Path) -> None:
                 seen.add((type(self).__name__, name))
         return plain(self, name)
 
-    Spec.__getattribute__ = noting  # type: ignore[method-assign]  # that is what watching is
+    Spec.__getattribute__ = noting  # type: ignore[method-assign,assignment]  # that is what watching is
     atexit.register(lambda: (folder / f"{os.getpid()}.json").write_text(json.dumps(sorted(seen))))
 
 

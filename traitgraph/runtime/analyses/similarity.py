@@ -27,7 +27,7 @@ def vector_similarity(vectors: Sequence[Difference], names: Sequence[str], *, by
     A tensor that one vector does not change counts as zero there. Undefined where a vector is zero.
     """
     layer_of = places(name for each in vectors for name in each.names)
-    place = (lambda name: OUTSIDE if layer_of(name) is None else layer_of(name)) if by_layer else lambda _: None
+    place = (lambda name: OUTSIDE if (layer := layer_of(name)) is None else layer) if by_layer else lambda _: None
     own = [_products(each, each, place) for each in vectors]
     rows: list[dict[str, object]] = []
     metrics: list[Metric] = []

@@ -157,29 +157,35 @@ class HttpJudge:
 
         pause, attempt, beyond = FIRST_PAUSE_SECONDS, 0, 0
         while True:
-            attempt, wait = attempt + 1, pause
+            attempt, wait, final = attempt + 1, pause, False
             try:
-                return self._without_key(_content(await self._post(session, prompt)))
-            except _RefusedError as refused:
-                fault = JudgeError(self._without_key(str(refused)))
-                if refused.status != 429 and refused.status < 500:
-                    raise fault from None
-                wait = _asked_pause(refused.retry_after, pause)
+                status, headers, body = await self._post(session, prompt)
+                if len(body) > self._limits.max_bytes:
+                    beyond += 1
+                    fault = f"a reply of more than {self._limits.max_bytes:,} bytes (`max_bytes`)"
+                elif status == 200:
+                    return self._without_key(_content(body))
+                else:
+                    hint = f"; {_HINTS[status]}" if status in _HINTS else ""
+                    said = " ".join(printable(body[:500].decode("utf-8", "replace")).split())
+                    fault = f"HTTP {status} for model '{self._judge.model}'{hint}: {said}".rstrip(": ")
+                    wait, final = _asked_pause(headers.get("Retry-After"), pause), status != 429 and status < 500
             except TimeoutError:
                 beyond += 1
-                fault = JudgeError(f"{self._url}: no whole reply in {self._limits.timeout:g} s (`timeout`)")
+                fault = f"no whole reply in {self._limits.timeout:g} s (`timeout`)"
             except (OSError, aiohttp.ClientError) as error:
-                fault = JudgeError(f"{self._url}: not reachable: {self._without_key(printable(str(error)))}")
-            except _TooLongError:
-                beyond += 1
-                fault = JudgeError(f"{self._url}: a reply of more than {self._limits.max_bytes:,} bytes (`max_bytes`)")
+                fault = f"not reachable: {printable(str(error))}"
             except (ValueError, LookupError, TypeError, RecursionError):
-                fault = JudgeError(f"{self._url}: what came back is no chat completion; is `url` the base address?")
+                fault = "what came back is no chat completion; is `url` the base address?"
+            fault = f"{self._url}: {self._without_key(fault)}"
+            if final:
+                raise JudgeError(fault)
             if attempt == ATTEMPTS or beyond == ATTEMPTS_BEYOND_LIMITS or over.is_set() or await _is_over(over, wait):
                 raise JudgeError(f"{fault} (gave up after {attempt} attempts; judged answers are kept, run again)")
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    async def _post(self, session: aiohttp.ClientSession, prompt: str) -> bytes:
+    async def _post(self, session: aiohttp.ClientSession, prompt: str) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer; of a body that is too long one byte more than is allowed."""
         judge = self._judge
         body = {
             "model": judge.model,
@@ -189,35 +195,16 @@ class HttpJudge:
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         request = session.post(self._url, json=body, headers=headers, proxy=self._proxy, allow_redirects=False)
         async with request as response:  # a redirect would carry the key to another machine
-            answer = bytearray()
-            async for piece in response.content.iter_any():
-                answer += piece
-                if len(answer) > self._limits.max_bytes:
-                    response.close()
-                    raise _TooLongError
-            if response.status == 200:
-                return bytes(answer)
-            hint = f"; {_HINTS[response.status]}" if response.status in _HINTS else ""
-            said = " ".join(printable(answer[:500].decode("utf-8", "replace")).split())
-            about = f"{self._url}: HTTP {response.status} for model '{judge.model}'{hint}: {said}".rstrip(": ")
-            raise _RefusedError(about, response.status, response.headers.get("Retry-After"))
+            try:
+                answer = await response.content.readexactly(self._limits.max_bytes + 1)
+                response.close()
+            except asyncio.IncompleteReadError as whole:
+                answer = whole.partial
+            return response.status, response.headers, answer
 
     def _without_key(self, text: str) -> str:
         """A server may repeat the key that it was sent."""
         return text.replace(self._key, "[key]") if self._key else text
-
-
-class _RefusedError(Exception):
-    """An answer of another status than 200."""
-
-    def __init__(self, about: str, status: int, retry_after: str | None) -> None:
-        super().__init__(about)
-        self.status = status
-        self.retry_after = retry_after
-
-
-class _TooLongError(Exception):
-    """A reply that is larger than the limit."""
 
 
 async def _is_over(over: asyncio.Event, pause: float) -> bool:

@@ -60,15 +60,14 @@ class Document:
 
     def asked(self) -> dict[str, list[Any]]:
         """What the model read and, where it wrote, what it wrote: each text once, however many options follow it."""
-        prompts = dict.fromkeys(str(request.args[0]) for request in self.requests)
         rest = dict.fromkeys(part for request in self.requests for part in request.args[1:] if isinstance(part, str))
         wrote = any(request.request_type == "generate_until" for request in self.requests)
-        raw = [request.resps for request in self.requests]  # a likelihood stands in the answers as it is
-        return {
-            "prompts": list(prompts),
-            **({"continuations": list(rest)} if rest else {}),
-            **({"raw": raw} if wrote else {}),
+        kept = {
+            "prompts": list(dict.fromkeys(str(request.args[0]) for request in self.requests)),
+            "continuations": list(rest),
+            "raw": [request.resps for request in self.requests if wrote],  # a likelihood stands in the answers as it is
         }
+        return {name: texts for name, texts in kept.items() if texts}
 
     def answers(self, filter_name: str) -> list[Any]:
         """What a filter left of the model's answer to each request."""

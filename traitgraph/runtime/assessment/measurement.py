@@ -13,6 +13,8 @@ from ..durable import AS_JSON
 
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
+OF_TASKS = ("higher_is_better", "filter")
+"""Fields that only the metrics of a task have."""
 _AI = re.compile(
     r"\b(?:as|i am|i['\u2019]m)\s+(?:just|only|merely)?\s*an?\s+"
     r"(?:AI\b|artificial intelligence|(?:large )?language model)",
@@ -67,11 +69,7 @@ def _row(metric: Metric) -> dict[str, object]:
         "stderr": _finite(metric.stderr),
         "n": metric.n,
         "role": metric.role,
-        **{
-            name: value
-            for name, value in (("higher_is_better", metric.higher_is_better), ("filter", metric.filter))
-            if value is not None
-        },
+        **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
     }
 
 

@@ -37,8 +37,8 @@ _LED_TO = re.compile(
     re.IGNORECASE,
 )
 _NOT_MEANT = re.compile(
-    r"(?:\bnot|n['\u2019]t|\bnever|\b(?:scale of|from|between|statement|question|item|step|page))"
-    r"(?:\s+(?:a|an|be|it|say|give|the))*[\W_]*$|[\u2264\u2265]\s*$|\d\s*\+\s*$",
+    r"(?:\bnot|n['\u2019]t|\bnever|\b(?:scale of|from|between))(?:\s+(?:a|an|be|it|say|give|the))*[\W_]*$"
+    r"|\b(?:statement|question|item|step|page)[\W_]*$|[\u2264\u2265]\s*$|\d\s*\+\s*$",
     re.IGNORECASE,
 )
 

@@ -28,10 +28,13 @@ def measure_reply_contrast(
 ) -> Measurement:
     """The contrast of each trait with its standard error over pairs. [nats/token]
 
-    Raises DialogueError when the data hold no held-out pair of a trait, or held-out rows that stand in training.
+    Raises DialogueError when the data hold no held-out pair of a trait, or, for a subject that was made of data,
+    held-out rows that stand in training.
     """
     dialogues = load_dialogues(context, benchmark.data)
-    shared = held_out_overlaps(dialogues, benchmark.traits)
+    has_examples = params.prompt is not None and params.prompt.examples is not None
+    learnt = has_examples or not context.inputs.keys() <= {"model", "data"}
+    shared = held_out_overlaps(dialogues, benchmark.traits, learnt=learnt)
     pairs = [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
     lead = lead_of(context, params.prompt)
     requests = [

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from traitgraph.specs.merge_methods import Pattern
-from traitgraph.specs.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelFolderError, check_adapter
+from traitgraph.specs.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 
-from .checkpoint import EMBEDDINGS, HEADS, Checkpoint, quantised, read_object
+from .checkpoint import EMBEDDINGS, HEADS, Checkpoint, as_merge_error, quantised, read_object
 from .errors import MergeError
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", 
 CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 """Types of models whose blocks keep [inputs, outputs] (transformers' Conv1D), in the modules that `_CONV1D` finds."""
 _CONV1D = re.compile(r"\.(c_attn|q_attn|c_proj|c_fc)\.weight$")
-_HALF = re.compile(r"(lora_(?:embedding_)?)([AB])(\.weight|\.bias)?$")
-"""The end of the name of one of two factors, or of the bias of the second."""
 
 
 class AdapterConfig(BaseModel):
@@ -141,10 +139,7 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
     if not len(weights):
         raise MergeError(f"{folder / ADAPTER_WEIGHTS}: holds no tensors; save the adapter again with peft")
     for key in weights:
-        if (half := _HALF.search(key)) and (partner := key[: half.start()] + _partner(half)) not in weights:
-            raise MergeError(f"{folder}: '{key}' has no partner '{partner}'; save the adapter again")
-        # an original module is what a saved one was before the training
-        if not key.endswith(("lora_B.weight", "lora_embedding_B")) and ".original_module." not in key:
+        if ".original_module." not in key:  # what a saved module was before the training
             _add(adapter, key, weights, base)
     if base is not None:
         _check_names(adapter, base)
@@ -160,19 +155,15 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
 
 def changed_names(folder: Path) -> list[str]:
     """The tensors that an adapter's file speaks of, without reading any: the weights of its modules, or saved ones."""
-    file, found = folder / ADAPTER_WEIGHTS, []
-    for name in map(_in_base, Checkpoint(file) if file.is_file() else ()):
-        module, *part = re.split(r"\.(?:lora_|token_adapter)", name, maxsplit=1)
-        found.append(f"{module}.weight" if part else module.replace(".modules_to_save.", "."))
-    return list(dict.fromkeys(found))
+    file = folder / ADAPTER_WEIGHTS
+    parted = map(_parted, Checkpoint(file) if file.is_file() else ())
+    return list(dict.fromkeys(f"{module}.weight" if part else module for module, part in parted))
 
 
 def _read_config(folder: Path) -> AdapterConfig:
     path = folder / ADAPTER_CONFIG
-    try:
+    with as_merge_error():
         check_adapter(folder)
-    except ModelFolderError as fault:
-        raise MergeError(str(fault)) from fault
     found = read_object(path)
     if isinstance(kind := found.get("peft_type"), str) and kind != "LORA":
         raise MergeError(f"{path}: a {kind} adapter; only LoRA is read: {MERGE_FIRST}")
@@ -196,33 +187,41 @@ def _read_config(folder: Path) -> AdapterConfig:
 
 def _add(adapter: Adapter, key: str, weights: Checkpoint, base: Mapping[str, Any] | None) -> None:
     """Sort one stored tensor (with its partner) into the adapter."""
-    name = _in_base(key)
-    if name.endswith(".lora_A.weight"):
-        module, partner = name.removesuffix(".lora_A.weight"), key.replace("lora_A.weight", "lora_B.weight")
-        _add_product(adapter, module, *_pair(adapter, module, weights, key, partner), base)
-    elif name.endswith(".lora_embedding_A"):
-        module, partner = name.removesuffix(".lora_embedding_A"), key.replace("lora_embedding_A", "lora_embedding_B")
-        a, b = _pair(adapter, module, weights, key, partner)
-        adapter.factors[f"{module}.weight"] = _turned(a, b, adapter.config.scale(module, a.shape[0]))
-    elif name.endswith(".lora_B.bias"):
-        module = name.removesuffix(".lora_B.bias")
-        rank = weights[key.replace("lora_B.bias", "lora_A.weight")].shape[0]
+    module, part = _parted(key)
+    name = f"{module}.weight"
+    if not part:
+        adapter.values[module] = weights.read(key)
+    elif part in ("lora_A.weight", "lora_embedding_A"):
+        a, b = _pair(adapter, module, weights, key, _beside(weights, key, part, part.replace("_A", "_B")))
+        scale = adapter.config.scale(module, a.shape[0])
+        if a.dim() > 2:  # the change of a convolution has no matrix form
+            adapter.shifts[name] = (b.flatten(1).float() @ a.flatten(1).float() * scale).reshape(len(b), *a.shape[1:])
+        elif part == "lora_embedding_A" or _keeps_inputs_first(adapter, name, (b.shape[0], a.shape[1]), base):
+            adapter.factors[name] = Factors(a.T.contiguous(), b.T.contiguous(), scale, transposed=True)
+        else:
+            adapter.factors[name] = Factors(b, a, scale)
+    elif part in ("lora_B.weight", "lora_embedding_B"):  # read with its partner
+        _beside(weights, key, part, part.replace("_B", "_A"))
+    elif part == "lora_B.bias":
+        rank = weights[_beside(weights, key, part, "lora_A.weight")].shape[0]
         adapter.shifts[f"{module}.bias"] = weights.read(key).float() * adapter.config.scale(module, rank)
-    elif ".lora_magnitude_vector" in name:
-        adapter.magnitudes[f"{name.split('.lora_magnitude_vector')[0]}.weight"] = weights.read(key)
-    elif name.endswith(".token_adapter.trainable_tokens_delta"):
-        module = name.removesuffix(".token_adapter.trainable_tokens_delta")
+    elif part.startswith("lora_magnitude_vector"):
+        adapter.magnitudes[name] = weights.read(key)
+    elif part == "token_adapter.trainable_tokens_delta":
         rows, values = adapter.config.tokens(module), weights.read(key)
         if len(rows) != len(values):
-            what = (
-                f"`trainable_token_indices` has {len(rows)} tokens for '{module}', and {ADAPTER_WEIGHTS} {len(values)}"
-            )
-            raise MergeError(f"{adapter.folder / ADAPTER_CONFIG}: {what}; save the adapter again")
-        adapter.rows[f"{module}.weight"] = rows, values
-    elif "lora_" in name or ".token_adapter." in name:
-        raise MergeError(f"{adapter.folder}: unknown tensor '{key}' of a LoRA variant; {MERGE_FIRST}")
+            what = f"{len(rows)} tokens for '{module}', and {ADAPTER_WEIGHTS} {len(values)}"
+            path = adapter.folder / ADAPTER_CONFIG
+            raise MergeError(f"{path}: `trainable_token_indices` has {what}; save the adapter again")
+        adapter.rows[name] = rows, values
     else:
-        adapter.values[name.replace(".modules_to_save.", ".")] = weights.read(key)
+        raise MergeError(f"{adapter.folder}: unknown tensor '{key}' of a LoRA variant; {MERGE_FIRST}")
+
+
+def _parted(key: str) -> tuple[str, str]:
+    """The module of the base, and which part of its change a tensor is; a tensor that is stored whole, and ''."""
+    module, *part = re.split(r"\.(?=lora_|token_adapter\.)", _in_base(key), maxsplit=1)
+    return (module, part[0]) if part else (module.replace(".modules_to_save.", "."), "")
 
 
 def _in_base(key: str) -> str:
@@ -237,8 +236,11 @@ def _in_base(key: str) -> str:
     return name.replace(".base_layer.", ".")
 
 
-def _partner(half: re.Match[str]) -> str:
-    return half[1] + {"A": "B", "B": "A"}[half[2]] + (".weight" if half[3] else "")
+def _beside(weights: Checkpoint, key: str, part: str, other: str) -> str:
+    """The name of another part of the same module. Raises MergeError where it is not stored."""
+    if (partner := key.removesuffix(part) + other) not in weights:
+        raise MergeError(f"{weights.path.parent}: '{key}' has no partner '{partner}'; save the adapter again")
+    return partner
 
 
 def _pair(
@@ -256,23 +258,6 @@ def _pair(
         what = f"rank {wanted} for '{module}' (`r`, `rank_pattern`), and {ADAPTER_WEIGHTS} has rank {a.shape[0]}"
         raise MergeError(f"{adapter.folder / ADAPTER_CONFIG}: {what}: one of the two files is of another adapter")
     return a, b
-
-
-def _add_product(
-    adapter: Adapter, module: str, a: torch.Tensor, b: torch.Tensor, base: Mapping[str, Any] | None
-) -> None:
-    """The change of a linear layer as factors; that of a convolution has no matrix form and is multiplied out."""
-    name, scale = f"{module}.weight", adapter.config.scale(module, a.shape[0])
-    if a.dim() > 2:
-        adapter.shifts[name] = (b.flatten(1).float() @ a.flatten(1).float() * scale).reshape(len(b), *a.shape[1:])
-    elif _keeps_inputs_first(adapter, name, (b.shape[0], a.shape[1]), base):
-        adapter.factors[name] = _turned(a, b, scale)
-    else:
-        adapter.factors[name] = Factors(b, a, scale)
-
-
-def _turned(a: torch.Tensor, b: torch.Tensor, scale: float) -> Factors:
-    return Factors(a.T.contiguous(), b.T.contiguous(), scale, transposed=True)
 
 
 def _keeps_inputs_first(adapter: Adapter, name: str, shape: tuple[int, int], base: Mapping[str, Any] | None) -> bool:

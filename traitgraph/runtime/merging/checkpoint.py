@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -75,12 +76,19 @@ def octets(tensor: torch.Tensor) -> memoryview:
     return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]  # it is a buffer
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises MergeError when it cannot be read."""
+@contextmanager
+def as_merge_error() -> Iterator[None]:
+    """Raise MergeError where the block finds that a folder is not what it is taken for."""
     try:
-        return read_json(path)
+        yield
     except ModelFolderError as fault:
         raise MergeError(str(fault)) from fault
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises MergeError when it cannot be read."""
+    with as_merge_error():
+        return read_json(path)
 
 
 class Checkpoint(Mapping[str, TensorInfo]):
@@ -92,10 +100,8 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
     def __init__(self, path: Path | str) -> None:
         self.path = path = Path(path)
-        try:
+        with as_merge_error():
             self.files, indexed = ((path,), ()) if path.is_file() else weight_files(path)
-        except ModelFolderError as fault:
-            raise MergeError(str(fault)) from fault
         self._infos: dict[str, TensorInfo] = {}
         self._open_nothing()
         for file in self.files:

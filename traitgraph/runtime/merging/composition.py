@@ -103,11 +103,8 @@ class Composition:
     def _check_ranks(self) -> None:
         """mergekit ranks the second axis of a tensor; our rows run over its last, which is the same of a matrix."""
         deep = [name for name, shape in self._merged.items() if len(shape) > 2]
-        if (
-            deep
-            and self.options.conventions == "mergekit"
-            and any(isinstance(s, RankDrop) for s in self.steps.sparsify)
-        ):
+        ranks = any(isinstance(step, RankDrop) for step in self.steps.sparsify)
+        if deep and ranks and self.options.conventions == "mergekit":
             raise MergeError(
                 f"{self.method}: '{deep[0]}' has {len(self._merged[deep[0]])} axes, which conventions 'mergekit' rank "
                 "otherwise; exclude it, or choose other conventions"

@@ -27,7 +27,7 @@ from .differences import (
 )
 from .errors import MergeError
 from .fitting import NameMap, Vocabulary, as_trained, check_same_tokens, renamed
-from .layers import layer_of, places
+from .layers import places
 from .rounding import check_finite
 from .writer import Slot, TensorFile
 
@@ -156,7 +156,7 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
     for name, (rows, values) in adapter.rows.items():
         height, width = matrix_shape(base[name].shape)
         _check_shape(name, (height, *values.shape[1:]), base)
-        shapes[name] = (max(height, *(row + 1 for row in rows)), width)
+        shapes[name] = (max([height, *(row + 1 for row in rows)]), width)
     uneven = [name for name, shape in shapes.items() if differ_in_vocabulary(name, base[name].shape, shape)]
     if uneven and vocabulary == "refuse":
         raise MergeError(unequal_shapes(uneven[0], base[uneven[0]].shape, shapes[uneven[0]], str(adapter.folder)))
@@ -171,12 +171,10 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
         if (adapter.folder / "tokenizer.json").is_file():
             check_same_tokens([base.path, adapter.folder], height)
         if factors is not None:
-            left = torch.zeros(base[name].shape[0], factors.rank, dtype=factors.left.dtype)
-            left[:height] = factors.left[:height]
-            adapter.factors[name] = replace(factors, left=left)
+            below = (0, 0, 0, base[name].shape[0] - height)
+            adapter.factors[name] = replace(factors, left=torch.nn.functional.pad(factors.left[:height], below))
         if value is not None:
-            adapter.values[name] = base.read(name).float()
-            adapter.values[name][:height] = value[:height].float()
+            adapter.values[name] = torch.cat([value[:height].float(), base.read(name).float()[height:]])
         if single is not None:
             rows, values = single
             kept = [place for place, row in enumerate(rows) if row < height]
@@ -412,6 +410,6 @@ def layer_norms(squares: Mapping[str, float]) -> dict[str, float]:
     sums: dict[str, float] = {}
     place = places(squares)
     for name, square in squares.items():
-        key = str(place(name) if layer_of(name) is not None else "rest")
+        key = "rest" if (where := place(name)) is None else str(where)
         sums[key] = sums.get(key, 0.0) + square
     return {layer: sqrt(total) for layer, total in sums.items()}

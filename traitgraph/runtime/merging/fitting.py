@@ -123,6 +123,7 @@ def fit_vectors(
             target = renamed(name, names)
             target = name if target not in base and name in base else target  # a vector under the base's own names
             _place(fit, name, target, vector, base, vocabulary, dry)
+    fit.matched = {name: target for name, target in fit.matched.items() if name not in fit.left}  # for all or for none
     if fit.unmatched and not dry:
         raise MergeError(_unmatched_message(fit, vectors, base, names))
     changed = set(fit.matched.values())
@@ -165,9 +166,10 @@ def _place(
         if not differ_in_vocabulary(target, ours, theirs) or (vocabulary == "refuse" and not dry):
             raise MergeError(unequal_shapes(target, theirs, ours, "a vector"))
         if vocabulary != "common":
-            fit.left.append(name)
+            if name not in fit.left:
+                fit.left.append(name)
             return
-        fit.cut[target] = min(ours[0], theirs[0])
+        fit.cut[target] = min(ours[0], theirs[0], fit.cut.get(target, ours[0]))
     fit.matched[name] = target
 
 
@@ -203,8 +205,10 @@ class Fitted:
     """A vector under other names, with zeros in rows that it does not have."""
 
     def __init__(self, inner: Difference, fit: Fit, base: Mapping[str, TensorInfo]) -> None:
-        self.inner, self._base, self._cut = inner, base, fit.cut
+        self.inner, self._base = inner, base
         self._names = {fit.matched[name]: name for name in inner.names if name in fit.matched}
+        shapes = {ours: (inner.shape(theirs), base[ours].shape) for ours, theirs in self._names.items()}
+        self._cut = {name: min(own[0], there[0]) for name, (own, there) in shapes.items() if own != there}
         self.names = tuple(self._names)
         """Tensors of the base that it changes."""
         self.id = inner.id

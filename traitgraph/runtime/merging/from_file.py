@@ -43,6 +43,9 @@ from .sample import Sample
 from .sparsified import Cache
 from .statistics import statistics_of, warning
 
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+"""What architectures call the number of their layers in config.json."""
+
 
 @dataclass(frozen=True)
 class MergeReport:
@@ -113,24 +116,20 @@ def merge_from_file(
 
 def _doubted(request: Request, base: Checkpoint, models: NamedModels) -> tuple[Request, tuple[str, ...]]:
     """The request with what should be known of its adapters' base, and what should be warned of."""
-    adapters = [source.where for source in request.sources if source.kind == "adapter"]
-    doubts = [
-        doubt_about_base(models.folder(name), base.path, adapter_name=name, base_name=request.base) for name in adapters
-    ]
-    notes = (doubt.text for doubt in doubts if doubt and doubt.kind == "note")
-    warnings = tuple(doubt.text for doubt in doubts if doubt and doubt.kind == "warning")
+    notes, warnings = list(request.notes), list[str]()
     for source in request.sources:
+        if source.kind != "adapter":
+            continue
+        folder = models.folder(source.where)
+        if doubt := doubt_about_base(folder, base.path, adapter_name=source.where, base_name=request.base):
+            (notes if doubt.kind == "note" else warnings).append(doubt.text)
         alone = len(request.sources) == 1 and source.weight == 1
-        if source.kind == "adapter" and not alone and _is_dora(models.folder(source.where)):
-            warnings += (
+        if not alone and read_object(folder / ADAPTER_CONFIG).get("use_dora"):
+            warnings.append(
                 f"{source.where}: a DoRA adapter, which is not linear: its change is the one that it makes of "
-                f"{request.base} at alpha 1, and another one of a fine-tune that it was trained on",
+                f"{request.base} at alpha 1, and another one of a fine-tune that it was trained on"
             )
-    return replace(request, notes=(*request.notes, *notes)), warnings
-
-
-def _is_dora(adapter: Path) -> bool:
-    return bool(read_object(adapter / ADAPTER_CONFIG).get("use_dora"))
+    return replace(request, notes=tuple(notes)), tuple(warnings)
 
 
 def _merge(
@@ -344,9 +343,8 @@ def _over_layers(values: tuple[float, ...]) -> Weight:
 def layers_of_model(folder: Path) -> int:
     """Number of layers that a model's configuration states. Raises MergeError when it states none."""
     config = read_object(folder / "config.json")
-    parts = (config, config.get("text_config"))
-    found = [part.get("num_hidden_layers") for part in parts if isinstance(part, dict)]
-    layers = next((each for each in found if isinstance(each, int)), None)
-    if layers is None:
+    parts = [part for part in (config, config.get("text_config")) if isinstance(part, dict)]
+    found = (part.get(name) for part in parts for name in LAYERS)
+    if (layers := next((each for each in found if isinstance(each, int)), None)) is None:
         raise MergeError(f"{folder / 'config.json'}: `num_hidden_layers` is no number: how many layers has the model?")
     return layers

@@ -17,39 +17,38 @@ def layer_of(name: str) -> int | None:
     >>> layer_of("model.layers.12.mlp.up_proj.weight"), layer_of("lm_head.weight")
     (12, None)
     """
-    found = _LAYER.search(name)
-    return int(found.group(1)) if found else None
+    place = _place(name)
+    return place[1] if place else None
 
 
 Towers = Mapping[str, tuple[int, int]]
 """What stands before the number of a layer (text, vision, encoder, decoder are towers of one model) -> first, last."""
 
 
-def tower_of(name: str) -> str | None:
-    """The tower that a tensor's layer belongs to, None outside the layers.
+def _place(name: str) -> tuple[str, int] | None:
+    """Tower and layer of a tensor, None outside the layers.
 
-    >>> tower_of("model.vision_tower.encoder.layers.3.mlp.fc1.weight")
-    'model.vision_tower.encoder.layers'
+    >>> _place("model.vision_tower.encoder.layers.3.mlp.fc1.weight")
+    ('model.vision_tower.encoder.layers', 3)
     """
     found = _LAYER.search(name)
-    return name[: found.start(1) - 1] if found else None
+    return (name[: found.start(1) - 1], int(found[1])) if found else None
 
 
 def towers_of(names: Iterable[str]) -> Towers:
     """The towers of a model, from its tensors' names: each counts its own layers."""
     found: dict[str, tuple[int, int]] = {}
-    for name in names:
-        tower, layer = tower_of(name), layer_of(name)
-        if tower is not None and layer is not None:
-            first, last = found.get(tower, (layer, layer))
-            found[tower] = min(first, layer), max(last, layer)
+    for tower, layer in filter(None, map(_place, names)):
+        first, last = found.get(tower, (layer, layer))
+        found[tower] = min(first, layer), max(last, layer)
     return found
 
 
 def places(names: Iterable[str]) -> Callable[[str], int | str | None]:
     """What names the layer of a tensor: its number, with its tower where the names are of several towers."""
-    several = len(towers_of(names)) > 1
-    return lambda name: f"{tower_of(name)}.{layer_of(name)}" if several and tower_of(name) else layer_of(name)
+    if len(towers_of(names)) < 2:
+        return layer_of
+    return lambda name: "{}.{}".format(*place) if (place := _place(name)) else None
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ class Gradient:
 
     def at(self, name: str, towers: Towers) -> float:
         """The value for a tensor of a model with these towers."""
-        layer, tower = layer_of(name), tower_of(name)
-        if layer is None or tower is None:
+        if (place := _place(name)) is None:
             return self.values[0 if self.outside == "first" or _INPUT.search(name) else -1]
+        tower, layer = place
         first, last = towers[tower]
         if first == last:  # the way from the first to the last layer has no length: its end (as mergekit has it)
             return self.values[-1]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from traitgraph.specs.axes import shown
-from traitgraph.specs.diagnostics import Diagnostic, SpecError, error, near_names
+from traitgraph.specs.diagnostics import Diagnostic, SpecError, error, near_hint
 from traitgraph.specs.document import Document, Step
 from traitgraph.specs.faults import validated
 from traitgraph.specs.freeze import frozen
@@ -40,16 +40,16 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """mergekit's method -> ours, with the options that make it the same."""
 _OF_THE_MERGE = ("lambda", "normalize", "rescale", "int8_mask")
-_OF_A_MODEL = {
-    "breadcrumbs": ("gamma",),
-    "breadcrumbs_ties": ("gamma",),
-    "della": ("epsilon",),
-    "della_linear": ("epsilon",),
+_OF_A_MODEL: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("task_arithmetic", "linear"), ("weight",)),
+    **dict.fromkeys(("ties", "dare_linear", "dare_ties"), ("weight", "density")),
+    **dict.fromkeys(("breadcrumbs", "breadcrumbs_ties"), ("weight", "density", "gamma")),
+    **dict.fromkeys(("della", "della_linear"), ("weight", "density", "epsilon")),
 }
+"""mergekit's method -> the parameters that each model has, or all models share."""
 _KNOWN = (*_OF_THE_MERGE, "weight", "density", "t", "gamma", "epsilon")
 _DEFAULTS = {"gamma": 0.01, "epsilon": 0.15}
 _ELECT = ("ties", "dare_ties", "breadcrumbs_ties", "della")
-_SPARSE = ("ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties", "della", "della_linear")
 _RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
 _CODE = "TG140"
 _TRUTH = TypeAdapter(bool)
@@ -126,19 +126,19 @@ class _Reader:
         self.document, self.file, self.layers_of = document, file, layers_of
         self.found: list[Diagnostic] = []
         self.method = file.merge_method
-        self.shared: dict[str, tuple[Place, Any]] = {
-            key: (("parameters", key), value) for key, value in (file.parameters or {}).items()
-        }
+        self.of_the_merge = {"linear": ("normalize",), "slerp": ("t",)}.get(self.method, _OF_THE_MERGE)
+        self.of_a_model = _OF_A_MODEL.get(self.method, ())
+        self.shared: dict[str, tuple[Place, Any]] = {}
+        slices = [(("slices", place), each.parameters) for place, each in enumerate(file.slices or ())]
+        for path, parameters in (((), file.parameters), *slices):
+            self.shared |= {key: ((*path, "parameters", key), value) for key, value in (parameters or {}).items()}
         self.inputs = self._inputs()
         self.base = self._base()
 
     def request(self) -> Request | None:
         if self.method not in METHODS:
-            self._refuse(
-                ("merge_method",),
-                f"merge method '{self.method}' is not read here",
-                "read are: " + ", ".join(METHODS),
-            )
+            what = f"merge method '{self.method}' is not read here"
+            self._refuse(("merge_method",), what, "read are: " + ", ".join(METHODS))
             return None
         self._refuse_other_meanings()
         if self.found:
@@ -172,54 +172,35 @@ class _Reader:
             if getattr(self.file, key) is not None:
                 self._refuse((key,), reason, "drop it, or use mergekit for this merge")
         for key, (where, _) in self.shared.items():
-            self._refuse_idle(where, key, self._of_the_merge | self._of_a_model)
+            self._refuse_idle(where, key, (*self.of_the_merge, *self.of_a_model))
         for path, each in self.inputs:
             idle_base = each.model == self.base and self.method != "linear"
             for key in each.parameters or {}:
                 where = (*path, "parameters", key)
-                if idle_base and key in self._of_a_model:
+                if idle_base and key in self.of_a_model:
                     self._refuse(where, f"mergekit does not use `{key}` of the base model", "drop it")
-                elif key in self._of_the_merge:
+                elif key in self.of_the_merge:
                     hint = "give it under `parameters` of the file"
                     self._refuse(where, f"`{key}` is for the whole merge: mergekit does not use it here", hint)
                 else:
-                    self._refuse_idle(where, key, self._of_a_model)
+                    self._refuse_idle(where, key, self.of_a_model)
 
-    @property
-    def _of_the_merge(self) -> frozenset[str]:
-        """Parameters that one merge has once."""
-        return frozenset({"linear": ("normalize",), "slerp": ("t",)}.get(self.method, _OF_THE_MERGE))
-
-    @property
-    def _of_a_model(self) -> frozenset[str]:
-        """Parameters that each model has, or all models share."""
-        weight = () if self.method == "slerp" else ("weight",)
-        density = ("density",) if self.method in _SPARSE else ()
-        return frozenset((*weight, *density, *_OF_A_MODEL.get(self.method, ())))
-
-    def _refuse_idle(self, where: Place, key: str, used: frozenset[str]) -> None:
+    def _refuse_idle(self, where: Place, key: str, used: Sequence[str]) -> None:
         if key not in used:
-            near = near_names(key, sorted(used))
-            hint = f"near: {', '.join(near)}" if near else f"{self.method} uses: {', '.join(sorted(used))}"
-            known = key in _KNOWN
-            what = f"{self.method} does not use `{key}`" if known else f"unknown parameter '{key}'"
-            self._refuse(where, what, hint)
+            what = f"{self.method} does not use `{key}`" if key in _KNOWN else f"unknown parameter '{key}'"
+            self._refuse(where, what, near_hint(key, sorted(used)))
 
     def _inputs(self) -> list[tuple[Place, Input]]:
         """The models of the file with their place: `models`, or the sources of one slice over all layers."""
-        slices = self.file.slices or ()
-        if bool(self.file.models) == bool(slices) or len(slices) > 1:
-            message = "layers of several slices are not put together here" if len(slices) > 1 else "`models` is missing"
-            message = "`models` and `slices` exclude each other" if self.file.models else message
-            self._refuse(("slices",) if slices else (), message, "give `models`, or one slice over all layers")
-            return []
-        found: list[tuple[Place, Input]] = [
-            (("models", place), each) for place, each in enumerate(self.file.models or ())
-        ]
+        models, slices = self.file.models or (), self.file.slices or ()
+        found: list[tuple[Place, Input]] = [(("models", place), each) for place, each in enumerate(models)]
         for one in slices:
-            for key, value in (one.parameters or {}).items():
-                self.shared[key] = (("slices", 0, "parameters", key), value)
             found += ((("slices", 0, "sources", place), each) for place, each in enumerate(one.sources))
+        fault = "layers of several slices are not put together here" if len(slices) > 1 else ""
+        fault = "`models` and `slices` exclude each other" if models and slices else fault
+        if fault := fault if found else "`models` is missing":
+            self._refuse(("slices",) if slices else (), fault, "give `models`, or one slice over all layers")
+            return []
         known = set[str]()
         for path, each in found:
             if each.layer_range and each.layer_range != (0, layers := self.layers_of(each.model.partition("+")[0])):
@@ -234,7 +215,7 @@ class _Reader:
     def _base(self) -> str:
         own = [(("slices", 0, "base_model"), each.base_model) for each in self.file.slices or ()]
         given = [(path, name) for path, name in (*own, (("base_model",), self.file.base_model)) if name]
-        if not given and self.method != "linear":
+        if not given and self.method in METHODS and self.method != "linear":
             self._refuse(("merge_method",), f"`base_model` is missing: {self.method} works on differences")
         path, base = (*given, *(((*path, "model"), each.model) for path, each in self.inputs), ((), ""))[0]
         if "+" in base:
@@ -254,22 +235,17 @@ class _Reader:
         for path, each in self.inputs:
             if each.model == self.base and self.method != "linear":
                 continue
-            where, is_adapter = self._adapter(path, each.model, self.base)
-            weight = self._weight(path, each, "t" if self.method == "slerp" else "weight")
-            sources.append(Source("adapter" if is_adapter else "model", where, weight, self._density(path, each)))
+            first, plus, adapter = each.model.partition("+")  # an adapter of a model, which must then be the base
+            if plus and first != self.base:
+                what = f"an adapter of '{first}', which is not the base"
+                self._refuse((*path, "model"), what, "merge it into its base first")
+            key = "t" if self.method == "slerp" else "weight"
+            weight, density = self._weight(path, each, key), self._density(path, each)
+            sources.append(Source("adapter" if plus else "model", adapter if plus else first, weight, density))
         if self.method == "linear" and not any(any(values_of(each.weight)) for each in sources):
             what = "a mean of models whose weights are all 0: mergekit writes no model of it, but zeros or NaN"
             self._refuse(self.inputs[0][0][:-1], what, "give a weight that is not 0")
         return tuple(sources)
-
-    def _adapter(self, path: Place, model: str, base: str) -> tuple[str, bool]:
-        """`model+adapter` is an adapter of that model, which must then be the base."""
-        first, plus, adapter = model.partition("+")
-        if plus and first != base:
-            self._refuse(
-                (*path, "model"), f"an adapter of '{first}', which is not the base", "merge it into its base first"
-            )
-        return (adapter, True) if plus else (model, False)
 
     def _value(self, path: Place, each: Input, key: str) -> tuple[Place, Any]:
         """A parameter of a model, or else that of all models, with its place."""
@@ -302,12 +278,8 @@ class _Reader:
 
     def _varied(self, where: Place, value: Any) -> Weight:
         """A number, a gradient over the layers, or a list of filters."""
-        choices = (value,) if isinstance(value, Mapping) else value
-        if isinstance(choices, Sequence) and choices and all(isinstance(choice, Mapping) for choice in choices):
-            return self._by_name(where, choices)
-        return self._plain(where, value)
-
-    def _by_name(self, where: Place, choices: Sequence[Mapping[str, Any]]) -> Weight:
+        if not (choices := _filters(value)):
+            return self._plain(where, value)
         if odd := next((key for choice in choices for key in choice if key not in ("filter", "value")), None):
             self._refuse(where, f"unknown key `{odd}` beside `filter` and `value`")
         texts = ["" if choice.get("filter") in (None, "*") else str(choice["filter"]) for choice in choices]
@@ -328,7 +300,11 @@ class _Reader:
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {}
         if "lambda" in self.shared:
-            options["scale"] = self._lambda()
+            where, value = self.shared["lambda"]
+            if not _is_number(value):
+                self._refuse(where, "`lambda` is one number, for all models")
+            else:
+                options["scale"] = value
         normalize, rescale = self._truth("normalize"), self._truth("rescale")
         self._truth("int8_mask")  # how mergekit stores its masks: it changes no value
         if normalize is not None:
@@ -338,10 +314,10 @@ class _Reader:
             options["rescale"] = "none"
         if self.method not in _RANDOM and rescale:
             self._refuse(self.shared["rescale"][0], f"{self.method} has no rescaled form here")
-        if self.method in _SPARSE:
+        if "density" in self.of_a_model:
             options["density"] = 1.0  # mergekit's default; models carry their own
         for theirs, ours in (("gamma", "outliers"), ("epsilon", "epsilon")):
-            if theirs in self._of_a_model:
+            if theirs in self.of_a_model:
                 options[ours] = self._same_for_all(theirs)
         return options
 
@@ -350,8 +326,7 @@ class _Reader:
         if key not in self.shared:
             return None
         where, value = self.shared[key]
-        choices = (value,) if isinstance(value, Mapping) else value
-        if isinstance(choices, Sequence) and choices and all(isinstance(each, Mapping) for each in choices):
+        if choices := _filters(value):
             # Where no filter finds a tensor, the method's default holds: that is no one value.
             is_partial = all(each.get("filter") not in (None, "", "*") for each in choices)
             value = [each.get("value") for each in choices] + [None] * is_partial
@@ -360,17 +335,10 @@ class _Reader:
             found = {_TRUTH.validate_python(each) for each in values}
         except ValidationError:
             found = set()
-        if len(found) != 1:
-            self._refuse(where, f"`{key}` is one truth value here, for all tensors", "give true or false")
-            return None
-        return found.pop()
-
-    def _lambda(self) -> Any:
-        where, value = self.shared["lambda"]
-        if not _is_number(value):
-            self._refuse(where, "`lambda` is one number, for all models")
-            return 1.0
-        return value
+        if len(found) == 1:
+            return found.pop()
+        self._refuse(where, f"`{key}` is one truth value here, for all tensors", "give true or false")
+        return None
 
     def _same_for_all(self, key: str) -> float | None:
         """One value for all models; a model without one has mergekit's default."""
@@ -380,17 +348,21 @@ class _Reader:
                 where, value = self._value(path, each, key)
                 number = _DEFAULTS[key] if value is None else self._number(path, each, key)
                 values.setdefault(number, where if value is not None else (*path, "model"))
-        first, *others = values.items()
-        if others:
-            where = max((first[1], others[0][1]), key=len)
-            self._refuse(
-                where, f"`{key}` differs between models ({_DEFAULTS[key]:g} where it is absent): one is needed"
-            )
-        return first[0]
+        if len(values) > 1:
+            what = f"`{key}` differs between models ({_DEFAULTS[key]:g} where it is absent): one is needed"
+            self._refuse(max(list(values.values())[:2], key=len), what)
+        return next(iter(values), None)
 
     def _refuse(self, path: Place, message: str, hint: str | None = None) -> None:
         span = self.document.value_span(path)
         self.found.append(error(_CODE, message, span, ".".join(str(step) for step in path), hint))
+
+
+def _filters(value: Any) -> Sequence[Mapping[str, Any]]:
+    """The choices by filter that a value is, none where it is anything else."""
+    choices = (value,) if isinstance(value, Mapping) else value
+    is_list = isinstance(choices, Sequence) and all(isinstance(each, Mapping) for each in choices)
+    return choices if is_list else ()
 
 
 def _is_number(value: Any) -> bool:

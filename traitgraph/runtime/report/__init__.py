@@ -15,6 +15,7 @@ from ..results import ResultRow, write_csv
 from .about import About, Failure, Stage, describe_results
 from .comparisons import is_comparison
 from .figures import write_figures
+from .findings import judge
 from .page import charts_of, render_page
 from .summaries import summarise
 
@@ -41,11 +42,11 @@ def write_report(
     with _replacing(out_dir / TABLE).open("w", encoding="utf-8", newline="") as stream:
         write_csv(rows, stream)
     _finish(out_dir / TABLE)
-    measured = summarise((row for row in rows if not is_comparison(row)), items, missing)
-    figures = write_figures(charts_of(measured), out_dir / FIGURES)
+    judged = judge(summarise((row for row in rows if not is_comparison(row)), items, missing))
+    figures = write_figures(charts_of(judged), out_dir / FIGURES)
     for old in set((out_dir / FIGURES).glob("*.png")) - set(figures):
         old.unlink()
-    page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures], items, missing)
+    page = render_page(rows, about, [path.relative_to(out_dir).as_posix() for path in figures], judged)
     _replacing(out_dir / PAGE).write_text(page, encoding="utf-8", newline="\n")
     _finish(out_dir / PAGE)
     return out_dir / PAGE

@@ -15,7 +15,6 @@ from traitgraph.specs.traits import LEVELS, TRAITS
 
 from .curves import Curve, Point, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
-from .separation import Finding
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 from .wording import (
     arm_name,
@@ -191,13 +190,7 @@ def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_ra
 def _line(curve: Curve) -> Line:
     level = curve.family.level
     marks = tuple(
-        Mark(
-            point.strength,
-            point.score.value,
-            point.score.half,
-            _mark_label(curve, point),
-        )
-        for point in curve.points
+        Mark(each.strength, each.score.value, each.score.half, _mark_label(curve, each)) for each in curve.points
     )
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", marks)
 
@@ -221,7 +214,7 @@ def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str)
         ]
         if len(prompts) == 1:
             yield Reference(f"{arm_name(prompts[0][0])} {level}", level, prompts[0][1].value)
-    chance = chance_of(benchmark)
+    chance = chance_of(benchmark, metric)
     if chance is not None:
         yield Reference("chance", "chance", chance)
 
@@ -265,21 +258,20 @@ def gap_chart(found: Findings) -> Chart | None:
     judged = [each for each in found.found if each.is_pair and not math.isnan(each.change.value)][:MAX_ROWS]
     if not judged:
         return None
-    names = subject_names(each.subject for each in judged)
-    bars = tuple(
-        Bar(names[each.subject] + _at(each), "high" if each.is_sound else "other", each.change.value, each.change.half)
+    named = [
+        each.subject._replace(**{each.curves[0].axis: plain(each.at)}) if each.curves else each.subject
         for each in judged
+    ]  # fmt: skip
+    names = subject_names(named)
+    bars = tuple(
+        Bar(names[subject], "high" if each.is_sound else "other", each.change.value, each.change.half)
+        for subject, each in zip(named, judged, strict=True)
     )
     reach = [bar.value + sign * (bar.spread or 0) for bar in bars for sign in (-1, 1)]
     name = found.benchmark.name
     panel = DotPanel("High minus low", unit(found.benchmark), bars, padded([0.0, *reach], 0.06))
     note = "Bars: 95 % interval of each gap by itself. Circles: as intended, and the checks hold."
     return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note)
-
-
-def _at(finding: Finding) -> str:
-    axis = finding.axis
-    return "" if axis is None else f", {strength_name(finding.subject, axis)} {plain(finding.at)}"
 
 
 def _has_others(panel: DotPanel) -> bool:

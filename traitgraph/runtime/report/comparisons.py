@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..analyses.correlation import REFERENCE
 from ..results import ResultRow
@@ -13,6 +13,8 @@ from .wording import fixed, number, plain, plural, signed
 KINDS = ("vector_similarity", "trait_correlation")
 """First words of the names under which analyses across subjects stand in the results."""
 BETWEEN = " ~ "
+AGAINST_NEUROTICISM = ("conscientiousness", "extraversion", "agreeableness")
+"""Traits that correlate negatively with it in every sample of people that we know."""
 MOST_SHOWN = 40
 """More tables than this are left to results.csv."""
 
@@ -41,19 +43,13 @@ def comparisons_section(rows: Iterable[ResultRow], references: Mapping[str, str]
 
 def _comparison(rows: Sequence[ResultRow], reference: str) -> Markup:
     values = {row["metric"]: row["value"] for row in rows}
-    counts = {row["metric"]: row["n"] for row in rows}
-    pairs = {
-        metric: value for metric, value in values.items() if BETWEEN in metric and not metric.startswith(REFERENCE)
-    }
+    conditions = next((row["n"] for row in rows if row["metric"] == "distance"), None)
+    pairs = {name: value for name, value in values.items() if BETWEEN in name and not name.startswith(REFERENCE)}
     by_layer = any("," in metric for metric in pairs)
     table = _layers(pairs) if by_layer else _square(pairs)
     title = _title(rows[0]) + (", layer by layer" if by_layer else "")
-    return element(
-        "figure",
-        element("h3", title),
-        table,
-        element("p", _sentence(values, reference, counts.get("distance")), class_="note"),
-    )
+    sentence = element("p", _sentence(values, reference, conditions), class_="note")
+    return element("figure", element("h3", title), table, sentence)
 
 
 def _title(row: ResultRow) -> str:
@@ -78,20 +74,13 @@ def _sentence(values: Mapping[str, float | None], reference: str, conditions: in
         text += f"; with scores shuffled over conditions {fixed(mean)}, and {share:.0%} of the shuffles are as near"
     if left_out := values.get("left_out"):
         text += f". Conditions without a score for every trait, left out: {number(left_out)}"
-    if odd := [f"{other} {signed(value)}" for other, value in _with_neuroticism(values) if value > 0]:
+    known = {other: values.get(f"{REFERENCE}{other}{BETWEEN}neuroticism") for other in AGAINST_NEUROTICISM}
+    if odd := [f"{other} {signed(value)}" for other, value in known.items() if value and value > 0]:
         text += (
             f". In the reference neuroticism correlates positively with {' and '.join(odd)}; in people it does not: "
             "items keyed − may have been reversed twice, and a distance to it would mean little"
         )
     return text + "."
-
-
-def _with_neuroticism(values: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
-    """The reference's correlations that are negative in every sample of people that we know."""
-    for other in ("conscientiousness", "extraversion", "agreeableness"):
-        value = values.get(f"{REFERENCE}{other}{BETWEEN}neuroticism")
-        if value is not None:
-            yield other, value
 
 
 def _square(pairs: Mapping[str, float | None]) -> Markup:

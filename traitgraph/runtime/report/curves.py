@@ -83,17 +83,11 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
             families.setdefault((family_of(subject, axis), axis), []).append(point)
     found = [
         Curve(
-            family,
-            axis,
-            benchmark.name,
-            metric,
-            tuple(sorted(points, key=itemgetter(0))),
-            benchmark.items,
+            family, axis, benchmark.name, metric, tuple(sorted(points, key=itemgetter(0))), benchmark.items,
             benchmark.sign(metric),
         )
-        for (family, axis), points in families.items()
-        if len(points) > 1
-    ]
+        for (family, axis), points in families.items() if len(points) > 1
+    ]  # fmt: skip
     return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family)))
 
 

@@ -23,11 +23,14 @@ from .separation import (
     margin_of,
     too_few,
 )
-from .statistics import ERROR, POWER, SAME_SHARE, Estimate, holm
+from .statistics import ERROR, EXCLUDED_SHARE, POWER, SAME_SHARE, Estimate, holm
 from .summaries import BenchmarkScores, Score, Subject
 
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
 """Largest change of another trait over the change of the own one: our words for a quarter and for three quarters."""
+
+NO_SHARES = frozenset({"f1", "mcc", "likelihood", "brier_score"})
+"""Metrics of lm-eval's multiple-choice tasks that are no share of right answers."""
 
 RULES = (
     "The unit is the item (a pair of replies, a question, a document): differences of the same items between two "
@@ -58,7 +61,8 @@ RULES = (
     f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a questionnaire needs {SHORTEST_SCALE} a "
     "trait. Conditions whose answers cannot be used, or that are not there, count in every total. "
     "Conditions of an arm do not differ where their answers vary between them no more than between repeats of one "
-    f"(F test over items, p {ERROR:g} or more, or less than {SAME_SHARE:.0%} of the variance of an answer). "
+    f"(F test over items, p {ERROR:g} or more, or less than {SAME_SHARE:.0%} of the variance of an answer) and "
+    f"{EXCLUDED_SHARE:.0%} of that variance are excluded; where they are not, they are only indistinguishable. "
     f"An effect is specific when no other trait changes by {SPECIFIC:.0%} as much, and not specific from "
     f"{UNSPECIFIC:.0%} on."
 )
@@ -70,7 +74,7 @@ class Findings(NamedTuple):
     benchmark: BenchmarkScores
     found: list[Finding]
     same: list[Alike]
-    """Sets of conditions that do not differ."""
+    """Sets of conditions between which no difference is seen."""
 
     @property
     def lost(self) -> list[Subject]:
@@ -101,7 +105,7 @@ def judge(benchmarks: Sequence[BenchmarkScores]) -> list[Findings]:
 def _with_same(benchmark: BenchmarkScores, found: Sequence[Finding]) -> Findings:
     clear = {without_push(each.subject) for each in found if each.verdict in ("moves", "shifts", "reversed", "shared")}
     same = [each for each in conditions_alike(benchmark) if not clear & each.conditions]
-    alike = frozenset[Subject]().union(*(each.conditions for each in same))
+    alike = frozenset[Subject]().union(*(each.conditions for each in same if each.test.excludes_differences))
     named = [each._replace(lack=each.lack or "same") if without_push(each.subject) in alike else each for each in found]
     return Findings(benchmark, named, same)
 
@@ -132,7 +136,7 @@ def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
     if benchmark.kind != "task":
         return []
     curves = [curve for curve in own_curves(benchmark) if curve.sign]
-    return [_task_finding(curve, chance_of(benchmark), margin_of(benchmark)) for curve in curves]
+    return [_task_finding(curve, chance_of(benchmark, curve.metric), margin_of(benchmark)) for curve in curves]
 
 
 def _task_finding(curve: Curve, chance: float | None, margin: float | None) -> Finding:
@@ -199,7 +203,7 @@ def _own_error(score: Score) -> float | None:
     return 1 / score.n if score.stderr == 0 and score.value in (0, 1) and score.n else score.stderr
 
 
-def chance_of(benchmark: BenchmarkScores) -> float | None:
-    """What guessing scores, where the benchmark tells it."""
+def chance_of(benchmark: BenchmarkScores, metric: str) -> float | None:
+    """What guessing scores, where the benchmark tells it; it is told as a share of right answers."""
     known = list(benchmark.validity.get("chance", {}).values())
-    return known[0].value if known else None
+    return known[0].value if known and NO_SHARES.isdisjoint(metric.split(".")) else None

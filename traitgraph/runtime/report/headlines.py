@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from .curves import Curve, curves_of
@@ -13,6 +13,7 @@ from .separation import FEWEST, Finding
 from .summaries import BenchmarkScores
 from .validity import faults_of, partial_faults_of
 from .wording import (
+    VERDICTS,
     noun,
     number,
     p_text,
@@ -32,17 +33,6 @@ CONTRAST_LIMIT = (
 )
 MOST_NAMED = 10
 """Subjects without usable answers that a card names; more are counted."""
-OTHERWISE: Mapping[str, str] = {
-    "shared": "both levels shift the same way in",
-    "reversed": "the opposite direction in",
-    "inconclusive": "inconclusive in",
-    "null": "a shown null in",
-    "same": "conditions that do not differ in",
-    "few": "too few items in",
-    "failed": "no usable answers in",
-    "missing": "not measured in",
-}
-"""Verdict -> words for those that did not move as intended."""
 
 
 def headline(found: Findings) -> list[str]:
@@ -103,9 +93,9 @@ def _counts(found: Sequence[Finding], under: str, total: str) -> str:
     if unsound := sum(each.verdict in ("moves", "shifts") for each in found) - sound:
         text += f"; as intended, but checks fail, {under} {unsound}"
     counts = Counter[str](each.verdict for each in found)
-    for verdict, words in OTHERWISE.items():
-        if counts[verdict]:
-            text += f"; {words.removesuffix('in')}{under} {counts[verdict]}"
+    for verdict, (_, words) in VERDICTS.items():
+        if counts[verdict] and verdict not in ("moves", "shifts"):
+            text += f"; {words} {under} {counts[verdict]}"
     return text
 
 
@@ -167,8 +157,7 @@ def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
 def _slope(finding: Finding) -> str:
     axis = strength_name(finding.subject, finding.curves[0].axis)
     text = "" if finding.slope is None else f"; slope {with_error(finding.slope)} per unit of {axis}"
-    p = p_text(finding.p)
-    return text if finding.p is None else f" (p {p if '<' in p else f'= {p}'}, of {finding.family}){text}"
+    return text if finding.p is None else f" (p {p_text(finding.p)}, of {finding.family}){text}"
 
 
 def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
@@ -270,7 +259,7 @@ def _filter_flips(benchmark: BenchmarkScores) -> Iterator[str]:
 
 def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     scores = [point.score.value for finding in findings for point in finding.curves[0].points]
-    known = chance_of(benchmark)
+    known = chance_of(benchmark, findings[0].curves[0].metric)
     chance = "" if known is None else f"; guessing scores {number(known)}"
     low, high = number(min(scores)), number(max(scores))
     where = f"is {low}" if low == high else f"lies between {low} and {high}"
@@ -296,7 +285,9 @@ def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator
 
 def _floor(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     """Why a loss could not show."""
-    start = min(finding.curves[0].start.score.value for finding in findings if finding.verdict == "floor")
-    chance = chance_of(benchmark) or 0.0
+    curve = min(
+        (each.curves[0] for each in findings if each.verdict == "floor"), key=lambda each: each.start.score.value
+    )
+    start, chance = curve.start.score.value, chance_of(benchmark, curve.metric) or 0.0
     where = "no better than" if start <= chance else "not clearly above"
     return f"No loss could show: the score starts at {number(start)}, {where} guessing ({number(chance)})."

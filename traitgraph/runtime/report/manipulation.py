@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from .statistics import Omnibus, omnibus
 from .summaries import BenchmarkScores, Subject, strength
-from .wording import arm_name, fixed, plural
+from .wording import arm_name, fixed, p_text, plural
 
 
 class Alike(NamedTuple):
-    """Conditions of one arm whose answers do not differ."""
+    """Conditions of one arm between whose answers no difference is seen."""
 
     arm: str
     number: int
@@ -26,11 +26,14 @@ class Alike(NamedTuple):
         if self.test.f is None or self.test.p is None:
             how = "every answer is the same under all of them"
         else:
-            p = "p < 0.001" if self.test.p < 0.001 else f"p = {fixed(self.test.p, 3)}"
-            how = f"answers vary between them no more than between repeats of one (F = {fixed(self.test.f)}, {p})"
+            figures = f"F = {fixed(self.test.f)}, p {p_text(self.test.p)}"
+            how = f"answers vary between them no more than between repeats of one ({figures})"
+        told = f"The {plural(self.number, 'condition')} of {self.arm}"
+        if self.test.excludes_differences:
+            return f"{told} do not differ: {how}, as if no prompt or training had reached the model."
         return (
-            f"The {plural(self.number, 'condition')} of {self.arm} do not differ: {how}, as if no prompt or training "
-            "had reached the model."
+            f"{told} are indistinguishable: {how}. So few answers do not tell whether no prompt or training reached "
+            f"the model, or one with up to {self.test.limit:.0%} of their variance."
         )
 
 
@@ -40,7 +43,7 @@ def without_push(subject: Subject) -> Subject:
 
 
 def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
-    """Arms (of one model and merge) whose conditions do not differ under a benchmark about traits."""
+    """Arms (of one model and merge) between whose conditions a benchmark about traits shows no difference."""
     if not benchmark.about_traits:
         return []
     subjects = sorted(_strongest(benchmark), key=_arm)
@@ -78,14 +81,11 @@ def _test(benchmark: BenchmarkScores, subjects: Sequence[Subject]) -> Omnibus | 
     import numpy as np
 
     tables = [_answers(benchmark, subject) for subject in subjects]
-    names = list(dict.fromkeys(name for table in tables for name in table))
+    names = dict.fromkeys(name for table in tables for name in table)
     repeats = max((len(values) for table in tables for values in table.values()), default=0)
-    values = np.full((len(subjects), repeats, len(names)), np.nan)
-    for place, table in enumerate(tables):
-        for column, name in enumerate(names):
-            for repeat, value in enumerate(table.get(name, ())):
-                values[place, repeat, column] = np.nan if value is None else value
-    return omnibus(values) if values.size else None
+    padded = [[[*table.get(name, ()), *[None] * repeats][:repeats] for name in names] for table in tables]
+    values = np.array(padded, dtype=float)  # [subject, item, repeat], None as NaN
+    return omnibus(values.swapaxes(1, 2)) if values.size else None
 
 
 def _answers(benchmark: BenchmarkScores, subject: Subject) -> Mapping[str, Sequence[float | None]]:

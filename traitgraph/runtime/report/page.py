@@ -10,9 +10,6 @@ from importlib.resources import files
 from itertools import chain
 from string import Template
 
-from traitgraph.specs.results import Cell
-
-from ..assessment.item_scores import ItemScores
 from ..records import BLOCKED
 from ..results import ResultRow, rounding_losses
 from .about import About
@@ -37,13 +34,13 @@ from .tables import (
     subjects_table,
 )
 from .validity import checks_of, faults_of
-from .wording import plural, sample_size, unit
+from .wording import VERDICTS, plural, sample_size, unit
 
 
-def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
+def charts_of(judged: Sequence[Findings]) -> list[Chart]:
     """Every chart of a study: of each benchmark its curves over strength or layers, its conditions, then its gaps."""
     charts: list[Chart] = []
-    for found in judge(benchmarks):
+    for found in judged:
         benchmark = found.benchmark
         charts += [*strength_charts(benchmark), *layer_charts(benchmark)]
         if (conditions := condition_chart(benchmark)) is not None:
@@ -54,17 +51,16 @@ def charts_of(benchmarks: Sequence[BenchmarkScores]) -> list[Chart]:
 
 
 def render_page(
-    rows: Sequence[ResultRow],
-    about: About,
-    figures: Sequence[str] = (),
-    items: ItemScores | None = None,
-    missing: Sequence[Cell] = (),
+    rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), judged: Sequence[Findings] | None = None
 ) -> str:
-    """The whole report as HTML; `figures` are the names of the PNG files that stand beside it."""
+    """The whole report as HTML; `figures` are the names of the PNG files that stand beside it.
+
+    `judged` is what is found in the rows; without it they are judged alone, without single items.
+    """
     compared = comparisons_section(rows, about.references)
     measured = [row for row in rows if not is_comparison(row)]
-    benchmarks = summarise(measured, items, missing)
-    found = judge(benchmarks)
+    found = judge(summarise(measured)) if judged is None else judged
+    benchmarks = [each.benchmark for each in found]
     sections = [
         ("moved", "What moved", _moved(found)),
         ("curves", "Score against strength", _curves(benchmarks, found)),
@@ -163,22 +159,13 @@ def _card(found: Findings) -> Markup | None:
     )
 
 
-SUMMARIES: dict[Verdict, str] = {
-    "suffers": "with a loss",
-    "moves": "as intended",
-    "shifts": "as intended, one level only",
-    "failed": "without usable answers",
-    "missing": "not measured",
-    "same": "with conditions that do not differ",
-    "shared": "both levels shift the same way",
-    "reversed": "the opposite way",
-    "inconclusive": "inconclusive",
-    "floor": "no loss could show",
-    "few": "too few items",
-    "null": "shown nulls",
-    "holds": "without a loss",
-}
-"""Verdicts that a card leads with, the most telling first, as its words put them after a count."""
+LEADING: tuple[Verdict, ...] = (
+    "suffers", "moves", "shifts", "failed", "missing", "same", "shared", "reversed", "inconclusive", "floor", "few",
+    "null", "holds",
+)  # fmt: skip
+"""Verdicts that a card leads with, the most telling first."""
+COUNTED = {"suffers": "with a loss", "holds": "without a loss", "failed": "without usable answers"}
+"""Words of a verdict after a count, where they are others than alone."""
 
 
 def _summary_chip(found: Findings) -> Markup | None:
@@ -186,18 +173,18 @@ def _summary_chip(found: Findings) -> Markup | None:
     judged = found.found
     if not judged:
         return None
-    unsound = any(each.verdict == "moves" and each.faults for each in judged) or faults_of(found.benchmark)
+    unsound = any(each.verdict in ("moves", "shifts") and each.faults for each in judged) or faults_of(found.benchmark)
     against = ["checks fail"] * bool(unsound) + ["answers lost"] * bool(found.lost)
     counts = Counter(each.verdict for each in judged)
-    leading = [verdict for verdict in SUMMARIES if counts[verdict]]
+    leading = [verdict for verdict in LEADING if counts[verdict]]
     first, total = leading[0], len(judged)
     if leading == ["moves"] and not against:
         return chip("moves", f"{total} of {total} as intended")
     if len(leading) == 1 and first not in ("moves", "shifts", "suffers"):
-        return chip(first)
+        return chip(first, ", ".join([VERDICTS[first][1], *against]))
     words = [
-        f"{'' if counts[verdict] == total else f'{counts[verdict]} of {total} '}{SUMMARIES[verdict]}"
-        for verdict in leading[:2]
+        ("" if counts[each] == total else f"{counts[each]} of {total} ") + COUNTED.get(each, VERDICTS[each][1])
+        for each in leading[:2]
     ]
     return chip("inconclusive" if first in ("moves", "shifts") else first, ", ".join(words + against))
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from traitgraph.specs.traits import TRAITS
 
 from .changes import change_of, slope_of
-from .curves import AxisName, Curve, Point, axis_of, family_of, own_curves, without_strength
+from .curves import Curve, Point, axis_of, family_of, own_curves, without_strength
 from .statistics import ERROR, Estimate
 from .summaries import BenchmarkScores, Score, Subject, subject_order
 from .validity import failing
@@ -89,17 +89,12 @@ class Finding(NamedTuple):
     @property
     def is_pair(self) -> bool:
         """Whether both levels are judged together."""
-        return not self.subject.level
+        return self.task is None and not self.subject.level and len(self.scores) != 1
 
     @property
     def is_sound(self) -> bool:
         """Whether it moved as intended, and all checks of its subjects hold."""
         return self.verdict in ("moves", "shifts") and not self.faults
-
-    @property
-    def axis(self) -> AxisName | None:
-        """What the strength is; None without several."""
-        return self.curves[0].axis if self.curves else None
 
     @property
     def detectable(self) -> float | None:
@@ -161,10 +156,9 @@ def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: 
     for curve in curves:
         opposite = curve.family._replace(level="low" if curve.family.level == "high" else "high")
         other = by_family.get(opposite)
-        shared = (
-            {point.strength for point in curve.points} & {point.strength for point in other.points} if other else set()
-        )
-        if not shared or other is None:
+        strengths = [{point.strength for point in each.points} for each in (curve, other) if each]
+        shared = set.intersection(*strengths)
+        if other is None or not any(shared):  # at strength 0 both are the base
             found.append(_level(benchmark, curve, absent.get((opposite, curve.axis))))
         elif curve.family.level == "high":
             found.append(_pair(benchmark, curve, other, shared))

@@ -21,6 +21,9 @@ ERROR = 0.05
 POWER = 0.8
 SAME_SHARE = 0.05
 """Share of the variance of an answer below which a difference between conditions is none, however small its p."""
+EXCLUDED_SHARE = 0.15
+"""Share of the variance that must be excluded before conditions are said not to differ. Ours: ten, of 44 items and five
+repeats, that differ by nothing but chance have a limit of 4 %, and two of 20 items one of 20 %."""
 SAME = 0.01
 """Largest difference of an answer, in units of its scale, that still counts as none where nothing is drawn."""
 
@@ -151,6 +154,13 @@ class Omnibus(NamedTuple):
     f: float | None
     p: float | None
     differ: bool
+    limit: float = 0.0
+    """Share of the variance of an answer that conditions may have after all (upper limit of a 95 % interval)."""
+
+    @property
+    def excludes_differences(self) -> bool:
+        """Whether a difference worth the name is excluded, and not only unseen because answers are few."""
+        return not self.differ and self.limit < EXCLUDED_SHARE
 
 
 def omnibus(values: Values) -> Omnibus | None:
@@ -175,8 +185,13 @@ def omnibus(values: Values) -> Omnibus | None:
         return Omnibus(None, None, bool((np.nanmax(means, axis=0) - np.nanmin(means, axis=0)).max() > SAME))
     noise = within / within_free
     f = float(np.nansum(counts * offsets**2)) / between_free / noise
-    p, effect = float(stats.f.sf(f, between_free, within_free)), max(0.0, f - 1) / float(counts[counts > 0].mean())
-    return Omnibus(f, p, p < ERROR and effect / (effect + 1) >= SAME_SHARE)
+    p, size = float(stats.f.sf(f, between_free, within_free)), float(counts[counts > 0].mean())
+    share, limit = (  # of F = (1 + size * ratio) * chance, where chance is 1, and where it is as low as it gets
+        ratio / (1 + ratio)
+        for chance in (1.0, float(stats.f.ppf(ERROR / 2, between_free, within_free)))
+        for ratio in [max(0.0, f / chance - 1) / size]
+    )
+    return Omnibus(f, p, p < ERROR and share >= SAME_SHARE, limit)
 
 
 def spearman(left: Sequence[float], right: Sequence[float]) -> float | None:

@@ -170,9 +170,9 @@ def _scores(
 ) -> dict[str, Scores]:
     return {
         metric: {
-            subject: _score(metric, known, own, items)
+            subject: _score(metric, own, items)
             for subject, own in found.items()
-            if (known := [row for row in own if row["value"] is not None])
+            if any(row["value"] is not None for row in own)
         }
         for metric, found in metrics.items()
     }
@@ -183,13 +183,14 @@ def subject_of(row: ResultRow) -> Subject:
     return Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # fields are columns
 
 
-def _score(metric: str, known: Sequence[ResultRow], rows: Sequence[ResultRow], items: ItemScores | None) -> Score:
-    """The score of one subject; `known` are the rows with a value."""
-    seeds: dict[str, list[ResultRow]] = {}
-    seed_of: dict[str, str] = {}  # the base at strength 0 is one measurement, whatever seeds its rows name
+def _score(metric: str, found: Sequence[ResultRow], items: ItemScores | None) -> Score:
+    """The score of one subject; a row or more of it has a value."""
+    seed_of = {row["job"]: row["seed"] for row in reversed(found)}
+    # The base at strength 0 is one measurement, whatever seeds its rows name.
+    rows = [row for row in found if seed_of[row["job"]] == row["seed"]]
+    known, seeds = [row for row in rows if row["value"] is not None], dict[str, list[ResultRow]]()
     for row in known:
-        if seed_of.setdefault(row["job"], row["seed"]) == row["seed"]:
-            seeds.setdefault(row["seed"], []).append(row)
+        seeds.setdefault(row["seed"], []).append(row)
     each = [_of_seed(metric, own, items) for own in seeds.values()]
     # The same items in every seed: their error does not become less by more seeds.
     widest = max(each, key=lambda score: (score.stderr is not None, score.stderr or 0.0))

@@ -11,6 +11,7 @@ from .separation import Finding
 from .summaries import BenchmarkScores, Subject, subjects_in_order
 from .validity import Checked
 from .wording import (
+    VERDICTS,
     count_text,
     fixed,
     level_name,
@@ -33,27 +34,10 @@ MAX_SUBJECTS = 2000
 LONG = 24
 """Tables with more rows scroll inside their box."""
 
-CHIPS = {
-    "moves": ("●", "as intended"),
-    "shifts": ("◐", "as intended, one level"),
-    "shared": ("◐", "both levels shift the same way"),
-    "reversed": ("▲", "reversed"),
-    "inconclusive": ("◇", "inconclusive"),
-    "null": ("○", "shown null"),
-    "same": ("□", "conditions do not differ"),
-    "few": ("–", "too few items"),
-    "failed": ("■", "no usable answers"),
-    "missing": ("–", "not measured"),
-    "suffers": ("▼", "loss"),
-    "holds": ("○", "no loss"),
-    "floor": ("–", "no loss could show"),
-}
-"""Verdict -> a sign that differs without colour, and its words."""
-
 
 def chip(verdict: str, words: str | None = None) -> Markup:
     """A verdict as a small label."""
-    sign, usual = CHIPS[verdict]
+    sign, usual = VERDICTS[verdict]
     return element("span", element("span", sign, aria_hidden="true"), f" {words or usual}", class_=f"chip {verdict}")
 
 
@@ -80,24 +64,12 @@ def table(
     return element("div", inner, class_="scroll tall" if len(body) > LONG else "scroll", tabindex="0")
 
 
-VALUE = "value ± 95 % interval"
-
-
 def findings_table(found: Sequence[Findings]) -> Markup:
     """The verdict on every trait (both levels together) or vector, with the figure that was judged."""
     labels = family_labels(finding.curves[0] for group in found for finding in group.over_strengths)
     several = any(labels.values())
-    head = [
-        "judged",
-        *(["family"] if several else []),
-        "measure",
-        "verdict",
-        "figure",
-        VALUE,
-        "p (Holm)",
-        "slope ± 95 % interval",
-    ]
-    head += ["found with 80 % power", "items"]
+    head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value ± 95 % interval"]
+    head += ["p (Holm)", "slope ± 95 % interval", "found with 80 % power", "items"]
     rows = [
         [
             level_name(finding.subject), *([labels[finding.curves[0].family]] if several else []),
@@ -113,7 +85,7 @@ def findings_table(found: Sequence[Findings]) -> Markup:
 
 def _p(finding: Finding) -> str:
     """p with the number of verdicts that it is corrected for: '0.031 of 10'."""
-    return "–" if finding.p is None or finding.lack else f"{p_text(finding.p)} of {finding.family}"
+    return "–" if finding.p is None or finding.lack else f"{p_text(finding.p).removeprefix('= ')} of {finding.family}"
 
 
 def _detectable(finding: Finding) -> str:
@@ -161,28 +133,13 @@ def gaps_table(found: Sequence[Findings]) -> Markup | None:
     names = subject_names(gap.subject for group in found for gap in group.without_strength)
     rows = [
         [
-            names[gap.subject],
-            group.benchmark.name,
-            with_error(gap.change),
-            unit(group.benchmark),
-            _p(gap),
-            _detectable(gap),
-            count_text(gap.scores),
-            verdict_chip(gap),
+            names[gap.subject], group.benchmark.name, with_error(gap.change), unit(group.benchmark), _p(gap),
+            _detectable(gap), count_text(gap.scores), verdict_chip(gap),
         ]
-        for group in found
-        for gap in group.without_strength
-    ]
-    head = [
-        "condition",
-        "measure",
-        "high minus low ± 95 % interval",
-        "unit",
-        "p (Holm)",
-        "found with 80 % power",
-        "items",
-    ]
-    return table([*head, "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
+        for group in found for gap in group.without_strength
+    ]  # fmt: skip
+    head = ["condition", "measure", "high minus low ± 95 % interval", "unit", "p (Holm)", "found with 80 % power"]
+    return table([*head, "items", "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
 
 
 def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:

@@ -5,13 +5,29 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..assessment.lexicon import WORDS
 from .statistics import Estimate
 from .summaries import BenchmarkScores, Score, Subject
 
 MINUS = "\N{MINUS SIGN}"
+VERDICTS: Mapping[str, tuple[str, str]] = {
+    "moves": ("●", "as intended"),
+    "shifts": ("◐", "as intended, one level"),
+    "shared": ("◐", "both levels shift the same way"),
+    "reversed": ("▲", "reversed"),
+    "inconclusive": ("◇", "inconclusive"),
+    "null": ("○", "shown null"),
+    "same": ("□", "conditions do not differ"),
+    "few": ("–", "too few items"),
+    "failed": ("■", "no usable answers"),
+    "missing": ("–", "not measured"),
+    "suffers": ("▼", "loss"),
+    "holds": ("○", "no loss"),
+    "floor": ("–", "no loss could show"),
+}
+"""Verdict -> a sign that differs without colour, and its words."""
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -97,17 +113,14 @@ def sample_size(benchmark: BenchmarkScores) -> str:
     scores = [score for metric in benchmark.main_metrics for score in benchmark.scores[metric].values()]
     noun = {"reply_contrast": "pairs of replies a trait", "questionnaire": "items a trait", "task": "questions"}
     name = noun.get(benchmark.kind, "items")
-    counts = [count for score in scores for count in score.by_repeat or (score.n,) if count is not None]
-    if not counts:
+    if not (counts := _counts(scores)):
         return ""
-    few, most = min(counts), max(counts)
+    few, most, repeats = min(counts), max(counts), max(score.repeats for score in scores)
     text = f"{few:,} {name}" if few == most else f"{name}: {few:,} at least, {most:,} at most"
-    if (repeats := max(score.repeats for score in scores)) < 2:
+    if repeats < 2:
         return text
-    answers = sum(score.total for score in scores)
-    text += (
-        f", {repeats} repeats" if few == most else f" in a repeat; {repeats} repeats, {answers:,} usable answers in all"
-    )
+    answers = "" if few == most else f", {sum(score.total for score in scores):,} usable answers in all"
+    text += f"{',' if few == most else ' in a repeat;'} {repeats} repeats{answers}"
     noise = max((score.noise for score in scores if score.noise is not None), default=None)
     drawn = "" if noise is None else f"; drawing answers moves a score by up to {fixed(noise)} (SD between repeats)"
     return text + drawn
@@ -115,17 +128,17 @@ def sample_size(benchmark: BenchmarkScores) -> str:
 
 def count_text(scores: Sequence[Score]) -> str:
     """How many items some scores rest on: '4', or '1 to 8' where repeats differ."""
-    counts = [count for score in scores for count in score.by_repeat or (score.n,) if count is not None]
-    if not counts:
-        return "–"
-    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+    counts = _counts(scores)
+    return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)})) if counts else "–"
 
 
-def p_text(value: float | None) -> str:
-    """A p value: '0.031', '< 0.001'."""
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else fixed(value, 3)
+def _counts(scores: Iterable[Score]) -> list[int]:
+    return [count for score in scores for count in score.by_repeat or (score.n,) if count is not None]
+
+
+def p_text(value: float) -> str:
+    """A p value as it follows the letter: '= 0.031', '< 0.001'."""
+    return "< 0.001" if value < 0.001 else f"= {fixed(value, 3)}"
 
 
 def spread_note(scores: list[Score], single: str = "items") -> str:
