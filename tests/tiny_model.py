@@ -79,10 +79,18 @@ def tiny_llama(vocabulary: int, *, seed: int = 0, hidden: int = 32, layers: int 
         return LlamaForCausalLM(config).eval()
 
 
+EMPTY = "\2\0\0\0\0\0\0\0{}"
+"""A safetensors file without tensors."""
+
+
 def model_like(folder: Path) -> Path:
     """A folder with the names of a model's files, for what only looks at these; nothing can be loaded from it."""
     folder.mkdir()
-    for name, text in (("config.json", '{"model_type": "llama"}'), ("model.safetensors", ""), ("tokenizer.json", "{}")):
+    for name, text in (
+        ("config.json", '{"model_type": "llama"}'),
+        ("model.safetensors", EMPTY),
+        ("tokenizer.json", "{}"),
+    ):
         (folder / name).write_text(text)
     return folder
 

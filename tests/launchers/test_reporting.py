@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,18 @@ def test_a_changed_report_is_named_and_rendered_again(rendered: tuple[Study, Pla
     write_study_report(study, plan, store)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert report_faults(folder) == []
+
+
+def test_a_file_in_the_place_of_a_report_is_named_and_set_aside(
+    rendered: tuple[Study, Plan, Store, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, plan, store, folder = rendered
+    shutil.rmtree(folder)
+    folder.write_text("mine")
+    assert main(["verify", "--store", str(store.root)]) == 1
+    assert "changed: report s: something stands where its folder belongs" in capsys.readouterr().err
+    assert write_study_report(study, plan, store).is_file()
+    assert [path.read_text() for path in (store.root / "damaged").iterdir()] == ["mine"]
 
 
 def test_a_seal_that_cannot_be_read_is_a_fault_and_one_of_an_earlier_version_says_nothing(

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.merging.conftest import load, same_bits, weights
-from traitgraph.runtime.merging.from_file import layers_of_model
+from traitgraph.runtime.merging import MergeError
+from traitgraph.runtime.merging.from_file import layers_of_model, merge_from_file
 from traitgraph.runtime.merging.layers import ByName, Gradient
 from traitgraph.specs.diagnostics import SpecError, render_text
 
-from .recipes import MODELS, expected, merged, request_of
+from .recipes import MODELS, expected, merged, request_of, written
 
 MERGEKIT: dict[str, tuple[str, list[float], dict[str, Any]]] = {
     "task arithmetic": ("merge_method: task_arithmetic", [0.7, 0.5], {"method": "task_arithmetic"}),
@@ -95,6 +96,21 @@ def test_a_tokenizer_of_the_base_is_read_in_both_of_mergekits_forms(folder: Path
     with pytest.raises(SpecError) as caught:
         request_of(folder, text + "tokenizer: {source: union}\n")
     assert "set it to {source: base}, or drop it" in render_text(caught.value.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("weights", "normalize"), [((0, 0), "true"), ((0, 0), "false"), (("[0, 1]", "[0, 2]"), "true")]
+)
+def test_a_mean_of_models_without_any_weight_is_refused(
+    folder: Path, weights: tuple[object, ...], normalize: str
+) -> None:
+    """mergekit writes zeros or NaN there; the base, or the first model, would be another model than it means."""
+    models = "".join(f"- {{model: tuned{n}, parameters: {{weight: {w}}}}}\n" for n, w in enumerate(weights, 1))
+    text = f"models:\n{models}merge_method: linear\nparameters: {{normalize: {normalize}}}\ndtype: float32\n"
+    with pytest.raises((SpecError, MergeError)) as caught:
+        merge_from_file(written(folder, text), folder / "out")
+    shown = str(caught.value) if isinstance(caught.value, MergeError) else render_text(caught.value.diagnostics)
+    assert "add up to 0" in shown or "weights are all 0" in shown
 
 
 @pytest.mark.parametrize(

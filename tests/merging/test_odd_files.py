@@ -159,7 +159,37 @@ def test_an_empty_tensor_is_copied_by_every_method(tmp_path: Path, base_folder: 
         assert merge_state_dicts(base, [tuned], method=method, weights=[1])["e"].shape == (0, 4)
 
 
-def test_embeddings_that_an_adapter_resized_follow_the_policy_for_vocabularies(folder: Path, base_folder: Path) -> None:
+def test_an_adapter_without_any_tensor_is_refused(tmp_path: Path, base_folder: Path, adapter: Path) -> None:
+    from safetensors.torch import save_file
+
+    shutil.copytree(adapter, tmp_path / "a")
+    save_file({}, tmp_path / "a" / "adapter_model.safetensors")
+    with pytest.raises(MergeError, match="holds no tensors"):
+        read_adapter(tmp_path / "a", Checkpoint(base_folder))
+
+
+def test_tables_that_an_adapter_stores_follow_a_tied_base_where_they_are_one(tmp_path: Path, base_folder: Path) -> None:
+    """peft stores embedding and head of a resized model, also where they are tied: one table, changed as a whole."""
+    from peft import LoraConfig, get_peft_model
+
+    model = load(base_folder)
+    rows = model.get_input_embeddings().weight.shape[0]
+    model.resize_token_embeddings(rows + 3, mean_resizing=False)
+    model.get_input_embeddings().weight.data[:rows] += 0.1
+    tuned = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj"]))
+    tuned.save_pretrained(tmp_path / "a", save_embedding_layers=True)
+    (tmp_path / "base").symlink_to(base_folder)
+    text = "base: base\nvocabulary: common\nvectors: [{adapter: a}]\n"
+    merge_from_file(written(tmp_path, text), tmp_path / "out")
+    before, found = (weights(load(each))["model.embed_tokens.weight"] for each in (base_folder, tmp_path / "out"))
+    assert (found - before - 0.1).abs().max() < 1e-6
+    assert load(tmp_path / "out").config.tie_word_embeddings
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["saved module", "all of peft's copies"])
+def test_embeddings_that_an_adapter_resized_follow_the_policy_for_vocabularies(
+    folder: Path, base_folder: Path, stored: bool
+) -> None:
     """As those of models: refused with the option's name, changed in the rows that both have, or left."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -171,7 +201,7 @@ def test_embeddings_that_an_adapter_resized_follow_the_policy_for_vocabularies(f
     tuned = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens"]))
     saved = tuned.base_model.model.model.embed_tokens.modules_to_save["default"].weight
     saved.data.add_(torch.randn(saved.shape) * 0.1)
-    tuned.save_pretrained(folder / "resized", save_embedding_layers=False)
+    tuned.save_pretrained(folder / "resized", save_embedding_layers=stored)
     untied(base_folder, folder / "apart")
     text = "base: apart\nvocabulary: {}\nvectors: [{{adapter: resized}}]\n"
     with pytest.raises(MergeError, match="vocabulary: common"):

@@ -24,7 +24,8 @@ SECRETS = [
     "Bearer " + LETTERS, "https://me:word@judge.example/v1", "https://token@judge.example", LETTERS,
     "https://judge.example/v1?api_key=word", "https://judge.example/v1?v=1&access_token=word", "WANDB_API_KEY=hunter22",
     "export HF_TOKEN='hunter22'", "-----BEGIN RSA PRIVATE KEY-----", "our key is " + "0a" * 20, "password=hunter22",
-    "https://judge.example/v1#x?token=abcd", "wJa1rXUtnFEM1/K7MDENG/bPxRf1CYNOTAKEYKEY",
+    "https://judge.example/v1#x?token=abcd", "https://judge.example/v1#key=word",
+    "wandb_v1_" + LETTERS, "wJa1rXUtnFEM1/K7MDENG/bPxRf1CYNOTAKEYKEY",
 ]  # fmt: skip
 HARMLESS = [
     "https://judge.example/v1?api-version=2024-02-01", "models--o--m/snapshots/" + "0a" * 20, "/data/" + "0a" * 20,

@@ -68,6 +68,14 @@ FAULTS = {
         r"needs the Python files that come with it .*\n(.*\n)*.*trust_remote_code: true",
     ),
     "no architecture": ((), {"config__json": {}}, "has a config.json without `model_type`"),
+    "an unknown architecture": ((), {"config__json": {"model_type": "nope"}}, "is of an architecture that .* 'nope'"),
+    "no writer of texts": (
+        (),
+        {"config__json": {"model_type": "clip"}},
+        "is a clip model, which transformers does not",
+    ),
+    "cut weights": ((), {"model__safetensors": 0}, "has a model.safetensors that is cut off, or a pointer of git-lfs"),
+    "a cut tokenizer": ((), {"tokenizer__json": 0}, "has a tokenizer.json that is cut off"),
     "a broken configuration": ((), {"config__json": []}, "has a config.json that cannot be read"),
 }
 

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         elif finding.faults:
             damaged += 1
             say(f"damaged: {finding.kind} {finding.key[:8]}: {'; '.join(finding.faults)}")
-    reports = sorted(options.store.glob("reports/*/"))
+    reports = sorted(options.store.glob("reports/*"))
     changed = [(folder, faults) for folder in reports if (faults := report_faults(folder))]
     for folder, faults in changed:
         say(f"changed: report {folder.name}: {'; '.join(faults)}")

@@ -41,6 +41,7 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
     if page.is_file() and _stamp(folder).get("made_from") == made_from and not report_faults(folder):
         return page
     make_folder(store.root, store.root)
+    store.make_way(folder)
     make_folder(folder, store.root)
     (folder / STAMP).unlink(missing_ok=True)
     page = write_report(rows, about, folder, ItemScores(store), missing)
@@ -52,6 +53,8 @@ def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Seq
 
 def report_faults(folder: Path) -> list[str]:
     """Which files of a report are not as they were rendered: "results.csv: its content has changed"."""
+    if not folder.is_dir():
+        return ["something stands where its folder belongs"]
     if not (folder / STAMP).exists() and (folder / "report.html").exists():
         return [f"{STAMP}: missing"]
     faults = []

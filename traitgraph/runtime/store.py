@@ -247,9 +247,9 @@ class Store:
     def _put(self, out: Path, final: Path) -> None:
         for path in (out, *out.rglob("*")):
             share_with_group(path, self.root)
-        self._make_way(final.parent)
+        self.make_way(final.parent)
         make_folder(final.parent, self.root)
-        self._make_way(final)
+        self.make_way(final)
         shutil.rmtree(self.root / "partial" / final.name, ignore_errors=True)
         try:
             out.rename(final)
@@ -267,10 +267,10 @@ class Store:
         """
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a job key (32 hex digits): {key!r}")
-        self._make_way(self.root / "partial" / key)
+        self.make_way(self.root / "partial" / key)
         return make_folder(self.root / "partial" / key, self.root)
 
-    def _make_way(self, folder: Path) -> None:
+    def make_way(self, folder: Path) -> None:
         """Set aside what stands where a folder of ours belongs."""
         if _is_odd(folder):
             self._move_damaged(folder, _inode(folder))

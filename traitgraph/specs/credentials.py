@@ -20,13 +20,14 @@ _SHAPES = re.compile(
         sk-(?:[A-Za-z0-9]{1,20}-){0,4}?[A-Za-z0-9_]{16,}[A-Za-z0-9_-]* | [sr]k_(?:live|test)_[A-Za-z0-9]{16,}
       | hf_[A-Za-z0-9]{20,} | (?:AKIA|ASIA)[0-9A-Z]{16} | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_[A-Za-z0-9_]{20,}
       | glpat-[A-Za-z0-9_-]{16,} | xox[a-z]-[A-Za-z0-9-]{10,} | AIza[0-9A-Za-z_-]{30,} | (?:gsk|npm|r8)_[A-Za-z0-9]{20,}
-      | nvapi-[A-Za-z0-9_-]{20,} | eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.?[A-Za-z0-9_-]*
+      | nvapi-[A-Za-z0-9_-]{20,} | wandb_v1_[A-Za-z0-9_]{20,}
+      | eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.?[A-Za-z0-9_-]*
     )
     | -----BEGIN[A-Z ]*PRIVATE\ KEY-----
     | \b(?i:bearer|basic)\s+(?=[^\s]*\d)[A-Za-z0-9._~+/-]{16,}=*
     | \b(?i:key|token|secret|login|wandb)(?:\s+is)?\W+[0-9a-f]{40}\b
     | (?<=://)[^/\s?\#@"']+(?=@)
-    | (?<=[?&;])(?i:[a-z_-]*(?:key|token|secret|password|passwd|pwd|signature)|auth|sig)=[^&\s\#"']+
+    | (?<=[?&;#])(?i:[a-z_-]*(?:key|token|secret|password|passwd|pwd|signature)|auth|sig)=[^&\s\#"']+
     | (?<![A-Za-z0-9_])(?:[A-Z][A-Z0-9_]*_)?(?:KEY|TOKEN|SECRET|PASSWORD)=(?!["']?\$)["']?[^\s"']{6,}
     | (?<![A-Za-z0-9_])(?i:api_?key|access_?token|auth_?token|password|passwd|secret)["']?\s*=\s*["']?[^\s"',}]{4,}
     """

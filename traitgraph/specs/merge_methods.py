@@ -139,9 +139,13 @@ class MergeMethod(Spec):
         return bool(getattr(resolve(self), "normalise", False)) and self.conventions != "mergekit"
 
     def refuses_coefficients(self, coefficients: Sequence[float]) -> str | None:
-        """Why the method has no result for these coefficients, or None; where all are 0, the result is the base."""
+        """Why the method has no result for these coefficients, or None; where all are 0, the result is the base.
+
+        Not in the layers where mergekit's mean of models has weights of 0 only: it divides by 0.
+        """
         total, largest = sum(coefficients), max(map(abs, coefficients), default=0.0)
-        if not self.divides_by_sum or not largest or abs(total) > NO_SUM * largest:
+        is_base = not largest and not (coefficients and self.conventions == "mergekit")
+        if not self.divides_by_sum or is_base or abs(total) > NO_SUM * largest:
             return None
         shown = ", ".join(f"{value:g}" for value in coefficients)
         return f"it divides by the sum of the coefficients, and {shown} add up to 0"

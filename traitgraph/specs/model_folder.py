@@ -17,6 +17,7 @@ SINGLE = "model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
+_CAUSAL = "\nMODEL_FOR_CAUSAL_LM_MAPPING_NAMES = "
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
 """Keys of config.json that say how many experts a layer has."""
@@ -37,11 +38,24 @@ def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = 
     check_weights(folder)
     if not (folder / "config.json").is_file():
         raise ModelFolderError(folder, "has no config.json", "copy it from where the weights come from")
+    files = [(file, _ends_early(file)) for file in weight_files(folder)[0]]
+    if (vocabulary := folder / "tokenizer.json").is_file():
+        text = vocabulary.read_bytes().strip()
+        files.append((vocabulary, not text.startswith(b"{") or not text.endswith(b"}")))
+    if broken := [file.name for file, is_broken in files if is_broken]:
+        what = f"has a {broken[0]} that is cut off, or a pointer of git-lfs"
+        raise ModelFolderError(folder, what, "download it again (`git lfs pull`)")
     config = read_config(folder)
     code = config.get("auto_map")
     if not code and "model_type" not in config:
         what = "has a config.json without `model_type`: the folder's own name would decide what it is"
         raise ModelFolderError(folder, what, "add it, as transformers calls the architecture")
+    if not code and not _knows(config["model_type"]):
+        what = f"is of an architecture that the installed transformers does not know: {config['model_type']!r}"
+        raise ModelFolderError(folder, what, "correct `model_type` in its config.json, or install a newer transformers")
+    if not code and needs_tokenizer and not _knows(config["model_type"], _CAUSAL):
+        what = f"is a {config['model_type']} model, which transformers does not load as one that continues texts"
+        raise ModelFolderError(folder, what, "name a causal language model (AutoModelForCausalLM)")
     if code and not trusted and not _knows(config.get("model_type")):
         what = "needs the Python files that come with it (`auto_map` in config.json)"
         raise ModelFolderError(folder, what, "read them, then allow it: {path: ..., trust_remote_code: true}")
@@ -144,18 +158,36 @@ def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
     return ModelFolderError(folder, f"has no {wanted}", hint)
 
 
+def _ends_early(file: Path) -> bool:
+    """Whether a safetensors file lacks a part of its header or of its tensors."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            header = json.loads(stream.read(length)) if 0 < length <= size - 8 else None
+        except ValueError:
+            return True
+    if not isinstance(header, dict):
+        return True
+    tensors = (each for name, each in header.items() if name != "__metadata__")
+    return 8 + length + max((each["data_offsets"][1] for each in tensors), default=0) > size
+
+
 def _found(folder: Path, patterns: tuple[str, ...]) -> list[str]:
     names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
     return [name for name in names if any(fnmatch(name, pattern) for pattern in patterns)]
 
 
-def _knows(architecture: object) -> bool:
-    """Whether the installed transformers has classes of its own for it, and so leaves a model's code alone.
+def _knows(architecture: object, table: str = "") -> bool:
+    """Whether the installed transformers has classes of its own for it (in this table): it leaves a model's code alone.
 
     Its tables are read as text, since importing it takes seconds; without it nobody can tell here, and the run will.
     """
     library = find_spec("transformers")
     if library is None or not library.submodule_search_locations:
         return True
-    tables = (Path(library.submodule_search_locations[0]) / "models" / "auto").glob("*.py")
-    return any(f'"{architecture}"' in table.read_text(encoding="utf-8") for table in tables)
+    files = (Path(library.submodule_search_locations[0]) / "models" / "auto").glob("*.py")
+    texts = (file.read_text(encoding="utf-8") for file in files)
+    return any(
+        f'"{architecture}"' in (text.partition(table)[2].partition("\n)")[0] if table else text) for text in texts
+    )

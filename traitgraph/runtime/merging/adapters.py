@@ -136,8 +136,11 @@ def read_adapter(folder: Path, base: Mapping[str, Any] | None = None) -> Adapter
     adapter = Adapter(folder, config)
     if len({_in_base(key) for key in weights}) < len(weights):
         raise MergeError(f"{folder / ADAPTER_WEIGHTS}: holds one tensor under two names (with a wrapper's and without)")
+    if not len(weights):
+        raise MergeError(f"{folder / ADAPTER_WEIGHTS}: holds no tensors; save the adapter again with peft")
     for key in weights:
-        _add(adapter, key, weights, base)
+        if ".original_module." not in key:  # what a saved module was before the training
+            _add(adapter, key, weights, base)
     if base is not None:
         _check_names(adapter, base)
     changed = [*adapter.factors, *(name for name in adapter.shifts if name.endswith(".weight"))]
@@ -280,14 +283,28 @@ def _has_conv1d(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") in CONV1D_MODELS or any(map(_has_conv1d, parts))
 
 
+def _is_head(adapter: Adapter, table: str) -> bool:
+    """Whether an adapter stores one table under its own name and as the head: the tied one, changed as a whole.
+
+    It is left under its own name, since the base has no head.
+    """
+    if table not in adapter.values or table in adapter.factors:
+        return False
+    same = [n for n, value in adapter.values.items() if n.endswith(HEADS) and value.equal(adapter.values[table])]
+    for name in same:
+        del adapter.values[name]
+    return bool(same)
+
+
 def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
-    changed = [*adapter.factors, *adapter.values, *adapter.shifts]
     is_tied = not any(name.endswith(HEADS) for name in base_names)
-    if is_tied and (tied := [name for name in changed if name.endswith(EMBEDDINGS)]):
+    tables = [name for name in (*adapter.factors, *adapter.values) if name.endswith(EMBEDDINGS)]
+    if is_tied and (tied := [name for name in tables if not _is_head(adapter, name)]):
         raise MergeError(
             f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head: a merge changes both; "
             "untie the base first (save it with tie_word_embeddings=false)"
         )
+    changed = [*adapter.factors, *adapter.values, *adapter.shifts]
     changed += adapter.rows  # which peft ties as well where the base is tied
     unknown = [name for name in changed if name not in base_names]
     if set(unknown) == {"lm_head.weight"}:

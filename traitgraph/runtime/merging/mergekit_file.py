@@ -242,6 +242,9 @@ class _Reader:
             key = "t" if self.method == "slerp" else "weight"
             weight, density = self._weight(path, each, key), self._density(path, each)
             sources.append(Source("adapter" if plus else "model", adapter if plus else first, weight, density))
+        if self.method == "linear" and not any(any(values_of(each.weight)) for each in sources):
+            what = "a mean of models whose weights are all 0: mergekit writes no model of it, but zeros or NaN"
+            self._refuse(self.inputs[0][0][:-1], what, "give a weight that is not 0")
         return tuple(sources)
 
     def _value(self, path: Place, each: Input, key: str) -> tuple[Place, Any]:
