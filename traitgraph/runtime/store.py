@@ -285,7 +285,7 @@ class Store:
         What stands in the place of a folder is set aside first.
         """
         for folder in self._odd_folders():
-            self._make_way(folder)
+            self.make_way(folder)
         try:
             yield
         except OSError as error:
@@ -330,7 +330,7 @@ class Store:
         """Every artifact, read from the first byte to the last; damaged ones are moved away unless `move` is false."""
         for folder in self._odd_folders():
             if move:
-                self._make_way(folder)
+                self.make_way(folder)
             fault = "something stands where this folder of the store belongs"
             yield Finding(folder.name, "", 0, (fault,), moved=not _is_odd(folder))
         everything = [(kind, key) for kind in self.kinds() for key in self.keys(kind)]
