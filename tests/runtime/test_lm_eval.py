@@ -225,6 +225,7 @@ def test_generated_answers_in_which_nothing_is_found_are_counted(run: Run) -> No
     """A filter that finds no number leaves nothing to score: the answer is wrong and counted as a failure."""
     measured = run("tiny_generated")
     found = {metric.metric: (metric.value, metric.role) for metric in measured.metrics}
+    assert found.pop("shots")[1] == "validity"
     assert found == {"exact_match.number": (0.0, "score"), "failures": (1.0, "validity")}
 
 
