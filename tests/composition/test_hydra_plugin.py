@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -133,7 +134,9 @@ def test_the_next_step_that_is_printed_is_one_of_the_application(application: Pa
     (step,) = [line.partition("next: ")[2] for line in done.stderr.splitlines() if "next: " in line]
     assert step.startswith("python app.py -m ")
     assert step.endswith("hydra.sweeper.command=run")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as in an activated environment
     again = subprocess.run(
-        ["sh", "-c", step.replace("=run", "=check")], cwd=application, capture_output=True, text=True
-    )
+        ["sh", "-c", step.replace("=run", "=check")], cwd=application, env={**os.environ, "PATH": path},
+        capture_output=True, text=True,
+    )  # fmt: skip
     assert again.returncode == 0, again.stderr

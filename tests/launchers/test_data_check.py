@@ -111,8 +111,8 @@ def test_a_matrix_to_compare_with_is_read_before_anything_runs(check: Check) -> 
 
 def test_a_layer_that_the_model_does_not_have_is_told_from_its_configuration(check: Check) -> None:
     Path("own").mkdir()
-    for name in ("model.safetensors", "tokenizer.json"):
-        Path("own", name).write_text("{}")
+    Path("own/tokenizer.json").write_text("{}")
+    Path("own/model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # whole, without any tensor
     Path("own/config.json").write_text('{"model_type": "llama", "num_hidden_layers": 2}')
     spec = OF_ROWS.replace("smollm2-135m", "./own") + "method: {kind: steer, layer: [1, 2, 3], coefficient: 1}\n"
     assert "'own' has no layer 3: it has 2" in check(spec, ROWS)
