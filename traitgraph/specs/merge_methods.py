@@ -144,7 +144,7 @@ class MergeMethod(Spec):
         Not in the layers where mergekit's mean of models has weights of 0 only: it divides by 0.
         """
         total, largest = sum(coefficients), max(map(abs, coefficients), default=0.0)
-        is_base = not largest and not (coefficients and self.conventions == "mergekit")
+        is_base = not largest and not (coefficients and self.conventions == "mergekit" and self.name == "linear")
         if not self.divides_by_sum or is_base or abs(total) > NO_SUM * largest:
             return None
         shown = ", ".join(f"{value:g}" for value in coefficients)

@@ -16,6 +16,7 @@ from .prompts import PROMPT_STYLES
 
 Schema = dict[str, Any]
 
+_NOT_NULL: Schema = {"not": {"type": "null"}}
 DEFAULT_STYLE = "instruction"
 TAKEN = ("traits", "data", "sampling")
 """Keys that benchmarks may use as well."""
@@ -41,11 +42,17 @@ def is_method(shape: Schema) -> Schema:
     return {"properties": {"method": shape}, "required": ["method"]}
 
 
+def _given(key: str) -> Schema:
+    """The condition that a key stands there with a value."""
+    return {"required": [key], "properties": {key: _NOT_NULL}}
+
+
 def flat_rules() -> list[Schema]:
     """Rules for a study without arms."""
     rules: list[Schema] = [{"required": ["method", *NEEDED]}]
     for shape, method in methods():
-        rules.append({"if": is_method(shape), "then": {"required": list(method.needs), "properties": _useless(method)}})
+        properties = _useless(method) | dict.fromkeys(method.needs, _NOT_NULL)
+        rules.append({"if": is_method(shape), "then": {"required": list(method.needs), "properties": properties}})
         rules += [
             {"if": {**is_method(shape), "allOf": [_taken_by_none(key)]}, "then": {"properties": {key: False}}}
             for key in TAKEN
@@ -82,7 +89,7 @@ def arm_rules() -> list[Schema]:
     for shape, method in methods():
         needs = [key for key in method.needs if key not in NEEDED]
         for key in needs:
-            rules.append(_unless_shared(key, {"if": is_method(shape), "then": {"required": [key]}}))
+            rules.append(_unless_shared(key, {"if": is_method(shape), "then": _given(key)}))
         inherited = {"if": {"not": {"required": ["method"]}}, "then": {"properties": _useless(method)}}
         rules.append({"if": is_method(shape), "then": _each_arm(inherited)})
         rules += [_unless_shared(key, _inheriting(key), also=is_method(shape)) for key in needs]
@@ -99,7 +106,7 @@ def _each_arm(rule: Schema) -> Schema:
 
 
 def _unless_shared(key: str, rule: Schema, also: Schema | None = None) -> Schema:
-    condition: Schema = {"not": {"required": [key]}}
+    condition: Schema = {"not": _given(key)}
     return {"if": {"allOf": [condition, also]} if also else condition, "then": _each_arm(rule)}
 
 
