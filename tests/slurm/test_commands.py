@@ -69,7 +69,7 @@ def test_status_and_wait_say_why_tasks_wait_and_name_the_command_that_goes_on(
     capsys.readouterr()
     assert main(["status", "study.yaml"]) == 1
     assert "next: traitgraph retry study.yaml " in capsys.readouterr().out
-    assert main(["results", "study.yaml"]) == 0
+    assert main(["results", "study.yaml"]) == 2
     assert "next: traitgraph run study.yaml --launcher slurm\n" in capsys.readouterr().err
 
 
