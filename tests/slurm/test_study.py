@@ -29,7 +29,7 @@ traits: all
 levels: [high, low]
 data: ./dialogues.jsonl
 method: vector
-train: {method: sft, learning_rate: 1e-2, steps: 2, batch_size: 2, max_length: 64, lora: {rank: 2, alpha: 4}}
+train: {method: sft, learning_rate: 1e-2, steps: 2, batch_size: 2, max_length: 256, lora: {rank: 2, alpha: 4}}
 merge: task_arithmetic
 alpha: {from: 0.1, to: 2.0, step: 0.1}
 benchmarks: [reply_contrast]
