@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,14 @@ def test_quantised_models_are_refused_by_the_name_of_their_method(folder: Path, 
     quantised(folder)
     with pytest.raises(MergeError, match=r"damaged is quantised by gptq \(quantization_config in its config.json\)"):
         merge_from_file(written(folder, text), folder / "out")
+
+
+def test_scales_of_two_quantised_models_are_no_difference(folder: Path) -> None:
+    """Where every packed integer is equal, and the scales, which are floats, would be all that is subtracted."""
+    quantised(folder)
+    shutil.copytree(folder / "damaged", folder / "other")
+    with pytest.raises(MergeError, match="is quantised by gptq"):
+        merge_from_file(written(folder, "base: damaged\nvectors: [{model: other}]\n"), folder / "out")
 
 
 def test_float8_of_both_checkpoints_is_copied_where_it_is_equal(folder: Path) -> None:

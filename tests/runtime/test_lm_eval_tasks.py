@@ -54,6 +54,13 @@ GROUPS = {
     " aggregate_metric_list: [{metric: acc, weight_by_size: true}]}",
     "loose": "{task: [few, many]}",
     "single": "{task: [few], aggregate_metric_list: [{metric: acc}]}",
+    "filters": "{task: [few, many], aggregate_metric_list: [{metric: acc, filter_list: none}, {metric: acc_norm,"
+    " filter_list: [none, absent], weight_by_size: false}]}",
+    "twice": "{task: [few, many], aggregate_metric_list: [{metric: acc}, {metric: acc, weight_by_size: false}]}",
+    "mapping": "{task: [few, many], aggregate_metric_list: {metric: acc, weight_by_size: false}}",
+    "texts": "{task: [one, two], aggregate_metric_list: [{metric: exact_match, filter_list: [strict, flexible],"
+    " weight_by_size: false}, {metric: exact_match, filter_list: strict}]}",
+    "found": "{task: [one, two, few], aggregate_metric_list: [{metric: exact_match}, {metric: acc}]}",
 }
 Run = Callable[..., Measurement]
 
@@ -79,6 +86,9 @@ def folder(tmp_path: Path) -> Path:
     (folder / "few.jsonl").write_text(questions(0, 4))
     (folder / "many.jsonl").write_text(questions(4, 16))
     (folder / "deep" / "last.jsonl").write_text(questions(20, 7))
+    for name, file in (("one", "few"), ("two", "many")):
+        written = WRITTEN.format(name=name, metrics="{metric: exact_match}").replace("few.jsonl", f"{file}.jsonl")
+        (folder / f"{name}.yaml").write_text(written)
     for name in ("few", "many"):
         (folder / f"{name}.yaml").write_text(CHOICE.format(name=name, file=f"{name}.jsonl", more=""))
     (folder / "deep" / "last.yaml").write_text(CHOICE.format(name="last", file="last.jsonl", more=""))
@@ -155,7 +165,10 @@ def test_groups_and_tags_give_what_the_harness_gives_and_nothing_else(
     """By size or not, nested, inline, without an aggregate: value and standard error of group, subgroup and task."""
     measured = run(folder, group)
     equal = compared(measured, by_harness(loaded, folder, group)["results"], group)
-    assert equal == {"macro": 5, "micro": 6, "nested": 9, "loose": 4, "single": 3, "ours": 6}[group]
+    assert equal == {
+        "macro": 5, "micro": 6, "nested": 9, "loose": 4, "single": 3, "ours": 6,
+        "filters": 6, "twice": 5, "mapping": 5, "texts": 6, "found": 9
+    }[group]
 
 
 def test_a_group_counts_the_guesses_as_it_counts_the_answers(run: Run, folder: Path) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_model import model_like
+from tests.tiny_model import model_like, tiny_llama
+from traitgraph.runtime.merging.checkpoint import Checkpoint
+from traitgraph.specs import model_folder
 from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.identity import digest_path
 from traitgraph.specs.model_folder import INDEX, ModelFolderError, check_adapter, check_model, weight_files
 from traitgraph.specs.models import HubModelSpec
 from traitgraph.specs.validate import load_study
@@ -55,6 +58,26 @@ FAULTS = {
         ("model.safetensors",),
         {"model__safetensors__index__json": {"weight_map": {"w": "../m.safetensors"}}},
         "names a file outside the folder",
+    ),
+    "an absolute path": (
+        ("model.safetensors",),
+        {"model__safetensors__index__json": {"weight_map": {"w": "/m.safetensors"}}},
+        "names a file outside the folder",
+    ),
+    "out of a folder inside": (
+        ("model.safetensors",),
+        {"model__safetensors__index__json": {"weight_map": {"w": "part/../../m.safetensors"}}},
+        "names a file outside the folder",
+    ),
+    "a hidden shard": (
+        ("model.safetensors",),
+        {"model__safetensors__index__json": {"weight_map": {"w": ".part/m.safetensors"}}},
+        "names a file outside the folder",
+    ),
+    "quantised": (
+        (),
+        {"config__json": {"model_type": "llama", "quantization_config": {"quant_method": "gptq"}}},
+        "is quantised by gptq .*, and optimum and gptqmodel, with which transformers loads it, is not installed",
     ),
     "an adapter": (
         ("config.json", "model.safetensors"),
@@ -121,6 +144,58 @@ def test_one_whole_file_goes_before_an_index_as_in_transformers(tmp_path: Path) 
     (folder / "own.safetensors").touch()
     (folder / "config.json").write_text(json.dumps({"transformers_weights": "own.safetensors"}))
     assert weight_files(folder) == ((folder / "own.safetensors",), ())
+
+
+def test_shards_in_a_folder_inside_are_loaded_merged_and_keyed_as_transformers_does(tmp_path: Path) -> None:
+    """Every reader takes the same files; a folder that is a link is in no digest, and refused."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = tmp_path / "model"
+    whole = tiny_llama(300)
+    whole.save_pretrained(folder, max_shard_size="20KB")
+    (folder / "part").mkdir()
+    index = json.loads((folder / INDEX).read_text())
+    for shard in sorted(set(index["weight_map"].values()))[1:]:
+        (folder / shard).rename(folder / "part" / shard)
+        index["weight_map"] = {key: f"part/{at}" if at == shard else at for key, at in index["weight_map"].items()}
+    (folder / INDEX).write_text(json.dumps(index))
+    check_model(folder, needs_tokenizer=False)
+    loaded, merged = AutoModelForCausalLM.from_pretrained(folder).state_dict(), Checkpoint(folder)
+    assert all(torch.equal(loaded[name], merged.read(name)) for name in merged)
+    assert {file.relative_to(folder).as_posix() for file in merged.files} == set(index["weight_map"].values())
+
+    before, file = digest_path(folder), merged.files[-1]
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert digest_path(folder) != before
+    (folder / "part").rename(tmp_path / "elsewhere")
+    (folder / "part").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelFolderError, match="names a file outside the folder: part/"):
+        weight_files(folder)
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"w": next(iter(index["weight_map"].values()))}}))
+    with pytest.raises(ModelFolderError, match="without `metadata`, which transformers does not load"):
+        weight_files(folder)
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "mxfp4"])
+def test_a_quantised_model_is_asked_and_neither_trained_nor_merged(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_like(tmp_path / "model")
+    emptied(folder, config__json={"model_type": "llama", "quantization_config": {"quant_method": method}})
+    monkeypatch.setattr(model_folder, "READ_BY", {})  # as if their packages were installed
+    spec = tmp_path / "study.yaml"
+    spec.write_text("study: s\nmodel: ./model\nmethod: direct\nbenchmarks: mini-ipip\n")
+    load_study(spec)
+    for model, onto, line in (("./model", "a/b", 2), ("a/b", "./model", 9)):
+        spec.write_text(VECTORS.format(model=model, onto=onto))
+        if method == "mxfp4":
+            load_study(spec)
+            continue
+        with pytest.raises(SpecError, match=rf"error\[TG220\]: 'model' is quantised by {method}: it can be asked") as told:
+            load_study(spec)
+        assert f"study.yaml:{line}:" in str(told.value) and "give the model in float32" in str(told.value)
 
 
 def test_an_adapter_is_the_folder_that_is_named(tmp_path: Path) -> None:

@@ -300,6 +300,13 @@ CODES: dict[str, tuple[str, str]] = {
         "no vector of them can be added in place. It is found in config.json, where that lies on this machine. Train "
         "the attention alone (`lora: {targets: attention}`), or assess the tuned model itself.",
     ),
+    "TG220": (
+        "no training and no merge of quantised weights",
+        "`quantization_config` in config.json, where that lies on this machine, says that the weights are packed "
+        "(GPTQ, AWQ, bitsandbytes). Such a model can be asked as it is, prompted and steered, where the packages with "
+        "which transformers loads it are installed (TG216 names those that are not). Trainings, vectors and merges "
+        "need plain weights: name the model in float32, bfloat16 or float16.",
+    ),
     "TG223": (
         "a key or a password in a spec",
         "What stands in a spec goes into manifests, reports, logs and trackers, and is read by many. Values of the "

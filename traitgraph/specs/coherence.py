@@ -19,7 +19,7 @@ from .identity import number_text
 from .instruments import Linguistic, Questionnaire
 from .merge_methods import MergeMethod
 from .methods import Compose, Npti, Steer, Tuned
-from .model_folder import fuses_experts
+from .model_folder import PARTLY, PLAIN, fuses_experts, quantised_by
 from .overlay import ArmText
 from .prompts import DemonstrationPrompt, Prompt
 from .study import Arm
@@ -44,6 +44,7 @@ def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
     yield from _combinations(text, arm, document)
     yield from _merges(text, arm, document)
     yield from _experts(text, arm, document)
+    yield from _quantised(text, arm, document)
     yield from _layers(text, arm, document)
     yield from _analyses(text, arm, document)
     yield from _zip(text, arm, document)
@@ -134,6 +135,21 @@ def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
             hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
             yield error("TG219", what, document.value_span(path), dotted(path), None if arm.onto else hint)
             return
+
+
+def _quantised(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """Weights that are packed can be asked, and neither trained nor merged; said where config.json is at hand."""
+    if not (arm.train or "merge" in arm.method.uses):
+        return
+    many = isinstance(text.values.get("model"), list | tuple)
+    places = [(("model", index) if many else ("model",), model) for index, model in enumerate(arm.model)]
+    for place, model in [*places, *([(("onto", "model"), arm.onto.model)] if arm.onto else [])]:
+        method = quantised_by(model.config())
+        if method and method not in PARTLY:
+            path = text.place(place)
+            what = f"'{model.name}' is quantised by {method}: it can be asked, steered and prompted, and neither "
+            what += f"trained nor merged, as method `{arm.method.kind}` does"
+            yield error("TG220", what, document.value_span(path), dotted(path), PLAIN)
 
 
 def _layers(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:

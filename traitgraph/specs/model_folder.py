@@ -18,11 +18,18 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
 _CAUSAL = "\nMODEL_FOR_CAUSAL_LM_MAPPING_NAMES = "
+PLAIN = "give the model in float32, bfloat16 or float16"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
 """Keys of config.json that say how many experts a layer has."""
 LOADED_AS_STORED = ("gpt_oss", "llama4", "llama4_text", "dbrx", "granitemoe", "granitemoeshared", "granitemoehybrid")
 """Types of mixtures of experts whose files hold all experts of a layer in one tensor, as the loaded model does."""
+
+READ_BY = {"gptq": ("optimum", "gptqmodel"), "awq": ("gptqmodel",), "bitsandbytes": ("bitsandbytes",)}
+"""How weights were quantised -> the packages with which transformers loads them."""
+
+PARTLY = ("mxfp4",)
+"""Of these the experts alone: what is trained and merged beside them is plain."""
 
 
 class ModelFolderError(ValueError):
@@ -42,7 +49,7 @@ def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = 
     if (vocabulary := folder / "tokenizer.json").is_file():
         text = vocabulary.read_bytes().strip()
         files.append((vocabulary, not text.startswith(b"{") or not text.endswith(b"}")))
-    if broken := [file.name for file, is_broken in files if is_broken]:
+    if broken := [file.relative_to(folder) for file, is_broken in files if is_broken]:
         what = f"has a {broken[0]} that is cut off, or a pointer of git-lfs"
         raise ModelFolderError(folder, what, "download it again (`git lfs pull`)")
     config = read_config(folder)
@@ -56,6 +63,11 @@ def check_model(folder: Path, *, trusted: bool = False, needs_tokenizer: bool = 
     if not code and needs_tokenizer and not _knows(config["model_type"], _CAUSAL):
         what = f"is a {config['model_type']} model, which transformers does not load as one that continues texts"
         raise ModelFolderError(folder, what, "name a causal language model (AutoModelForCausalLM)")
+    method = quantised_by(config)
+    if lacking := [each for each in READ_BY.get(method or "", ()) if find_spec(each) is None]:
+        what = f"is quantised by {method} (`quantization_config` in config.json), and {' and '.join(lacking)}, "
+        what += "with which transformers loads it, is not installed"
+        raise ModelFolderError(folder, what, f"install it, or {PLAIN}")
     if code and not trusted and not _knows(config.get("model_type")):
         what = "needs the Python files that come with it (`auto_map` in config.json)"
         raise ModelFolderError(folder, what, "read them, then allow it: {path: ..., trust_remote_code: true}")
@@ -92,7 +104,7 @@ def check_adapter(folder: Path) -> None:
 def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """The files with a model's weights, and the tensors that their index names (of one whole file none).
 
-    As transformers chooses them: one whole file before an index with its shards.
+    As transformers chooses them: one whole file before an index with its shards, which may lie in folders inside.
 
     Raises ModelFolderError when there is none, a shard is missing, or the index leads out of the folder.
     """
@@ -100,16 +112,20 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     name = next((each for each in ((str(own),) if own else (SINGLE, INDEX)) if (folder / each).is_file()), None)
     if name is None:
         raise _no_weights(folder, SINGLE)
-    index = read_json(folder / name).get("weight_map", {}) if name.endswith(".json") else {}
+    about = read_json(folder / name) if name.endswith(".json") else {}
+    index = about.get("weight_map", {})
     if name.endswith(".json") and not index:
         raise ModelFolderError(folder, f"has a {name} without a `weight_map`", "download it again")
     names = sorted(set(map(str, index.values()))) or [name]
-    if outside := [each for each in (name, *names) if Path(each).name != each or each.startswith(".")]:
+    if outside := [each for each in (name, *names) if _leads_out(folder, each)]:
         what = f"names a file outside the folder: {outside[0]}"
         raise ModelFolderError(folder, what, "save the model again, as one folder")
     if missing := [each for each in names if not (folder / each).is_file()]:
         what = f"lacks shards that {name} names: {', '.join(missing[:5])}"
         raise ModelFolderError(folder, what, "download them again")
+    if index and not isinstance(about.get("metadata"), dict):
+        what = f"has a {name} without `metadata`, which transformers does not load"
+        raise ModelFolderError(folder, what, "download it again, or add `\"metadata\": {}`")
     return tuple(folder / each for each in names), tuple(index)
 
 
@@ -128,6 +144,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("weight_map", {}), dict):
         raise ModelFolderError(path.parent, f"has a {path.name} that cannot be read", "copy or download it again")
     return found
+
+
+def quantised_by(config: Mapping[str, Any]) -> str | None:
+    """The method by which config.json says that the weights were quantised, or None."""
+    for part in (config, config.get("text_config")):
+        if isinstance(part, Mapping) and (about := part.get("quantization_config")):
+            return str(about.get("quant_method", "an unknown method") if isinstance(about, dict) else about)
+    return None
 
 
 def fuses_experts(config: Mapping[str, Any]) -> bool:
@@ -156,6 +180,17 @@ def _no_weights(folder: Path, wanted: str) -> ModelFolderError:
     inner = [each.parent.name for each in sorted(folder.glob(f"*/{wanted}"))]
     hint = f"name the folder inside it, {inner[0]}" if inner else "other formats must be converted first"
     return ModelFolderError(folder, f"has no {wanted}", hint)
+
+
+def _leads_out(folder: Path, name: str) -> bool:
+    """Whether a name leads to what no digest of the folder covers: outside it, hidden, or in a folder that is a link.
+
+    A file may be a link, as all of the hub's cache are: its content counts.
+    """
+    path = Path(name)
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    linked = any((folder / each).is_symlink() for each in path.parents if each.name)
+    return not path.name or path.is_absolute() or hidden or linked
 
 
 def _ends_early(file: Path) -> bool:

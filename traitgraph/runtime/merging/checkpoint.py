@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from traitgraph.specs.model_folder import ModelFolderError, read_json, weight_files
+from traitgraph.specs.model_folder import PLAIN, ModelFolderError, quantised_by, read_json, weight_files
 
 from .errors import MergeError
 
@@ -161,10 +161,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
     @cached_property
     def quantised_by(self) -> str | None:
         """The method by which the folder's config.json says that its weights were quantised, or None."""
-        for part in (self.config, self.config.get("text_config")):
-            if isinstance(part, dict) and (about := part.get("quantization_config")):
-                return str(about.get("quant_method", "an unknown method") if isinstance(about, dict) else about)
-        return None
+        return quantised_by(self.config)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -295,12 +292,12 @@ def sampled_rows(shape: tuple[int, ...]) -> list[int]:
 
 
 def quantised(sides: Iterable[object]) -> str | None:
-    """Why no difference is taken where tensors do not fit: the first of these that is a quantised checkpoint."""
+    """Why no difference is taken: the first of these that is a quantised checkpoint."""
     for side in sides:
         if isinstance(side, Checkpoint) and side.quantised_by:
             return (
                 f"{side.path} is quantised by {side.quantised_by} (quantization_config in its config.json): quantised "
-                "weights have no differences; give the model in float32, bfloat16 or float16"
+                f"weights have no differences; {PLAIN}"
             )
     return None
 

@@ -250,8 +250,10 @@ def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] 
     """Float tensors whose difference has a meaning, in the base's order; those in `rows` may differ in their rows.
 
     Buffers have none: they stay as in the base, whichever side stores them. Raises MergeError for tensors that only one
-    side has, other shapes, float8 and quantised or unequal integers.
+    side has, other shapes, float8, unequal integers, and quantised checkpoints.
     """
+    if reason := quantised((base, tuned)):  # where all integers are equal, scales alone would be subtracted
+        raise MergeError(reason)
     only_base = [name for name in base if name not in tuned]
     only_tuned = [name for name in tuned if name not in base]
     if only_base or only_tuned:
@@ -269,8 +271,6 @@ def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] 
 
 
 def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_tuned: list[str]) -> str:
-    if reason := quantised((base, tuned)):
-        return reason
     if only_tuned == ["lm_head.weight"] or only_base == ["lm_head.weight"]:
         tied, untied = (base, tuned) if only_tuned else (tuned, base)
         return (
