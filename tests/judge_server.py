@@ -9,8 +9,11 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = Callable[[str], "str | int | bytes | tuple[int, bytes] | Iterator[bytes]"]
-"""Prompt -> text of the judge, a status code to fail with (and a body), a raw body, or one that comes in pieces."""
+Reply = Callable[[str], "str | int | bytes | tuple[int, bytes] | Iterator[bytes] | tuple[int, Iterator[bytes]]"]
+"""Prompt -> text of the judge, a status code to fail with (and a body), a raw body, or one that comes in pieces.
+
+The pieces of status 0 are all that is sent: head and body.
+"""
 
 
 class JudgeServer:
@@ -45,8 +48,9 @@ def judge_server(reply: Reply) -> Iterator[JudgeServer]:
             if isinstance(said, str):
                 said = json.dumps({"choices": [{"message": {"role": "assistant", "content": said}}]}).encode()
             if isinstance(said, Iterator):
-                self.send_response(status)
-                self.end_headers()
+                if status:
+                    self.send_response(status)
+                    self.end_headers()
                 with suppress(OSError):  # the client has had enough
                     for piece in said:
                         self.wfile.write(piece)

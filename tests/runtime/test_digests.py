@@ -62,8 +62,8 @@ def test_swapped_or_invented_hints_are_not_believed(model: Path) -> None:
     swapped = {first[0]: second[1], second[0]: first[1]}
     bare = dict.fromkeys((first[0], second[0]), "0" * 32)
     half = {first[0]: f"{second[1].split()[0]} {first[1].split()[1]}"}
-    for entries in (swapped, bare, half, [], {first[0]: 1}):
-        file.write_text(json.dumps(entries))
+    for entries in (*map(json.dumps, (swapped, bare, half, [], {first[0]: 1})), "[" * 100_000, "{"):
+        file.write_text(entries)
         assert {path: DigestMemory(store).digest_of(path) for path in true} == true
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,59 @@ def test_a_reply_that_drips_or_never_comes_is_cut_and_asked_for_once_more(interv
     assert len(server.bodies) <= 16
 
 
+HEAD = b"HTTP/1.0 200 OK\r\n"
+ODD = {
+    "a long header": ([HEAD, b"X: " + b"x" * 1_000_000 + b"\r\n\r\n"], "no answer in proper HTTP"),
+    "a broken head": ([b"Bearer " + KEY.encode() + b" says hello\r\n\r\n"], "no answer in proper HTTP"),
+    "a gzip bomb": (
+        [HEAD, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 50_000_000)],
+        "no chat completion",
+    ),
+    "cut off": ([HEAD, b"Content-Length: 1000\r\n\r\n", b'{"choices'], "no answer in proper HTTP"),
+    "a bad chunk": (
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz " + KEY.encode() + b"\r\n"],
+        "no answer in proper HTTP",
+    ),
+    "half of the key": ([b"HTTP/1.0 400 No\r\n\r\n", b"x" * 493 + b" " + KEY.encode()], "HTTP 400"),
+}
+
+
+@pytest.mark.parametrize("fault", ODD)
+def test_odd_answers_are_faults_within_the_limits_and_tell_no_part_of_the_key(
+    interview: Interview, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(judges, "ATTEMPTS", 1)
+    pieces, told = ODD[fault]
+    with judge_server(lambda prompt: (0, iter(pieces))) as server:
+        judge = http_judge(server.url)
+        context, params = interview(judge)
+        with pytest.raises(JudgeError, match=told) as caught:
+            assess(limited(context, judge, max_bytes=100_000, timeout=5), params)
+    assert "a-sec" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("line", [b"X: y\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_head_without_end_is_cut(interview: Interview, monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    """Headers, and interim answers, are read no further than a reply may be long."""
+    monkeypatch.setattr(judges, "ATTEMPTS", 1)
+    sent: list[int] = []
+
+    def head(prompt: str) -> Iterator[bytes]:
+        place = len(sent)
+        sent.append(0)
+        yield line if line.startswith(b"HTTP") else HEAD
+        while True:
+            sent[place] += 1
+            yield line * 4096
+
+    with judge_server(lambda prompt: (0, head(prompt))) as server:
+        judge = http_judge(server.url)
+        context, params = interview(judge)
+        with pytest.raises(JudgeError, match=r"no answer in proper HTTP|no whole reply"):
+            assess(limited(context, judge, timeout=2), params)
+    assert max(sent) < 400
+
+
 def test_a_stop_is_heard_while_a_reply_is_waited_for(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judges, "LISTEN_SECONDS", 0.02)
     monkeypatch.setattr(judges, "GRACE_SECONDS", 0.02)
@@ -317,6 +372,23 @@ def test_kept_rows_that_changed_are_made_again(interview: Interview, capsys: pyt
     assert rows_of(context.out) == before
     assert len(server.bodies) == 2
     assert "judge_replies.jsonl: 3 rows cannot be read and are made again" in capsys.readouterr().err
+
+
+def test_rows_of_another_job_are_made_again(interview: Interview, capsys: pytest.CaptureFixture[str]) -> None:
+    """A kept file that was copied from another job, or under another name, holds no text of this one."""
+    with judge_server(by_statement) as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+        before = rows_of(context.out)
+        assert context.partial is not None
+        other = context.partial.parent / "other"
+        other.mkdir()
+        strange = KeptTexts(other, "judge_replies")
+        strange.add(dict.fromkeys(KeptTexts(context.partial, "judge_replies").texts, "1"))
+        (other / "judge_replies.jsonl").replace(context.partial / "judge_replies.jsonl")
+        assess(context, params)
+    assert rows_of(context.out) == before
+    assert "judge_replies.jsonl: 8 rows cannot be read and are made again" in capsys.readouterr().err
 
 
 def test_nothing_is_asked_twice_after_an_interruption(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:

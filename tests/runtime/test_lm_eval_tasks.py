@@ -165,10 +165,22 @@ def test_groups_and_tags_give_what_the_harness_gives_and_nothing_else(
     """By size or not, nested, inline, without an aggregate: value and standard error of group, subgroup and task."""
     measured = run(folder, group)
     equal = compared(measured, by_harness(loaded, folder, group)["results"], group)
-    assert equal == {
-        "macro": 5, "micro": 6, "nested": 9, "loose": 4, "single": 3, "ours": 6,
-        "filters": 6, "twice": 5, "mapping": 5, "texts": 6, "found": 9
-    }[group]
+    assert (
+        equal
+        == {
+            "macro": 5,
+            "micro": 6,
+            "nested": 9,
+            "loose": 4,
+            "single": 3,
+            "ours": 6,
+            "filters": 6,
+            "twice": 5,
+            "mapping": 5,
+            "texts": 6,
+            "found": 9,
+        }[group]
+    )
 
 
 def test_a_group_counts_the_guesses_as_it_counts_the_answers(run: Run, folder: Path) -> None:

@@ -193,7 +193,9 @@ def test_a_quantised_model_is_asked_and_neither_trained_nor_merged(
         if method == "mxfp4":
             load_study(spec)
             continue
-        with pytest.raises(SpecError, match=rf"error\[TG220\]: 'model' is quantised by {method}: it can be asked") as told:
+        with pytest.raises(
+            SpecError, match=rf"error\[TG220\]: 'model' is quantised by {method}: it can be asked"
+        ) as told:
             load_study(spec)
         assert f"study.yaml:{line}:" in str(told.value) and "give the model in float32" in str(told.value)
 

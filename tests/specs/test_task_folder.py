@@ -42,6 +42,21 @@ def test_a_task_a_group_and_a_tag_are_found(task: str, tasks: Path) -> None:
     assert faults_of(SPEC.format(task=task, folder="tasks"), tasks.parent) == []
 
 
+@pytest.mark.parametrize("form", ["[{{metric: acc}}, {}]", "{}"])
+def test_an_entry_of_several_metrics_is_refused_since_the_harness_gives_no_figure(form: str, tasks: Path) -> None:
+    from lm_eval.api.group import Group
+
+    entries = form.format("{metric: [acc, acc_norm]}")
+    listed = {"metric": ["acc", "acc_norm"]}
+    group = Group.from_config({"group": "g", "task": ["one"], "aggregate_metric_list": [listed]})  # type: ignore[typeddict-item]
+    assert group.aggregate({"one": {"acc,none": 1.0, "acc_norm,none": 1.0}}).keys() == {"alias", "name", "sample_len"}  # type: ignore[dict-item]
+
+    (tasks / "deep" / "both.yaml").write_text(f"group: both\ntask: [one]\naggregate_metric_list: {entries}\n")
+    (fault,) = (each for each in TaskFolder(tasks).faults_of("both") if "metric" in each.message)
+    assert fault.code == "TG213" and "is a list, for which the harness gives the group no figure" in fault.message
+    assert fault.span is not None and fault.span.line == 3
+
+
 def test_a_task_that_the_folder_lacks_is_told_at_its_key_with_near_names(tasks: Path) -> None:
     _, (fault,) = read(SPEC.format(task="onne", folder="tasks"), tasks.parent)
     assert (fault.code, fault.message) == ("TG106", "the folder 'tasks' defines no lm-eval task 'onne'")

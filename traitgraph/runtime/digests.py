@@ -50,7 +50,7 @@ class DigestMemory:
         return found if seal and seal == _seal(path, look, found) else None
 
     def _hints(self) -> dict[str, str]:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             return {str(key): str(value) for key, value in json.loads(self._path.read_bytes()).items()}
         return {}
 

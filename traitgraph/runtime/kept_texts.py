@@ -20,11 +20,13 @@ from .models import LoadedModel
 class KeptRows:
     """JSON rows of this process and of those before it, in the order in which they came; threads may add to it.
 
-    Each line has the digest of its row before it: a row that cannot be read, or has changed, was never there.
+    Each line has the digest of its row before it, under the job and the name of the file: a row that cannot be read,
+    has changed, or is another job's, was never there.
     """
 
     def __init__(self, partial: Path | None, name: str) -> None:
         self._file = partial / f"{name}.jsonl" if partial else None
+        self._owner = (partial.name, name) if partial else ()
         self._lock = Lock()
         self.rows = self._earlier()
 
@@ -32,7 +34,7 @@ class KeptRows:
         if self._file is None or not self._file.is_file():
             return []
         lines = self._file.read_bytes().decode("ascii", "replace").split("\n")
-        whole = [line for line in lines if line and line == _sealed(line.partition(" ")[2])]
+        whole = [line for line in lines if line and line == self._sealed(line.partition(" ")[2])]
         if lines != [*whole, ""]:  # a torn last line would spoil the next one
             lost = len(lines) - len(whole) - (lines[-1] == "")
             print(f"    {self._file}: {lost} rows cannot be read and are made again", file=sys.stderr, flush=True)
@@ -46,12 +48,11 @@ class KeptRows:
         with self._lock:
             if self._file is not None:
                 with self._file.open("a", encoding="ascii") as stream:
-                    stream.write("".join(f"{_sealed(json.dumps(row))}\n" for row in rows))
+                    stream.write("".join(f"{self._sealed(json.dumps(row))}\n" for row in rows))
             self.rows += rows
 
-
-def _sealed(text: str) -> str:
-    return f"{digest('kept row', text)} {text}"
+    def _sealed(self, text: str) -> str:
+        return f"{digest('kept row', [*self._owner, text])} {text}"
 
 
 class KeptTexts:

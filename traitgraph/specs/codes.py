@@ -321,7 +321,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Whatever the definitions of a task folder name (data, includes, functions, prompts) must lie in that folder, "
         "whose content is in the key of a job: a relative path starts beside the definition, then at the folder. A "
         "link counts as what it leads to, hidden files do not count. Copy the file into the folder. The same is said "
-        "where `shots` asks for more worked examples than a file has.",
+        "where `shots` asks for more worked examples than a file has, and where an entry of a group's "
+        "`aggregate_metric_list` names several metrics: the harness gives no figure for it.",
     ),
     "TG214": (
         "a number of worked examples that the task fixes",

@@ -125,7 +125,7 @@ def weight_files(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         raise ModelFolderError(folder, what, "download them again")
     if index and not isinstance(about.get("metadata"), dict):
         what = f"has a {name} without `metadata`, which transformers does not load"
-        raise ModelFolderError(folder, what, "download it again, or add `\"metadata\": {}`")
+        raise ModelFolderError(folder, what, 'download it again, or add `"metadata": {}`')
     return tuple(folder / each for each in names), tuple(index)
 
 

@@ -28,6 +28,7 @@ PATHS = ("data_files", "data_dir", "dataset_path", "use_prompt")
 LINES = (".jsonl", ".csv", ".tsv")
 """Files whose examples can be counted without a library, by a line each (and one of names in a table)."""
 
+AGGREGATES = "aggregate_metric_list"
 COMMIT = 40
 """Hex digits of a commit."""
 
@@ -140,6 +141,11 @@ class TaskFolder:
 
         for definition in reached:
             config = placed(definition.config, definition.bases, report)
+            for each in [*_under(config, AGGREGATES), config.get(AGGREGATES)]:
+                if isinstance(each, dict) and isinstance(several := each.get("metric"), list) and several:
+                    what = f"`metric` of `{AGGREGATES}` is a list, for which the harness gives the group no figure"
+                    hint = "write an entry for each metric"
+                    faults.append(error("TG213", what, getattr(several[0], "span", None), hint=hint))
             if shots and (lack := _too_few(definition.config, config, shots)):
                 report(*lack)
         return list(dict.fromkeys(faults))

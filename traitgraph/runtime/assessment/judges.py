@@ -167,12 +167,15 @@ class HttpJudge:
                     return self._without_key(_content(body))
                 else:
                     hint = f"; {_HINTS[status]}" if status in _HINTS else ""
-                    said = " ".join(printable(body[:500].decode("utf-8", "replace")).split())
+                    said = self._without_key(body.decode("utf-8", "replace"))[:500]  # cut after, or half of it stays
+                    said = " ".join(printable(said).split())
                     fault = f"HTTP {status} for model '{self._judge.model}'{hint}: {said}".rstrip(": ")
                     wait, final = _asked_pause(headers.get("Retry-After"), pause), status != 429 and status < 500
             except TimeoutError:
                 beyond += 1
                 fault = f"no whole reply in {self._limits.timeout:g} s (`timeout`)"
+            except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError):  # whose texts may hold half of a key
+                fault = "no answer in proper HTTP, or one that was cut off"
             except (OSError, aiohttp.ClientError) as error:
                 fault = f"not reachable: {printable(str(error))}"
             except (ValueError, LookupError, TypeError, RecursionError):
