@@ -9,10 +9,11 @@ import pytest
 
 from tests.tiny_model import model_like, tiny_llama
 from traitgraph.runtime.merging.checkpoint import Checkpoint
+from traitgraph.runtime.merging.from_file import merge_from_file
 from traitgraph.specs import model_folder
 from traitgraph.specs.diagnostics import SpecError
 from traitgraph.specs.identity import digest_path
-from traitgraph.specs.model_folder import INDEX, ModelFolderError, check_adapter, check_model, weight_files
+from traitgraph.specs.model_folder import INDEX, ModelFolderError, check_adapter, check_model, read_config, weight_files
 from traitgraph.specs.models import HubModelSpec
 from traitgraph.specs.validate import load_study
 
@@ -165,6 +166,16 @@ def test_shards_in_a_folder_inside_are_loaded_merged_and_keyed_as_transformers_d
     assert all(torch.equal(loaded[name], merged.read(name)) for name in merged)
     assert {file.relative_to(folder).as_posix() for file in merged.files} == set(index["weight_map"].values())
 
+    tiny_llama(300, seed=1).save_pretrained(tmp_path / "tuned")
+    (folder / INDEX).rename(folder / f"own.{INDEX}")
+    (folder / "config.json").write_text(json.dumps({**read_config(folder), "transformers_weights": f"own.{INDEX}"}))
+    (tmp_path / "merge.yaml").write_text("base: model\nvectors: [{model: tuned}]\n")
+    merge_from_file(tmp_path / "merge.yaml", tmp_path / "out")
+    tuned, written = (AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict() for name in ("tuned", "out"))
+    assert all(torch.allclose(tuned[name], written[name]) for name in tuned)
+    (folder / f"own.{INDEX}").rename(folder / INDEX)
+    (folder / "config.json").write_text((tmp_path / "tuned" / "config.json").read_text())
+
     before, file = digest_path(folder), merged.files[-1]
     content = file.read_bytes()
     file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -197,7 +208,8 @@ def test_a_quantised_model_is_asked_and_neither_trained_nor_merged(
             SpecError, match=rf"error\[TG220\]: 'model' is quantised by {method}: it can be asked"
         ) as told:
             load_study(spec)
-        assert f"study.yaml:{line}:" in str(told.value) and "give the model in float32" in str(told.value)
+        assert f"study.yaml:{line}:" in str(told.value)
+        assert "give the model in float32" in str(told.value)
 
 
 def test_an_adapter_is_the_folder_that_is_named(tmp_path: Path) -> None:

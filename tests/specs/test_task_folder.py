@@ -53,8 +53,10 @@ def test_an_entry_of_several_metrics_is_refused_since_the_harness_gives_no_figur
 
     (tasks / "deep" / "both.yaml").write_text(f"group: both\ntask: [one]\naggregate_metric_list: {entries}\n")
     (fault,) = (each for each in TaskFolder(tasks).faults_of("both") if "metric" in each.message)
-    assert fault.code == "TG213" and "is a list, for which the harness gives the group no figure" in fault.message
-    assert fault.span is not None and fault.span.line == 3
+    assert fault.code == "TG213"
+    assert "is a list, for which the harness gives the group no figure" in fault.message
+    assert fault.span is not None
+    assert fault.span.line == 3
 
 
 def test_a_task_that_the_folder_lacks_is_told_at_its_key_with_near_names(tasks: Path) -> None:

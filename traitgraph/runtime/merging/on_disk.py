@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.specs.model_folder import INDEX
+from traitgraph.specs.model_folder import INDEX, SINGLE
 
 from .card import model_card
 from .checkpoint import Checkpoint, TensorInfo, matrix_shape, read_object
@@ -105,10 +105,10 @@ class _Files:
         for output, draft in zip(self._outputs, self._drafts, strict=True):
             shards: dict[str, list[Slot]] = {}
             for info in self._base.values():
-                shards.setdefault(_shard(info), []).append(Slot(info.name, info.shape, output.dtype_of(info)))
+                shards.setdefault(self._shard(info), []).append(Slot(info.name, info.shape, output.dtype_of(info)))
             files = {shard: self._stack.enter_context(TensorFile(draft / shard, s)) for shard, s in shards.items()}
             self._open.append(files)
-            if len(shards) > 1:
+            if len(self._base.files) > 1:
                 _write_index(draft, shards)
         return self
 
@@ -117,11 +117,12 @@ class _Files:
 
     def of(self, info: TensorInfo) -> list[TensorFile]:
         """The shard that holds a tensor, for each output."""
-        return [files[_shard(info)] for files in self._open]
+        return [files[self._shard(info)] for files in self._open]
 
-
-def _shard(info: TensorInfo) -> str:
-    return info.file.name
+    def _shard(self, info: TensorInfo) -> str:
+        """As transformers names it, whatever the base calls it and in whichever of its folders it lies."""
+        files = self._base.files
+        return SINGLE if len(files) == 1 else f"model-{files.index(info.file) + 1:05}-of-{len(files):05}.safetensors"
 
 
 def _write_index(draft: Path, shards: Mapping[str, Sequence[Slot]]) -> None:
@@ -189,18 +190,20 @@ def _write_beside(base: Checkpoint, output: Output, draft: Path) -> None:
             for file in base.path.glob(pattern):
                 if file.is_file():
                     shutil.copyfile(file, draft / file.name)
-    if output.dtype and (draft / "config.json").is_file():
-        _set_dtype(draft / "config.json", output.dtype)
+    if (draft / "config.json").is_file():
+        _adapt(draft / "config.json", output.dtype)
     (draft / "recipe.json").write_text(json.dumps(output.record, indent=1) + "\n", encoding="utf-8")
     (draft / "README.md").write_text(model_card(output.record), encoding="utf-8")
 
 
-def _set_dtype(path: Path, dtype: str) -> None:
-    """Say in the configuration which number format the weights have, under the key that it uses."""
+def _adapt(path: Path, dtype: str | None) -> None:
+    """Say in the configuration which number format the weights have, under the key that it uses, and no other file."""
     config = read_object(path)
+    if config.pop("transformers_weights", None) is None and dtype is None:
+        return
     parts = [config, *(part for part in config.values() if isinstance(part, dict))]
     for part in parts:
         for key in ("torch_dtype", "dtype"):
-            if key in part:
+            if dtype and key in part:
                 part[key] = dtype
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
