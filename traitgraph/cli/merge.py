@@ -57,6 +57,8 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
         if names := list(done[what]):
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             yield f"{what.replace('_', ' ')}: {', '.join(map(str, names[:5]))}{more}"
+    for name, rows in done["rows_in_common"].items():
+        yield f"rows in common: the first {rows} of {name}"
     if statistics := done["statistics"]:
         if statistics["effective_alpha"] is None:
             yield "no change: the vectors add nothing to the sampled weights, and there is no effective alpha"
