@@ -226,3 +226,16 @@ def test_a_merge_file_names_what_is_no_model_at_its_line(tmp_path: Path) -> None
     for line, what in ((1, "'empty' is empty"), (3, "'pickled' has pickled weights"), (4, "'base' is no LoRA adapter")):
         assert what in text
         assert f".yaml:{line}:" in text
+
+
+def test_a_folder_that_could_be_a_model_of_the_hub_is_said_to_be_one(folder: Path) -> None:
+    """As transformers reads it, from the recipe's folder; with ./ there is nothing to say."""
+    (folder / "owner").mkdir()
+    (folder / "owner" / "name").symlink_to(folder / "tuned1")
+    notes = [
+        merge_from_file(
+            written(folder, f"base: base\nvectors: [{{model: {name}}}]\n"), None, dry_run=True
+        ).request.notes
+        for name in ("owner/name", "./owner/name")
+    ]
+    assert notes == [("folders beside the recipe, and not of the hub: owner/name (say so: ./owner/name)",), ()]

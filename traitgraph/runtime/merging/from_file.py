@@ -294,7 +294,14 @@ def read_request(path: Path, models: NamedModels) -> Request:
         request = _own_request(document)
     if lost := _lost_models(document, request, models):
         raise SpecError(lost)
-    return replace(request, base=models.plain(request.base))
+    named = (request.base, *(name for each in request.sources for name in (each.where, each.of) if name))
+    notes = request.notes
+    if folders := dict.fromkeys(name for name in named if models.hides_hub(name)):
+        notes = (
+            *notes,
+            f"folders beside the recipe, and not of the hub: {', '.join(folders)} (say so: ./{next(iter(folders))})",
+        )
+    return replace(request, base=models.plain(request.base), notes=notes)
 
 
 def _lost_models(document: Document, request: Request, models: NamedModels) -> list[Diagnostic]:
