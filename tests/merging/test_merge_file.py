@@ -263,3 +263,17 @@ def test_a_preset_of_a_packaged_gguf_file_is_converted_once(folder: Path) -> Non
     text = "base: smollm2-135m\nvectors: [{model: tuned1}]\n"
     assert request_of(folder, text).base == "smollm2-135m"
     assert NamedModels(folder / "recipe.yaml", folder / "scratch").folder("smollm2-135m") == converted
+
+
+@pytest.mark.parametrize("file", ["vector.safetensors", "manifest.json"])
+def test_a_vector_that_was_altered_after_its_job_is_refused(folder: Path, bench: Bench, file: str) -> None:
+    """Its fingerprint, which draws the masks and stands in the record, would be that of other values."""
+    where = bench.store.path("vector", bench.vector(folder / "base", "model", folder / "tuned1"))
+    recipe = written(folder, f"base: base\nvectors: [{{vector: {where}}}]\n")
+    merge_from_file(recipe, None, dry_run=True)
+    content = bytearray((where / file).read_bytes())
+    content[-3] ^= 1
+    (where / file).chmod(0o600)
+    (where / file).write_bytes(content)
+    with pytest.raises(MergeError, match="not what its job wrote"):
+        merge_from_file(recipe, folder / "out")

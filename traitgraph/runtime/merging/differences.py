@@ -285,7 +285,10 @@ def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_t
         )
     sides = [(base.path, only_base), (tuned.path, only_tuned)]
     found = [f"{len(names)} only in {path} (first '{names[0]}')" for path, names in sides if names]
-    return f"the checkpoints hold different tensors: {', '.join(found)}; give a name map, or the base it was tuned from"
+    repair = "give a name map, or the base it was tuned from"
+    if all(any(".experts." in name for name in names) for names in (only_base, only_tuned)):
+        repair = "one has each expert by itself: load and save it by transformers, with save_original_format=False"
+    return f"the checkpoints hold different tensors: {', '.join(found)}; {repair}"
 
 
 def differ_in_vocabulary(name: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:

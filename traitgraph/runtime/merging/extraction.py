@@ -171,11 +171,12 @@ def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) 
         check_same_tokens([base.path, adapter.folder], max(common.values()))
     for name, height in common.items():
         factors, value = adapter.factors.pop(name, None), adapter.values.pop(name, None)
-        rows, values = adapter.rows.pop(name, (list(range(height)), value))
+        some = adapter.rows.pop(name, None) or (None if value is None else (list(range(len(value))), value))
         if height and factors is not None:
             below = (0, 0, 0, base[name].shape[0] - height)
             adapter.factors[name] = replace(factors, left=torch.nn.functional.pad(factors.left[:height], below))
-        elif height and values is not None:
+        elif height and some is not None:
+            rows, values = some
             kept = [place for place, row in enumerate(rows) if row < height]
             adapter.rows[name] = [rows[place] for place in kept], values[kept]
     return common

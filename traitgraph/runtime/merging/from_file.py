@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from traitgraph import __version__
+from traitgraph.runtime.artifacts import MANIFEST, BadArtifactError, content_faults, read_manifest
 from traitgraph.runtime.vectors import load_vector
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.document import Document
@@ -112,6 +113,8 @@ def merge_from_file(
         if dry_run:
             return MergeReport(out, request, fit, warnings=doubts)
         assert out is not None, "a merge is written to a folder"
+        for folder in (models.folder(source.where) for source in request.sources if source.kind == "vector"):
+            _check_unaltered(folder)
         return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress, doubts)
 
 
@@ -273,6 +276,18 @@ def _unlike_tokens(
                 "base's tokens; set vocabulary: base where they do not"
             )
     return tuple(silent)
+
+
+def _check_unaltered(folder: Path) -> None:
+    """Raise MergeError where a vector of a store is not what its job wrote; one that has no manifest is its owner's."""
+    if not (folder / MANIFEST).is_file():
+        return
+    try:
+        faults = content_faults(folder, read_manifest(folder))
+    except BadArtifactError as fault:
+        faults = [str(fault)]
+    if faults:
+        raise MergeError(f"{folder}: not what its job wrote ({faults[0]}); run the study again, which makes it anew")
 
 
 # ---------------------------------------------------------------- files
