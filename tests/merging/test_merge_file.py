@@ -277,3 +277,22 @@ def test_a_vector_that_was_altered_after_its_job_is_refused(folder: Path, bench:
     (where / file).write_bytes(content)
     with pytest.raises(MergeError, match="not what its job wrote"):
         merge_from_file(recipe, folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"), [(0.5, "the change lies in none of"), (0.0, "no change: the vectors add")]
+)
+def test_a_change_of_rows_that_are_not_sampled_is_not_called_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: float, told: str
+) -> None:
+    import torch
+
+    from tests.merging.test_vocabularies import EMBEDDING, saved
+
+    table = torch.ones(600_000, 4)
+    saved(tmp_path / "base", {EMBEDDING: table})
+    table[0] += changed
+    saved(tmp_path / "tuned", {EMBEDDING: table})
+    recipe = str(written(tmp_path, "base: base\nvectors: [{model: tuned}]\n"))
+    assert main(["merge", recipe, "-o", str(tmp_path / "out")]) == 0
+    assert told in capsys.readouterr().err

@@ -61,7 +61,8 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"rows in common: the first {rows} of {name}"
     if statistics := done["statistics"]:
         if statistics["effective_alpha"] is None:
-            yield "no change: the vectors add nothing to the sampled weights, and there is no effective alpha"
+            none = "the change lies in none of" if statistics["norm"] else "no change: the vectors add nothing to"
+            yield f"{none} the sampled weights, and there is no effective alpha"
         else:
             yield "effective alpha {effective_alpha:.4f}, relative error {relative_error:.2g}".format(**statistics)
     yield from (f"warning: {text}" for text in done["warnings"])
