@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.report.rows import DOMAINS, about, row, study_rows
+from traitgraph.runtime.report.charts import Panel, strength_charts
 from traitgraph.runtime.report.curves import Curve, curves_of, own_curves
 from traitgraph.runtime.report.findings import Findings, judge, judge_task, smallest_loss
 from traitgraph.runtime.report.headlines import headline
@@ -244,6 +245,28 @@ def test_a_slope_is_over_what_survived_rounding() -> None:
     assert slopes[0] is not None
     assert slopes[1] is not None
     assert slopes[1].value == pytest.approx(2 * slopes[0].value)
+
+
+def test_slope_line_and_correlation_are_over_one_strength() -> None:
+    """A hundredth that rounding took is no other strength; a half is, and the axis, each mark and the text say so."""
+    from scipy.stats import linregress
+
+    rows = curve_rows([0, 1.1, 0.9, 1.6])
+    for left, name, ends in ((1.0, "alpha", 1.5), (0.995, "alpha", 1.5), (0.5, "effective alpha", 0.75)):
+        kept = [{**each, "effective_alpha": float(each["alpha"]) * left} for each in rows]
+        (found,) = judge(summarise(kept))  # type: ignore[arg-type]  # a changed row
+        (panel,) = strength_charts(found.benchmark)[0].panels
+        assert isinstance(panel, Panel)
+        (line,) = panel.lines
+        x, y = [mark.x for mark in line.marks], [mark.y for mark in line.marks]
+        assert panel.x_title == name
+        assert x[-1] == pytest.approx(ends)
+        assert (" (effective 0.75)" in line.marks[-1].label) == (left == 0.5)
+        (finding,) = found.found
+        assert finding.slope is not None
+        assert finding.slope.value == pytest.approx(linregress(x, y).slope)
+        assert finding.curves[0].pearson == pytest.approx(linregress(x, y).rvalue)
+        assert f"per unit of {name}." in render_page(kept, about())  # type: ignore[arg-type]
 
 
 def test_without_a_standard_error_a_change_is_at_most_inconclusive() -> None:
@@ -613,6 +636,19 @@ def test_subjects_that_fail_a_check_are_counted_though_most_pass() -> None:
     text = render_page(rows, about())
     assert "Some subjects fail a validity check (option_mass in 1 of 4 subjects)" in text
     assert "▲ 1 of 4" in text
+
+
+def test_the_base_at_strength_0_of_several_vectors_fails_a_check_once() -> None:
+    """As the head of the report counts subjects: four here, whose rows are six."""
+    rows = [
+        row(method="vector", trait=trait, level="high", alpha=alpha, benchmark="q", metric=metric, role=role,
+            value=mass if role == "validity" else 3.0, stderr=0.1, **({"job": "base"} if alpha == "0" else {}),
+            same_as="base" if alpha == "0" and trait != "openness" else None)
+        for trait in ("openness", "extraversion", "neuroticism") for alpha, mass in (("0", 0.1), ("1", 0.9))
+        for metric, role in (("openness", "score"), ("option_mass", "validity"))
+    ]  # fmt: skip
+    assert partial_faults_of(summarise(rows)[0]) == ["option_mass in 1 of 4 subjects"]
+    assert "4 subjects" in render_page(rows, about())
 
 
 def test_one_measurement_under_the_names_of_several_seeds_is_counted_once() -> None:

@@ -34,7 +34,8 @@ NO_SHARES = frozenset({"f1", "mcc", "likelihood", "brier_score"})
 
 RULES = (
     "The unit is the item (a pair of replies, a question, a document): differences of the same items between two "
-    "subjects are tested, by Student's t; with several seeds their spread is added. Of a questionnaire answered by "
+    "subjects are tested, by Student's t; with several seeds their spread is added. "
+    "A document that several tasks of a group ask of counts once. Of a questionnaire answered by "
     "letter the expected answer counts, otherwise the mean over repeats; items that fewer than half of the repeats "
     "answered are left out. Repeats are no observations of a trait: they tell how far answers are drawn apart. "
     "± is half of the 95 % interval everywhere. "
@@ -44,8 +45,8 @@ RULES = (
     "its scatter is that of all items of the form about the mean of their trait and keying, or that of the trait's own "
     "items where it is larger. "
     f"It moves as intended where p < {ERROR:g} on both sides, corrected by Holm for all gaps and levels of its arm, "
-    "over traits and benchmarks, and, from three strengths on, the slope over the strength (the effective one, where "
-    "it is known) is clear too. "
+    "over traits and benchmarks, and, from three strengths on, the slope over the strength (where rounding "
+    "took 1 % of it or more, over the effective one, as lines are drawn) is clear too. "
     "Where both levels change clearly from strength 0 (or the weakest there is; a prompt: from the base model) and in "
     "the same direction, the report says so, whatever the gap. "
     "A level without its opposite is judged by its own change, which may be a shift of every answer. "
