@@ -20,17 +20,19 @@ from traitgraph.specs.results import Cell
 
 
 def curve_rows(
-    values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0
+    values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0, n: int = 12
 ) -> list[ResultRow]:
     return [
         row(method="vector", trait="openness", level=level, alpha=str(first + place / 2), benchmark="b",
-            metric="openness", value=value, stderr=stderr)
+            metric="openness", value=value, stderr=stderr, n=n)
         for place, value in enumerate(values)
     ]  # fmt: skip
 
 
-def curve(values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0) -> Curve:
-    (found,) = own_curves(summarise(curve_rows(values, level, stderr, first))[0])
+def curve(
+    values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0, n: int = 12
+) -> Curve:
+    (found,) = own_curves(summarise(curve_rows(values, level, stderr, first, n))[0])
     return found
 
 
@@ -297,10 +299,21 @@ def test_a_task_suffers_by_its_worst_strength_corrected_for_their_number() -> No
 
 
 def test_a_task_holds_where_a_loss_of_the_margin_is_excluded_at_every_strength() -> None:
-    assert judge_task(curve([0.7, 0.71, 0.7], stderr=0.01), margin=0.05)[0] == "holds"
-    assert judge_task(curve([0.7, 0.66, 0.7], stderr=0.01), margin=0.05)[0] == "suffers"
-    assert judge_task(curve([0.7, 0.69, 0.7], stderr=0.02), margin=0.05)[0] == "inconclusive"
-    assert judge_task(curve([0.7, 0.9, 0.7], stderr=0.01), margin=0.05)[0] == "holds", "a gain is no loss"
+    assert judge_task(curve([0.7, 0.71, 0.7], stderr=0.01, n=60), margin=0.05)[0] == "holds"
+    assert judge_task(curve([0.7, 0.66, 0.7], stderr=0.01, n=60), margin=0.05)[0] == "suffers"
+    assert judge_task(curve([0.7, 0.69, 0.7], stderr=0.02, n=60), margin=0.05)[0] == "inconclusive"
+    assert judge_task(curve([0.7, 0.9, 0.71], stderr=0.01, n=60), margin=0.05)[0] == "holds", "a gain is no loss"
+    wide = curve([0.4, 0.8], stderr=0.06, n=60)
+    assert judge_task(wide, margin=0.05)[0] == "holds", "0.45 above the margin, with an error of 0.085"
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(58, "inconclusive"), (59, "holds")])
+def test_too_few_questions_exclude_no_loss_though_no_answer_changes(n: int, verdict: str) -> None:
+    """A twentieth of lost answers hits none of 58 questions in 5.1 % of cases, none of 59 in 4.8 %: exact binomial."""
+    from scipy.stats import binom
+
+    assert (binom.pmf(0, n, 0.05) < 0.05) == (verdict == "holds")
+    assert judge_task(curve([1.0, 1.0], stderr=0.0, n=n), margin=0.05)[0] == verdict
 
 
 def task_rows(start: float, end: float, stderr: float, chance: float | None = None, n: int = 12) -> list[ResultRow]:

@@ -5,6 +5,7 @@ The rules are in the constants here, in `separation` and in `statistics`, and in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ SPECIFIC, UNSPECIFIC = 0.25, 0.75
 NO_SHARES = frozenset({"f1", "mcc", "likelihood", "brier_score"})
 """Metrics of lm-eval's multiple-choice tasks that are no share of right answers."""
 
+FEWEST_TO_EXCLUDE = math.ceil(math.log(ERROR) / math.log(1 - CORRECT))
+"""Questions below which a loss of the margin leaves all answers as they are in 5 % of cases or more."""
+
 RULES = (
     "The unit is the item (a pair of replies, a question, a document): differences of the same items between two "
     "subjects are tested, by Student's t; with several seeds their spread is added. "
@@ -57,8 +61,8 @@ RULES = (
     f"{POWER:.0%} at the level of the most strictly corrected verdict. "
     "A task suffers when its worst point (by the task's own `higher_is_better`) is worse than its starting point "
     f"(p < {ERROR:g} on one side, corrected for the strengths and by Holm for all tasks of the arm); there is no loss "
-    "when a loss of the margin is excluded at every "
-    "strength; and a score that does not start clearly above guessing cannot show one. "
+    "when a loss of the margin is excluded at every strength, which takes "
+    f"{FEWEST_TO_EXCLUDE} questions or more; and a score that does not start clearly above guessing cannot show one. "
     f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a questionnaire needs {SHORTEST_SCALE} a "
     "trait. Conditions whose answers cannot be used, or that are not there, count in every total. "
     "Conditions of an arm do not differ where their answers vary between them no more than between repeats of one "
@@ -172,9 +176,20 @@ def judge_task(
         return "inconclusive", p
     if chance is not None and curve.sign > 0 and _is_at_chance(start, chance):
         return "floor", p
-    changes = [curve.change_to(point) for point in others]
-    losses = [change._replace(value=min(change.value * curve.sign, 0.0)) for change in changes]  # a gain is no loss
-    return "holds" if all(each.excludes(margin) for each in losses) else "inconclusive", p
+    excluded = all(_excludes_loss(curve, point, margin) for point in others)
+    return "holds" if excluded else "inconclusive", p
+
+
+def _excludes_loss(curve: Curve, point: Point, margin: float | None) -> bool:
+    """Whether a loss of `margin`, a share of right answers, is excluded: on one side, as a gain is no loss.
+
+    So few questions exclude none, though all answers stay: a loss of the margin would often hit none of them.
+    """
+    n = min(curve.start.score.n or 0, point.score.n or 0)
+    if margin is None or n < FEWEST_TO_EXCLUDE:
+        return False
+    change = curve.change_to(point)
+    return change._replace(value=0.0).excludes(margin + change.value * curve.sign)
 
 
 def _is_at_chance(start: Score, chance: float) -> bool:
