@@ -263,3 +263,36 @@ def test_a_preset_of_a_packaged_gguf_file_is_converted_once(folder: Path) -> Non
     text = "base: smollm2-135m\nvectors: [{model: tuned1}]\n"
     assert request_of(folder, text).base == "smollm2-135m"
     assert NamedModels(folder / "recipe.yaml", folder / "scratch").folder("smollm2-135m") == converted
+
+
+@pytest.mark.parametrize("file", ["vector.safetensors", "manifest.json"])
+def test_a_vector_that_was_altered_after_its_job_is_refused(folder: Path, bench: Bench, file: str) -> None:
+    """Its fingerprint, which draws the masks and stands in the record, would be that of other values."""
+    where = bench.store.path("vector", bench.vector(folder / "base", "model", folder / "tuned1"))
+    recipe = written(folder, f"base: base\nvectors: [{{vector: {where}}}]\n")
+    merge_from_file(recipe, None, dry_run=True)
+    content = bytearray((where / file).read_bytes())
+    content[-3] ^= 1
+    (where / file).chmod(0o600)
+    (where / file).write_bytes(content)
+    with pytest.raises(MergeError, match="not what its job wrote"):
+        merge_from_file(recipe, folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"), [(0.5, "the change lies in none of"), (0.0, "no change: the vectors add")]
+)
+def test_a_change_of_rows_that_are_not_sampled_is_not_called_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: float, told: str
+) -> None:
+    import torch
+
+    from tests.merging.test_vocabularies import EMBEDDING, saved
+
+    table = torch.ones(600_000, 4)
+    saved(tmp_path / "base", {EMBEDDING: table})
+    table[0] += changed
+    saved(tmp_path / "tuned", {EMBEDDING: table})
+    recipe = str(written(tmp_path, "base: base\nvectors: [{model: tuned}]\n"))
+    assert main(["merge", recipe, "-o", str(tmp_path / "out")]) == 0
+    assert told in capsys.readouterr().err

@@ -131,6 +131,24 @@ def test_where_all_coefficients_of_a_tensor_are_zero_it_stays_as_in_the_base() -
         assert not torch.equal(found[names[1]], base[names[1]])
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0, 0.0, 1e-6])
+def test_slerp_is_bit_for_bit_the_model_at_each_end(sign: float) -> None:
+    """Also where float32(tuned - base) lost bits, between equal, opposite and zero tensors."""
+    import torch
+
+    base = {"w": torch.linspace(-1e3, 1e3, 60).reshape(6, 10)}
+    one = {"w": torch.linspace(0.1, 0.3, 60).reshape(6, 10)}
+    two = {"w": one["w"] * sign}
+    for tuned, weights, wanted in (
+        ([one], [0], base),
+        ([one], [1], one),
+        ([two], [1], two),
+        ([one, two], [1, 0], one),
+        ([one, two], [0, 0.5], two),
+    ):
+        assert torch.equal(merge_state_dicts(base, tuned, method="slerp", weights=weights)["w"], wanted["w"])
+
+
 def test_a_vector_of_coefficient_zero_counts_where_the_method_says_so() -> None:
     """It votes in peft's election, stands for one end of an arc, and is in the mean of all vectors."""
     import torch

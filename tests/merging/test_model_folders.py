@@ -226,3 +226,47 @@ def test_a_merge_file_names_what_is_no_model_at_its_line(tmp_path: Path) -> None
     for line, what in ((1, "'empty' is empty"), (3, "'pickled' has pickled weights"), (4, "'base' is no LoRA adapter")):
         assert what in text
         assert f".yaml:{line}:" in text
+
+
+def test_a_folder_that_could_be_a_model_of_the_hub_is_said_to_be_one(folder: Path) -> None:
+    """As transformers reads it, from the recipe's folder; with ./ there is nothing to say."""
+    (folder / "owner").mkdir()
+    (folder / "owner" / "name").symlink_to(folder / "tuned1")
+    notes = [
+        merge_from_file(
+            written(folder, f"base: base\nvectors: [{{model: {name}}}]\n"), None, dry_run=True
+        ).request.notes
+        for name in ("owner/name", "./owner/name")
+    ]
+    assert notes == [("folders beside the recipe, and not of the hub: owner/name (say so: ./owner/name)",), ()]
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "qwen2_moe", "gpt_oss"])
+def test_fine_tunes_of_a_mixture_of_experts_are_merged_as_transformers_loads_them(tmp_path: Path, kind: str) -> None:
+    """It puts experts together when it loads; one that was stored so is told how to be compared."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    more = {"num_experts": 3, "moe_intermediate_size": 8} if kind == "qwen2_moe" else {"num_local_experts": 3}
+    sizes = {"vocab_size": 20, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8, "num_experts_per_tok": 2}
+    found = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes, **heads, **more), dtype=torch.float32)
+    found.save_pretrained(tmp_path / "base")
+    found.save_pretrained(tmp_path / "together", save_original_format=False)
+    start = {name: each.clone() for name, each in found.state_dict().items()}
+    with torch.no_grad():
+        for parameter in found.parameters():
+            parameter.add_(torch.randn(parameter.shape) * 0.1)
+    found.save_pretrained(tmp_path / "tuned")
+    shutil.copytree(tmp_path / "together", tmp_path / "tuned-together")
+    save_file(found.state_dict(), tmp_path / "tuned-together" / "model.safetensors", metadata={"format": "pt"})
+    text = "base: {}\nvectors: [{{model: {}, alpha: 0.5}}]\n"
+    for base, tuned in (("base", "tuned"), ("together", "tuned-together")):
+        merge_from_file(written(tmp_path, text.format(base, tuned)), tmp_path / f"from-{base}")
+        merged = load(tmp_path / f"from-{base}").state_dict()
+        for name, each in found.state_dict().items():
+            torch.testing.assert_close(merged[name], (start[name] + each) / 2)
+    if kind != "gpt_oss":  # which stores them together as well
+        with pytest.raises(MergeError, match=r"one has each expert by itself: .* with save_original_format=False"):
+            merge_from_file(written(tmp_path, text.format("base", "tuned-together")), tmp_path / "out")

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import MakeContext
+from tests.tiny_model import save_tiny_model
 from traitgraph.cli.output import UsageError
 from traitgraph.cli.run import _check_hub
 from traitgraph.launchers.slurm.node_check import hub_models
-from traitgraph.runtime.hub import HubError, named, pinned
+from traitgraph.runtime.dialogues import load_questions
+from traitgraph.runtime.hub import HubError, hub_folder, pinned
 from traitgraph.runtime.locations import Locations
-from traitgraph.runtime.merging.bases import hub_folder
 from traitgraph.runtime.models import load_model
 from traitgraph.runtime.records import cause_of
 from traitgraph.specs.identity import digest
@@ -33,12 +34,29 @@ def test_a_model_that_cannot_be_had_is_named_in_the_cause(make_context: MakeCont
         assert cause_of(refused.value).startswith("some-owner/some-model at main")
 
 
-def test_a_folder_of_the_same_name_is_not_taken_for_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_the_same_name_is_not_taken_for_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_context: MakeContext
+) -> None:
     """transformers would load it: what is read must not depend on where one stands."""
-    (tmp_path / REF.id).mkdir(parents=True)
+    import torch
+    from huggingface_hub import constants
+    from safetensors.torch import load_file
+
+    save_tiny_model(tmp_path / REF.id, layers=1)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(HubError, match="would be read in place of the hub's"), named(REF.id, "main"):
-        raise AssertionError("nothing is read")
+    context, data = make_context(VectorParams(model=REF)), HubData(id=REF.id, revision="main")
+    with pytest.raises(HubError, match="in place of the hub's; run from another folder"):
+        load_questions(context, data)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    cached(tmp_path / "cache", "c" * 40)
+    snapshot = tmp_path / "cache/models--some-owner--some-model/snapshots" / ("c" * 40)
+    save_tiny_model(snapshot, layers=2)
+    assert hub_folder(REF.id) == snapshot
+    loaded = load_model(context, REF)
+    assert loaded.commit == "c" * 40
+    found, wanted = loaded.model.state_dict(), load_file(snapshot / "model.safetensors")
+    assert all(torch.equal(found[name].float(), each.to(loaded.dtype).float()) for name, each in wanted.items())
+    assert loaded.model.config.num_hidden_layers == 2
 
 
 def cached(root: Path, commit: str) -> None:

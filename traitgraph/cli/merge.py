@@ -57,9 +57,12 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
         if names := list(done[what]):
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             yield f"{what.replace('_', ' ')}: {', '.join(map(str, names[:5]))}{more}"
+    for name, rows in done["rows_in_common"].items():
+        yield f"rows in common: the first {rows} of {name}"
     if statistics := done["statistics"]:
         if statistics["effective_alpha"] is None:
-            yield "no change: the vectors add nothing to the sampled weights, and there is no effective alpha"
+            none = "the change lies in none of" if statistics["norm"] else "no change: the vectors add nothing to"
+            yield f"{none} the sampled weights, and there is no effective alpha"
         else:
             yield "effective alpha {effective_alpha:.4f}, relative error {relative_error:.2g}".format(**statistics)
     yield from (f"warning: {text}" for text in done["warnings"])

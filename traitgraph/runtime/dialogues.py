@@ -18,7 +18,7 @@ from traitgraph.specs.jobs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
 
 from .context import JobContext
-from .hub import named
+from .hub import HubError, named
 from .locations import verified
 from .rows import DialogueError as DialogueError
 from .rows import Fields, Row, checked, json_lines
@@ -152,6 +152,9 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
 
     from .quiet import quiet_libraries
 
+    if Path(data.id).exists():
+        reason = f"a folder of this name lies in {Path.cwd()}, and `datasets` would read it in place of the hub's"
+        raise HubError(f"{data.id}: {reason}; run from another folder")
     with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
     return (Row(data.id, number, "", row) for number, row in enumerate(rows))

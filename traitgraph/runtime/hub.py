@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
 SECONDS = 10.0
 """Patience with the hub's first answer; its own library tries for five minutes before it looks into its cache."""
 
@@ -18,8 +19,6 @@ class HubError(OSError):
 @contextmanager
 def named(name: str, revision: str) -> Iterator[None]:
     """Raise HubError for every fault of the block, which reads something of the hub, with its name."""
-    if Path(name).exists():
-        raise HubError(f"{name}: a folder of this name lies in {Path.cwd()} and would be read in place of the hub's")
     try:
         yield
     except OSError as problem:
@@ -45,3 +44,14 @@ def pinned(name: str, revision: str) -> dict[str, Any]:
     except Exception:  # offline, no route, no answer: each version of the library raises its transport's own errors
         cached = try_to_load_from_cache(name, "config.json", revision=revision)
         return {"revision": Path(cached).parent.name if isinstance(cached, str) else revision, "local_files_only": True}
+
+
+def hub_folder(name: str, revision: str = "main") -> Path:
+    """The hub's snapshot of a model, downloaded when it is not in the cache; never pickled weights.
+
+    `owner/name` is the hub's also where one stands beside a folder of that name.
+    """
+    from huggingface_hub import snapshot_download
+
+    with named(name, revision):
+        return Path(snapshot_download(name, allow_patterns=_FILES, **pinned(name, revision)))

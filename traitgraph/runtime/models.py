@@ -16,7 +16,7 @@ from traitgraph.specs.model_folder import ModelFolderError, check_model
 
 from .context import JobContext
 from .gguf import MODEL_FOLDER
-from .hub import named, pinned
+from .hub import hub_folder, named, pinned
 from .locations import Locations, verified
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, p
     trusted = not isinstance(ref, GgufModel) and ref.trust_remote_code
     telling: AbstractContextManager[None]
     if isinstance(ref, HubModel):
-        source, where, telling = ref.id, pinned(ref.id, ref.revision), named(ref.id, ref.revision)
+        where, telling = pinned(ref.id, ref.revision), named(ref.id, ref.revision)
+        # transformers would take a folder of this name, wherever one stands, for the model
+        source = str(hub_folder(ref.id, ref.revision)) if Path(ref.id).exists() else ref.id
     else:
         source, where, telling = str(local_folder(context, ref, prepared)), {}, nullcontext()
     with telling:

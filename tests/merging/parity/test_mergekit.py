@@ -136,12 +136,15 @@ def test_linear_agrees(normalise: bool) -> None:
         torch.testing.assert_close(found[name], expected[name], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("t", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("t", [0.0, 0.3, 0.5, 1.0, 1.5])
 def test_slerp_agrees(t: float) -> None:
     import torch
     from mergekit.merge_methods.slerp import slerp
 
     base, (tuned,) = base_and_tuned(1)
+    some, zero = next(iter(base.values())), torch.zeros(4, 3)
+    base |= {"equal": some, "opposite": some, "from 0": zero, "to 0": zero + 1, "both 0": zero}
+    tuned |= {"equal": some, "opposite": -some, "from 0": zero + 1, "to 0": zero, "both 0": zero}
     found = merge_state_dicts(base, [tuned], method="slerp", weights=[t], conventions="mergekit")
     for name in base:
         expected = slerp(torch.tensor([t]), base[name][None], tuned[name][None])[0]

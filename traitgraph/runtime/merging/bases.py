@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.hub import named, pinned
+from traitgraph.runtime.hub import hub_folder
 from traitgraph.runtime.models import local_folder, note_commit
 from traitgraph.specs.jobs import HubModel, ModelRef
-
-_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
 
 def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") -> Path:
@@ -22,11 +20,3 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
     folder = hub_folder(ref.id, ref.revision)
     note_commit(context, ref, folder.name)
     return folder
-
-
-def hub_folder(name: str, revision: str = "main") -> Path:
-    """The hub's snapshot of a model, downloaded when it is not in the cache; never pickled weights."""
-    from huggingface_hub import snapshot_download
-
-    with named(name, revision):
-        return Path(snapshot_download(name, allow_patterns=_FILES, **pinned(name, revision)))

@@ -362,7 +362,7 @@ class Composition:
 
     def _ends(self, name: str, first: int, last: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both ends of the arc: base and tuned for one vector, the two tuned models for two."""
-        ends = [base + v.piece(name, first, last, base.device) if name in v.names else base for v in self.vectors]
+        ends = [_moved(base, name, first, last, v, 1.0) if name in v.names else base for v in self.vectors]
         return (base, ends[0]) if len(ends) == 1 else (ends[0], ends[1])
 
     def _way(self, name: str) -> float:

@@ -5,6 +5,7 @@ Everything is float32. A piece is a run of whole rows of a tensor seen as a matr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +28,11 @@ from .layers import layer_of
 if TYPE_CHECKING:
     import torch
 
+_OF_TOKENS = re.compile(
+    r"(^|\.)(embed_tokens(_per_layer)?|(word|tok|input)?_?embed(ding)?s?|tokens_embed|embed_in|wte|shared"
+    r"|(generator_)?lm_head|head|embed_out|output(_layer|_projection)?|proj_out|predictions\.decoder)\.weight$"
+)
+"""Names of the tables whose rows are tokens, in and out, over all architectures; positions and types are none."""
 PIECE = 1 << 17
 """Elements of a piece on a processor: ten float32 pieces of this size fit into a second-level cache."""
 PIECE_ON_ACCELERATOR = 1 << 25
@@ -279,12 +285,15 @@ def _unmatched(base: Checkpoint, tuned: Checkpoint, only_base: list[str], only_t
         )
     sides = [(base.path, only_base), (tuned.path, only_tuned)]
     found = [f"{len(names)} only in {path} (first '{names[0]}')" for path, names in sides if names]
-    return f"the checkpoints hold different tensors: {', '.join(found)}; give a name map, or the base it was tuned from"
+    repair = "give a name map, or the base it was tuned from"
+    if all(any(".experts." in name for name in names) for names in (only_base, only_tuned)):
+        repair = "one has each expert by itself: load and save it by transformers, with save_original_format=False"
+    return f"the checkpoints hold different tensors: {', '.join(found)}; {repair}"
 
 
 def differ_in_vocabulary(name: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
-    """Whether two shapes of a tensor are those of embeddings (or heads) of unequal vocabularies."""
-    is_table = layer_of(name) is None and len(ours) == len(theirs) == 2
+    """Whether two shapes of a tensor are those of token embeddings (or heads) of unequal vocabularies."""
+    is_table = bool(_OF_TOKENS.search(name)) and layer_of(name) is None and len(ours) == len(theirs) == 2
     return is_table and ours[1] == theirs[1] and ours[0] != theirs[0]
 
 

@@ -50,20 +50,23 @@ def build_vector(
     stored: Stored = "float32",
     vocabulary: Vocabulary = "refuse",
     base_record: Mapping[str, Any] | None = None,
-) -> None:
+) -> list[dict[str, int]]:
     """Write the vector of a peft adapter or a checkpoint, in the very folder that is named, into `out`.
 
     With `opposite`, another artifact of the same base, the vector is tuned - opposite. `stored` is the number format of
     full differences: bfloat16 halves them, and the record says what it lost (adapters keep their own format).
     `vocabulary` is for adapters that hold embeddings of more or fewer rows than the base has. `base_record` says
-    in plain data which base this is. Raises MergeError when the tuned weights do not belong to it.
+    in plain data which base this is. Returns the tables that were resized, with the number of rows that are changed.
+    Raises MergeError when the tuned weights do not belong to the base.
     """
     (out := Path(out)).mkdir(parents=True, exist_ok=True)
     folders = [Path(path) for path in (tuned, opposite) if path is not None]
     adapters = [is_adapter(folder) for folder in folders]
+    resized: list[dict[str, int]] = []
     if all(adapters):
         base = as_trained(base, changed_names(folders[0]))
-        read = [_in_vocabulary(read_adapter(folder, base), base, vocabulary) for folder in folders]
+        read = [read_adapter(folder, base) for folder in folders]
+        resized = [_fit_vocabulary(adapter, base, vocabulary) for adapter in read]
         record = _from_adapters(read, base, out)
     elif any(adapters):
         raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
@@ -73,6 +76,7 @@ def build_vector(
         exact = opposite is None and stored == "float32"
         record = _from_checkpoint(CheckpointDifference(other, whole, ""), out, exact, stored)
     _write_record(record, out, base_record)
+    return resized
 
 
 def build_domain_vector(
@@ -92,7 +96,7 @@ def build_domain_vector(
     whole = Checkpoint(tuned)
     part, rows = (whole, {}) if names is None else _part_of(whole, base, names)
     if rows:
-        check_same_tokens([base.path, whole.path], min(rows.values()))
+        check_same_tokens([base.path, whole.path], max(rows.values()))
     compared = comparable_names(base, part, rows)
     record = _from_checkpoint(CheckpointDifference(base, part, "", compared, rows), out, exact=True)
     _write_record(record, out, base_record)
@@ -144,8 +148,8 @@ def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> 
     return draft.record(source="adapter", elements=elements, stored=_dtypes(draft.tensors.values()))
 
 
-def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -> Adapter:
-    """The adapter with its embedding and head in the base's rows, where a training resized them.
+def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -> dict[str, int]:
+    """Bring an adapter's embedding and head to the base's rows, where a training resized them: returns how many count.
 
     Its rows mean the base's tokens as far as both go: it grew from that base. A tokenizer beside it is compared.
     """
@@ -162,24 +166,20 @@ def _in_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -
         raise MergeError(unequal_shapes(uneven[0], base[uneven[0]].shape, shapes[uneven[0]], str(adapter.folder)))
     if resized := adapter.magnitudes.keys() & set(uneven):
         raise MergeError(f"{adapter.folder}: DoRA on '{resized.pop()}', which was resized; {MERGE_FIRST}")
-    for name in uneven:
-        height = min(base[name].shape[0], shapes[name][0])
+    common = {name: min(base[name].shape[0], shapes[name][0]) if vocabulary == "common" else 0 for name in uneven}
+    if any(common.values()) and (adapter.folder / "tokenizer.json").is_file():
+        check_same_tokens([base.path, adapter.folder], max(common.values()))
+    for name, height in common.items():
         factors, value = adapter.factors.pop(name, None), adapter.values.pop(name, None)
-        single = adapter.rows.pop(name, None)
-        if vocabulary == "base":
-            continue
-        if (adapter.folder / "tokenizer.json").is_file():
-            check_same_tokens([base.path, adapter.folder], height)
-        if factors is not None:
+        some = adapter.rows.pop(name, None) or (None if value is None else (list(range(len(value))), value))
+        if height and factors is not None:
             below = (0, 0, 0, base[name].shape[0] - height)
             adapter.factors[name] = replace(factors, left=torch.nn.functional.pad(factors.left[:height], below))
-        if value is not None:
-            adapter.values[name] = torch.cat([value[:height].float(), base.read(name).float()[height:]])
-        if single is not None:
-            rows, values = single
+        elif height and some is not None:
+            rows, values = some
             kept = [place for place, row in enumerate(rows) if row < height]
             adapter.rows[name] = [rows[place] for place in kept], values[kept]
-    return adapter
+    return common
 
 
 def _union(parts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,9 +58,9 @@ class Fit:
     cut: dict[str, int] = field(default_factory=dict)
     """Tensors of the base of which only the first rows are changed -> their number."""
     left: list[str] = field(default_factory=list)
-    """Tensors of the vectors that are left out because their sizes differ (vocabulary: base)."""
+    """Tensors of the base that no vector changes because one has them in another size (vocabulary: base)."""
     skipped: list[str] = field(default_factory=list)
-    """Tensors of the base that no vector changes."""
+    """Other tensors of the base that no vector changes."""
     changed_bytes: int = 0
     total_bytes: int = 0
 
@@ -109,25 +110,28 @@ def fit_vectors(
     *,
     names: NameMap | None = None,
     vocabulary: Vocabulary = "refuse",
+    resized: Iterable[Mapping[str, int]] = (),
     dry: bool = False,
 ) -> tuple[list[Difference], Fit]:
     """The vectors under the base's names and sizes, and the report. `dry` reports instead of refusing.
 
+    `resized` has what vectors were cut to before: tables by name -> rows that both sides have, 0 for none.
     Raises MergeError for a tensor that the base lacks, of another shape, or not of floating point there, and for a
     start in `names` that no tensor of the vectors has.
     """
     _check_names(vectors, names or {})
     fit = Fit()
+    for rows in resized:
+        for name, count in rows.items():
+            _cut(fit, _target(name, names, base), count)
     for vector in vectors:
         for name in vector.names:
-            target = renamed(name, names)
-            target = name if target not in base and name in base else target  # a vector under the base's own names
-            _place(fit, name, target, vector, base, vocabulary, dry)
-    fit.matched = {name: target for name, target in fit.matched.items() if name not in fit.left}  # for all or for none
+            _place(fit, name, _target(name, names, base), vector, base, vocabulary, dry)
+    fit.matched = {name: ours for name, ours in fit.matched.items() if ours not in fit.left}  # for all or for none
     if fit.unmatched and not dry:
         raise MergeError(_unmatched_message(fit, vectors, base, names))
     changed = set(fit.matched.values())
-    fit.skipped = [name for name in base if name not in changed]
+    fit.skipped = [name for name in base if name not in changed and name not in fit.left]
     fit.changed_bytes = sum(base[name].nbytes for name in changed)
     fit.total_bytes = sum(info.nbytes for info in base.values())
     if all(ours == theirs for ours, theirs in fit.matched.items()) and not fit.cut and not fit.left:
@@ -144,6 +148,19 @@ def _check_names(vectors: Sequence[Difference], names: NameMap) -> None:
 def _starts(given: Iterable[str], names: NameMap) -> NameMap:
     """The entries of a map that some name starts with."""
     return {start: names[start] for start in names if any(name.startswith(start) for name in given)}
+
+
+def _target(name: str, names: NameMap | None, base: Collection[str]) -> str:
+    target = renamed(name, names)
+    return name if target not in base and name in base else target  # a vector under the base's own names
+
+
+def _cut(fit: Fit, target: str, rows: int) -> None:
+    """Note that a vector changes only the first rows of a table, or that none of them does (0)."""
+    if rows:
+        fit.cut[target] = min(rows, fit.cut.get(target, rows))
+    elif target not in fit.left:
+        fit.left.append(target)
 
 
 def _place(
@@ -165,11 +182,7 @@ def _place(
     if ours != theirs:
         if not differ_in_vocabulary(target, ours, theirs) or (vocabulary == "refuse" and not dry):
             raise MergeError(unequal_shapes(target, theirs, ours, "a vector"))
-        if vocabulary != "common":
-            if name not in fit.left:
-                fit.left.append(name)
-            return
-        fit.cut[target] = min(ours[0], theirs[0], fit.cut.get(target, ours[0]))
+        _cut(fit, target, min(ours[0], theirs[0]) if vocabulary == "common" else 0)
     fit.matched[name] = target
 
 
@@ -208,11 +221,13 @@ class Fitted:
         self.inner, self._base = inner, base
         self._names = {fit.matched[name]: name for name in inner.names if name in fit.matched}
         shapes = {ours: (inner.shape(theirs), base[ours].shape) for ours, theirs in self._names.items()}
-        self._cut = {name: min(own[0], there[0]) for name, (own, there) in shapes.items() if own != there}
+        self.cut = {name: min(own[0], there[0]) for name, (own, there) in shapes.items() if own != there}
+        """Tables of another size -> the rows that both sides have."""
         self.names = tuple(self._names)
         """Tensors of the base that it changes."""
         self.id = inner.id
-        self.elements = sum(base[name].elements for name in self._names) if fit.cut or fit.left else inner.elements
+        gained = sum(base[name].elements for name in self._names)
+        self.elements = inner.elements + gained - sum(prod(inner.shape(name)) for name in inner.names)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape in the base."""
@@ -222,18 +237,18 @@ class Fitted:
         """Rows [first, last): float32, flat; zeros below the rows that the vector has."""
         import torch
 
-        end = min(last, max(first, self._cut.get(name, last)))
+        end = min(last, max(first, self.cut.get(name, last)))
         found = self.inner.piece(self._names[name], first, end, device)
         missing = (last - end) * matrix_shape(self.shape(name))[1]
         return torch.nn.functional.pad(found, (0, missing)) if missing else found
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the vector's difference lost on its own base; None for tensors of another size."""
-        return None if name in self._cut else self.inner.rest(self._names[name], first, last, device)
+        return None if name in self.cut else self.inner.rest(self._names[name], first, last, device)
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """Low-rank form; None for tensors of another size."""
-        return None if name in self._cut else self.inner.factors(self._names[name], device)
+        return None if name in self.cut else self.inner.factors(self._names[name], device)
 
 
 def check_same_tokens(folders: Sequence[Path], rows: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from traitgraph import __version__
+from traitgraph.runtime.artifacts import MANIFEST, BadArtifactError, content_faults, read_manifest
 from traitgraph.runtime.vectors import load_vector
 from traitgraph.specs.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.document import Document
@@ -32,7 +33,7 @@ from .composition import Composition
 from .differences import CheckpointDifference, Difference, comparable_names, differ_in_vocabulary, sampled_id
 from .errors import MergeError
 from .extraction import build_vector
-from .fitting import Fit, Vocabulary, a_map_would_fit, as_named, check_same_tokens, fit_vectors, propose_names
+from .fitting import Fit, Fitted, Vocabulary, a_map_would_fit, as_named, check_same_tokens, fit_vectors, propose_names
 from .layers import ByName, Gradient, Weight
 from .mergekit_file import is_mergekit, read_mergekit
 from .named_models import NamedModels
@@ -103,14 +104,17 @@ def merge_from_file(
         models = NamedModels(recipe, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         request = read_request(recipe, models)
         base = Checkpoint(models.folder(request.base))
-        vectors = [_difference(request, source, base, models, stack) for source in request.sources]
-        fitted, fit = fit_vectors(vectors, base, names=request.names, vocabulary=request.vocabulary, dry=dry_run)
-        if fit.cut:
-            _check_tokens(request, base, models, fit)
+        resized: list[dict[str, int]] = []
+        vectors = [_difference(request, source, base, models, stack, resized) for source in request.sources]
+        policy, names = request.vocabulary, request.names
+        fitted, fit = fit_vectors(vectors, base, names=names, vocabulary=policy, resized=resized, dry=dry_run)
         request, doubts = _doubted(request, base, models)
+        doubts += _unlike_tokens(request, base, models, fitted)
         if dry_run:
             return MergeReport(out, request, fit, warnings=doubts)
         assert out is not None, "a merge is written to a folder"
+        for folder in (models.folder(source.where) for source in request.sources if source.kind == "vector"):
+            _check_unaltered(folder)
         return _merge(request, fitted, fit, base, out, dtype or request.dtype, progress, doubts)
 
 
@@ -207,16 +211,24 @@ def weight_data(weight: Weight | None) -> Any:
 
 
 def _difference(
-    request: Request, source: Source, base: Checkpoint, models: NamedModels, stack: ExitStack
+    request: Request,
+    source: Source,
+    base: Checkpoint,
+    models: NamedModels,
+    stack: ExitStack,
+    resized: list[dict[str, int]],
 ) -> Difference:
-    """The vector of a source, under its own names; an adapter's is made in a temporary folder, a model's when read."""
+    """The vector of a source, under its own names; an adapter's is made in a temporary folder, a model's when read.
+
+    `resized` gets the tables of which it changes some rows only, because the vocabularies differ.
+    """
     where = models.folder(source.where)
     if source.kind == "vector":
         return load_vector(where)
     start = as_named(base, request.names) if request.names else base
     if source.kind == "adapter":
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        build_vector(where, start, folder, vocabulary=request.vocabulary)
+        resized += build_vector(where, start, folder, vocabulary=request.vocabulary)
         return load_vector(folder)
     tuned = Checkpoint(where)
     if source.of is not None:
@@ -225,12 +237,14 @@ def _difference(
         raise MergeError(f"{where} has other names than {base.path}; {a_map_would_fit(names)}")
     elif request.names and all(name in start for name in tuned):  # a part of the base, as the map says
         start = CheckpointView(start, {name: name for name in tuned})
-    difference = _of_checkpoints(start, tuned, request.vocabulary)
+    difference = _of_checkpoints(start, tuned, request.vocabulary, resized)
     difference.id = sampled_id(difference)
     return difference
 
 
-def _of_checkpoints(start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary) -> CheckpointDifference:
+def _of_checkpoints(
+    start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary, resized: list[dict[str, int]]
+) -> CheckpointDifference:
     """tuned - start, with the policy for tensors whose rows (the vocabulary) differ."""
     both = [name for name in start if name in tuned]
     uneven = [name for name in both if differ_in_vocabulary(name, start[name].shape, tuned[name].shape)]
@@ -238,18 +252,42 @@ def _of_checkpoints(start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary
         return CheckpointDifference(start, tuned, "")
     names = comparable_names(start, tuned, uneven)
     if vocabulary == "base":
+        resized.append(dict.fromkeys(uneven, 0))
         return CheckpointDifference(start, tuned, "", [name for name in names if name not in uneven])
-    rows = {name: min(start[name].shape[0], tuned[name].shape[0]) for name in uneven}
-    check_same_tokens([start.path, tuned.path], min(rows.values()))
+    resized.append(rows := {name: min(start[name].shape[0], tuned[name].shape[0]) for name in uneven})
+    check_same_tokens([start.path, tuned.path], max(rows.values()))
     return CheckpointDifference(start, tuned, "", names, rows)
 
 
-def _check_tokens(request: Request, base: Checkpoint, models: NamedModels, fit: Fit) -> None:
-    """Rows of the base and of what the vectors were tuned from must mean the same tokens."""
-    starts = [models.folder(source.of) for source in request.sources if source.of]
-    if not starts:
+def _unlike_tokens(
+    request: Request, base: Checkpoint, models: NamedModels, fitted: Sequence[Difference]
+) -> tuple[str, ...]:
+    """Rows of the base and of what a vector was tuned from must mean the same tokens: which vectors do not tell."""
+    silent = []
+    for source, vector in zip(request.sources, fitted, strict=True):
+        if not isinstance(vector, Fitted) or not vector.cut:
+            continue
+        rows = max(vector.cut.values())
+        if source.of:
+            check_same_tokens([base.path, models.folder(source.of)], rows)
+        else:
+            silent.append(
+                f"{source.where}: a vector has no tokenizer, so nothing says whether its first {rows} rows mean the "
+                "base's tokens; set vocabulary: base where they do not"
+            )
+    return tuple(silent)
+
+
+def _check_unaltered(folder: Path) -> None:
+    """Raise MergeError where a vector of a store is not what its job wrote; one that has no manifest is its owner's."""
+    if not (folder / MANIFEST).is_file():
         return
-    check_same_tokens([base.path, *starts], min(fit.cut.values()))
+    try:
+        faults = content_faults(folder, read_manifest(folder))
+    except BadArtifactError as fault:
+        faults = [str(fault)]
+    if faults:
+        raise MergeError(f"{folder}: not what its job wrote ({faults[0]}); run the study again, which makes it anew")
 
 
 # ---------------------------------------------------------------- files
@@ -271,7 +309,14 @@ def read_request(path: Path, models: NamedModels) -> Request:
         request = _own_request(document)
     if lost := _lost_models(document, request, models):
         raise SpecError(lost)
-    return replace(request, base=models.plain(request.base))
+    named = (request.base, *(name for each in request.sources for name in (each.where, each.of) if name))
+    notes = request.notes
+    if folders := dict.fromkeys(name for name in named if models.hides_hub(name)):
+        notes = (
+            *notes,
+            f"folders beside the recipe, and not of the hub: {', '.join(folders)} (say so: ./{next(iter(folders))})",
+        )
+    return replace(request, base=models.plain(request.base), notes=notes)
 
 
 def _lost_models(document: Document, request: Request, models: NamedModels) -> list[Diagnostic]:

@@ -26,27 +26,20 @@ from .layers import ByName, Gradient, Weight, values_of
 from .options import merge_options
 from .request import Request, Source
 
-METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "task_arithmetic": ("task_arithmetic", {}),
-    "ties": ("ties", {}),
-    "dare_linear": ("dare", {}),
-    "dare_ties": ("dare_ties", {}),
-    "breadcrumbs": ("breadcrumbs", {}),
-    "breadcrumbs_ties": ("breadcrumbs", {"elect": "mass"}),
-    "della": ("della", {}),
-    "della_linear": ("della_linear", {}),
-    "linear": ("linear", {}),
-    "slerp": ("slerp", {}),
+METHODS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
+    "task_arithmetic": ("task_arithmetic", {}, ("weight",)),
+    "ties": ("ties", {}, ("weight", "density")),
+    "dare_linear": ("dare", {}, ("weight", "density")),
+    "dare_ties": ("dare_ties", {}, ("weight", "density")),
+    "breadcrumbs": ("breadcrumbs", {}, ("weight", "density", "gamma")),
+    "breadcrumbs_ties": ("breadcrumbs", {"elect": "mass"}, ("weight", "density", "gamma")),
+    "della": ("della", {}, ("weight", "density", "epsilon")),
+    "della_linear": ("della_linear", {}, ("weight", "density", "epsilon")),
+    "linear": ("linear", {}, ("weight",)),
+    "slerp": ("slerp", {}, ()),
 }
-"""mergekit's method -> ours, with the options that make it the same."""
+"""mergekit's method -> ours, the options that make it the same, the parameters that each model or all models have."""
 _OF_THE_MERGE = ("lambda", "normalize", "rescale", "int8_mask")
-_OF_A_MODEL: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("task_arithmetic", "linear"), ("weight",)),
-    **dict.fromkeys(("ties", "dare_linear", "dare_ties"), ("weight", "density")),
-    **dict.fromkeys(("breadcrumbs", "breadcrumbs_ties"), ("weight", "density", "gamma")),
-    **dict.fromkeys(("della", "della_linear"), ("weight", "density", "epsilon")),
-}
-"""mergekit's method -> the parameters that each model has, or all models share."""
 _KNOWN = (*_OF_THE_MERGE, "weight", "density", "t", "gamma", "epsilon")
 _DEFAULTS = {"gamma": 0.01, "epsilon": 0.15}
 _ELECT = ("ties", "dare_ties", "breadcrumbs_ties", "della")
@@ -127,7 +120,7 @@ class _Reader:
         self.found: list[Diagnostic] = []
         self.method = file.merge_method
         self.of_the_merge = {"linear": ("normalize",), "slerp": ("t",)}.get(self.method, _OF_THE_MERGE)
-        self.of_a_model = _OF_A_MODEL.get(self.method, ())
+        self.kind, self.fixed, self.of_a_model = METHODS.get(self.method, ("", {}, ()))
         self.shared: dict[str, tuple[Place, Any]] = {}
         slices = [(("slices", place), each.parameters) for place, each in enumerate(file.slices or ())]
         for path, parameters in (((), file.parameters), *slices):
@@ -143,10 +136,9 @@ class _Reader:
         self._refuse_other_meanings()
         if self.found:
             return None
-        kind, options = METHODS[self.method]
-        sources, all_options, chosen = self._sources(), {**options, **self._options()}, None
+        sources, options, chosen = self._sources(), {**self.fixed, **self._options()}, None
         try:
-            chosen = merge_options(kind, {"conventions": "mergekit", **all_options})
+            chosen = merge_options(self.kind, {"conventions": "mergekit", **options})
         except MergeError as problem:
             named = (self.shared[key][0] for key in _DEFAULTS if key in self.shared)
             self._refuse(next(named, ("parameters",)), str(problem))

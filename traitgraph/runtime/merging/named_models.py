@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from traitgraph.runtime.gguf import convert
+from traitgraph.runtime.hub import hub_folder
 from traitgraph.runtime.locations import PACKAGE_PREFIX, ChangedFileError, verified
 from traitgraph.specs.diagnostics import SpecError, near_hint
 from traitgraph.specs.messages import diagnose
@@ -15,7 +16,6 @@ from traitgraph.specs.models import HubModelSpec, LocalModelSpec, Model, ModelSp
 from traitgraph.specs.paths import beside, exists, from_folder
 from traitgraph.specs.scope import Scope
 
-from .bases import hub_folder
 from .errors import MergeError
 
 
@@ -58,6 +58,10 @@ class NamedModels:
         if self.local(name) or self._scope.preset("model", name) is not None:
             return False
         return not _may_be_hub_id(name.partition("@")[0])
+
+    def hides_hub(self, name: str) -> bool:
+        """Whether a name could be a hub id as well, and is a path because something lies there."""
+        return _may_be_hub_id(name) and self.local(name) is not None
 
     def repair(self, name: str) -> str | None:
         """What could be meant by a name that is nowhere: what lies beside its path, or a preset."""
