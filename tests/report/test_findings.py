@@ -627,6 +627,16 @@ def test_no_number_of_the_summary_is_typed_in() -> None:
         assert f"{largest:.2f}" in render_page(table, about())  # type: ignore[arg-type]
 
 
+def test_strength_0_alone_is_the_base_and_no_condition() -> None:
+    """Both levels at strength 1 have no usable answer: one condition, which is lost, and not a second one at 0."""
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="b", metric="openness", value=value,
+            stderr=0.1)
+        for level in ("high", "low") for alpha, value in (("0", 3.0), ("1", None))
+    ]  # fmt: skip
+    assert [finding.verdict for finding in found_in(rows).found] == ["failed"]
+
+
 def test_a_gap_without_a_standard_error_is_inconclusive() -> None:
     rows = [
         row(method="prompt", trait="openness", level=level, benchmark="b", metric="openness", value=value)

@@ -270,6 +270,25 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         assert change_between(metric, *keys, ItemScores(store)) == pytest.approx((-0.25, 0.25, 3))
 
 
+def test_items_that_fewer_than_half_of_the_repeats_answered_are_too_few(tmp_path: Path) -> None:
+    """The means over repeats have values, in the one repeat that was answered; the items have none."""
+    store = Store(tmp_path)
+    rows = []
+    for level, last in (("high", 4), ("low", None)):
+        key = answers(store, level, [
+            {"trait": "openness", "item": item, "keyed": 1 - item % 2 * 2, "scale": [1, 5], "repeat": repeat,
+             "answer": 3 if repeat == 0 else last}
+            for repeat in range(3) for item in range(4)
+        ])  # fmt: skip
+        rows += [
+            row(method="prompt", trait="openness", level=level, benchmark="q", metric="openness", job=key,
+                repeat=repeat, value=3.0 if repeat == 0 or last else None, n=4 if repeat == 0 or last else 0)
+            for repeat in range(3)
+        ]  # fmt: skip
+    (found,) = judge(summarise(rows, ItemScores(store)))
+    assert [finding.verdict for finding in found.found] == ["few"]
+
+
 @pytest.mark.parametrize("values", [[[1, 0, 1], [1, 1, 0]], [[1, 0, 1], [1, 1]]], ids=["balanced", "one task shorter"])
 def test_a_document_that_tasks_of_a_group_share_counts_once(tmp_path: Path, values: list[list[int]]) -> None:
     """Against the sandwich error of a regression on a constant, clustered by document; a task alone is paired too."""
