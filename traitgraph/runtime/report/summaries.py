@@ -238,7 +238,7 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
     return Score(
         *found,
         over="items" if found.stderr is not None else "",
-        n=0 if repeated and answers and not usable else n or None,  # 0: half of the repeats answered no item
+        n=0 if repeated and answers and not usable else n or None,  # 0: none answered in half of the repeats
         jobs=(rows[0]["job"],),
         noise=stdev(values) if len(values) > 1 else None,
     )
