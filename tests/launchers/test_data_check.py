@@ -86,6 +86,18 @@ def test_rows_that_a_job_would_lack_are_told(check: Check, spec: str, rows: list
     assert not check(spec, ROWS)
 
 
+def test_a_pair_with_one_reply_at_both_levels_is_told(check: Check) -> None:
+    spec = OF_ROWS.replace(TASK, "benchmarks: [reply_contrast]\n") + "method: direct\n"
+    held = [{**row, "split": "heldout"} for row in ROWS]
+    assert not check(spec, held)
+    same = [
+        {**held[0], "level": level, "reply": reply, "pair": "p"}
+        for level, reply in (("high", "Yes."), ("low", " Yes. "))
+    ]
+    (told,) = check(spec, [*held, *same])
+    assert "one held-out pair of openness with the same reply at both levels, which says nothing: 'p'" in told
+
+
 def test_a_misspelt_trait_of_a_question_is_told_and_not_passed_over(check: Check) -> None:
     spec, questions = OF_ROWS + "method: npti\ngamma: 1\n", [{"prompt": "Parties?"}, {"prompt": "Art?"}]
     assert not check(spec, questions)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from traitgraph.runtime.report import About, Failure, Stage
 from traitgraph.runtime.results import ResultRow
+from traitgraph.specs.identity import digest
 
+SUBJECT = ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma")
 ALPHAS = ("-1", "-0.5", "0", "0.25", "0.5", "0.75", "1", "1.5")
 TRAITS = ("extraversion", "neuroticism")
 DOMAINS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
@@ -20,7 +22,8 @@ def row(**fields: object) -> ResultRow:
     )
     base = {"study": "made-up", "model": "tiny", "repeat": None, "value": 0.0, "stderr": None, "n": 12, "role": "score"}
     base |= {"effective_alpha": None, "survives": None}
-    apart = {"job": str(fields.get("seed", "")).rjust(32, "0"), "same_as": None}  # each seed trains a model of its own
+    of_job = (*SUBJECT, "seed", "benchmark")  # each measurement is a job of its own
+    apart = {"job": digest("job", [str(fields.get(name, "")) for name in of_job]), "same_as": None}
     return ResultRow(**{**empty, **base, **apart, **fields})  # type: ignore[typeddict-item]  # made from text
 
 

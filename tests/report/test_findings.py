@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.report.rows import DOMAINS, about, row, study_rows
+from traitgraph.runtime.report.charts import Panel, strength_charts
 from traitgraph.runtime.report.curves import Curve, curves_of, own_curves
 from traitgraph.runtime.report.findings import Findings, judge, judge_task, smallest_loss
 from traitgraph.runtime.report.headlines import headline
@@ -19,17 +20,19 @@ from traitgraph.specs.results import Cell
 
 
 def curve_rows(
-    values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0
+    values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0, n: int = 12
 ) -> list[ResultRow]:
     return [
         row(method="vector", trait="openness", level=level, alpha=str(first + place / 2), benchmark="b",
-            metric="openness", value=value, stderr=stderr)
+            metric="openness", value=value, stderr=stderr, n=n)
         for place, value in enumerate(values)
     ]  # fmt: skip
 
 
-def curve(values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0) -> Curve:
-    (found,) = own_curves(summarise(curve_rows(values, level, stderr, first))[0])
+def curve(
+    values: list[float], level: str = "high", stderr: float | None = 0.1, first: float = 0.0, n: int = 12
+) -> Curve:
+    (found,) = own_curves(summarise(curve_rows(values, level, stderr, first, n))[0])
     return found
 
 
@@ -246,6 +249,28 @@ def test_a_slope_is_over_what_survived_rounding() -> None:
     assert slopes[1].value == pytest.approx(2 * slopes[0].value)
 
 
+def test_slope_line_and_correlation_are_over_one_strength() -> None:
+    """A hundredth that rounding took is no other strength; a half is, and the axis, each mark and the text say so."""
+    from scipy.stats import linregress
+
+    rows = curve_rows([0, 1.1, 0.9, 1.6])
+    for left, name, ends in ((1.0, "alpha", 1.5), (0.995, "alpha", 1.5), (0.5, "effective alpha", 0.75)):
+        kept = [{**each, "effective_alpha": float(each["alpha"]) * left} for each in rows]
+        (found,) = judge(summarise(kept))  # type: ignore[arg-type]  # a changed row
+        (panel,) = strength_charts(found.benchmark)[0].panels
+        assert isinstance(panel, Panel)
+        (line,) = panel.lines
+        x, y = [mark.x for mark in line.marks], [mark.y for mark in line.marks]
+        assert panel.x_title == name
+        assert x[-1] == pytest.approx(ends)
+        assert (" (effective 0.75)" in line.marks[-1].label) == (left == 0.5)
+        (finding,) = found.found
+        assert finding.slope is not None
+        assert finding.slope.value == pytest.approx(linregress(x, y).slope)
+        assert finding.curves[0].pearson == pytest.approx(linregress(x, y).rvalue)
+        assert f"per unit of {name}." in render_page(kept, about())  # type: ignore[arg-type]
+
+
 def test_without_a_standard_error_a_change_is_at_most_inconclusive() -> None:
     assert verdict_alone([0, 1, 2, 3], stderr=None) == "inconclusive"
 
@@ -274,10 +299,21 @@ def test_a_task_suffers_by_its_worst_strength_corrected_for_their_number() -> No
 
 
 def test_a_task_holds_where_a_loss_of_the_margin_is_excluded_at_every_strength() -> None:
-    assert judge_task(curve([0.7, 0.71, 0.7], stderr=0.01), margin=0.05)[0] == "holds"
-    assert judge_task(curve([0.7, 0.66, 0.7], stderr=0.01), margin=0.05)[0] == "suffers"
-    assert judge_task(curve([0.7, 0.69, 0.7], stderr=0.02), margin=0.05)[0] == "inconclusive"
-    assert judge_task(curve([0.7, 0.9, 0.7], stderr=0.01), margin=0.05)[0] == "holds", "a gain is no loss"
+    assert judge_task(curve([0.7, 0.71, 0.7], stderr=0.01, n=60), margin=0.05)[0] == "holds"
+    assert judge_task(curve([0.7, 0.66, 0.7], stderr=0.01, n=60), margin=0.05)[0] == "suffers"
+    assert judge_task(curve([0.7, 0.69, 0.7], stderr=0.02, n=60), margin=0.05)[0] == "inconclusive"
+    assert judge_task(curve([0.7, 0.9, 0.71], stderr=0.01, n=60), margin=0.05)[0] == "holds", "a gain is no loss"
+    wide = curve([0.4, 0.8], stderr=0.06, n=60)
+    assert judge_task(wide, margin=0.05)[0] == "holds", "0.45 above the margin, with an error of 0.085"
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(58, "inconclusive"), (59, "holds")])
+def test_too_few_questions_exclude_no_loss_though_no_answer_changes(n: int, verdict: str) -> None:
+    """A twentieth of lost answers hits none of 58 questions in 5.1 % of cases, none of 59 in 4.8 %: exact binomial."""
+    from scipy.stats import binom
+
+    assert (binom.pmf(0, n, 0.05) < 0.05) == (verdict == "holds")
+    assert judge_task(curve([1.0, 1.0], stderr=0.0, n=n), margin=0.05)[0] == verdict
 
 
 def task_rows(start: float, end: float, stderr: float, chance: float | None = None, n: int = 12) -> list[ResultRow]:
@@ -591,6 +627,16 @@ def test_no_number_of_the_summary_is_typed_in() -> None:
         assert f"{largest:.2f}" in render_page(table, about())  # type: ignore[arg-type]
 
 
+def test_strength_0_alone_is_the_base_and_no_condition() -> None:
+    """Both levels at strength 1 have no usable answer: one condition, which is lost, and not a second one at 0."""
+    rows = [
+        row(method="vector", trait="openness", level=level, alpha=alpha, benchmark="b", metric="openness", value=value,
+            stderr=0.1)
+        for level in ("high", "low") for alpha, value in (("0", 3.0), ("1", None))
+    ]  # fmt: skip
+    assert [finding.verdict for finding in found_in(rows).found] == ["failed"]
+
+
 def test_a_gap_without_a_standard_error_is_inconclusive() -> None:
     rows = [
         row(method="prompt", trait="openness", level=level, benchmark="b", metric="openness", value=value)
@@ -613,6 +659,19 @@ def test_subjects_that_fail_a_check_are_counted_though_most_pass() -> None:
     text = render_page(rows, about())
     assert "Some subjects fail a validity check (option_mass in 1 of 4 subjects)" in text
     assert "▲ 1 of 4" in text
+
+
+def test_the_base_at_strength_0_of_several_vectors_fails_a_check_once() -> None:
+    """As the head of the report counts subjects: four here, whose rows are six."""
+    rows = [
+        row(method="vector", trait=trait, level="high", alpha=alpha, benchmark="q", metric=metric, role=role,
+            value=mass if role == "validity" else 3.0, stderr=0.1, **({"job": "base"} if alpha == "0" else {}),
+            same_as="base" if alpha == "0" and trait != "openness" else None)
+        for trait in ("openness", "extraversion", "neuroticism") for alpha, mass in (("0", 0.1), ("1", 0.9))
+        for metric, role in (("openness", "score"), ("option_mass", "validity"))
+    ]  # fmt: skip
+    assert partial_faults_of(summarise(rows)[0]) == ["option_mass in 1 of 4 subjects"]
+    assert "4 subjects" in render_page(rows, about())
 
 
 def test_one_measurement_under_the_names_of_several_seeds_is_counted_once() -> None:

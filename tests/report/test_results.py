@@ -270,6 +270,53 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         assert change_between(metric, *keys, ItemScores(store)) == pytest.approx((-0.25, 0.25, 3))
 
 
+def test_items_that_fewer_than_half_of_the_repeats_answered_are_too_few(tmp_path: Path) -> None:
+    """The means over repeats have values, in the one repeat that was answered; the items have none."""
+    store = Store(tmp_path)
+    rows = []
+    for level, last in (("high", 4), ("low", None)):
+        key = answers(store, level, [
+            {"trait": "openness", "item": item, "keyed": 1 - item % 2 * 2, "scale": [1, 5], "repeat": repeat,
+             "answer": 3 if repeat == 0 else last}
+            for repeat in range(3) for item in range(4)
+        ])  # fmt: skip
+        rows += [
+            row(method="prompt", trait="openness", level=level, benchmark="q", metric="openness", job=key,
+                repeat=repeat, value=3.0 if repeat == 0 or last else None, n=4 if repeat == 0 or last else 0)
+            for repeat in range(3)
+        ]  # fmt: skip
+    (found,) = judge(summarise(rows, ItemScores(store)))
+    assert [finding.verdict for finding in found.found] == ["few"]
+
+
+@pytest.mark.parametrize("values", [[[1, 0, 1], [1, 1, 0]], [[1, 0, 1], [1, 1]]], ids=["balanced", "one task shorter"])
+def test_a_document_that_tasks_of_a_group_share_counts_once(tmp_path: Path, values: list[list[int]]) -> None:
+    """Against the sandwich error of a regression on a constant, clustered by document; a task alone is paired too."""
+    store = Store(tmp_path)
+    after = [[0 for _ in each] for each in values]
+    keys = [
+        answers(store, name, [
+            {"task": f"t{task}", "document": place, "content": f"d{place}", "filter": "none", "values": {"acc": value}}
+            for task, of_task in enumerate(each) for place, value in enumerate(of_task)
+        ])
+        for name, each in (("a", values), ("b", after))
+    ]  # fmt: skip
+    count, total = len(values[0]), sum(map(len, values))
+    mean = -sum(map(sum, values)) / total
+    sums = [sum(-of_task[place] - mean for of_task in values if place < len(of_task)) for place in range(count)]
+    error = (count / (count - 1) * sum(each**2 for each in sums)) ** 0.5 / total
+    items = ItemScores(store)
+    of_rows = [
+        row(alpha=str(place), job=key, benchmark="g", metric="acc", value=value, stderr=0.2, n=total)
+        for place, (key, value) in enumerate(zip(keys, (-mean, 0.0), strict=True))
+    ]
+    score, last = summarise(of_rows, items)[0].scores["acc"].values()
+    assert change_of("acc", [(1, last), (-1, score)], items) == pytest.approx((mean, error, count - 1))
+    assert change_between("t0.acc", *keys, items) == pytest.approx((-2 / 3, 1 / 3, 2))
+    assert score[:3] == pytest.approx((-mean, error, count - 1))
+    assert score.n == count, "documents, not answers"
+
+
 def test_the_scale_of_a_questionnaire_is_that_of_its_answers(tmp_path: Path) -> None:
     store = Store(tmp_path)
     asked, written = (answers(store, name, [row]) for name, row in (("a", {"scale": [1, 3]}), ("b", {"text": "x"})))

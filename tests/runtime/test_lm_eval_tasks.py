@@ -12,6 +12,7 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.item_scores import item_answers
 from traitgraph.runtime.assessment.lm_eval_requests import TaskError
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.models import LoadedModel
@@ -181,6 +182,16 @@ def test_groups_and_tags_give_what_the_harness_gives_and_nothing_else(
             "found": 9,
         }[group]
     )
+
+
+def test_a_document_that_two_tasks_ask_of_is_one_item(run: Run, folder: Path) -> None:
+    """Four questions, each asked in two ways."""
+    other = CHOICE.format(name="reworded", file="few.jsonl", more="").replace("Q: ", "Question: ")
+    (folder / "reworded.yaml").write_text(other)
+    (folder / "both.yaml").write_text("{group: both, task: [few, reworded], aggregate_metric_list: [{metric: acc}]}")
+    answers = item_answers(run(folder, "both").answers, 1.0)
+    assert [len(each.values) for each in answers["acc"].values()] == [2] * 4
+    assert answers["few.acc"].keys() == answers["reworded.acc"].keys() == answers["acc"].keys()
 
 
 def test_a_group_counts_the_guesses_as_it_counts_the_answers(run: Run, folder: Path) -> None:

@@ -13,7 +13,7 @@ from tests.runtime.dialogues import dialogue_rows
 from tests.runtime.test_likelihood import one_by_one
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
-from traitgraph.runtime.assessment.reply_contrast import SHARED_PROMPTS
+from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.chat import Lead, turn
 from traitgraph.runtime.dialogues import DialogueError
 from traitgraph.runtime.likelihood import Request
@@ -123,6 +123,27 @@ def test_who_has_learnt_nothing_may_be_asked_what_others_are_trained_on(
     context = make_context(params)
     context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
     assert {each.metric for each in administer(context, loaded, params).metrics} >= {"neuroticism", SHARED_PROMPTS}
+
+
+def test_pairs_with_one_reply_at_both_levels_are_left_out_and_counted(
+    make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, tmp_path: Path
+) -> None:
+    """They have a difference of 0 under every model, which would count as a measurement of no change."""
+    rows = dialogue_rows()
+    for row in rows:
+        if row["pair"] == "neuroticism-2":
+            row["reply"] = "It depends."
+    params = contrast(model_ref, own_data(tmp_path, rows))
+    context = make_context(params)
+    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    metrics = {each.metric: each for each in administer(context, loaded, params).metrics}
+    assert (metrics["neuroticism"].n, metrics["extraversion"].n) == (1, 2)
+    assert (metrics[SAME_REPLIES].value, metrics[SAME_REPLIES].n) == (1 / 4, 4)
+    rows = [{**row, "reply": "It depends."} if row["trait"] == "neuroticism" else row for row in rows]
+    params = contrast(model_ref, own_data(tmp_path, rows))
+    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    with pytest.raises(DialogueError, match="every held-out pair of neuroticism has the same reply"):
+        administer(context, loaded, params)
 
 
 def test_the_share_of_held_out_prompts_that_stand_in_training_is_measured(

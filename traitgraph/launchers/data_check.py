@@ -23,6 +23,7 @@ from traitgraph.runtime.dialogues import (
     DialogueError,
     Overlap,
     Texts,
+    contrasting_pairs,
     differing_rows,
     joint_rows,
     overlaps,
@@ -319,7 +320,7 @@ def _needs(stage: Stage) -> Iterator[Need]:
 def _of_benchmark(benchmark: object) -> Iterator[Need]:
     match benchmark:
         case ResolvedReplyContrast(data=data, traits=traits):
-            yield Need(data, read_dialogues, _for_each(traits, reply_pairs, "heldout"), "heldout", traits)
+            yield Need(data, read_dialogues, _for_each(traits, contrasting_pairs), "heldout", traits)
         case ResolvedLayerSimilarity(data=data):
             yield Need(data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
         case ResolvedOpenQuestions(questions=data):

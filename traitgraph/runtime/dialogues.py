@@ -218,6 +218,19 @@ def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list
     return pairs
 
 
+def same_replies(pair: ReplyPair) -> bool:
+    """Whether both replies of a pair are one: no model can prefer either, and the pair says nothing."""
+    return _spoken(pair.high) == _spoken(pair.low)
+
+
+def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait) -> None:
+    """Raises DialogueError where held-out pairs of a trait are missing, or have one reply at both levels."""
+    if same := [pair.pair for pair in reply_pairs(dialogues, trait, "heldout") if same_replies(pair)]:
+        named = ", ".join([*map(repr, same[:SHOWN_OVERLAPS]), *["..."] * (len(same) > SHOWN_OVERLAPS)])
+        count = f"{len(same)} held-out pairs" if len(same) > 1 else "one held-out pair"
+        raise DialogueError(f"{count} of {trait} with the same reply at both levels, which says nothing: {named}")
+
+
 def differing_rows(dialogues: Sequence[Dialogue], trait: Trait, read_out: str) -> dict[Level, list[Dialogue]]:
     """The training split of a trait at both levels. Raises DialogueError where what is read does not differ by level.
 

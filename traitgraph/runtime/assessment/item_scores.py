@@ -24,7 +24,8 @@ class ItemAnswer(NamedTuple):
     keyed: int
     """1, or -1 for a reversed item; 0 where no item is turned round."""
     values: tuple[float | None, ...]
-    """One a repeat, None without a usable answer; the expected answer alone where the options' probabilities are known.
+    """One a repeat, or one a task that shares a document; None without a usable answer. The expected answer alone where
+    the options' probabilities are known.
     """
 
     @property
@@ -75,14 +76,20 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
     """Answers to the items behind metrics, from raw answers; empty where a metric is no mean over items.
 
     A questionnaire has one per item (by option likelihoods the expected answer at the sampling temperature), a reply
-    contrast one per pair [nats/token], open questions one per question, a task of lm-eval one per document.
+    contrast one per pair [nats/token], open questions one per question, a task of lm-eval one per document:
+    under its metric (`acc`), which may be that of a group, and under its own name (`mmlu_law.acc`). A document that
+    several tasks ask of is one item with several values.
     A benchmark of a plug-in has those that it gives as rows with `metric`, `item` and `value`, and with `keyed` and
     `repeat` if items are turned round or asked again.
     """
     found: dict[str, dict[str, ItemAnswer]] = {}
     contrasts: dict[str, dict[str, float]] = {}
     times = Counter[tuple[str, ...]]()
+    documents: dict[str, str] = {}
     for row in rows:
+        if "document" in row:
+            name = f"{row['task']}/{row['document']}"
+            row = {**row, "item": documents.setdefault(row.get("content", name), name)}
         if "loglik" in row:
             reply = (row["trait"], row["pair"], row["level"])
             name = f"{row['pair']}/{times[reply]}"  # several pairs may have one name
@@ -113,7 +120,8 @@ def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, 
         for kind, value in row["values"].items():
             if isinstance(value, int | float):
                 metric = kind if row["filter"] == "none" else f"{kind}.{row['filter']}"
-                yield metric, f"{row['task']}/{row['document']}", 0, float(value)
+                yield metric, row["item"], 0, float(value)
+                yield f"{row['task']}.{metric}", row["item"], 0, float(value)
     elif {"metric", "item", "value"} <= row.keys():
         yield row["metric"], str(row["item"]), int(row.get("keyed", 0)), row["value"]
 

@@ -6,6 +6,7 @@ all subjects read the same prompts, and most of the harness's own time is spent 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ def _answered(task: FrozenTask, model: HFLM) -> Iterator[Answered]:
                 row = {
                     "task": task.name,
                     "document": document.number,
+                    "content": digest("document", json.dumps(_plain(document.doc), sort_keys=True)),
                     "filter": filter_name,
                     "prompt": digest("prompt", document.prompt),
                     "shots": task.shots,

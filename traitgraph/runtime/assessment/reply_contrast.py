@@ -13,7 +13,7 @@ from traitgraph.specs.jobs import AssessParams
 
 from ..chat import turn
 from ..context import JobContext
-from ..dialogues import ReplyPair, held_out_overlaps, load_dialogues, reply_pairs
+from ..dialogues import DialogueError, ReplyPair, held_out_overlaps, load_dialogues, reply_pairs, same_replies
 from ..leads import lead_of
 from ..likelihood import Likelihood, Request, continuation_likelihoods
 from ..models import LoadedModel
@@ -21,6 +21,8 @@ from .measurement import Measurement, Metric, mean, standard_error
 
 SHARED_PROMPTS = "prompts_in_training"
 """Share of the held-out rows whose prompt stands in the training split as well; absent where none does."""
+SAME_REPLIES = "same_replies"
+"""Share of the held-out pairs with one reply at both levels, which are left out; absent where there is none."""
 
 
 def measure_reply_contrast(
@@ -28,14 +30,18 @@ def measure_reply_contrast(
 ) -> Measurement:
     """The contrast of each trait with its standard error over pairs. [nats/token]
 
-    Raises DialogueError when the data hold no held-out pair of a trait, or, for a subject that was made of data,
+    Pairs with one reply at both levels say nothing: they are left out and counted (in a file, `check` refuses them).
+    Raises DialogueError when the data hold no other held-out pair of a trait, or, for a subject that was made of data,
     held-out rows that stand in training.
     """
     dialogues = load_dialogues(context, benchmark.data)
     has_examples = params.prompt is not None and params.prompt.examples is not None
     learnt = has_examples or not context.inputs.keys() <= {"model", "data"}
     shared = held_out_overlaps(dialogues, benchmark.traits, learnt=learnt)
-    pairs = [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
+    found = [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
+    pairs = [(trait, pair) for trait, pair in found if not same_replies(pair)]
+    if without := [trait for trait in benchmark.traits if trait not in {known for known, _ in pairs}]:
+        raise DialogueError(f"every held-out pair of {', '.join(without)} has the same reply at both levels")
     lead = lead_of(context, params.prompt)
     requests = [
         Request(*turn(loaded.tokenizer, pair.prompt, reply, lead))
@@ -58,6 +64,8 @@ def measure_reply_contrast(
     if shared:
         rows = sum(row.split == "heldout" and row.trait in benchmark.traits for row in dialogues)
         metrics.append(Metric(SHARED_PROMPTS, len(shared) / rows, rows, role="validity"))
+    if same := len(found) - len(pairs):
+        metrics.append(Metric(SAME_REPLIES, same / len(found), len(found), role="validity"))
     return Measurement(answers, metrics)
 
 

@@ -52,17 +52,20 @@ def _by_item(metric: str, terms: Terms, items: ItemScores) -> Estimate | None:
     if not all(known) or any(each.keys() != known[0].keys() for each in known):
         return None
     shifts: dict[tuple[str, int], list[float]] = {}
+    sizes: list[int] = []
     for trait, answers in forms[0][0].items():
         for item, answer in answers.items():
             total = _total(trait, item, terms, forms) if answer.keyed or trait == metric else None
             if total is not None:  # a reversed item is turned back, so that agreement has one sign
                 shifts.setdefault((trait, answer.keyed), []).append((answer.keyed or 1) * total)
+                sizes += [len(answer.values)] * (not answer.keyed)
     plain = shifts.get((metric, 0))
     if plain is None:
         # Without items keyed the other way a shift of every answer cannot be told from one of the trait.
         return keyed_contrast(shifts, metric) or Estimate(math.fsum(weight * score.value for weight, score in terms))
-    found, value = Estimate.over(plain), math.fsum(weight * score.value for weight, score in terms)
     asked_once = all(score.by_repeat is None for _, score in terms)
+    found = Estimate.over(plain, sizes if asked_once else ())  # a document that tasks share has a value of each
+    value = math.fsum(weight * score.value for weight, score in terms)
     return None if asked_once and not math.isclose(found.value, value, abs_tol=1e-6) else found
 
 

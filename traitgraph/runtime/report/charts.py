@@ -20,6 +20,7 @@ from .wording import (
     arm_name,
     axis_title,
     method_kind,
+    number,
     plain,
     single,
     spread_note,
@@ -80,9 +81,10 @@ class Panel(NamedTuple):
 
     @property
     def x_ticks(self) -> list[float]:
-        """The strengths that were measured, where they are few; else round numbers."""
+        """The strengths that were measured, where they are few and not what rounding left; else round numbers."""
         measured = sorted({mark.x for line in self.lines for mark in line.marks})
-        return measured if len(measured) <= MOST_TICKS else ticks(*self.x_range)
+        asked = not self.x_title.startswith("effective")
+        return measured if asked and len(measured) <= MOST_TICKS else ticks(*self.x_range)
 
 
 class Bar(NamedTuple):
@@ -133,7 +135,7 @@ def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
 
 def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
     points = [point for curve in curves for point in curve.points]
-    x_range = padded([point.strength for point in points], 0.04)
+    x_range = padded([point.effective for point in points], 0.04)
     y_range = _y_range(benchmark, curves)
     panels = tuple(_panel(benchmark, trait, of, x_range, y_range) for trait, of in _by_trait(curves))
     return Chart(title, title, panels, spread_note([point.score for point in points], single(benchmark)))
@@ -154,7 +156,7 @@ def _word_charts(benchmark: BenchmarkScores) -> list[Chart]:
 
 def _word_chart(benchmark: BenchmarkScores, title: str, curves: Mapping[str, Sequence[Curve]]) -> Chart:
     points = [point for of in curves.values() for curve in of for point in curve.points]
-    x_range = padded([point.strength for point in points], 0.04)
+    x_range = padded([point.effective for point in points], 0.04)
     panels = tuple(
         _panel(benchmark, of[0].family.trait, of, x_range, _y_range(benchmark, of))._replace(title=metric)
         for metric, of in curves.items()
@@ -177,7 +179,7 @@ def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_ra
     first = curves[0]
     return Panel(
         title=trait or first.family.arm,
-        x_title=strength_name(first.family, first.axis),
+        x_title=max((curve.axis_title for curve in curves), key=len),
         y_title=axis_title(benchmark, first.metric),
         lines=tuple(_line(curve) for curve in curves),
         references=tuple(_references(benchmark, first.metric, trait, first.family.model)),
@@ -190,14 +192,17 @@ def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_ra
 def _line(curve: Curve) -> Line:
     level = curve.family.level
     marks = tuple(
-        Mark(each.strength, each.score.value, each.score.half, _mark_label(curve, each)) for each in curve.points
+        Mark(each.effective, each.score.value, each.score.half, _mark_label(curve, each))
+        for each in sorted(curve.points, key=lambda point: point.effective)
     )
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", marks)
 
 
 def _mark_label(curve: Curve, point: Point) -> str:
     value = with_spread(point.score.value, point.score.half)
-    return f"{curve.family.level} {strength_name(curve.family, curve.axis)} {plain(point.strength)}: {value}".strip()
+    left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
+    axis = strength_name(curve.family, curve.axis)
+    return f"{curve.family.level} {axis} {plain(point.strength)}{left}: {value}".strip()
 
 
 def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str) -> Iterator[Reference]:

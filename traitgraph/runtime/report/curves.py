@@ -14,6 +14,8 @@ from .summaries import BenchmarkScores, Score, Scores, Subject, strength, subjec
 from .wording import strength_name, variant_of
 
 AxisName = Literal["alpha", "gamma"]
+SURVIVES = 0.01
+"""Share of a strength that rounding may take before lines are drawn over what is left. Ours."""
 
 
 class Point(NamedTuple):
@@ -25,8 +27,9 @@ class Point(NamedTuple):
 
     @property
     def effective(self) -> float:
-        """The strength that survived rounding, where the results tell it; else the one that was asked for."""
-        return self.strength if self.score.effective is None else self.score.effective
+        """What slopes and lines are over: the strength that survived rounding where that is another (1 % or more)."""
+        known = self.score.effective
+        return self.strength if known is None or math.isclose(known, self.strength, rel_tol=SURVIVES) else known
 
 
 class Curve(NamedTuple):
@@ -40,6 +43,12 @@ class Curve(NamedTuple):
     items: ItemScores | None = None
     sign: int = 1
     """1 where more is better, -1 where less is, 0 where nobody says."""
+
+    @property
+    def axis_title(self) -> str:
+        """What its slope and its line are over: 'alpha', or 'effective alpha' where rounding took some of it."""
+        rounded = any(point.effective != point.strength for point in self.points)
+        return "effective " * rounded + strength_name(self.family, self.axis)
 
     @property
     def pearson(self) -> float | None:
@@ -71,7 +80,7 @@ class Curve(NamedTuple):
         return self.points[0] if nearest == self.points[-1] else nearest
 
     def _columns(self) -> tuple[list[float], list[float]]:
-        return [point.strength for point in self.points], [point.score.value for point in self.points]
+        return [point.effective for point in self.points], [point.score.value for point in self.points]
 
 
 def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:

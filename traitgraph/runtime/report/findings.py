@@ -5,6 +5,7 @@ The rules are in the constants here, in `separation` and in `statistics`, and in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,9 +33,13 @@ SPECIFIC, UNSPECIFIC = 0.25, 0.75
 NO_SHARES = frozenset({"f1", "mcc", "likelihood", "brier_score"})
 """Metrics of lm-eval's multiple-choice tasks that are no share of right answers."""
 
+FEWEST_TO_EXCLUDE = math.ceil(math.log(ERROR) / math.log(1 - CORRECT))
+"""Questions below which a loss of the margin leaves all answers as they are in 5 % of cases or more."""
+
 RULES = (
     "The unit is the item (a pair of replies, a question, a document): differences of the same items between two "
-    "subjects are tested, by Student's t; with several seeds their spread is added. Of a questionnaire answered by "
+    "subjects are tested, by Student's t; with several seeds their spread is added. "
+    "A document that several tasks of a group ask of counts once. Of a questionnaire answered by "
     "letter the expected answer counts, otherwise the mean over repeats; items that fewer than half of the repeats "
     "answered are left out. Repeats are no observations of a trait: they tell how far answers are drawn apart. "
     "± is half of the 95 % interval everywhere. "
@@ -44,8 +49,8 @@ RULES = (
     "its scatter is that of all items of the form about the mean of their trait and keying, or that of the trait's own "
     "items where it is larger. "
     f"It moves as intended where p < {ERROR:g} on both sides, corrected by Holm for all gaps and levels of its arm, "
-    "over traits and benchmarks, and, from three strengths on, the slope over the strength (the effective one, where "
-    "it is known) is clear too. "
+    "over traits and benchmarks, and, from three strengths on, the slope over the strength (where rounding "
+    "took 1 % of it or more, over the effective one, as lines are drawn) is clear too. "
     "Where both levels change clearly from strength 0 (or the weakest there is; a prompt: from the base model) and in "
     "the same direction, the report says so, whatever the gap. "
     "A level without its opposite is judged by its own change, which may be a shift of every answer. "
@@ -56,8 +61,8 @@ RULES = (
     f"{POWER:.0%} at the level of the most strictly corrected verdict. "
     "A task suffers when its worst point (by the task's own `higher_is_better`) is worse than its starting point "
     f"(p < {ERROR:g} on one side, corrected for the strengths and by Holm for all tasks of the arm); there is no loss "
-    "when a loss of the margin is excluded at every "
-    "strength; and a score that does not start clearly above guessing cannot show one. "
+    "when a loss of the margin is excluded at every strength, which takes "
+    f"{FEWEST_TO_EXCLUDE} questions or more; and a score that does not start clearly above guessing cannot show one. "
     f"Fewer than {FEWEST} items (pairs of replies, questions) get no verdict; a questionnaire needs {SHORTEST_SCALE} a "
     "trait. Conditions whose answers cannot be used, or that are not there, count in every total. "
     "Conditions of an arm do not differ where their answers vary between them no more than between repeats of one "
@@ -171,9 +176,20 @@ def judge_task(
         return "inconclusive", p
     if chance is not None and curve.sign > 0 and _is_at_chance(start, chance):
         return "floor", p
-    changes = [curve.change_to(point) for point in others]
-    losses = [change._replace(value=min(change.value * curve.sign, 0.0)) for change in changes]  # a gain is no loss
-    return "holds" if all(each.excludes(margin) for each in losses) else "inconclusive", p
+    excluded = all(_excludes_loss(curve, point, margin) for point in others)
+    return "holds" if excluded else "inconclusive", p
+
+
+def _excludes_loss(curve: Curve, point: Point, margin: float | None) -> bool:
+    """Whether a loss of `margin`, a share of right answers, is excluded: on one side, as a gain is no loss.
+
+    So few questions exclude none, though all answers stay: a loss of the margin would often hit none of them.
+    """
+    n = min(curve.start.score.n or 0, point.score.n or 0)
+    if margin is None or n < FEWEST_TO_EXCLUDE:
+        return False
+    change = curve.change_to(point)
+    return change._replace(value=0.0).excludes(margin + change.value * curve.sign)
 
 
 def _is_at_chance(start: Score, chance: float) -> bool:

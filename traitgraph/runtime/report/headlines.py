@@ -155,7 +155,7 @@ def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
 
 
 def _slope(finding: Finding) -> str:
-    axis = strength_name(finding.subject, finding.curves[0].axis)
+    axis = max((curve.axis_title for curve in finding.curves), key=len)
     text = "" if finding.slope is None else f"; slope {with_error(finding.slope)} per unit of {axis}"
     return text if finding.p is None else f" (p {p_text(finding.p)}, of {finding.family}){text}"
 

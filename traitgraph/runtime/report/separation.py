@@ -14,7 +14,7 @@ from traitgraph.specs.traits import TRAITS
 from .changes import change_of, slope_of
 from .curves import Curve, Point, axis_of, family_of, own_curves, without_strength
 from .statistics import ERROR, Estimate
-from .summaries import BenchmarkScores, Score, Subject, subject_order
+from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
 from .validity import failing
 
 FEWEST = 5
@@ -212,7 +212,9 @@ def _without_strengths(
     levels: dict[Subject, dict[str, Score | Lack]] = {}
     for metric in benchmark.main_metrics:
         for subject, score in without_strength(benchmark.scores[metric], curves):
-            if subject.trait == metric and subject.level:
+            axis = axis_of(subject)
+            at_base = axis is not None and strength(getattr(subject, axis)) == 0  # alone on its curve: others failed
+            if subject.trait == metric and subject.level and not at_base:
                 levels.setdefault(subject._replace(level=""), {})[subject.level] = score
     for subject, lack in lacks.items():
         condition, axis = subject._replace(level=""), axis_of(subject)

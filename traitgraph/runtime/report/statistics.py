@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,8 +40,13 @@ class Estimate(NamedTuple):
     freedom: float | None = None
 
     @classmethod
-    def over(cls, values: Sequence[float]) -> Estimate:
-        """The mean of one value an item."""
+    def over(cls, values: Sequence[float], weights: Sequence[int] = ()) -> Estimate:
+        """The mean of one value an item; `weights` tell how many each stands for, where that is not the same."""
+        if len(set(weights)) > 1:  # the sandwich error of a mean over clusters: with equal weights the usual one
+            total, count = sum(weights), len(values)
+            mean = math.fsum(map(operator.mul, weights, values)) / total
+            squares = math.fsum((weight * (each - mean)) ** 2 for weight, each in zip(weights, values, strict=True))
+            return cls(mean, math.sqrt(squares * count / (count - 1)) / total, count - 1)
         error = standard_error(values)
         return cls(math.fsum(values) / len(values), error, None if error is None else len(values) - 1)
 

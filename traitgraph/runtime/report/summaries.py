@@ -226,17 +226,19 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
     values = [row["value"] for row in rows if row["value"] is not None]
     answers = items.of(rows[0]["job"]).get(metric, {}) if items else {}
     usable = [answer.value for answer in answers.values() if answer.value is not None]
-    if usable and rows[0]["repeat"] is not None:
-        found, n = Estimate.over(usable), len(usable)
-    else:
+    repeated, mean = rows[0]["repeat"] is not None, math.fsum(values) / len(values)
+    sizes = [] if repeated else [len(answer.values) for answer in answers.values() if answer.value is not None]
+    found, n = Estimate.over(usable, sizes) if usable else Estimate(mean), len(usable)
+    # Of what is asked once the error is that of the rows, but where tasks share documents and so count them twice.
+    if not (repeated and usable) and not (max(sizes, default=1) > 1 and math.isclose(found.value, mean, abs_tol=1e-6)):
         # Repeats say how answers are drawn, not how items differ; each asks the same items, so the error stays.
         errors, n = [row["stderr"] for row in rows], median_low([row["n"] or 0 for row in rows])
         stderr = None if None in errors or n < 2 else max(filter(None, errors), default=0.0)
-        found = Estimate(math.fsum(values) / len(values), stderr, n - 1 if stderr is not None else None)
+        found = Estimate(mean, stderr, n - 1 if stderr is not None else None)
     return Score(
         *found,
         over="items" if found.stderr is not None else "",
-        n=n or None,
+        n=0 if repeated and answers and not usable else n or None,  # 0: none answered in half of the repeats
         jobs=(rows[0]["job"],),
         noise=stdev(values) if len(values) > 1 else None,
     )

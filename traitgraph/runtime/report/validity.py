@@ -9,7 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from ..assessment.lexicon import CUT, EMPTY
-from ..assessment.reply_contrast import SHARED_PROMPTS
+from ..assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
 from .summaries import BenchmarkScores, Scores, Subject
 from .wording import fixed
 
@@ -111,6 +111,8 @@ a tenth of the answers, half of the texts where they are cut."""
 SUFFIXES: dict[str, str] = {
     SHARED_PROMPTS: "Are the held-out prompts new? Share of held-out rows whose prompt stands in the training split of "
     "the same data as well, with another reply; absent where none does.",
+    SAME_REPLIES: "Do both levels say different things? Share of held-out pairs with one reply at both; they are left "
+    "out. Absent where there is none.",
     "high_loglik": "Which part of the contrast moves? Log-likelihood of the high replies that were held out "
     "[nats per token].",
     "low_loglik": "Which part of the contrast moves? Log-likelihood of the low replies that were held out "
@@ -133,7 +135,7 @@ class Checked(NamedTuple):
     conditions: tuple[float, float] | None
     vectors: tuple[float, float] | None
     failing: int
-    """Subjects beyond the threshold; 0 where there is none."""
+    """Subjects beyond the threshold, each counted once whatever its names; 0 where there is none."""
     subjects: int
     fault: str | None
     """What is wrong with most subjects, told by the median one; None when most pass or there is no threshold."""
@@ -182,7 +184,8 @@ def _checked(name: str, scores: Scores) -> Checked:
         for subject, score in scores.items()
         if subject.method != "direct" and not subject.alpha + subject.gamma
     ]
-    values = sorted(score.value for score in scores.values())
+    # What stands under several names (the base at strength 0 of each vector) is one subject.
+    values = list({score.jobs: score.value for score in scores.values()}.values())
     failing = sum(_fails(known, value) for value in values) if known else 0
     return Checked(
         name,
