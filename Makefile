@@ -51,7 +51,7 @@ walls: $(VENV)/.installed ## Who may import whom
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed ## Write docs/language.md again from the models
-	$(BIN)/python -m traitgraph.specs.reference > docs/language.md
+	$(BIN)/python -m traitgraph.specs.schema.reference > docs/language.md
 
 clean: ## Remove the environment and the store of the demo
 	rm -rf $(VENV) .venv-newest .venv-lock .traitgraph

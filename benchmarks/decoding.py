@@ -24,10 +24,10 @@ from transformers.utils import logging
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from traitgraph.runtime.chat import prompt_ids  # noqa: E402
 from traitgraph.runtime.decoding import Sampling, Steering, Voice, steered_replies  # noqa: E402
 from traitgraph.runtime.decoding.experts import low_rank_changes  # noqa: E402
-from traitgraph.runtime.models import LoadedModel, load_network  # noqa: E402
+from traitgraph.runtime.models.chat import prompt_ids  # noqa: E402
+from traitgraph.runtime.models.loading import LoadedModel, load_network  # noqa: E402
 
 GAMMA = 0.5
 SCENES = ("A friend calls on Friday evening.", "You have a free day. What do you do?", "Your train is late.", "Lunch?")

@@ -18,10 +18,10 @@ from pathlib import Path
 from random import Random
 
 from tests.errors.mutation import answer, mutated
-from traitgraph.launchers.planning import plan_study
-from traitgraph.runtime.store import Store
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.study import Study
+from traitgraph.api.planning import plan_study
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.study.study import Study
 
 
 def main() -> int:

@@ -184,11 +184,11 @@ def say(start: float, cpu: float, **more: float) -> None:
 
 def write(folder: Path, method: str, alphas: list[float], count: int, **options: object) -> None:
     """One pass of ours over base and vectors: one output for each alpha, all vectors at that alpha."""
-    from traitgraph.runtime.merging.checkpoint import Checkpoint
     from traitgraph.runtime.merging.composition import Composition
-    from traitgraph.runtime.merging.differences import CheckpointDifference, sampled_id
     from traitgraph.runtime.merging.on_disk import Output, write_merges
     from traitgraph.runtime.merging.options import merge_options
+    from traitgraph.runtime.tensors.checkpoint import Checkpoint
+    from traitgraph.runtime.vectors.differences import CheckpointDifference, sampled_id
 
     import torch  # isort: skip  # imports are not measured inside
 
@@ -256,12 +256,12 @@ def in_memory(folder: Path, dtype: str, device: str = "cpu") -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from traitgraph.runtime.merging.checkpoint import Checkpoint
     from traitgraph.runtime.merging.composition import Composition
-    from traitgraph.runtime.merging.differences import CheckpointDifference
     from traitgraph.runtime.merging.options import merge_options
-    from traitgraph.runtime.models import LoadedModel
-    from traitgraph.runtime.workbench import Workbench
+    from traitgraph.runtime.models.loading import LoadedModel
+    from traitgraph.runtime.subjects.workbench import Workbench
+    from traitgraph.runtime.tensors.checkpoint import Checkpoint
+    from traitgraph.runtime.vectors.differences import CheckpointDifference
 
     place, number_format = torch.device(device), getattr(torch, dtype)
     model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=number_format).to(place)
@@ -303,7 +303,7 @@ def threshold(folder: Path) -> None:
     """The magnitude that keeps a fifth of one embedding: by counting, by a full sort, by topk."""
     import torch
 
-    from traitgraph.runtime.merging.selection import kth_largest
+    from traitgraph.runtime.tensors.selection import kth_largest
 
     values = torch.randn(32_768_000)
     k = len(values) // 5

@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout: the test SLU
 from tests.slurm.cluster import Settings, SlurmCluster, running, wait_until
 from tests.slurm.conftest import plugin_path
 from tests.slurm.studies import CLUSTER, job, table
-from traitgraph.launchers.slurm.launch import launch
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import SiteLimits
-from traitgraph.specs.jobs import JobRow, JobTable
+from traitgraph.launchers.slurm.submit.launch import launch
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow, JobTable
+from traitgraph.specs.study.cluster import SiteLimits
 
 THROTTLE = 16
 NO_OPS = 200

@@ -18,9 +18,9 @@ sys.path.insert(0, str(PROJECT))
 
 from tests.launchers.toys import table, toy  # noqa: E402
 from traitgraph.launchers.local import run_locally  # noqa: E402
-from traitgraph.runtime.store import Store  # noqa: E402
-from traitgraph.specs.identity import digest_file  # noqa: E402
-from traitgraph.specs.jobs import JobRow  # noqa: E402
+from traitgraph.runtime.store.store import Store  # noqa: E402
+from traitgraph.specs.jobs.params import JobRow  # noqa: E402
+from traitgraph.specs.source.hashing import digest_file  # noqa: E402
 
 LARGE = 512 << 20  # bytes
 

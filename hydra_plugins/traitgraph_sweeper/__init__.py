@@ -57,7 +57,7 @@ class TraitgraphSweeper(Sweeper):  # type: ignore[misc]  # Hydra is not typed fo
     def sweep(self, arguments: list[str]) -> None:
         """Do `traitgraph COMMAND SPEC -m ARGUMENTS...`; leaves with its exit code when that is not 0."""
         from traitgraph.cli.main import main
-        from traitgraph.specs.compose import more_swept
+        from traitgraph.specs.composition.compose import more_swept
 
         if self.unknown or self.launcher != "basic":
             settings = [f"hydra.sweeper.{name}" for name in self.unknown]

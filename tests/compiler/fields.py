@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from traitgraph.specs.merge_methods import AnyMerge, MergeMethod, Ties
+from traitgraph.specs.study.merge_methods import AnyMerge, MergeMethod, Ties
 
 TRAIN = {"method": "sft", "learning_rate": 1e-4, "steps": 10, "lora": {"rank": 4, "alpha": 8}}
 JUDGE = {"url": "https://judge.example", "model": "judge-1"}

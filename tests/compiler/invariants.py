@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from traitgraph.compiler.context import Context
-from traitgraph.compiler.ir import BASE, MISSING, Draft
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import BASE, MISSING, Draft
 from traitgraph.compiler.pipeline import Pass
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from traitgraph.compiler.context import Context
+from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.specs.identity import digest
-from traitgraph.specs.study import Study
-from traitgraph.specs.validate import load_study
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.study import Study
 
 SWEEP = """\
 study: sweep

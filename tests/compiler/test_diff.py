@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.compiler.context import Context
-from traitgraph.compiler.diff import diff_json, diff_plans, diff_text
-from traitgraph.compiler.explain import explain_job, find_job
-from traitgraph.compiler.lock import lock_differences, lock_document, unpinned
+from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.compiler.views.diff import diff_json, diff_plans, diff_text
+from traitgraph.compiler.views.explain import explain_job, find_job
+from traitgraph.compiler.views.lock import lock_differences, lock_document, unpinned
+from traitgraph.specs.source.diagnostics import SpecError
 
 from .specs import SWEEP, keys_by_label, named_digest, plan_of, study_of
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.compiler.context import Context
-from traitgraph.compiler.ir import Draft
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import Draft
+from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.pipeline import PASSES, run_passes
 from traitgraph.compiler.print_draft import draft_text
-from traitgraph.compiler.select import parse_selector
 
 from .invariants import check_keys, check_repeats, check_shape, check_tasks
 from .specs import context, study_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from traitgraph.compiler.graph import graph_text
-from traitgraph.compiler.select import parse_selector
+from traitgraph.compiler.ir.selector import parse_selector
+from traitgraph.compiler.views.graph import graph_text
 
 from .specs import SWEEP, plan_of
 

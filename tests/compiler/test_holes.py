@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.source.diagnostics import SpecError
 
 from .specs import plan_of, study_of
 

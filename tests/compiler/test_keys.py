@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.compiler.ir import Column, Input, Stage, Table, row_ids
-from traitgraph.compiler.key import stage_keys
-from traitgraph.specs.jobs import GgufModel, HubData, HubModel
-from traitgraph.specs.merge_methods import TaskArithmetic
-from traitgraph.specs.training import SftTraining
+from traitgraph.compiler.ir.ir import Column, Input, Stage, Table, row_ids
+from traitgraph.compiler.passes.key import stage_keys
+from traitgraph.specs.jobs.refs import GgufModel, HubData, HubModel
+from traitgraph.specs.study.merge_methods import TaskArithmetic
+from traitgraph.specs.study.training import SftTraining
 
 from .specs import SWEEP, keys_by_label, keys_of, plan_of
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import save_tiny_model
-from traitgraph.compiler.context import Context
+from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.validate import load_study
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source.hashing import digest_path
 
 from .specs import plan_of
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traitgraph.compiler.pipeline import PASSES, draft_after
-from traitgraph.specs.cluster import Cluster, Resources
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.study.cluster import Cluster, Resources
 
 from .fields import STUDY
 from .invariants import check_keys, check_shape, check_tasks

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from traitgraph.compiler.plan import Plan
-from traitgraph.compiler.print_plan import plan_json, plan_text
-from traitgraph.specs.jobs import JobTable
+from traitgraph.compiler.views.print_plan import plan_json, plan_text
+from traitgraph.specs.jobs.params import JobTable
 
 from .invariants import check_keys, check_shape, check_tasks
 from .specs import SWEEP, keys_by_label, plan_of

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from traitgraph.compiler.estimate import Estimator
-from traitgraph.compiler.ir import TaskDraft, row_ids
-from traitgraph.compiler.plain import plain_template
+from traitgraph.compiler.cost.estimate import Estimator
+from traitgraph.compiler.cost.hardware import Range
+from traitgraph.compiler.cost.price import check_budget, wall_seconds
+from traitgraph.compiler.cost.work import TURN, Work, work_of
+from traitgraph.compiler.ir.ir import TaskDraft, plain_template, row_ids
+from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.plan import Plan
-from traitgraph.compiler.price import check_budget, wall_seconds
-from traitgraph.compiler.print_plan import plan_text, price_json
-from traitgraph.compiler.ranges import Range
-from traitgraph.compiler.select import parse_selector
-from traitgraph.compiler.work import TURN, Work, work_of
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.durations import duration_names
-from traitgraph.specs.jobs import ROW_FIELDS, GeneratedData, JobRow
-from traitgraph.specs.traits import LEVELS, TRAITS
+from traitgraph.compiler.views.print_plan import plan_text, price_json
+from traitgraph.specs.jobs.durations import duration_names
+from traitgraph.specs.jobs.params import ROW_FIELDS, JobRow
+from traitgraph.specs.jobs.refs import GeneratedData
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .specs import SWEEP, context, plan_of
 

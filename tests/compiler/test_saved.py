@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.compiler.key import KINDS
-from traitgraph.compiler.saved import SavedPlan, check_fit, read_plan, save_plan
-from traitgraph.compiler.select import parse_selector
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.jobs import TrainParams
+from traitgraph.compiler.ir.selector import parse_selector
+from traitgraph.compiler.passes.key import KINDS
+from traitgraph.compiler.views.saved import SavedPlan, check_fit, read_plan, save_plan
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.source.diagnostics import SpecError
 
 from .specs import SWEEP, keys_of, named_digest, plan_of
 
@@ -78,7 +78,7 @@ def test_a_plan_is_refused_by_a_program_with_another_version_of_a_kind(
 
 def test_a_plan_is_refused_by_another_version_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     saved = save_plan(plan_of(LOCAL))
-    monkeypatch.setattr("traitgraph.compiler.saved.__version__", "9.9")
+    monkeypatch.setattr("traitgraph.compiler.views.saved.__version__", "9.9")
     with pytest.raises(SpecError, match=f"traitgraph {saved.program} made the plan, this is 9.9"):
         check_fit(saved, lambda kind, key: True, named_digest)
 

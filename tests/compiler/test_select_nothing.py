@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from traitgraph.compiler.select import parse_selector
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.compiler.ir.selector import parse_selector
+from traitgraph.specs.source.diagnostics import SpecError
 
 from .specs import SWEEP, plan_of
 

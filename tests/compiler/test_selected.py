@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.plan import Plan
-from traitgraph.compiler.print_plan import plan_json, plan_text
-from traitgraph.compiler.select import parse_selector
+from traitgraph.compiler.views.print_plan import plan_json, plan_text
 
 from .specs import SWEEP, plan_of
 

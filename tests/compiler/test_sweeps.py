@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from traitgraph.api.tracking import _fitting, subject_runs
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.launchers.tracking import _fitting, subject_runs
-from traitgraph.runtime.results import ResultRow
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.multirun import load_sweep
-from traitgraph.specs.traits import TRAITS
+from traitgraph.runtime.report.results import ResultRow
+from traitgraph.specs.checks.multirun import load_sweep
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.study.traits import TRAITS
 
 from .specs import context
 

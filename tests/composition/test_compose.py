@@ -12,11 +12,11 @@ from hydra import initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from traitgraph.specs import preset_files
-from traitgraph.specs.compose import compose, compose_many
-from traitgraph.specs.diagnostics import Diagnostic, Span
-from traitgraph.specs.document import Document
-from traitgraph.specs.preset_files import find_preset, preset_names
+from traitgraph.specs.composition.compose import compose, compose_many
+from traitgraph.specs.source import library
+from traitgraph.specs.source.diagnostics import Diagnostic, Span
+from traitgraph.specs.source.library import find_preset, preset_names
+from traitgraph.specs.source.positions import Document
 
 from .conftest import Files, write
 
@@ -44,7 +44,7 @@ SPECS: Files = {
 def presets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of specs with presets beside them, and no library."""
     (folder / "library").mkdir()
-    monkeypatch.setattr(preset_files, "LIBRARY", folder / "library")
+    monkeypatch.setattr(library, "LIBRARY", folder / "library")
     write(folder, PRESETS)
     write(folder, SPECS)
     return folder

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.multirun import load_sweep
-from traitgraph.specs.validate import load_study
+from traitgraph.specs.checks.multirun import load_sweep
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source.diagnostics import SpecError
 
 from .conftest import write
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.planning import plan_study
-from traitgraph.runtime.store import Store
-from traitgraph.specs.compose import compose
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.generation import GeneratedDataSpec
-from traitgraph.specs.preset_files import GROUPS, LIBRARY
-from traitgraph.specs.study import Arm, Study
-from traitgraph.specs.templates import filled
-from traitgraph.specs.training import Training
-from traitgraph.specs.validate import load_study, validate
+from traitgraph.api.planning import plan_study
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.checks.validate import load_study, validate
+from traitgraph.specs.composition.compose import compose
+from traitgraph.specs.fields.templates import filled
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.source.library import GROUPS, LIBRARY
+from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.study import Arm, Study
+from traitgraph.specs.study.training import Training
 
 from .conftest import write
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.compiler.select import parse_selector
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.multirun import load_sweep
+from traitgraph.compiler.ir.selector import parse_selector
+from traitgraph.specs.checks.multirun import load_sweep
+from traitgraph.specs.source.diagnostics import SpecError
 
 from .conftest import write
 

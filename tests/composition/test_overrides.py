@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.specs.apply import apply_overrides
-from traitgraph.specs.diagnostics import Diagnostic, Span
-from traitgraph.specs.document import Document
-from traitgraph.specs.overrides import Override, _by_grammar, _plain, parse_overrides
-from traitgraph.specs.source import read_text
+from traitgraph.specs.composition.apply import apply_overrides
+from traitgraph.specs.composition.overrides import Override, _by_grammar, _plain, parse_overrides
+from traitgraph.specs.source.diagnostics import Diagnostic, Span
+from traitgraph.specs.source.positions import Document
+from traitgraph.specs.source.yaml import read_text
 
 SPEC = """\
 study: x
@@ -164,7 +164,7 @@ def test_an_override_that_fits_nowhere_names_what_is_near(text: str, code: str, 
 
 def test_a_plain_override_does_not_import_hydra() -> None:
     code = (
-        "import sys; from pathlib import Path; from traitgraph.specs.compose import compose;"
+        "import sys; from pathlib import Path; from traitgraph.specs.composition.compose import compose;"
         "compose(Path(sys.argv[1]), ['alpha=0.5', '+train.epochs=2', '~model']);"
         "sys.exit(any(name.partition('.')[0] in ('hydra', 'omegaconf', 'antlr4') for name in sys.modules))"
     )

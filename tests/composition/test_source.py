@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitgraph.specs import source
-from traitgraph.specs.diagnostics import Span
-from traitgraph.specs.source import KEY_TWICE, MAX_BYTES, MAX_DEPTH, MAX_KEYS, MAX_VALUES, read_document, read_text
+from traitgraph.specs.source import yaml
+from traitgraph.specs.source.diagnostics import Span
+from traitgraph.specs.source.yaml import KEY_TWICE, MAX_BYTES, MAX_DEPTH, MAX_KEYS, MAX_VALUES, read_document, read_text
 
 SCALARS: dict[str, object] = {
     "1e-4": Decimal("0.0001"), "1.0e-5": Decimal("0.00001"), "0.30": Decimal("0.30"), ".5": Decimal("0.5"),
@@ -60,7 +60,7 @@ def test_without_libyaml_the_same_data_and_places() -> None:
     assert pure is not None
     assert [pure.data[f"k{index}"] for index in range(len(SCALARS))] == list(SCALARS.values())
     assert pure.value_span(("list", 1, "a")) == Span("spec.yaml", len(SCALARS) + 1, 15, 1, "list: [1, {a: b}]")
-    assert "Pure" in type(source._composer("a: 1")).__name__
+    assert "Pure" in type(yaml._composer("a: 1")).__name__
 
 
 def test_places_are_those_of_the_file() -> None:

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from tests.runtime.dialogues import REPLIES
 from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
-from traitgraph.specs.identity import digest
-from traitgraph.specs.merge_methods import AnyMerge, MergeMethod, Ties
+from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.merge_methods import AnyMerge, MergeMethod, Ties
 
 Values = Mapping[str, Any]
 

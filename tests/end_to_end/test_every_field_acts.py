@@ -16,9 +16,10 @@ import pytest
 
 from tests.compiler.test_fields import LANGUAGE
 from tests.judge_server import JudgeServer, judge_server
-from traitgraph.specs import jobs
-from traitgraph.specs.jobs import JobParams, Sampling
-from traitgraph.specs.spec import Spec
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.jobs import params
+from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.study.training import Sampling
 
 from .conftest import command, environment
 from .effects import effects, name_of, write_study
@@ -187,7 +188,7 @@ def test_the_runtime_reads_every_parameter_of_a_job(done: Done) -> None:
     """What is in a key and is read by nobody was asked for and not done."""
     reads = {tuple(each) for file in (done.folder / "reads").glob("*.json") for each in json.loads(file.read_text())}
     models = {
-        model for kind in JobParams.__subclasses__() if kind.__module__ == jobs.__name__ for model in models_in(kind)
+        model for kind in JobParams.__subclasses__() if kind.__module__ == params.__name__ for model in models_in(kind)
     }
     fields = {(model.__name__, name) for model in models for name in model.model_fields if name != "kind"}
     unread = {(model, name) for model, name in fields - reads if model not in ELSEWHERE and name not in UNREAD}

@@ -12,11 +12,12 @@ import pytest
 
 from tests.small_disk import small_disk
 from tests.store.rows import put, row
-from traitgraph.launchers.planning import whole_table
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import DamagedArtifactError, Store
-from traitgraph.specs.starter import starter_spec
-from traitgraph.specs.validate import load_study
+from traitgraph.api.planning import whole_table
+from traitgraph.runtime.store.errors import DamagedArtifactError
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.schema.starter import starter_spec
 
 from .conftest import command
 

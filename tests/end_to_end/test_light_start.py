@@ -86,7 +86,7 @@ def test_every_part_of_an_example_can_be_run(spec: str) -> None:
 MOODS = """\
 from typing import Literal
 
-from traitgraph.specs.instruments import Instrument
+from traitgraph.specs.study.benchmarks import Instrument
 
 
 class Mood(Instrument):

@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given, settings
 from pydantic import Field
 
-from traitgraph.compiler.context import Context
-from traitgraph.compiler.ir import MISSING, Column, Draft, Stage, Table
-from traitgraph.compiler.key import key_jobs
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import MISSING, Column, Draft, Stage, Table
+from traitgraph.compiler.passes.key import key_jobs
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.job_kinds import job_kind
-from traitgraph.specs.identity import encode
-from traitgraph.specs.jobs import HubData, HubModel, JobParams, JobRow, JobTable, TrainParams
-from traitgraph.specs.merge_methods import MERGE_METHODS, MergeMethod
-from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.runtime.worker.job_kinds import job_kind
+from traitgraph.specs.jobs.params import JobParams, JobRow, JobTable, TrainParams
+from traitgraph.specs.jobs.refs import HubData, HubModel
+from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
+from traitgraph.specs.study.training import Lora, SftTraining
 
 from .values import instances, seen_in, to_be_seen
 
-KINDS = {kind.kind: kind for kind in JobParams.__subclasses__() if kind.__module__ == "traitgraph.specs.jobs"}
+KINDS = {kind.kind: kind for kind in JobParams.__subclasses__() if kind.__module__ == "traitgraph.specs.jobs.params"}
 TRAINING = SftTraining(learning_rate=1e-4, steps=10)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import small_disk as small_disk
-from traitgraph.runtime.store import RESERVED
-from traitgraph.specs.results import RESULT_COLUMNS
+from traitgraph.runtime.store.store import RESERVED
+from traitgraph.specs.jobs.results import RESULT_COLUMNS
 
 from .conftest import CommandLine, command, environment
 

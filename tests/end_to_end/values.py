@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 
-from traitgraph.specs.choice import Choice
-from traitgraph.specs.patterns import DIGEST
-from traitgraph.specs.spec import Spec
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.source.library import DIGEST
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), min_size=1, max_size=6)
 JSON = st.recursive(

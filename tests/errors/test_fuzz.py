@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from traitgraph.specs.compose import compose, compose_many
+from traitgraph.specs.composition.compose import compose, compose_many
 
 from .mutation import ROOT, WORDS, answer, mutated
 

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from tests.tiny_model import model_like
-from traitgraph.runtime.assessment.lexicon import category_counts, read_lexicon, words_of
-from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
-from traitgraph.specs.instruments import Instrument, Linguistic, Questionnaire
-from traitgraph.specs.validate import load_study
+from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
+from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.study.benchmarks import Instrument, Linguistic, Questionnaire
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")

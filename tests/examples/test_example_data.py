@@ -12,7 +12,7 @@ from statistics import mean
 import pytest
 import yaml
 
-from traitgraph.specs.traits import LEVELS, TRAITS
+from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "examples" / "data"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.api.planning import plan_study
 from traitgraph.cli import main
-from traitgraph.compiler.print_plan import plan_text
-from traitgraph.launchers.planning import plan_study
-from traitgraph.runtime.store import Store
-from traitgraph.specs.compose import compose
-from traitgraph.specs.validate import validate
+from traitgraph.compiler.views.print_plan import plan_text
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.composition.compose import compose
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "patterns.md").read_text(encoding="utf-8")

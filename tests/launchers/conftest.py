@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import small_disk
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store.store import Store
 
 __all__ = ["small_disk"]
 

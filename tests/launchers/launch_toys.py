@@ -7,8 +7,8 @@ from pathlib import Path
 
 from traitgraph.launchers.local import run_locally
 from traitgraph.launchers.progress import progress_view
-from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import JobTable
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobTable
 
 if __name__ == "__main__":
     table = JobTable.model_validate_json(Path(sys.argv[2]).read_bytes())

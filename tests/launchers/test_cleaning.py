@@ -12,11 +12,11 @@ import pytest
 
 from tests.launchers.toys import table, toy
 from tests.store.rows import put, row
+from traitgraph.api import cleaning
+from traitgraph.api.cleaning import leftovers
 from traitgraph.cli.main import main
-from traitgraph.launchers import cleaning
-from traitgraph.launchers.cleaning import leftovers
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from traitgraph.runtime.context import Session
+from traitgraph.runtime.jobs.context import Session
 
 
 class Model:

@@ -13,13 +13,13 @@ from typing import IO
 
 import pytest
 
+from traitgraph.api.study_runs import RunWatch
 from traitgraph.launchers.local import run_locally
-from traitgraph.launchers.slurm.logs import follow
-from traitgraph.launchers.study_runs import RunWatch
+from traitgraph.launchers.slurm.record.logs import follow
 from traitgraph.launchers.worker_process import worker_command, worker_environment
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import JobTable
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobTable
 
 from .toys import below, result, runs_of, table, toy, wait_for
 

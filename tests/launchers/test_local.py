@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from traitgraph.launchers.local import run_locally
-from traitgraph.runtime.events import Event
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
-from traitgraph.runtime.task import COMMITS_FILE
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import JobTable
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
+from traitgraph.runtime.worker.events import Event
+from traitgraph.runtime.worker.task import COMMITS_FILE
+from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.source.hashing import digest_path
 
 from .toys import below, result, runs_of, table, toy, wait_for
 

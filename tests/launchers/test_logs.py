@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm.logs import current_step, follow, last_lines
-from traitgraph.runtime.events import Event
+from traitgraph.launchers.slurm.record.logs import current_step, follow, last_lines
+from traitgraph.runtime.worker.events import Event
 
 
 def test_the_end_of_a_long_log_begins_with_a_whole_line(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from traitgraph.launchers.progress import Bars, Lines, TimeLeft, progress_view
 from traitgraph.launchers.summary import RunSummary, failure_lines
-from traitgraph.runtime.events import Event, EventStream
-from traitgraph.runtime.records import Failure
+from traitgraph.runtime.store.records import Failure
+from traitgraph.runtime.worker.events import Event, EventStream
 
 from .toys import table, toy
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.api.planning import plan_study
+from traitgraph.api.reporting import report_faults, report_folder, write_study_report
 from traitgraph.cli.main import main
 from traitgraph.compiler.plan import Plan
-from traitgraph.launchers.planning import plan_study
-from traitgraph.launchers.reporting import report_faults, report_folder, write_study_report
-from traitgraph.runtime.store import Store
-from traitgraph.specs.study import Study
-from traitgraph.specs.validate import load_study
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.study.study import Study
 
 
 def name(tmp_path: Path, *overrides: str, study: str = "sweep") -> str:

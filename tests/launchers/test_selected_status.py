@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.compiler.specs import SWEEP, plan_of
-from traitgraph.compiler.select import parse_selector
-from traitgraph.launchers.status import study_status
-from traitgraph.runtime.store import Store
+from traitgraph.api.status import study_status
+from traitgraph.compiler.ir.selector import parse_selector
+from traitgraph.runtime.store.store import Store
 
 
 def test_the_status_of_a_selection_is_about_its_jobs_alone(tmp_path: Path) -> None:

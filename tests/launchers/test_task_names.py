@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.api.preflight import unknown_tasks
 from traitgraph.cli.main import main
-from traitgraph.launchers.task_names import unknown_tasks
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import JobRow, JobTable
+from traitgraph.specs.jobs.params import JobRow, JobTable
+from traitgraph.specs.source.hashing import digest
 
 
 def table_of(tasks: Sequence[str], definition: str | None = None) -> JobTable:

@@ -11,15 +11,16 @@ import pytest
 
 import traitgraph
 from traitgraph.launchers.worker_process import DEFAULTS, worker_command, worker_environment
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
 
 from .toys import table, toy
 
 
 def test_the_command_names_table_task_and_store() -> None:
     assert worker_command(Path("/s/runs/r/table.json"), "01-train-000", Path("/s"), python="python3") == [
-        "python3", "-P", "-m", "traitgraph.runtime.task", "/s/runs/r/table.json", "01-train-000", "--store", "/s",
+        "python3", "-P", "-m", "traitgraph.runtime.worker.task", "/s/runs/r/table.json", "01-train-000",
+        "--store", "/s",
     ]  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_an_unreadable_table_is_a_wrong_call(tmp_path: Path, content: str) -> No
 
 def test_a_worker_finds_its_store_from_the_table_and_ends_with_code_0(store: Store) -> None:
     record = RunRecord.create(store.root, table([toy("a")]))
-    command = [sys.executable, "-m", "traitgraph.runtime.task", str(record.table_path), "00-toy-000"]
+    command = [sys.executable, "-m", "traitgraph.runtime.worker.task", str(record.table_path), "00-toy-000"]
     ended = subprocess.run(command, capture_output=True, text=True, env=worker_environment(os.environ, []))
     assert ended.returncode == 0
     assert store.has("toy", toy("a").key)
@@ -89,4 +90,4 @@ def test_a_worker_finds_its_store_from_the_table_and_ends_with_code_0(store: Sto
 
 def test_the_worker_starts_without_heavy_libraries() -> None:
     blocked = "import sys\nfor name in ('torch', 'numpy', 'transformers', 'rich'): sys.modules[name] = None\n"
-    subprocess.run([sys.executable, "-c", blocked + "import traitgraph.runtime.task"], check=True)
+    subprocess.run([sys.executable, "-c", blocked + "import traitgraph.runtime.worker.task"], check=True)

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from traitgraph.runtime.context import JobContext, Stopped, without_torch
-from traitgraph.runtime.locations import Locations, verified
-from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import JobParams
+from traitgraph.runtime.jobs.context import JobContext, Stopped, without_torch
+from traitgraph.runtime.jobs.locations import Locations, verified
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobParams
 
 
 class ToyParams(JobParams):

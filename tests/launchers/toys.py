@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.source.hashing import digest
 
 
 def toy(name: str, *inputs: JobRow, **params: object) -> JobRow:

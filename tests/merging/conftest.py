@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.tiny_model import save_tiny_model
-from traitgraph.runtime.context import JobContext, Session
-from traitgraph.runtime.job_kinds import job_kind
-from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest, digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel, JobRow, MergeParams, VectorParams
-from traitgraph.specs.merge_methods import AnyMerge, TaskArithmetic
+from traitgraph.runtime.jobs.context import JobContext, Session
+from traitgraph.runtime.store.store import Store
+from traitgraph.runtime.worker.job_kinds import job_kind
+from traitgraph.specs.jobs.params import AssessParams, JobRow, MergeParams, VectorParams
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest, digest_path
+from traitgraph.specs.study.merge_methods import AnyMerge, TaskArithmetic
 
 if TYPE_CHECKING:
     import torch

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.merging.conftest import load, weights
+from traitgraph.runtime.merge_files.from_file import merge_from_file, read_request
+from traitgraph.runtime.merge_files.request import NamedModels, Request
 from traitgraph.runtime.merging import merge_state_dicts
-from traitgraph.runtime.merging.from_file import merge_from_file, read_request
-from traitgraph.runtime.merging.named_models import NamedModels
-from traitgraph.runtime.merging.request import Request
 
 
 def written(folder: Path, text: str) -> Path:

@@ -10,8 +10,8 @@ import pytest
 from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fine_tune, weights
 from tests.merging.test_subjects import logits, on_subject, opened
 from traitgraph.runtime.merging.composition import Composition
-from traitgraph.specs.jobs import VectorParams
-from traitgraph.specs.merge_methods import Dare, Slerp, TaskArithmetic, Ties
+from traitgraph.specs.jobs.params import VectorParams
+from traitgraph.specs.study.merge_methods import Dare, Slerp, TaskArithmetic, Ties
 
 
 def half_base(base: Path, folder: Path) -> Path:
@@ -119,7 +119,7 @@ def test_direction_is_made_once_for_all_alphas_and_changes_no_bit(
     loaded = opened(bench, base, dtype)
     quick = [on_subject(bench, base, loaded, merge=(key,)) for key in keys]
     assert len(made) == len(set(made))
-    monkeypatch.setattr("traitgraph.runtime.workbench._SHARE_OF_MEMORY", 0.0)
+    monkeypatch.setattr("traitgraph.runtime.subjects.workbench._SHARE_OF_MEMORY", 0.0)
     bench.session.clear()
     loaded = opened(bench, base, dtype)
     slow = [on_subject(bench, base, loaded, merge=(key,)) for key in keys]
@@ -136,7 +136,7 @@ def test_thresholds_of_the_merge_job_are_not_counted_again(
     ]
     key = bench.merge(base_folder, vectors, ["0.3", "0.3"], Ties())
     bench.session.clear()
-    monkeypatch.setattr("traitgraph.runtime.merging.selection.Selection.settle", None)
+    monkeypatch.setattr("traitgraph.runtime.tensors.selection.Selection.settle", None)
     on_subject(bench, base_folder, opened(bench, base_folder), merge=(key,))
 
 
@@ -175,7 +175,7 @@ def test_vector_against_the_opposite_level_is_the_difference_of_both(
 ) -> None:
     import torch
 
-    from traitgraph.runtime.vectors import load_vector
+    from traitgraph.runtime.vectors.vectors import load_vector
 
     for part, save in (("adapter", save_adapter), ("model", save_fine_tune)):
         high, low = (bench.publish(part, save(base_folder, tmp_path / f"{part}{seed}", seed)) for seed in (1, 2))
@@ -197,8 +197,8 @@ def test_a_step_that_the_number_format_cannot_hold_is_refused(
 ) -> None:
     """Steps whose outcome is bounded by what is known of base and direction are not looked at again: this one is."""
     from traitgraph.runtime.merging import MergeError
-    from traitgraph.runtime.vectors import load_vector
-    from traitgraph.runtime.workbench import Workbench
+    from traitgraph.runtime.subjects.workbench import Workbench
+    from traitgraph.runtime.vectors.vectors import load_vector
 
     key = bench.vector(base_folder, "model", save_fine_tune(base_folder, tmp_path / "t", seed=1, size=2.0))
     vector = load_vector(bench.store.path("vector", key))

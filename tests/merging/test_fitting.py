@@ -10,11 +10,11 @@ import pytest
 
 from tests.merging.conftest import Bench, load, save_adapter, save_fine_tune
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.merging.checkpoint import Checkpoint
-from traitgraph.runtime.merging.differences import CheckpointDifference, GivenDifference
-from traitgraph.runtime.merging.extraction import build_domain_vector
-from traitgraph.runtime.merging.fitting import check_same_tokens, fit_vectors, renamed
-from traitgraph.runtime.vectors import load_vector
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.vectors.differences import CheckpointDifference, GivenDifference
+from traitgraph.runtime.vectors.extraction import build_domain_vector
+from traitgraph.runtime.vectors.fitting import check_same_tokens, fit_vectors, renamed
+from traitgraph.runtime.vectors.vectors import load_vector
 
 if TYPE_CHECKING:
     import torch
@@ -117,7 +117,7 @@ def test_each_vector_changes_the_rows_that_it_and_the_base_have_whatever_the_oth
 
 
 def _infos(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
-    from traitgraph.runtime.workbench import _info
+    from traitgraph.runtime.subjects.workbench import _info
 
     return {name: _info(name, tensor) for name, tensor in tensors.items()}
 

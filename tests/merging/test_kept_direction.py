@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.runtime.merging.kept_direction import KeptEnd, KeptFloats, kept_tensor
+from traitgraph.runtime.merging.direction_cache import KeptEnd, KeptFloats, kept_tensor
 
 if TYPE_CHECKING:
     import torch

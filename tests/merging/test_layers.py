@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vectors
-from traitgraph.runtime.merging.extraction import layer_norms
-from traitgraph.runtime.merging.layers import Gradient, towers_of
+from traitgraph.runtime.vectors.extraction import layer_norms
+from traitgraph.runtime.vectors.layers import Gradient, towers_of
 
 TOWERS = {
     "model.language_model.layers": 4,
@@ -37,8 +37,8 @@ def test_layers_that_a_vector_does_not_change_are_layers_of_the_base() -> None:
     import torch
 
     from traitgraph.runtime.merging.composition import Composition
-    from traitgraph.runtime.merging.differences import GivenDifference
-    from traitgraph.specs.merge_methods import TaskArithmetic
+    from traitgraph.runtime.vectors.differences import GivenDifference
+    from traitgraph.specs.study.merge_methods import TaskArithmetic
 
     names = [f"model.layers.{layer}.w" for layer in range(4)]
     vector = GivenDifference({name: torch.ones(2) for name in names[:2]}, "v")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from traitgraph.runtime.merging.masks import HALF, ONE, keep_below, random_bits, random_shares
+from traitgraph.runtime.tensors.masks import HALF, ONE, keep_below, random_bits, random_shares
 
 
 def test_bits_are_frozen() -> None:

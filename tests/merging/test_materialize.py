@@ -10,10 +10,10 @@ from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fi
 from tests.merging.test_subjects import on_subject, opened
 from traitgraph.runtime.merging import MergeError
 from traitgraph.runtime.merging.adapter_out import truncated
-from traitgraph.runtime.merging.card import model_card
-from traitgraph.runtime.merging.checkpoint import Checkpoint
 from traitgraph.runtime.merging.materialize import materialize
-from traitgraph.specs.merge_methods import DareTies, Slerp, TaskArithmetic, Ties
+from traitgraph.runtime.merging.model_card import model_card
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.specs.study.merge_methods import DareTies, Slerp, TaskArithmetic, Ties
 
 
 def sharded(base: Path, folder: Path) -> Path:

@@ -8,10 +8,10 @@ import pytest
 
 from tests.merging.conftest import Bench, load, same_bits, weights
 from traitgraph.cli.main import main
+from traitgraph.runtime.merge_files.from_file import merge_from_file
+from traitgraph.runtime.merge_files.request import NamedModels
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.merging.from_file import merge_from_file
-from traitgraph.runtime.merging.named_models import NamedModels
-from traitgraph.specs.diagnostics import SpecError, render_text
+from traitgraph.specs.source.diagnostics import SpecError, render_text
 
 from .recipes import MODELS, expected, merged, request_of, written
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.merging.from_file import merge_from_file
-from traitgraph.specs.diagnostics import SpecError, in_order, render_text
+from traitgraph.specs.source.diagnostics import SpecError, in_order, render_text
 
 from .recipes import MODELS, request_of, written
 

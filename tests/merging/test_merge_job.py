@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.merging.conftest import Bench, load, save_adapter, save_fine_tune
-from traitgraph.runtime.merging.errors import MergeError
-from traitgraph.runtime.store import MissingArtifactError
-from traitgraph.runtime.vectors import load_vector
+from traitgraph.runtime.store.errors import MissingArtifactError
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.vectors import load_vector
 
 
 def low_rank_vectors(bench: Bench, base: Path, tmp_path: Path, count: int) -> list[str]:
@@ -87,7 +87,7 @@ def test_a_record_of_another_version_is_told_with_what_to_do(
     import json
 
     from traitgraph.runtime.merging.recipe import read_recipe
-    from traitgraph.runtime.vectors import load_vector
+    from traitgraph.runtime.vectors.vectors import load_vector
 
     (vector,) = low_rank_vectors(bench, base_folder, tmp_path, 1)
     key = {"vector": vector, "merge": bench.merge(base_folder, [vector], ["1"])}[kind]

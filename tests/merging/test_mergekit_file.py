@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.merging.conftest import load, same_bits, weights
+from traitgraph.runtime.merge_files.from_file import layers_of_model, merge_from_file
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.merging.from_file import layers_of_model, merge_from_file
-from traitgraph.runtime.merging.layers import ByName, Gradient
-from traitgraph.specs.diagnostics import SpecError, render_text
+from traitgraph.runtime.vectors.layers import ByName, Gradient
+from traitgraph.specs.source.diagnostics import SpecError, render_text
 
 from .recipes import MODELS, expected, merged, request_of, written
 

@@ -11,9 +11,8 @@ from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vect
 from traitgraph.runtime.merging.methods import METHODS
 from traitgraph.runtime.merging.options import merge_options
 from traitgraph.runtime.merging.steps import Steps
-from traitgraph.specs.merge_conventions import DIFFERENCES, PAPER, resolve
-from traitgraph.specs.merge_methods import Dare, MergeMethod, Ties
-from traitgraph.specs.trainings import MERGE_METHODS
+from traitgraph.specs.study.merge_conventions import DIFFERENCES, PAPER, resolve
+from traitgraph.specs.study.merge_methods import MERGE_METHODS, Dare, MergeMethod, Ties
 
 
 class Halved(MergeMethod):

@@ -12,10 +12,10 @@ import pytest
 from tests.merging.conftest import load, save_adapter
 from tests.merging.recipes import written
 from tests.tiny_model import tiny_tokenizer
+from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging import Checkpoint
-from traitgraph.runtime.merging.errors import MergeError
-from traitgraph.runtime.merging.from_file import merge_from_file
-from traitgraph.specs.diagnostics import SpecError
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.specs.source.diagnostics import SpecError
 
 if TYPE_CHECKING:
     import torch

@@ -13,11 +13,11 @@ import pytest
 from tests.merging.conftest import load, save_adapter, save_fine_tune, untied, weights
 from tests.merging.recipes import written
 from traitgraph.cli.main import main
+from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging import Checkpoint, MergeError, merge_state_dicts
-from traitgraph.runtime.merging.adapters import read_adapter
-from traitgraph.runtime.merging.extraction import build_vector
-from traitgraph.runtime.merging.from_file import merge_from_file
-from traitgraph.runtime.vectors import load_vector
+from traitgraph.runtime.vectors.adapters import read_adapter
+from traitgraph.runtime.vectors.extraction import build_vector
+from traitgraph.runtime.vectors.vectors import load_vector
 
 ODD: tuple[Any, ...] = (None, True, -1, 0, 1.5, "", "x", "[", [], [None], {}, {"[": 1}, {"q_proj": None}, 1e400)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.merging.parity.inputs import WEIGHTS, base_and_tuned
 from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vectors
-from traitgraph.specs.merge_conventions import PAPER
+from traitgraph.specs.study.merge_conventions import PAPER
 
 DTYPES = ["float32", "bfloat16", "float16"]
 NUMBERS = st.floats(-1000, 1000, width=16)

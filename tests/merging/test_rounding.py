@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from traitgraph.runtime.merging import MergeError, merge_state_dicts
-from traitgraph.runtime.merging.rounding import round_to
+from traitgraph.runtime.tensors.rounding import round_to
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

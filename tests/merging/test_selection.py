@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traitgraph.runtime.merging import MergeError, merge_vectors
-from traitgraph.runtime.merging.selection import Selection, keep_at_least, keep_at_most, kth_largest, magnitude_bits
+from traitgraph.runtime.tensors.selection import Selection, keep_at_least, keep_at_most, kth_largest, magnitude_bits
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.merging.conftest import Bench, load, same_bits, save_adapter, save_fine_tune, weights
-from traitgraph.runtime.models import LoadedModel, open_model
-from traitgraph.runtime.subjects import BaseChangedError, subject
+from traitgraph.runtime.models.loading import LoadedModel, open_model
+from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.runtime.subjects.workbench import BaseChangedError
 
 
 def opened(bench: Bench, base: Path, dtype: str = "float32") -> LoadedModel:
@@ -111,7 +112,7 @@ def test_a_subject_is_the_same_whatever_was_in_place_before(tmp_path: Path, benc
 def test_consecutive_benchmarks_of_one_subject_apply_its_recipe_once(
     tmp_path: Path, bench: Bench, base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from traitgraph.runtime.subjects import Workbench
+    from traitgraph.runtime.subjects.workbench import Workbench
 
     merged = bench.merge(
         base_folder, [bench.vector(base_folder, "adapter", save_adapter(base_folder, tmp_path / "a", seed=1))], ["1"]

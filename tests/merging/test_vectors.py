@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.merging.conftest import load, save_adapter, save_fine_tune, untied
-from traitgraph.runtime.merging.checkpoint import Checkpoint
-from traitgraph.runtime.merging.errors import MergeError
-from traitgraph.runtime.merging.extraction import build_vector
-from traitgraph.runtime.vectors import Vector, load_vector
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.extraction import build_vector
+from traitgraph.runtime.vectors.vectors import Vector, load_vector
 
 
 def built(tmp_path: Path, base: Path, tuned: Path) -> Vector:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.merging.recipes import written
+from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.merging.from_file import merge_from_file
 
 if TYPE_CHECKING:
     import torch
@@ -144,8 +144,8 @@ def test_the_report_says_how_many_rows_of_a_model_count(tmp_path: Path) -> None:
 
 
 def test_a_vector_of_another_vocabulary_is_warned_of_since_it_has_no_tokenizer(tmp_path: Path) -> None:
-    from traitgraph.runtime.merging.checkpoint import Checkpoint
-    from traitgraph.runtime.merging.extraction import build_vector
+    from traitgraph.runtime.tensors.checkpoint import Checkpoint
+    from traitgraph.runtime.vectors.extraction import build_vector
 
     (
         saved(tmp_path / "base", drawn(0, 5)),

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 
 from traitgraph.runtime.report import About, Failure, Stage
-from traitgraph.runtime.results import ResultRow
-from traitgraph.specs.identity import digest
+from traitgraph.runtime.report.results import ResultRow
+from traitgraph.specs.source.hashing import digest
 
 SUBJECT = ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma")
 ALPHAS = ("-1", "-0.5", "0", "0.25", "0.5", "0.75", "1", "1.5")

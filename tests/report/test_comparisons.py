@@ -7,8 +7,8 @@ from itertools import combinations
 
 from traitgraph.runtime.report.comparisons import MOST_SHOWN, comparisons_section
 from traitgraph.runtime.report.page import render_page
-from traitgraph.runtime.results import ResultRow
-from traitgraph.specs.traits import TRAITS
+from traitgraph.runtime.report.results import ResultRow
+from traitgraph.specs.study.traits import TRAITS
 
 from .rows import about, row, study_rows
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.report.rows import DOMAINS, about, row, study_rows
+from traitgraph.runtime.assessment.measurement import correlation
 from traitgraph.runtime.report.charts import Panel, strength_charts
 from traitgraph.runtime.report.curves import Curve, curves_of, own_curves
 from traitgraph.runtime.report.findings import Findings, judge, judge_task, smallest_loss
 from traitgraph.runtime.report.headlines import headline
+from traitgraph.runtime.report.labels import with_error
 from traitgraph.runtime.report.page import render_page
+from traitgraph.runtime.report.results import ResultRow
 from traitgraph.runtime.report.separation import Verdict
-from traitgraph.runtime.report.statistics import Estimate, combined, pearson, spearman
+from traitgraph.runtime.report.statistics import Estimate, combined, spearman
 from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.report.validity import CHECKS, SUFFIXES, checks_of, faults_of, partial_faults_of
-from traitgraph.runtime.report.wording import with_error
-from traitgraph.runtime.results import ResultRow
-from traitgraph.specs.results import Cell
+from traitgraph.specs.jobs.results import Cell
 
 
 def curve_rows(
@@ -734,8 +735,8 @@ def test_spearman_shares_the_rank_of_ties() -> None:
 
 def test_correlations_of_constants_are_undefined() -> None:
     assert spearman([1, 2, 3], [5, 5, 5]) is None
-    assert pearson([1, 2, 3], [5, 5, 5]) is None
-    assert pearson([0.1, 0.1, 0.1], [0.4, 0.4, 0.4]) is None, "0.1 is not the mean of three, as computers count"
+    assert correlation([1, 2, 3], [5, 5, 5]) is None
+    assert correlation([0.1, 0.1, 0.1], [0.4, 0.4, 0.4]) is None, "0.1 is not the mean of three, as computers count"
 
 
 def test_errors_of_a_difference_add_in_squares() -> None:

@@ -14,11 +14,11 @@ from tests.report.rows import ALPHAS, FAILURE, TRAITS, about, row, study_rows
 from traitgraph.runtime.report import write_report
 from traitgraph.runtime.report.charts import labelled, ticks
 from traitgraph.runtime.report.findings import judge
+from traitgraph.runtime.report.labels import axis_title
 from traitgraph.runtime.report.page import charts_of, render_page
+from traitgraph.runtime.report.results import ResultRow
 from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
-from traitgraph.runtime.report.wording import axis_title
-from traitgraph.runtime.results import ResultRow
-from traitgraph.specs.durations import duration_text
+from traitgraph.specs.jobs.durations import duration_text
 
 VOID = {"meta"}  # all other empty elements are written self-closed
 

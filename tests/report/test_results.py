@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from tests.report.rows import row
-from traitgraph.runtime.context import JobContext
+from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.report import ItemScores, describe_results
 from traitgraph.runtime.report.changes import change_of
 from traitgraph.runtime.report.findings import judge
+from traitgraph.runtime.report.results import collect, result_rows, to_json, write_csv
 from traitgraph.runtime.report.statistics import Estimate
 from traitgraph.runtime.report.summaries import Score, summarise
-from traitgraph.runtime.results import collect, result_rows, to_json, write_csv
-from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import CollectParams, JobRow
-from traitgraph.specs.results import RESULT_COLUMNS, Cell
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import CollectParams, JobRow
+from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
+from traitgraph.specs.source.hashing import digest
 
 VALUES = (0.1, 1 / 3, -2.5e-17, None, 3.0)
 

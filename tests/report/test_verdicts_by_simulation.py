@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from traitgraph.runtime.assessment.item_scores import ItemAnswers, item_answers
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, item_answers
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.separation import Finding
 from traitgraph.runtime.report.summaries import summarise

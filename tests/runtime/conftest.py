@@ -9,10 +9,11 @@ import pytest
 
 from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
-from traitgraph.runtime.context import JobContext, Session
-from traitgraph.runtime.models import LoadedModel, open_model
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, JobParams, JobRow
+from traitgraph.runtime.jobs.context import JobContext, Session
+from traitgraph.runtime.models.loading import LoadedModel, open_model
+from traitgraph.specs.jobs.params import JobParams, JobRow
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 MakeContext = Callable[..., JobContext]
 
@@ -69,6 +70,6 @@ def make_context(tmp_path: Path, locations: dict[str, str]) -> Iterator[MakeCont
 
 @pytest.fixture
 def loaded(make_context: MakeContext, model_ref: FolderModel) -> LoadedModel:
-    from traitgraph.specs.jobs import VectorParams
+    from traitgraph.specs.jobs.params import VectorParams
 
     return open_model(make_context(VectorParams(model=model_ref)), model_ref)

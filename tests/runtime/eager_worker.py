@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
-from traitgraph.runtime import checkpoints, distributed, events
-from traitgraph.runtime.task import main
+from traitgraph.runtime.training import checkpoints
+from traitgraph.runtime.worker import distributed, events
+from traitgraph.runtime.worker.task import main
 
 events.PROGRESS_SECONDS = 0.0
 checkpoints.SECONDS_BETWEEN = 0.0

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.subjects import subject
-from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, NeuronSteering, Steering
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.specs.jobs.params import AssessParams, NeuronSteering, Steering
+from traitgraph.specs.jobs.refs import FileData, FolderModel
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ import pytest
 from traitgraph.runtime.analyses.correlation import read_reference, scores_of, trait_correlation
 from traitgraph.runtime.analyses.similarity import vector_similarity
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.merging.differences import GivenDifference
-from traitgraph.specs.traits import TRAITS
+from traitgraph.runtime.vectors.differences import GivenDifference
+from traitgraph.specs.study.traits import TRAITS
 
 UNRELATED = [[1.0 if i == j else 0.0 for j in range(5)] for i in range(5)]
 LAYERS = ("model.embed_tokens.weight", "model.layers.0.a.weight", "model.layers.0.b.weight", "model.layers.11.a.weight")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from traitgraph.launchers.slurm.shapes import count_shortages
-from traitgraph.runtime.records import GPU_OUT_OF_MEMORY, cause_of, failure_of
-from traitgraph.specs.jobs import JobRow
+from traitgraph.launchers.slurm.layout.task_resources import count_shortages
+from traitgraph.runtime.store.records import GPU_OUT_OF_MEMORY, cause_of, failure_of
+from traitgraph.specs.jobs.params import JobRow
 
 
 def of_the_host() -> BaseException:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from tests.tiny_model import CHAT_TEMPLATE, tiny_tokenizer
-from traitgraph.runtime.chat import (
+from traitgraph.runtime.models.chat import (
     ChatTemplateError,
     Lead,
     answer_ids,

@@ -10,11 +10,12 @@ from zipfile import is_zipfile
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.checkpoints import MARK, resumable
-from traitgraph.runtime.context import Stopped
-from traitgraph.runtime.training import train
-from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
-from traitgraph.specs.training import AnyTraining, DpoTraining, Lora, SftTraining
+from traitgraph.runtime.jobs.context import Stopped
+from traitgraph.runtime.training.checkpoints import MARK, resumable
+from traitgraph.runtime.training.training import train
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.study.training import AnyTraining, DpoTraining, Lora, SftTraining
 
 SFT = SftTraining(learning_rate=1e-2, steps=5, batch_size=2, lora=Lora(rank=4, alpha=8, dropout=0.1))
 DPO = DpoTraining(learning_rate=1e-2, steps=5, batch_size=2, lora=Lora(rank=4, alpha=8))

@@ -11,17 +11,19 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from tests.tiny_model import tiny_llama, tiny_tokenizer
-from traitgraph.runtime.chat import prompt_ids
-from traitgraph.runtime.context import JobContext, Stopped
+from traitgraph.runtime.data.dialogues import read_dialogues
+from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.decoding import Ensemble, Sampling, Steering, Voice, combined_logits, steered_replies
 from traitgraph.runtime.decoding.experts import expert_voice
+from traitgraph.runtime.decoding.guided import Reply, VocabularyError
 from traitgraph.runtime.decoding.job import generate
-from traitgraph.runtime.decoding.steered import Reply, VocabularyError
-from traitgraph.runtime.dialogues import DialogueError, read_dialogues
-from traitgraph.runtime.likelihood import NoNumbersError
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, GenerateParams, Prompt
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.likelihood import NoNumbersError
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.params import GenerateParams, Prompt
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 if TYPE_CHECKING:
     import torch

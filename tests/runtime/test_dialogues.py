@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.data_files import DataError, NotJson
-from traitgraph.runtime.dialogues import DialogueError, read_dialogues, reply_pairs, training_rows
-from traitgraph.runtime.rows import json_lines
+from traitgraph.runtime.data.data_files import DataError, NotJson
+from traitgraph.runtime.data.dialogues import read_dialogues, reply_pairs, training_rows
+from traitgraph.runtime.data.rows import DialogueError, json_lines
 
 ROW = {"trait": "openness", "level": "high", "prompt": "Art?", "reply": "I love it."}
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime import digests
-from traitgraph.runtime.digests import DigestMemory
-from traitgraph.runtime.locations import ChangedFileError, Locations, verified
-from traitgraph.specs.identity import digest_path
+from traitgraph.runtime.jobs.locations import ChangedFileError, Locations, verified
+from traitgraph.runtime.store import digests
+from traitgraph.runtime.store.digests import DigestMemory
+from traitgraph.specs.source.hashing import digest_path
 
 LARGE = 3 << 20
 

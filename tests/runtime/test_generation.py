@@ -7,13 +7,15 @@ from pathlib import Path
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import write_questionnaire
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.items import Scale
-from traitgraph.runtime.chat import prompt_ids
-from traitgraph.runtime.generation import Written, written, written_texts
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.benchmarks import ResolvedQuestionnaire
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel, Sampling
+from traitgraph.runtime.assessment.questionnaires.items import Scale
+from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.generation import Written, written, written_texts
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import Sampling
 
 SCALE = Scale(min=1, max=5, anchors=("a", "b", "c", "d", "e"))
 

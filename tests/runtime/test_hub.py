@@ -14,14 +14,15 @@ from tests.runtime.conftest import MakeContext
 from tests.tiny_model import save_tiny_model
 from traitgraph.cli.output import UsageError
 from traitgraph.cli.run import _check_hub
-from traitgraph.launchers.slurm.node_check import hub_models
-from traitgraph.runtime.dialogues import load_questions
-from traitgraph.runtime.hub import HubError, hub_folder, pinned
-from traitgraph.runtime.locations import Locations
-from traitgraph.runtime.models import load_model
-from traitgraph.runtime.records import cause_of
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import HubData, HubModel, JobRow, JobTable, VectorParams
+from traitgraph.launchers.slurm.watch.node_check import hub_models
+from traitgraph.runtime.data.dialogues import load_questions
+from traitgraph.runtime.jobs.locations import Locations, hub_folder, pinned
+from traitgraph.runtime.models.loading import load_model
+from traitgraph.runtime.store.errors import HubError
+from traitgraph.runtime.store.records import cause_of
+from traitgraph.specs.jobs.params import JobRow, JobTable, VectorParams
+from traitgraph.specs.jobs.refs import HubData, HubModel
+from traitgraph.specs.source.hashing import digest
 
 REF = HubModel(id="some-owner/some-model", revision="main")
 
@@ -75,7 +76,7 @@ def test_all_files_are_of_the_commit_in_the_cache_where_the_hub_does_not_answer(
     """And the record of the artifact says which one it was."""
     from huggingface_hub import constants
 
-    from traitgraph.runtime.merging.bases import model_folder
+    from traitgraph.runtime.models.loading import model_folder
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     commit = "c" * 40

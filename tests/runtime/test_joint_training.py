@@ -9,13 +9,14 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from tests.runtime.dialogues import dialogue_rows
-from traitgraph.runtime.dialogues import DialogueError
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.training import train_joint
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, TrainJointParams
-from traitgraph.specs.training import DpoTraining, Lora, SftTraining
-from traitgraph.specs.traits import LEVELS, Level, Trait
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.training.training import train_joint
+from traitgraph.specs.jobs.params import TrainJointParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import DpoTraining, Lora, SftTraining
+from traitgraph.specs.study.traits import LEVELS, Level, Trait
 
 INSTRUCTION = "You have {level} {trait}."
 SFT = SftTraining(learning_rate=1e-2, steps=40, batch_size=4, lora=Lora(rank=8, alpha=16), instruction=INSTRUCTION)
@@ -36,9 +37,9 @@ def test_one_adapter_answers_as_its_instruction_says(
     """Under the instruction of a level, that level's replies gain on the other level's, for both levels."""
     from peft import PeftModel
 
-    from traitgraph.runtime.chat import Lead, turn
-    from traitgraph.runtime.dialogues import read_dialogues, reply_pairs
-    from traitgraph.runtime.likelihood import Request, continuation_likelihoods
+    from traitgraph.runtime.data.dialogues import read_dialogues, reply_pairs
+    from traitgraph.runtime.models.chat import Lead, turn
+    from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 
     params = joint(model_ref, dialogue_data, "extraversion", training)
     context = make_context(params)

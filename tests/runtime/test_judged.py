@@ -20,31 +20,33 @@ from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import ITEMS, write_questionnaire
 from tests.runtime.test_decoding import save_adapter
 from tests.tiny_model import save_tiny_model
-from traitgraph.runtime.assessment import judges
-from traitgraph.runtime.assessment.interview import judge_prompt
-from traitgraph.runtime.assessment.items import Item, Questionnaire, Scale
 from traitgraph.runtime.assessment.job import assess
-from traitgraph.runtime.assessment.judged_answers import Judged, outcome_metrics
-from traitgraph.runtime.assessment.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.judged import judges
+from traitgraph.runtime.assessment.judged.answers import Judged, outcome_metrics
+from traitgraph.runtime.assessment.judged.interview import judge_prompt
+from traitgraph.runtime.assessment.judged.judges import JudgeError, ModelJudge
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
-from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
-from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.fingerprint import weights_checksum
-from traitgraph.runtime.kept_texts import KeptTexts
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.subjects import leave_subject
-from traitgraph.runtime.task import signals_heeded
-from traitgraph.specs.benchmarks import (
+from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.models.fingerprint import weights_checksum
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.resumable_generation import KeptTexts
+from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.worker.task import signals_heeded
+from traitgraph.specs.jobs.benchmarks import (
     LIMITS,
     ApiJudge,
-    JudgeLimits,
     LocalJudge,
     ResolvedJudge,
     ResolvedOpenQuestions,
     ResolvedQuestionnaire,
 )
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Sampling
+from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.benchmarks import JudgeLimits
+from traitgraph.specs.study.training import Sampling
 
 KEY = "a-secret-of-the-test"
 TWO_REPEATS = Sampling(temperature=1.0, repeats=2, max_new_tokens=6)

@@ -11,17 +11,19 @@ from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.layer_similarity import mean_states
 from traitgraph.runtime.assessment.measurement import METRICS_FILE
-from traitgraph.runtime.blocks import decoder_blocks, seen_by
-from traitgraph.runtime.chat import Lead, Turn, turn
-from traitgraph.runtime.dialogues import DialogueError, read_dialogues, spread_rows
-from traitgraph.runtime.fingerprint import weights_checksum
-from traitgraph.runtime.likelihood import NoNumbersError
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.positions import Positions
-from traitgraph.runtime.steering.shift import add_shift
-from traitgraph.specs.benchmarks import ResolvedLayerSimilarity
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Prompt
+from traitgraph.runtime.data.dialogues import read_dialogues, spread_rows
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
+from traitgraph.runtime.models.chat import Lead, Turn, turn
+from traitgraph.runtime.models.fingerprint import weights_checksum
+from traitgraph.runtime.models.likelihood import NoNumbersError
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.positions import Positions
+from traitgraph.runtime.subjects.shift import add_shift
+from traitgraph.specs.jobs.benchmarks import ResolvedLayerSimilarity
+from traitgraph.specs.jobs.params import AssessParams, Prompt
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 if TYPE_CHECKING:
     import torch

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.chat import Lead, led, prompt_text
-from traitgraph.runtime.dialogues import DialogueError
-from traitgraph.runtime.leads import lead_of
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import Demonstrations, FileData, FolderModel, Prompt, VectorParams
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.models.chat import Lead, led, prompt_text
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.prompt_messages import lead_of
+from traitgraph.specs.jobs.params import Demonstrations, Prompt, VectorParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 
 def test_a_lead_in_the_user_messages_stands_in_each_of_them(loaded: LoadedModel) -> None:

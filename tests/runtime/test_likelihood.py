@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from traitgraph.runtime import likelihood
-from traitgraph.runtime.generation import written_texts
-from traitgraph.runtime.likelihood import NoNumbersError, Request, continuation_likelihoods, shared_prefix
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.records import cause_of
+from traitgraph.runtime.models import likelihood
+from traitgraph.runtime.models.generation import written_texts
+from traitgraph.runtime.models.likelihood import NoNumbersError, Request, continuation_likelihoods, shared_prefix
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.store.records import cause_of
 
 
 def one_by_one(loaded: LoadedModel, request: Request) -> list[float]:

@@ -12,14 +12,15 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.lm_eval_model import harness_model
-from traitgraph.runtime.assessment.lm_eval_requests import Rendering, TaskError, frozen_tasks
+from traitgraph.runtime.assessment.harness.model import harness_model
+from traitgraph.runtime.assessment.harness.requests import Rendering, TaskError, frozen_tasks
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.chat import ChatTemplateError, Lead
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.benchmarks import ResolvedLmEval
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt
+from traitgraph.runtime.models.chat import ChatTemplateError, Lead
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.params import AssessParams, Prompt
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 PERSON = "You are a person with low extraversion."
 QUESTIONS = [
@@ -241,7 +242,7 @@ def test_an_unknown_task_names_the_near_ones(run: Run) -> None:
 
 def test_long_prompts_are_cut_from_the_left_as_the_harness_cuts_them() -> None:
     """The model sees at most `max_length` tokens before the last one; the continuation stays whole."""
-    from traitgraph.runtime.assessment.lm_eval_model import _fitted
+    from traitgraph.runtime.assessment.harness.model import _fitted
 
     assert _fitted([1, 2, 3, 4], [5, 6], max_length=3) == ((3, 4), (5, 6))
     assert _fitted([1, 2], [5, 6], max_length=3) == ((1, 2), (5, 6))

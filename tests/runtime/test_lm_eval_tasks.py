@@ -12,13 +12,14 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.item_scores import item_answers
-from traitgraph.runtime.assessment.lm_eval_requests import TaskError
+from traitgraph.runtime.assessment.harness.requests import TaskError
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.benchmarks import ResolvedLmEval
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel
+from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 CHOICE = """
 task: {name}

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime import models
-from traitgraph.runtime.chat import ChatTemplateError, Lead, prompt_text, turn
-from traitgraph.runtime.gguf import convert
-from traitgraph.runtime.locations import ChangedFileError, MissingPackageError, locate, verified
-from traitgraph.runtime.merging.bases import model_folder as model_folder_of
-from traitgraph.runtime.models import LoadedModel, MissingInputError, load_model, load_network, open_model
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FolderModel, GgufModel, VectorParams
-from traitgraph.specs.model_folder import ModelFolderError
+from traitgraph.runtime.jobs.locations import ChangedFileError, MissingPackageError, locate, verified
+from traitgraph.runtime.models import loading
+from traitgraph.runtime.models.chat import ChatTemplateError, Lead, prompt_text, turn
+from traitgraph.runtime.models.gguf import convert
+from traitgraph.runtime.models.loading import LoadedModel, MissingInputError, load_model, load_network, open_model
+from traitgraph.runtime.models.loading import model_folder as model_folder_of
+from traitgraph.specs.jobs.params import VectorParams
+from traitgraph.specs.jobs.refs import FolderModel, GgufModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.model_folder import ModelFolderError
 
 
 def test_a_session_loads_a_model_once(make_context: MakeContext, model_ref: FolderModel) -> None:
@@ -48,9 +49,9 @@ def test_a_model_that_one_gpu_does_not_hold_goes_on_on_the_next(monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (free[gpu], 100))
     for count in (0, 1):
         monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
-        assert models._placement() == {}
+        assert loading._placement() == {}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert models._placement() == {"device_map": "sequential", "max_memory": {0: 80, 1: 40}}
+    assert loading._placement() == {"device_map": "sequential", "max_memory": {0: 80, 1: 40}}
 
 
 def test_a_placed_model_is_the_model(
@@ -60,7 +61,7 @@ def test_a_placed_model_is_the_model(
 
     context = make_context(VectorParams(model=model_ref))
     plain = load_model(context, model_ref)
-    monkeypatch.setattr(models, "_placement", lambda: {"device_map": {"": "cpu"}, "max_memory": {"cpu": 10**9}})
+    monkeypatch.setattr(loading, "_placement", lambda: {"device_map": {"": "cpu"}, "max_memory": {"cpu": 10**9}})
     placed = load_model(context, model_ref)
     assert not placed.model.training
     ids = torch.tensor([[1, 2, 3]], device=placed.device)

@@ -12,19 +12,20 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, hooks_of
-from traitgraph.runtime.blocks import seen_by
-from traitgraph.runtime.chat import Lead, prompt_ids, turn
-from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import DialogueError, load_trait_prompts
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.positions import reading
-from traitgraph.runtime.steering.blocks import SteeringError, gated_mlps
-from traitgraph.runtime.steering.firing import Firing
-from traitgraph.runtime.steering.neuron_shift import neuron_sets
-from traitgraph.runtime.steering.neurons import neurons
-from traitgraph.runtime.subjects import leave_subject, subject
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, NeuronsParams, NeuronSteering, Prompt
+from traitgraph.runtime.data.dialogues import load_trait_prompts
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.models.blocks import seen_by
+from traitgraph.runtime.models.chat import Lead, prompt_ids, turn
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.positions import reading
+from traitgraph.runtime.steering.neurons import Firing, neurons
+from traitgraph.runtime.subjects.blocks import SteeringError, gated_mlps
+from traitgraph.runtime.subjects.neuron_shift import neuron_sets
+from traitgraph.runtime.subjects.subjects import leave_subject, subject
+from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering, Prompt
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 if TYPE_CHECKING:
     import torch
@@ -124,8 +125,8 @@ def test_an_interrupted_job_gives_the_same_answers_and_bits(
     """Stopped after each batch in turn; answers of a batch that was not whole are written again."""
     import torch
 
-    monkeypatch.setattr("traitgraph.runtime.kept_texts.BATCH_ROWS", {"cpu": 2})
-    monkeypatch.setattr("traitgraph.runtime.generation.BATCH_ROWS", {"cpu": 2})
+    monkeypatch.setattr("traitgraph.runtime.models.resumable_generation.BATCH_ROWS", {"cpu": 2})
+    monkeypatch.setattr("traitgraph.runtime.models.generation.BATCH_ROWS", {"cpu": 2})
     whole, params = measured(make_context, model_ref, dialogue_data), params_of(model_ref, dialogue_data)
     partial = tmp_path / "partial"
     partial.mkdir()

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.compiler.context import Context
+from traitgraph.api.preflight import without_runtime
+from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.launchers.runnable import without_runtime
-from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.supported import MEASURES
-from traitgraph.runtime.models import open_model
-from traitgraph.specs.instruments import INSTRUMENTS
-from traitgraph.specs.jobs import AssessParams
-from traitgraph.specs.validate import load_study
+from traitgraph.runtime.assessment.administer import MEASURES, administer
+from traitgraph.runtime.models.loading import open_model
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.study.benchmarks import INSTRUMENTS
 
 from .conftest import MakeContext
 

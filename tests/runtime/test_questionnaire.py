@@ -11,20 +11,22 @@ import pytest
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import DOCUMENT, ITEMS, write_questionnaire
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.items import Questionnaire
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.assessment.questionnaire_file import read_questionnaire
-from traitgraph.runtime.assessment.questionnaire_scores import (
+from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Questionnaire
+from traitgraph.runtime.assessment.questionnaires.scores import (
     ItemAnswers,
     answer_distribution,
     questionnaire_metrics,
     sampled_step,
 )
-from traitgraph.runtime.chat import Lead, prompt_ids
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.benchmarks import ResolvedQuestionnaire
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt, Sampling
+from traitgraph.runtime.models.chat import Lead, prompt_ids
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.params import AssessParams, Prompt
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -117,7 +119,7 @@ def test_option_likelihoods_are_those_of_a_plain_forward_pass(
     """With options listed backward, A stands for the top step: its likelihood is the last of the row."""
     import torch
 
-    from traitgraph.runtime.chat import prompt_ids
+    from traitgraph.runtime.models.chat import prompt_ids
 
     prompt = (
         "How accurately does a statement describe you? Answer with one letter.\n"

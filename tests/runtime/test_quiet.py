@@ -10,17 +10,18 @@ import warnings
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime import training_log
 from traitgraph.runtime.decoding.combine import Steering
-from traitgraph.runtime.decoding.steered import Sampling, steered_replies
-from traitgraph.runtime.decoding.voices import Voice
-from traitgraph.runtime.generation import written_texts
-from traitgraph.runtime.likelihood import Request, continuation_likelihoods
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.quiet import quiet_libraries
-from traitgraph.runtime.training import train
-from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
-from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.runtime.decoding.guided import Sampling, steered_replies
+from traitgraph.runtime.decoding.models_in_step import Voice
+from traitgraph.runtime.jobs.quiet import quiet_libraries
+from traitgraph.runtime.models.generation import written_texts
+from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.training import log
+from traitgraph.runtime.training.training import train
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.study.training import Lora, SftTraining
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_long_training_logs_its_loss_while_it_goes(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(training_log, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(log, "SECONDS_BETWEEN", 0.0)
     train(make_context(params), params)
     lines = capfd.readouterr().err.splitlines()
     assert [line.partition(":")[0].strip() for line in lines[:-1]] == [f"step {step} of 4" for step in range(1, 5)]

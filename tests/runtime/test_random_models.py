@@ -9,13 +9,15 @@ from pathlib import Path
 from tests.report.rows import DOMAINS, row
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.item_scores import ItemAnswers, item_answers
-from traitgraph.runtime.models import open_model
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, item_answers
+from traitgraph.runtime.models.loading import open_model
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.summaries import summarise
-from traitgraph.specs.benchmarks import ResolvedQuestionnaire
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt, Sampling
+from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.params import AssessParams, Prompt
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import Sampling
 
 from .conftest import MakeContext
 

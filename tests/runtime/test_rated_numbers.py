@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitgraph.runtime.assessment.open_questions import parsed_ratings
-from traitgraph.runtime.assessment.rated_numbers import rated_number
+from traitgraph.runtime.assessment.judged.open_questions import parsed_ratings
+from traitgraph.runtime.assessment.questionnaires.rated_numbers import rated_number
 
 WRAPPERS = (
     "{}", " {}\n", "{}.", "**{}**", "<{}>", "`{}`", "${}$", "\N{LEFT BLACK LENTICULAR BRACKET}{}]", "[{}]", '"{}"',

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.chat import prompt_ids
-from traitgraph.runtime.context import JobContext, Session
-from traitgraph.runtime.gguf import prepare
-from traitgraph.runtime.locations import ChangedFileError, locate
-from traitgraph.runtime.models import open_model
-from traitgraph.specs.benchmarks import ResolvedReplyContrast
-from traitgraph.specs.identity import digest_file, digest_path
-from traitgraph.specs.jobs import AssessParams, FileData, GgufModel, JobRow, PrepareParams
+from traitgraph.runtime.jobs.context import JobContext, Session
+from traitgraph.runtime.jobs.locations import ChangedFileError, locate
+from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.gguf import prepare
+from traitgraph.runtime.models.loading import open_model
+from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs.params import AssessParams, JobRow, PrepareParams
+from traitgraph.specs.jobs.refs import FileData, GgufModel
+from traitgraph.specs.source.hashing import digest_file, digest_path
 
 pytestmark = pytest.mark.real_model
 

@@ -14,13 +14,14 @@ from tests.runtime.test_likelihood import one_by_one
 from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
-from traitgraph.runtime.chat import Lead, turn
-from traitgraph.runtime.dialogues import DialogueError
-from traitgraph.runtime.likelihood import Request
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.benchmarks import ResolvedReplyContrast
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FileData, FolderModel, Prompt
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.models.chat import Lead, turn
+from traitgraph.runtime.models.likelihood import Request
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs.params import AssessParams, Prompt
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 
 def contrast(ref: FolderModel, data: FileData, system: str | None = None) -> AssessParams:

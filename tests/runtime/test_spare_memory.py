@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.spare_memory import spare_memory
+from traitgraph.runtime.models.free_memory import spare_memory
 
 MIB = 1 << 20
 

@@ -15,21 +15,23 @@ import torch
 
 from tests.runtime.conftest import MakeContext
 from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, hooks_of
-from traitgraph.runtime.assessment.lm_eval_model import harness_model
-from traitgraph.runtime.blocks import decoder_blocks, seen_by
-from traitgraph.runtime.chat import prompt_ids, turn
-from traitgraph.runtime.context import Stopped
-from traitgraph.runtime.dialogues import DialogueError, read_dialogues, training_rows
-from traitgraph.runtime.generation import written_texts
-from traitgraph.runtime.likelihood import Request, continuation_likelihoods
-from traitgraph.runtime.models import LoadedModel, load_network, open_model
-from traitgraph.runtime.positions import Positions, UnknownPositionsError, reading, writing
+from traitgraph.runtime.assessment.harness.model import harness_model
+from traitgraph.runtime.data.dialogues import read_dialogues, training_rows
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import Stopped
+from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
+from traitgraph.runtime.models.chat import prompt_ids, turn
+from traitgraph.runtime.models.generation import written_texts
+from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
+from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
+from traitgraph.runtime.models.positions import Positions, UnknownPositionsError, reading, writing
 from traitgraph.runtime.steering.activations import activations
-from traitgraph.runtime.steering.blocks import SteeringError
-from traitgraph.runtime.steering.shift import add_shift
-from traitgraph.runtime.subjects import leave_subject, subject
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import ActivationsParams, FileData, FolderModel, Steering
+from traitgraph.runtime.subjects.blocks import SteeringError
+from traitgraph.runtime.subjects.shift import add_shift
+from traitgraph.runtime.subjects.subjects import leave_subject, subject
+from traitgraph.specs.jobs.params import ActivationsParams, Steering
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
 
 
 def measured(make_context: MakeContext, model: FolderModel, data: FileData, **options: Any) -> Path:

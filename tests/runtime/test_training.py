@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.context import Stopped
-from traitgraph.runtime.dialogues import DialogueError
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.runtime.training import train
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
-from traitgraph.specs.training import DpoTraining, Lora, SftTraining
-from traitgraph.specs.traits import Level
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import Stopped
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.training.training import train
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import DpoTraining, Lora, SftTraining
+from traitgraph.specs.study.traits import Level
 
 SFT = SftTraining(learning_rate=1e-2, steps=3, batch_size=2, lora=Lora(rank=4, alpha=8, dropout=0.1))
 DPO = DpoTraining(learning_rate=1e-2, steps=3, batch_size=2, lora=Lora(rank=4, alpha=8))
@@ -109,7 +110,7 @@ def test_gradient_checkpointing_leaves_no_trace(
     make_context: MakeContext, loaded: LoadedModel, params: TrainParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU, where it is on: afterwards no module has a hook, and none checkpoints."""
-    from traitgraph.runtime import training
+    from traitgraph.runtime.training import training
 
     plain = training._arguments
 
@@ -128,9 +129,9 @@ def test_training_starts_from_the_base_though_a_subject_stands_on_it(
     make_context: MakeContext, loaded: LoadedModel, params: TrainParams
 ) -> None:
     """After an assessment of a tuned subject in the same session, training gives the same bytes as before it."""
-    from traitgraph.runtime.subjects import subject
-    from traitgraph.specs.benchmarks import ResolvedReplyContrast
-    from traitgraph.specs.jobs import AssessParams
+    from traitgraph.runtime.subjects.subjects import subject
+    from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+    from traitgraph.specs.jobs.params import AssessParams
 
     tuned = make_context(params)
     train(tuned, params)
@@ -170,9 +171,9 @@ def test_it_learns_the_replies_of_its_level(
     """With its adapter on, the level's training replies gain likelihood against the opposite ones."""
     from peft import PeftModel
 
-    from traitgraph.runtime.chat import turn
-    from traitgraph.runtime.dialogues import read_dialogues, reply_pairs
-    from traitgraph.runtime.likelihood import Request, continuation_likelihoods
+    from traitgraph.runtime.data.dialogues import read_dialogues, reply_pairs
+    from traitgraph.runtime.models.chat import turn
+    from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 
     training = training.model_copy(update={"steps": 20, "accumulation": 1})
     context = make_context(params)

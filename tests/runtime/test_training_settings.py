@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime import training as module
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
-from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.training import training as module
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.study.training import Lora, SftTraining
 
 SFT = SftTraining(learning_rate=1e-2, steps=2, batch_size=2, lora=Lora(rank=2, alpha=4))
 

@@ -10,13 +10,14 @@ from typing import Any, Literal
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import DialogueError
-from traitgraph.runtime.training import train, train_joint
-from traitgraph.runtime.validation import hold_back
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, TrainJointParams, TrainParams
-from traitgraph.specs.training import DpoTraining, Lora, SftTraining, Validation
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.training.training import train, train_joint
+from traitgraph.runtime.training.validation import hold_back
+from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import DpoTraining, Lora, SftTraining, Validation
 
 LORA = Lora(rank=4, alpha=8)
 VALIDATION = Validation(share=0.25, every=2)
@@ -70,7 +71,7 @@ def test_both_levels_of_a_prompt_stay_together_wherever_their_instruction_stands
     kind: type[SftTraining | DpoTraining], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The preferences of one level are those of the other turned round: to see one is to know the other."""
-    from traitgraph.runtime import training
+    from traitgraph.runtime.training import training
 
     def see(context: object, params: object, loaded: object, *sides: list[Any]) -> None:
         seen.extend({row["prompt"][-1]["content"].split("\n\n")[-1] for row in side} for side in sides)

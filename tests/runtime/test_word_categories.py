@@ -9,15 +9,17 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.assessment.administer import administer
-from traitgraph.runtime.assessment.lexicon import category_counts, read_lexicon, words_of
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.assessment.word_categories import TextRow, word_metrics
-from traitgraph.runtime.chat import prompt_ids
-from traitgraph.runtime.generation import written
-from traitgraph.runtime.models import LoadedModel
-from traitgraph.specs.benchmarks import ResolvedLinguistic, ResolvedStory
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.jobs import AssessParams, FolderModel, Prompt, Sampling
+from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
+from traitgraph.runtime.assessment.texts.word_categories import TextRow, word_metrics
+from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.generation import written
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedLinguistic, ResolvedStory
+from traitgraph.specs.jobs.params import AssessParams, Prompt
+from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.training import Sampling
 
 PROMPTS = ("Tell me about yourself.", "Who are you?")
 CATEGORIES = {"vowels": ["a*", "e*", "i*", "o*", "u*"], "digits": [f"{digit}*" for digit in range(10)]}

@@ -11,9 +11,10 @@ import pytest
 
 from tests.launchers.toys import wait_for
 from tests.runtime.workers import TrainingRun, steps_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import FileData, FolderModel, TrainParams
-from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.study.training import Lora, SftTraining
 
 STEPS = 12
 MakeRun = Callable[[str], TrainingRun]

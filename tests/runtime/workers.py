@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from traitgraph.launchers.worker_process import worker_environment
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import JobRow, JobTable, Task, TrainParams
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task, TrainParams
+from traitgraph.specs.source.hashing import digest
 
 TASK = "01-train-000"
 CHECKOUT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store.store import Store
 
 from .cluster import REQUIRE, Settings, SlurmCluster, missing, running, wait_until
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from traitgraph.launchers.slurm.launch import launch
-from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import JobTable
+from traitgraph.launchers.slurm.submit.launch import launch
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobTable
 
 from .studies import CLUSTER
 

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from traitgraph.runtime.context import JobContext, Stopped, without_torch
-from traitgraph.specs.jobs import JobParams
+from traitgraph.runtime.jobs.context import JobContext, Stopped, without_torch
+from traitgraph.specs.jobs.params import JobParams
 
 
 class StepsParams(JobParams):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.status import run_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Cluster, Resources
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.cluster import Cluster, Resources
 
 from .cluster import wait_until
 

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import save_tiny_model
+from traitgraph.api.study_runs import RunWatch, TaskLog
 from traitgraph.cli.logs import _once_started
 from traitgraph.cli.main import main
-from traitgraph.launchers.slurm import launch as launching
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.control import cancel
-from traitgraph.launchers.slurm.launch import launch
-from traitgraph.launchers.slurm.logs import follow
-from traitgraph.launchers.slurm.run_status import status_text
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.launchers.study_runs import RunWatch, TaskLog
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import SiteLimits
+from traitgraph.launchers.slurm.record.logs import follow
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.submit import launch as launching
+from traitgraph.launchers.slurm.submit.launch import launch
+from traitgraph.launchers.slurm.watch.control import cancel
+from traitgraph.launchers.slurm.watch.run_status import status_text
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER, job, results, table

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.accounts import account_path
-from traitgraph.launchers.slurm.control import NotYoursError, cancel, remaining_table, retry, wait, watch
-from traitgraph.launchers.slurm.doctor import check_limits
-from traitgraph.launchers.slurm.export import dry_run, export
-from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.limits import read_limits
-from traitgraph.launchers.slurm.logs import follow, logs_of
-from traitgraph.launchers.slurm.run_status import RunStatus, status_json, status_text
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.launchers.slurm.submit import submit
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import SiteLimits
+from traitgraph.launchers.slurm.record.attempts import account_path
+from traitgraph.launchers.slurm.record.logs import follow, logs_of
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.site.limits import read_limits
+from traitgraph.launchers.slurm.submit.export import dry_run, export
+from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.submit.submit import submit
+from traitgraph.launchers.slurm.watch.control import NotYoursError, cancel, remaining_table, retry, wait, watch
+from traitgraph.launchers.slurm.watch.doctor import check_limits
+from traitgraph.launchers.slurm.watch.run_status import RunStatus, status_json, status_text
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER, SMALL, chain, job, results, table, trace_of, undisturbed

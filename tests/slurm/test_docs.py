@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.tiny_model import save_tiny_model
-from traitgraph.launchers.slurm.script import PROBE_MINUTES
+from traitgraph.launchers.slurm.layout.script import PROBE_MINUTES
 
 from .cluster import SlurmCluster
 

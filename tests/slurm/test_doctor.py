@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm import launch as launching
-from traitgraph.launchers.slurm.control import wait
-from traitgraph.launchers.slurm.doctor import examine
-from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.status import run_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources
+from traitgraph.launchers.slurm.submit import launch as launching
+from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.watch.control import wait
+from traitgraph.launchers.slurm.watch.doctor import examine
+from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.cluster import Resources
 
 from .cluster import SlurmCluster, wait_until
 from .conftest import lacking

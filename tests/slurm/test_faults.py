@@ -19,16 +19,16 @@ from typing import Any
 import pytest
 
 from tests.small_disk import small_disk
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.accounts import account_path, read_account
-from traitgraph.launchers.slurm.control import retry, wait
-from traitgraph.launchers.slurm.launch import Launch, launch
-from traitgraph.launchers.slurm.open_runs import slurm_runs
-from traitgraph.launchers.slurm.run_status import RunStatus
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Cluster
-from traitgraph.specs.jobs import JobTable
+from traitgraph.launchers.slurm.record.attempts import account_path, read_account
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.submit.launch import Launch, launch
+from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
+from traitgraph.launchers.slurm.watch.control import retry, wait
+from traitgraph.launchers.slurm.watch.run_status import RunStatus
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.study.cluster import Cluster
 
 from .cluster import Settings, SlurmCluster, wait_until
 from .conftest import LONG, lacking, plugin_path, reached, start

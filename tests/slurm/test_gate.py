@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm import launch as launching
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.control import retry, wait
-from traitgraph.launchers.slurm.gate import PROBE_FAILED
-from traitgraph.launchers.slurm.launch import launch
-from traitgraph.launchers.slurm.run_status import RunStatus, status_text
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.launchers.slurm.submit import _Submission
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import SiteLimits
-from traitgraph.specs.jobs import JobTable
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.submit import launch as launching
+from traitgraph.launchers.slurm.submit.launch import launch
+from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED
+from traitgraph.launchers.slurm.submit.submit import _Submission
+from traitgraph.launchers.slurm.watch.control import retry, wait
+from traitgraph.launchers.slurm.watch.run_status import RunStatus, status_text
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster
 from .studies import CLUSTER, job, results, settled, table, undisturbed

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.launchers.slurm.layout import Edge, ShapedTask, TaskArray, lay_out
-from traitgraph.launchers.slurm.limits import Limits, NodeShape, Partition
-from traitgraph.launchers.slurm.shapes import Shortage, hard_parents, shape_tasks
-from traitgraph.specs.cluster import Cluster, Escalation, Resources, Rule
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.launchers.slurm.layout.layout import Edge, ShapedTask, TaskArray, lay_out
+from traitgraph.launchers.slurm.layout.task_resources import Shortage, hard_parents, shape_tasks
+from traitgraph.launchers.slurm.site.limits import Limits, NodeShape, Partition
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.cluster import Cluster, Escalation, Resources, Rule
 
 PLAIN = Resources(minutes=60, memory_gb=4, cpus=1)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import save_tiny_model
-from traitgraph.launchers.slurm.doctor import check_limits
-from traitgraph.launchers.slurm.layout import TaskArray
-from traitgraph.launchers.slurm.limits import Limits
-from traitgraph.launchers.slurm.node_check import gpu_check, hub_check
-from traitgraph.launchers.slurm.probe import Findings, hub_answers, in_hub_cache
-from traitgraph.specs.cluster import Cluster, Resources
-from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.launchers.slurm.layout.layout import TaskArray
+from traitgraph.launchers.slurm.node.probe import Findings, hub_answers, in_hub_cache
+from traitgraph.launchers.slurm.site.limits import Limits
+from traitgraph.launchers.slurm.watch.doctor import check_limits
+from traitgraph.launchers.slurm.watch.node_check import gpu_check, hub_check
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.study.cluster import Cluster, Resources
 
 
 def found(**fields: object) -> Findings:

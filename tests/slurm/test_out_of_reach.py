@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from traitgraph.cli.main import main
-from traitgraph.launchers.slurm.scheduler import is_installed
+from traitgraph.launchers.slurm.site.scheduler import is_installed
 
 from .conftest import lacking
 

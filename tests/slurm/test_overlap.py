@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.control import retry, wait
-from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.open_runs import slurm_runs
-from traitgraph.launchers.slurm.status import run_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import SiteLimits
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
+from traitgraph.launchers.slurm.watch.control import retry, wait
+from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER, chain, job, results, starts, table, undisturbed

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm.export import submit_script
-from traitgraph.launchers.slurm.layout import Edge, TaskArray
-from traitgraph.launchers.slurm.limits import _gpus
-from traitgraph.launchers.slurm.scheduler import minutes_of
-from traitgraph.launchers.slurm.script import Site, array_script, continuation_script, index_ranges, probe_script
-from traitgraph.specs.cluster import Cluster, Resources
+from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray
+from traitgraph.launchers.slurm.layout.script import Site, array_script, continuation_script, index_ranges, probe_script
+from traitgraph.launchers.slurm.site.limits import _gpus
+from traitgraph.launchers.slurm.site.scheduler import minutes_of
+from traitgraph.launchers.slurm.submit.export import submit_script
+from traitgraph.specs.study.cluster import Cluster, Resources
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "slurm"
 

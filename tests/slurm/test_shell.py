@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm.launch import launch
-from traitgraph.launchers.slurm.limits import read_limits
-from traitgraph.launchers.slurm.shell import bare_environment, with_shell
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.launchers.slurm.submit import submit
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Cluster, SiteLimits
+from traitgraph.launchers.slurm.site.limits import read_limits
+from traitgraph.launchers.slurm.site.shell import bare_environment, with_shell
+from traitgraph.launchers.slurm.submit.launch import launch
+from traitgraph.launchers.slurm.submit.submit import submit
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.cluster import Cluster, SiteLimits
 
 from .cluster import SlurmCluster
 from .studies import CLUSTER, SMALL, chain, job, table

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import save_tiny_model
+from traitgraph.api.planning import plan_study
 from traitgraph.launchers.local import run_locally
-from traitgraph.launchers.planning import plan_study
-from traitgraph.launchers.slurm.control import wait
-from traitgraph.launchers.slurm.launch import launch
-from traitgraph.launchers.slurm.status import run_of
-from traitgraph.runtime.results import result_rows
-from traitgraph.runtime.store import Store
-from traitgraph.specs.validate import load_study
+from traitgraph.launchers.slurm.submit.launch import launch
+from traitgraph.launchers.slurm.watch.control import wait
+from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.runtime.report.results import result_rows
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.checks.validate import load_study
 
 from .cluster import SlurmCluster
 

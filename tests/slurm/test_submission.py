@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.launchers.slurm import scheduler
-from traitgraph.launchers.slurm.control import cancel, wait
-from traitgraph.launchers.slurm.launch import Launch, SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.record import SubmissionRecord
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.launchers.slurm.submit import submit
-from traitgraph.launchers.study_runs import runs_of
-from traitgraph.runtime.records import RunRecord
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources, SiteLimits
+from traitgraph.api.study_runs import runs_of
+from traitgraph.launchers.slurm.record.record import SubmissionRecord
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.submit.submit import submit
+from traitgraph.launchers.slurm.watch.control import cancel, wait
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.records import RunRecord
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.cluster import Resources, SiteLimits
 
 from .cluster import PATIENCE, SlurmCluster, wait_until
 from .studies import CLUSTER, SMALL, chain, job, results, settled, starts, table, trace_of, undisturbed

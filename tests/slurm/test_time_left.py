@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from traitgraph.launchers.slurm.run_status import TaskState, TaskStatus, guess_seconds_left
-from traitgraph.specs.jobs import Task
+from traitgraph.launchers.slurm.watch.run_status import TaskState, TaskStatus, guess_seconds_left
+from traitgraph.specs.jobs.params import Task
 
 PLANNED = [Task(id=f"02-assess-{number:03d}", jobs=("a" * 32,), minutes=10) for number in range(3)]
 

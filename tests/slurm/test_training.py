@@ -13,14 +13,15 @@ import pytest
 
 from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
-from traitgraph.launchers.slurm.control import wait
-from traitgraph.launchers.slurm.launch import Launch, SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.status import run_of
-from traitgraph.runtime.store import Store
-from traitgraph.specs.cluster import Resources
-from traitgraph.specs.identity import digest, digest_path
-from traitgraph.specs.jobs import FileData, FolderModel, JobRow, JobTable, Task, TrainParams
-from traitgraph.specs.training import Lora, SftTraining
+from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.watch.control import wait
+from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task, TrainParams
+from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.source.hashing import digest, digest_path
+from traitgraph.specs.study.cluster import Resources
+from traitgraph.specs.study.training import Lora, SftTraining
 
 from .cluster import SlurmCluster, wait_until
 from .studies import CLUSTER

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from traitgraph.launchers.slurm.layout import TaskArray
-from traitgraph.launchers.slurm.training_processes import processes_on_node, training_problems
-from traitgraph.specs.cluster import Resources
-from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.launchers.slurm.layout.layout import TaskArray
+from traitgraph.launchers.slurm.layout.training_processes import processes_on_node, training_problems
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.study.cluster import Resources
 
 
 def faults(asked: Resources, *, batch_size: int = 6, accumulation: int = 1, kind: str = "train") -> list[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from traitgraph.cli.main import main
-from traitgraph.launchers.slurm.export import export
-from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.scheduler import SchedulerError
-from traitgraph.launchers.slurm.status import read_status, run_of
-from traitgraph.runtime.store import Store
+from traitgraph.launchers.slurm.site.scheduler import SchedulerError
+from traitgraph.launchers.slurm.submit.export import export
+from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
+from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.runtime.store.store import Store
 
 from .studies import CLUSTER, chain
 

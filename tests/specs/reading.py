@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-from traitgraph.specs.compose import compose
-from traitgraph.specs.diagnostics import Diagnostic, has_errors, render_text
-from traitgraph.specs.study import Arm, Study
-from traitgraph.specs.validate import validate
+from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.composition.compose import compose
+from traitgraph.specs.source.diagnostics import Diagnostic, has_errors, render_text
+from traitgraph.specs.study.study import Arm, Study
 
 FLAT = """\
 study: scaling

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError, ValidationError
 
-from traitgraph.specs.axes import values_of, whole_numbers
-from traitgraph.specs.coefficients import PerTrait, alphas
-from traitgraph.specs.identity import number_text
+from traitgraph.specs.fields.axes import values_of, whole_numbers
+from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.study.coefficients import PerTrait, alphas
 
 
 def texts(value: object) -> list[str]:

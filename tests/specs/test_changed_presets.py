@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.study import Study
-from traitgraph.specs.validate import load_study
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.study.study import Study
 
 STUDY = """\
 study: changed

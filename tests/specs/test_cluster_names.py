@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from traitgraph.runtime.job_kinds import JOB_FUNCTIONS
-from traitgraph.specs.cluster import JOB_KINDS, Cluster, Rule
+from traitgraph.runtime.worker.job_kinds import JOB_FUNCTIONS
+from traitgraph.specs.study.cluster import JOB_KINDS, Cluster, Rule
 
 
 def test_the_kinds_are_those_that_run() -> None:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traitgraph.cli.main import main
-from traitgraph.specs import credentials
-from traitgraph.specs.credentials import is_key, masked
-from traitgraph.specs.diagnostics import SpecError, render_json, render_text
-from traitgraph.specs.multirun import load_sweep
-from traitgraph.specs.validate import load_study
+from traitgraph.specs.checks.multirun import load_sweep
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source import credentials
+from traitgraph.specs.source.credentials import is_key, masked
+from traitgraph.specs.source.diagnostics import SpecError, render_json, render_text
 
 LETTERS = "aB3dE5gH7jK9mN1pQ3sT5vW7xY9zC1fG3hJ5"
 SECRETS = [

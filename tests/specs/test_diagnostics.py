@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitgraph.specs.aliases import ALIASES
-from traitgraph.specs.diagnostics import (
+from traitgraph.specs.fields.pydantic_errors import keys_of
+from traitgraph.specs.source.aliases import ALIASES
+from traitgraph.specs.source.diagnostics import (
     LINE_WIDTH,
     Span,
     SpecError,
@@ -21,14 +22,12 @@ from traitgraph.specs.diagnostics import (
     warning,
     without_escapes,
 )
-from traitgraph.specs.faults import keys_of
-from traitgraph.specs.instruments import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
-from traitgraph.specs.jobs import Sampling
-from traitgraph.specs.merge_methods import MERGE_METHODS
-from traitgraph.specs.methods import METHODS
-from traitgraph.specs.study import Arm, Study
-from traitgraph.specs.training import DpoTraining, Lora, Validation
-from traitgraph.specs.traits import LEVELS, TRAITS
+from traitgraph.specs.study.benchmarks import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
+from traitgraph.specs.study.merge_methods import MERGE_METHODS
+from traitgraph.specs.study.methods import METHODS
+from traitgraph.specs.study.study import Arm, Study
+from traitgraph.specs.study.training import DpoTraining, Lora, Sampling, Validation
+from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 SPAN = Span("spec.yaml", 14, 14, 17, "    dataset: trait-bigfive-dev")
 

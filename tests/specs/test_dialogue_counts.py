@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.dialogue_counts import WHOLE, count_dialogues
+from traitgraph.compiler.ir.context import WHOLE, count_dialogues
 
 
 def write(path: Path, copies: int) -> Path:

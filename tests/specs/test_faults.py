@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core.core_schema import ErrorType
 
-from traitgraph.specs.codes import CODES
-from traitgraph.specs.diagnostics import render_text
-from traitgraph.specs.document import Document
-from traitgraph.specs.messages import WORDINGS
-from traitgraph.specs.schema_forms import Forms
-from traitgraph.specs.spec import Spec
-from traitgraph.specs.study import Arm, Study
-from traitgraph.specs.validate import validate
+from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.wording import WORDINGS
+from traitgraph.specs.schema.forms import Forms
+from traitgraph.specs.source.codes import CODES
+from traitgraph.specs.source.diagnostics import render_text
+from traitgraph.specs.source.positions import Document
+from traitgraph.specs.study.study import Arm, Study
 
 SPECS_FOLDER = Path(__file__).parent.parent.parent / "traitgraph" / "specs"
 
@@ -113,7 +113,7 @@ def test_every_fault_that_a_model_can_find_has_our_words(model: type[Spec]) -> N
 def test_the_table_names_only_faults_of_pydantic_and_of_ours() -> None:
     of_pydantic = set(get_args(ErrorType))
     of_ours = {name for name in WORDINGS if name not in of_pydantic}
-    sources = "".join(path.read_text() for path in SPECS_FOLDER.glob("*.py") if path.name != "messages.py")
+    sources = "".join(path.read_text() for path in SPECS_FOLDER.rglob("*.py") if path.name != "wording.py")
     assert not {name for name in of_ours if f'"{name}"' not in sources}
 
 

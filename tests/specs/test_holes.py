@@ -6,10 +6,10 @@ from decimal import Decimal
 from itertools import product
 from pathlib import Path
 
-from traitgraph.specs.grid import Filter, same
-from traitgraph.specs.merge_methods import Dare, Ties
-from traitgraph.specs.models import HubModelSpec
-from traitgraph.specs.study import Arm
+from traitgraph.specs.study.filters import Filter, same
+from traitgraph.specs.study.merge_methods import Dare, Ties
+from traitgraph.specs.study.models import HubModelSpec
+from traitgraph.specs.study.study import Arm
 
 from .reading import FLAT, faults_of, study_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.diagnostics import render_text
+from traitgraph.specs.source.diagnostics import render_text
 
 from .reading import read
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from traitgraph.specs.training import Lora
+from traitgraph.specs.study.training import Lora
 
 
 @pytest.mark.parametrize("word", ["all-linear", "attention", "mlp"])

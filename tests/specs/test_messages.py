@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.diagnostics import render_json, render_text
+from traitgraph.specs.source.diagnostics import render_json, render_text
 
 from .reading import read
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.identity import digest_file
-from traitgraph.specs.validate import load_study
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.source.hashing import digest_file
 
 
 def fault_of(folder: Path, benchmark: str) -> tuple[str, str, str | None]:

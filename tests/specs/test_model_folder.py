@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import model_like, tiny_llama
-from traitgraph.runtime.merging.checkpoint import Checkpoint
-from traitgraph.runtime.merging.from_file import merge_from_file
-from traitgraph.specs import model_folder
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.model_folder import INDEX, ModelFolderError, check_adapter, check_model, read_config, weight_files
-from traitgraph.specs.models import HubModelSpec
-from traitgraph.specs.validate import load_study
+from traitgraph.runtime.merge_files.from_file import merge_from_file
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.specs.checks.validate import load_study
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study import model_folder
+from traitgraph.specs.study.model_folder import (
+    INDEX,
+    ModelFolderError,
+    check_adapter,
+    check_model,
+    read_config,
+    weight_files,
+)
+from traitgraph.specs.study.models import HubModelSpec
 
 VECTORS = """\
 study: s

@@ -7,9 +7,9 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from traitgraph.specs.faults import validated
-from traitgraph.specs.markers import PAIRS, adjectives, drawn
-from traitgraph.specs.prompts import (
+from traitgraph.specs.fields.pydantic_errors import validated
+from traitgraph.specs.study.prompts import (
+    PAIRS,
     PROMPT_STYLES,
     AdjectivesPrompt,
     DemonstrationPrompt,
@@ -17,8 +17,10 @@ from traitgraph.specs.prompts import (
     InstructionPrompt,
     IntensityPrompt,
     Prompt,
+    adjectives,
+    drawn,
 )
-from traitgraph.specs.traits import LEVELS, TRAITS, Level, Trait
+from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
 
 
 def test_an_instruction_names_trait_and_level() -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.specs.codes import CODES, explain
-from traitgraph.specs.reference import reference
-from traitgraph.specs.schema import study_schema
+from traitgraph.specs.schema.reference import reference
+from traitgraph.specs.schema.schema import study_schema
+from traitgraph.specs.source.codes import CODES, explain
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_reference_in_docs_is_current(rewrite_golden: bool) -> None:
-    """`python -m traitgraph.specs.reference > docs/language.md` writes it again."""
+    """`python -m traitgraph.specs.schema.reference > docs/language.md` writes it again."""
     file = ROOT / "docs" / "language.md"
     if rewrite_golden:
         file.write_text(reference(), encoding="utf-8")

@@ -13,17 +13,17 @@ import jsonschema
 import pytest
 from pydantic import Field
 
-from traitgraph.compiler.context import Context
+from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
-from traitgraph.specs import methods
-from traitgraph.specs.diagnostics import SpecError
-from traitgraph.specs.identity import digest_path
-from traitgraph.specs.instruments import INSTRUMENTS
-from traitgraph.specs.jobs import MergeParams
-from traitgraph.specs.merge_methods import MERGE_METHODS
-from traitgraph.specs.prompts import PROMPT_STYLES, Prompt
-from traitgraph.specs.registry import DuplicateNameError, Registry, UnknownNameError
-from traitgraph.specs.schema import study_schema
+from traitgraph.specs.fields.registry import DuplicateNameError, Registry, UnknownNameError
+from traitgraph.specs.jobs.params import MergeParams
+from traitgraph.specs.schema.schema import study_schema
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study import methods
+from traitgraph.specs.study.benchmarks import INSTRUMENTS
+from traitgraph.specs.study.merge_methods import MERGE_METHODS
+from traitgraph.specs.study.prompts import PROMPT_STYLES, Prompt
 
 from .reading import faults_of, study_of
 
@@ -34,9 +34,9 @@ PLUGIN = '''
 
     from pydantic import Field
 
-    from traitgraph.specs.instruments import Instrument
-    from traitgraph.specs.merge_methods import MergeMethod
-    from traitgraph.specs.method import Method
+    from traitgraph.specs.study.benchmarks import Instrument
+    from traitgraph.specs.study.merge_methods import MergeMethod
+    from traitgraph.specs.study.method import Method
 
 
     class Hypnosis(Method):

@@ -15,12 +15,12 @@ import jsonschema
 import pytest
 from yaml import safe_load
 
-from traitgraph.specs.diagnostics import Diagnostic, has_errors
-from traitgraph.specs.document import LATIN, Document
-from traitgraph.specs.merge_methods import MERGE_METHODS, Conventions
-from traitgraph.specs.schema import study_schema
-from traitgraph.specs.source import read_document
-from traitgraph.specs.validate import validate
+from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.schema.schema import study_schema
+from traitgraph.specs.source.diagnostics import Diagnostic, has_errors
+from traitgraph.specs.source.positions import LATIN, Document
+from traitgraph.specs.source.yaml import read_document
+from traitgraph.specs.study.merge_methods import MERGE_METHODS, Conventions
 
 from .test_study import SPECS
 

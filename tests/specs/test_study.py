@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_model import model_like
-from traitgraph.specs.data import FileDataSpec, HubDataSpec
-from traitgraph.specs.generation import GeneratedDataSpec
-from traitgraph.specs.instruments import LmEval, Questionnaire, ReplyContrast
-from traitgraph.specs.judges import ApiJudgeSpec
-from traitgraph.specs.merge_methods import TaskArithmetic, Ties
-from traitgraph.specs.methods import Compose, Npti, Steer, Vector
-from traitgraph.specs.models import HubModelSpec, LocalModelSpec, PackagedModelSpec
-from traitgraph.specs.prompts import AdjectivesPrompt, InstructionPrompt
-from traitgraph.specs.traits import LEVELS, TRAITS
+from traitgraph.specs.study.benchmarks import ApiJudgeSpec, LmEval, Questionnaire, ReplyContrast
+from traitgraph.specs.study.data import FileDataSpec, HubDataSpec
+from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.merge_methods import TaskArithmetic, Ties
+from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector
+from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, PackagedModelSpec
+from traitgraph.specs.study.prompts import AdjectivesPrompt, InstructionPrompt
+from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .reading import FLAT, arm_of, faults_of, read, study_of
 
@@ -116,7 +115,7 @@ class TestModels:
         assert model.name == "smollm2-135m"
 
     def test_the_bundled_model_has_the_digest_of_its_file(self, tmp_path: Path) -> None:
-        from traitgraph.specs.identity import digest_file
+        from traitgraph.specs.source.hashing import digest_file
 
         model = self.model("smollm2-135m", tmp_path)
         assert isinstance(model, PackagedModelSpec)
@@ -311,7 +310,7 @@ def test_merge_methods_are_an_axis(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_every_example_is_a_study(path: Path) -> None:
-    from traitgraph.specs.validate import load_study
+    from traitgraph.specs.checks.validate import load_study
 
     assert load_study(path).arms
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from traitgraph.specs.source import read_text
-from traitgraph.specs.validate import validate
+from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.source.yaml import read_text
 
 TEXT = """\
 study: s

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from traitgraph.runtime.store import Store
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import JobRow
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow
+from traitgraph.specs.source.hashing import digest
 
 
 def row(name: str = "a", kind: str = "vector", **params: object) -> JobRow:

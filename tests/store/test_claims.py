@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.store import Store
-from traitgraph.runtime.writers import Watch
+from traitgraph.runtime.store.store import Store
+from traitgraph.runtime.store.writers import Watch
 
 from .rows import everything_below, put, row
 
@@ -35,7 +35,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which silence is measured."""
     clock = Clock()
-    monkeypatch.setattr("traitgraph.runtime.writers.time", clock)
+    monkeypatch.setattr("traitgraph.runtime.store.writers.time", clock)
     return clock
 
 
@@ -95,7 +95,7 @@ def test_only_the_holder_can_release(store: Store, other: Store) -> None:
 
 def test_the_claim_of_a_process_that_is_gone_is_broken_at_once(store: Store) -> None:
     die_with_a_claim = (
-        "import os, sys; from pathlib import Path; from traitgraph.runtime.store import Store\n"
+        "import os, sys; from pathlib import Path; from traitgraph.runtime.store.store import Store\n"
         "store = Store(Path(sys.argv[1])); assert store.claims.take(sys.argv[2]); os.kill(os.getpid(), 9)"
     )
     ended = subprocess.run([sys.executable, "-c", die_with_a_claim, str(store.root), KEY])

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.durable import is_disk_full, write_json
-from traitgraph.runtime.store import Store, StoreFullError
-from traitgraph.specs.jobs import JobRow
+from traitgraph.runtime.store.durable import is_disk_full, write_json
+from traitgraph.runtime.store.errors import StoreFullError
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow
 
 from .rows import everything_below, put, row
 
@@ -76,7 +77,7 @@ import os, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[4])
 from tests.store.rows import put, row
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store.store import Store
 with tempfile.TemporaryDirectory() as folder, Store(Path(folder)) as store:
     put(store, row())  # loads every module while this is still allowed
     assert store.claims.take(row().key) and store.open("vector", row().key)
@@ -114,7 +115,7 @@ import os, resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.store.rows import put, row
-from traitgraph.runtime.store import Store
+from traitgraph.runtime.store.store import Store
 store = Store(Path(sys.argv[1]))
 put(store, row()), put(store, row("other")), store.open("vector", row("other").key)  # loads every module
 resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1,) * 2)

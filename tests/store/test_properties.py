@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.runtime.store import DamagedArtifactError, Store
+from traitgraph.runtime.store.errors import DamagedArtifactError
+from traitgraph.runtime.store.store import Store
 
 from .rows import put, row
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.artifacts import BadArtifactError
-from traitgraph.runtime.store import (
+from traitgraph.runtime.store.artifacts import BadArtifactError
+from traitgraph.runtime.store.errors import (
     DamagedArtifactError,
     MissingArtifactError,
     OtherParametersError,
     OtherVersionError,
-    Store,
     StoreError,
 )
-from traitgraph.specs.identity import digest
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.source.hashing import digest
 
 from .rows import everything_below, put, row
 

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Cancel what waits and runs of one run and of no other; what is in the store stays."""
-    from traitgraph.launchers.slurm.control import NotYoursError, cancel
-    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.site.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.watch.control import NotYoursError, cancel
 
     _, record = submission_of(options)
     try:

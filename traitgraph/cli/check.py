@@ -6,17 +6,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from traitgraph.runtime.locations import PACKAGE_PREFIX
-from traitgraph.specs.analyses import ANALYSES, VectorSimilarity
-from traitgraph.specs.compose import compose
-from traitgraph.specs.data import HubDataSpec
-from traitgraph.specs.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
-from traitgraph.specs.instruments import INSTRUMENTS, Linguistic, LmEval, OpenQuestions, Questionnaire, ReplyContrast
-from traitgraph.specs.methods import METHODS
-from traitgraph.specs.models import LocalModelSpec, PackagedModelSpec
-from traitgraph.specs.preset_files import LIBRARY
-from traitgraph.specs.study import Arm, Study
-from traitgraph.specs.validate import validate
+from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX
+from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.composition.compose import compose
+from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, render_json, render_text, warning
+from traitgraph.specs.source.library import LIBRARY
+from traitgraph.specs.study.analyses import ANALYSES, VectorSimilarity
+from traitgraph.specs.study.benchmarks import (
+    INSTRUMENTS,
+    Linguistic,
+    LmEval,
+    OpenQuestions,
+    Questionnaire,
+    ReplyContrast,
+)
+from traitgraph.specs.study.data import HubDataSpec
+from traitgraph.specs.study.methods import METHODS
+from traitgraph.specs.study.models import LocalModelSpec, PackagedModelSpec
+from traitgraph.specs.study.study import Arm, Study
 
 from .options import add_json, add_spec, same_call, study_of
 from .output import colour_wanted, print_json, say
@@ -63,7 +70,7 @@ def _not_yet(study: Study) -> list[Diagnostic]:
     """A warning for each thing that the study asks for and no run can do yet."""
     if all(map(_is_ours, study.resolved_arms())):
         return []
-    from traitgraph.launchers.runnable import arms_without_runtime
+    from traitgraph.api.preflight import arms_without_runtime
 
     found = []
     for what, arms in arms_without_runtime(study).items():
@@ -78,7 +85,7 @@ def _missing_packages(study: Study) -> list[Diagnostic]:
     models = {model for arm in study.resolved_arms() for model in arm.model if isinstance(model, PackagedModelSpec)}
     if not (lacking := {f"{PACKAGE_PREFIX}{model.package}/{model.file}" for model in models if not model.location()}):
         return []
-    from traitgraph.launchers.runnable import package_faults
+    from traitgraph.api.preflight import package_faults
 
     return [warning("TG036", fault) for fault in package_faults(sorted(lacking))]
 
@@ -101,7 +108,7 @@ def _data_faults(study: Study) -> list[Diagnostic]:
     """The faults of the study's own files: no run of it would start."""
     if not any(map(_reads_files, study.resolved_arms())):
         return []
-    from traitgraph.launchers.data_check import study_data_faults
+    from traitgraph.api.data_check import study_data_faults
 
     return study_data_faults(study)
 
@@ -110,7 +117,7 @@ def template_faults(study: Study) -> list[Diagnostic]:
     """Conditions whose text the chat template of a model's folder would move, or not show the model."""
     if not any(isinstance(model, LocalModelSpec) for arm in study.resolved_arms() for model in arm.model):
         return []
-    from traitgraph.launchers.template_check import template_faults as found
+    from traitgraph.api.template_check import template_faults as found
 
     return found(study)
 
@@ -119,7 +126,7 @@ def _fixed_shots(study: Study) -> list[Diagnostic]:
     """A warning for each task that keeps its own number of worked examples."""
     if not any(isinstance(each, LmEval) and each.shots for arm in study.resolved_arms() for each in arm.benchmarks):
         return []
-    from traitgraph.launchers.task_names import fixed_shots
+    from traitgraph.api.preflight import fixed_shots
 
     return [warning("TG214", text) for text in fixed_shots(study)]
 

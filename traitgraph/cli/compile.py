@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables as they stand after a pass; the store is not looked at."""
-    from traitgraph.compiler.context import Context
+    from traitgraph.compiler.ir.context import Context
     from traitgraph.compiler.pipeline import PASSES, draft_after
 
     name = options.after or PASSES[-1].__name__

@@ -11,7 +11,7 @@ from .output import print_json, say
 from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.node_check import Check
+    from traitgraph.launchers.slurm.watch.node_check import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every check as it is made, or all of them as JSON; 1 when one of them is bad."""
-    from traitgraph.launchers.planning import whole_table
-    from traitgraph.launchers.slurm.doctor import examine
-    from traitgraph.runtime.store import Store
+    from traitgraph.api.planning import whole_table
+    from traitgraph.launchers.slurm.watch.doctor import examine
+    from traitgraph.runtime.store.store import Store
 
     check_installed()
     study = study_of(options)

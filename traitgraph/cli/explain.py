@@ -12,8 +12,8 @@ from .options import add_store, plan_of
 from .output import UsageError
 
 if TYPE_CHECKING:
-    from traitgraph.runtime.store import Store
-    from traitgraph.specs.jobs import JobRow
+    from traitgraph.runtime.store.store import Store
+    from traitgraph.specs.jobs.params import JobRow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the explanation of a code or of a job."""
     if options.spec is not None:
-        from traitgraph.compiler.explain import explain_job, find_job
+        from traitgraph.compiler.views.explain import explain_job, find_job
 
         _, store, plan = plan_of(options)
         row = find_job(plan, options.what)
         sys.stdout.write(explain_job(plan, row, _stored(store, plan.draft.locate(row)[0].kind)))
         return 0
-    from traitgraph.specs.codes import CODES, explain
-    from traitgraph.specs.diagnostics import near_names
+    from traitgraph.specs.source.codes import CODES, explain
+    from traitgraph.specs.source.diagnostics import near_names
 
     text = explain(options.what)
     if text is None:
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _stored(store: Store, kind: str) -> Iterator[JobRow]:
     """Rows of the artifacts of a kind."""
-    from traitgraph.runtime.artifacts import BadArtifactError, read_manifest
+    from traitgraph.runtime.store.artifacts import BadArtifactError, read_manifest
 
     for key in store.keys(kind):
         try:

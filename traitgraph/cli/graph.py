@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the graph."""
-    from traitgraph.compiler.graph import graph_text
+    from traitgraph.compiler.views.graph import graph_text
 
     _, _, plan = plan_of(options)
     sys.stdout.write(graph_text(plan.draft, options.format, full=options.full).rstrip("\n") + "\n")

@@ -12,9 +12,9 @@ from .options import add_select, add_store, study_of
 from .output import UsageError, say
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.study_runs import RunWatch, TaskLog
-    from traitgraph.runtime.store import Store
-    from traitgraph.specs.study import Study
+    from traitgraph.api.study_runs import RunWatch, TaskLog
+    from traitgraph.runtime.store.store import Store
+    from traitgraph.specs.study.study import Study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the newest log of each task that has the job."""
-    from traitgraph.launchers.planning import whole_table
-    from traitgraph.launchers.study_runs import RunWatch, find_logs
-    from traitgraph.runtime.store import Store
+    from traitgraph.api.planning import whole_table
+    from traitgraph.api.study_runs import RunWatch, find_logs
+    from traitgraph.runtime.store.store import Store
 
     if bool(options.job) == bool(options.select):
         raise UsageError("name one job, or select some with --select: traitgraph logs SPEC 'train extraversion'")
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _of_the_spec_first(store: Store, study: Study, job: str) -> list[TaskLog]:
     """Logs of the spec's own jobs of this name; where none has run, of those that other values gave, with a note."""
-    from traitgraph.launchers.planning import whole_table
-    from traitgraph.launchers.slurm.logs import keys_of
-    from traitgraph.launchers.study_runs import find_logs
+    from traitgraph.api.planning import whole_table
+    from traitgraph.api.study_runs import find_logs
+    from traitgraph.launchers.slurm.record.logs import keys_of
 
     own = keys_of(whole_table(study, store), job)
     if own and (found := find_logs(store, study.study, own)):
@@ -76,7 +76,7 @@ def _of_the_spec_first(store: Store, study: Study, job: str) -> list[TaskLog]:
 
 def _near(job: str, labels: list[str]) -> str:
     """What the study calls jobs like this one, unless it has a job of this name: then that has not run."""
-    from traitgraph.compiler.explain import near_labels
+    from traitgraph.compiler.views.explain import near_labels
 
     if any(job.lower() in label.lower() for label in labels):
         return ": no run of this store has had it to do"
@@ -85,7 +85,7 @@ def _near(job: str, labels: list[str]) -> str:
 
 def _once_started(store: Store, study: str, wanted: str | set[str]) -> list[TaskLog]:
     """Logs in the newest run that has the job, as soon as there is one; none when it ended without."""
-    from traitgraph.launchers.study_runs import RunWatch, logs_in, newest_run_with
+    from traitgraph.api.study_runs import RunWatch, logs_in, newest_run_with
 
     newest = newest_run_with(store, study, wanted)
     if newest is None:
@@ -103,7 +103,7 @@ def _once_started(store: Store, study: str, wanted: str | set[str]) -> list[Task
 
 
 def _print_log(log: TaskLog, watch: RunWatch, options: argparse.Namespace) -> None:
-    from traitgraph.launchers.slurm.logs import follow, readable
+    from traitgraph.launchers.slurm.record.logs import follow, readable
 
     for line in follow(log.path, lambda: not options.follow or watch.is_over(log.task)):
         if options.events or readable(line):

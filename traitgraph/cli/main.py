@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from traitgraph import __version__
-from traitgraph.runtime.store_errors import StoreError
-from traitgraph.specs.diagnostics import SpecError, render_text
+from traitgraph.runtime.store.errors import StoreError
+from traitgraph.specs.source.diagnostics import SpecError, render_text
 
 from .options import from_home, from_spec
 from .output import NEEDED, Plain, UsageError, colour_wanted, not_installed, say, write_to_nobody

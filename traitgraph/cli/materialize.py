@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--rank is for --form adapter; weights have none")
     if options.form == "adapter" and options.dtype is not None:
         raise UsageError("--dtype is for --form weights; adapters are written in float32")
-    from traitgraph.launchers.materializing import materialize_merges
-    from traitgraph.runtime.merging.errors import MergeError
+    from traitgraph.api.materializing import materialize_merges
+    from traitgraph.runtime.tensors.errors import MergeError
 
     _, store, plan = plan_of(options)
     try:

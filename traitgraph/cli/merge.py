@@ -27,8 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """Merge, write, and say what was done."""
     if options.output is None and not options.dry_run:
         raise UsageError("name the new folder: -o DIR; or look first: --dry-run")
-    from traitgraph.runtime.merging.errors import MergeError
-    from traitgraph.runtime.merging.from_file import merge_from_file
+    from traitgraph.runtime.merge_files.from_file import merge_from_file
+    from traitgraph.runtime.tensors.errors import MergeError
 
     try:
         with bytes_bar("merging") as progress:

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.diagnostics import Diagnostic, SpecError, error
-from traitgraph.specs.paths import exists
+from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
+from traitgraph.specs.source.library import exists
 
 from .output import say
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
-    from traitgraph.runtime.store import Store
-    from traitgraph.specs.study import Study
+    from traitgraph.runtime.store.store import Store
+    from traitgraph.specs.study.study import Study
+
 
 STORE_VARIABLE = "TRAITGRAPH_STORE"
 
@@ -42,6 +43,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 _WORD_OF_A_VALUE = re.compile(r"""'[^']*\s[^']*'|"[^"]*\s[^"]*"|[^\s,=:(){}\[\]'"]+""")
 """A word, or a sentence in quotes, which is no path."""
+
 _FILES = (".jsonl", ".json", ".gguf", ".yaml", ".csv")
 
 
@@ -109,18 +111,18 @@ def study_of(options: argparse.Namespace) -> Study:
 
 def _load(options: argparse.Namespace) -> Study:
     if options.multirun:
-        from traitgraph.specs.multirun import load_sweep
+        from traitgraph.specs.checks.multirun import load_sweep
 
         return load_sweep(options.spec, options.overrides)
-    from traitgraph.specs.validate import load_study
+    from traitgraph.specs.checks.validate import load_study
 
     return load_study(options.spec, options.overrides)
 
 
 def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
     """The study, its store and its plan, reduced to the selection; `on_cluster`: packed for the study's cluster."""
-    from traitgraph.launchers.planning import plan_study
-    from traitgraph.runtime.store import Store
+    from traitgraph.api.planning import plan_study
+    from traitgraph.runtime.store.store import Store
 
     study, select = study_of(options), getattr(options, "select", ())
     store = Store(options.store)
@@ -129,7 +131,7 @@ def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[S
 
 def same_call(command: str, options: argparse.Namespace) -> str:
     """The words of another command about the same study, for "next:" lines; a report is of all that there is."""
-    from traitgraph.specs.preset_walk import in_application
+    from traitgraph.specs.composition.hydra_defaults import in_application
 
     if in_application():  # its own words find the spec, and what Hydra reads of it
         kept = [word for word in sys.argv if not word.startswith("hydra.sweeper.command=")]

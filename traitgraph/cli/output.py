@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from traitgraph.specs.diagnostics import without_escapes
+from traitgraph.specs.source.diagnostics import without_escapes
 
 NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
 """Libraries without which no job runs; some commands need one of them as well."""

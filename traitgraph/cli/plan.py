@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.benchmarks import LIMITS
-from traitgraph.specs.diagnostics import Diagnostic, has_errors, render_json, render_text
-from traitgraph.specs.preset_files import LIBRARY
+from traitgraph.specs.jobs.benchmarks import LIMITS
+from traitgraph.specs.source.diagnostics import Diagnostic, has_errors, render_json, render_text
+from traitgraph.specs.source.library import LIBRARY
 
 from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, colour_wanted, print_json, say, write_whole
@@ -33,9 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
-    from traitgraph.compiler.print_plan import plan_json, plan_text
-    from traitgraph.launchers.runnable import missing_packages, package_faults, without_runtime
-    from traitgraph.launchers.task_names import unversioned_tasks
+    from traitgraph.api.preflight import missing_packages, package_faults, unversioned_tasks, without_runtime
+    from traitgraph.compiler.views.print_plan import plan_json, plan_text
 
     study, _, plan = plan_of(options, on_cluster=True)
     lacking, faults = without_runtime(plan), _data_faults(plan)
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(plan_text(plan))
         if study.cluster and plan.counts.missing:
-            from traitgraph.launchers.slurm.arrays_text import arrays_text
+            from traitgraph.launchers.slurm.submit.export import arrays_text
 
             sys.stdout.write("\n" + arrays_text(plan.job_table(), cluster_of(study)))
     for text in unversioned_tasks(study):
@@ -55,13 +54,13 @@ def run(options: argparse.Namespace) -> int:
     for package in missing_packages(plan.job_table()) if package_faults(plan.draft.locations.values()) else ():
         say(f"warning: {package}")
     if faults:
-        from traitgraph.launchers.data_check import stops_a_run
+        from traitgraph.api.data_check import stops_a_run
 
         if any(map(stops_a_run, faults)):
             return _with_faults(faults, options)
         sys.stderr.write(render_text(faults, colour_wanted()))
     if options.output:
-        from traitgraph.compiler.saved import save_plan
+        from traitgraph.compiler.views.saved import save_plan
 
         write_whole(options.output, save_plan(plan).model_dump_json())
         where = [] if options.store == DEFAULT_STORE else ["--store", str(options.store)]
@@ -78,7 +77,7 @@ def _data_faults(plan: Plan) -> list[Diagnostic]:
     elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
     if all(where.startswith(elsewhere) for where in plan.draft.locations.values()):
         return []
-    from traitgraph.launchers.data_check import data_faults
+    from traitgraph.api.data_check import data_faults
 
     return data_faults(plan, whole=False)
 

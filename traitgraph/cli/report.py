@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the report and print its path; mirror the study where the spec asks for it."""
-    from traitgraph.launchers.planning import set_aside_damaged
-    from traitgraph.launchers.reporting import write_study_report
-    from traitgraph.launchers.tracking import mirror
+    from traitgraph.api.planning import set_aside_damaged
+    from traitgraph.api.reporting import write_study_report
+    from traitgraph.api.tracking import mirror
 
     study, store, plan = plan_of(options)
     for damage in set_aside_damaged(plan.cells, store):

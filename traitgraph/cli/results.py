@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every row whose assessment is in the store; say on standard error how many assessments are missing."""
-    from traitgraph.launchers.planning import set_aside_damaged
-    from traitgraph.runtime.results import result_rows, to_json, write_csv
+    from traitgraph.api.planning import set_aside_damaged
+    from traitgraph.runtime.report.results import result_rows, to_json, write_csv
 
     _, store, plan = plan_of(options)
     for damage in set_aside_damaged(plan.cells, store):

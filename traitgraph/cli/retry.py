@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Submit a new run of the missing jobs."""
-    from traitgraph.launchers.slurm.control import retry
-    from traitgraph.launchers.slurm.launch import SubmissionRefusedError
-    from traitgraph.launchers.slurm.scheduler import SchedulerError
-    from traitgraph.launchers.slurm.submit import BusyError
+    from traitgraph.launchers.slurm.site.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError
+    from traitgraph.launchers.slurm.submit.submit import BusyError
+    from traitgraph.launchers.slurm.watch.control import retry
 
     store, record = submission_of(options)
     study = study_of(options)

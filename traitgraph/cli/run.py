@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.store_errors import StoreError
-from traitgraph.specs.diagnostics import SpecError, has_errors, render_text
-from traitgraph.specs.other_files import is_saved_plan
+from traitgraph.runtime.store.errors import StoreError
+from traitgraph.specs.source.diagnostics import SpecError, has_errors, render_text
+from traitgraph.specs.source.yaml_errors import is_saved_plan
 
 from .check import template_faults
 from .options import add_select, add_spec, add_store, plan_of, same_call
@@ -23,9 +23,9 @@ from .slurm import check_installed, cluster_of
 
 if TYPE_CHECKING:
     from traitgraph.compiler.plan import Plan
-    from traitgraph.runtime.store import Store
-    from traitgraph.specs.jobs import JobTable
-    from traitgraph.specs.study import Study
+    from traitgraph.runtime.store.store import Store
+    from traitgraph.specs.jobs.params import JobTable
+    from traitgraph.specs.study.study import Study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,10 +71,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
-    from traitgraph.compiler.price import check_budget
-    from traitgraph.compiler.print_plan import judge_texts, selection_text
-    from traitgraph.launchers.planning import set_aside_damaged
-    from traitgraph.launchers.task_names import remarks
+    from traitgraph.api.planning import set_aside_damaged
+    from traitgraph.api.preflight import remarks
+    from traitgraph.compiler.cost.price import check_budget
+    from traitgraph.compiler.views.print_plan import judge_texts, selection_text
 
     study, store, plan = plan_of(options, on_cluster=on_cluster)
     if damages := set_aside_damaged(plan.cells, store):
@@ -96,7 +96,7 @@ def _fresh_plan(options: argparse.Namespace, *, on_cluster: bool = False) -> tup
 
 def _check_runtime(plan: Plan) -> None:
     """Refuse jobs that can be planned and not run, before anything starts."""
-    from traitgraph.launchers.runnable import without_runtime
+    from traitgraph.api.preflight import without_runtime
 
     if lacking := without_runtime(plan):
         kinds = "\n  ".join(lacking)
@@ -106,7 +106,7 @@ def _check_runtime(plan: Plan) -> None:
 
 def _check_texts(study: Study, plan: Plan) -> None:
     """Refuse, before anything starts, data that a job would stumble over later and conditions that no model sees."""
-    from traitgraph.launchers.data_check import data_faults, stops_a_run
+    from traitgraph.api.data_check import data_faults, stops_a_run
 
     faults = [replace(fault, severity="error") if stops_a_run(fault) else fault for fault in data_faults(plan)]
     faults += template_faults(study) if plan.counts.missing else []
@@ -117,7 +117,7 @@ def _check_texts(study: Study, plan: Plan) -> None:
 
 def _check_keys(table: JobTable) -> None:
     """Refuse to start while the key of a judge is missing."""
-    from traitgraph.launchers.judge_keys import unset_keys
+    from traitgraph.launchers.worker_process import unset_keys
 
     if names := unset_keys(table, os.environ):
         lines = "\n  ".join(f"export {name}=..." for name in names)
@@ -126,7 +126,7 @@ def _check_keys(table: JobTable) -> None:
 
 def _check_tasks(table: JobTable) -> None:
     """Refuse tasks that lm-eval does not have: a job would find out after everything that it needs is made."""
-    from traitgraph.launchers.task_names import unknown_tasks
+    from traitgraph.api.preflight import unknown_tasks
 
     if names := unknown_tasks(table):
         raise UsageError("the installed lm-eval has no task or group of this name:\n  " + "\n  ".join(names))
@@ -134,8 +134,8 @@ def _check_tasks(table: JobTable) -> None:
 
 def _check_hub(table: JobTable) -> None:
     """Refuse models of the hub that cannot be had here: a job would find out after everything that it needs is made."""
-    from traitgraph.launchers.slurm.node_check import hub_models
-    from traitgraph.launchers.slurm.probe import hub_answers, in_hub_cache
+    from traitgraph.launchers.slurm.node.probe import hub_answers, in_hub_cache
+    from traitgraph.launchers.slurm.watch.node_check import hub_models
 
     absent = [f"{name} at {revision}" for name, revision in hub_models(table) if not in_hub_cache(name, revision)]
     if absent and not hub_answers():
@@ -146,9 +146,9 @@ def _check_hub(table: JobTable) -> None:
 def _run_table(
     table: JobTable, store: Store, options: argparse.Namespace, expected: Mapping[str, float] | None = None
 ) -> int:
+    from traitgraph.api.preflight import missing_packages
     from traitgraph.launchers.local import run_locally
     from traitgraph.launchers.progress import progress_view
-    from traitgraph.launchers.runnable import missing_packages
 
     _check_installed()
     if packages := missing_packages(table):
@@ -173,9 +173,9 @@ def _logs_call(options: argparse.Namespace) -> str:
 
 
 def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace) -> None:
-    from traitgraph.launchers.reporting import write_study_report
-    from traitgraph.launchers.tracking import mirror
-    from traitgraph.runtime.results import result_rows, rounding_losses
+    from traitgraph.api.reporting import write_study_report
+    from traitgraph.api.tracking import mirror
+    from traitgraph.runtime.report.results import result_rows, rounding_losses
 
     for text in rounding_losses(result_rows(plan.cells, store)[0]):
         say(f"warning: {text}")
@@ -192,10 +192,10 @@ def _report(study: Study, plan: Plan, store: Store, options: argparse.Namespace)
 
 
 def _run_saved(options: argparse.Namespace) -> int:
-    from traitgraph.compiler.saved import check_fit, read_plan
-    from traitgraph.launchers.planning import set_aside_damaged
-    from traitgraph.runtime.digests import DigestMemory
-    from traitgraph.runtime.store import Store
+    from traitgraph.api.planning import set_aside_damaged
+    from traitgraph.compiler.views.saved import check_fit, read_plan
+    from traitgraph.runtime.store.digests import DigestMemory
+    from traitgraph.runtime.store.store import Store
 
     if options.overrides or options.select or options.multirun or options.launcher != "local":
         raise UsageError("a saved plan runs as it is: no overrides, no selection, no other launcher")
@@ -213,10 +213,10 @@ def _run_saved(options: argparse.Namespace) -> int:
 
 
 def _submit(options: argparse.Namespace) -> int:
-    from traitgraph.launchers.slurm.export import dry_run, export
-    from traitgraph.launchers.slurm.launch import SubmissionRefusedError, launch
-    from traitgraph.launchers.slurm.scheduler import SchedulerError
-    from traitgraph.launchers.slurm.submit import BusyError
+    from traitgraph.launchers.slurm.site.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit.export import dry_run, export
+    from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
+    from traitgraph.launchers.slurm.submit.submit import BusyError
 
     if not (options.dry_run or options.export):  # those put no question to SLURM
         check_installed()

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the schema, with the descriptions and defaults of every key, plugins included."""
-    from traitgraph.specs.schema import study_schema
+    from traitgraph.specs.schema.schema import study_schema
 
     print_json(study_schema())
     return 0

@@ -12,11 +12,11 @@ from .options import same_call, study_of
 from .output import UsageError, say
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.record import SubmissionRecord
-    from traitgraph.launchers.slurm.run_status import RunStatus
-    from traitgraph.runtime.store import Store
-    from traitgraph.specs.cluster import Cluster
-    from traitgraph.specs.study import Study
+    from traitgraph.launchers.slurm.record.record import SubmissionRecord
+    from traitgraph.launchers.slurm.watch.run_status import RunStatus
+    from traitgraph.runtime.store.store import Store
+    from traitgraph.specs.study.cluster import Cluster
+    from traitgraph.specs.study.study import Study
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def check_installed() -> None:
     """Raise UsageError where what SLURM needs is not installed."""
-    from traitgraph.launchers.slurm.scheduler import NOT_INSTALLED, is_installed
+    from traitgraph.launchers.slurm.site.scheduler import NOT_INSTALLED, is_installed
 
     if not is_installed():
         raise UsageError(NOT_INSTALLED)
@@ -37,7 +37,7 @@ def cluster_of(study: Study) -> Cluster:
 
     Raises UsageError when its spec does not say.
     """
-    from traitgraph.launchers.slurm.shell import with_shell
+    from traitgraph.launchers.slurm.site.shell import with_shell
 
     if study.cluster is None:
         raise UsageError(f"{study.file} names no cluster; add `cluster: one-gpu` or a file of your own (docs/slurm.md)")
@@ -46,8 +46,8 @@ def cluster_of(study: Study) -> Cluster:
 
 def submissions_of(store: Store, study: str) -> Iterator[SubmissionRecord]:
     """SLURM runs of a study, the newest first."""
-    from traitgraph.launchers.slurm.record import SubmissionRecord
-    from traitgraph.launchers.study_runs import runs_of
+    from traitgraph.api.study_runs import runs_of
+    from traitgraph.launchers.slurm.record.record import SubmissionRecord
 
     yield from map(SubmissionRecord, runs_of(store, study, submitted=True))
 
@@ -59,7 +59,7 @@ def newest_submission(store: Store, study: str) -> SubmissionRecord | None:
 
 def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]:
     """The SLURM run that a command is about. Raises UsageError when there is none."""
-    from traitgraph.runtime.store import Store
+    from traitgraph.runtime.store.store import Store
 
     check_installed()
     study = study_of(options).study
@@ -75,9 +75,9 @@ def submission_of(options: argparse.Namespace) -> tuple[Store, SubmissionRecord]
 
 def _lost(store: Store) -> str:
     """Runs of the store that only the queue still knows, and how to take them out of it."""
-    from traitgraph.launchers.slurm.launch import scancel_call
-    from traitgraph.launchers.slurm.open_runs import lost_runs
-    from traitgraph.launchers.slurm.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.site.scheduler import SchedulerError
+    from traitgraph.launchers.slurm.submit.launch import scancel_call
+    from traitgraph.launchers.slurm.submit.open_runs import lost_runs
 
     with suppress(SchedulerError):
         lost = [f"\n  run {run} is in the queue without its record: {scancel_call(run)}" for run in lost_runs(store)]
@@ -87,7 +87,7 @@ def _lost(store: Store) -> str:
 
 def slurm_status(store: Store, record: SubmissionRecord) -> RunStatus:
     """How a SLURM run stands: one query for all of its jobs."""
-    from traitgraph.launchers.slurm.status import read_status
+    from traitgraph.launchers.slurm.watch.status import read_status
 
     return read_status(store, record)
 
@@ -107,7 +107,7 @@ def next_call(options: argparse.Namespace, store: Store, study: str, slurm: RunS
 
 def watch_until_over(store: Store, record: SubmissionRecord, seconds: float) -> None:
     """Show a SLURM run again and again, on standard error, until it is over."""
-    from traitgraph.launchers.slurm.control import watch
-    from traitgraph.launchers.slurm.run_status import status_text
+    from traitgraph.launchers.slurm.watch.control import watch
+    from traitgraph.launchers.slurm.watch.run_status import status_text
 
     watch(store, record, lambda status: say(status_text(status)), seconds=seconds)

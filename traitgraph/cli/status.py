@@ -31,18 +31,18 @@ def run(options: argparse.Namespace) -> int:
     if options.watch and submission is not None:
         watch_until_over(store, submission, options.every)
         _, store, plan = plan_of(options)
-    from traitgraph.launchers.status import status_json, status_text, study_status
+    from traitgraph.api.status import status_json, status_text, study_status
 
     status = study_status(plan, store)
     slurm = slurm_status(store, submission) if submission is not None and status.missing else None
     code = 1 if status.failures or (slurm is not None and slurm.exit_code) else 0
     if options.json:
-        from traitgraph.launchers.slurm.run_status import status_json as slurm_json
+        from traitgraph.launchers.slurm.watch.run_status import status_json as slurm_json
 
         print_json(status_json(status) | ({"slurm": slurm_json(slurm)} if slurm else {}))
         return code
     if slurm is not None:
-        from traitgraph.launchers.slurm.run_status import status_text as slurm_text
+        from traitgraph.launchers.slurm.watch.run_status import status_text as slurm_text
 
         sys.stdout.write(slurm_text(slurm) + "\n\n")
     sys.stdout.write(status_text(status, next_call(options, store, plan.study, slurm)) + "\n")

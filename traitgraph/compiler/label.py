@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePath
 
-from traitgraph.specs.identity import encode
-from traitgraph.specs.jobs import HubModel
-from traitgraph.specs.training import DpoTraining
-
-from .dimensions import FURTHER
-from .ir import Draft, Stage
+from traitgraph.compiler.ir.dimensions import FURTHER
+from traitgraph.compiler.ir.ir import Draft, Stage
+from traitgraph.specs.jobs.refs import HubModel
+from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.training import DpoTraining
 
 WITH_NAME = ("alpha", "gamma", "seed", "data")
 """Coordinates whose values do not say what they are."""

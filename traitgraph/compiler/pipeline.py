@@ -1,27 +1,27 @@
 """The passes from a study to a plan, in order. Each is a pure function of a draft and a context.
 
-Reading, composing and validating the text comes before (`specs/validate.py`): a study that arrives here is right.
+Reading, composing and validating the text comes before (`specs/checks/validate.py`): what arrives here is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from traitgraph.specs.diagnostics import Diagnostic, SpecError, near_names
-from traitgraph.specs.study import Study
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import Draft
+from traitgraph.compiler.lowering.lower import lower_methods
+from traitgraph.compiler.passes.drop_unread import drop_unread_jobs
+from traitgraph.compiler.passes.expand import expand_arms
+from traitgraph.compiler.passes.key import key_jobs
+from traitgraph.compiler.passes.order import order_stages
+from traitgraph.compiler.passes.pack import pack_tasks
+from traitgraph.compiler.passes.prune import prune_present_jobs
+from traitgraph.compiler.passes.select import select_jobs
+from traitgraph.compiler.passes.share import share_equal_jobs
+from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, near_names
+from traitgraph.specs.study.study import Study
 
-from .context import Context
-from .expand import expand_arms
-from .ir import Draft
-from .key import key_jobs
-from .lower import lower_methods
-from .order import order_stages
-from .pack import pack_tasks
 from .plan import Plan
-from .prune import prune_present_jobs
-from .select import select_jobs
-from .share import share_equal_jobs
-from .unread import drop_unread_jobs
 
 Pass = Callable[[Draft, Context], Draft]
 

@@ -7,18 +7,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from traitgraph.specs.jobs import JobRow, JobTable, Task
-from traitgraph.specs.results import Cell
+from traitgraph.compiler.cost.price import Price, price_plan, seconds_by_sort
+from traitgraph.compiler.cost.work import JudgeCalls, judge_calls
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import (
+    BASE,
+    MISSING,
+    PRESENT,
+    UNNEEDED,
+    ArmTable,
+    Draft,
+    Stage,
+    TaskDraft,
+    plain_row,
+    plain_template,
+)
+from traitgraph.compiler.passes.key import KINDS
+from traitgraph.compiler.passes.select import selected_arms, selected_cells
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.jobs.results import Cell
 
-from .context import Context
-from .ir import BASE, MISSING, PRESENT, UNNEEDED, ArmTable, Draft, Stage, TaskDraft
-from .judge_calls import JudgeCalls, judge_calls
-from .key import KINDS
 from .label import Labels
-from .plain import plain_row, plain_template
-from .price import Price, price_plan, seconds_by_sort
-from .select import selected_cells
-from .selected import selected_arms
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""

@@ -7,9 +7,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from traitgraph.specs.identity import number_text
-
-from .ir import BASE, ArmTable, Draft, Stage, Table
+from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage, Table
+from traitgraph.specs.source.hashing import number_text
 
 STATUS = {0: "present", 1: "missing", 2: "unneeded"}
 

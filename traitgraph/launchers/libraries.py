@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from traitgraph.runtime.artifacts import LIBRARIES
+from traitgraph.runtime.store.artifacts import LIBRARIES
 
 
 def installed_versions() -> dict[str, str]:

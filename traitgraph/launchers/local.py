@@ -19,16 +19,18 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn, cast
 
-from traitgraph.runtime.events import Event, Observer
-from traitgraph.runtime.records import Failure, RunRecord, now
-from traitgraph.runtime.store import Store
-from traitgraph.specs.jobs import JobRow, JobTable, Task
+from traitgraph.runtime.store.records import Failure, RunRecord, now
+from traitgraph.runtime.store.store import Store
+from traitgraph.runtime.worker.events import Event, Observer
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 
 from .summary import RunSummary
 from .worker_process import TRAININGS, usable_cores, worker_command, worker_environment
 
 GRACE_SECONDS = 10.0  # between asking a worker to end and ending it
+
 SAVING_SECONDS = 25.0  # that a training has for its step and its checkpoint: less than what schedulers grant us
+
 _LOG_TAIL_LINES = 5
 
 

@@ -13,15 +13,17 @@ from statistics import median
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from traitgraph.runtime.events import Event
-from traitgraph.specs.durations import duration_text, sort_of
-from traitgraph.specs.jobs import JobTable
+from traitgraph.runtime.worker.events import Event
+from traitgraph.specs.jobs.durations import duration_text, sort_of
+from traitgraph.specs.jobs.params import JobTable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+
 RECENT = 25
 """Jobs of a sort that an estimate rests on."""
+
 _ENDINGS = {"job_done": "done", "job_present": "there", "job_failed": "failed", "job_blocked": "blocked"}
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from traitgraph.runtime.records import BLOCKED, Failure, by_cause
-from traitgraph.specs.durations import duration_text
+from traitgraph.runtime.store.records import BLOCKED, Failure, by_cause
+from traitgraph.specs.jobs.durations import duration_text
 
 _LABELS_SHOWN = 4
 

@@ -1,4 +1,4 @@
-"""The command and the environment of a worker process: the same on this machine and on a cluster's node."""
+"""Find keys of judges that a run would miss: told by the name of their variable, before anything starts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import site
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import traitgraph
+from traitgraph.specs.jobs.benchmarks import ApiJudge
+from traitgraph.specs.jobs.params import JobRow, JobTable
 
 DEFAULTS: dict[str, str] = {
     "PYTHONHASHSEED": "0",  # sets of strings iterate in one order: equal seeds give equal files
@@ -28,7 +31,7 @@ TRAININGS = frozenset({"train", "train_joint"})
 
 def worker_command(table: Path, task: str, store: Path, python: str = sys.executable) -> list[str]:
     """The command line that runs one task; modules of the current folder cannot shadow libraries (`-P`)."""
-    return [python, "-P", "-m", "traitgraph.runtime.task", str(table), task, "--store", str(store)]
+    return [python, "-P", "-m", "traitgraph.runtime.worker.task", str(table), task, "--store", str(store)]
 
 
 def worker_environment(base: Mapping[str, str], kinds: Collection[str], cores: int | None = None) -> dict[str, str]:
@@ -55,3 +58,20 @@ def worker_environment(base: Mapping[str, str], kinds: Collection[str], cores: i
 def usable_cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def unset_keys(table: JobTable, variables: Mapping[str, str]) -> list[str]:
+    """Names of the variables that hold keys of judges of the table's jobs and are not set, in order."""
+    places = {judge.key_name for row in table.rows if (judge := _judge(row))}
+    names = {table.locations[place].partition(":")[2] for place in places if place in table.locations}
+    return sorted(name for name in names if not variables.get(name, "").strip())
+
+
+def _judge(row: JobRow) -> ApiJudge | None:
+    """Who judges the answers of a job behind an interface."""
+    benchmark: Any = row.params.get("benchmark") if row.kind == "assess" else None
+    judge = benchmark.get("judge") if benchmark else None
+    return ApiJudge.model_validate(judge) if judge and judge["kind"] == "api" else None
+
+
+# JOINED: The command and the environment of a worker process: the same on this machine and on a cluster's node.

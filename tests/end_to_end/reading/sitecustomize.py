@@ -19,7 +19,7 @@ READS = "TRAITGRAPH_TEST_READS"
 
 def watch(folder: Path) -> None:
     """Note reads from now on, and write them down when the process ends."""
-    from traitgraph.specs.spec import Spec
+    from traitgraph.specs.fields.base import Spec
 
     seen: set[tuple[str, str]] = set()
     plain = Spec.__getattribute__
@@ -35,5 +35,5 @@ def watch(folder: Path) -> None:
     atexit.register(lambda: (folder / f"{os.getpid()}.json").write_text(json.dumps(sorted(seen))))
 
 
-if READS in os.environ and "traitgraph.runtime.task" in sys.orig_argv:
+if READS in os.environ and "traitgraph.runtime.worker.task" in sys.orig_argv:
     watch(Path(os.environ[READS]))

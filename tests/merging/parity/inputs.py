@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.merging.differences import GivenDifference
-from traitgraph.runtime.merging.masks import random_shares
+from traitgraph.runtime.tensors.masks import random_shares
+from traitgraph.runtime.vectors.differences import GivenDifference
 
 if TYPE_CHECKING:
     import torch

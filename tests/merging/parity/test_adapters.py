@@ -12,11 +12,11 @@ import pytest
 
 from tests.merging.conftest import Bench, save_adapter, untied
 from tests.merging.recipes import written
-from traitgraph.runtime.merging.adapters import _CONV1D, CONV1D_MODELS
-from traitgraph.runtime.merging.from_file import merge_from_file
+from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging.materialize import materialize
-from traitgraph.runtime.models import load_model
-from traitgraph.runtime.subjects import subject
+from traitgraph.runtime.models.loading import load_model
+from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.runtime.vectors.adapters import _CONV1D, CONV1D_MODELS
 
 if TYPE_CHECKING:
     import torch
@@ -169,10 +169,10 @@ def test_a_convolution_is_what_peft_makes_of_it(tmp_path: Path) -> None:
     from peft import LoraConfig, PeftModel, get_peft_model
     from safetensors.torch import save_file
 
-    from traitgraph.runtime.merging.adapters import read_adapter
-    from traitgraph.runtime.merging.checkpoint import Checkpoint
-    from traitgraph.runtime.merging.extraction import build_vector
-    from traitgraph.runtime.vectors import load_vector
+    from traitgraph.runtime.tensors.checkpoint import Checkpoint
+    from traitgraph.runtime.vectors.adapters import read_adapter
+    from traitgraph.runtime.vectors.extraction import build_vector
+    from traitgraph.runtime.vectors.vectors import load_vector
 
     def network() -> torch.nn.Module:
         torch.manual_seed(0)

@@ -139,7 +139,7 @@ def test_breadcrumbs_of_one_tensor_keeps_the_middle_magnitudes() -> None:
 def test_della_divides_each_element_by_its_own_keep_probability() -> None:
     import torch
 
-    from traitgraph.runtime.merging.masks import random_shares
+    from traitgraph.runtime.tensors.masks import random_shares
 
     vector = differences()[0]["layers.0.w"]
     ranks = vector.abs().argsort(1).argsort(1)

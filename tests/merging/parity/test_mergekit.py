@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.merging.conftest import load, save_fine_tune, weights
 from tests.merging.parity.inputs import MIXED, WEIGHTS, as_vectors, base_and_tuned, differences, our_bernoulli
+from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging import merge_state_dicts, merge_vectors
-from traitgraph.runtime.merging.from_file import merge_from_file
 
 
 def by_mergekit(

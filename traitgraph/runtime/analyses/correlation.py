@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric
-from traitgraph.runtime.data_files import DataError, fault_at, json_value, text_of
-from traitgraph.specs.traits import TRAITS
+from traitgraph.runtime.data.data_files import DataError, fault_at, json_value, text_of
+from traitgraph.specs.study.traits import TRAITS
 
 if TYPE_CHECKING:
     import numpy as np
 
     Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
+
 SEED = 0
+
 SAME = 1e-5
 """Correlations that differ by less are written with other numbers of digits."""
+
 REFERENCE = "reference."
 """Start of the names under which the entries of the reference stand."""
+
 Scores = Mapping[str, float]
 
 

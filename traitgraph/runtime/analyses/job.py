@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from traitgraph.runtime.assessment.measurement import write_measurement
-from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.locations import verified
-from traitgraph.runtime.vectors import load_vector
-from traitgraph.specs.jobs import AnalyseParams, VectorSimilarity
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.locations import verified
+from traitgraph.runtime.vectors.vectors import load_vector
+from traitgraph.specs.jobs.params import AnalyseParams, VectorSimilarity
 
 from .correlation import read_reference, scores_of, trait_correlation
 from .similarity import vector_similarity

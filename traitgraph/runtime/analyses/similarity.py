@@ -11,13 +11,14 @@ from itertools import combinations
 from math import prod, sqrt
 
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
-from traitgraph.runtime.merging.differences import Difference
-from traitgraph.runtime.merging.geometry import inner_of_tensor
-from traitgraph.runtime.merging.layers import places
+from traitgraph.runtime.vectors.differences import Difference, inner_of_tensor
+from traitgraph.runtime.vectors.layers import places
 
 OUTSIDE = -1
 """Stands for embeddings, head and final norm."""
+
 Place = int | str | None
+
 Products = Mapping[Place, float]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from traitgraph.specs.jobs import AssessParams
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.chat import Lead, as_heard, messages
+from traitgraph.runtime.models.loading import LoadedModel, open_model
+from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.specs.jobs.params import AssessParams
 
-from ..chat import Lead, as_heard, messages
-from ..context import JobContext
-from ..models import LoadedModel, open_model
-from ..subjects import subject
 from .administer import administer
 from .layer_similarity import remember_base
 from .measurement import Measurement, Metric, write_measurement

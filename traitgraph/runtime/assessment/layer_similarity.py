@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from traitgraph.specs.benchmarks import ResolvedLayerSimilarity
-from traitgraph.specs.jobs import AssessParams
+from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, spread_rows
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
+from traitgraph.runtime.models.chat import Lead, Turn, turn
+from traitgraph.runtime.models.likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length, padded
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.positions import reading
+from traitgraph.runtime.models.prompt_messages import lead_of
+from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.specs.jobs.benchmarks import ResolvedLayerSimilarity
+from traitgraph.specs.jobs.params import AssessParams
 
-from ..blocks import decoder_blocks, seen_by
-from ..chat import Lead, Turn, turn
-from ..context import JobContext
-from ..dialogues import Dialogue, load_dialogues, spread_rows
-from ..leads import lead_of
-from ..likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length, padded
-from ..models import LoadedModel
-from ..positions import reading
-from ..subjects import leave_subject
 from .measurement import Measurement, Metric, mean, standard_error
 
 if TYPE_CHECKING:
     import torch
+
 
 LAYER = "layer "
 """Start of the metrics' names."""

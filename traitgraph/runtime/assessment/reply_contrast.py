@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from traitgraph.specs.benchmarks import ResolvedReplyContrast
-from traitgraph.specs.jobs import AssessParams
+from traitgraph.runtime.data.dialogues import ReplyPair, held_out_overlaps, load_dialogues, reply_pairs, same_replies
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.chat import turn
+from traitgraph.runtime.models.likelihood import Likelihood, Request, continuation_likelihoods
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.prompt_messages import lead_of
+from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs.params import AssessParams
 
-from ..chat import turn
-from ..context import JobContext
-from ..dialogues import DialogueError, ReplyPair, held_out_overlaps, load_dialogues, reply_pairs, same_replies
-from ..leads import lead_of
-from ..likelihood import Likelihood, Request, continuation_likelihoods
-from ..models import LoadedModel
 from .measurement import Measurement, Metric, mean, standard_error
 
 SHARED_PROMPTS = "prompts_in_training"
 """Share of the held-out rows whose prompt stands in the training split as well; absent where none does."""
+
 SAME_REPLIES = "same_replies"
 """Share of the held-out pairs with one reply at both levels, which are left out; absent where there is none."""
 

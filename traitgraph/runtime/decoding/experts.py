@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.merging.adapters import read_adapter
-from traitgraph.runtime.merging.hooks import Terms, module_of, takes_low_rank
-from traitgraph.runtime.models import LoadedModel, load_network
-from traitgraph.runtime.quiet import quiet_libraries
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.quiet import quiet_libraries
+from traitgraph.runtime.models.loading import LoadedModel, load_network
+from traitgraph.runtime.vectors.adapters import read_adapter
+from traitgraph.runtime.vectors.hooks import Terms, module_of, takes_low_rank
 
-from .voices import Voice
+from .models_in_step import Voice
 
 if TYPE_CHECKING:
     import torch

@@ -12,22 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitgraph.runtime.chat import Lead, prompt_ids
-from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import GENERATED_FILE, DialogueError, Scenario, load_scenarios
-from traitgraph.runtime.durable import write_json
-from traitgraph.runtime.generation import BATCH_ROWS
-from traitgraph.runtime.kept_texts import KeptRows
-from traitgraph.runtime.leads import lead_of
-from traitgraph.runtime.likelihood import Tokens
-from traitgraph.runtime.models import LoadedModel, open_model
-from traitgraph.runtime.subjects import leave_subject
-from traitgraph.specs.jobs import GenerateParams
+from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.models.chat import Lead, prompt_ids
+from traitgraph.runtime.models.generation import BATCH_ROWS
+from traitgraph.runtime.models.likelihood import Tokens
+from traitgraph.runtime.models.loading import LoadedModel, open_model
+from traitgraph.runtime.models.prompt_messages import lead_of
+from traitgraph.runtime.models.resumable_generation import KeptRows
+from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.specs.jobs.params import GenerateParams
 
 from .combine import Steering
 from .experts import expert_voice
-from .steered import Reply, Sampling, steered_replies
-from .voices import Voice
+from .guided import Reply, Sampling, steered_replies
+from .models_in_step import Voice
 
 RECORD_FILE = "generation.json"
 

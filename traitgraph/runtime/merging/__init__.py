@@ -5,8 +5,9 @@ The two functions to build on are `merge_state_dicts` and `merge_vectors`; `Chec
 
 from __future__ import annotations
 
-from .checkpoint import Checkpoint
-from .errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.tensors.errors import MergeError
+
 from .in_memory import merge_state_dicts, merge_vectors
 
 __all__ = ["Checkpoint", "MergeError", "merge_state_dicts", "merge_vectors"]

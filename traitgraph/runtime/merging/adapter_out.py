@@ -14,17 +14,18 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.specs.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from traitgraph.runtime.tensors.drafts import check_new, drafted
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.hooks import stacked
+from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
-from .card import model_card
 from .composition import Composition
-from .drafts import check_new, drafted
-from .errors import MergeError
-from .hooks import stacked
+from .model_card import model_card
 from .statistics import WARN_BELOW
 
 if TYPE_CHECKING:
     import torch
+
 
 _PREFIX = "base_model.model."
 

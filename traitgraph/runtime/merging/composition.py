@@ -17,21 +17,20 @@ from functools import cached_property
 from math import gcd, isfinite, lcm
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.merge_methods import MergeMethod
+from traitgraph.runtime.merging.methods import steps_of
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.adapters import Factors
+from traitgraph.runtime.vectors.differences import Difference, piece_size, pieces, weighted_sum
+from traitgraph.runtime.vectors.layers import Gradient, Towers, Weight, towers_of, value_at, values_of
+from traitgraph.specs.study.merge_methods import MergeMethod
 
-from .adapters import Factors
-from .arc import arc_weights
-from .densities import ThinnedByTensor
-from .differences import Difference, piece_size, pieces, weighted_sum
-from .election import elected_sign, majority, merge_elected, weighed
-from .errors import MergeError
-from .layers import Gradient, Towers, Weight, towers_of, value_at, values_of
-from .methods import steps_of
-from .sparsified import Cache, count_together, sparsified
+from .combine import ThinnedByTensor, arc_weights, elected_sign, majority, merge_elected, weighed
+from .pruned import Cache, count_together, sparsified
 from .steps import RankDrop
 
 if TYPE_CHECKING:
     import torch
+
 
 BaseRows = Callable[[str, int, int], "torch.Tensor"]
 """Rows [first, last) of a tensor of the base: float32, flat; for methods that need more of the base than one piece."""

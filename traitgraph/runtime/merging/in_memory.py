@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.specs.merge_methods import MergeMethod
-
-from .checkpoint import FLOATS, matrix_shape
-from .composition import Composition
-from .differences import (
+from traitgraph.runtime.tensors.checkpoint import FLOATS, matrix_shape
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.rounding import check_finite, round_to
+from traitgraph.runtime.vectors.differences import (
     Difference,
     GivenDifference,
     TensorDifference,
@@ -20,14 +19,17 @@ from .differences import (
     rows_of,
     sampled_id,
 )
-from .errors import MergeError
+from traitgraph.specs.study.merge_methods import MergeMethod
+
+from .composition import Composition
 from .options import merge_options
-from .rounding import check_finite, round_to
 
 if TYPE_CHECKING:
     import torch
 
+
 Tensors = Mapping[str, "torch.Tensor"]
+
 _FORMATS = "float32, bfloat16, float16 or float64"
 
 
@@ -52,7 +54,7 @@ def merge_state_dicts(
     conventions  paper | authors | mergekit | peft | mergelm | personality-vector-repo
     seed         of the random masks; a mask depends on it, on the fine-tune's values and on the tensor's name alone
     dtype        float32, bfloat16, float16 or float64 of the result, or its name; absent: each tensor keeps the base's
-    options      further options of the method, see `traitgraph.specs.merge_methods`
+    options      further options of the method, see `traitgraph.specs.study.merge_methods`
 
     Shapes are those of `base`, tensors may be on any device and are not changed; the arithmetic is float32, rounded
     once. weights 0 give the base bit for bit, one fine-tune at weight 1 with a linear method gives that fine-tune bit
@@ -93,7 +95,7 @@ def merge_vectors(
 ) -> dict[str, torch.Tensor]:
     """What a merge adds to the base, from the differences alone: float32, in the shapes of the vectors.
 
-    `vectors` are mappings name -> tensor, or vectors loaded by `traitgraph.runtime.vectors.load_vector`; a tensor that
+    `vectors` are mappings name -> tensor, or vectors loaded by `load_vector` of the room `vectors`; a tensor that
     a vector does not have counts as zero. Options as in `merge_state_dicts`. Raises MergeError, also for methods that
     need the base itself (slerp, linear without normalise).
 

@@ -7,18 +7,17 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-from traitgraph.runtime.context import JobContext
-from traitgraph.runtime.durable import write_json
-from traitgraph.runtime.vectors import Vector, load_vector
-from traitgraph.specs.identity import digest
-from traitgraph.specs.jobs import MergeParams
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.loading import model_folder
+from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.vectors.differences import Difference, inner_product
+from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
+from traitgraph.runtime.vectors.vectors import Vector, load_vector
+from traitgraph.specs.jobs.params import MergeParams
+from traitgraph.specs.source.hashing import digest
 
-from .bases import model_folder
-from .checkpoint import Checkpoint
 from .composition import Composition
-from .differences import Difference
-from .fitting import fit_vectors, names_of_training
-from .geometry import inner_product
 from .on_disk import Output, write_merges
 from .recipe import RECIPE, application, recipe_record
 from .sample import Sample

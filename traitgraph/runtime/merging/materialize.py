@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from traitgraph.runtime.vectors import Vector
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.tensors.drafts import check_new
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
+from traitgraph.runtime.vectors.vectors import Vector
 
 from .adapter_out import check_low_rank, write_adapter
-from .checkpoint import Checkpoint
 from .composition import Composition
-from .drafts import check_new
-from .errors import MergeError
-from .fitting import fit_vectors, names_of_training
 from .on_disk import Output, Progress, write_merges
+from .pruned import Cache
 from .recipe import Recipe, read_recipe, store_of, stored_vectors
-from .sparsified import Cache
 
 Form = Literal["weights", "adapter"]
 

@@ -15,21 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.specs.model_folder import INDEX, SINGLE
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, matrix_shape, read_object
+from traitgraph.runtime.tensors.drafts import check_new, drafted
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.rounding import round_to
+from traitgraph.runtime.tensors.writer import BackgroundWriter, Slot, TensorFile
+from traitgraph.runtime.vectors.differences import piece_size, pieces
+from traitgraph.specs.study.model_folder import INDEX, SINGLE
 
-from .card import model_card
-from .checkpoint import Checkpoint, TensorInfo, matrix_shape, read_object
 from .composition import Composition
-from .differences import piece_size, pieces
-from .drafts import check_new, drafted
-from .errors import MergeError
-from .rounding import round_to
-from .writer import BackgroundWriter, Slot, TensorFile
+from .model_card import model_card
 
 if TYPE_CHECKING:
     import torch
 
+
 Progress = Callable[[int, int, str], None]
+
 BESIDE_WEIGHTS = (
     "config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*",
     "merges.txt", "*.model", "*.jinja", "chat_template*", "preprocessor_config.json", "processor_config.json",

@@ -7,11 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from traitgraph.specs.merge_methods import MergeMethod
-from traitgraph.specs.registry import UnknownNameError
-from traitgraph.specs.trainings import MERGE_METHODS
-
-from .errors import MergeError
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.specs.fields.registry import UnknownNameError
+from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
 
 
 def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeMethod:

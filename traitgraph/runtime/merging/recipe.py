@@ -11,22 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from traitgraph.runtime.store import Store
-from traitgraph.runtime.vectors import Vector, load_vector
-from traitgraph.specs.jobs import MergeParams
-from traitgraph.specs.merge_conventions import resolve
-from traitgraph.specs.merge_methods import MergeMethod
+from traitgraph.runtime.store.store import Store
+from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS
+from traitgraph.runtime.tensors.errors import check_format
+from traitgraph.runtime.vectors.differences import Difference
+from traitgraph.runtime.vectors.hooks import Terms
+from traitgraph.runtime.vectors.vectors import Vector, load_vector
+from traitgraph.specs.jobs.params import MergeParams
+from traitgraph.specs.study.merge_conventions import resolve
+from traitgraph.specs.study.merge_methods import MergeMethod
 
-from .checkpoint import EMBEDDINGS
 from .composition import BaseRows, Composition
-from .differences import Difference
-from .errors import check_format
-from .hooks import Terms
-from .sparsified import Cache, recall, recount
+from .pruned import Cache, recall, recount
 
 RECIPE = "recipe.json"
+
 FORMAT = 2
 """Changes when the record no longer has what this program reads from it."""
+
 Application = Literal["adapter", "in place"]
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .checkpoint import Checkpoint, matrix_shape
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, matrix_shape
+from traitgraph.runtime.tensors.rounding import check_finite, round_to
+from traitgraph.runtime.vectors.differences import Difference
+
 from .composition import Composition
-from .differences import Difference
-from .rounding import check_finite, round_to
 
 if TYPE_CHECKING:
     import torch
+
 
 ELEMENTS = 1 << 20
 

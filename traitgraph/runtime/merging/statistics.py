@@ -13,15 +13,17 @@ from collections.abc import Callable
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.runtime.vectors.differences import Difference, Gram, cosines, inner_product, norm_of_sum
+
 from .composition import Composition
-from .differences import Difference
-from .geometry import Gram, cosines, inner_product, norm_of_sum
 from .sample import Sample
 
 if TYPE_CHECKING:
     import torch
 
+
 WARN_BELOW = 0.9
+
 InnerProduct = Callable[[Difference, Difference], float]
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from traitgraph.specs.merge_methods import MERGEKIT_NO_SUM, MergeMethod, impossible_drop
-
-from .errors import MergeError
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.specs.study.merge_methods import MERGEKIT_NO_SUM, MergeMethod, impossible_drop
 
 Kept = Literal["threshold", "mergelm", "exact", "exact_or_one"]
+
 Rescale = Literal["inverse", "l1", "none"]
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from traitgraph.specs.results import Cell
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.specs.jobs.results import Cell
 
-from ..assessment.item_scores import ItemScores
-from ..results import ResultRow, write_csv
 from .about import About, Failure, Stage, describe_results
 from .comparisons import is_comparison
 from .figures import write_figures
 from .findings import judge
 from .page import charts_of, render_page
+from .results import ResultRow, write_csv
 from .summaries import summarise
 
 __all__ = ["About", "Failure", "ItemScores", "Stage", "describe_results", "write_report"]
 
 PAGE = "report.html"
+
 TABLE = "results.csv"
+
 FIGURES = "figures"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..assessment.item_scores import ItemAnswers, ItemScores
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, ItemScores
+
 from .statistics import Estimate, combined, keyed_contrast
 from .summaries import Score
 

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from traitgraph.specs.traits import LEVELS, TRAITS
+from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .curves import Curve, Point, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
-from .summaries import BenchmarkScores, Score, Subject, subject_order
-from .wording import (
+from .labels import (
     arm_name,
     axis_title,
     method_kind,
@@ -30,6 +29,7 @@ from .wording import (
     unit,
     with_spread,
 )
+from .summaries import BenchmarkScores, Score, Subject, subject_order
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
-from ..assessment.item_scores import ItemScores
+from traitgraph.runtime.assessment.measurement import correlation
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+
 from .changes import change_of
-from .statistics import Estimate, pearson, spearman
+from .labels import strength_name, variant_of
+from .statistics import Estimate, spearman
 from .summaries import BenchmarkScores, Score, Scores, Subject, strength, subject_order
-from .wording import strength_name, variant_of
 
 AxisName = Literal["alpha", "gamma"]
+
 SURVIVES = 0.01
 """Share of a strength that rounding may take before lines are drawn over what is left. Ours."""
 
@@ -53,7 +56,7 @@ class Curve(NamedTuple):
     @property
     def pearson(self) -> float | None:
         """Pearson's r of strength and score; None for fewer than three points."""
-        return pearson(*self._columns()) if len(self.points) > 2 else None
+        return correlation(*self._columns()) if len(self.points) > 2 else None
 
     @property
     def spearman(self) -> float | None:

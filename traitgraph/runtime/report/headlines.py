@@ -9,10 +9,7 @@ from itertools import combinations
 
 from .curves import Curve, curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Findings, chance_of, lowest_point, smallest_loss
-from .separation import FEWEST, Finding
-from .summaries import BenchmarkScores
-from .validity import faults_of, partial_faults_of
-from .wording import (
+from .labels import (
     VERDICTS,
     noun,
     number,
@@ -27,10 +24,14 @@ from .wording import (
     vector_name,
     with_error,
 )
+from .separation import FEWEST, Finding
+from .summaries import BenchmarkScores
+from .validity import faults_of, partial_faults_of
 
 CONTRAST_LIMIT = (
     "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
 )
+
 MOST_NAMED = 10
 """Subjects without usable answers that a card names; more are counted."""
 

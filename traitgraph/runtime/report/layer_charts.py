@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from traitgraph.specs.traits import LEVELS
+from traitgraph.runtime.assessment.layer_similarity import LAYER
+from traitgraph.specs.study.traits import LEVELS
 
-from ..assessment.layer_similarity import LAYER
 from .charts import Chart, Line, Mark, Panel, Range, padded
 from .curves import axis_of
+from .labels import arm_name, axis_title, plain, spread_note, strength_name, variant_of, with_spread
 from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
-from .wording import arm_name, axis_title, plain, spread_note, strength_name, variant_of, with_spread
 
 Layers = Mapping[int, Score]
 

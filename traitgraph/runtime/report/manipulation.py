@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from .labels import arm_name, fixed, p_text, plural
 from .statistics import Omnibus, omnibus
 from .summaries import BenchmarkScores, Subject, strength
-from .wording import arm_name, fixed, p_text, plural
 
 
 class Alike(NamedTuple):

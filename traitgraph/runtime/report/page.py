@@ -10,17 +10,18 @@ from importlib.resources import files
 from itertools import chain
 from string import Template
 
-from ..records import BLOCKED
-from ..results import ResultRow, rounding_losses
+from traitgraph.runtime.store.records import BLOCKED
+
 from .about import About
 from .charts import Chart, condition_chart, gap_chart, strength_charts
-from .comparisons import comparisons_section, is_comparison
+from .comparisons import comparisons_section, is_comparison, levels_section
 from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
+from .labels import VERDICTS, plural, sample_size, unit
 from .layer_charts import layer_charts
-from .levels import levels_section
 from .markup import Markup, element, join
 from .provenance import provenance
+from .results import ResultRow, rounding_losses
 from .separation import Verdict
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
 from .svg import chart_svg, legend
@@ -34,7 +35,6 @@ from .tables import (
     subjects_table,
 )
 from .validity import checks_of, faults_of
-from .wording import VERDICTS, plural, sample_size, unit
 
 
 def charts_of(judged: Sequence[Findings]) -> list[Chart]:
@@ -164,6 +164,7 @@ LEADING: tuple[Verdict, ...] = (
     "null", "holds",
 )  # fmt: skip
 """Verdicts that a card leads with, the most telling first."""
+
 COUNTED = {"suffers": "with a loss", "holds": "without a loss", "failed": "without usable answers"}
 """Words of a verdict after a count, where they are others than alone."""
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from traitgraph.specs.durations import duration_text
+from traitgraph.specs.jobs.durations import duration_text
 
-from ..results import ResultRow
 from .about import About, Failure, Stage
+from .labels import plural, subject_name
 from .markup import Markup, element, join
+from .results import ResultRow
 from .summaries import subject_of
 from .tables import table
-from .wording import plural, subject_name
 
 KEY_DIGITS = 8
+
 MAX_KEYS = 2000
 
 

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median_low, stdev
 from typing import Literal, NamedTuple
 
-from traitgraph.specs.results import Cell
-from traitgraph.specs.traits import LEVELS, TRAITS
+from traitgraph.runtime.assessment.layer_similarity import LAYER
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.runtime.assessment.texts.lexicon import EMPTY, WORDS
+from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.study.traits import LEVELS, TRAITS
 
-from ..assessment.item_scores import ItemScores
-from ..assessment.layer_similarity import LAYER
-from ..assessment.lexicon import EMPTY, WORDS
-from ..results import ResultRow
+from .results import ResultRow
 from .statistics import Estimate, combined
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
+
 MOST_CATEGORIES = 12
 """More categories of words than this are left to results.csv."""
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .charts import Bar, Chart, DotPanel, Line, Panel, Range, Reference, labelled, ticks
+from .labels import number, plain, with_spread
 from .markup import Markup, element
-from .wording import number, plain, with_spread
 
 WIDTH, WIDE = 400.0, 760.0
 """Of one panel among several, and of one alone."""
+
 HEIGHT = 272.0
+
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 10.0, 52.0, 46.0
+
 ROW = 26.0
+
 NOTES = 15.0
+
 NAME_WIDTH, WIDE_NAME_WIDTH = 190.0, 260.0
+
 LETTER = 6.5
 
 Scale = Callable[[float], float]

@@ -6,11 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from .curves import Curve, curves_of, family_labels, own_curves
 from .findings import Findings
-from .markup import Markup, element
-from .separation import Finding
-from .summaries import BenchmarkScores, Subject, subjects_in_order
-from .validity import Checked
-from .wording import (
+from .labels import (
     VERDICTS,
     count_text,
     fixed,
@@ -27,6 +23,10 @@ from .wording import (
     with_error,
     with_spread,
 )
+from .markup import Markup, element
+from .separation import Finding
+from .summaries import BenchmarkScores, Subject, subjects_in_order
+from .validity import Checked
 
 MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""

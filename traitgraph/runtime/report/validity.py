@@ -8,10 +8,11 @@ from __future__ import annotations
 from statistics import median
 from typing import NamedTuple
 
-from ..assessment.lexicon import CUT, EMPTY
-from ..assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
+from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
+from traitgraph.runtime.assessment.texts.lexicon import CUT, EMPTY
+
+from .labels import fixed
 from .summaries import BenchmarkScores, Scores, Subject
-from .wording import fixed
 
 
 class Check(NamedTuple):

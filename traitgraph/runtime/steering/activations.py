@@ -13,25 +13,27 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.blocks import decoder_blocks, seen_by
-from traitgraph.runtime.chat import prompt_ids
-from traitgraph.runtime.context import JobContext, Stopped
-from traitgraph.runtime.dialogues import Dialogue, differing_rows, load_dialogues
-from traitgraph.runtime.durable import write_json
-from traitgraph.runtime.models import LoadedModel, open_model
-from traitgraph.runtime.subjects import leave_subject
-from traitgraph.specs.identity import digest_stream
-from traitgraph.specs.jobs import ActivationsParams
-from traitgraph.specs.traits import LEVELS, Level
+from traitgraph.runtime.data.dialogues import Dialogue, differing_rows, load_dialogues
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
+from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.loading import LoadedModel, open_model
+from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.subjects.blocks import SteeringError
+from traitgraph.runtime.subjects.shift import TENSORS
+from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.specs.jobs.params import ActivationsParams
+from traitgraph.specs.source.hashing import digest_stream
+from traitgraph.specs.study.traits import LEVELS, Level
 
-from .blocks import SteeringError
-from .shift import TENSORS
 from .spans import Span, counted, in_batches, read_batch, reply_span
 
 if TYPE_CHECKING:
     import torch
 
+
 RECORD = "activations.json"
+
 _PARTIAL = "sums.safetensors"
 
 

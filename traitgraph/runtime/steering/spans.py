@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from traitgraph.runtime.chat import Lead, turn
-from traitgraph.runtime.likelihood import BATCH_TOKENS, Tokens, batches_by_length
-from traitgraph.runtime.models import LoadedModel
-
-from .blocks import SteeringError
+from traitgraph.runtime.models.chat import Lead, turn
+from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.subjects.blocks import SteeringError
 
 if TYPE_CHECKING:
     import torch

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from traitgraph.specs.merge_conventions import PAPER, resolve
-from traitgraph.specs.merge_methods import MergeMethod
-from traitgraph.specs.registry import Registry
-
-from ..steps import Steps
+from traitgraph.runtime.merging.steps import Steps
+from traitgraph.specs.fields.registry import Registry
+from traitgraph.specs.study.merge_conventions import PAPER, resolve
+from traitgraph.specs.study.merge_methods import MergeMethod
 
 METHODS: Registry[Callable[[Any], Steps]] = Registry(
     "merge method", "traitgraph.merge_steps", {name: f"{__name__}.{name}:steps" for name in PAPER}

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import Breadcrumbs
+from traitgraph.runtime.merging.steps import Steps, TrimBothEnds, coefficients_of
+from traitgraph.specs.study.merge_methods import Breadcrumbs
 
-from ..steps import Steps, TrimBothEnds, coefficients_of
 from .ties import election
 
 

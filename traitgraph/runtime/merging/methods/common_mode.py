@@ -6,9 +6,8 @@ talking rather than a trait. The mean is over all vectors given, also those of c
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import CommonMode
-
-from ..steps import Steps, without_mean
+from traitgraph.runtime.merging.steps import Steps, without_mean
+from traitgraph.specs.study.merge_methods import CommonMode
 
 
 def steps(options: CommonMode) -> Steps:

@@ -5,9 +5,8 @@ E[phi~] = phi. Masks depend on the seed, the vector and the tensor's name alone:
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import Dare
-
-from ..steps import Drop, Steps, coefficients_of
+from traitgraph.runtime.merging.steps import Drop, Steps, coefficients_of
+from traitgraph.specs.study.merge_methods import Dare
 
 
 def steps(options: Dare) -> Steps:

@@ -5,9 +5,9 @@ TIES's own trim comes after the drop where `trim_density` is given (the authors'
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import DareTies
+from traitgraph.runtime.merging.steps import Drop, Sparsification, Steps, Trim
+from traitgraph.specs.study.merge_methods import DareTies
 
-from ..steps import Drop, Sparsification, Steps, Trim
 from .ties import election, kept_rule
 
 

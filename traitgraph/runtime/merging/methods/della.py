@@ -6,9 +6,9 @@ is divided by its own p, so that E[phi~] = phi.
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import Della, DellaLinear
+from traitgraph.runtime.merging.steps import RankDrop, Steps
+from traitgraph.specs.study.merge_methods import Della, DellaLinear
 
-from ..steps import RankDrop, Steps
 from .ties import election
 
 

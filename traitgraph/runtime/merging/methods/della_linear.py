@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import DellaLinear
+from traitgraph.runtime.merging.steps import Steps, coefficients_of
+from traitgraph.specs.study.merge_methods import DellaLinear
 
-from ..steps import Steps, coefficients_of
 from .della import rank_drop
 
 

@@ -6,9 +6,8 @@ sum_k w_k.
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import Linear
-
-from ..steps import Steps, coefficients_of
+from traitgraph.runtime.merging.steps import Steps, coefficients_of
+from traitgraph.specs.study.merge_methods import Linear
 
 
 def steps(options: Linear) -> Steps:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import MagnitudePrune
-
-from ..steps import Steps, Trim
+from traitgraph.runtime.merging.steps import Steps, Trim
+from traitgraph.specs.study.merge_methods import MagnitudePrune
 
 
 def steps(options: MagnitudePrune) -> Steps:

@@ -6,9 +6,8 @@ One vector: a = base, b = tuned, t = alpha. Two vectors: a, b = the tuned models
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import Slerp
-
-from ..steps import Steps
+from traitgraph.runtime.merging.steps import Steps
+from traitgraph.specs.study.merge_methods import Slerp
 
 
 def steps(options: Slerp) -> Steps:

@@ -6,9 +6,8 @@ One vector and w = alpha is the intensity sweep of a trait (arXiv:2509.19727); a
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import TaskArithmetic
-
-from ..steps import Steps, coefficients_of
+from traitgraph.runtime.merging.steps import Steps, coefficients_of
+from traitgraph.specs.study.merge_methods import TaskArithmetic
 
 
 def steps(options: TaskArithmetic) -> Steps:

@@ -11,9 +11,8 @@ dividing by the number (not the weight) of the agreeing keeps the meaning of a s
 
 from __future__ import annotations
 
-from traitgraph.specs.merge_methods import Breadcrumbs, DareTies, Della, Ties
-
-from ..steps import Election, Kept, Steps, Trim
+from traitgraph.runtime.merging.steps import Election, Kept, Steps, Trim
+from traitgraph.specs.study.merge_methods import Breadcrumbs, DareTies, Della, Ties
 
 
 def steps(options: Ties) -> Steps:

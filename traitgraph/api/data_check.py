@@ -1,0 +1,381 @@
+"""Read local data before anything runs: a missing level is found in a second, not after loading a model."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import accumulate, product
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from traitgraph.compiler.ir.ir import MISSING, Stage
+from traitgraph.compiler.plan import Plan
+from traitgraph.runtime.analyses.correlation import read_reference
+from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
+from traitgraph.runtime.assessment.texts.lexicon import read_lexicon
+from traitgraph.runtime.data.data_files import DataError, fault_at, shown
+from traitgraph.runtime.data.dialogues import (
+    SHOWN_OVERLAPS,
+    Dialogue,
+    Overlap,
+    Texts,
+    contrasting_pairs,
+    differing_rows,
+    joint_rows,
+    overlaps,
+    read_asked,
+    read_dialogues,
+    read_questions,
+    read_scenarios,
+    reply_pairs,
+    spread_rows,
+    texts_of,
+    training_rows,
+    trait_prompts,
+)
+from traitgraph.runtime.data.rows import DialogueError, json_lines
+from traitgraph.runtime.jobs.locations import locate
+from traitgraph.runtime.models.prompt_messages import replies_to_show
+from traitgraph.runtime.training.validation import ASKED, hold_back
+from traitgraph.specs.jobs.benchmarks import (
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
+    ResolvedLmEval,
+    ResolvedOpenQuestions,
+    ResolvedQuestionnaire,
+    ResolvedReplyContrast,
+    ResolvedStory,
+)
+from traitgraph.specs.jobs.params import TraitCorrelation
+from traitgraph.specs.jobs.refs import FileData, GeneratedData
+from traitgraph.specs.source.diagnostics import Diagnostic
+from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.study import Study
+from traitgraph.specs.study.task_folder import TaskFolder
+from traitgraph.specs.study.training import DpoTraining, Validation
+from traitgraph.specs.study.traits import TRAITS
+
+from .preflight import thin_arms
+
+SHARED_ROWS, SHARED_PROMPTS = "TG226", "TG227"
+
+SMALL = 32 << 20
+"""Files that a check reads, in bytes: some hundred thousand dialogues, in about a second."""
+
+Read = dict[object, "list[Any] | tuple[Diagnostic, ...]"]
+"""File and names of its fields -> its rows, or what is wrong with it."""
+
+Check = Callable[[], object]
+"""Something that raises DialogueError for rows that lack what a job needs."""
+
+
+class Need(NamedTuple):
+    """Rows that jobs read: where they lie, who reads them, and what must go well with them."""
+
+    data: object
+    reader: Callable[..., list[Any]]
+    checks: Callable[[list[Any]], list[Check]]
+    split: Literal["train", "heldout", ""] = ""
+    """Which of their splits the jobs learn from, or are measured with; ''; any."""
+    traits: Collection[str] = TRAITS
+    """Traits whose rows they are."""
+    input: str = "data"
+    """The input that has them where other jobs write them."""
+    writer: Mapping[str, Any] = MappingProxyType({})
+    """Of scenes: the parameters of the jobs that write to them."""
+
+
+def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
+    """What is wrong with the local files that missing jobs read, or only with the small ones; each fault once."""
+    files: Read = {}
+    faults: dict[Diagnostic, None] = {}
+    draft = plan.draft
+    locations = draft.locations if whole else _small(draft.locations)
+    for index, stage in enumerate(draft.stages):
+        if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
+            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets)))
+    faults |= dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ())
+    return [_from_spec(fault, draft.source) for fault in faults]
+
+
+def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
+    """A fault whose repair is a line of the spec, with the path of the file as the spec finds it."""
+    if study is None or fault.span is None or fault.hint is None:
+        return fault
+    file, folder = Path(fault.span.file).absolute(), study.file.absolute().parent
+    name = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return replace(fault, hint=fault.hint.replace(f"path: {fault.span.file},", f"path: {name},"))
+
+
+def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
+    """Held-out rows of each arm that stand in its training: errors, or warnings where only the prompt does."""
+    draft, seen, known = plan.draft, set[object](), {} if files is None else files
+    for arm in draft.arms:
+        stages = [draft.stages[index] for index in dict.fromkeys(map(draft.stage_of, arm.jobs))]
+        yield from _overlaps(stages, locations, known, seen)
+
+
+def stops_a_run(fault: Diagnostic) -> bool:
+    """Whether no job would start: words of a questionnaire that are missing do, prompts in both splits do not."""
+    return fault.code != SHARED_PROMPTS
+
+
+def study_data_faults(study: Study) -> list[Diagnostic]:
+    """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
+    files: Read = {}
+    faults: dict[Diagnostic, None] = {}
+    seen = set[object]()
+    for _, builder in thin_arms(study):
+        locations = _small(builder.resolver.locations)
+        offsets = tuple(accumulate((stage.rows for stage in builder.stages), initial=0))
+        for stage in builder.stages:
+            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
+        faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, seen))
+    return [_from_spec(fault, study) for fault in faults]
+
+
+def _small(locations: Mapping[str, str]) -> dict[str, str]:
+    return {digest: where for digest, where in locations.items() if _is_small(where)}
+
+
+def _is_small(location: str) -> bool:
+    try:
+        return Path(location).stat().st_size <= SMALL
+    except OSError:
+        return False
+
+
+def _writers(stage: Stage, stages: Sequence[Stage], offsets: Sequence[int]) -> dict[str, Stage]:
+    """The stage behind each input of a stage."""
+    return {each.name: stages[bisect_right(offsets, each.refs[0]) - 1] for each in stage.inputs if each.refs}
+
+
+def _faults_of(
+    stage: Stage, locations: Mapping[str, str], files: Read, writers: Mapping[str, Stage]
+) -> Iterator[Diagnostic]:
+    used = stage.template.get("benchmark") or stage.template.get("analysis")
+    yield from _faults_of_file(used, locations, files)
+    for need in _needs(stage):
+        path, rows = _path(need.data, locations), _rows(need.data, need.reader, locations, files)
+        if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
+            scenes: Any = writer.template["scenarios"]
+            path = _path(scenes, locations)
+            rows = _to_be_written(writer, _rows(scenes, read_scenarios, locations, files))
+        if isinstance(rows, tuple):
+            yield from rows
+        elif rows is not None and path is not None:
+            yield from (fault_at(path, None, told) for check in need.checks(rows) if (told := _refusal(check)))
+
+
+def _path(data: object, locations: Mapping[str, str]) -> Path | None:
+    """Where a local file lies that can be read here."""
+    return Path(locations[data.digest]) if isinstance(data, FileData) and data.digest in locations else None
+
+
+def _rows(
+    data: object, reader: Callable[..., list[Any]], locations: Mapping[str, str], files: Read
+) -> list[Any] | tuple[Diagnostic, ...] | None:
+    """The rows of a local file, or what is wrong with it; None for other data."""
+    path = _path(data, locations)
+    if path is None or not isinstance(data, FileData):
+        return None
+    place = (reader, data.digest, tuple(sorted(data.fields.items())))
+    if place not in files:
+        files[place] = _read(partial(reader, path, data.fields), path)
+    return files[place]
+
+
+def _to_be_written(writer: Stage, scenes: list[Any] | tuple[Diagnostic, ...] | None) -> list[Dialogue] | None:
+    """The dialogues that jobs will write to scenes, as far as is known now: each reply is another."""
+    if not isinstance(scenes, list):
+        return None  # what is wrong with the scenes is told of the jobs that write
+    template: Any = writer.template
+    conditions: Any = dict.fromkeys(zip(writer.table["trait"], writer.table["level"], strict=True))
+    return [
+        Dialogue(scene.id, trait, level, scene.split, scene.prompt, f"{trait} {level} {place}", scene.id)
+        for trait, level in conditions
+        for place, scene in enumerate(scenes[: template.get("limit")])
+    ]
+
+
+# ---------------------------------------------------------------- what is learnt and measured
+
+
+def _overlaps(
+    stages: Sequence[Stage], locations: Mapping[str, str], files: Read, seen: set[object]
+) -> Iterator[Diagnostic]:
+    """What is held out and stands in training, in the data of one arm; `seen` holds the pairs that were compared."""
+    needs = [need for stage in stages for need in _needs(stage)]
+    if any(isinstance(need.data, GeneratedData) and need.split == "heldout" for need in needs):
+        needs += [need._replace(split="heldout") for need in needs if need.writer]
+    sides = ([need for need in needs if need.split == split] for split in ("heldout", "train"))
+    named = ({(encode(need.data), need.reader, *need.traits): need for need in side} for side in sides)
+    for (one, held), (other, trained) in product(*(side.items() for side in named)):
+        if (one, other) in seen:
+            continue
+        seen.add((one, other))
+        found = overlaps(*(_split(need, _rows(need.data, need.reader, locations, files)) for need in (held, trained)))
+        greedy = all(need.writer.get("temperature") == 0 for need in (held, trained))  # equal scenes, equal replies
+        for same in (True, False):
+            if pairs := [each for each in found if (each.same_reply or greedy) is same]:
+                yield _overlap(held, trained, pairs, same, locations)
+
+
+def _split(need: Need, rows: list[Any] | tuple[Diagnostic, ...] | None) -> Texts:
+    """What is learnt of rows, or measured with them; a row without a trait is about all, one without a split counts."""
+
+    def counts(row: Any) -> bool:
+        about = getattr(row, "trait", None)
+        return getattr(row, "split", need.split) == need.split and (about is None or about in need.traits)
+
+    return texts_of(rows[: need.writer.get("limit")], counts) if isinstance(rows, list) else {}
+
+
+def _overlap(
+    held: Need, trained: Need, pairs: Sequence[Overlap], same: bool, locations: Mapping[str, str]
+) -> Diagnostic:
+    """One fault for all rows of a file that are held out and stand in training, with the lines of the first."""
+    paths = [path for need in (held, trained) if (path := _path(need.data, locations))]
+    rows, others = (list(json_lines(path)) for path in paths)
+    where = "" if paths[0] == paths[1] else f" of {shown(paths[1])}"
+    told = [f"line {rows[one].line} and line {others[other].line}{where}" for one, other, _ in pairs[:SHOWN_OVERLAPS]]
+    told += [f"{len(pairs) - SHOWN_OVERLAPS:,} more"] if len(pairs) > SHOWN_OVERLAPS else []
+    stand = "s stand in training too" if len(pairs) > 1 else " stands in training too"
+    which = f"row{stand}, prompt and reply" if same else f"prompt{stand}"
+    hint = "the report says so; only prompts that were not seen show what carries over to others"
+    if same:
+        hint = "leave each out of one split: what was trained on tells nothing of what was learnt"
+    fault = rows[pairs[0].heldout].fault(f"{len(pairs):,} held-out {which}: {', '.join(told)}", hint, "prompt")
+    return replace(fault, code=SHARED_ROWS) if same else replace(fault, code=SHARED_PROMPTS, severity="warning")
+
+
+def _refusal(check: Check) -> str | None:
+    try:
+        check()
+    except DialogueError as fault:
+        return str(fault)
+    return None
+
+
+def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> Iterable[Diagnostic]:
+    """What is wrong with the items or words that a benchmark asks for or counts, or the matrix of an analysis."""
+    match used:
+        case ResolvedQuestionnaire(items=digest):
+            reader: Callable[[Path], Collection[object]] = _items
+        case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
+            reader = read_lexicon
+        case TraitCorrelation(reference=digest):
+            reader = read_reference
+        case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
+            if (place := (folder, task, shots)) not in files:
+                files[place] = tuple(TaskFolder(Path(locations[folder])).faults_of(task, shots))
+            return files[place]
+        case _:
+            return ()
+    if digest not in locations:
+        return ()
+    if (reader, digest) not in files:
+        path = locate(locations[digest])
+        files[reader, digest] = _read(partial(reader, path), path)
+    found = files[reader, digest]
+    return found if isinstance(found, tuple) else ()
+
+
+def _items(path: Path) -> Collection[object]:
+    return read_questionnaire(path).items
+
+
+# ---------------------------------------------------------------- what the jobs of a stage need
+
+
+def _needs(stage: Stage) -> Iterator[Need]:
+    """The rows that the jobs of a stage read, with what must go well with them."""
+    template: Any = stage.template
+    match stage.kind:
+        case "train" | "train_joint":
+            traits = tuple(filter(None, _values(stage, "trait"))) or TRAITS
+            yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
+        case "activations":
+            traits = _values(stage, "trait")
+            differ = _for_each(traits, differing_rows, template["read_out"])
+            yield Need(template["data"], read_dialogues, differ, "train", traits)
+        case "neurons":
+            traits = _values(stage, "trait")
+            yield Need(template["data"], read_asked, _for_each(traits, trait_prompts), "train", traits)
+        case "generate":
+            some = partial(_some, "scenarios")
+            yield Need(template["scenarios"], read_scenarios, some, "train", writer=template)
+        case "assess":
+            yield from _of_benchmark(template["benchmark"])
+            for prompt in _values(stage, "prompt"):
+                if prompt and prompt.examples:
+                    wanted = prompt.examples
+                    checks = _for_each((wanted,), replies_to_show)
+                    yield Need(wanted.data, read_dialogues, checks, "train", (wanted.trait,), input="examples")
+
+
+def _of_benchmark(benchmark: object) -> Iterator[Need]:
+    match benchmark:
+        case ResolvedReplyContrast(data=data, traits=traits):
+            yield Need(data, read_dialogues, _for_each(traits, contrasting_pairs), "heldout", traits)
+        case ResolvedLayerSimilarity(data=data):
+            yield Need(data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
+        case ResolvedOpenQuestions(questions=data):
+            yield Need(data, read_questions, partial(_some, "open questions"), "heldout")
+
+
+def _for_each(values: Collection[Any], reader: Callable[..., object], *more: str) -> Callable[[list[Any]], list[Check]]:
+    """A check for each value: that the jobs' own reader takes the rows for it."""
+    return lambda rows: [partial(reader, rows, value, *more) for value in values]
+
+
+def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
+    template: Any = stage.template
+    training = template["training"]
+    there = [trait for trait in TRAITS if any(row.trait == trait and row.split == "train" for row in rows)]
+    models = [[trait] if trait else there for trait in _values(stage, "trait") or (None,)]  # None: one for all traits
+    read: list[Callable[[], Sequence[Any]]]
+    if isinstance(training, DpoTraining):
+        read = [partial(reply_pairs, rows, trait, "train") for traits in models for trait in traits]
+    elif stage.kind == "train_joint":
+        read = [partial(joint_rows, rows, traits) for traits in models]
+    else:
+        conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
+        read = [partial(training_rows, rows, *condition) for condition in conditions]
+    return [partial(_held_back, each, training.validation, _values(stage, "seed")) for each in read]
+
+
+def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
+    """Read the rows of a training, and hold some back where it asks for that."""
+    rows = [{ASKED: row.prompt} for row in read()]
+    if validation:
+        for seed in seeds:
+            hold_back(rows, validation.share, seed)
+
+
+def _some(what: str, rows: list[Any]) -> list[Check]:
+    def check() -> None:
+        if not rows:
+            raise DialogueError(f"the {what} have no rows")
+
+    return [check]
+
+
+def _values(stage: Stage, name: str) -> tuple[Any, ...]:
+    """The distinct values of a row field; none where the stage has no such field."""
+    if name not in stage.table:
+        return ()
+    column = stage.table[name]
+    return tuple(column.values[code] for code in dict.fromkeys(column.codes))
+
+
+def _read(reader: Callable[[], Collection[Any]], path: Path) -> list[Any] | tuple[Diagnostic, ...]:
+    try:
+        return list(reader())
+    except DataError as problem:
+        return problem.faults
+    except OSError as problem:
+        return (fault_at(path, None, f"cannot be read: {problem.strerror or type(problem).__name__}"),)

@@ -1,0 +1,86 @@
+"""Write merged models of a study to disk: the recipes that a plan selects and the store holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from traitgraph.compiler.plan import Plan
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.locations import Locations
+from traitgraph.runtime.merging.materialize import outputs_of, write_outputs
+from traitgraph.runtime.models.loading import model_folder
+from traitgraph.runtime.store.digests import DigestMemory
+from traitgraph.runtime.store.store import Store
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.worker.job_kinds import job_kind
+from traitgraph.specs.jobs.params import JobRow, MergeParams
+from traitgraph.specs.jobs.refs import HubModel
+
+
+def materialize_merges(
+    plan: Plan,
+    store: Store,
+    folder: Path,
+    *,
+    form: Literal["weights", "adapter"] = "weights",
+    rank: int | None = None,
+    dtype: str | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[Path]:
+    """Write every merge behind the plan's (selected) results to a folder of its own below `folder`; their paths.
+
+    Merges of one base are written in one pass over it, after all of them were checked. Raises MergeError when there is
+    none, one has not been made, or one cannot be written so; ChangedFileError for a base that is not the planned one.
+    """
+    rows = _merges_of(plan)
+    if not rows:
+        raise MergeError("no merged model is selected; methods with vectors have them, for example --select 'alpha>0'")
+    if absent := [row.label for row in rows if not store.has("merge", row.key)]:
+        raise MergeError(f"not in the store: {', '.join(absent[:5])}; run the study first")
+    written = {row.key: folder / _folder_name(row) for row in rows}
+    locations = Locations(plan.draft.locations, DigestMemory(store.root))
+    by_base: dict[Path, list[JobRow]] = {}
+    for row in rows:
+        by_base.setdefault(_base_of(row, locations, store), []).append(row)
+    checked = []
+    for base, group in by_base.items():
+        recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
+        name, checkpoint = _base_name(group[0], plan), Checkpoint(base)
+        checked.append((checkpoint, outputs_of(recipes, folders, checkpoint, form=form, dtype=dtype, base_name=name)))
+    for checkpoint, outputs in checked:
+        write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
+    locations.check_again()
+    return list(written.values())
+
+
+def _merges_of(plan: Plan) -> list[JobRow]:
+    """The merge behind each result of the plan, each once, in the order of the results."""
+    draft = plan.draft
+    row_of = {key: row for row, key in enumerate(draft.keys)}
+    assessments = (row_of[bytes.fromhex(key)] for key in dict.fromkeys(cell.job for cell in plan.cells))
+    merges = (ref for row in assessments for ref in draft.inputs_of(row).get("merge", ()))
+    return [plan.job_row(row) for row in dict.fromkeys(merges)]
+
+
+def _base_of(row: JobRow, locations: Locations, store: Store) -> Path:
+    params = job_kind("merge").validated(row)
+    assert isinstance(params, MergeParams), "a merge row has merge parameters"
+    inputs = {"model": tuple(store.open("prepare", key).path for key in row.inputs.get("model", ()))}
+    return model_folder(JobContext(row, inputs, out=store.root, locations=locations), params.model)
+
+
+def _base_name(row: JobRow, plan: Plan) -> str:
+    """What cards call the base: its id on the hub, else the name it has in the study; never a path of this machine."""
+    params = job_kind("merge").validated(row)
+    assert isinstance(params, MergeParams), "a merge row has merge parameters"
+    return params.model.id if isinstance(params.model, HubModel) else plan.cells[0].model
+
+
+def _folder_name(row: JobRow) -> str:
+    """The label without the word merge, and the start of the key: 'extraversion-high-alpha-0.5-3f2a9c01'."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", row.label.removeprefix("merge").partition("#")[0]).strip("-.")
+    return f"{name[:100]}-{row.key[:8]}"

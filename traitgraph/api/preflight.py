@@ -1,0 +1,152 @@
+"""What is to be known of the lm-eval tasks of a study before anything starts.
+
+The built-in tasks of a saved plan are looked up here; those of a spec are when it is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from traitgraph.compiler.ir.builder import Builder
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import MISSING, Stage
+from traitgraph.compiler.ir.resolve import Resolver
+from traitgraph.compiler.lowering.lower import lower_arm
+from traitgraph.compiler.passes.expand import expand_arm
+from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.views.lock import unpinned_sources
+from traitgraph.runtime.jobs.locations import MissingPackageError, locate
+from traitgraph.runtime.worker.job_kinds import is_known
+from traitgraph.specs.jobs.benchmarks import ResolvedPlugin
+from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.benchmarks import LM_EVAL_TASKS, LmEval
+from traitgraph.specs.study.harness_tasks import family_of, near_tasks, tasks_folder
+from traitgraph.specs.study.study import Arm, Study
+from traitgraph.specs.study.task_folder import TaskFolder
+
+
+def without_runtime(plan: Plan) -> list[str]:
+    """A line for each sort of missing job that this program cannot run, with its number; empty when all can be."""
+    counts: Counter[str] = Counter()
+    draft = plan.draft
+    for index, stage in enumerate(draft.stages):
+        missing = draft.status[draft.offsets[index] : draft.offsets[index + 1]].count(MISSING)
+        if missing and (reason := _lacking(stage)):
+            counts[reason] += missing
+    return [f"{reason}: {count:,} job{'s' * (count != 1)}" for reason, count in counts.items()]
+
+
+def missing_packages(table: JobTable) -> list[str]:
+    """Which packages with files that the jobs read are not installed, and the lines that install them."""
+    prepared: list[Any] = [row.params["model"] for row in table.rows if row.kind == "prepare"]
+    wanted = {model["digest"] for model in prepared}
+    return package_faults(table.locations[digest] for digest in sorted(wanted))
+
+
+def package_faults(locations: Iterable[str]) -> list[str]:
+    """Why packages in which something lies cannot be used, each once."""
+    faults = dict[str, None]()
+    for location in locations:
+        try:
+            locate(location)
+        except MissingPackageError as problem:
+            faults[str(problem)] = None
+    return list(faults)
+
+
+def arms_without_runtime(study: Study) -> dict[str, list[str]]:
+    """What no run can do yet of a study that was only read -> names of the arms that ask for it."""
+    found = dict[str, list[str]]()
+    for arm, builder in thin_arms(study):
+        for reason in dict.fromkeys(filter(None, (_lacking(stage) for stage in builder.stages))):
+            found.setdefault(reason, []).append(arm.name)
+    return found
+
+
+def thin_arms(study: Study) -> Iterator[tuple[Arm, Builder]]:
+    """Each arm with the stages of one value of its axes of numbers, which stands for all; no file is read for it."""
+    context = Context(
+        digest_of=lambda path: digest("path", str(path)),
+        count_rows=lambda path, fields: {},
+        count_items=lambda path: 0,
+    )
+    for arm in study.resolved_arms():
+        builder = Builder(Resolver(context))
+        lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)
+        yield arm, builder
+
+
+def _thinned(arm: Arm) -> Arm:
+    """The arm with one value on each axis of numbers, and without holes that could leave nothing of it."""
+    one = {key: getattr(arm, key)[-1:] for key in ("alpha", "gamma", "seeds")}
+    alphas = {trait: values[-1:] for trait, values in arm.alpha_of.items()}
+    return arm.model_copy(update={**one, "alpha_of": alphas, "zip": (), "excluded": (), "included": (), "rules": ()})
+
+
+def _lacking(stage: Stage) -> str | None:
+    if not is_known(stage.kind):
+        return f"job kind '{stage.kind}'"
+    template: Any = stage.template
+    if stage.kind != "assess" or not isinstance(template["benchmark"], ResolvedPlugin):
+        return None
+    from traitgraph.runtime.assessment.administer import lacking_benchmark  # loaded for plugins only: plans are quick
+
+    return lacking_benchmark(template["benchmark"])
+
+
+def unknown_tasks(table: JobTable) -> list[str]:
+    """A line for each built-in task that jobs name and the harness lacks; none where it is not installed."""
+    if (folder := tasks_folder()) is None:
+        return []
+    wanted = sorted(set(_built_in_tasks(table)).difference(LM_EVAL_TASKS))
+    unknown = {name: ", ".join(near_tasks(folder, name)) for name in wanted if family_of(folder, name) is None}
+    return [f"'{name}'" + (f"; near: {near}" if near else "") for name, near in unknown.items()]
+
+
+def tasks_of(study: Study) -> list[LmEval]:
+    """The tasks of lm-eval that a study asks for, each once."""
+    found = (each for arm in study.resolved_arms() for each in arm.benchmarks)
+    return list(dict.fromkeys(each for each in found if isinstance(each, LmEval)))
+
+
+def fixed_shots(study: Study) -> Iterator[str]:
+    """A line for each task that leaves `shots` without effect."""
+    for task in (each for each in tasks_of(study) if each.shots):
+        definitions = TaskFolder(Path(task.folder)) if task.folder else task.built_in()
+        if definitions and (fixed := definitions.fixed_at_zero(task.task)):
+            yield f"`shots: {task.shots}` has no effect on {', '.join(fixed)}: the task fixes 0, as in lm-eval"
+
+
+def unversioned_tasks(study: Study) -> list[str]:
+    """A line on built-in tasks whose release nobody here can tell."""
+    names = [task.task for task in tasks_of(study) if not task.folder]
+    if not names or tasks_folder():
+        return []
+    return [f"lm-eval is not installed here: the keys of these tasks name no release of it: {', '.join(names)}"]
+
+
+def remarks(study: Study, plan: Plan) -> Iterator[str]:
+    """What a run will do otherwise than its spec reads, and what it reads as it stands on the day."""
+    folders = [(TaskFolder(Path(task.folder)), task.task) for task in tasks_of(study) if task.folder]
+    loose = unpinned_sources(plan) + [name for folder, task in folders for name in folder.hub_data(task)]
+    yield from (f"warning: {text}" for text in fixed_shots(study))
+    yield from unversioned_tasks(study)
+    if loose:
+        yield f"not pinned, read as it stands today: {', '.join(loose)}"
+
+
+def _built_in_tasks(table: JobTable) -> Iterator[str]:
+    for row in table.rows:
+        benchmark = row.params.get("benchmark")
+        if isinstance(benchmark, dict) and benchmark.get("kind") == "lm_eval" and not benchmark.get("definition"):
+            yield str(benchmark["task"])
+
+
+# JOINED: Which parts of a study have no runtime: they can be declared, checked, planned and priced, and not yet run.
+#
+#   What the runtime knows is asked in one place, `_lacking`; a check asks it about the arms, a plan about its jobs.
+#

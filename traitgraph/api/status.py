@@ -1,0 +1,105 @@
+"""How far a study is: what the store holds, what is being made, and why the rest is not there.
+
+The store is the truth. Runs leave records of failures; a failure counts while its job is still missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.views.print_plan import aligned
+from traitgraph.launchers.summary import failure_lines
+from traitgraph.runtime.store.records import Failure, RunRecord, by_cause
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobTable
+
+
+@dataclass(frozen=True)
+class KindStatus:
+    """Jobs of one kind."""
+
+    kind: str
+    jobs: int
+    present: int
+    running: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """Counts by kind, what is running, and the failures that still stand."""
+
+    study: str
+    kinds: tuple[KindStatus, ...]
+    running: tuple[str, ...]
+    """Labels of jobs that a living worker has claimed."""
+    failures: tuple[Failure, ...]
+
+    @property
+    def missing(self) -> int:
+        """Jobs that are not in the store."""
+        return sum(kind.jobs - kind.present for kind in self.kinds)
+
+
+def study_status(plan: Plan, store: Store) -> StudyStatus:
+    """The state of a study as the store and the records of its runs tell it. Writes nothing."""
+    table = plan.job_table()
+    running = [row for row in table.rows if store.claims.is_held(row.key)]
+    failures = _standing_failures(table, store)
+    failed = [failure.kind for failure in failures]
+    counts = plan.counts
+    kinds = tuple(
+        KindStatus(
+            kind,
+            number,
+            number - counts.missing_by_kind.get(kind, 0),
+            sum(row.kind == kind for row in running),
+            failed.count(kind),
+        )
+        for kind in counts.by_kind
+        if (number := counts.selected_by_kind.get(kind, 0) + counts.needed_by_kind.get(kind, 0))
+    )
+    return StudyStatus(plan.study, kinds, tuple(row.label or row.key[:8] for row in running), failures)
+
+
+def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
+    """The newest failure of every job that is still missing."""
+    wanted = {row.key for row in table.rows}
+    newest: dict[str, Failure] = {}
+    for folder in sorted((store.root / "runs").glob("*/"), key=lambda each: each.stat().st_mtime):
+        newest |= {failure.key: failure for failure in RunRecord(folder).failures(wanted)}
+    return tuple(newest.values())
+
+
+def status_text(status: StudyStatus, again: str) -> str:
+    """The status for people; `again` is the command that goes on."""
+    table: list[Sequence[str]] = [("jobs", "all", "in store", "running", "failed")]
+    table += [(each.kind, *_numbers(each)) for each in status.kinds]
+    lines = [f"study {status.study}", *(f"  {line}" for line in aligned(table))]
+    lines += [f"running: {label}" for label in status.running]
+    for cause, failures in by_cause(status.failures):
+        lines += failure_lines(cause, failures)
+    lines.append(
+        f"next: {again}    # {status.missing:,} jobs to run" if status.missing else "everything is in the store"
+    )
+    return "\n".join(lines)
+
+
+def _numbers(kind: KindStatus) -> Sequence[str]:
+    return [f"{number:,}" for number in (kind.jobs, kind.present, kind.running, kind.failed)]
+
+
+def status_json(status: StudyStatus) -> dict[str, object]:
+    """The status as plain data."""
+    return {
+        "study": status.study,
+        "missing": status.missing,
+        "kinds": {
+            each.kind: {"jobs": each.jobs, "present": each.present, "running": each.running, "failed": each.failed}
+            for each in status.kinds
+        },
+        "running": list(status.running),
+        "failures": [failure.model_dump(exclude={"traceback"}) for failure in status.failures],
+    }

@@ -1,0 +1,259 @@
+"""How often the missing jobs ask judges behind an HTTP interface: somebody pays for each call."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from traitgraph.compiler.ir.ir import MISSING, Draft, Stage
+from traitgraph.specs.jobs.benchmarks import (
+    ApiJudge,
+    ResolvedLayerSimilarity,
+    ResolvedLinguistic,
+    ResolvedLmEval,
+    ResolvedOpenQuestions,
+    ResolvedQuestionnaire,
+    ResolvedReplyContrast,
+    ResolvedStory,
+)
+from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel
+from traitgraph.specs.study.training import DpoTraining, Sampling, Training
+from traitgraph.specs.study.traits import LEVELS
+
+from .data_rows import counts_of, questions_of, replies_of, rows_of, training_rows
+from .hardware import NOTHING, Range, total
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens that one job moves through the model."""
+
+    read: Range = NOTHING
+    """Through a forward pass. [tokens]"""
+    learnt: Range = NOTHING
+    """Through a forward and a backward pass. [tokens]"""
+    written: Range = NOTHING
+    """Decoded one after the other. [tokens]"""
+
+
+TURN = Range(40, 250)
+"""A chat turn with its prompt. [tokens]"""
+
+REPLIES_OF_A_TRAIT = Range(20, 200)
+
+NUMBER = Range(2, 20)
+"""A written answer on a scale. [tokens]"""
+
+PORTRAIT, STORY = Range(150, 600), Range(400, 1500)
+"""300 words about oneself (Personality Vector), a story of 800 words (PersonaLLM). [tokens]"""
+
+OPEN_QUESTIONS = Range(90, 450)
+"""Questions about one trait, or about all five (NPTI)."""
+
+ITEMS = Range(20, 120)
+
+ITEM = Range(60, 150)
+"""A questionnaire item with its instruction and options. [tokens]"""
+
+ITEM_ALONE = Range(20, 80)
+"""The same after the instruction, which is read once for all items. [tokens]"""
+
+LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
+    # task: (documents, options scored for each, tokens of one request, tokens written for each document)
+    # Documents: sizes of the evaluated splits of the published data sets.
+    "arc_easy": (2376, 4, Range(30, 60), NOTHING),
+    "commonsense_qa": (1221, 5, Range(40, 90), NOTHING),
+    "gpqa_main_n_shot": (448, 4, Range(300, 1500), NOTHING),
+    "gpqa_main_zeroshot": (448, 4, Range(150, 350), NOTHING),
+    "gsm8k": (1319, 1, Range(600, 1100), Range(80, 256)),
+    "hellaswag": (10042, 4, Range(80, 140), NOTHING),
+    "mathqa": (2985, 5, Range(60, 120), NOTHING),
+    "mmlu": (14042, 4, Range(90, 250), NOTHING),
+    "piqa": (1838, 2, Range(30, 80), NOTHING),
+    "social_iqa": (1954, 3, Range(40, 80), NOTHING),
+    "truthfulqa_mc1": (817, 5, Range(200, 320), NOTHING),
+    "truthfulqa_mc2": (817, 7, Range(200, 320), NOTHING),
+    "winogrande": (1267, 2, Range(25, 50), NOTHING),
+}
+
+UNKNOWN_TASK = (1500, 4, Range(40, 400), Range(0, 64))
+
+OPTION = Range(0.05, 0.5)
+"""What a further option costs: its document is read once. [share of a request]"""
+
+LOCAL_TASK = (200, 4, Range(30, 120), Range(0, 8))
+"""A task folder of one's own is small, most often multiple choice."""
+
+
+def work_of(stage: Stage, draft: Draft) -> Work:
+    """What one job of a stage moves through its model."""
+    training = stage.template.get("training")
+    if isinstance(training, Training):
+        return _training_work(training, stage, draft)
+    match stage.kind:
+        case "assess":
+            return _assess_work(stage, draft)
+        case "activations":
+            return Work(read=training_rows(stage, draft).times(TURN))
+        case "generate":
+            return _writing_work(stage, replies_of(stage, draft))
+        case "neurons":
+            return _writing_work(stage, questions_of(stage, draft).times(len(LEVELS)))
+    return Work()
+
+
+def _writing_work(stage: Stage, replies: Range) -> Work:
+    longest = stage.template.get("max_new_tokens")
+    reply = TURN.at_most(longest if isinstance(longest, int) else TURN.high)
+    return Work(read=replies.times(TURN), written=replies.times(reply))
+
+
+def _training_work(training: Training, stage: Stage, draft: Draft) -> Work:
+    rows = _rows(training, stage, draft)
+    tokens = rows.times(Range(TURN.low, min(TURN.high, training.max_length)))
+    pair = 2.0 if isinstance(training, DpoTraining) else 1.0  # chosen and rejected
+    reference = tokens.times(pair) if isinstance(training, DpoTraining) else NOTHING
+    return Work(read=reference, learnt=tokens.times(pair))
+
+
+def _rows(training: Training, stage: Stage, draft: Draft) -> Range:
+    """Rows that one training learns from, all epochs together."""
+    if training.steps is not None:
+        return Range.exactly(training.steps * training.batch_size * training.accumulation)
+    return training_rows(stage, draft).times(training.epochs or 1)
+
+
+def _replies(stage: Stage, benchmark: ResolvedReplyContrast, draft: Draft) -> Range:
+    """Held-out replies to all traits, high and low."""
+    known = [
+        rows_of(stage, benchmark.data, (trait, level), draft, "heldout")
+        for trait in benchmark.traits
+        for level in LEVELS
+    ]
+    return total([each or REPLIES_OF_A_TRAIT.times(0.5) for each in known])
+
+
+def _assess_work(stage: Stage, draft: Draft) -> Work:
+    benchmark = stage.template.get("benchmark")
+    sampling = stage.template.get("sampling")
+    repeats = sampling.repeats if isinstance(sampling, Sampling) else 1
+    if isinstance(benchmark, ResolvedReplyContrast):
+        return Work(read=_replies(stage, benchmark, draft).times(TURN))
+    if isinstance(benchmark, ResolvedLmEval):
+        return _lm_eval_work(benchmark)
+    if not isinstance(benchmark, ResolvedQuestionnaire):
+        return _text_work(stage, draft, repeats)
+    items = questions_asked(stage, draft)
+    if benchmark.mode == "choice":
+        return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of the options, one pass for all repeats
+    reply = NUMBER if benchmark.mode == "generate" else TURN
+    written = reply.at_most(sampling.max_new_tokens if isinstance(sampling, Sampling) else reply.high)
+    return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
+
+
+def _text_work(stage: Stage, draft: Draft, repeats: int) -> Work:
+    """Free texts: answers to open questions, self-descriptions, stories; or texts that are only read."""
+    benchmark, sampling = stage.template.get("benchmark"), stage.template.get("sampling")
+    longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
+    if isinstance(benchmark, ResolvedLayerSimilarity):
+        return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
+    if isinstance(benchmark, ResolvedLinguistic | ResolvedStory):
+        texts = Range.exactly(len(benchmark.prompts))
+    else:
+        texts = questions_asked(stage, draft)
+    usual = {"linguistic": PORTRAIT, "story": STORY}.get(str(getattr(benchmark, "kind", "")), TURN)
+    texts = texts.times(repeats)
+    return Work(read=texts.times(TURN), written=texts.times(usual.at_most(longest)))
+
+
+def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
+    known = LM_EVAL if benchmark.definition is None else {}
+    documents, options, tokens, written = known.get(
+        benchmark.task, LOCAL_TASK if benchmark.definition else UNKNOWN_TASK
+    )
+    count = Range.exactly(documents) if benchmark.task in known else Range(20, documents)
+    if benchmark.limit is not None:
+        count = Range(min(count.low, benchmark.limit), min(count.high, benchmark.limit))
+    shots = 1 + (benchmark.shots or 0)
+    requests = count.times(Range.exactly(1).plus(OPTION.times(options - 1)))
+    return Work(read=requests.times(tokens).times(shots), written=count.times(written))
+
+
+def questions_asked(stage: Stage, draft: Draft) -> Range:
+    """Items or open questions that an assessment puts once a repeat: as its file has them, else what is usual."""
+    benchmark = stage.template["benchmark"]
+    if isinstance(benchmark, ResolvedOpenQuestions):
+        counts = counts_of(benchmark.questions, draft)
+        return Range.exactly(sum(counts.values())) if counts else OPEN_QUESTIONS
+    items = draft.items.get(benchmark.items) if isinstance(benchmark, ResolvedQuestionnaire) else None
+    return Range.exactly(items) if items else ITEMS
+
+
+def model_passes(stage: Stage) -> list[object]:
+    """The models through which a job sends every token, as often as it does: an expert writes along with its writer."""
+    found = [stage.template[name] for name in ("model", "expert") if name in stage.template]
+    subtracts = "opposite" in stage.table and any(stage.table["opposite"].values)
+    return found + found[1:] * subtracts
+
+
+def distinct_models(stage: Stage) -> list[object]:
+    """The models that a job loads, each once."""
+    passes = model_passes(stage)
+    return [model for number, model in enumerate(passes) if model not in passes[:number]]
+
+
+UNKNOWN_SIZE = Range(1e8, 1.5e10)
+
+_SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mMbB])(?![A-Za-z0-9])")
+
+
+def size_from_name(model: object) -> Range:
+    """Weights of a model as its name tells them ('Llama-3.1-8B-Instruct'), else a wide guess."""
+    found = _SIZE.search(model.id) if isinstance(model, HubModel) else None
+    if not found:
+        return UNKNOWN_SIZE
+    return Range.exactly(float(found[1]) * (1e9 if found[2] in "bB" else 1e6))
+
+
+def bytes_per_weight(model: object) -> float:
+    """Bytes of one loaded weight."""
+    assert isinstance(model, HubModel | FolderModel | GgufModel)
+    return 4.0 if model.dtype == "float32" else 2.0
+
+
+class JudgeCalls(NamedTuple):
+    """Calls of one judge."""
+
+    model: str
+    url: str
+    calls: Range
+    """Ratings; attempts that fail and are tried again come on top."""
+
+
+def judge_calls(draft: Draft) -> list[JudgeCalls]:
+    """For each judge behind an interface the calls of the missing jobs: answers of all subjects in all repeats."""
+    found: dict[tuple[str, str], list[Range]] = {}
+    for stage, first in zip(draft.stages, draft.offsets, strict=False):
+        missing = draft.status[first : first + stage.rows].count(MISSING)
+        if missing and (judge := _judge(stage)):
+            found.setdefault((judge.model, judge.url), []).append(_ratings(stage, draft).times(missing))
+    return [JudgeCalls(model, url, total(calls)) for (model, url), calls in found.items()]
+
+
+def _judge(stage: Stage) -> ApiJudge | None:
+    judge = getattr(stage.template.get("benchmark"), "judge", None)
+    return judge if isinstance(judge, ApiJudge) else None
+
+
+def _ratings(stage: Stage, draft: Draft) -> Range:
+    """Answers that one job has rated."""
+    sampling = stage.template.get("sampling")
+    return questions_asked(stage, draft).times(sampling.repeats if isinstance(sampling, Sampling) else 1)
+
+
+# JOINED: How much work a job is: tokens read, learnt from and written, by kind and benchmark, as ranges.
+#
+#   Figures without a source are ours: they hold for questionnaires, chat turns and multiple-choice items of usual
+#   length.
+#

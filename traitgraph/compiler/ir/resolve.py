@@ -1,0 +1,83 @@
+"""Turn what the spec names (presets, paths, packages) into what a job carries: ids, revisions, digests of content.
+
+Content is read through the context only. Where each digest lies on this machine goes into `locations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from traitgraph.specs.jobs.refs import FileData, FolderModel, GgufModel, HubData, HubModel
+from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.data import DataSpec, FileDataSpec, HubDataSpec
+from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, ModelSpec, PackagedModelSpec
+
+from .context import Context, Counts
+
+ModelReference = HubModel | FolderModel | GgufModel
+
+DataReference = FileData | HubData
+
+
+@dataclass
+class Resolver:
+    """Remembers every path it has read, so that each is read once."""
+
+    context: Context
+    locations: dict[str, str] = field(default_factory=dict)
+    """Digest -> path, or `package:NAME/FILE` for a file that an installed package ships."""
+    rows: dict[bytes, Counts] = field(default_factory=dict)
+    """Canonical bytes of a local file of dialogues -> how many rows it has of each sort."""
+    items: dict[str, int] = field(default_factory=dict)
+    """Digest of a questionnaire's file -> how many items it has."""
+    _digests: dict[str, str] = field(default_factory=dict)
+
+    def digest(self, path: str) -> str:
+        """The content digest of a path, whose location is remembered. Raises OSError when it cannot be read."""
+        if path not in self._digests:
+            self._digests[path] = self.context.digest_of(Path(path))
+        self.locations.setdefault(self._digests[path], path)
+        return self._digests[path]
+
+    def questionnaire(self, path: str) -> str:
+        """The digest of a questionnaire's file, whose items are counted. Raises OSError when it cannot be read."""
+        if (digest := self.digest(path)) not in self.items:
+            self.items[digest] = self.context.count_items(Path(path))
+        return digest
+
+    def model(self, spec: ModelSpec) -> ModelReference:
+        """The model as a job carries it."""
+        trust = spec.trust_remote_code
+        match spec:
+            case HubModelSpec():
+                return HubModel(
+                    id=spec.id, revision=spec.revision, dtype=spec.dtype or "bfloat16", trust_remote_code=trust
+                )
+            case PackagedModelSpec():
+                self.locations[spec.digest] = f"package:{spec.package}/{spec.file}"
+                return GgufModel(digest=spec.digest, dtype=spec.dtype or "float32")
+            case LocalModelSpec() if spec.path.endswith(".gguf"):
+                return GgufModel(digest=self.digest(spec.path), dtype=spec.dtype or "float32")
+            case LocalModelSpec():
+                digest = self.digest(spec.path)
+                return FolderModel(digest=digest, dtype=spec.dtype or "float32", trust_remote_code=trust)
+        raise AssertionError(f"no job form for {type(spec).__name__}")
+
+    def data(self, spec: DataSpec) -> DataReference:
+        """The dialogue data as a job carries it."""
+        match spec:
+            case FileDataSpec():
+                data = FileData(digest=self.digest(spec.path), fields=renamed(spec))
+                if (name := encode(data)) not in self.rows:
+                    self.rows[name] = self.context.count_rows(Path(spec.path), data.fields)
+                return data
+            case HubDataSpec():
+                fields = renamed(spec)
+                return HubData(id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields)
+        raise AssertionError(f"no job form for {type(spec).__name__}")
+
+
+def renamed(spec: DataSpec) -> dict[str, str]:
+    """The fields that the data call otherwise than we do."""
+    return {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs}

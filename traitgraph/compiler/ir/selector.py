@@ -1,0 +1,116 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.source.diagnostics import Diagnostic, Span, SpecError, near_names
+
+from .dimensions import FURTHER
+
+NAMES = (*(name for name in Cell._fields if name != "job"), *FURTHER, "kind", "key")
+
+BY_FIRST_WORD = ("method", "merge")
+"""Names whose texts begin with a kind: 'prompt intensity=very', 'ties density=0.2'."""
+
+OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+"""What orders numbers; = and != compare texts as well."""
+
+_CONDITION = r"\s*(?P<name>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison of a coordinate with one of several values."""
+
+    name: str
+    operator: str
+    values: tuple[str, ...]
+
+    def meets(self, text: str) -> bool:
+        """Whether a coordinate, as the results print it, meets the condition; numbers compare as numbers."""
+        if not text:
+            return False
+        if self.name == "key":
+            return any(text.startswith(value) for value in self.values)
+        forms = self._forms(text)
+        if self.operator in ("=", "!="):
+            return (self.operator == "=") == any(_equal(value, form) for value in self.values for form in forms)
+        return any(_in_order(self.operator, form, value) for value in self.values for form in forms)
+
+    def _forms(self, text: str) -> set[str]:
+        """What stands for a coordinate: its text, its first word if that is a kind, each part of a composed one."""
+        return {text, *text.split("+"), *(text.split()[:1] if self.name in BY_FIRST_WORD else ())}
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Conditions that must all hold, and whether what follows from the selected jobs is selected too."""
+
+    conditions: tuple[Condition, ...]
+    follow: bool = False
+
+    def on(self, names: Iterable[str]) -> list[Condition]:
+        """The conditions on some of the names."""
+        wanted = set(names)
+        return [each for each in self.conditions if each.name in wanted]
+
+
+def _equal(value: str, form: str) -> bool:
+    number = _number(value)
+    return value == form or (number is not None and number == _number(form))
+
+
+def _in_order(sign: str, form: str, value: str) -> bool:
+    left, right = _number(form), _number(value)
+    return left is not None and right is not None and OPERATORS[sign](left, right)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def parse_selector(text: str) -> Selector:
+    """The selection that a text means. Raises SpecError with every fault in it."""
+    conditions, faults, follow, column = [], [], False, 1
+    for part in text.split(","):
+        found = re.match(_CONDITION, part)
+        fault = _fault(part, found)
+        if fault:
+            span = Span("--select", 1, column + len(part) - len(part.lstrip()), max(1, len(part.strip())), text)
+            faults.append(Diagnostic("TG203", "error", fault[0], span, "", fault[1]))
+        elif found:
+            conditions.append(Condition(found["name"], found["operator"], tuple(found["values"].split("|"))))
+            follow = follow or bool(found["follow"])
+        column += len(part) + 1
+    if faults:
+        raise SpecError(faults)
+    return Selector(tuple(conditions), follow)
+
+
+def _fault(part: str, found: re.Match[str] | None) -> tuple[str, str] | None:
+    """What is wrong with a part of a selection, and the repair."""
+    if found is None or not found["values"]:
+        bare = "; in quotes: a shell takes < and > for itself" if part.strip() in NAMES else ""
+        return f"not a condition: '{part.strip()}'", f"give: name=value, for example 'trait=openness,alpha>0.5'{bare}"
+    if found["name"] not in NAMES:
+        near = near_names(found["name"], NAMES)
+        listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(NAMES)}"
+        return f"unknown name '{found['name']}' in a selection", listed
+    if found["operator"] in OPERATORS and any(_number(each) is None for each in found["values"].split("|")):
+        return f"'{found['values']}' is not a number", "only numbers have an order"
+    return None

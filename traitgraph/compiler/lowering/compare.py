@@ -1,0 +1,95 @@
+"""Analyses across subjects: one job for each group of subjects that differ in trait and level only."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from traitgraph.compiler.ir.builder import Builder
+from traitgraph.compiler.ir.dimensions import FURTHER
+from traitgraph.compiler.ir.ir import ArmTable, Column, Comparison, Input, Table, row_ids
+from traitgraph.specs.jobs.params import TraitCorrelation as CorrelationParams
+from traitgraph.specs.jobs.params import VectorSimilarity as SimilarityParams
+from traitgraph.specs.source.diagnostics import SpecError, error
+from traitgraph.specs.study.analyses import Analysis, LayerSimilarity, TraitCorrelation, VectorSimilarity
+from traitgraph.specs.study.benchmarks import Questionnaire
+from traitgraph.specs.study.study import Arm
+
+VECTOR_COLUMNS = ("model", "data", "seed")
+"""What all vectors of one comparison share."""
+
+
+Scaled = Sequence[tuple[Sequence[int], Sequence[int]]]
+"""Subjects of an arm, and the row of a vector that each of them scales, be it by 0."""
+
+
+def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> tuple[Comparison, ...]:
+    """The comparisons that an arm asks for, once all its subjects are lowered."""
+    return tuple(each for analysis in arm.analyses for each in _comparisons(analysis, arm, table, scaled, builder))
+
+
+def _comparisons(
+    analysis: Analysis, arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder
+) -> Iterator[Comparison]:
+    match analysis:
+        case VectorSimilarity():
+            yield from _vectors(SimilarityParams(scope=analysis.scope), table, scaled, builder)
+        case TraitCorrelation():
+            reference = builder.resolver.digest(analysis.reference)
+            params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
+            several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
+            against = f" {Path(analysis.reference).stem}" if several else ""
+            for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
+                yield from _correlations(params, name, against, table, builder)
+        case LayerSimilarity():
+            return  # taken of each subject, with the benchmarks
+        case _:
+            what = f"the analysis `{analysis.kind}` of another package has no jobs: only benchmarks and methods may"
+            raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
+
+
+def _vectors(params: SimilarityParams, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
+    for _, subjects in table.subjects.split(VECTOR_COLUMNS):
+        vectors = _named_vectors(set(subjects), scaled, builder)
+        names = tuple(vectors.values())
+        inputs = (Input("vectors", row_ids(vectors), width=len(vectors)),)
+        row = _add("vector_similarity", params, inputs, builder, names)
+        yield Comparison("vector_similarity", row, subjects[0], ("method", *VECTOR_COLUMNS))
+
+
+def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict[int, str]:
+    """Rows of the vectors that some subjects scale, each with its name, in the order of names."""
+    pairs = (pair for several, rows in scaled for pair in zip(several, rows, strict=True))
+    found = {row: builder.name_of(row) for row in {row for subject, row in pairs if subject in subjects}}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _correlations(
+    params: CorrelationParams, name: str, against: str, table: ArmTable, builder: Builder
+) -> Iterator[Comparison]:
+    """One comparison for each group of subjects; `against` tells reference matrices apart where there are several."""
+    shared = tuple(column for column in table.names.columns if column not in ("trait", "level"))
+    measured = dict(table.measures)[name]
+    for _, subjects in table.names.split(shared):
+        rows = row_ids(dict.fromkeys(measured[subject] for subject in subjects))
+        inputs = (Input("assess", rows, width=len(rows), unordered=True),)
+        title = f"trait_correlation {name}{against}"
+        row = _add(title, params, inputs, builder, None)
+        yield Comparison(title, row, subjects[0], (*shared, *FURTHER))
+
+
+def _add(
+    name: str,
+    params: SimilarityParams | CorrelationParams,
+    inputs: Sequence[Input],
+    builder: Builder,
+    conditions: tuple[str, ...] | None,
+) -> int:
+    column = {"conditions": Column((conditions,), row_ids((0,)))} if conditions else {}
+    return builder.add("analyse", {"analysis": params}, Table(column, 1), inputs, name=name)[0]
+
+
+def assessed(table: ArmTable) -> array[int]:
+    """Rows of all assessments of an arm."""
+    return row_ids(row for _, rows in table.measures for row in rows)

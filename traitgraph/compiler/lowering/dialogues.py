@@ -1,0 +1,148 @@
+"""Where dialogue rows come from: a file, the hub, or `generate` jobs with an expert for each trait and level."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from traitgraph.compiler.ir.builder import Builder, prepare
+from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
+from traitgraph.specs.fields.templates import filled
+from traitgraph.specs.jobs.refs import DataRef, GeneratedData
+from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.generation import Expert, GeneratedDataSpec, Generation
+from traitgraph.specs.study.study import Arm
+from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+
+from .condition_texts import condition_prompt
+
+Condition = tuple[Trait, Level]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Dialogue rows as a job names them, and the jobs that make them."""
+
+    data: DataRef
+    made: Mapping[Condition, int] = field(default_factory=dict)
+    """Trait and level -> row of its `generate` job; empty for data that are there."""
+
+    def inputs(self, conditions: Iterable[Iterable[Condition]], name: str = "data") -> tuple[Input, ...]:
+        """The input of jobs that need the dialogues of these conditions; as many for each job."""
+        if not self.made:
+            return ()
+        wanted = [[self.made[condition] for condition in each if condition in self.made] for each in conditions]
+        return (Input(name, row_ids(row for rows in wanted for row in rows), width=len(wanted[0])),)
+
+
+def repeated(rows: Rows, jobs: int, name: str = "data") -> tuple[Input, ...]:
+    """The input of jobs that read the dialogues of every condition."""
+    return rows.inputs([sorted(rows.made, key=_place)] * jobs, name)
+
+
+def opposite(level: Level) -> Level:
+    """The other level."""
+    return "low" if level == "high" else "high"
+
+
+def _place(condition: Condition) -> tuple[int, int]:
+    return TRAITS.index(condition[0]), LEVELS.index(condition[1])
+
+
+def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
+    """The rows of a data set; dialogues that are to be generated get one job for each trait and level of the arm.
+
+    Both levels: held-out pairs and preferences need the other one. What nothing reads is left out later.
+    """
+    if not isinstance(spec, GeneratedDataSpec):
+        return Rows(builder.resolver.data(spec))
+    traits = [trait for trait in TRAITS if trait in arm.traits]
+    conditions = [(trait, level) for trait in traits for level in LEVELS]
+    rows = _generate(spec.generate, conditions, builder)
+    return Rows(GeneratedData(), dict(zip(conditions, rows, strict=True)))
+
+
+def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builder) -> array[int]:
+    model, expert = builder.resolver.model(spec.model), builder.resolver.model(spec.expert.model)
+    subtracts = spec.combine == "difference" and spec.anti_expert == "opposite"
+    told = [_told(spec.expert, trait, level) for trait, level in conditions]
+    others = [_told(spec.expert, trait, opposite(level)) if subtracts else None for trait, level in conditions]
+    personas = [spec.persona and condition_prompt(spec.persona, *each) for each in conditions]
+    columns: dict[str, Sequence[object]] = {
+        "trait": [trait for trait, _ in conditions],
+        "level": [level for _, level in conditions],
+        "instruction": told,
+        "opposite": others,
+        "persona": personas,
+    }
+    template = {
+        "model": model,
+        "expert": expert,
+        "scenarios": builder.resolver.data(spec.scenarios),
+        "limit": spec.limit,
+        "combine": spec.combine,
+        "gamma": spec.gamma[0],
+        "filter_p": spec.filter_p,
+        **{name: getattr(spec.decoding, name) for name in ("temperature", "top_p", "max_new_tokens", "seed")},
+    }
+    rows = range(len(conditions))
+    table = Table({name: Column(tuple(values), row_ids(rows)) for name, values in columns.items()}, len(conditions))
+    where = Table({name: table[name] for name in ("trait", "level")}, len(conditions))
+    inputs = [
+        *_loaded("model", prepare(builder, model), len(rows)),
+        *_loaded("expert_model", prepare(builder, expert), len(rows)),
+    ]
+    inputs += _experts(spec, conditions, builder, subtracts)
+    return builder.add("generate", template, table, inputs, where=where)
+
+
+def _told(expert: Expert, trait: Trait, level: Level) -> str:
+    return filled(expert.instruction, trait, level)
+
+
+def _loaded(name: str, prepared: int | None, rows: int) -> Iterator[Input]:
+    if prepared is not None:
+        yield Input(name, row_ids((prepared,)) * rows)
+
+
+def _experts(spec: Generation, conditions: Sequence[Condition], builder: Builder, subtracts: bool) -> Iterator[Input]:
+    """The trained expert of each condition, and that of the opposite level where it is subtracted."""
+    if spec.expert.train is None:
+        return
+    trained = dict(zip(conditions, _train_experts(spec.expert, conditions, builder), strict=True))
+    yield Input("expert", row_ids(trained[condition] for condition in conditions))
+    if subtracts:
+        yield Input("anti", row_ids(trained[trait, opposite(level)] for trait, level in conditions))
+
+
+def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Builder) -> array[int]:
+    assert expert.data is not None, "validation: an expert with `train` has `data`"
+    assert expert.train is not None, "only such an expert is trained"
+    training = expert.train
+    if training.instruction is None:  # an expert is trained on what it will see
+        training = training.model_copy(update={"instruction": expert.instruction, "instruction_place": "user"})
+    model = builder.resolver.model(expert.model)
+    template = {"model": model, "data": builder.resolver.data(expert.data), "training": training}
+    wanted = [_expert_of(expert, condition) for condition in conditions]
+    distinct = list(dict.fromkeys(wanted))
+    place = row_ids(range(len(distinct)))
+    traits, levels = (Column(tuple(values), place) for values in zip(*distinct, strict=True))
+    columns = {"trait": traits, "seed": Column.constant(0, len(distinct))}
+    kind = "train_joint"
+    if expert.conditions == "separate":
+        kind, columns["level"] = "train", levels
+    shown = {
+        name: Column(tuple(value or "" for value in column.values), place)
+        for name, column in (("trait", traits), ("level", levels))
+    }
+    inputs = list(_loaded("model", prepare(builder, model), len(distinct)))
+    where = Table(shown, len(distinct))
+    rows = builder.add(kind, template, Table(columns, len(distinct)), inputs, where=where)
+    return row_ids(rows[distinct.index(each)] for each in wanted)
+
+
+def _expert_of(expert: Expert, condition: Condition) -> tuple[Trait | None, Level | None]:
+    """What the expert of a condition is trained for; None: for all of them."""
+    trait, level = condition
+    return {"separate": (trait, level), "trait": (trait, None), "joint": (None, None)}[expert.conditions]

@@ -1,0 +1,91 @@
+"""Subjects that are steered while they run: activations shifted at a layer, trait neurons turned up and down."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import cast
+
+from traitgraph.compiler.ir.builder import Builder, Group, Made
+from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
+from traitgraph.specs.jobs.params import NeuronSteering, Steering
+from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.methods import Npti, Steer
+from traitgraph.specs.study.traits import LEVELS, Trait
+
+from .condition_texts import condition_prompt
+from .dialogues import Condition, dialogue_rows
+from .trained import first_places
+
+SHIFT = ("level", "layer", "coefficient")
+
+
+def lower_steer(group: Group, builder: Builder) -> list[Made]:
+    """The base shifted by coefficient * (mean at the level - mean at the other level) after one block."""
+    method = group.arm.method
+    assert isinstance(method, Steer)
+    place = _measured(group, builder, "activations", {"read_out": method.read_out})
+    shifts, codes = group.subjects.distinct(SHIFT)
+    values = tuple(_shift(method, *row) for row in zip(*(shifts[name] for name in SHIFT), strict=True))
+    return [_made(group, "activations", place, "steering", Column(values, codes))]
+
+
+def _shift(method: Steer, level: object, layer: object, coefficient: object) -> Steering:
+    assert isinstance(layer, int)
+    assert isinstance(coefficient, Decimal)
+    signed = coefficient if level == "high" else -coefficient  # the measured direction is high - low
+    return Steering(layer=layer, coefficient=signed, positions=method.positions, normalise=method.normalise)
+
+
+def lower_npti(group: Group, builder: Builder) -> list[Made]:
+    """The base with the neurons of the pole turned up by gamma and those of the other pole turned off."""
+    method = group.arm.method
+    assert isinstance(method, Npti)
+    search = {name: getattr(method, name) for name in ("limit", "repetition_penalty", "max_new_tokens", "quantile")}
+    place = _measured(group, builder, "neurons", search, method)
+    levels, codes = group.subjects.distinct(("level", "gamma"))
+    fixed = ("neurons", "difference", "share", "midpoint", "steepness", "seed")
+    values = tuple(
+        NeuronSteering(level=level, gamma=gamma, **{name: getattr(method, name) for name in fixed})
+        for level, gamma in zip(levels["level"], levels["gamma"], strict=True)
+    )
+    return [_made(group, "neurons", place, "neurons", Column(values, codes))]
+
+
+def _made(group: Group, kind: str, refs: array[int], field: str, column: Column) -> Made:
+    return Made(row_ids(range(group.subjects.rows)), (Input(kind, refs),), columns={field: column})
+
+
+def _measured(
+    group: Group, builder: Builder, kind: str, settings: Mapping[str, object], method: Npti | None = None
+) -> array[int]:
+    """For each subject the row that measures what it is steered by: one job for each trait and data set."""
+    conditions, place = group.subjects.distinct(("data", "trait"))
+    first = first_places(place)
+    numbers = row_ids((0,)) * conditions.rows
+    for shared, rows in conditions.split(("data",)):
+        data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
+        traits = [cast("Trait", conditions["trait"][row]) for row in rows]
+        table = Table({**_trait_column(traits), **(_personas(method, traits, data.data) if method else {})}, len(rows))
+        needed: list[list[Condition]] = [[(trait, level) for level in LEVELS] for trait in traits]
+        inputs = (*group.model_input(len(rows)), *data.inputs(needed))
+        where = group.where(("model", "trait", "data"), row_ids(first[row] for row in rows))
+        template = {"model": group.model, "data": data.data, **settings}
+        for row, number in zip(rows, builder.add(kind, template, table, inputs, where=where), strict=True):
+            numbers[row] = number
+    return row_ids(numbers[row] for row in place)
+
+
+def _trait_column(traits: list[Trait]) -> dict[str, Column]:
+    return {"trait": Column(tuple(traits), row_ids(range(len(traits))))}
+
+
+def _personas(method: Npti, traits: list[Trait], data: object) -> dict[str, Column]:
+    """The prompts under which the model answers at each level."""
+    rows = row_ids(range(len(traits)))
+    strength = method.personas.own_axes().get("intensity", (None,))[0]
+    return {
+        level: Column(tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits), rows)
+        for level in LEVELS
+    }

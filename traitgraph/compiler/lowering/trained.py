@@ -1,0 +1,101 @@
+"""Subjects with the base's own weights: as it is, or after a message."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from traitgraph.compiler.ir.builder import Builder, Group, Made
+from traitgraph.compiler.ir.ir import Input, Table, row_ids
+from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.methods import Tuned
+from traitgraph.specs.study.prompts import Prompt
+from traitgraph.specs.study.training import DpoTraining
+from traitgraph.specs.study.traits import Level, Trait
+
+from .dialogues import Condition, dialogue_rows, opposite, repeated
+from .prompts import subject_prompts
+
+CONDITION = ("data", "trait", "level", "seed")
+"""What one training depends on, besides the model and the settings of the arm."""
+
+
+def lower_tuned(group: Group, builder: Builder) -> list[Made]:
+    """The tuned model itself, for each trait, level and seed; a joint one serves all traits and levels."""
+    method = group.arm.method
+    assert isinstance(method, Tuned)
+    joint = method.conditions == "joint"
+    conditions, place = group.subjects.distinct(("data", "seed") if joint else CONDITION)
+    trained = (train_jointly if joint else train)(group, builder, conditions, first_places(place))
+    refs = row_ids(trained[row] for row in place)
+    return [Made(row_ids(range(group.subjects.rows)), (Input("tuned", refs),), refs)]
+
+
+def first_places(place: Sequence[int]) -> array[int]:
+    """For each distinct row, the first row that has it."""
+    first: dict[int, int] = {}
+    for row, distinct in enumerate(place):
+        first.setdefault(distinct, row)
+    return row_ids(first[distinct] for distinct in range(len(first)))
+
+
+def train(group: Group, builder: Builder, conditions: Table, places: Sequence[int]) -> array[int]:
+    """Rows of one training per condition; `places` are subjects of the group that need it, for labels."""
+    trained = row_ids((0,)) * conditions.rows
+    for shared, rows in conditions.split(("data",)):
+        data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
+        table = conditions.only(("trait", "level", "seed")).take(rows)
+        inputs = (*group.model_input(len(rows)), *data.inputs(_needed(group, table)))
+        template = {"model": group.model, "data": data.data, "training": group.arm.train}
+        where = named_conditions(group, conditions, places).take(rows)
+        _note(trained, rows, builder.add("train", template, table, inputs, where=where))
+    return trained
+
+
+def named_conditions(group: Group, conditions: Table, places: Sequence[int]) -> Table:
+    """The coordinates of trainings and of their vectors: a composed subject has several traits, each of these one."""
+    model, seed = (group.where(names, places).columns for names in (("model",), ("seed", "data")))
+    return Table({**model, "trait": conditions["trait"], "level": conditions["level"], **seed}, conditions.rows)
+
+
+def _needed(group: Group, table: Table) -> Iterable[list[Condition]]:
+    """The dialogues that each training reads: those of its condition, and for preferences those of the other level."""
+    for trait, level in zip(table["trait"], table["level"], strict=True):
+        own = (cast("Trait", trait), cast("Level", level))
+        both = isinstance(group.arm.train, DpoTraining)
+        yield [own, (own[0], opposite(own[1]))] if both else [own]
+
+
+def train_jointly(group: Group, builder: Builder, conditions: Table, places: Sequence[int]) -> array[int]:
+    """Rows of one training per data set and seed, on the rows of all traits and levels."""
+    trained = row_ids((0,)) * conditions.rows
+    for shared, rows in conditions.split(("data",)):
+        data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
+        inputs = (*group.model_input(len(rows)), *repeated(data, len(rows)))
+        template = {"model": group.model, "data": data.data, "training": group.arm.train}
+        where = group.where(("model", "seed", "data"), row_ids(places[row] for row in rows))
+        table = conditions.only(("seed",)).take(rows)
+        _note(trained, rows, builder.add("train_joint", template, table, inputs, where=where))
+    return trained
+
+
+def _note(into: array[int], rows: Sequence[int], numbers: Iterable[int]) -> None:
+    for row, number in zip(rows, numbers, strict=True):
+        into[row] = number
+
+
+def lower_direct(group: Group, builder: Builder) -> list[Made]:
+    """The base as it is: nothing is made."""
+    return [Made(row_ids(range(group.subjects.rows)))]
+
+
+def lower_prompt(group: Group, builder: Builder) -> list[Made]:
+    """The base after a message for each trait, level and intensity."""
+    method = group.arm.method
+    assert isinstance(method, Prompt)
+    column, inputs = subject_prompts(group, method, builder)
+    return [Made(row_ids(range(group.subjects.rows)), inputs, columns={"prompt": column})]
+
+
+# JOINED: Tuned models: one for each trait and level, or one for all conditions at once.

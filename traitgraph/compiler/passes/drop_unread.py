@@ -1,0 +1,49 @@
+"""Leave out jobs that nothing reads, so that nothing is made in vain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import BASE, Draft, row_ids
+from traitgraph.compiler.ir.renumber import kept_stages, renumber_arm
+
+MADE_TO_BE_READ = ("prepare", "generate", "train", "train_joint", "activations", "neurons", "vector")
+"""Kinds that are a means: without a reader they answer no question. Of other kinds every job is kept."""
+
+
+def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
+    """Leave out jobs that are only made to be read by others, and that no subject, measure or analysis reads.
+
+    before: train -> vector, assess#alpha=0    after: assess#alpha=0
+    """
+    assert not draft.keys, "keys are computed of what is left"
+    read = _read_rows(draft)
+    if all(read):
+        return draft
+    kept = row_ids(row for row in range(draft.rows) if read[row])
+    place = row_ids((0,)) * draft.rows
+    for new, old in enumerate(kept):
+        place[old] = new
+    arms = (replace(arm, jobs=row_ids(row for row in arm.jobs if read[row])) for arm in draft.arms)
+    return replace(
+        draft,
+        stages=kept_stages(draft, kept, place),
+        arms=tuple(renumber_arm(arm, place) for arm in arms),
+    )
+
+
+def _read_rows(draft: Draft) -> bytearray:
+    """For each row 1 if it is an end in itself, makes a subject's weights, or feeds such a row, directly or not."""
+    read = bytearray(draft.rows)
+    for row in {row for arm in draft.arms for row in arm.weights if row != BASE}:
+        read[row] = 1
+    for stage, start in reversed(list(zip(draft.stages, draft.offsets, strict=False))):
+        if stage.kind not in MADE_TO_BE_READ:
+            read[start : start + stage.rows] = b"\1" * stage.rows
+        places = [place for place in range(stage.rows) if read[start + place]]
+        for each in stage.inputs:
+            refs = each.refs if len(places) == stage.rows else (ref for place in places for ref in each.of(place))
+            for ref in set(refs):
+                read[ref] = 1
+    return read

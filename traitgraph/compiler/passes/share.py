@@ -1,0 +1,38 @@
+"""Merge jobs with equal keys, so that equal work runs once across arms, members of a multirun, and studies."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import replace
+
+from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.ir import Draft, row_ids
+from traitgraph.compiler.ir.renumber import kept_stages, renumber_arm
+
+
+def share_equal_jobs(draft: Draft, context: Context) -> Draft:
+    """Keep the first of all jobs with one key and point every user of the others to it.
+
+    before: train#a(lr=1), train#b(lr=1) <- assess    after: train#a(lr=1) <- assess
+    Arms keep pointing at their jobs, so `plan` and `explain` still know every origin.
+    """
+    assert len(draft.keys) == draft.rows, "jobs are shared by key: key_jobs runs before"
+    place, kept = _first_of_each(draft)
+    return replace(
+        draft,
+        stages=kept_stages(draft, kept, place),
+        keys=[draft.keys[row] for row in kept],
+        arms=tuple(renumber_arm(arm, place) for arm in draft.arms),
+    )
+
+
+def _first_of_each(draft: Draft) -> tuple[array[int], array[int]]:
+    """For each old row its new row number, and the old rows that are kept."""
+    new_of: dict[bytes, int] = {}
+    place, kept = row_ids(), row_ids()
+    for row, key in enumerate(draft.keys):
+        new = new_of.setdefault(key, len(kept))
+        if new == len(kept):
+            kept.append(row)
+        place.append(new)
+    return place, kept

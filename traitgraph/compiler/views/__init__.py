@@ -1,0 +1,1 @@
+"""A plan shown, compared, locked and saved. Must not change it."""

@@ -1,0 +1,218 @@
+"""A plan as text for people and as plain data for machines: how each count comes about, what is there, what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from traitgraph.compiler.cost.hardware import Range, span
+from traitgraph.compiler.ir.ir import TaskDraft
+from traitgraph.compiler.plan import ArmCounts, Counts, Plan
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as plain text, with aligned columns."""
+    blocks = [
+        [_headline(plan), *_arm_lines(plan.arms)],
+        _job_lines(plan),
+        _task_lines(plan.tasks) or ["nothing to run: everything is in the store"],
+        _price_lines(plan) if plan.tasks else [],
+    ]
+    blocks = [block for block in blocks if block]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _headline(plan: Plan) -> str:
+    if plan.context.select:
+        return f"study {plan.study}: {selection_text(plan)}"
+    several = f": {len(plan.arms):,} arms, {_count(plan.models, 'model')}" if len(plan.arms) > 1 else ""
+    return f"study {plan.study}{several}"
+
+
+def selection_text(plan: Plan) -> str:
+    """How much of a study a selection takes: '20 of 1,173 jobs selected, 1 more needed by them'."""
+    counts = plan.counts
+    return f"{counts.selected:,} of {counts.jobs:,} jobs selected, {counts.needed:,} more needed by them"
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """The plan as plain data: study, arms, counts of jobs, tasks."""
+    counts = plan.counts
+    return {
+        "study": plan.study,
+        "arms": [_arm_json(arm) for arm in plan.arms],
+        "counts": {
+            "jobs": counts.jobs,
+            "present": counts.present,
+            "missing": counts.missing,
+            "unneeded": counts.unneeded,
+            "by_kind": counts.by_kind,
+            "missing_by_kind": counts.missing_by_kind,
+            "selected": counts.selected,
+            "needed": counts.needed,
+        },
+        "price": price_json(plan),
+        "tasks": [
+            {"id": task.id, "jobs": len(task.rows), "after": list(task.after), "minutes": round(task.minutes, 2)}
+            for task in plan.tasks
+        ],
+    }
+
+
+def _arm_json(arm: ArmCounts) -> dict[str, object]:
+    return {
+        "name": arm.name,
+        "method": arm.method,
+        "axes": dict(arm.axes),
+        "conditions": arm.conditions,
+        "models": arm.models,
+        "subjects": arm.subjects,
+        "assessments": arm.assessments,
+        "jobs": arm.jobs,
+        "missing": arm.missing,
+    }
+
+
+def _arm_lines(arms: Sequence[ArmCounts]) -> list[str]:
+    width = max((len(arm.name) for arm in arms), default=0)
+    return [f"  {arm.name:<{width}}  {arm_formula(arm)}" for arm in arms]
+
+
+def arm_formula(arm: ArmCounts) -> str:
+    """How an arm's count comes about.
+
+    '5 traits x 2 levels x 20 alphas = 200 models, 200 subjects, 1,000 assessments'
+    '2 traits x 2 levels x 8 alphas = 32 conditions: 29 models, 29 subjects, 87 assessments (alpha 0 counts once)'
+    """
+    counts = ", ".join(
+        [_count(arm.models, "model"), _count(arm.subjects, "subject"), _count(arm.assessments, "assessment")]
+    )
+    axes = [f"{length:,} {noun}" for noun, length in arm.axes if length > 1]
+    if not arm.subjects:
+        return _count(arm.jobs, "job")  # a selection of trainings and the like
+    if not axes and not arm.included:
+        return counts
+    points = " x ".join(axes) or "1"
+    points += f" - {arm.excluded:,} excluded" if arm.excluded else ""
+    points += f" + {arm.included:,} included" if arm.included else ""
+    if arm.subjects == arm.conditions == arm.models:
+        return f"{points} = {counts}"
+    why = "alpha 0 counts once" if arm.only_zeros_equal else "equal ones count once"
+    shared = f" ({why})" if arm.subjects < arm.conditions else ""
+    return f"{points} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _job_lines(plan: Plan) -> list[str]:
+    counts = plan.counts
+    if plan.context.select:
+        return _selected_lines(counts)
+    rows = [
+        (kind, number, number - counts.missing_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
+        for kind, number in counts.by_kind.items()
+    ]
+    rows.append(("all", counts.jobs, counts.present, counts.missing))
+    table = [
+        ("jobs", "all", "in store", "to run"),
+        *((name, *(f"{number:,}" for number in rest)) for name, *rest in rows),
+    ]
+    return list(aligned(table))
+
+
+def _selected_lines(counts: Counts) -> list[str]:
+    """The jobs of a selection, and what runs beside them because they need it."""
+    kinds = [kind for kind in counts.by_kind if kind in counts.selected_by_kind or kind in counts.needed_by_kind]
+    rows = [
+        (
+            kind,
+            counts.selected_by_kind.get(kind, 0),
+            counts.needed_by_kind.get(kind, 0),
+            counts.missing_by_kind.get(kind, 0),
+        )
+        for kind in kinds
+    ]
+    rows.append(("all", counts.selected, counts.needed, counts.missing))
+    table = [
+        ("jobs", "selected", "in store", "needed by them", "to run"),
+        *(
+            (name, *(f"{number:,}" for number in (asked, asked + needed - run, needed, run)))
+            for name, asked, needed, run in rows
+        ),
+    ]
+    return list(aligned(table))
+
+
+def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for first, *rest in table:
+        cells = (f"{text:>{width}}" for text, width in zip(rest, widths[1:], strict=True))
+        yield "  ".join([f"{first:<{widths[0]}}", *cells])
+
+
+def _task_lines(tasks: Iterable[TaskDraft]) -> list[str]:
+    table = [("tasks", "number", "jobs", "minutes per task")]
+    for name, group in groupby(tasks, lambda task: task.id.rpartition("-")[0]):
+        wave = list(group)
+        minutes = sorted(task.minutes for task in wave)
+        table.append(
+            (name, f"{len(wave):,}", f"{sum(len(task.rows) for task in wave):,}", _span(minutes[0], minutes[-1]))
+        )
+    return list(aligned(table)) if len(table) > 1 else []
+
+
+def _price_lines(plan: Plan) -> list[str]:
+    """What running the missing jobs takes, as ranges."""
+    price = plan.price
+    lines = []
+    if price.gpu_hours.high:
+        lines.append(("cost", f"{span(price.gpu_hours)} GPU hours on {price.device}"))
+    if price.cpu_hours.high and not price.gpu_hours.high:
+        lines.append(("cost", f"{span(price.cpu_hours)} hours on a CPU"))
+    at_once = f" with {plan.context.throttle} tasks at once" if plan.context.throttle else ""
+    lines.append(("wall time", f"{span(price.wall_hours)} hours{at_once}, if no task waits in a queue"))
+    if price.download_bytes.high:
+        lines.append(("download", f"up to {_short_bytes(price.download_bytes.high)}"))
+    lines += [("API calls", text) for text in judge_texts(plan)]
+    lines.append(("disk", f"{_short_bytes(price.disk_bytes.low)}-{_short_bytes(price.disk_bytes.high)}"))
+    lines.append(("basis", f"such jobs in the store: {price.measured:.0%}; size and hardware: the rest"))
+    return [f"{name:<9}  {text}" for name, text in lines]
+
+
+def judge_texts(plan: Plan) -> list[str]:
+    """A line for each judge behind an interface: '6,000 to judge-2026-01-15 at https://judge.example/v1'."""
+    return [f"{_number(each.calls)} to {each.model} at {each.url}" for each in plan.judge_calls]
+
+
+def _number(count: Range) -> str:
+    return f"{count.low:,.0f}" if count.low == count.high else span(count)
+
+
+def _short_bytes(size: float) -> str:
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{span(Range.exactly(size / factor))} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def price_json(plan: Plan) -> dict[str, object]:
+    """The price as plain data; ranges are [low, high]."""
+    price = plan.price
+    return {
+        "device": price.device,
+        "gpu_hours": list(price.gpu_hours),
+        "cpu_hours": list(price.cpu_hours),
+        "wall_hours": list(price.wall_hours),
+        "download_bytes": list(price.download_bytes),
+        "disk_bytes": list(price.disk_bytes),
+        "measured": price.measured,
+        "api_calls": [{"model": each.model, "url": each.url, "calls": list(each.calls)} for each in plan.judge_calls],
+    }
+
+
+def _span(low: float, high: float) -> str:
+    short, long = (f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in (low, high))
+    return short if short == long else f"{short}-{long}"

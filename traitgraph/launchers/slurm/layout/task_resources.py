@@ -1,0 +1,149 @@
+"""What each task of a job table asks of SLURM: the cluster's rules, and more of what it ran out of before."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from traitgraph.launchers.slurm.site.limits import Limits, most_of
+from traitgraph.launchers.worker_process import TRAININGS
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.study.cluster import MEMORY_CAUSES, OUT_OF_TIME, Cluster, Escalation, Resources
+
+from .layout import ShapedTask
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """How often the jobs of a task ran out of something in earlier runs."""
+
+    memory: int = 0
+    time: int = 0
+
+
+def shape_tasks(
+    table: JobTable,
+    cluster: Cluster,
+    shortages: Mapping[str, Shortage] | None = None,
+    outside: Mapping[str, frozenset[str]] | None = None,
+    limits: Limits | None = None,
+) -> list[ShapedTask]:
+    """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
+
+    A task that packs several kinds asks for the most of each resource. More than before is asked for within `limits`.
+    """
+    rows = {row.key: row for row in table.rows}
+    hard = hard_parents(table)
+    given = {task.id: _resources(task, [rows[key] for key in task.jobs], cluster) for task in table.tasks}
+    return [
+        ShapedTask(
+            id=task.id,
+            stage=stage_of(task),
+            resources=escalated(
+                given[task.id], cluster.escalation, _shortage(task, shortages or {}), limits or Limits()
+            ),
+            after=task.after,
+            hard=hard[task.id],
+            minutes=task.minutes or 0.0,
+            given_minutes=given[task.id].minutes or 0,
+            outside=(outside or {}).get(task.id, frozenset()),
+        )
+        for task in table.tasks
+    ]
+
+
+def stage_of(task: Task) -> str:
+    """'02-assess' of '02-assess-000'."""
+    stage, _, number = task.id.rpartition("-")
+    return stage if stage and number.isdigit() else task.id
+
+
+def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster) -> Resources:
+    rows = list(rows)
+    asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
+    most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
+    return most if all(row.kind in TRAININGS for row in rows) else most.model_copy(update={"nodes": 1})
+
+
+def _shortage(task: Task, shortages: Mapping[str, Shortage]) -> Shortage:
+    """How often any job of the task ran out of something."""
+    found = [shortages[key] for key in task.jobs if key in shortages]
+    memory = max((each.memory for each in found), default=0)
+    time = max((each.time for each in found), default=0)
+    return Shortage(memory, time)
+
+
+def _method(row: JobRow) -> str | None:
+    """'dpo' of a training, 'questionnaire' of an assessment."""
+    for part, field in (("training", "method"), ("benchmark", "benchmark"), ("benchmark", "kind")):
+        value = row.params.get(part)
+        if isinstance(value, Mapping) and isinstance(value.get(field), str):
+            return str(value[field])
+    return None
+
+
+def _most(asked: Sequence[Resources]) -> Resources:
+    """The most of every number; names (partition, GPU type) come from the one that asks for most GPUs, then memory."""
+    if len(asked) == 1:
+        return asked[0]
+    main = max(asked, key=lambda each: (each.gpus or 0, _memory(each)))
+    numbers = ("nodes", "gpus", "cpus", "minutes")
+    most = {name: max((getattr(each, name) or 0) for each in asked) for name in numbers}
+    memory = max(asked, key=_memory).memory_gb
+    return main.model_copy(update={"memory_gb": memory, **{name: value for name, value in most.items() if value}})
+
+
+def _memory(asked: Resources) -> float:
+    """Memory for comparisons: 0 asks for a whole node, which is the most, and None for nothing. [GiB]"""
+    return -1 if asked.memory_gb is None else asked.memory_gb or math.inf
+
+
+def escalated(resources: Resources, escalation: Escalation, shortage: Shortage, limits: Limits) -> Resources:
+    """More memory and time for a task that ran out of them, up to what the cluster file allows and the site can give.
+
+    A request near a whole node grows to the whole node: beyond it there is only a refusal.
+    """
+    changes: dict[str, object] = {}
+    memory_gb, minutes = most_of(resources, limits)
+    if shortage.memory and resources.memory_gb:
+        asked = resources.memory_gb * escalation.memory**shortage.memory
+        most = min(memory_gb, escalation.memory_gb_most or math.inf)
+        changes["memory_gb"] = max(resources.memory_gb, min(asked, most))
+    if shortage.time and resources.minutes:
+        limit = math.ceil(resources.minutes * escalation.minutes**shortage.time)
+        changes["minutes"] = max(resources.minutes, int(min(limit, minutes, escalation.minutes_most or math.inf)))
+    return resources.model_copy(update=changes)
+
+
+def count_shortages(causes: Iterable[tuple[str, str]]) -> dict[str, Shortage]:
+    """Shortages by job key, of (key, cause) of earlier failures."""
+    memory, time = Counter[str](), Counter[str]()
+    for key, cause in causes:
+        memory[key] += cause in MEMORY_CAUSES
+        time[key] += cause == OUT_OF_TIME
+    return {key: Shortage(memory[key], time[key]) for key in memory if memory[key] or time[key]}
+
+
+def hard_parents(table: JobTable) -> dict[str, frozenset[str]]:
+    """For each task the parents whose failure leaves it nothing to do: each of its jobs needs all of theirs."""
+    jobs_of = {task.id: set(task.jobs) for task in table.tasks}
+    ancestors = _ancestors(table)
+    return {
+        task.id: frozenset(
+            parent
+            for parent in task.after
+            if parent in jobs_of and all(jobs_of[parent] <= ancestors[key] for key in task.jobs)
+        )
+        for task in table.tasks
+    }
+
+
+def _ancestors(table: JobTable) -> dict[str, frozenset[str]]:
+    """Every job that each job needs, near and far. Rows are in topological order."""
+    found: dict[str, frozenset[str]] = {}
+    for row in table.rows:
+        direct = {key for keys in row.inputs.values() for key in keys}
+        found[row.key] = frozenset(direct).union(*(found.get(key, frozenset()) for key in direct))
+    return found

@@ -1,0 +1,1 @@
+"""What runs inside an allocation. Must not submit."""

@@ -1,0 +1,1 @@
+"""What is written beside a run's job table. Must not ask the scheduler."""

@@ -1,0 +1,257 @@
+"""What a run remembers of its submission: frozen arrays, written before the first sbatch, and a line after each one.
+
+    STORE/runs/RUN/slurm/submission.json     cluster, arrays and edges; never changed
+    STORE/runs/RUN/slurm/submitted.jsonl     one line per sbatch: name, elements, job id
+    STORE/runs/RUN/slurm/cancelled           there once its user cancelled the run
+    STORE/runs/RUN/slurm/scripts/            the batch scripts
+    STORE/runs/RUN/slurm/output/             what SLURM printed before an element took over
+
+A process that dies between sbatch and its line leaves a job whose name tells run and array: it is found in the queue.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field
+
+from traitgraph.launchers.slurm.layout.layout import Edge, EdgeKind, TaskArray
+from traitgraph.launchers.slurm.layout.script import Site, array_script, continuation_script, job_name, probe_script
+from traitgraph.launchers.slurm.layout.training_processes import processes_on_node
+from traitgraph.runtime.store.durable import make_folder, write_json
+from traitgraph.runtime.store.records import RunRecord, now
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.cluster import Cluster, Resources
+
+from .attempts import ArrayRecord, array_path, slurm_folder
+
+CONTINUE, PROBE = "continue", "probe"
+"""Names of the two helpers beside the arrays."""
+
+
+class EdgeText(Spec):
+    """An edge as it is kept."""
+
+    kind: EdgeKind
+    array: str
+    element: int | None = None
+
+
+class ArrayText(Spec):
+    """An array as it is kept."""
+
+    id: str
+    tasks: dict[int, str]
+    resources: Resources
+    edges: tuple[EdgeText, ...] = ()
+    outside: tuple[str, ...] = ()
+
+    def laid_out(self) -> TaskArray:
+        """The array as the layout made it."""
+        edges = tuple(Edge(edge.kind, edge.array, edge.element) for edge in self.edges)
+        return TaskArray(self.id, self.tasks, self.resources, edges, self.outside)
+
+
+class SubmissionText(Spec):
+    """Everything that a later process needs to go on with a submission."""
+
+    run: str
+    user: str = Field(description="Who submitted: everybody asks about this user's jobs, who alone can cancel them.")
+    host: str
+    at: str = Field(description="UTC, ISO 8601.")
+    cluster: Cluster
+    python: str = Field(description="Interpreter on the compute nodes.")
+    source: str = Field("", description="Where compute nodes import traitgraph from, if it is not installed.")
+    store: str = Field(description="The store, as the compute nodes see it.")
+    most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted; read again later.")
+    retry_of: str | None = Field(None, description="The run whose missing jobs these are.")
+    arrays: tuple[ArrayText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One successful sbatch: these elements of this array are that job."""
+
+    array: str
+    indices: tuple[int, ...]
+    job: str
+
+
+class SubmissionRecord:
+    """The submission of one run, on disk."""
+
+    def __init__(self, run: RunRecord) -> None:
+        self.run = run
+        self.folder = slurm_folder(run.folder)
+        self._text: SubmissionText | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether this run was laid out for SLURM at all."""
+        return self._path.is_file()
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "submission.json"
+
+    @property
+    def text(self) -> SubmissionText:
+        """The frozen part. Raises OSError or ValueError when it cannot be read."""
+        if self._text is None:
+            self._text = SubmissionText.model_validate_json(self._path.read_bytes())
+        return self._text
+
+    @property
+    def arrays(self) -> tuple[TaskArray, ...]:
+        """The arrays in the order in which they are submitted."""
+        return tuple(array.laid_out() for array in self.text.arrays)
+
+    @property
+    def site(self) -> Site:
+        """What the scripts of this run share."""
+        return Site(self.run.folder, self.text.cluster, self.text.python, self.text.source)
+
+    @property
+    def job_names(self) -> list[str]:
+        """Names of every job that this run may have in the queue."""
+        return [job_name(self.run.id, name) for name in (*(a.id for a in self.text.arrays), CONTINUE, PROBE)]
+
+    def script(self, array: str) -> Path:
+        """The batch script of an array or helper."""
+        return self.folder / "scripts" / f"{array}.sh"
+
+    def submitted(self) -> list[Submitted]:
+        """Every sbatch that was noted, in order; a last line that a crash cut short is left out."""
+        try:
+            lines = (self.folder / "submitted.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        return [each for each in map(_submitted, lines) if each is not None]
+
+    @property
+    def probe_job(self) -> str:
+        """Job id of the newest probe that was noted; empty when there is none."""
+        return next((each.job for each in reversed(self.submitted()) if each.array == PROBE), "")
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its user cancelled this run."""
+        return self._cancelled.exists()
+
+    def mark_cancelled(self) -> None:
+        """Remember that its user cancelled this run; it is never taken up again."""
+        write_json(self._cancelled, {"at": now()})
+
+    @property
+    def _cancelled(self) -> Path:
+        return self.folder / "cancelled"
+
+    @property
+    def claim(self) -> str:
+        """The claim in the store of whoever submits this run right now."""
+        return digest("submission", self.run.id)
+
+    def note(self, submitted: Submitted) -> None:
+        """Add a line; it is on the disk when this returns."""
+        line = json.dumps({"array": submitted.array, "indices": submitted.indices, "job": submitted.job})
+        handle = os.open(self.folder / "submitted.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(handle, f"{line}\n".encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    @classmethod
+    def write(
+        cls,
+        run: RunRecord,
+        table: JobTable,
+        arrays: Sequence[TaskArray],
+        site: Site,
+        root: Path,
+        most_submitted: int | None,
+        retry_of: str | None = None,
+    ) -> Self:
+        """Put everything on the disk that submission needs, the frozen record last; `root` is the store."""
+        record = cls(run)
+        for name in ("arrays", "accounts", "output", "scripts"):
+            make_folder(record.folder / name, run.folder)
+        kinds = {row.key: row.kind for row in table.rows}
+        kinds_of = {task.id: {kinds[key] for key in task.jobs} for task in table.tasks}
+        for array in arrays:
+            write_json(array_path(run.folder, array.id), array_record(array, site.cluster, root, kinds_of).as_json())
+            record.script(array.id).write_text(array_script(array, site), encoding="utf-8")
+        record.script(CONTINUE).write_text(continuation_script(site), encoding="utf-8")
+        if arrays:
+            record.script(PROBE).write_text(probe_script(site, root, arrays[0].resources), encoding="utf-8")
+        run.keep_copy()
+        write_json(record._path, _text(run, arrays, site, root, most_submitted, retry_of).model_dump(mode="json"))
+        return record
+
+
+def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mapping[str, Iterable[str]]) -> ArrayRecord:
+    """What the elements of an array need to know; only training shares its work among processes."""
+    asked = array.resources
+    kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
+    return ArrayRecord(
+        id=array.id,
+        tasks=array.tasks,
+        store=str(root),
+        minutes=asked.minutes or 60,
+        signal_seconds=cluster.signal_seconds,
+        continuations=cluster.continuations,
+        nodes=asked.nodes or 1,
+        processes=processes_on_node(asked, kinds),
+        cores=asked.cpus or 1,
+        scratch=cluster.scratch or "",
+        kinds=tuple(kinds),
+    )
+
+
+def _text(
+    run: RunRecord,
+    arrays: Sequence[TaskArray],
+    site: Site,
+    root: Path,
+    most_submitted: int | None,
+    retry_of: str | None,
+) -> SubmissionText:
+    return SubmissionText(
+        run=run.id,
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        at=now(),
+        cluster=site.cluster,
+        python=site.python,
+        source=site.source,
+        store=str(root),
+        most_submitted=most_submitted,
+        retry_of=retry_of,
+        arrays=tuple(
+            ArrayText(
+                id=array.id,
+                tasks=dict(array.tasks),
+                resources=array.resources,
+                edges=tuple(EdgeText(kind=e.kind, array=e.array, element=e.element) for e in array.edges),
+                outside=array.outside,
+            )
+            for array in arrays
+        ),
+    )
+
+
+def _submitted(line: str) -> Submitted | None:
+    try:
+        data = json.loads(line)
+        return Submitted(str(data["array"]), tuple(int(index) for index in data["indices"]), str(data["job"]))
+    except (ValueError, KeyError, TypeError):
+        return None

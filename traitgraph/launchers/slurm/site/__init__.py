@@ -1,0 +1,1 @@
+"""What a SLURM site allows and says. Must not know a task."""

@@ -1,0 +1,301 @@
+"""Bring the arrays of a run into the queue: each element once, whatever was interrupted where, and nothing by halves.
+
+Arrays without parents are held until everything is submitted. So no parent can end before its children are known to
+SLURM, and what a refusal by sbatch leaves in the queue can be withdrawn before any of it has run. On a site's first run
+every array waits for the probe as well: an edge `afterany` holds when SLURM drops the parent. What does not fit under
+the site's limit is left to a continuation: a small job that does this again when the first part of the work has ended.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray
+from traitgraph.launchers.slurm.layout.script import array_option, job_name
+from traitgraph.launchers.slurm.node.probe import clear_probe
+from traitgraph.launchers.slurm.record.attempts import Account, account_path, read_account
+from traitgraph.launchers.slurm.record.record import CONTINUE, PROBE, SubmissionRecord, Submitted
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.site.quotas import FEWEST, read_quota
+from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
+from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.store.records import BLOCKED
+from traitgraph.runtime.store.store import Store
+
+from .probe_state import read_gate
+
+WAIT_FOR_ROOM = "now+5minutes"
+
+
+class BusyError(Exception):
+    """Another process is submitting this run right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one call of `submit` did."""
+
+    calls: int
+    """Times sbatch was called."""
+    submitted: int
+    """Tasks that went into the queue."""
+    waiting: int
+    """Tasks that a continuation will submit."""
+    blocked: int
+    """Tasks that cannot run any more because a parent failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Elements of one array that go into the queue by one sbatch."""
+
+    array: TaskArray
+    indices: tuple[int, ...]
+    dependency: str
+
+
+def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with_probe: bool = False) -> Progress:
+    """Submit what is missing of a run. `is_new`: nothing of it can be in the queue yet.
+
+    Raises BusyError while another process does the same, and SchedulerError when SLURM refuses; what is in the queue
+    then is held, but for what was released before.
+    """
+    if not store.claims.take(record.claim):
+        raise BusyError(f"run {record.run.id} is being submitted by another process; wait for it")
+    try:
+        return _Submission(store, record, is_new).advance(with_probe)
+    finally:
+        store.claims.release(record.claim)
+
+
+@dataclass
+class _Submission:
+    store: Store
+    record: SubmissionRecord
+    is_new: bool
+    jobs: dict[tuple[str, int], str] = field(default_factory=dict)
+    """(array, index) -> job id, of everything submitted."""
+    live: set[tuple[str, int]] = field(default_factory=set)
+    """Elements that wait or run."""
+    entries: list[QueueEntry] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+    calls: int = 0
+    count: int = 0
+    blocked: int = 0
+    gate: str = ""
+    """Job id of the probe that everything waits for; empty once it has ended well."""
+
+    def __post_init__(self) -> None:
+        self.arrays = {array.id: array for array in self.record.arrays}
+        self._others = scheduler.active_jobs() if any(array.outside for array in self.arrays.values()) else set()
+        rows = self.record.run.table()
+        self._kinds = {row.key: row.kind for row in rows.rows}
+        self._jobs_of = {task.id: task.jobs for task in rows.tasks}
+        for submitted in self.record.submitted():
+            self._place(submitted)
+        if not self.is_new:
+            self._adopt()
+
+    def advance(self, with_probe: bool) -> Progress:
+        """Submit as much as there is room for; nothing of a run that its user cancelled."""
+        if self.record.is_cancelled:
+            return Progress(0, 0, 0, 0)
+        self._guard(with_probe)
+        waiting = self._submit_arrays()
+        held = self.held | {entry.job for entry in self.entries if entry.reason == "JobHeldUser"}
+        scheduler.release(held)
+        return Progress(self.calls, self.count, waiting, self.blocked)
+
+    # ---------------------------------------------------------------- what is there already
+
+    def _place(self, submitted: Submitted) -> None:
+        self.jobs |= {(submitted.array, index): submitted.job for index in submitted.indices}
+
+    def _adopt(self) -> None:
+        """Find what a process submitted that died before it could note it: in the queue, or by what it left."""
+        prefix = len(self.record.run.id) + 1
+        self.entries = scheduler.queue(self.record.job_names)
+        self.live = {(e.name[prefix:], e.index) for e in self.entries if e.index is not None and e.is_active}
+        found = {(e.name[prefix:], e.index): e.job for e in self.entries if e.index is not None}
+        if len(self.jobs.keys() | found.keys()) < sum(len(array.tasks) for array in self.arrays.values()):
+            found |= self._left_accounts()
+        for array in self.arrays.values():
+            unknown = {index: found[array.id, index] for index in array.tasks if (array.id, index) in found}
+            unknown = {index: job for index, job in unknown.items() if (array.id, index) not in self.jobs}
+            for job, indices in groupby(sorted(unknown, key=unknown.__getitem__), key=unknown.__getitem__):
+                submitted = Submitted(array.id, tuple(sorted(indices)), job)
+                self.record.note(submitted)
+                self._place(submitted)
+
+    def _left_accounts(self) -> dict[tuple[str, int], str]:
+        """Jobs of elements that have ended and that the queue has forgotten."""
+        found: dict[tuple[str, int], str] = {}
+        for array in self.arrays.values():
+            for index, task in array.tasks.items():
+                account = read_account(account_path(self.record.run.folder, task))
+                if account and account.job:
+                    found[array.id, index] = account.job.partition("_")[0]
+        return found
+
+    # ---------------------------------------------------------------- what goes in
+
+    def _guard(self, with_probe: bool) -> None:
+        """Let what follows wait for the probe: the one that still waits, or a new one after a failure."""
+        gate = read_gate(self.record, self.entries)
+        if gate.state == "waiting":
+            self.gate = gate.job
+        elif with_probe or gate.state == "failed":
+            clear_probe(self.record.run.folder)
+            self.gate = self._sbatch(PROBE, "--hold")
+            self.record.note(Submitted(PROBE, (), self.gate))
+            self.held.add(self.gate)
+
+    def _after_gate(self, *terms: str) -> list[str]:
+        """The option that names these dependencies and the probe, where there are any."""
+        every = [term for term in (*terms, self.gate and f"afterok:{self.gate}") if term]
+        return [f"--dependency={','.join(every)}"] if every else []
+
+    def _submit_arrays(self) -> int:
+        """Submit arrays in order while there is room; how many tasks are left for a continuation."""
+        todo = [(array, [i for i in array.tasks if (array.id, i) not in self.jobs]) for array in self.arrays.values()]
+        left = sum(len(indices) for _, indices in todo)
+        room, most = self._room(left)
+        for array, indices in todo:
+            for piece in self._pieces(array, indices, most):
+                if len(piece.indices) > room:
+                    self._submit_continuation(left)
+                    return left
+                self._submit(piece)
+                room -= len(piece.indices)
+                left -= len(piece.indices)
+            left -= sum((array.id, index) not in self.jobs for index in indices)  # blocked ones
+        return 0
+
+    def _room(self, wanted: int) -> tuple[float, float]:
+        """Places in the queue that we may fill, and the most elements of one piece.
+
+        Pieces of half the limit: when the first one ends, there is room for the next while the other one runs.
+        """
+        if not wanted:
+            return math.inf, math.inf
+        text, asked = self.record.text, [array.resources for array in self.arrays.values()]
+        quota = read_quota(text.cluster, asked, otherwise=text.most_submitted)  # limits change while a run waits
+        if quota.submitted is None:
+            return math.inf, math.inf
+        queued = scheduler.count_queued(quota.qos)
+        room = quota.submitted - queued
+        if wanted <= room:
+            return room, math.inf
+        if quota.submitted < FEWEST:
+            taken = f"{queued} of {quota.submitted} places in the queue are taken ({quota.source})"
+            raise SchedulerError(f"{wanted} tasks wait, {taken}; that is too few to refill them")
+        return room - 1, max(1, quota.submitted // 2)  # one place for the continuation
+
+    def _pieces(self, array: TaskArray, indices: Sequence[int], most: float) -> Iterator[_Piece]:
+        """Elements with equal dependencies together; those that can never run are written off."""
+        resolved = [(index, self._dependency(array, index)) for index in indices]
+        for index, dependency in resolved:
+            if dependency is None:
+                self._write_off(array, index)
+        runnable = sorted((dependency, index) for index, dependency in resolved if dependency is not None)
+        for dependency, group in groupby(runnable, key=lambda each: each[0]):
+            members = [index for _, index in group]
+            size = int(min(most, len(members)))
+            for start in range(0, len(members), size):
+                yield _Piece(array, tuple(members[start : start + size]), dependency)
+
+    def _submit(self, piece: _Piece) -> None:
+        options = [array_option(piece.indices, self.record.text.cluster.throttle)]
+        dependency = self._after_gate(piece.dependency, self._outside(piece.array))
+        options += dependency or ["--hold"]
+        job = self._sbatch(piece.array.id, *options)
+        submitted = Submitted(piece.array.id, piece.indices, job)
+        self.record.note(submitted)
+        self._place(submitted)
+        self.live |= {(piece.array.id, index) for index in piece.indices}
+        self.count += len(piece.indices)
+        if not dependency:
+            self.held.add(job)
+
+    def _sbatch(self, array: str, *options: str) -> str:
+        self.calls += 1
+        known = {*self.jobs.values(), *(entry.job for entry in self.entries)}
+
+        def unheard() -> str | None:
+            entries = scheduler.queue([job_name(self.record.run.id, array)])
+            return next((entry.job for entry in entries if entry.is_active and entry.job not in known), None)
+
+        return scheduler.sbatch([*options, str(self.record.script(array))], unheard)
+
+    def _submit_continuation(self, left: int) -> None:
+        """A small job that goes on when the first part of what is in the queue has ended."""
+        name = job_name(self.record.run.id, CONTINUE)
+        me = os.environ.get("SLURM_JOB_ID", "")
+        if any(entry.name == name and entry.is_active and entry.job != me for entry in self.entries):
+            return
+        first = next((job for place, job in self.jobs.items() if place in self.live), None)
+        when = [] if first else [f"--begin={WAIT_FOR_ROOM}"]
+        when += self._after_gate(f"afterany:{first}" if first else "")
+        self._sbatch(CONTINUE, *when)
+
+    # ---------------------------------------------------------------- edges
+
+    def _dependency(self, array: TaskArray, index: int) -> str | None:
+        """What an element waits for, as sbatch takes it; None when it can never run.
+
+        A parent that has ended is never named: SLURM forgets ended jobs and takes a forgotten one for a success.
+        """
+        parts: list[str] = []
+        for edge in array.edges:
+            parents = self._parents(edge, index)
+            ended = [place for place in parents if place not in self.live]
+            if edge.kind != "afterany" and not all(self._is_done(place) for place in ended):
+                return None
+            parts += self._terms(edge, [place for place in parents if place in self.live])
+        return ",".join(parts)
+
+    def _parents(self, edge: Edge, index: int) -> list[tuple[str, int]]:
+        if edge.kind == "aftercorr":
+            return [(edge.array, index)]
+        if edge.element is not None:
+            return [(edge.array, edge.element)]
+        return [(edge.array, parent) for parent in self.arrays[edge.array].tasks]
+
+    def _terms(self, edge: Edge, live: Iterable[tuple[str, int]]) -> list[str]:
+        jobs = dict.fromkeys(self.jobs[place] for place in live)
+        if not jobs:
+            return []
+        suffix = "" if edge.element is None else f"_{edge.element}"
+        return [":".join([edge.kind, *(f"{job}{suffix}" for job in jobs)])]
+
+    def _outside(self, array: TaskArray) -> str:
+        """What an array waits for in other runs. If it fails there, the element says so when it starts."""
+        live = [job for job in array.outside if job in self._others]
+        return ":".join(["afterany", *live]) if live else ""
+
+    def _is_done(self, place: tuple[str, int]) -> bool:
+        task = self.arrays[place[0]].tasks[place[1]]
+        return all(self.store.has(self._kinds[key], key) for key in self._jobs_of[task])
+
+    def _write_off(self, array: TaskArray, index: int) -> None:
+        """Leave an account of a task that is not submitted because a parent of it failed."""
+        task = array.tasks[index]
+        path = account_path(self.record.run.folder, task)
+        account = Account(task, array.id, "", "", "failed", cause=BLOCKED, message="a task before it failed")
+        write_json(path, account.as_json())
+        self.blocked += 1
+
+
+def unsubmitted(record: SubmissionRecord) -> Mapping[str, str]:
+    """Tasks that have not been submitted yet, with their array."""
+    known = {(each.array, index) for each in record.submitted() for index in each.indices}
+    return {
+        task: array.id
+        for array in record.arrays
+        for index, task in array.tasks.items()
+        if (array.id, index) not in known
+    }

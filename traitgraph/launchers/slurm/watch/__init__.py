@@ -1,0 +1,1 @@
+"""How far a run is, and what a person does with it."""

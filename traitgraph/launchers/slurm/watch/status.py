@@ -1,0 +1,291 @@
+"""How far a run is: from the store and the sentinel files first, then one query of the queue, then the accounting.
+
+A job is done if and only if its artifact is in the store; what SLURM says only explains why one is not. Works without
+accounting. Asks SLURM nothing at all about a run whose jobs are all there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from getpass import getuser
+from pathlib import Path
+
+from traitgraph.launchers.slurm.layout.script import job_name
+from traitgraph.launchers.slurm.layout.task_resources import stage_of
+from traitgraph.launchers.slurm.node.probe import probe_log
+from traitgraph.launchers.slurm.record.attempts import Account, account_path, output_path, read_account
+from traitgraph.launchers.slurm.record.logs import current_step, last_lines, log_of
+from traitgraph.launchers.slurm.record.record import CONTINUE, SubmissionRecord
+from traitgraph.launchers.slurm.site import scheduler
+from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
+from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED, Gate, explain, read_gate
+from traitgraph.runtime.store.records import BLOCKED, Failure, RunRecord
+from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.study.cluster import OUT_OF_MEMORY, OUT_OF_TIME
+
+from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_seconds_left, is_held, meaning_of
+
+_SLURM_CAUSES: dict[str, tuple[TaskState, str]] = {
+    "TIMEOUT": ("failed", OUT_OF_TIME),
+    "DEADLINE": ("failed", OUT_OF_TIME),
+    "OUT_OF_MEMORY": ("failed", OUT_OF_MEMORY),
+    "NODE_FAIL": ("failed", "node failed"),
+    "BOOT_FAIL": ("failed", "node failed"),
+    "PREEMPTED": ("failed", "preempted and not requeued"),
+    "CANCELLED": ("cancelled", "cancelled"),
+    "REVOKED": ("cancelled", "cancelled"),
+}
+
+
+def read_status(store: Store, record: SubmissionRecord) -> RunStatus:
+    """How far a run is now. Never raises because SLURM is away: then it says so and tells what the files know."""
+    return _Reading(store, record).status()
+
+
+@dataclass
+class _Reading:
+    store: Store
+    record: SubmissionRecord
+    notes: list[str] = field(default_factory=list)
+    queries: int = 0
+    barred: str = ""
+    """Why the probe lets nothing start; empty when it does."""
+    goes_on: bool = True
+    """Whether somebody will submit what is not in the queue yet."""
+
+    def __post_init__(self) -> None:
+        self.table: JobTable = self.record.run.table()
+        self.rows: dict[str, JobRow] = {row.key: row for row in self.table.rows}
+        self.present: set[str] = set()
+        self._look_into_store()
+        self.jobs_of = {task.id: task.jobs for task in self.table.tasks}
+        self.submitted = {(each.array, index): each.job for each in self.record.submitted() for index in each.indices}
+        self.places = {task: (a, index) for a in self.record.arrays for index, task in a.tasks.items()}
+
+    def _look_into_store(self) -> None:
+        missing = self.rows.keys() - self.present
+        self.present |= {key for key in missing if self.store.has(self.rows[key].kind, key)}
+
+    def status(self) -> RunStatus:
+        entries = self._queue()
+        self._look_into_store()  # after the queue: what ended there in between is no failure
+        states = {task.id: self._from_files_and_queue(task, entries or {}) for task in self.table.tasks}
+        undecided = [task for task in self.table.tasks if states[task.id] is None]
+        if undecided and entries is not None:
+            states |= self._from_accounting(undecided)
+        elif undecided:
+            states |= {task.id: self._unknown(task) for task in undecided}
+        tasks = [status for task in self.table.tasks if (status := states[task.id]) is not None]
+        failures = self._failures(tasks)
+        causes: dict[str, set[str]] = defaultdict(set)
+        for failure in failures:
+            causes[failure.task].add(failure.cause)
+        tasks = [_as_blocked(task) if causes[task.id] == {BLOCKED} else task for task in tasks]
+        if not self.submitted and any(task.state == "later" for task in tasks):
+            self.notes.append("nothing of this run has been submitted yet")
+        return RunStatus(
+            run=self.record.run.folder,
+            tasks=tuple(tasks),
+            failures=tuple(failures),
+            eta_seconds=guess_seconds_left(tasks, self.table.tasks),
+            queries=self.queries,
+            notes=tuple(self.notes),
+        )
+
+    # ---------------------------------------------------------------- one task
+
+    def _queue(self) -> dict[tuple[str, int], QueueEntry] | None:
+        """What is in the queue, by array and index; None when SLURM does not answer."""
+        if len(self.present) == len(self.rows):
+            return {}
+        self.queries += 1
+        try:
+            found = scheduler.queue(self.record.job_names, self.record.text.user)
+        except SchedulerError as error:
+            self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
+            return None
+        if found or self.record.text.user == getuser():  # others may not be shown the jobs of this user
+            self._note_gate(read_gate(self.record, found))
+            self._note_continuation(found)
+        prefix = len(self.record.run.id) + 1
+        return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
+
+    def _note_gate(self, gate: Gate) -> None:
+        if gate.state == "waiting" and gate.slurm_state == "PENDING":
+            self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({meaning_of(gate.reason)})")
+        elif gate.state == "failed" and not self.record.is_cancelled:
+            self.queries += 1
+            problem = explain(self.record, gate)
+            self.barred = f"{problem.what}\n= {problem.hint}"
+
+    def _note_continuation(self, entries: Iterable[QueueEntry]) -> None:
+        """Who submits the rest, as long as there is a rest: a job, or a process that does so right now."""
+        left = len(self.places) - len(self.submitted)
+        name = job_name(self.record.run.id, CONTINUE)
+        helper = next((entry for entry in entries if entry.name == name and entry.is_active), None)
+        if helper is None:
+            self.goes_on = not self.submitted or self.store.claims.is_held(self.record.claim)
+        elif left and not self.barred:
+            why = f" ({meaning_of(helper.reason)})" if helper.state == "PENDING" else ""
+            self.notes.append(f"{left:,} more tasks will be submitted by job {helper.job}{why}")
+
+    def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
+        """The task by what its files and the queue say; None where only the accounting can tell."""
+        account = read_account(account_path(self.record.run.folder, task.id))
+        if self.present.issuperset(task.jobs):
+            return self._task(task, "done", account)
+        array, index = self.places[task.id]
+        entry = entries.get((array.id, index))
+        if self.barred and account is None and not (entry and entry.is_active and not entry.is_dead):
+            return self._task(task, "blocked", None, cause=PROBE_FAILED, message=self.barred)
+        if entry and entry.is_dead:
+            dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
+            return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED, message=dropped)
+        if entry and entry.is_active:
+            return self._active(task, account, entry)
+        if account and account.state in ("failed", "done"):
+            message = account.message or (
+                "ended well, but its artifact is not in the store" if account.state == "done" else ""
+            )
+            return self._task(task, "failed", account, cause=account.cause, message=message)
+        if entry:
+            return self._ended(task, account, _job(entry), entry.state, entry.nodes)
+        if self.record.is_cancelled:
+            return self._task(task, "cancelled", account, cause="cancelled")
+        if account is None and (array.id, index) not in self.submitted:
+            if self.goes_on:
+                return self._task(task, "later", None)
+            why = "the job that submits the rest has ended; run the study again to go on"
+            return self._task(task, "failed", None, cause="not submitted", message=why)
+        return None
+
+    def _active(self, task: Task, account: Account | None, entry: QueueEntry) -> TaskStatus:
+        if entry.state != "PENDING":
+            current = current_step(self.record.run.log_path(task.id)) if account and account.state == "running" else ""
+            return self._task(task, "running", account, job=_job(entry), node=entry.nodes, current=current)
+        again: TaskState = "held" if is_held(entry.reason) else "requeued" if account else "waiting"
+        return self._task(task, again, account, job=_job(entry), message=entry.reason)
+
+    def _ended(self, task: Task, account: Account | None, job: str, state: str, node: str) -> TaskStatus:
+        """A task whose job has ended without a word of its element."""
+        kind, cause = _SLURM_CAUSES.get(state, ("failed", f"the job ended as {state}"))
+        if account and account.cause:
+            cause = account.cause
+        array, index = self.places[task.id]
+        said = last_lines(output_path(self.record.run.folder, array.id, index))
+        if state == "FAILED" and account is None:
+            cause = "did not start"
+        return self._task(task, kind, account, job=job, node=node, cause=cause, message="\n".join(said))
+
+    def _unknown(self, task: Task) -> TaskStatus:
+        return self._task(task, "unknown", read_account(account_path(self.record.run.folder, task.id)))
+
+    def _from_accounting(self, tasks: Sequence[Task]) -> dict[str, TaskStatus]:
+        self.queries += 1
+        names = sorted({job_name(self.record.run.id, self.places[task.id][0].id) for task in tasks})
+        since = datetime.fromisoformat(self.record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+        user = self.record.text.user
+        found = {entry.job: entry for entry in scheduler.accounting(names, since, user) or ()}
+        if not found and user != getuser():
+            self.notes.append(f"SLURM shows no job of {user} here: it hides what others run, or has forgotten it")
+            return {task.id: self._unknown(task) for task in tasks}
+        return {task.id: self._accounted(task, found) for task in tasks}
+
+    def _accounted(self, task: Task, found: Mapping[str, scheduler.AccountingEntry]) -> TaskStatus:
+        array, index = self.places[task.id]
+        job = f"{self.submitted.get((array.id, index), '')}_{index}"
+        account = read_account(account_path(self.record.run.folder, task.id))
+        if job in found and found[job].state not in scheduler.ACTIVE:
+            return self._ended(task, account, job, found[job].state, found[job].nodes)
+        if account and account.state == "stopped":
+            return self._task(task, "cancelled", account, cause="cancelled")
+        if account is None and self._parents_failed(task):
+            return self._task(task, "blocked", None, job=job, cause=BLOCKED)
+        if account is None and not output_path(self.record.run.folder, array.id, index).exists():
+            return self._task(
+                task, "cancelled", None, job=job, cause="cancelled", message="it left the queue unstarted"
+            )
+        return self._task(task, "failed", account, job=job, cause="SLURM does not know its job any more")
+
+    def _task(
+        self, task: Task, state: TaskState, account: Account | None, *, job: str = "", node: str = "", cause: str = "",
+        message: str = "", current: str = "",
+    ) -> TaskStatus:  # fmt: skip
+        return TaskStatus(
+            id=task.id,
+            stage=stage_of(task),
+            state=state,
+            jobs=len(task.jobs),
+            done=len(self.present.intersection(task.jobs)),
+            job=job or (account.job if account else ""),
+            node=node or (account.node if account else ""),
+            cause=cause,
+            message=message,
+            seconds=account.seconds if account else None,
+            restarts=account.restarts if account else 0,
+            current=current,
+        )
+
+    def _parents_failed(self, task: Task) -> bool:
+        return any(not self.present.issuperset(self.jobs_of[other]) for other in task.after if other in self.jobs_of)
+
+    # ---------------------------------------------------------------- failures
+
+    def _failures(self, tasks: Iterable[TaskStatus]) -> list[Failure]:
+        """One failure per missing job of a task that is over; a job's own record says more than its task's end."""
+        told = {failure.key: failure for failure in self.record.run.failures() if failure.key not in self.present}
+        over = {task.id: task for task in tasks if task.state not in ACTIVE_STATES}
+        found: dict[str, Failure] = {}
+        for task in self.table.tasks:
+            if task.id not in over:
+                continue
+            for key in task.jobs:
+                if key not in self.present:
+                    found[key] = told.get(key) or self._failure(self.rows[key], over[task.id], found)
+        return list(found.values())
+
+    def _failure(self, row: JobRow, task: TaskStatus, before: Mapping[str, Failure]) -> Failure:
+        parent = next((before[key] for keys in row.inputs.values() for key in keys if key in before), None)
+        log = self._log(task)
+        cause = task.cause or "ended without a result"
+        message = task.message or "\n".join(last_lines(log) if log else [])
+        if parent is not None:
+            reason = parent.message if parent.cause == BLOCKED else f"blocked by {parent.label} ({parent.cause})"
+            cause, message = BLOCKED, reason
+        return Failure(
+            key=row.key,
+            kind=row.kind,
+            label=row.label or row.kind,
+            task=task.id,
+            cause=cause,
+            message=message,
+            log=str(log or ""),
+        )
+
+    def _log(self, task: TaskStatus) -> Path | None:
+        """A file that says why a task is not done; None where nobody wrote one."""
+        if task.cause == PROBE_FAILED:
+            log = probe_log(self.record.run.folder)
+            return log if log.is_file() and log.stat().st_size else None
+        array, index = self.places[task.id]
+        return log_of(self.record, task.id, array.id, index)
+
+
+def _job(entry: QueueEntry) -> str:
+    return f"{entry.job}_{entry.index}"
+
+
+def _as_blocked(task: TaskStatus) -> TaskStatus:
+    return replace(task, state="blocked", cause=BLOCKED)
+
+
+def run_of(folder: Path) -> SubmissionRecord:
+    """The submission of a run's folder. Raises FileNotFoundError when it was not laid out for SLURM."""
+    record = SubmissionRecord(RunRecord(folder))
+    if not record.exists:
+        raise FileNotFoundError(f"{folder}: no run that was launched on SLURM")
+    return record

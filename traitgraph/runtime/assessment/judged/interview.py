@@ -1,0 +1,96 @@
+"""Administer a questionnaire as an interview: an open question for each item, and a judge who rates the answer.
+
+The judge rates agreement with the item, not the trait, so reversed items are turned round as in every other mode (the
+option conversion of InCharacter, arXiv:2310.17976). What it cannot rate is counted and never given a middle value.
+"""
+
+from __future__ import annotations
+
+from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
+from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire
+from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number
+from traitgraph.runtime.assessment.questionnaires.scores import keyed_value
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.locations import verified
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.params import AssessParams
+
+from .answers import Judged, judged_answers, outcome_metrics
+
+
+def measure_interview(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
+) -> Measurement:
+    """Domain means of each repeat over the items with a rating (`n`); `refusals` and `parse_failures` are shares."""
+    assert benchmark.judge is not None, "the specs give every interview a judge"
+    questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
+    items = questionnaire.items
+
+    def prompt_of(number: int, answer: str) -> str:
+        return judge_prompt(questionnaire, items[number], answer)
+
+    questions = [question_of(questionnaire, item) for item in items]
+    judged = judged_answers(context, loaded, params, benchmark.judge, questions, prompt_of)
+    rows = [_row(questionnaire, each) for each in judged]
+    outcomes = [str(row["outcome"]) for row in rows]
+    return Measurement(rows, [*_scores(questionnaire, judged), *outcome_metrics(outcomes, judged)])
+
+
+def question_of(questionnaire: Questionnaire, item: Item) -> str:
+    """What the subject is asked about an item: the item's own question, or our frame around its statement."""
+    if item.question:
+        return item.question
+    statement = item.second_person or questionnaire.statement(item)
+    return (
+        f'How far is this statement true of you, and how does it show? "{statement}" '
+        "Answer in your own words, in two to four sentences."
+    )
+
+
+def judge_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
+    """What the judge reads: the item, the scale with its anchors, the question and the answer."""
+    scale = questionnaire.response_scale
+    steps = "\n".join(f"{number} = {anchor}" for number, anchor in enumerate(scale.anchors, start=scale.min))
+    return (
+        "You rate an answer from an interview about personality. Decide how accurately the statement describes the "
+        f"person who answered, judging by the answer alone.\n\nScale:\n{steps}\n\n"
+        f"Statement: {questionnaire.statement(item)}\nQuestion: {question_of(questionnaire, item)}\n"
+        f"Answer: <<<\n{answer}\n>>>\n\n"
+        f"Write one number from {scale.min} to {scale.max} and nothing else. "
+        f"Write {REFUSAL} if the person refuses to answer or the answer says nothing about the statement."
+    )
+
+
+def rating_of(questionnaire: Questionnaire, judged: Judged) -> int | None:
+    """The rating on the item's scale, as the judge gave it; None without one."""
+    return None if judged.reply is None else rated_number(judged.reply, questionnaire.response_scale.ends)
+
+
+def _row(questionnaire: Questionnaire, judged: Judged) -> dict[str, object]:
+    item = questionnaire.items[judged.number]
+    rating = rating_of(questionnaire, judged)
+    rated = "unreadable" if rating is None else "rated"
+    return {
+        "item": item.id,
+        "repeat": judged.repeat,
+        "trait": item.trait,
+        "keyed": item.keyed,
+        "scale": questionnaire.response_scale.ends,
+        "question": judged.question,
+        "text": judged.answer,
+        "judge": judged.reply,
+        "rating": rating,
+        "outcome": "refused" if is_refusal(judged.reply) else rated,
+    }
+
+
+def _scores(questionnaire: Questionnaire, judged: list[Judged]) -> list[Metric]:
+    found: dict[tuple[str, int], list[float]] = {}
+    for each in judged:
+        item = questionnaire.items[each.number]
+        values = found.setdefault((item.trait, each.repeat), [])
+        if (rating := rating_of(questionnaire, each)) is not None:
+            values.append(keyed_value(questionnaire, item, rating))
+    return [Metric(trait, mean(values), len(values), repeat=repeat) for (trait, repeat), values in found.items()]

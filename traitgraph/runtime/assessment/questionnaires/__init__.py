@@ -1,0 +1,1 @@
+"""Questionnaires: items, answers, scores. Must not know a judge."""

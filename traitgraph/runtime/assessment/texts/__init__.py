@@ -1,0 +1,1 @@
+"""Counts of words in texts. Must not know other benchmarks."""

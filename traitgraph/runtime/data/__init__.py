@@ -1,0 +1,1 @@
+"""Dialogue rows, read and checked. Must not know a model."""

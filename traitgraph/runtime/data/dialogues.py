@@ -1,0 +1,342 @@
+"""Read dialogue rows: one prompt and one reply of a person with a trait at a level.
+
+A row has `prompt`, `reply`, `trait` and `level`. It may have `split` (train; heldout, also called test; absent means
+train), `pair` (shared by the replies to one prompt at opposite levels; absent means the prompt) and `id` (absent means
+its number).
+Other names are mapped: our field -> the file's field.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+from unicodedata import normalize
+
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.locations import named, verified
+from traitgraph.runtime.store.errors import HubError
+from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
+from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+
+from .rows import DialogueError, Fields, Row, checked, json_lines
+
+SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
+"""Split in a file -> split; data sets of the hub say test."""
+
+GENERATED_FILE = "dialogues.jsonl"
+"""Rows of a `generate` artifact, with our own field names."""
+
+SHOWN_OVERLAPS = 5
+"""Pairs of rows that a message names."""
+
+
+class Dialogue(NamedTuple):
+    """One prompt with one reply."""
+
+    id: str
+    trait: Trait
+    level: Level
+    split: str
+    prompt: str
+    reply: str
+    pair: str
+
+
+class ReplyPair(NamedTuple):
+    """A prompt with a high and a low reply."""
+
+    pair: str
+    prompt: str
+    high: str
+    low: str
+
+
+class Scenario(NamedTuple):
+    """What a dialogue to be written answers."""
+
+    id: str
+    split: str
+    prompt: str
+
+
+class Question(NamedTuple):
+    """An open question whose answer shows a trait."""
+
+    id: str
+    trait: Trait
+    prompt: str
+
+
+class Asked(NamedTuple):
+    """A prompt that any trait may show in, or only one."""
+
+    trait: Trait | None
+    split: str
+    prompt: str
+
+
+def load_questions(context: JobContext, data: DataRef) -> list[Question]:
+    """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
+
+    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    """
+    assert not isinstance(data, GeneratedData), "a spec names questions that are there"
+    return _questions(_rows_of(context, data), data.fields)
+
+
+def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[Question]:
+    """All questions of a JSONL file, as `read_dialogues` reads rows."""
+    return _questions(json_lines(path), fields or {})
+
+
+def _questions(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Question]:
+    return checked(rows, fields, _question, "questions")
+
+
+def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
+    """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
+
+    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    """
+    return _scenarios(_rows_of(context, data), data.fields)
+
+
+def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[Scenario]:
+    """All prompts of a JSONL file, as `read_dialogues` reads rows."""
+    return _scenarios(json_lines(path), fields or {})
+
+
+def _scenarios(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Scenario]:
+    return checked(rows, fields, _scenario, "scenarios")
+
+
+def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
+    """Distinct prompts of the training split, in file order; of rows that name a trait only those of this one.
+
+    Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
+    """
+    if isinstance(data, GeneratedData):
+        return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
+    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked), trait)
+
+
+def read_asked(path: Path, fields: Mapping[str, str] | None = None) -> list[Asked]:
+    """All rows of a JSONL file as questions that may be about one trait, as `read_dialogues` reads rows."""
+    return checked(json_lines(path), fields or {}, _asked)
+
+
+def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
+    """What `load_trait_prompts` gives, of rows that were read."""
+    found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
+    if not found:
+        raise DialogueError(f"the data have no question about {trait}")
+    return list(dict.fromkeys(found))
+
+
+def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") -> list[Dialogue]:
+    """All rows of a data source; those that jobs generated are the input `generated`.
+
+    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    """
+    if isinstance(data, GeneratedData):
+        return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
+    return _dialogues(_rows_of(context, data), data.fields)
+
+
+def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
+    """Raw rows with their places."""
+    if isinstance(data, FileData):
+        return json_lines(verified(context.locations, data.digest))
+    from datasets import load_dataset
+
+    from traitgraph.runtime.jobs.quiet import quiet_libraries
+
+    if Path(data.id).exists():
+        reason = f"a folder of this name lies in {Path.cwd()}, and `datasets` would read it in place of the hub's"
+        raise HubError(f"{data.id}: {reason}; run from another folder")
+    with named(data.id, data.revision), quiet_libraries():
+        rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
+    return (Row(data.id, number, "", row) for number, row in enumerate(rows))
+
+
+def read_dialogues(path: Path, fields: Mapping[str, str] | None = None) -> list[Dialogue]:
+    """All rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped)."""
+    return _dialogues(json_lines(path), fields or {})
+
+
+def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
+    """The training split of one trait and level, in file order. Raises DialogueError when it is empty."""
+    rows = [row for row in dialogues if (row.trait, row.level, row.split) == (trait, level, "train")]
+    if not rows:
+        raise DialogueError(f"the data have no training row for {trait} {level}")
+    return rows
+
+
+def joint_rows(dialogues: Iterable[Dialogue], traits: Collection[Trait]) -> list[Dialogue]:
+    """The training split of some traits at both levels, in file order. Raises DialogueError when one level has none."""
+    rows = [row for row in dialogues if row.trait in traits and row.split == "train"]
+    there = {(row.trait, row.level) for row in rows}
+    if missing := [f"{trait} {level}" for trait in traits for level in LEVELS if (trait, level) not in there]:
+        raise DialogueError(f"the data have no training row for {', '.join(missing)}")
+    if not rows:
+        raise DialogueError("the data have no training row")
+    return rows
+
+
+def spread_rows(dialogues: Sequence[Dialogue], most: int) -> list[Dialogue]:
+    """At most so many held-out rows, evenly spaced in file order; of all rows where none is held out.
+
+    Evenly, because files are often sorted by trait. Raises DialogueError when there is no row.
+    """
+    rows = [row for row in dialogues if row.split == "heldout"] or dialogues
+    if not rows:
+        raise DialogueError("the data have no row")
+    count = min(most, len(rows))
+    return [rows[at * len(rows) // count] for at in range(count)]
+
+
+def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
+    """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
+
+    Where several replies share a pair, the first high one goes with the first low one, the second with the second
+    (as pair `NAME #2`), and so on; equal ones count once. Replies without a partner are left out.
+    Raises DialogueError when no pair is left.
+    """
+    high: dict[str, dict[str, Dialogue]] = {}
+    low: dict[str, dict[str, Dialogue]] = {}
+    for row in dialogues:
+        if (row.trait, row.split) == (trait, split):
+            (high if row.level == "high" else low).setdefault(row.pair, {}).setdefault(row.reply, row)
+    pairs = [
+        ReplyPair(name if number == 1 else f"{name} #{number}", row.prompt, row.reply, other.reply)
+        for name, rows in high.items()
+        for number, (row, other) in enumerate(zip(rows.values(), low.get(name, {}).values(), strict=False), start=1)
+    ]
+    if not pairs:
+        raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")
+    return pairs
+
+
+def same_replies(pair: ReplyPair) -> bool:
+    """Whether both replies of a pair are one: no model can prefer either, and the pair says nothing."""
+    return _spoken(pair.high) == _spoken(pair.low)
+
+
+def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait) -> None:
+    """Raises DialogueError where held-out pairs of a trait are missing, or have one reply at both levels."""
+    if same := [pair.pair for pair in reply_pairs(dialogues, trait, "heldout") if same_replies(pair)]:
+        named = ", ".join([*map(repr, same[:SHOWN_OVERLAPS]), *["..."] * (len(same) > SHOWN_OVERLAPS)])
+        count = f"{len(same)} held-out pairs" if len(same) > 1 else "one held-out pair"
+        raise DialogueError(f"{count} of {trait} with the same reply at both levels, which says nothing: {named}")
+
+
+def differing_rows(dialogues: Sequence[Dialogue], trait: Trait, read_out: str) -> dict[Level, list[Dialogue]]:
+    """The training split of a trait at both levels. Raises DialogueError where what is read does not differ by level.
+
+    Equal prompts have equal activations, and a direction between them is noise.
+    """
+    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in LEVELS}
+    read = [
+        Counter((row.prompt, row.reply if read_out == "response" else "") for row in each) for each in rows.values()
+    ]
+    high, low = ({text: count / found.total() for text, count in found.items()} for found in read)
+    if high == low:
+        repair = "use `read_out: response`" if read_out != "response" else "give each level replies of its own"
+        what = "replies" if read_out == "response" else "prompts"
+        raise DialogueError(
+            f"`read_out: {read_out}` needs {what} that differ by level; {trait} has the same at both: {repair}"
+        )
+    return rows
+
+
+class Overlap(NamedTuple):
+    """A held-out row whose prompt stands in training as well: the places of both in their data, counted from 0."""
+
+    heldout: int
+    training: int
+    same_reply: bool
+
+
+Texts = Mapping[int, tuple[str, str]]
+"""Place of a row -> its prompt and its reply, '' where it has none."""
+
+
+def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
+    """The texts of the wanted rows of any sort."""
+    kept = ((place, row) for place, row in enumerate(rows) if wanted(row))
+    return {place: (_spoken(getattr(row, "prompt", "")), _spoken(getattr(row, "reply", ""))) for place, row in kept}
+
+
+def _spoken(text: str) -> str:
+    """A text as people compare it: the number of blanks and the way accents are encoded aside."""
+    return " ".join(normalize("NFC", text).split())
+
+
+def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
+    """Every held-out row whose prompt stands in training, beside the first such row, one with the same reply before."""
+    whole, prompts = dict[tuple[str, str], int](), dict[str, int]()
+    for place, texts in training.items():
+        whole.setdefault(texts, place)
+        prompts.setdefault(texts[0], place)
+    return [
+        Overlap(place, whole.get((prompt, reply), prompts[prompt]), bool(reply) and (prompt, reply) in whole)
+        for place, (prompt, reply) in heldout.items()
+        if prompt in prompts
+    ]
+
+
+def held_out_overlaps(dialogues: Sequence[Dialogue], traits: Collection[Trait], *, learnt: bool) -> list[Overlap]:
+    """Held-out rows about some traits whose prompts stand in their training split as well.
+
+    Raises DialogueError where prompt and reply do and the subject has learnt: what was learnt measures nothing.
+    """
+
+    def about(split: str) -> Texts:
+        return texts_of(dialogues, lambda row: row.trait in traits and row.split == split)
+
+    found = overlaps(about("heldout"), about("train"))
+    if learnt and (same := [each for each in found if each.same_reply]):
+        rows = ", ".join(f"{each.heldout + 1} is {each.training + 1}" for each in same[:SHOWN_OVERLAPS])
+        raise DialogueError(f"{len(same)} held-out rows also stand in training, prompt and reply: row {rows}")
+    return found
+
+
+def _dialogues(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Dialogue]:
+    return checked(rows, fields, _dialogue)
+
+
+def _scenario(row: Fields, number: int) -> Scenario:
+    return Scenario(id=_id(row, number), split=_split(row), prompt=row.asked())
+
+
+def _question(row: Fields, number: int) -> Question:
+    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.asked())
+
+
+def _asked(row: Fields, number: int) -> Asked:
+    about = row.word("trait", TRAITS) if row.get("trait") else None
+    return Asked(cast("Trait | None", about), _split(row), row.asked())
+
+
+def _dialogue(row: Fields, number: int) -> Dialogue:
+    pair, prompt = row.optional("pair"), row.asked()
+    return Dialogue(
+        id=_id(row, number),
+        trait=cast("Trait", row.word("trait", TRAITS)),
+        level=cast("Level", row.word("level", LEVELS)),
+        split=_split(row),
+        prompt=prompt,
+        reply=row.text("reply"),
+        pair=prompt if pair is None else str(pair),
+    )
+
+
+def _id(row: Fields, number: int) -> str:
+    name = row.get("id")
+    return str(number if name is None else name)
+
+
+def _split(row: Fields) -> str:
+    return SPLITS.get(row.word("split", SPLITS, default="train"), "")

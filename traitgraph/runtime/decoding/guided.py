@@ -1,0 +1,148 @@
+"""Write replies token by token from the combined distribution of a model and its experts.
+
+A draw depends on the seed, the name of the reply and the place in it alone, so that neither the size of a batch nor
+what was written before changes a reply (but for rounding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from traitgraph.runtime.models.generation import end_tokens
+from traitgraph.runtime.models.likelihood import NoNumbersError, Tokens
+from traitgraph.runtime.models.loading import LoadedModel
+
+from .combine import Steering, combined_logits, nucleus
+from .models_in_step import Ensemble, Voice
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn from the combined distribution."""
+
+    temperature: float
+    """0 takes the likeliest token."""
+    max_new_tokens: int
+    top_p: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One written reply."""
+
+    tokens: Tokens
+    """Without the token that ends it."""
+    finished: bool
+    """Whether it came to its end; else it was cut at `max_new_tokens`."""
+
+
+class VocabularyError(ValueError):
+    """Two models do not mean the same tokens, so that their logits cannot be added."""
+
+
+def steered_replies(
+    voices: Sequence[Voice],
+    prompts: Sequence[Sequence[Tokens]],
+    steering: Steering,
+    sampling: Sampling,
+    names: Sequence[str],
+) -> list[Reply]:
+    """One reply for each name, from the writer, its expert and, where there are three voices, an anti-expert.
+
+    `prompts[v][r]` is what voice v reads before reply r. Voices of one loaded model share each forward pass. The caller
+    chooses a batch that fits; rows that have ended leave it. Raises VocabularyError, NoNumbersError.
+    """
+    import torch
+
+    check_same_vocabulary([voice.loaded for voice in voices])
+    ends = torch.tensor(sorted(end_tokens(voices[0].loaded)), device=voices[0].loaded.device)
+    written: list[list[int]] = [[] for _ in names]
+    alive = list(range(len(names)))
+    finished = [False] * len(names)
+    with torch.inference_mode(), ExitStack() as stack:
+        groups = _groups(voices, stack)
+        logits = _gather(groups, [group.read([prompts[v] for v in places]) for group, places in groups])
+        for place in range(sampling.max_new_tokens):
+            tokens = _draw(combined_logits(steering, *logits), sampling, [names[row] for row in alive], place)
+            going = ~torch.isin(tokens, ends)
+            for row, token, goes_on in zip(alive, tokens.tolist(), going.tolist(), strict=True):
+                written[row] += [token] if goes_on else []
+                finished[row] = not goes_on
+            left = going.nonzero().flatten()
+            if len(left) == 0 or place + 1 == sampling.max_new_tokens:
+                break
+            if len(left) < len(alive):
+                alive = [alive[row] for row in left.tolist()]
+                for group, _ in groups:
+                    group.keep(left)
+            logits = _gather(groups, [group.step(tokens[left]) for group, _ in groups])
+    return [Reply(tuple(tokens), done) for tokens, done in zip(written, finished, strict=True)]
+
+
+_Groups = list[tuple[Ensemble, list[int]]]
+
+
+def _groups(voices: Sequence[Voice], stack: ExitStack) -> _Groups:
+    """Voices by loaded model, with their places."""
+    places: dict[int, list[int]] = {}
+    for place, voice in enumerate(voices):
+        places.setdefault(id(voice.loaded), []).append(place)
+    return [(stack.enter_context(Ensemble([voices[p] for p in each])), each) for each in places.values()]
+
+
+def _gather(groups: _Groups, logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The logits of each voice, in the order of the voices, on the writer's device: [rows, tokens] each."""
+    found = {
+        place: each[row] for (_, places), each in zip(groups, logits, strict=True) for row, place in enumerate(places)
+    }
+    width = min(each.shape[-1] for each in found.values())  # one may be padded beyond the vocabulary
+    return [found[place][..., :width].to(found[0].device) for place in range(len(found))]
+
+
+def _draw(logits: torch.Tensor, sampling: Sampling, names: Sequence[str], place: int) -> torch.Tensor:
+    """The next token of each row, [rows]. Raises NoNumbersError."""
+    import torch
+
+    if bool(logits.isnan().any()):
+        raise NoNumbersError
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    scaled = logits / sampling.temperature
+    if sampling.top_p is not None:
+        scaled = scaled.masked_fill(~nucleus(scaled, sampling.top_p), float("-inf"))
+    totals = scaled.double().softmax(-1).cumsum(-1)
+    chance = torch.tensor([[_uniform(sampling.seed, name, place)] for name in names], device=logits.device)
+    return torch.searchsorted(totals, chance.double() * totals[:, -1:], right=True).clamp(max=totals.shape[-1] - 1)[
+        :, 0
+    ]
+
+
+def _uniform(seed: int, name: str, place: int) -> float:
+    """A number in [0, 1) for one token of one reply."""
+    digest = blake2b(f"{seed}/{place}/{name}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def check_same_vocabulary(models: Sequence[LoadedModel]) -> None:
+    """Raise VocabularyError unless all models mean the same tokens by the same numbers."""
+    first, *others = {id(each): each for each in models}.values()
+    known = first.tokenizer.get_vocab()
+    for other in others:
+        theirs = other.tokenizer.get_vocab()
+        if theirs == known:
+            continue
+        different = min(
+            (token for token in known.keys() | theirs.keys() if known.get(token) != theirs.get(token)), default=""
+        )
+        raise VocabularyError(
+            f"{first.tokenizer.name_or_path} and {other.tokenizer.name_or_path} have no common vocabulary (they differ "
+            f"in {different!r}): logits of different tokens cannot be added; take an expert of the same family"
+        )

@@ -1,0 +1,1 @@
+"""What every job function is given. Must not know a kind of job."""

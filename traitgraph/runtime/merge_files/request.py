@@ -1,0 +1,141 @@
+"""Where the models lie that a recipe names: a folder, a GGUF file, a hub id, or a model preset as a study has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX, ChangedFileError, hub_folder, verified
+from traitgraph.runtime.models.gguf import convert
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.fitting import NameMap, Vocabulary
+from traitgraph.runtime.vectors.layers import Weight
+from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.source.diagnostics import SpecError, near_hint
+from traitgraph.specs.source.library import beside, exists, from_folder
+from traitgraph.specs.study.merge_methods import MergeMethod
+from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, Model, ModelSpec, PackagedModelSpec
+
+
+@dataclass(frozen=True)
+class Source:
+    """One vector: where it comes from and how much of it is taken."""
+
+    kind: Literal["model", "adapter", "vector"]
+    where: str
+    weight: Weight
+    density: Weight | None = None
+    of: str | None = None
+    """What a model was tuned from, when that is not the base of the merge."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that one merge is; models go by the names that `NamedModels` finds."""
+
+    base: str
+    sources: tuple[Source, ...]
+    options: MergeMethod
+    names: NameMap | None = None
+    vocabulary: Vocabulary = "refuse"
+    dtype: str | None = None
+    form: Literal["weights", "adapter"] = "weights"
+    rank: int | None = None
+    notes: tuple[str, ...] = field(default=())
+    """What the reader of the file should know of how it was understood."""
+
+
+class NamedModels:
+    """Folders of the models of one recipe. GGUF files are converted into `scratch`, once each."""
+
+    def __init__(self, recipe: Path, scratch: Path) -> None:
+        self.recipe, self.scratch = recipe, scratch
+
+    @cached_property
+    def _scope(self) -> Scope:
+        return Scope(self.recipe.absolute())
+
+    def plain(self, name: str) -> str:
+        """The hub id that a preset stands for, owner/name@revision; any other name as it is."""
+        preset = None if self.local(name) else self._preset(name)
+        if not isinstance(preset, HubModelSpec):
+            return name
+        return preset.id if preset.revision == "main" else f"{preset.id}@{preset.revision}"
+
+    def folder(self, name: str) -> Path:
+        """Folder of a checkpoint or adapter: a path, a preset, else a hub id `owner/name` or `owner/name@revision`.
+
+        Raises MergeError when it is none of these (`repair` says so), SpecError with what is wrong in a preset.
+        """
+        if (path := self.local(name)) is not None:
+            return self._checkpoint(path)
+        match self._preset(name):
+            case LocalModelSpec() as local:
+                return self._checkpoint(Path(local.path))
+            case PackagedModelSpec() as packaged:
+                return self._checkpoint(_in_package(packaged))
+        hub_id, _, revision = self.plain(name).partition("@")
+        if not _may_be_hub_id(hub_id):
+            raise MergeError(f"there is no file, folder or model preset '{name}'")
+        return hub_folder(hub_id, revision or "main")
+
+    def is_nowhere(self, name: str) -> bool:
+        """Whether a name is no path at which something lies, no preset, and cannot be a hub id."""
+        if self.local(name) or self._scope.preset("model", name) is not None:
+            return False
+        return not _may_be_hub_id(name.partition("@")[0])
+
+    def hides_hub(self, name: str) -> bool:
+        """Whether a name could be a hub id as well, and is a path because something lies there."""
+        return _may_be_hub_id(name) and self.local(name) is not None
+
+    def repair(self, name: str) -> str | None:
+        """What could be meant by a name that is nowhere: what lies beside its path, or a preset."""
+        presets = () if name.startswith((".", "/", "~")) else self._scope.names("model")
+        path = from_folder(self.recipe.absolute().parent, name)
+        return near_hint(path.name, [*presets, *beside(path)])
+
+    def local(self, name: str) -> Path | None:
+        """The path that a name is, where something lies at it."""
+        try:
+            path = self.recipe.parent / Path(name).expanduser()  # links as they are: the hub's folders tell their model
+        except RuntimeError:  # the home of nobody
+            return None
+        return path if exists(path) else None
+
+    def _preset(self, name: str) -> ModelSpec | None:
+        if self._scope.preset("model", name) is None:
+            return None
+        try:
+            model: ModelSpec = TypeAdapter(Model).validate_python(name, context=self._scope.context)
+        except ValidationError as problems:
+            raise SpecError([*self._scope.diagnostics, *diagnose(problems, name, None)]) from problems
+        return model
+
+    def _checkpoint(self, path: Path) -> Path:
+        if path.suffix != ".gguf":
+            return path
+        folder = self.scratch / path.stem
+        if not folder.exists():
+            convert(path, folder)
+        return folder
+
+
+def _may_be_hub_id(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def _in_package(model: PackagedModelSpec) -> Path:
+    """The GGUF file that an installed package ships, compared with the preset's digest."""
+    try:
+        return verified({model.digest: f"{PACKAGE_PREFIX}{model.package}/{model.file}"}, model.digest)
+    except ChangedFileError as problem:
+        raise MergeError(f"{model.package}/{model.file} is not the file that the preset was written for") from problem
+
+
+# JOINED: A merge that was asked for by a file: sources, coefficients, options, before any tensor is read.

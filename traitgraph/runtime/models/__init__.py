@@ -1,0 +1,1 @@
+"""Base models: loading, templates, likelihood, generation. Must not know a subject."""

@@ -1,0 +1,252 @@
+"""The record of a run in STORE/runs/<run id>/: its frozen job table, logs, failures and ended tasks.
+
+    table.json            written first, never changed; on a cluster there is a copy, table-copy.json
+    launcher              sign of life of the process that runs it on this machine; none on a cluster
+    logs/<task>.log       everything the task printed
+    failures/<key>.json   why a job failed in this run; a run tries each job once
+    ended/<task>.json     counts of a task that came to its end: the sentinel a scheduler is checked against
+
+Only a report about the store, never its truth: removing a run removes no result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import time
+import traceback
+from collections.abc import Container, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.jobs.params import JobRow, JobTable
+from traitgraph.specs.source.credentials import masked
+
+from .durable import is_disk_full, make_folder, write_json
+from .errors import HubError
+
+BLOCKED = "blocked"
+
+
+class Failure(Spec):
+    """Why one job of a run has no artifact."""
+
+    key: str
+    kind: str
+    label: str
+    task: str
+    cause: str = Field(description="Short text that is equal for failures of one cause; what a summary groups by.")
+    message: str = Field(description="What to tell the user, one or a few lines.")
+    traceback: str = ""
+    log: str = Field("", description="Path of the task's log.")
+    at: str = Field("", description="UTC, ISO 8601.")
+
+
+class TaskEnd(Spec):
+    """Counts of a task that came to its end."""
+
+    task: str
+    done: int = 0
+    present: int = 0
+    failed: int = 0
+    blocked: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every job of the task is in the store."""
+        return not (self.failed or self.blocked)
+
+
+class RunRecord:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def create(cls, store_root: Path, table: JobTable) -> Self:
+        """A new folder STORE/runs/<study>-<time>-<random>/ with the table already in it."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        slug = re.sub("[^a-z0-9]+", "-", table.study.lower()).strip("-")[:40] or "run"
+        record = cls(store_root / "runs" / f"{slug}-{stamp}-{secrets.token_hex(3)}")
+        for folder in (record.folder, record.folder / "logs", record.folder / "failures", record.folder / "ended"):
+            make_folder(folder, store_root)
+        write_json(record.table_path, table.model_dump(mode="json"))
+        return record
+
+    @classmethod
+    def of_table(cls, table_path: Path) -> Self:
+        """The record in whose folder a table stands."""
+        return cls(table_path.resolve().parent)
+
+    @property
+    def id(self) -> str:
+        """Name of the run."""
+        return self.folder.name
+
+    @property
+    def table_path(self) -> Path:
+        """Path of the frozen job table."""
+        return self.folder / "table.json"
+
+    def table(self) -> JobTable:
+        """The frozen job table, or its copy where it is gone. Raises OSError or ValueError when neither can be read."""
+        try:
+            return JobTable.model_validate_json(self.table_path.read_bytes())
+        except (OSError, ValueError):
+            if not self._copy.is_file():
+                raise
+            table = JobTable.model_validate_json(self._copy.read_bytes())
+            with contextlib.suppress(OSError):  # somebody else's run: read, and left as it is
+                write_json(self.table_path, table.model_dump(mode="json"))
+            return table
+
+    def keep_copy(self) -> None:
+        """Keep the table twice: jobs in a queue are known by it alone, long after whoever submitted them has left."""
+        write_json(self._copy, json.loads(self.table_path.read_bytes()))
+
+    @property
+    def _copy(self) -> Path:
+        return self.folder / "table-copy.json"
+
+    def note_launcher(self, token: str) -> None:
+        """Write down which writer of the store starts the workers, and ends with the run."""
+        (self.folder / "launcher").write_text(token, encoding="ascii")
+
+    @property
+    def launcher(self) -> str:
+        """Token of that writer; empty when none was noted."""
+        try:
+            return (self.folder / "launcher").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return ""
+
+    def log_path(self, task: str) -> Path:
+        """Where a task's output goes."""
+        return self.folder / "logs" / f"{task}.log"
+
+    def write_failure(self, failure: Failure) -> None:
+        """Keep a failure; on a full disk it is only reported, not kept."""
+        with contextlib.suppress(OSError):
+            self._write("failures", failure.key, failure)
+
+    def failure(self, key: str) -> Failure | None:
+        """Why a job failed in this run, None when it did not."""
+        try:
+            return Failure.model_validate_json((self.folder / "failures" / f"{key}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def failures(self, among: Container[str] | None = None) -> list[Failure]:
+        """All failures of this run, or those of some keys, in order of time."""
+        keys = (path.stem for path in (self.folder / "failures").glob("[!.]*.json"))
+        found = (self.failure(key) for key in keys if among is None or key in among)
+        return sorted((each for each in found if each is not None), key=lambda each: (each.at, each.key))
+
+    def write_end(self, end: TaskEnd) -> None:
+        """Keep the end of a task; losing it loses no result."""
+        with contextlib.suppress(OSError):
+            self._write("ended", end.task, end)
+
+    def end(self, task: str) -> TaskEnd | None:
+        """How a task ended, None when it did not come to its end."""
+        try:
+            return TaskEnd.model_validate_json((self.folder / "ended" / f"{task}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def _write(self, folder: str, name: str, record: Spec) -> None:
+        (self.folder / folder).mkdir(exist_ok=True)
+        write_json(self.folder / folder / f"{name}.json", record.model_dump(mode="json"))
+
+
+def failure_of(error: BaseException, row: JobRow, task: str, log: Path) -> Failure:
+    """The record of an exception that a job raised."""
+    return Failure(
+        key=row.key,
+        kind=row.kind,
+        label=row.label or f"{row.kind} {row.key[:8]}",
+        task=task,
+        cause=masked(cause_of(error)),
+        message=masked(_message(error)),
+        traceback=masked("".join(traceback.format_exception(error))),
+        log=str(log),
+        at=now(),
+    )
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601 with microseconds."""
+    return datetime.fromtimestamp(time.time(), UTC).isoformat()
+
+
+GPU_OUT_OF_MEMORY = "out of GPU memory"
+
+_GPU_HINT = (
+    "= a smaller batch_size of `train` (with more accumulation the steps stay the same), or GPUs with more memory: "
+    "`gpu_type`, `constraint` or `partition` in the cluster file"
+)
+
+_CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause); the first that matches
+    (
+        r"\bOutOfMemoryError|\b(CUDA|HIP|XPU|MPS)\b.*out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED",
+        GPU_OUT_OF_MEMORY,  # torch's OutOfMemoryError is the device's; the host's is a MemoryError or plain text
+    ),
+    (r"MemoryError|out of memory|Cannot allocate memory", "out of memory"),
+    (r"NoNumbersError", "the model computes NaN"),
+    (r"DamagedArtifactError", "damaged input"),
+    (r"UnknownKindError", "no runtime for a job kind"),
+    (r"ModuleNotFoundError|ImportError", "a library is missing"),
+    (r"OfflineModeIsEnabled|LocalEntryNotFoundError|ConnectionError|ConnectTimeout|MaxRetryError", "no network"),
+    (r"GatedRepoError|401 Client Error|403 Client Error", "no access to a repository of the hub"),
+    (r"RepositoryNotFoundError|RevisionNotFoundError", "unknown repository or revision on the hub"),
+)
+
+
+_NAMED = (
+    r"\S*[/\\]\S*|\b[\w-]+\.(?:ya?ml|jsonl?|csv|gguf|safetensors|py|so)\b|[=<>~]=\s?\d[\w.]*|\bv?\d+(?:\.\d+){2,}\w*"
+)
+"""A path, the name of a file, a version."""
+
+
+def cause_of(error: BaseException) -> str:
+    """A short name that failures of the same cause share."""
+    if is_disk_full(error):
+        return "disk full"
+    if isinstance(error, HubError):
+        return str(error)  # which model it is, is the cause
+    text = f"{type(error).__name__}: {error}"
+    for pattern, cause in _CAUSES:
+        if re.search(pattern, text):
+            return cause
+    first_line = str(error).strip().partition("\n")[0][:1000]  # what names a file or a release is slow to tell
+    return f"{type(error).__name__}: {_without_particulars(first_line)}"[:160].rstrip(": ")
+
+
+def _without_particulars(text: str) -> str:
+    """Text without digests and numbers, so that the same fault of many jobs is one group.
+
+    Numbers in paths and versions stay: they say which file and which release it is.
+    """
+    without_digests = re.sub(r"\b[0-9a-f]{8,}\b", "#", text)
+    return re.sub(rf"({_NAMED})|\d+(\.\d+)?", lambda found: found[1] or "#", without_digests)
+
+
+def _message(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{text}\n{_GPU_HINT}" if cause_of(error) == GPU_OUT_OF_MEMORY else text
+
+
+def by_cause(failures: Iterable[Failure]) -> list[tuple[str, list[Failure]]]:
+    """Failures grouped by cause, the largest group first; what is merely blocked comes last."""
+    groups: dict[str, list[Failure]] = {}
+    for failure in failures:
+        groups.setdefault(failure.cause, []).append(failure)
+    return sorted(groups.items(), key=lambda group: (group[0] == BLOCKED, -len(group[1])))

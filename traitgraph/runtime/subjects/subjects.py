@@ -1,0 +1,128 @@
+"""Turn the loaded base into a subject and back: base, tuned adapter or weights, merged in place, steered by hooks.
+
+One model serves every subject. Merged weights are always computed from pristine copies of the base's tensors, never
+from the last subject's, so that errors do not add up. A subject stays in place until another one is asked for, because
+several benchmarks measure one subject; going back to the base is checked bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.merging.composition import Composition
+from traitgraph.runtime.merging.pruned import Cache
+from traitgraph.runtime.merging.recipe import Recipe, read_recipe, store_of
+from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
+from traitgraph.runtime.vectors.vectors import Vector, load_vector
+from traitgraph.specs.jobs.params import AssessParams, Steering
+
+from .neuron_shift import shift_neurons
+from .shift import shift_activations
+from .workbench import BaseChangedError, Workbench
+
+if TYPE_CHECKING:
+    import torch
+
+
+__all__ = ["BaseChangedError", "Subject", "leave_subject", "subject"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model as it is to be assessed; `name` says what was made of it."""
+
+    model: torch.nn.Module
+    name: str
+
+
+@contextmanager
+def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Iterator[Subject]:
+    """The loaded model turned into the subject of a job, in place, for the block.
+
+    The base when the job has none of the inputs `tuned`, `merge`, `activations` and `neurons`. After an error in
+    the block the base is restored at once; otherwise when another subject is asked for or the session ends. Raises
+    MergeError or SteeringError when the change does not fit the model, BaseChangedError when the base cannot be brought
+    back exactly.
+    """
+    workbench = context.session.get(_workbench_key(loaded), lambda: Workbench(loaded))
+    try:
+        yield _activate(context, workbench, params)
+    except BaseException:
+        workbench.restore()
+        raise
+
+
+def leave_subject(context: JobContext, loaded: LoadedModel) -> None:
+    """Bring the base back, checked, for a job that needs it as it was loaded. Raises BaseChangedError."""
+    context.session.drop(_workbench_key(loaded))
+
+
+def _workbench_key(loaded: LoadedModel) -> tuple[str, int]:
+    return "workbench", id(loaded)
+
+
+def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
+    if merges := context.inputs.get("merge"):
+        key = context.row.inputs["merge"][0]
+        if workbench.active != key:
+            _apply(context, workbench, key, read_recipe(merges[0]))
+        return Subject(workbench.model, f"merge {key[:8]}")
+    if tuned := context.inputs.get("tuned"):
+        key = context.row.inputs["tuned"][0]
+        if workbench.active == key:
+            pass
+        elif (tuned[0] / "adapter").is_dir():
+            workbench.apply_adapter(key, tuned[0] / "adapter")
+        else:
+            workbench.apply_weights(key, Checkpoint(tuned[0] / "model"))
+        return Subject(workbench.model, f"tuned {key[:8]}")
+    if params.steering or params.neurons:
+        return _steer(context, workbench, params)
+    workbench.restore()
+    return Subject(workbench.model, "base")
+
+
+def _steer(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
+    """The base under the hooks of a steering; one measured artifact serves many of them."""
+    how = params.steering or params.neurons
+    assert how is not None, "a steered subject"
+    name = "activations" if params.steering else "neurons"
+    folder, key = context.inputs[name][0], context.row.inputs[name][0]
+    subject_key = f"{key} {how.model_dump_json()}"
+    if workbench.active == subject_key:
+        pass
+    elif isinstance(how, Steering):
+        workbench.apply_hooks(subject_key, lambda model: shift_activations(model, folder, how))
+    else:
+        workbench.apply_hooks(subject_key, lambda model: shift_neurons(model, folder, how))
+    return Subject(workbench.model, f"steered by {key[:8]}")
+
+
+def _apply(context: JobContext, workbench: Workbench, key: str, recipe: Recipe) -> None:
+    composition = _composition(context, workbench, recipe)
+    if recipe.application == "adapter":
+        workbench.apply_low_rank(key, composition)
+    else:
+        workbench.apply_merge(key, composition)
+
+
+def _composition(context: JobContext, workbench: Workbench, recipe: Recipe) -> Composition:
+    """The recipe with its vectors, under the names that the loaded model's tensors have."""
+    cache: Cache = context.session.get("merge: what was counted", dict)
+    cache.update(recipe.counted())
+    here = workbench.tensors()
+    found = [_vector(context, recipe, each) for each in (*recipe.vector_keys, *recipe.onto_keys)]
+    fitted, _ = fit_vectors(found, here, names=names_of_training(found, here, recipe.params.names))
+    return recipe.composition(fitted, base_names=here, cache=cache, base=workbench.rows)
+
+
+def _vector(context: JobContext, recipe: Recipe, key: str) -> Vector:
+    root = recipe.folder.parent.parent
+    store = context.session.get(("store", root), lambda: store_of(recipe.folder))
+    return context.session.get(("vector", key), lambda: load_vector(store.open("vector", key).path))

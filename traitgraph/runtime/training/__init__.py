@@ -1,0 +1,1 @@
+"""Trained models: the libraries' trainers, checkpoints, validation. Must not know vectors."""

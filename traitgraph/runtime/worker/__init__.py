@@ -1,0 +1,1 @@
+"""One task from its first job to its last. Must not know what a job does."""

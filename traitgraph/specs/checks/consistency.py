@@ -1,0 +1,331 @@
+"""Rules between the keys of one arm: training that fits the method, joint models told apart, axes that zip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import islice, product
+from typing import get_args
+
+from traitgraph.specs.composition.arms import ArmText
+from traitgraph.specs.fields.templates import filled
+from traitgraph.specs.source.diagnostics import Diagnostic, error, warning
+from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.source.positions import Document
+from traitgraph.specs.study.analyses import Analysis, TraitCorrelation
+from traitgraph.specs.study.benchmarks import Linguistic, Questionnaire
+from traitgraph.specs.study.coefficients import PerTrait
+from traitgraph.specs.study.filters import KEY_OF_AXIS, AxisName
+from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.merge_methods import MergeMethod
+from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
+from traitgraph.specs.study.model_folder import PARTLY, PLAIN, fuses_experts, quantised_by
+from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
+from traitgraph.specs.study.study import Arm
+from traitgraph.specs.study.traits import LEVELS
+
+from .usage import Read, dotted
+
+SUM_OF_ALPHAS = 2
+"""Above this sum of coefficients composed models stop following instructions (Personality Vector)."""
+
+MOST_POINTS = 100_000
+"""Combinations of alphas whose sum is looked at; those of longer axes fail where they are merged."""
+
+_WORDS = re.compile(r"(\d+) words")
+
+
+def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
+    """What does not fit together in one arm."""
+    text, arm = read
+    yield from _training(text, arm, document)
+    yield from _joint(text, arm, document)
+    yield from _alpha(text, arm, document)
+    yield from _combinations(text, arm, document)
+    yield from _merges(text, arm, document)
+    yield from _experts(text, arm, document)
+    yield from _quantised(text, arm, document)
+    yield from _layers(text, arm, document)
+    yield from _analyses(text, arm, document)
+    yield from _zip(text, arm, document)
+    yield from _prompts(text, arm, document)
+    yield from _texts(text, arm, document)
+
+
+def _training(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    wanted = arm.method.trains_by
+    if wanted and arm.train and arm.train.method != wanted:
+        path = text.place(("train", "method"))
+        what = f"method `{wanted}` cannot train by `{arm.train.method}`"
+        hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
+        yield error("TG121", what, document.value_span(path), dotted(path), hint)
+
+
+def _joint(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if not isinstance(arm.method, Tuned) or arm.method.conditions != "joint" or not arm.train:
+        return
+    told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
+    if len(set(told)) < len(told):
+        path = text.place(("method", "conditions"))
+        what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
+        hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
+        yield error("TG122", what, document.value_span(path), dotted(path), hint)
+
+
+def _alpha(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if "alpha" not in arm.method.uses:
+        return
+    path = text.place(("alpha",))
+    if not isinstance(arm.alpha, PerTrait):
+        if not arm.alpha:
+            return
+        largest = max(arm.alpha) * len(arm.traits)
+        if isinstance(arm.method, Compose) and largest > SUM_OF_ALPHAS:
+            what = f"{len(arm.traits)} x {number_text(max(arm.alpha))} = {number_text(largest)}: "
+            what += f"above a sum of {SUM_OF_ALPHAS} merged models stop following instructions (arXiv:2509.19727)"
+            yield warning("TG130", what, document.value_span(path), dotted(path))
+    elif not isinstance(arm.method, Compose):
+        what = f"one alpha for each trait has no effect on method `{arm.method.kind}`"
+        yield error("TG120", what, document.value_span(path), dotted(path), "one alpha for each trait is for: compose")
+    elif set(arm.alpha.axes) != set(arm.traits) and "traits" not in text.faulty:
+        odd = sorted(set(arm.alpha.axes) ^ set(arm.traits))
+        what = f"`alpha` and `traits` name different traits: {', '.join(odd)}"
+        yield error("TG123", what, document.value_span(path), dotted(path), "give one alpha for all, or one for each")
+
+
+def _combinations(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if not isinstance(arm.method, Compose) or arm.method.combinations == "all" or "traits" in text.faulty:
+        return
+    for index, combination in enumerate(arm.method.combinations):
+        path = text.place(("method", "combinations", index))
+        if combination in arm.method.combinations[:index]:
+            what = "this combination stands twice in the list"
+            yield error("TG105", what, document.value_span(path), dotted(path))
+        elif set(combination) != set(arm.traits):
+            odd = sorted(set(combination) ^ set(arm.traits))
+            what = f"this combination and `traits` name different traits: {', '.join(odd)}"
+            yield error("TG123", what, document.value_span(path), dotted(path), "give a level for every trait")
+        elif "levels" not in text.faulty and (other := set(combination.values()) - set(arm.levels)):
+            what = f"this combination has the level {', '.join(sorted(other))}, and `levels` has not"
+            yield error("TG123", what, document.value_span(path), dotted(path), "give: levels: [high, low]")
+
+
+def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    if "merge" not in arm.method.uses or "traits" in text.faulty:
+        return
+    number = len(arm.traits) if isinstance(arm.method, Compose) else 1
+    for index, merge in enumerate(arm.merge):
+        if reason := merge.refuses(number) or _no_sum(arm, merge):
+            path = text.place(("merge", index) if isinstance(text.values.get("merge"), list | tuple) else ("merge",))
+            what = f"`{merge.name}` does not fit method `{arm.method.kind}`: {reason}"
+            yield error("TG127", what, document.value_span(path), dotted(path))
+
+
+def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """A mixture of experts trains, and its vector is refused: said before that, where config.json is at hand."""
+    lora = arm.train.lora if arm.train else None
+    if "merge" not in arm.method.uses or not (arm.train or arm.onto):
+        return
+    if lora and lora.targets not in ("all-linear", "mlp") and not arm.onto:
+        return
+    for model in arm.model:
+        if fuses_experts(model.config()):
+            path = text.place(("train", "lora", "targets") if lora and not arm.onto else ("method",))
+            what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
+            hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
+            yield error("TG219", what, document.value_span(path), dotted(path), None if arm.onto else hint)
+            return
+
+
+def _quantised(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """Weights that are packed can be asked, and neither trained nor merged; said where config.json is at hand."""
+    if not (arm.train or "merge" in arm.method.uses):
+        return
+    many = isinstance(text.values.get("model"), list | tuple)
+    places = [(("model", index) if many else ("model",), model) for index, model in enumerate(arm.model)]
+    for place, model in [*places, *([(("onto", "model"), arm.onto.model)] if arm.onto else [])]:
+        method = quantised_by(model.config())
+        if method and method not in PARTLY:
+            path = text.place(place)
+            what = f"'{model.name}' is quantised by {method}: it can be asked, steered and prompted, and neither "
+            what += f"trained nor merged, as method `{arm.method.kind}` does"
+            yield error("TG220", what, document.value_span(path), dotted(path), PLAIN)
+
+
+def _layers(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """A layer that a model does not have, where config.json is at hand."""
+    if not isinstance(arm.method, Steer):
+        return
+    for model in arm.model:
+        config = model.config()
+        text_part = config.get("text_config")
+        blocks = (text_part if isinstance(text_part, dict) else config).get("num_hidden_layers")
+        if isinstance(blocks, int) and (beyond := [layer for layer in arm.method.layer if layer > blocks]):
+            path = text.place(("method", "layer"))
+            what = f"'{model.name}' has no layer {beyond[0]}: it has {blocks}"
+            yield error("TG104", what, document.value_span(path), dotted(path), f"give layers from 1 to {blocks}")
+
+
+def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:
+    """Why the method has no result at a point of the arm; one alpha for all vectors adds up to 0 only where it is 0."""
+    axes = arm.alpha.axes.values() if isinstance(arm.alpha, PerTrait) else ()
+    if not merge.divides_by_sum or min(map(min, axes), default=Decimal()) >= 0:
+        return None
+    points = islice(product(*axes), MOST_POINTS)
+    return next(filter(None, (merge.refuses_coefficients([*map(float, point)]) for point in points)), None)
+
+
+def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    for index, analysis in enumerate(arm.analyses):
+        if not _inherits(text, "analyses") and (reason := _no_comparison(analysis, text, arm)):
+            path = text.place(("analyses", index))
+            yield error("TG120", reason[0], document.value_span(path), dotted(path), reason[1])
+
+
+def _no_comparison(analysis: Analysis, text: ArmText, arm: Arm) -> tuple[str, str] | None:
+    """Why an analysis has nothing to compare in an arm, and the repair."""
+    if analysis.of_vectors and not arm.method.makes_vectors:
+        what = f"`{analysis.kind}` has no effect on method `{arm.method.kind}`, which makes no vectors"
+        return what, f"`{analysis.kind}` is for: vector, compose"
+    asks = "benchmarks" in text.faulty or any(isinstance(each, Questionnaire) for each in arm.benchmarks)
+    if isinstance(analysis, TraitCorrelation) and not asks:
+        return f"`{analysis.kind}` has no effect: no questionnaire measures the traits", "add one to `benchmarks`"
+    return None
+
+
+def _inherits(text: ArmText, key: str) -> bool:
+    """Whether a key of the arm is the study's, whose other arms may use it."""
+    return bool(text.prefix) and key not in text.own
+
+
+def check_ablations(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
+    """What tells apart the effects of a prompt and of what was trained, where subjects have both (BIG5-CHAT)."""
+    both = [(text, arm) for text, arm in read if arm.prompt and "prompt" in arm.method.uses]
+    if not both:
+        return
+    alone = {_wording(arm.method) for _, arm in read if isinstance(arm.method, Prompt)}
+    lacking = []
+    if not any(arm.prompt is None and "prompt" in arm.method.uses for _, arm in read):
+        lacking.append("the same without `prompt`")
+    if any(arm.prompt and _wording(arm.prompt) not in alone for _, arm in both):
+        lacking.append("the prompt alone (method: prompt)")
+    if lacking:
+        path = both[0][0].place(("prompt",))
+        what = "prompt and training act together here, and no arm measures " + " or ".join(lacking)
+        hint = "add an arm for each, or their effects cannot be told apart"
+        yield warning("TG221", what, document.value_span(path), dotted(path), hint)
+
+
+def _wording(prompt: object) -> tuple[object, ...]:
+    """Kind and text of a prompt, wherever it is placed."""
+    return type(prompt), getattr(prompt, "template", None)
+
+
+def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
+    """Entries of lists of the study that no arm uses, where each arm by itself may leave them to others."""
+    heirs = [(text, arm) for text, arm in read if _inherits(text, "analyses") and "analyses" not in text.faulty]
+    for index, analysis in enumerate(heirs[0][1].analyses if heirs else ()):
+        reasons = [_no_comparison(analysis, text, arm) for text, arm in heirs]
+        if reasons[0] and all(reasons):
+            path = ("analyses", index)
+            what = f"`{analysis.kind}` has no effect: no arm has what it compares"
+            yield error("TG120", what, document.value_span(path), dotted(path), reasons[0][1])
+    heirs = [(text, arm) for text, arm in read if _inherits(text, "zip") and "zip" not in text.faulty]
+    for index, group in enumerate(heirs[0][1].zip if heirs else ()):
+        if all(_unzipped(group, text, arm) for text, arm in heirs):
+            path = ("zip", index)
+            what = f"no arm has all of these axes: {', '.join(group)}"
+            yield error("TG124", what, document.value_span(path), dotted(path), "zip axes of one arm, or delete it")
+
+
+def _prompts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """Every prompt has a text for each condition, and only subjects made by prompting have an axis of intensities."""
+    for place, prompt in _prompts_of(arm):
+        path = text.place(place)
+        if "traits" not in text.faulty and "levels" not in text.faulty:
+            lacking = prompt.lacks(arm.traits, arm.levels)
+            if lacking:
+                what = f"the prompt has no {lacking}"
+                yield error(
+                    "TG123", what, document.value_span(path), dotted(path), "give it, or fewer traits or levels"
+                )
+            elif place[0] == "method" and (alike := _alike(prompt, arm)):
+                what = f"the prompt says the same for {alike}: these conditions cannot differ"
+                yield error("TG123", what, document.value_span(path), dotted(path), "name {trait} and {level} in it")
+        many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
+        if many and place != ("method",):
+            path = text.place((*place, many[0])) if place != ("data",) else path
+            what = f"`{many[0]}` has several values; here it is no axis"
+            yield error("TG104", what, document.value_span(path), dotted(path), "give one value, or an arm for each")
+
+
+def _alike(prompt: Prompt, arm: Arm) -> str | None:
+    """Two conditions with one text: 'openness high and openness low'; demonstrations differ by their examples."""
+    if isinstance(prompt, DemonstrationPrompt):
+        return None
+    seen: dict[str, str] = {}
+    axes = (arm.traits, arm.levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
+    for condition in product(*axes):
+        name, text = " ".join(str(each) for each in condition if each), prompt.system(*condition)
+        if text in seen:
+            return f"{seen[text]} and {name}"
+        seen[text] = name
+    return None
+
+
+def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:
+    if isinstance(arm.method, Prompt):
+        yield ("method",), arm.method
+    if isinstance(arm.method, Npti):
+        yield ("method", "personas"), arm.method.personas
+    if arm.prompt and "prompt" in arm.method.uses:
+        yield ("prompt",), arm.prompt
+    generated = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
+    yield from ((("data",), persona) for persona in generated[:1] if persona and "data" in arm.method.uses)
+
+
+def _texts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    """A text of n words has at least n tokens."""
+    if "sampling" in text.faulty:
+        return
+    for index, instrument in enumerate(arm.benchmarks):
+        asked = instrument.prompts if isinstance(instrument, Linguistic) else ()
+        words = max((int(number) for prompt in asked for number in _WORDS.findall(prompt)), default=0)
+        if words > (longest := arm.sampling.max_new_tokens):
+            many = isinstance(text.values.get("benchmarks"), list | tuple)
+            path = text.place(("benchmarks", index) if many else ("benchmarks",))
+            what = f"`{instrument.name}` asks for {words} words, and each text is cut at {longest} tokens"
+            hint = f"give: sampling: {{max_new_tokens: {2 * words}, ...}}"
+            yield warning("TG131", what, document.value_span(path), dotted(path), hint)
+
+
+def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+    axes = arm.axes()
+    seen: set[str] = set()
+    for index, group in enumerate(arm.zip):
+        path = text.place(("zip", index))
+        unused = _unzipped(group, text, arm)
+        lengths = {name: len(axes[name]) for name in group if name in axes}
+        if unused and _inherits(text, "zip"):
+            continue  # the study's zip concerns the arms that have these axes
+        if unused:
+            what = f"`{unused[0]}` is no axis of method `{arm.method.kind}`"
+            there = [name for name in get_args(AxisName) if name in axes]
+            yield error("TG124", what, document.value_span(path), dotted(path), f"its axes are: {', '.join(there)}")
+        elif len(set(group)) < len(group):
+            what = f"`{max(group, key=group.count)}` is zipped with itself"
+            yield error("TG124", what, document.value_span(path), dotted(path), "name each axis once")
+        elif len(set(lengths.values())) > 1:
+            what = "zipped axes must be of one length: " + ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            yield error("TG124", what, document.value_span(path), dotted(path))
+        elif twice := seen & set(group):
+            what = f"`{min(twice)}` is zipped twice"
+            yield error("TG124", what, document.value_span(path), dotted(path), "join the two groups")
+        seen |= set(group)
+
+
+def _unzipped(group: Sequence[str], text: ArmText, arm: Arm) -> list[str]:
+    """The axes of a group that the arm does not have."""
+    axes = arm.axes()
+    return [name for name in group if name not in axes and KEY_OF_AXIS.get(name, name) not in text.faulty]

@@ -1,0 +1,250 @@
+"""Whether the entries of include, exclude and when change something: a value that no arm has is a slip of the pen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from pydantic_core import PydanticCustomError, ValidationError
+
+from traitgraph.specs.fields.axes import shown
+from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.pydantic_errors import each_read, validated
+from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
+from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.source.positions import Document
+from traitgraph.specs.study.filters import KEY_OF_AXIS, Filter, When, same
+from traitgraph.specs.study.study import Arm
+
+from .grid_size import any_left, has_point, number_of_points
+from .usage import Read, dotted
+
+F = TypeVar("F", Filter, When)
+
+MOST = 5_000_000
+"""An arm with more points is a slip of the pen (a step of 1e-5 for each of a thousand seeds), not a study."""
+
+
+def with_holes(
+    data: Mapping[str, object], read: Sequence[Read], document: Document, scope: Scope, found: list[Diagnostic]
+) -> tuple[Arm, ...]:
+    """The arms with their rules, exclusions and inclusions; faults go to `found`."""
+    excluded = _read(Filter, "exclude", data, document, scope, found)
+    included = _read(Filter, "include", data, document, scope, found)
+    rules = _read(When, "when", data, document, scope, found)
+    if not read:
+        return ()
+    checks = HoleChecks(read, document)
+    for place, each in enumerate(excluded):
+        found += checks.of_hole(("exclude", place), each)
+    for place, rule in enumerate(rules):
+        found += checks.of_rule(("when", place), rule)
+    for place, each in enumerate(included):
+        found += checks.of_extra(("include", place), each)
+    given = tuple(_given(arm, excluded, included, rules) for _, arm in read)
+    found += [_empty(arm, document) for arm in given if (arm.excluded or arm.rules) and not any_left(arm)]
+    found += [_too_many(arm, document) for arm in given if number_of_points(arm) > MOST]
+    return given
+
+
+def _given(arm: Arm, excluded: Sequence[Filter], included: Sequence[Filter], rules: Sequence[When]) -> Arm:
+    return arm.model_copy(
+        update={
+            "excluded": tuple(each for each in excluded if each.speaks_of(arm.name)),
+            "included": tuple(each for each in included if allows(arm, each)),
+            "rules": tuple(each for each in rules if concerns(arm, each)),
+        }
+    )
+
+
+def _read(
+    model: type[F], key: str, data: Mapping[str, object], document: Document, scope: Scope, found: list[Diagnostic]
+) -> tuple[F, ...]:
+    """Every entry of a list of the study that can be read."""
+    if key not in data:
+        return ()
+    listed = data[key]
+    if not isinstance(listed, tuple):
+        hint = "give: a list of mappings, each names axes and values"
+        found.append(error("TG103", f"`{key}` is not a list", document.value_span((key,)), key, hint))
+        return ()
+
+    def read(item: object) -> F:
+        if not isinstance(item, Mapping):
+            raise PydanticCustomError("dict_type", "not a mapping")
+        return validated(model, item, scope.context)
+
+    try:
+        return tuple(each_read(listed, read))
+    except ValidationError as problems:
+        found += diagnose(problems, listed, document, lambda path: (key, *path))
+        return ()
+
+
+def _empty(arm: Arm, document: Document) -> Diagnostic:
+    path = ("arms", arm.name)
+    what = f"nothing is left of the arm '{arm.name}': `exclude` and `when` take every point of it"
+    return error("TG126", what, document.key_span(path), dotted(path), "delete the arm, or leave a point of it")
+
+
+def _too_many(arm: Arm, document: Document) -> Diagnostic:
+    path = ("arms", arm.name)
+    lengths = " x ".join(f"{len(values):,} {axis}" for axis, values in arm.axes().items() if len(values) > 1)
+    what = f"the arm '{arm.name}' has {number_of_points(arm):,} points, more than {MOST:,}: {lengths}"
+    return error("TG105", what, document.key_span(path), dotted(path), "give fewer values, or `zip` axes")
+
+
+Path = tuple[int | str, ...]
+
+WORDS = ("model", "data", "trait", "level", "merge", "intensity")
+"""Axes of names: what a new name stands for is not known here. On the others `include` may give new numbers."""
+
+OF_METHOD = ("intensity", "layer", "coefficient")
+"""Axes that stand in `method`."""
+
+
+def concerns(arm: Arm, rule: When) -> bool:
+    """Whether a rule is about an arm: a baseline without alpha loses nothing to a rule about alphas."""
+    return rule.condition.speaks_of(arm.name) and all(_values(arm, axis) for axis in rule.only.axes())
+
+
+def allows(arm: Arm, extra: Filter) -> bool:
+    """Whether an arm can have points beside its product: it has the axes, and on axes of names the values."""
+    axes = arm.axes()
+    return extra.speaks_of(arm.name) and all(
+        axis in axes and (axis not in WORDS or all(_among(value, axes[axis]) for value in values))
+        for axis, values in extra.axes().items()
+    )
+
+
+def _among(wanted: object, values: Sequence[object]) -> bool:
+    return any(same(wanted, value) for value in values)
+
+
+def _values(arm: Arm, axis: str) -> tuple[object, ...]:
+    """The values that a filter may name on an axis: of a composed arm those of its vectors."""
+    axes = arm.axes()
+    if axis == "alpha" and arm.alpha_of:
+        return tuple(value for values in arm.alpha_of.values() for value in values)
+    if axis in ("trait", "level") and "combination" in axes:
+        pairs = [pair for each in axes["combination"] if isinstance(each, tuple) for pair in each]
+        return tuple({pair[axis == "level"]: None for pair in pairs})
+    return axes.get(axis, ())
+
+
+@dataclass(frozen=True)
+class HoleChecks:
+    """The faults of filters, against the arms that they speak of."""
+
+    read: Sequence[Read]
+    document: Document
+
+    def of_hole(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
+        """Points to leave out: each value is that of an arm, and some point has all that is named."""
+        arms = self._spoken_of(each)
+        if not arms:
+            yield self._unknown_arm(path, each)
+            return
+        found = [fault for axis, values in each.axes().items() for fault in self._axis(path, axis, values, arms)]
+        yield from found
+        if not found and not self._faulty(each, arms) and not any(has_point(arm, each) for _, arm in arms):
+            what = "this matches nothing: no point of an arm has all of it"
+            yield self._error("TG125", what, path, "delete it, or give values that stand together")
+
+    def of_rule(self, path: Path, rule: When) -> Iterator[Diagnostic]:
+        """A rule: the condition is a hole like others, and so are the points to keep, in the arms of the condition."""
+        yield from self.of_hole((*path, "if"), rule.condition)
+        place = (*path, "only")
+        if rule.only.arm:
+            what = "`arm` has no effect in `only`: `if` says which arms the rule is about"
+            yield self._error("TG125", what, (*place, "arm"), "move it to `if`", at_key=True)
+        elif not rule.only.axes():
+            yield self._error("TG125", "`only` names no axis: it keeps every point", place, "name an axis and values")
+        elif self._spoken_of(rule.condition):
+            yield from self.of_hole(place, rule.only.model_copy(update={"arm": rule.condition.arm}))
+
+    def of_extra(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
+        """Points beside the product: of an arm that can have them and does not have them all."""
+        arms = self._spoken_of(each)
+        if not arms:
+            yield self._unknown_arm(path, each)
+        elif not each.axes():
+            yield self._error("TG125", "this names no axis: it adds no point", path, "name an axis and a new value")
+        elif self._faulty(each, arms):
+            return
+        elif lacking := [axis for axis in each.axes() if not any(axis in arm.axes() for _, arm in arms)]:
+            composed = any(_values(arm, lacking[0]) for _, arm in arms)
+            hint = "give an arm of its own: `compose` makes its points of `combinations` and `alpha`"
+            yield self._no_axis((*path, lacking[0]), hint if composed else None)
+        elif not any(allows(arm, each) for _, arm in arms):
+            yield self._not_allowed(path, each, arms)
+        elif not any(self._adds(arm, each) for _, arm in arms if allows(arm, each)):
+            yield self._error("TG125", "this adds nothing: the product has these points", path, "give a new value")
+
+    def _not_allowed(self, path: Path, each: Filter, arms: Sequence[Read]) -> Diagnostic:
+        for axis in filter(WORDS.__contains__, each.axes()):
+            known = [value for _, arm in arms for value in arm.axes().get(axis, ())]
+            for value in each.axes()[axis]:
+                if not _among(value, known):
+                    what = f"no arm here has the {axis} '{_text(value)}': beside the product only numbers may be new"
+                    key = f"method.{axis}" if axis in OF_METHOD else _key_of(axis)
+                    hint = f"add it to `{key}` and leave out what you do not want, or give it an arm"
+                    return self._error("TG125", what, (*path, axis), hint)
+        return self._error("TG125", "no arm here has all of these axes and values", path, "write an entry for each arm")
+
+    def _adds(self, arm: Arm, each: Filter) -> bool:
+        """Whether an entry may add a point: where there are holes, it may fill one."""
+        holed = bool(arm.zip) or "exclude" in self.document.data or "when" in self.document.data
+        new = (value for axis, values in each.axes().items() for value in values if not _among(value, arm.axes()[axis]))
+        return holed or any(True for _ in new)
+
+    def _axis(self, path: Path, axis: str, values: Sequence[object], arms: Sequence[Read]) -> Iterator[Diagnostic]:
+        if any(_key_of(axis) in text.faulty for text, _ in arms):
+            return
+        known = [value for _, arm in arms for value in _values(arm, axis)]
+        unmatched = [value for value in values if not _among(value, known)]
+        if not known:
+            yield self._no_axis((*path, axis))
+        elif unmatched:
+            which = f": {_text(unmatched[0])}" if len(values) > 1 else ""
+            what = f"`{axis}{which}` matches nothing: no arm here has such a value"
+            yield self._error("TG125", what, (*path, axis), "delete it, or give a value of the axis")
+
+    def _spoken_of(self, each: Filter) -> list[Read]:
+        """The arms that a filter speaks of; none if it names one that does not exist."""
+        known = {arm.name for _, arm in self.read}
+        return [read for read in self.read if each.speaks_of(read[1].name)] if known.issuperset(each.arms()) else []
+
+    def _faulty(self, each: Filter, arms: Sequence[Read]) -> bool:
+        """Whether values on an axis that is named could not be read: that is told already."""
+        return any(_key_of(axis) in text.faulty for axis in each.axes() for text, _ in arms)
+
+    def _unknown_arm(self, path: Path, each: Filter) -> Diagnostic:
+        names = [arm.name for _, arm in self.read]
+        unknown = next(name for name in each.arms() if name not in names)
+        near = near_names(unknown, names)
+        hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names)}"
+        return self._error("TG106", f"unknown arm '{unknown}'", (*path, "arm"), hint)
+
+    def _no_axis(self, path: Path, hint: str | None = None) -> Diagnostic:
+        what = f"`{path[-1]}` has no effect: no arm here has this axis"
+        return self._error("TG120", what, path, hint, at_key=True)
+
+    def _error(self, code: str, what: str, path: Path, hint: str | None = None, *, at_key: bool = False) -> Diagnostic:
+        span = self.document.key_span(path) if at_key else self.document.value_span(path)
+        return error(code, what, span, dotted(path), hint)
+
+
+def _key_of(axis: str) -> str:
+    """The key of an arm that holds an axis."""
+    return "method" if axis in OF_METHOD else KEY_OF_AXIS.get(axis, axis)
+
+
+def _text(value: object) -> str:
+    return number_text(value) if isinstance(value, int | Decimal) else shown(getattr(value, "kind", value))
+
+
+# JOINED: Include, exclude and when, given to the arms they speak of.

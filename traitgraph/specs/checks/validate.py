@@ -1,0 +1,136 @@
+"""An arm with nothing left open: measures filled from it, what its method does not use emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic_core import ValidationError
+
+from traitgraph.specs.composition.arms import ArmText, arm_texts
+from traitgraph.specs.fields.context import Scope, key_faults
+from traitgraph.specs.fields.pydantic_errors import validated
+from traitgraph.specs.fields.wording import diagnose, unknown_key
+from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
+from traitgraph.specs.source.positions import Document
+from traitgraph.specs.source.yaml import frozen
+from traitgraph.specs.study.analyses import Analysis
+from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.coefficients import PerTrait
+from traitgraph.specs.study.study import Arm, Study
+
+from .consistency import check_ablations, check_arm, check_shared
+from .filters import with_holes
+from .usage import ARM_KEYS, STUDY_KEYS, UNUSED, check_use, dotted, meant_keys, open_fields
+
+HEAD = ("study", "description", "cluster", "tracking")
+"""Keys of the study that are read as they are."""
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """The study of a spec file with overrides applied. Raises SpecError with all its faults."""
+    from traitgraph.specs.composition.compose import compose
+
+    document, diagnostics = compose(path, overrides)
+    if document is None:
+        raise SpecError(diagnostics)
+    study, found = validate(document)
+    if study is None or has_errors(diagnostics):
+        raise SpecError([*diagnostics, *found])
+    return study
+
+
+def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
+    """The study that a document means, or None; and every fault and warning in it, by place."""
+    data = frozen(document.data)
+    assert isinstance(data, dict), "a document is a mapping"
+    scope = Scope(document.file)
+    scope.diagnostics += key_faults(document)
+    study = _study(data, document, scope)
+    found = list(in_order(scope.diagnostics))
+    return (None if has_errors(found) else study), found
+
+
+def _study(data: dict[str, object], document: Document, scope: Scope) -> Study | None:
+    """The study, as far as it can be read; what is wrong goes to the scope's list."""
+    found = scope.diagnostics
+    found += [unknown_key(key, STUDY_KEYS, (key,), document) for key in data if key not in STUDY_KEYS]
+    texts = arm_texts(data, document, found)
+    both = [(text, arm) for text in texts if (arm := _arm(text, document, scope))]
+    read = [(text, arm) for text, arm in both if "method" not in text.faulty]
+    found += check_use(data, texts, read, document)
+    for each in read:
+        found += check_arm(each, document)
+    if len(read) == len(texts):
+        found += check_shared(read, document)
+        found += [] if has_errors(found) else check_ablations(read, document)
+    settled = [(text, settle(arm, text.name)) for text, arm in both]
+    holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
+    head = {key: data[key] for key in HEAD if key in data}
+    try:
+        return validated(Study, {**head, "arms": holed, "file": document.file}, scope.context)
+    except ValidationError as problems:
+        found += diagnose(problems, data, document)
+        return None
+
+
+def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
+    """The arm, or what can be read of it without its faulty keys, so that later rules still see the rest."""
+    for key in text.values:
+        if key not in ARM_KEYS and key in text.own:
+            scope.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
+    values = {key: value for key, value in text.values.items() if key in ARM_KEYS}
+    try:
+        return validated(Arm, values, scope.context)
+    except ValidationError as problems:
+        told = diagnose(problems, values, document, text.place)
+        meant = {dotted(text.place((key,))) for key in meant_keys(text)}
+        scope.diagnostics += [each for each in told if each.code != "TG102" or each.path not in meant]
+        text.faulty |= {str(fault["loc"][0]) for fault in problems.errors()}
+    sound = {key: value for key, value in values.items() if key not in text.faulty}
+    try:
+        return validated(Arm, {"method": "direct", **sound}, {"scope": Scope(scope.file)})
+    except ValidationError:
+        return None
+
+
+Taker = TypeVar("Taker", Instrument, Analysis)
+
+
+def settle(arm: Arm, name: str) -> Arm:
+    """The arm as the compiler takes it; without a name it is called after its method."""
+    used = arm.method.uses | (arm.prompt.uses if arm.prompt else frozenset())
+    per_trait = arm.alpha.axes if isinstance(arm.alpha, PerTrait) else {}
+    axes = arm.axes()
+    return arm.model_copy(
+        update={
+            **{key: value for key, value in UNUSED.items() if key not in used},
+            "name": name or arm.method.kind,
+            "benchmarks": tuple(_filled(each, arm) for each in arm.benchmarks),
+            "analyses": tuple(
+                _filled(each, arm) for each in arm.analyses if arm.method.makes_vectors or not each.of_vectors
+            ),
+            "zip": tuple(group for group in arm.zip if all(name in axes for name in group)),
+            **({"alpha": (), "alpha_of": per_trait} if per_trait else {}),
+        }
+    )
+
+
+def _filled(taker: Taker, arm: Arm) -> Taker:
+    """Every field that is left open takes the arm's value; of several data sets the first."""
+    values = {key: getattr(arm, key) for key in open_fields(taker)}
+    return taker.model_copy(
+        update={key: value[0] if key == "data" else value for key, value in values.items() if value}
+    )
+
+
+# JOINED: From a document to a study: every fault of the file at once, each with its place.
+#
+#   keys       unknown keys of the study
+#   arms       the study's keys with each arm's own laid over them (`overlay.py`), read as one `Arm`
+#   use        needed keys, options that nothing uses (`consumption.py`), keys that contradict each other
+#   (`coherence.py`)
+#   holes      include, exclude, when (`holes.py`)
+#   settle     what is left open is filled in, what is not used is emptied (`settle.py`)
+#

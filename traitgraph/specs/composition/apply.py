@@ -1,0 +1,172 @@
+"""Overrides applied to a document: change, add, force, delete, by Hydra's rules and with our messages.
+
+Works on copies of the containers on the way, so that members of a sweep share everything they do not change. Must not
+know how overrides are written, nor what keys mean.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
+from traitgraph.specs.source.library import GROUPS, find_preset
+from traitgraph.specs.source.positions import Document, OverrideLayer, Step
+
+from .overrides import Override, readable, spelled
+
+Path = tuple[Step, ...]
+
+
+class _Impossible(Exception):  # noqa: N818 - becomes a diagnostic, never reaches a user
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        self.code, self.message, self.hint = code, message, hint
+
+
+def apply_overrides(document: Document, overrides: Iterable[Override]) -> tuple[Document, list[Diagnostic]]:
+    """The document after all overrides that can be applied, in their order, and why the others cannot."""
+    faults: list[Diagnostic] = []
+    for override in overrides:
+        try:
+            document = _applied(document, override)
+        except _Impossible as problem:
+            faults.append(error(problem.code, problem.message, override.span("key"), override.key, problem.hint))
+    return document, faults
+
+
+def _applied(document: Document, override: Override) -> Document:
+    path = _located(document, override)
+    if override.action == "delete":
+        return replace(document, data=_without(document.data, path, override))
+    value = override.value
+    old = value_at(document.data, path)
+    if override.action == "add" and old is not None and not isinstance(value, dict | list):
+        written = override.typed.lstrip("+")
+        what = f"{override.key!r} is in the spec already: {_short(old)}"
+        raise _Impossible("TG022", what, f"change it with {shlex.quote(written)}")
+    key, place = override.span("key"), override.span("value")
+    layers = tuple(OverrideLayer(leaf, key, place) for leaf in leaves(path, value))
+    return replace(document, data=_with(document.data, path, merged(old, value)), layers=document.layers + layers)
+
+
+def _located(document: Document, override: Override) -> Path:
+    """The path, positions of list elements as numbers. Raises _Impossible where the document has no such key."""
+    place: object = document.data
+    path: Path = ()
+    for depth, step in enumerate(override.path):
+        if isinstance(place, list):
+            index = int(step) if step.isdigit() else len(place)
+            if index >= len(place):
+                what = f"{_dotted(path)!r} is a list of {len(place)} elements; there is no {step!r}"
+                raise _Impossible("TG021", what)
+            place, path = place[index], (*path, index)
+            continue
+        if place is not None and not isinstance(place, dict):
+            what = f"{_dotted(path)!r} is {_short(place)} and holds no key {step!r}"
+            raise _Impossible("TG021", what, _mapping_instead(path, place, override, document))
+        if not isinstance(place, dict) or step not in place:
+            if override.action in ("change", "delete"):
+                raise _no_such_key(document.data, place, path, step, override)
+            return (*path, *override.path[depth:])
+        place, path = place[step], (*path, step)
+    return path
+
+
+def _mapping_instead(path: Path, place: object, override: Override, document: Document) -> str:
+    """The repair of an override below a value: a mapping in its place, which keeps the preset that it may name."""
+    value = "..." if override.sweep or not override.values else readable(override.value)
+    group, rest = str(path[-1]), override.path[len(path) :]
+    inside = "".join(f"{{{key}: " for key in rest) + value + "}" * len(rest)
+    if isinstance(place, str) and group in GROUPS and find_preset(group, place, document.file):
+        part = f"{_dotted(path)}={{preset: {place}, {inside.removeprefix('{')}"
+        return f"change a part of it: {shlex.quote(part)}"
+    return f"replace it: {shlex.quote(f'{_dotted(path)}={inside}')}"
+
+
+def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:
+    from traitgraph.specs.checks.usage import STUDY_KEYS  # it reads documents, as we do
+
+    where = f"in {_dotted(path)!r}" if path else "in the spec"
+    here = [_dotted((*path, name)) for name in near_names(step, place if isinstance(place, dict) else ())]
+    deeper = [_dotted(found) for found in _paths(data) if found[-1] == override.path[-1]]
+    hints = []
+    if near := list(dict.fromkeys([*here, *deeper]))[:3]:
+        hints.append("near: " + ", ".join(near))
+    if override.action == "change" and (path or step in STUDY_KEYS):
+        hints.append(f"add it with {shlex.quote(f'+{override.typed}')}")
+    return _Impossible("TG021", f"no key {step!r} {where}", "\n".join(hints) or None)
+
+
+def _paths(value: object, path: Path = ()) -> Iterator[Path]:
+    """Every path to a key, outer ones first."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield (*path, key)
+            yield from _paths(item, (*path, key))
+
+
+def value_at(value: object, path: Path) -> object:
+    """The value at a path; None where there is none."""
+    for step in path:
+        if isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+        else:
+            value = value.get(str(step)) if isinstance(value, dict) else None
+    return value
+
+
+def _with(place: object, path: Path, value: object) -> dict[str, object]:
+    """A copy of the containers along `path`, with the value at its end."""
+    result = _replaced(place, path, value)
+    assert isinstance(result, dict), "the path is not empty, so the outermost container stays a mapping"
+    return result
+
+
+def _replaced(place: object, path: Path, value: object) -> object:
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(place, list) and isinstance(step, int):
+        return [_replaced(item, rest, value) if index == step else item for index, item in enumerate(place)]
+    inside = place if isinstance(place, dict) else {}
+    return {**inside, str(step): _replaced(inside.get(step), rest, value)}
+
+
+def _without(data: dict[str, object], path: Path, override: Override) -> dict[str, object]:
+    around, name = value_at(data, path[:-1]), path[-1]
+    if not isinstance(around, dict):
+        raise _Impossible(
+            "TG023", "an element of a list cannot be deleted", f"give the list anew: {_dotted(path[:-1])}=[...]"
+        )
+    if override.values and around[str(name)] != override.value:
+        raise _Impossible("TG023", f"{override.key!r} is {_short(around[str(name)])}, not {spelled(override.value)}")
+    rest = {key: item for key, item in around.items() if key != name}
+    return _with(data, path[:-1], rest) if len(path) > 1 else rest
+
+
+def merged(old: object, new: object) -> object:
+    """Mappings are merged key by key; everything else is replaced."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+    return new
+
+
+def leaves(path: Path, value: object) -> Iterator[Path]:
+    """The paths of the values at and below `path`: of a mapping, each of its values."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves((*path, key), item)
+    else:
+        yield path
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(map(str, path))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    text = spelled(value)
+    return text if len(text) <= 40 else text[:37] + "..."

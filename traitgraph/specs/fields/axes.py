@@ -1,0 +1,243 @@
+"""Axes of numbers: one value, a list, or a range, all read as exact decimals.
+
+value   0.5
+list    [-1, 0, {from: 0.1, to: 2.0, step: 0.1}]
+range   {from, to, step} counts exactly; {from, to, count} spaces evenly; {log: {from, to, count}} by equal factors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Context, Decimal, localcontext
+from itertools import islice
+from math import isfinite
+from typing import Annotated, Any, LiteralString
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from traitgraph.specs.source.hashing import number_text
+
+from .base import Spec
+from .pydantic_errors import each_read, located, validated
+
+LONGEST = 100_000
+"""An axis with more values is a slip of the pen (a step of 1e-9), not a study."""
+
+DIGITS = 12
+"""Significant digits of the values of a range by count, whose exact values may have no end (1/3)."""
+
+
+class _Range(Spec):
+    start: float = Field(alias="from", description="First value.")
+    stop: float = Field(alias="to", description="Last value; it belongs to the range.")
+
+
+class StepRange(_Range):
+    """from, from + step, ..., to: the step must hit `to` exactly."""
+
+    step: float = Field(
+        description="Distance of two values; negative when `to` is the smaller one.",
+        json_schema_extra={"not": {"const": 0}},  # what `_step_values` refuses
+    )
+
+
+class CountRange(_Range):
+    """`count` evenly spaced values from `from` to `to`."""
+
+    count: int = Field(ge=2, le=LONGEST, description="How many values, both ends included.")
+
+
+class LogEnds(Spec):
+    """`count` values from `from` to `to`, each the same multiple of the one before."""
+
+    start: float = Field(alias="from", gt=0, description="First value.")
+    stop: float = Field(alias="to", gt=0, description="Last value; it belongs to the range.")
+    count: int = Field(ge=2, le=LONGEST, description="How many values, both ends included.")
+
+
+class LogRange(Spec):
+    """A range of equal factors."""
+
+    log: LogEnds = Field(description="Ends and number of the values.")
+
+
+def exact(number: object) -> Decimal:
+    """A number as it was written: 0.1 is 0.1. Raises PydanticCustomError for anything that is not a finite number."""
+    if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
+        raise PydanticCustomError("number_type", "`{value}` is not a number", {"value": shown(number)})
+    value = number if isinstance(number, Decimal) else Decimal(repr(number))
+    if not value.is_finite():
+        raise PydanticCustomError("number_finite", "`{value}` is not a finite number", {"value": shown(number)})
+    return plain(value)
+
+
+def plain(number: Decimal) -> Decimal:
+    """The same number without trailing zeros, exponent or negative zero."""
+    return Decimal(number_text(number))
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: short, on one line, in the spelling of YAML."""
+    text = _plain_text(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _plain_text(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {"True": "true", "False": "false"}.get(str(value), "null")
+    if isinstance(value, float) and isfinite(value):
+        return number_text(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: ..." for key in islice(value, 4)) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain_text(item) for item in value[:4]) + (", ...]" if len(value) > 4 else "]")
+    return " ".join(str(value)[:100].split())
+
+
+def values_of(value: object) -> tuple[Decimal, ...]:
+    """The values of an axis in the order they are written.
+
+    Raises pydantic's errors, located inside the axis, for a range that is wrong, an empty list or a value given twice.
+    """
+    if isinstance(value, list | tuple):
+        return _each_once(_of_list(value))
+    if isinstance(value, Mapping):
+        return _of_range(value)
+    return (exact(value),)
+
+
+def _of_list(items: list[object] | tuple[object, ...]) -> Iterator[tuple[int, Decimal]]:
+    if not items:
+        raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+    parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
+    return ((place, value) for place, values in enumerate(parts) for value in values)
+
+
+def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
+    seen: dict[Decimal, None] = {}
+    for place, value in values:
+        if value in seen:
+            about = {"value": number_text(value)}
+            raise located("axis_twice", "the value {value} stands twice in the axis", about, place, str(value))
+        seen[value] = None
+    return tuple(seen)
+
+
+def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
+    if "log" in value:
+        ends = validated(LogRange, value).log
+        return _log_values(exact(ends.start), exact(ends.stop), ends.count)
+    if "count" in value:
+        even = validated(CountRange, value)
+        return _even_values(exact(even.start), exact(even.stop), even.count)
+    steps = validated(StepRange, value)
+    return _step_values(exact(steps.start), exact(steps.stop), exact(steps.step))
+
+
+def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:
+    if step == 0:
+        raise located("axis_step", "a step of 0 goes nowhere", {}, "step", 0)
+    if (stop - start) * step < 0:
+        away = f"a step of {number_text(step)} leads away from {number_text(stop)}: turn its sign, or swap the ends"
+        raise located("axis_step", "{about}", {"about": away}, "step", str(step))
+    if abs((stop - start) / step) >= LONGEST:
+        limit = {"longest": LONGEST}
+        raise located("axis_long", "the range has more than {longest} values", limit, "step", str(step))
+    count, rest = divmod(stop - start, step)
+    if rest:
+        about = {"about": _missed(start, stop, step, int(count))}
+        raise located("axis_step", "{about}", about, "step", str(step))
+    return tuple(plain(start + index * step) for index in range(int(count) + 1))
+
+
+def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
+    before, after = start + count * step, start + (count + 1) * step
+    if count == 0:
+        return f"one step of {number_text(step)} from {number_text(start)} is already past {number_text(stop)}"
+    return (
+        f"the step never reaches {number_text(stop)}: "
+        f"{number_text(start)} + {count} x {number_text(step)} = {number_text(before)}, and then {number_text(after)}"
+    )
+
+
+def _even_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
+    _must_differ(start, stop)
+    context = Context(prec=DIGITS)
+    inner = (context.plus(start + (stop - start) * index / (count - 1)) for index in range(1, count - 1))
+    return (start, *(plain(value) for value in inner), stop)
+
+
+def _log_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
+    _must_differ(start, stop)
+    with localcontext(prec=30):
+        factor = (stop / start).ln() / (count - 1)
+        inner = [start * (factor * index).exp() for index in range(1, count - 1)]
+    return (start, *(plain(Context(prec=DIGITS).plus(value)) for value in inner), stop)
+
+
+def _must_differ(start: Decimal, stop: Decimal) -> None:
+    if start == stop:
+        about = {"value": number_text(start)}
+        raise located("axis_step", "both ends of the range are {value}: write the value alone", about, "to", str(stop))
+
+
+def whole_numbers(value: object) -> tuple[int, ...]:
+    """The values of an axis of whole numbers."""
+    numbers = values_of(value)
+    for number in numbers:
+        if number != number.to_integral_value():
+            raise PydanticCustomError("number_whole", "{value} is not a whole number", {"value": number_text(number)})
+    return tuple(int(number) for number in numbers)
+
+
+class NumberAxis:
+    """Annotation of an axis: whatever is written becomes a tuple of exact values between `least` and `most`."""
+
+    def __init__(
+        self,
+        read: Callable[[object], tuple[Any, ...]],
+        item: str,
+        least: int | None = None,
+        most: int | None = None,
+    ) -> None:
+        self.read, self.item, self.least, self.most = read, item, least, most
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read with exact decimals; the annotated tuple is for readers and mypy."""
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces by the forms of an axis."""
+        return {"x-axis": self}
+
+    def bounds(self) -> dict[str, int]:
+        """The limits as JSON Schema writes them."""
+        limits = {"minimum": self.least, "maximum": self.most}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    def _read(self, value: object) -> tuple[Any, ...]:
+        values = self.read(value)
+        for number in values:
+            if self.least is not None and number < self.least:
+                raise _outside("number_small", "{value} is too small: it must be at least {limit}", number, self.least)
+            if self.most is not None and number > self.most:
+                raise _outside("number_large", "{value} is too large: it must be at most {limit}", number, self.most)
+        return values
+
+
+def _outside(kind: LiteralString, message: LiteralString, number: Decimal | int, limit: int) -> PydanticCustomError:
+    return PydanticCustomError(kind, message, {"value": number_text(number), "limit": limit})
+
+
+Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]
+"""A number, a list of numbers and ranges, or a range."""
+
+StrengthAxis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number", least=0)]
+"""The same without negative numbers: strengths."""
+
+SeedAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=0, most=2**32 - 1)]
+"""The same for whole numbers from 0: seeds of training, of which numpy's takes 32 bits."""
+
+LayerAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1)]
+"""The same for whole numbers from 1: layers."""

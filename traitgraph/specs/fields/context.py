@@ -1,0 +1,149 @@
+"""The surroundings of the spec that is being read: its folder, the presets it can name, and the messages so far.
+
+Handed to pydantic as the validation context, so that a field that refers to something outside the file can look it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic_core import PydanticCustomError, ValidationError
+
+from traitgraph.specs.composition.apply import merged
+from traitgraph.specs.composition.interpolation import missing_values
+from traitgraph.specs.source.credentials import is_key
+from traitgraph.specs.source.diagnostics import Diagnostic, error
+from traitgraph.specs.source.library import find_preset, preset_names, shown_path
+from traitgraph.specs.source.positions import Document, Step
+from traitgraph.specs.source.yaml import frozen, read_document
+
+from .wording import diagnose
+
+T = TypeVar("T")
+
+
+@dataclass
+class Preset:
+    """A preset file: its plain data, where messages about it point, and what is wrong with the file itself."""
+
+    name: str
+    document: Document
+    data: dict[str, object]
+    problems: list[Diagnostic] = field(default_factory=list)
+    missing: list[Diagnostic] = field(default_factory=list)
+    """Values that the file leaves to its user, `???`."""
+
+
+@dataclass
+class Scope:
+    """What reading one spec needs from outside, and the list that gathers messages about other files."""
+
+    file: Path = field(default_factory=lambda: Path.cwd() / "spec.yaml")
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _presets: dict[tuple[str, str], Preset] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start."""
+        return self.file.parent
+
+    @property
+    def context(self) -> dict[str, object]:
+        """The validation context that carries this scope."""
+        return {"scope": self}
+
+    def names(self, group: str) -> tuple[str, ...]:
+        """Every preset of a group, beside the spec or in the library."""
+        return preset_names(group, self.file)
+
+    def preset(self, group: str, name: str) -> Preset | None:
+        """The preset of that name, read once; None when there is none."""
+        if (group, name) not in self._presets:
+            path = find_preset(group, name, self.file) if _may_be_name(name) else None
+            if path is None:
+                return None
+            self._presets[group, name] = self._read(group, name, path)
+        return self._presets[group, name]
+
+    def _read(self, group: str, name: str, path: Path) -> Preset:
+        document, problems = read_document(path, shown_path(path))
+        document = document or Document({}, path)
+        if "defaults" in document.data:
+            document, more = self._built(group, name, document)
+            problems += more
+        problems += key_faults(document)
+        data = frozen(document.data)
+        assert isinstance(data, dict), "a document is a mapping"
+        return Preset(name, document, data, problems, missing_values(document, preset=name))
+
+    def _built(self, group: str, name: str, document: Document) -> tuple[Document, list[Diagnostic]]:
+        """A preset merged over those of its own group that its `defaults` list names."""
+        own: object = {key: value for key, value in document.data.items() if key != "defaults"}
+        listed = document.data["defaults"]
+        items = listed if isinstance(listed, list) else [listed]
+        data: object = {}
+        layers = document.layers
+        for item in items if "_self_" in items else [*items, "_self_"]:
+            if item == "_self_":
+                data = merged(data, own)
+                continue
+            base = self.preset(group, item) if isinstance(item, str) and item != name else None
+            if base is None:
+                what = f"'{item}' is no preset of the group '{group}'"
+                hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
+                return document, [error("TG033", what, document.value_span(("defaults",)), "defaults", hint)]
+            data = merged(data, base.document.data)
+            layers = (*base.document.layers, *layers)
+        assert isinstance(data, dict), "mappings merge to a mapping"
+        return Document(data, document.file, layers), []
+
+    def reading(self, preset: Preset, read: Callable[[], T], changed: Collection[str] = ()) -> T:
+        """What `read` makes of a preset. Its faults are reported at the preset's own lines and raised as one.
+
+        Faults in the keys `changed` are the spec's own and are raised as they are.
+        """
+        missing = [each for each in preset.missing if each.path.split(".")[0] not in changed]
+        if preset.problems or missing:
+            self.diagnostics += preset.problems or missing
+            raise PydanticCustomError("reported", "the preset has faults of its own")
+        try:
+            return read()
+        except (ValidationError, PydanticCustomError) as problem:
+            if isinstance(problem, ValidationError) and any(
+                set(fault["loc"][:1]) & set(changed) for fault in problem.errors()
+            ):
+                raise
+            self.diagnostics += diagnose(problem, preset.data, preset.document)
+            raise PydanticCustomError("reported", "the preset has faults of its own") from None
+
+
+def key_faults(document: Document) -> list[Diagnostic]:
+    """Every value, or name of a key, that looks like a key or a password; it is not repeated in full."""
+    pending: list[tuple[tuple[Step, ...], object]] = [((), document.data)]
+    found = []
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [((*path, str(key)), each) for key, each in value.items()]
+        elif isinstance(value, list | tuple):
+            pending += [((*path, place), each) for place, each in enumerate(value)]
+        texts = {"key": str(path[-1]) if path else "", "value": value if isinstance(value, str) else ""}
+        if at := next((side for side, text in texts.items() if is_key(text, path)), None):
+            span = document.key_span(path) if at == "key" else document.value_span(path)
+            what = "this looks like a key or a password, and what stands in a spec is read by many"
+            hint = "take it out, and make it void if others have seen it\na judge's key: `key_from: VARIABLE`"
+            found.append(error("TG223", what, span, ".".join(map(str, path)), hint))
+    return found
+
+
+def _may_be_name(name: str) -> bool:
+    return bool(name) and not set(name) & set("\\\0") and not name.startswith((".", "/", "~")) and len(name) < 100
+
+
+def scope_of(context: object) -> Scope:
+    """The scope that a validation runs in; outside of any spec, the working folder."""
+    found = context.get("scope") if isinstance(context, Mapping) else None
+    return found if isinstance(found, Scope) else Scope()

@@ -1,0 +1,256 @@
+"""A preset where a mapping could stand: `train: big5-chat-sft-8b`, or `{preset: big5-chat-sft-8b, epochs: 2}`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
+
+from traitgraph.specs.composition.apply import merged
+from traitgraph.specs.source.library import exists, is_file
+
+from .axes import shown
+from .base import Spec
+from .context import Preset, Scope, scope_of
+from .pydantic_errors import each_read, existing, located, validated
+
+Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
+
+
+class Named(Spec):
+    """Something that a spec may refer to by a name."""
+
+    key: ClassVar[str] = ""
+    """The key that tells this form from the others of its field."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Ends of a text that make it a path of this form."""
+
+    name: Name = Field(
+        "", description="Name in results and messages; absent: the preset's, or the end of the id or path."
+    )
+
+    def settled(self, folder: Path, name: str) -> Self:
+        """Itself with a name and absolute paths; `folder` is where relative paths start.
+
+        Raises pydantic's errors for a path that is not there.
+        """
+        return self.model_copy(update={"name": self.name or name or self.own_name()})
+
+    def own_name(self) -> str:
+        """The name when neither the spec nor a preset gives one."""
+        return str(getattr(self, self.key)).rstrip("/").rsplit("/", 1)[-1]
+
+    def variants(self) -> tuple[Named, ...]:
+        """The values of an axis that it stands for: itself, or one for each value of an axis inside it."""
+        return (self,)
+
+
+class Local(Named):
+    """Something on this machine: `path` is absolute once the spec has been read."""
+
+    key: ClassVar[str] = "path"
+    path: str = Field(min_length=1, description="Relative paths start at the folder of the spec.")
+
+    def settled(self, folder: Path, name: str) -> Self:
+        """Itself with a name and an absolute path that exists."""
+        path = existing(self.path, folder, "path")
+        return super().settled(folder, name).model_copy(update={"path": str(path)})
+
+    def own_name(self) -> str:
+        """The last part of the path, without its suffix."""
+        return Path(self.path).stem if self.path.endswith(self.suffixes) else Path(self.path).name
+
+
+class Reference:
+    """Annotation: a name, or a mapping of one of the forms; `many` makes it an axis (one of them, or a list)."""
+
+    def __init__(self, noun: str, group: str, *forms: type[Named], many: bool = False) -> None:
+        self.noun, self.group, self.forms, self.many = noun, group, forms, many
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read through the scope of the spec; the annotated type is only for readers and mypy."""
+        return core_schema.with_info_plain_validator_function(self._read_axis if self.many else self._read_one)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces by a name or the union of the forms."""
+        return {"x-reference": self}
+
+    def _read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Named, ...]:
+        if not isinstance(value, list | tuple):
+            return self._read_one(value, info).variants()
+        if not value:
+            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+        seen: dict[str, Named] = {}
+
+        def read(item: object) -> tuple[Named, ...]:
+            found = self._read_one(item, info).variants()
+            for one in found:
+                if seen.setdefault(one.name, one) is not one:
+                    raise self._twice(one, same=seen[one.name] == one)
+            return found
+
+        return tuple(chain.from_iterable(each_read(value, read)))
+
+    def _twice(self, one: Named, *, same: bool) -> PydanticCustomError:
+        if same:
+            return PydanticCustomError("axis_twice", "'{value}' stands twice in the axis", {"value": one.name})
+        form = f"{one.key}: {getattr(one, one.key) if one.key == 'id' else '...'}"
+        about = {"value": one.name, "noun": self.noun, "form": form}
+        return PydanticCustomError("name_twice", "another {noun} of the axis is called '{value}' too", about)
+
+    def _read_one(self, value: object, info: core_schema.ValidationInfo) -> Named:
+        scope = scope_of(info.context)
+        if isinstance(value, Named):
+            return value
+        if use := preset_in(value, self.group, lambda name: self._about(name, scope), scope):
+            return use.read(lambda whole: self._of_mapping(whole, use.preset.name, scope))
+        if isinstance(value, str):
+            return self._of_text(value, scope)
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self._about(value, scope))
+        return self._of_mapping(value, "", scope)
+
+    def _of_text(self, text: str, scope: Scope) -> Named:
+        form = next((form for form in self.forms if form.key == "path"), None)
+        if form and (text.startswith(("./", "../", "/", "~")) or (form.suffixes and text.endswith(form.suffixes))):
+            return _flat(form, "path", text, scope)
+        form = next((form for form in self.forms if form.key == "id"), None)
+        if form and "/" in text:
+            self._must_be_hub_id(text, scope)
+            return _flat(form, "id", text, scope)
+        if form and exists(scope.folder / text):
+            raise self._not_read(text, scope)
+        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(text, scope))
+
+    def _must_be_hub_id(self, text: str, scope: Scope) -> None:
+        if is_file(scope.folder / text):
+            raise self._not_read(text, scope)
+        if exists(scope.folder / text):
+            about = {"value": text, "noun": self.noun}
+            raise PydanticCustomError("name_ambiguous", "'{value}' is a folder here and may be a hub id", about)
+
+    def _not_read(self, text: str, scope: Scope) -> PydanticCustomError:
+        """The fault of a name at which something lies that no form of the field reads by a bare name."""
+        files = [suffix for form in self.forms for suffix in getattr(form, "suffixes", ())]
+        form = f"a {self.noun} is read from a file that ends in {' or '.join(files)}"
+        about = {**self._about(text, scope), "form": form if is_file(scope.folder / text) else f"write ./{text}"}
+        return PydanticCustomError("form_unread", "'{value}' is there", about)
+
+    def _of_mapping(self, value: Mapping[str, object], name: str, scope: Scope) -> Named:
+        form = self._form_of(value, scope)
+        return validated(form, value, scope.context).settled(scope.folder, name)
+
+    def _form_of(self, value: Mapping[str, object], scope: Scope) -> type[Named]:
+        forms = [form for form in self.forms if form.key in value]
+        if len(forms) == 1:
+            return forms[0]
+        keys = " or ".join(f"`{form.key}`" for form in (forms or self.forms))
+        message = "a {noun} has only one of {keys}" if forms else "a {noun} needs {keys}"
+        raise PydanticCustomError("form_unclear", message, {**self._about(None, scope), "keys": keys})
+
+    def _about(self, value: object, scope: Scope) -> dict[str, Any]:
+        return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
+
+
+def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
+    """A mapping of one key that was written as a bare text: its faults lie in the text itself."""
+    try:
+        return validated(form, {key: text}, scope.context).settled(scope.folder, "")
+    except ValidationError as problems:
+        fault = problems.errors(include_url=False)[0]
+        message = fault["msg"].replace("{", "{{")
+        raise PydanticCustomError(fault["type"], message, fault.get("ctx", {})) from None
+
+
+T = TypeVar("T")
+
+PRESET = "preset"
+
+
+@dataclass(frozen=True)
+class PresetUse:
+    """A preset, and the keys that the spec changes in it."""
+
+    preset: Preset
+    changes: dict[str, object]
+    scope: Scope
+
+    def read(self, reader: Callable[[Mapping[str, object]], T]) -> T:
+        """What `reader` makes of the changed preset; the preset's own faults are reported at its own lines.
+
+        Mappings are changed key by key, as presets of a `defaults` list are.
+        """
+        whole = merged(self.preset.data, self.changes)
+        assert isinstance(whole, dict), "mappings merge to a mapping"
+        return self.scope.reading(self.preset, lambda: reader(whole), self.changes)
+
+
+def preset_in(
+    value: object,
+    group: str,
+    about: Callable[[object], dict[str, Any]],
+    scope: Scope,
+    is_known: Callable[[str], bool] = lambda name: False,
+) -> PresetUse | None:
+    """The preset that a value names, by its name alone or under the key `preset`; None when it names none.
+
+    A text that `is_known` otherwise, or is no preset, is left to the caller. Raises pydantic's error for a `preset:`
+    that does not exist.
+    """
+    if isinstance(value, str) and not is_known(value):
+        preset = scope.preset(group, value)
+        return PresetUse(preset, {}, scope) if preset else None
+    if not isinstance(value, Mapping) or PRESET not in value:
+        return None
+    name = value[PRESET]
+    preset = scope.preset(group, name) if isinstance(name, str) else None
+    if preset is None:
+        named = {**about(name), "names": scope.names(group)}
+        raise located("name_unknown", "unknown {noun} '{value}'", named, PRESET, name)
+    return PresetUse(preset, {key: item for key, item in value.items() if key != PRESET}, scope)
+
+
+class PresetOr:
+    """Annotation: a mapping of one model, or the name of a preset for it."""
+
+    def __init__(self, noun: str, group: str, model: type[Spec]) -> None:
+        self.noun, self.group, self.model = noun, group, model
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read the mapping or the preset; the annotated type is for readers and mypy."""
+        return core_schema.with_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces by a name or the model."""
+        return {"x-preset-or": self}
+
+    def _read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
+        scope = scope_of(info.context)
+        if isinstance(value, Spec):
+            return value
+        if use := preset_in(value, self.group, lambda name: self._about(name, scope), scope):
+            return use.read(lambda whole: validated(self.model, whole, scope.context))
+        if isinstance(value, str):
+            raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(value, scope))
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self._about(value, scope))
+        return validated(self.model, value, scope.context)
+
+    def _about(self, value: object, scope: Scope) -> dict[str, Any]:
+        return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
+
+
+# JOINED: Fields that are written as a name or as a mapping: models, data, clusters.
+#
+#   A name is a preset (`llama-3.1-8b-instruct`), a hub id (`owner/name`) or a path (`./folder`, `rows.jsonl`); a
+#   mapping is
+#   told apart by the one key that only its form has (`id`, `path`, `package`, ...), or names a preset and changes
+#   parts of
+#   it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study holds a `Named` model.
+#

@@ -1,0 +1,297 @@
+"""pydantic's faults in the words of the language: a code, a sentence, a place, a repair.
+
+One table says for each type of fault how it reads; a test walks every model of the language to prove it complete.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from pydantic_core import ErrorDetails, PydanticCustomError, ValidationError
+
+from traitgraph.specs.composition.arms import an_arm_for_each, inside_arm
+from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, error, near_hint, odd_character
+from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.source.library import DIGEST, HUB_ID, NOT_PLAIN, VARIABLE
+from traitgraph.specs.source.positions import Document
+
+from .axes import shown
+
+SHOWN_FILES = 3
+
+Path = tuple[int | str, ...]
+
+About = Mapping[str, Any]
+
+
+class Wording(NamedTuple):
+    """How one type of fault reads: code, sentence, repair (both filled from the fault); `at_key` marks the key."""
+
+    code: str
+    message: str
+    hint: Callable[[About], str | None] = lambda about: None
+    at_key: bool = False
+
+
+def _near(about: About) -> str | None:
+    return near_hint(str(about.get("key", about.get("value", ""))), map(str, about.get("names", ())))
+
+
+def _near_benchmark(about: About) -> str | None:
+    if about.get("instead"):
+        return str(about["instead"])
+    value = str(about["value"])
+    if about["noun"] == "benchmark" and value.endswith(".json"):
+        return f"a questionnaire in a file: {{kind: questionnaire, items: {value}}}"
+    hint = _near(about)
+    task = "any other task of lm-eval: {kind: lm_eval, task: NAME}"
+    return f"{hint}\n{task}" if about["noun"] == "benchmark" else hint
+
+
+def _near_named(about: About) -> str | None:
+    """What a name can be, where it can be more than a preset."""
+    forms = {
+        "model": "a hub id is `owner/name`, a folder starts with ./, a file ends in .gguf",
+        "data set": "a hub id is `owner/name`, a file ends in .jsonl, a folder starts with ./",
+        "target of adapters": "modules stand in a list: [q_proj, v_proj]",
+    }
+    own = f"one of your own is a file {about['group']}/NAME.yaml beside the spec" if "group" in about else None
+    return "\n".join(line for line in (_near(about), forms.get(str(about["noun"])), own) if line) or None
+
+
+def _near_task(about: About) -> str:
+    """Names that the folder defines, and what of it cannot be read."""
+    names = _near(about) or "a definition is a file *.yaml with `task: NAME`, `group: NAME` or `tag: NAME`"
+    return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
+
+
+def _near_ones(about: About) -> str | None:
+    """Those that are near, of too many to list."""
+    return "near: " + ", ".join(about["names"]) if about["names"] else None
+
+
+def _purpose(about: About) -> str | None:
+    return f"`{about['key']}`: {about['what']}" if about.get("what") else None
+
+
+def _allowed(about: About) -> str | None:
+    names = str(about["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+    return _near({"value": about["value"], "names": names})
+
+
+def _folder_or_hub(about: About) -> str:
+    return f"write ./{about['value']} for the folder, {{id: {about['value']}}} for the hub"
+
+
+def _own_name(about: About) -> str:
+    return f"give a name of its own: {{{about['form']}, name: {about['value']}-2}}"
+
+
+def _files_of(about: About) -> str | None:
+    """The files in a folder that was given in the place of one."""
+    names = [f"{str(about['value']).rstrip('/')}/{name}" for name in about["names"]]
+    return f"give one of its files: {', '.join(names[:SHOWN_FILES])}" if names else None
+
+
+def _folder_of(about: About) -> str:
+    """The folder that a file lies in, as a path is written."""
+    parent = str(about["value"]).rpartition("/")[0]
+    return f"give the folder that holds it: {parent or '.'}"
+
+
+def _quoted_number(about: About) -> str | None:
+    text = about["input"]
+    if not isinstance(text, str):
+        return None
+    if re.fullmatch(r"[0-9]+(_[0-9]+)+", text):
+        return f"write {text.replace('_', '')}"
+    share = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", text)
+    return f"write {number_text(Decimal(share[1]) / 100)}" if share else "a number stands without quotes"
+
+
+def _quoted_axis(about: About) -> str:
+    looks = isinstance(about["input"], str) and re.fullmatch(r"\s*[-+.]?[0-9].*", about["input"])
+    return str(_quoted_number(about)) if looks else _NUMBERS
+
+
+def _bare_number(about: About) -> str | None:
+    return "quote it if it is text" if isinstance(about["input"], int | float) else None
+
+
+_RENAME = "give one of them a `name`"
+
+_NUMBERS = "give: a number, a list of numbers, or {from, to, step}"
+
+_NAME = "a name has letters, digits and - _ ., and starts with a letter or digit"
+
+WORDINGS: dict[str, Wording] = {
+    # keys
+    "unknown_key": Wording("TG101", "unknown key '{key}'", _near, at_key=True),
+    "missing_key": Wording("TG102", "`{key}` is missing", _purpose, at_key=True),
+    "choice_missing": Wording("TG102", "`{tag}` is missing: which {noun}?", _near, at_key=True),
+    # types
+    "string_type": Wording("TG103", "`{value}` is not text", _bare_number),
+    "int_type": Wording("TG103", "{quoted} is not a whole number", _quoted_number),
+    "float_type": Wording("TG103", "{quoted} is not a number", _quoted_number),
+    "bool_type": Wording("TG103", "`{value}` is neither true nor false"),
+    "tuple_type": Wording("TG103", "`{value}` is not a list", lambda about: f"give: [{about['value']}]"),
+    "dict_type": Wording("TG103", "`{value}` is not a mapping"),
+    "model_type": Wording("TG103", "`{value}` is not a mapping"),
+    "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near_named),
+    "number_type": Wording("TG103", "`{value}` is not a number", _quoted_axis),
+    "number_whole": Wording("TG103", "{value} is not a whole number"),
+    "number_small": Wording("TG104", "{value} is too small: it must be at least {limit}"),
+    "number_large": Wording("TG104", "{value} is too large: it must be at most {limit}"),
+    "word_type": Wording("TG103", "`{value}` is neither a word nor a whole number"),
+    # values
+    "literal_error": Wording("TG104", "'{value}' is not allowed here", _allowed),
+    "greater_than": Wording("TG104", "{value} is too small: it must be more than {gt}"),
+    "greater_than_equal": Wording("TG104", "{value} is too small: it must be at least {ge}"),
+    "less_than": Wording("TG104", "{value} is too large: it must be less than {lt}"),
+    "less_than_equal": Wording("TG104", "{value} is too large: it must be at most {le}"),
+    "finite_number": Wording("TG104", "{value} is not a finite number"),
+    "number_finite": Wording("TG104", "{value} is not a finite number"),
+    "int_parsing_size": Wording("TG104", "a number of too many digits"),
+    "int_from_float": Wording("TG103", "{value} is not a whole number"),
+    "string_too_short": Wording("TG104", "the text is empty"),
+    "string_too_long": Wording("TG104", "the text has more than {max_length} characters"),
+    "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),
+    "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
+    "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
+    "value_error": Wording("TG104", "{error}"),
+    "no_effect": Wording("TG120", "{message}", at_key=True),
+    # axes
+    "zip_flat": Wording("TG103", "these are axes, not groups of axes", lambda about: f"give: [[{about['axes']}]]"),
+    "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
+    "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
+    "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _own_name),
+    "axis_step": Wording("TG105", "{message}"),
+    "axis_long": Wording("TG105", "the range has more than {longest} values"),
+    # names
+    "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
+    "name_ambiguous": Wording("TG106", "'{value}' is a folder here and may be a hub id", _folder_or_hub),
+    "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_benchmark),
+    "analysis_twice": Wording("TG106", "two analyses are `{value}`", lambda about: "write an arm for each"),
+    "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
+    "form_unclear": Wording("TG107", "{message}"),
+    "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
+    "file_wanted": Wording("TG108", "'{value}' is a folder, a file is wanted", _files_of),
+    "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", lambda about: about["form"]),
+    "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
+    "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
+    "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
+    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
+    "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
+    "reported": Wording("", ""),
+}  # fmt: skip
+"""Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
+
+NUMBERS = ("int_type", "float_type", "number_type")
+"""Types of faults of a value that is no number."""
+
+SCALARS = ("string_type", "int_type", "float_type", "bool_type", "literal_error")
+"""Types of faults of a field that holds one value."""
+
+
+def _shape(about: About) -> str:
+    pattern = str(about["pattern"])
+    if pattern == HUB_ID:
+        return "a hub id is `owner/name`"
+    if pattern == DIGEST:
+        return "a digest has 32 hex digits"
+    if pattern.startswith("^[^"):
+        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
+    if pattern == VARIABLE:
+        return "give the name of an environment variable: letters, digits and _"
+    return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
+
+
+def diagnose(
+    problems: ValidationError | PydanticCustomError,
+    data: object,
+    document: Document | None,
+    place: Callable[[Path], Path] = lambda path: path,
+) -> list[Diagnostic]:
+    """Every fault as a diagnostic. `data` is what was validated; `place` maps its paths to paths of the document."""
+    if isinstance(problems, ValidationError):
+        faults = problems.errors(include_url=False)
+    else:
+        about = problems.context or {}
+        faults = [ErrorDetails(type=problems.type, loc=(), msg=problems.message(), input=data, ctx=about)]
+    told = [fault for fault in faults if fault["type"] != "reported" and not _only_lacks_faulty(fault, faults)]
+    return [_diagnostic(fault, data, document, place) for fault in told]
+
+
+def _only_lacks_faulty(fault: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because elements of it are wrong, which is told of them."""
+    inside = (each["loc"] for each in faults if len(each["loc"]) > len(fault["loc"]))
+    return fault["type"] == "too_short" and any(loc[: len(fault["loc"])] == fault["loc"] for loc in inside)
+
+
+def _diagnostic(
+    fault: ErrorDetails, data: object, document: Document | None, place: Callable[[Path], Path]
+) -> Diagnostic:
+    wording = WORDINGS[fault["type"]]
+    value = shown(fault["input"])
+    quoted = f"'{value}'" if isinstance(fault["input"], str) else f"`{value}`"
+    known = {"value": value, "quoted": quoted, "input": fault["input"], "message": fault["msg"]}
+    about = {**known, **{name: _readable(value) for name, value in fault.get("ctx", {}).items()}}
+    written = as_written(fault["loc"], data)
+    path = place(written)
+    span = None
+    if document:
+        span = document.key_span(path) if wording.at_key and written else document.value_span(path)
+    named = place(fault["loc"]) if fault["type"] == "missing_key" else path
+    dotted = ".".join(str(step) for step in named)
+    hint = (
+        _one_value(fault, path) or odd_character(fault["input"], number=fault["type"] in NUMBERS) or wording.hint(about)
+    )
+    if span and span.file == OVERRIDE and fault["type"] == "path_missing":
+        hint = "\n".join(
+            filter(None, (hint, "relative paths start at the folder of the spec, or at the one of the call"))
+        )
+    return error(wording.code, wording.message.format(**about), span, dotted, hint)
+
+
+def _one_value(fault: ErrorDetails, path: Path) -> str | None:
+    """The repair of a list that stands where one number or word is wanted."""
+    values = fault["input"]
+    if isinstance(values, str) and fault["type"] in ("int_type", "float_type"):
+        values = values.split(",")
+    if fault["type"] not in SCALARS or not isinstance(values, list | tuple) or len(values) < 2:
+        return None
+    if any(isinstance(step, int) for step in path):
+        return None  # inside a list: no arm can be told by it
+    return "it is no axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
+
+
+def _readable(value: object) -> object:
+    return number_text(value) if isinstance(value, float) else value
+
+
+def as_written(location: Sequence[int | str], data: object) -> Path:
+    """The longest part of a location that the data have: a shorthand has no inner keys, one value no index."""
+    path: list[int | str] = []
+    for step in location:
+        if isinstance(data, Mapping):
+            if step == 0 and step not in data:
+                continue  # one mapping where a list of them may stand
+            if step not in data:
+                break
+            data = data[step]
+        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            break
+        path.append(step)
+    return tuple(path)
+
+
+def unknown_key(key: str, names: Sequence[str], path: Path, document: Document) -> Diagnostic:
+    """A key that a mapping does not have, with the names that it has."""
+    about = {"key": key, "names": tuple(names)}
+    dotted = ".".join(map(str, path))
+    return error("TG101", f"unknown key '{shown(key)}'", document.key_span(path), dotted, _near(about))

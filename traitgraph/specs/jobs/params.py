@@ -1,0 +1,274 @@
+"""The job row: the one document that compiler and runtime share.
+
+The compiler writes rows, the runtime reads them; neither imports the other. A parameter model lists, per kind, all
+that changes the result of the job and nothing else: it is hashed whole into the job key (with the keys of the inputs).
+What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed.
+
+kind         makes                                                       inputs
+prepare      a folder transformers can load, from a GGUF file            -
+generate     dialogues.jsonl, steered at decoding, for a trait and level model?, expert_model?, expert?, anti?
+train        an adapter (or full weights) for one trait and level        model?, data...?
+train_joint  one adapter for all levels of a trait, or for all traits    model?, data...?
+activations  mean activations of a trait, high minus low, at each layer  model?, data...?
+neurons      statistics of the MLP's gates at both levels of a trait     model?, data...?
+vector       phi = tuned - base, as LoRA factors or tensors, with norms  model?, tuned?, opposite?
+merge        a recipe's record (and weights, when they are kept)         model?, vectors..., onto?
+assess       answers.jsonl and metrics.jsonl of one subject              model?, tuned | merge | activations | neurons?
+analyse      metrics.jsonl of a comparison across subjects               vectors... or assess...
+collect      one table of the metrics of every assessment                assess..., analyse...?
+"""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
+from traitgraph.specs.study.training import AnyTraining, Sampling
+from traitgraph.specs.study.traits import Level, Trait
+
+from .benchmarks import ResolvedBenchmark
+from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef
+
+
+class Demonstrations(Spec):
+    """Replies of a trait and level that stand in a prompt for {examples}."""
+
+    data: DataRef
+    trait: Trait
+    level: Level
+    count: int = Field(ge=1, description="How many replies.")
+    seed: int = Field(description="Seed of the draw.")
+
+
+class Prompt(Spec):
+    """The prompt that makes a subject: text that precedes every conversation."""
+
+    system: str = Field(description="The text.")
+    place: Literal["user"] | None = Field(
+        None, description="user: in front of every user message; absent: the system message."
+    )
+    examples: Demonstrations | None = Field(None, description="What stands for {examples} in the text.")
+
+
+class Steering(Spec):
+    """Activations shifted by coefficient * direction after one block, counted from 1."""
+
+    layer: int
+    coefficient: Decimal
+    positions: Literal["all", "prompt", "response"]
+    normalise: bool
+
+
+class NeuronSteering(Spec):
+    """Neurons of a trait's pole turned up by gamma, those of the other pole turned off (NPTI)."""
+
+    level: Level
+    gamma: Decimal
+    neurons: int
+    difference: float
+    share: float
+    midpoint: float
+    steepness: float
+    seed: int
+
+
+class JobParams(Spec):
+    """Everything that changes the result of one kind of job.
+
+    `row_fields` vary inside a stage and are hashed per row; all other fields are hashed once per stage. The split is
+    fixed per kind, so that one alpha alone and the same alpha in a grid have the same key.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    row_fields: ClassVar[tuple[str, ...]] = ()
+
+
+class PrepareParams(JobParams):
+    """Convert a GGUF file once into a folder of safetensors."""
+
+    kind: ClassVar[str] = "prepare"
+    model: GgufModel
+
+
+class TrainParams(JobParams):
+    """Train one personality model: one trait, one level, one seed."""
+
+    kind: ClassVar[str] = "train"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "level", "seed")
+    model: ModelRef
+    data: DataRef
+    training: AnyTraining
+    trait: Trait
+    level: Level
+    seed: int
+
+
+class TrainJointParams(JobParams):
+    """Train one model for every level of a trait, or of all traits; `training.instruction` tells them apart."""
+
+    kind: ClassVar[str] = "train_joint"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "seed")
+    model: ModelRef
+    data: DataRef
+    training: AnyTraining
+    trait: Trait | None = Field(None, description="Absent: rows of all traits.")
+    seed: int
+
+
+class GenerateParams(JobParams):
+    """One steered reply to each scenario for a trait and level: logits of the model and of an expert, combined."""
+
+    kind: ClassVar[str] = "generate"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "level", "instruction", "opposite", "persona")
+    model: ModelRef
+    expert: ModelRef = Field(description="Base of the expert, or the expert itself when there is no input `expert`.")
+    scenarios: Annotated[FileData | HubData, Field(discriminator="kind")]
+    limit: int | None = Field(None, description="Only the first n scenarios.")
+    combine: Literal["sum", "difference"]
+    gamma: Decimal = Field(description="Strength of the expert.")
+    filter_p: float | None = Field(None, description="Nucleus that the model's distribution is cut to first.")
+    temperature: float
+    top_p: float | None = None
+    max_new_tokens: int
+    seed: int
+    trait: Trait
+    level: Level
+    instruction: str = Field(description="User message that the expert sees before the dialogue.")
+    opposite: str | None = Field(None, description="That of the anti-expert; absent: the model itself is subtracted.")
+    persona: Prompt | None = Field(None, description="Prompt that the writing model sees.")
+
+
+class ActivationsParams(JobParams):
+    """Mean activations at the high level less those at the low level, for one trait, after every block."""
+
+    kind: ClassVar[str] = "activations"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait",)
+    model: ModelRef
+    data: DataRef
+    read_out: Literal["response", "prompt", "last_prompt"]
+    trait: Trait
+
+
+class NeuronsParams(JobParams):
+    """How often and how strongly each gate unit fires under high and under low prompts of one trait."""
+
+    kind: ClassVar[str] = "neurons"
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", "high", "low")
+    model: ModelRef
+    data: DataRef = Field(description="Questions that are answered.")
+    limit: int | None = Field(None, description="Only the first n questions of the trait.")
+    repetition_penalty: float
+    max_new_tokens: int
+    quantile: float = Field(description="Quantile of the activations above zero that is measured.")
+    trait: Trait
+    high: Prompt
+    low: Prompt
+
+
+class VectorParams(JobParams):
+    """phi = theta_tuned - theta_base; low-rank factors stay factors.
+
+    With the input `opposite`: theta_tuned - theta_opposite. With `tuned` a ready-made model instead of an input.
+    """
+
+    kind: ClassVar[str] = "vector"
+    model: ModelRef
+    tuned: ModelRef | None = Field(None, description="A ready-made tuned model of the same base.")
+    names: dict[str, str] | None = Field(None, description="Start of a tensor's name in the base -> in `tuned`.")
+
+
+class MergeParams(JobParams):
+    """theta = base + merge(alpha_k phi_k); `coefficients` stand in the order of the input `vectors`."""
+
+    kind: ClassVar[str] = "merge"
+    row_fields: ClassVar[tuple[str, ...]] = ("coefficients", "onto")
+    model: ModelRef
+    method: Annotated[MergeMethod, Choice(MERGE_METHODS, strict=False)] = Field(description="With all its options.")
+    coefficients: tuple[Decimal, ...] = Field(description="Alpha of each vector.")
+    onto: Decimal | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
+    keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")
+    names: dict[str, str] | None = Field(
+        None, description="Start of a tensor's name in the vectors -> its start in the model, where they differ."
+    )
+
+
+class AssessParams(JobParams):
+    """Administer one benchmark to one subject (base, prompted, adapter, merge)."""
+
+    kind: ClassVar[str] = "assess"
+    row_fields: ClassVar[tuple[str, ...]] = ("prompt", "steering", "neurons")
+    model: ModelRef
+    benchmark: ResolvedBenchmark
+    sampling: Sampling | None = Field(None, description="Only for a benchmark that draws answers; else absent.")
+    prompt: Prompt | None = None
+    steering: Steering | None = Field(None, description="How the input `activations` is applied.")
+    neurons: NeuronSteering | None = Field(None, description="How the input `neurons` is applied.")
+
+
+class VectorSimilarity(Spec):
+    """Cosine of every two vectors, over all weights or layer by layer."""
+
+    kind: Literal["vector_similarity"] = "vector_similarity"
+    scope: Literal["model", "layer"]
+
+
+class TraitCorrelation(Spec):
+    """Correlations between measured traits over conditions, and their distance to a human matrix."""
+
+    kind: Literal["trait_correlation"] = "trait_correlation"
+    reference: Digest
+    shuffles: int
+
+
+class AnalyseParams(JobParams):
+    """Compare subjects: their vectors, or their measured scores."""
+
+    kind: ClassVar[str] = "analyse"
+    row_fields: ClassVar[tuple[str, ...]] = ("conditions",)
+    analysis: Annotated[VectorSimilarity | TraitCorrelation, Field(discriminator="kind")]
+    conditions: tuple[str, ...] | None = Field(None, description="Names of the input `vectors`, in their order.")
+
+
+class CollectParams(JobParams):
+    """Put the metrics of all assessments into one table."""
+
+    kind: ClassVar[str] = "collect"
+
+
+ROW_FIELDS: dict[str, tuple[str, ...]] = {params.kind: params.row_fields for params in JobParams.__subclasses__()}
+"""Kind -> the parameters that vary inside a stage."""
+
+
+class JobRow(Spec):
+    """One job as it travels: to a worker process, to SLURM, into the artifact's record."""
+
+    key: Digest
+    kind: str
+    version: int
+    params: dict[str, object] = Field(description="The parameter model of the kind, as plain data.")
+    inputs: dict[str, tuple[Digest, ...]] = Field(default_factory=dict, description="Input name -> keys, in order.")
+    label: str = Field("", description="For people: 'train extraversion high'. Never hashed.")
+
+
+class Task(Spec):
+    """Jobs that run one after the other in one process because they share a loaded model."""
+
+    id: str = Field(description="Stage and number, '02-assess-000': also the name of its log.")
+    jobs: tuple[Digest, ...]
+    after: tuple[str, ...] = Field((), description="Tasks that must have ended before.")
+    minutes: float | None = Field(None, ge=0, description="Expected length, a guess for time limits. [minutes]")
+    billions: float | None = Field(None, gt=0, description="Size of the loaded model, where known. [1e9 parameters]")
+
+
+class JobTable(Spec):
+    """A frozen run: everything that workers need, nothing that they look up elsewhere."""
+
+    format: Literal[1] = 1
+    study: str
+    locations: dict[str, str] = Field(description="Digest of a file or folder -> path on this machine.")
+    rows: tuple[JobRow, ...]
+    tasks: tuple[Task, ...]

@@ -1,0 +1,111 @@
+"""Where presets lie: YAML files named `<group>/<name>.yaml`, beside the spec or in the library that ships with us.
+
+A file beside the spec hides a file of the library with the same name. Knows folders and names; must not know what a
+preset holds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NOT_PLAIN = "'{value}' is no plain file and no folder: a pipe, a device or a socket"
+
+
+def from_folder(folder: Path, text: str) -> Path:
+    """The absolute path of a text; a relative one counts from `folder`, `~` is the user's home."""
+    try:
+        return (folder / Path(text).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return folder / text
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a file or folder is there, and no pipe, device or socket: reading one may never end."""
+    return is_file(path) or is_folder(path)
+
+
+def beside(path: Path, suffix: str = "") -> tuple[str, ...]:
+    """Names of what lies in the folder of a path, in order: what could be meant where nothing is at the path."""
+    try:
+        names = sorted(item.name for item in path.parent.iterdir())
+    except (OSError, ValueError):
+        return ()
+    return tuple(name for name in names if not name.startswith(".") and name.endswith(suffix))
+
+
+HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+DIGEST = r"^[0-9a-f]{32}$"
+
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+"""An environment variable, or an importable package."""
+
+LIBRARY = Path(__file__).parents[1] / "library"
+
+GROUPS = ("model", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
+"""Groups of the library, in the order in which the documentation lists them."""
+
+
+def search_folders(spec: Path) -> tuple[Path, ...]:
+    """The folders that are searched for presets of this spec, the first one wins."""
+    return (spec.parent, LIBRARY)
+
+
+def find_preset(group: str, name: str, spec: Path) -> Path | None:
+    """The file of a preset, or None; a name that would leave its folder is no preset."""
+    if not name or ".." in Path(name).parts or Path(name).is_absolute() or "\0" in name:
+        return None
+    for folder in search_folders(spec):
+        file = folder / group / f"{name}.yaml"
+        if is_file(file):
+            return file
+    return None
+
+
+def preset_names(group: str, spec: Path) -> tuple[str, ...]:
+    """Every preset of a group, by name ('slurm/my-site' in a folder of it); empty when there is no such group."""
+    groups = [folder / group for folder in search_folders(spec)]
+    files = ((each, file) for each in groups for file in each.rglob("*.yaml"))
+    return tuple(sorted({file.relative_to(each).with_suffix("").as_posix() for each, file in files}))
+
+
+def group_exists(group: str, spec: Path) -> bool:
+    """Whether some search folder has presets of this group."""
+    return any(is_folder(folder / group) for folder in search_folders(spec))
+
+
+def shown_path(file: Path) -> str:
+    """The file as messages show it: one of ours from the package's folder on, any other as it was found."""
+    return str(file.relative_to(LIBRARY.parents[2])) if file.is_relative_to(LIBRARY) else str(file)
+
+
+#   JOINED: Paths as a spec writes them: any text may stand there, so nothing here raises for what a file system
+#   refuses.
+#
+#   A name that is too long, holds a NUL or starts with the `~` of nobody is a path at which nothing is.
+#
+# JOINED: Shapes of texts that several models share, and that messages about them know.

@@ -1,0 +1,159 @@
+"""A spec as plain data that remembers where each value was written.
+
+Data and places are kept apart: the data is what every later step sees, the places are looked up only for a message.
+A document made of several texts (a spec, its presets, overrides) is a stack of layers; the last layer that knows a
+path tells its place. Knows nothing of YAML syntax rules or of the language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from .diagnostics import Span
+
+if TYPE_CHECKING:
+    from yaml import Mark
+
+
+Step = str | int
+
+LATIN = {"α": "alpha", "γ": "gamma"}
+"""Greek spellings of keys in files; everywhere else the names are Latin."""
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+class SourceText:
+    """The text of one file, cut into lines as YAML counts them."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self._text = text
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Every line without its end; at least one."""
+        return _LINE_BREAK.split(self._text)
+
+    def span(self, line: int, column: int, length: int) -> Span:
+        """The place at a line and column counted from 0; the length stays within the line."""
+        text = self.lines[line] if line < len(self.lines) else ""
+        shown = max(1, min(length, len(text) - column))
+        return Span(self.file, line + 1, column + 1, shown, text)
+
+    def between(self, start: Mark, end: Mark) -> Span:
+        """The place from one mark to another, cut at the end of the first line."""
+        if end.line == start.line:
+            return self.span(start.line, start.column, end.column - start.column)
+        whole = len(self.lines[start.line].rstrip()) if start.line < len(self.lines) else 0
+        return self.span(start.line, start.column, whole - start.column)
+
+
+class Place(NamedTuple):
+    """How much of a path a layer knows, and where that part is written."""
+
+    depth: int
+    key: Span | None
+    value: Span | None
+
+
+class Layer(Protocol):
+    """One text that contributed to a document."""
+
+    def find(self, path: Sequence[Step]) -> Place | None:
+        """The place of the longest part of `path` that this layer wrote; None when it wrote nothing of it."""
+
+
+@dataclass(frozen=True)
+class NodeLayer:
+    """A YAML tree whose root stands at `prefix` of the document."""
+
+    source: SourceText
+    root: Node
+    prefix: tuple[Step, ...] = ()
+
+    def find(self, path: Sequence[Step]) -> Place | None:
+        """Walk the tree along `path` as far as it goes."""
+        if tuple(path[: len(self.prefix)]) != self.prefix:
+            return None
+        key: Node | None = None
+        node, depth = self.root, len(self.prefix)
+        for step in path[depth:]:
+            entry = child(node, step)
+            if entry is None:
+                break
+            key, node = entry
+            depth += 1
+        return Place(depth, self._span(key) if key else None, self._span(node))
+
+    def _span(self, node: Node) -> Span:
+        return self.source.between(node.start_mark, node.end_mark)
+
+
+@dataclass(frozen=True)
+class OverrideLayer:
+    """One override of the command line: it wrote everything at and below its path."""
+
+    path: tuple[Step, ...]
+    key: Span
+    value: Span
+
+    def find(self, path: Sequence[Step]) -> Place | None:
+        """The key and the value inside the override as it was typed."""
+        if tuple(path[: len(self.path)]) != self.path:
+            return None
+        return Place(len(path), self.key, self.value)
+
+
+def child(node: Node, step: Step) -> tuple[Node | None, Node] | None:
+    """The key node (None in a sequence) and the value node one step below `node`, or None."""
+    if isinstance(node, MappingNode) and isinstance(step, str):
+        for key, value in node.value:
+            if isinstance(key, ScalarNode) and LATIN.get(key.value, key.value) == step:
+                return key, value
+    elif isinstance(node, SequenceNode) and isinstance(step, int) and 0 <= step < len(node.value):
+        return None, node.value[step]
+    return None
+
+
+@dataclass
+class Document:
+    """Plain data (dict, list, str, int, Decimal, bool, None) with the places where it was written."""
+
+    data: dict[str, object]
+    file: Path
+    layers: tuple[Layer, ...] = field(default=(), repr=False)
+    referred: frozenset[str] = field(default=frozenset(), repr=False)
+    """Keys of the outermost mapping whose values `${...}` took to another place."""
+
+    def key_span(self, path: Sequence[Step]) -> Span | None:
+        """Where the key of `path` stands; in a sequence its element; the nearest enclosing place when unknown."""
+        place = self._find(path)
+        return place and (place.key or place.value)
+
+    def value_span(self, path: Sequence[Step]) -> Span | None:
+        """Where the value of `path` stands; the key of the nearest enclosing place when unknown."""
+        place = self._find(path)
+        if place is None:
+            return None
+        return place.value if place.depth == len(path) else place.key or place.value
+
+    def knows(self, path: Sequence[Step]) -> bool:
+        """Whether some layer wrote exactly this path."""
+        place = self._find(path)
+        return place is not None and place.depth == len(path)
+
+    def _find(self, path: Sequence[Step]) -> Place | None:
+        best: Place | None = None
+        for layer in self.layers:
+            place = layer.find(path)
+            if place is not None and (best is None or place.depth >= best.depth):
+                best = place
+        return best

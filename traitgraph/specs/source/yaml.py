@@ -1,0 +1,363 @@
+"""Plain data as the models read them: lists become tuples, exact decimals become int or float.
+
+A number without a fraction is whole however it is written (8.0 is 8, as in JSON Schema). A float keeps up to 15
+significant digits exactly, and axes turn it back into the decimal that was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .diagnostics import Diagnostic, Span, error
+from .library import exists, is_plain
+from .positions import LATIN, Document, NodeLayer, SourceText, Step
+from .yaml_errors import cannot_open, control_character, not_utf8, not_yaml
+
+if TYPE_CHECKING:
+    from yaml import MappingNode, Node, ScalarNode
+    from yaml.error import Mark
+
+
+Where = tuple[Step, ...]
+
+KEY_TWICE = "TG007"
+
+MAX_BYTES = 4_000_000
+
+MAX_DEPTH = 64
+
+TOO_DEEP, SIX_LEVELS = f"values are nested more than {MAX_DEPTH} deep", "a spec needs about six levels"
+
+MAX_VALUES = 200_000
+
+MAX_KEYS = 2_000
+
+MAX_DIGITS = 40
+
+MAX_EXPONENT = 300
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+
+_DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
+
+_PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+_WORDS: dict[str, object] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+_IF_TEXT = "quote it if it is text"
+
+_NO_MERGE_KEY = "values at the top of a study are the defaults of every arm; or use a `defaults:` list"
+
+_PLAIN, _QUOTED = "plain", "quoted"
+
+_TAG = "tag:yaml.org,2002:"
+
+_TAGGED: dict[str, Callable[[object], bool]] = {
+    _TAG + "int": lambda value: type(value) is int,
+    _TAG + "float": lambda value: isinstance(value, Decimal) or type(value) is int,
+    _TAG + "bool": lambda value: isinstance(value, bool),
+    _TAG + "null": lambda value: value is None,
+}
+
+
+class _TooMuchError(Exception):
+    """Raised inside the parser where a file grows beyond what a person writes; `mark` is the place."""
+
+    def __init__(self, what: str, mark: Mark, hint: str) -> None:
+        self.what, self.mark, self.hint = what, mark, hint
+
+
+class _Resolver:
+    """Says of each node only whether it was plain or quoted, and stops at what no person writes.
+
+    PyYAML calls these three for every node; its own resolver follows YAML 1.1, where `no` is False and `1e-4` text.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def resolve(self, kind: type[Node], value: object, implicit: tuple[bool, bool]) -> str:
+        return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _QUOTED
+
+    def descend_resolver(self, parent: Node | None, index: object) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH and parent is not None:
+            raise _TooMuchError(TOO_DEEP, parent.start_mark, SIX_LEVELS)
+        if isinstance(index, yaml.Node) and parent is not None and len(parent.value) >= MAX_KEYS:
+            what = f"this mapping has more than {MAX_KEYS:,} keys"
+            raise _TooMuchError(what, index.start_mark, "a grid is written as an axis: {from, to, step}")
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+
+def _composer(text: str) -> Any:
+    """A PyYAML composer over `text`: libyaml's where it is there, else the pure one with equal results."""
+    try:
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
+    except ImportError:
+        from yaml.composer import Composer
+        from yaml.parser import Parser
+        from yaml.reader import Reader
+        from yaml.scanner import Scanner
+
+        class Pure(Reader, Scanner, Parser, Composer, _Resolver):
+            def __init__(self, text: str) -> None:
+                Reader.__init__(self, text)
+                for part in (Scanner, Parser, Composer, _Resolver):
+                    part.__init__(self)
+
+        return Pure(text)
+
+    class Fast(CParser, _Resolver):
+        def __init__(self, text: str) -> None:
+            CParser.__init__(self, text)
+            _Resolver.__init__(self)
+
+    return Fast(text)
+
+
+def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
+    """The file as a document, or None, with everything that is wrong. Never raises for what is in the file.
+
+    Of a key that stands twice the first value is read, so that all other faults are told as well.
+
+    `shown_as` is the name that messages use, by default the path as given.
+    """
+    shown = shown_as or str(path)
+    if exists(path) and not is_plain(path):
+        what = f"{shown} is no plain file (a pipe, a device or a socket)"
+        return None, [error("TG001", what, hint="copy its content into a file")]
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as problem:
+        return None, [cannot_open(shown, path, problem)]
+    if len(raw) > MAX_BYTES:
+        what = f"the file is larger than {MAX_BYTES // 1_000_000} MB; no spec is"
+        return None, [error("TG003", what, Span(shown, 1, 1, 1, ""), hint="generate fewer arms; grids are axes")]
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        return None, [not_utf8(shown, raw, problem.start)]
+    return read_text(text, path, shown)
+
+
+def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
+    """Like `read_document` for text that is already at hand; `path` is only remembered."""
+    source = SourceText(shown_as or str(path), text)
+    root, faults = compose_nodes(source, text)
+    if faults:
+        return None, faults
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _PLAIN and root.value in ("", "~", "null")):
+        hint = "`traitgraph init` writes one"
+        return None, [error("TG005", "the file holds no spec", source.span(0, 0, 1), hint=hint)]
+    if not isinstance(root, yaml.MappingNode):
+        what = f"a spec is a mapping (`key: value` lines), not a {_NODE_NAMES[type(root)]}"
+        return None, [error("TG006", what, source.between(root.start_mark, root.end_mark))]
+    reader = _Reader(source)
+    data = reader.mapping(root, ())
+    can_be_read = all(fault.code == KEY_TWICE for fault in reader.faults)
+    return (Document(data, path, (NodeLayer(source, root),)) if can_be_read else None), reader.faults
+
+
+_NODE_NAMES = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.MappingNode: "mapping"}
+
+
+def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
+    """The tree of YAML nodes, or the one place where the syntax breaks."""
+    try:
+        composer = _composer(text)
+        try:
+            return composer.get_single_node(), []
+        except _TooMuchError as problem:
+            return None, [_too_much(source, problem.mark.line, problem.mark.column, problem.what, problem.hint)]
+    except yaml.MarkedYAMLError as problem:
+        # A parser that looks ahead meets a limit of its own before it tells us of the first bracket.
+        stop = problem.problem_mark or problem.context_mark
+        opened = _open_brackets(text[: stop.index]) if stop else []
+        if len(opened) <= MAX_DEPTH:
+            return None, [not_yaml(source, problem)]
+        before = text[: opened[MAX_DEPTH - 1]]
+        line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+        return None, [_too_much(source, line, column, TOO_DEEP, SIX_LEVELS)]
+    except yaml.reader.ReaderError:
+        return None, [control_character(source, text)]
+
+
+def _too_much(source: SourceText, line: int, column: int, what: str, hint: str) -> Diagnostic:
+    return error("TG003", what, source.span(line, column, 1), hint=hint)
+
+
+def _open_brackets(text: str) -> list[int]:
+    """Where the brackets begin that are still open at the end of a text, but for those in quotes and comments."""
+    opened: list[int] = []
+    for found in re.finditer(r"""'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#.*|[][{}]""", text):
+        if found[0] in "[{":
+            opened.append(found.start())
+        elif found[0] in "]}" and opened:
+            opened.pop()
+    return opened
+
+
+class _Reader:
+    """Turns nodes into plain data and collects every fault on the way."""
+
+    def __init__(self, source: SourceText) -> None:
+        self.source = source
+        self.faults: list[Diagnostic] = []
+        self._values = 0
+        self._open: set[int] = set()
+        self._top: Node | None = None
+
+    def value(self, node: Node, path: Where) -> object:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._runaway(path)
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self._open:
+            self._report("TG008", "this anchor contains itself", node, path, "repeat the values instead")
+            return None
+        self._open.add(id(node))
+        inside = self.mapping(node, path) if isinstance(node, yaml.MappingNode) else self._sequence(node, path)
+        self._open.discard(id(node))
+        return inside
+
+    def mapping(self, node: MappingNode, path: Where) -> dict[str, object]:
+        self._check_tag(node, "map", path)
+        data: dict[str, object] = {}
+        places: dict[str, Node] = {}
+        for key, item in node.value:
+            name = self._key(key, path)
+            if name is None:
+                continue
+            if not path:
+                self._top = key
+            if name in places:
+                self._duplicate(name, places[name], key, path)
+                continue
+            places[name] = key
+            data[name] = self.value(item, (*path, name))
+        return data
+
+    def _sequence(self, node: Node, path: Where) -> list[object]:
+        self._check_tag(node, "seq", path)
+        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+
+    def _scalar(self, node: ScalarNode, path: Where) -> object:
+        text: str = node.value
+        if node.tag == _PLAIN:
+            return self._plain(text, node, path)
+        if node.tag in (_QUOTED, _TAG + "str"):
+            return text
+        fits = _TAGGED.get(node.tag)
+        if fits is None:
+            self._bad_tag(node, path)
+            return None
+        value = self._plain(text, node, path)
+        if not fits(value):
+            self._report("TG009", f"{text!r} is not of the type that its tag {_tag_name(node)} says", node, path)
+        return value
+
+    def _plain(self, text: str, node: Node, path: Where) -> object:
+        """A plain scalar by YAML 1.2's core schema."""
+        if text in _WORDS:
+            return _WORDS[text]
+        if text[0] not in "+-.0123456789":
+            return text
+        if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS:
+            return int(text)
+        if _PREFIXED.fullmatch(text) and len(text) <= MAX_DIGITS:
+            return int(text, 0)
+        if match := _DECIMAL.fullmatch(text):
+            fits = len(text) <= MAX_DIGITS and len(match[1] or "") <= 4
+            if fits and abs((number := Decimal(text)).adjusted()) <= MAX_EXPONENT:
+                return number
+            self._report("TG010", "this number has more digits than any measure", node, path, _IF_TEXT)
+            return None
+        if _NOT_FINITE.fullmatch(text):
+            self._report("TG010", f"{text} is not a finite number", node, path, _IF_TEXT)
+            return None
+        return text
+
+    def _key(self, key: Node, path: Where) -> str | None:
+        if not isinstance(key, yaml.ScalarNode):
+            self._report("TG011", f"a key is a word, not a {_NODE_NAMES[type(key)]}", key, path, _IF_TEXT)
+            return None
+        if key.tag == _PLAIN and key.value == "<<":
+            self._report("TG011", "the merge key `<<` is not part of the language", key, path, _NO_MERGE_KEY)
+            return None
+        if key.tag not in (_PLAIN, _QUOTED, _TAG + "str"):
+            self._bad_tag(key, path)
+            return None
+        if not key.value:
+            self._report("TG011", "this key is empty", key, path)
+            return None
+        return LATIN.get(key.value, key.value)
+
+    def _check_tag(self, node: Node, plain: str, path: Where) -> None:
+        if node.tag not in (_QUOTED, _TAG + plain):
+            self._bad_tag(node, path)
+
+    def _bad_tag(self, node: Node, path: Where) -> None:
+        self._report("TG009", f"the tag {_tag_name(node)} is not allowed", node, path, "write the value plainly")
+
+    def _duplicate(self, name: str, first: Node, second: Node, path: Where) -> None:
+        where = f"{first.start_mark.line + 1}:{first.start_mark.column + 1}"
+        spelled = f" (as {first.value!r})" if first.value != second.value else ""
+        what = f"the key {second.value!r} is given twice: first at {where}{spelled}, again here"
+        self._report(KEY_TWICE, what, second, (*path, name), "keep one of the two")
+
+    def _runaway(self, path: Where) -> None:
+        if self._values == MAX_VALUES + 1 and self._top is not None:
+            what = f"up to here the file makes more than {MAX_VALUES:,} values, with its aliases written out"
+            self._report("TG008", what, self._top, path[:1], "a grid is written as an axis: {from, to, step}")
+
+    def _report(self, code: str, what: str, node: Node, path: Where, hint: str | None = None) -> None:
+        span = self.source.between(node.start_mark, node.end_mark)
+        self.faults.append(error(code, what, span, ".".join(map(str, path)), hint))
+
+
+def _tag_name(node: Node) -> str:
+    return "!!" + node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else node.tag
+
+
+def frozen(value: object) -> object:
+    """A copy without lists and decimals; mappings stay dictionaries."""
+    if isinstance(value, dict):
+        return {key: frozen(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, Decimal):
+        return _number(value)
+    return value
+
+
+def _number(value: Decimal) -> int | float:
+    if value.is_finite() and value == value.to_integral_value() and value.adjusted() < 16:
+        return int(value)
+    return float(value)
+
+
+# JOINED: Text of a spec to a `Document`: YAML with positions, read by the rules of YAML 1.2's core schema.
+#
+#   `1e-4` is a number, `no` is a word, `010` is ten; numbers with a point or an exponent are exact decimals.
+#   Duplicate
+#   keys, tags, runaway aliases and deep nesting are refused with their place. Knows nothing of the language's own
+#   keys
+#   except the Greek spellings of alpha and gamma.
+#

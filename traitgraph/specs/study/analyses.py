@@ -1,0 +1,113 @@
+"""What is compared across the subjects of an arm, beside the scores of each."""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.fields.context import scope_of
+from traitgraph.specs.fields.pydantic_errors import each_read, existing
+from traitgraph.specs.fields.registry import Registry
+
+from .generation import Data
+
+
+class Analysis(Spec):
+    """One comparison. `of_vectors` says that it needs a method that makes personality vectors."""
+
+    kind: str
+    of_vectors: ClassVar[bool] = False
+    fills: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def shown(self) -> str:
+        """What tells its results from those of other analyses of an arm."""
+        return self.kind
+
+    def settled(self, folder: Path) -> Self:
+        """Itself with absolute paths."""
+        return self
+
+
+class VectorSimilarity(Analysis):
+    """Cosine between every two personality vectors (Personality Vector: above 0.3 is shared style, not trait)."""
+
+    kind: Literal["vector_similarity"] = Field("vector_similarity", description="Cosines between vectors.")
+    of_vectors: ClassVar[bool] = True
+    scope: Literal["model", "layer"] = Field("model", description="Over all weights, or layer by layer.")
+
+    @property
+    def shown(self) -> str:
+        """The kind and the scope: a report has both."""
+        return f"{self.kind}, scope {self.scope}"
+
+
+class LayerSimilarity(Analysis):
+    """Cosine between the hidden states of base and subject after every block (Personality Vector).
+
+    Of the means over the tokens of a reply that both read: our choice.
+    """
+
+    kind: Literal["layer_similarity"] = Field(
+        "layer_similarity", description="Cosine of hidden states, base and subject."
+    )
+    fills: ClassVar[tuple[str, ...]] = ("data",)
+    data: Data | None = Field(None, validate_default=False, description="Texts that are read; absent: the arm's data.")
+    rows: PositiveInt = Field(
+        100, description="At most n rows, evenly spaced over the held-out ones (over all, where none is); our choice."
+    )
+
+
+class TraitCorrelation(Analysis):
+    """Correlations between the five measured traits, and their distance to a human matrix (BIG5-CHAT)."""
+
+    kind: Literal["trait_correlation"] = Field("trait_correlation", description="Distance to human trait correlations.")
+    reference: str = Field(
+        min_length=1, description="JSON file of a 5 x 5 matrix in the order O C E A N; studies differ widely."
+    )
+    shuffles: int = Field(1000, ge=0, description="Shuffled conditions for the distance that chance gives; our choice.")
+
+    @property
+    def shown(self) -> str:
+        """The kind and the matrix."""
+        return f"{self.kind}, reference {self.reference}"
+
+    def settled(self, folder: Path) -> Self:
+        """Itself with the absolute path of the matrix."""
+        return self.model_copy(update={"reference": str(existing(self.reference, folder, "reference"))})
+
+
+ANALYSES: Registry[type[Analysis]] = Registry(
+    "analysis",
+    "traitgraph.analyses",
+    {"vector_similarity": VectorSimilarity, "layer_similarity": LayerSimilarity, "trait_correlation": TraitCorrelation},
+)
+
+
+class _AnalysisList(Choice):
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._read_list)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"x-choice": self, "x-many": True, "x-empty": True}
+
+    def _read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
+        folder = scope_of(info.context).folder
+        seen: set[str] = set()
+
+        def read(item: object) -> Analysis:
+            one = self.read(item, info)
+            assert isinstance(one, Analysis), "the registry holds analyses"
+            if one.shown in seen:
+                raise PydanticCustomError("analysis_twice", "two analyses are `{value}`", {"value": one.shown})
+            seen.add(one.shown)
+            return one.settled(folder)
+
+        return tuple(each_read(value if isinstance(value, list | tuple) else (value,), read))
+
+
+Analyses = Annotated[tuple[Analysis, ...], _AnalysisList(ANALYSES)]
+"""A list of analyses, or one."""

@@ -1,0 +1,102 @@
+"""The list under `benchmarks:`. An entry is a mapping with `kind`, or a name.
+
+A name is a kind that needs no parameters, a questionnaire of the library, a task of lm-eval, or a preset (group
+`benchmark`); as `kind` of a mapping it is changed by what stands beside it: `{kind: mini-ipip, mode: generate}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.fields.context import Preset, Scope, scope_of
+from traitgraph.specs.fields.pydantic_errors import each_read, validated
+
+from .analyses import ANALYSES
+from .benchmarks import INSTRUMENTS, LM_EVAL_TASKS, Instrument, questionnaire_names, questionnaire_path
+
+PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3", "neo-ffi", "neo-ffi-3")
+"""Questionnaires of the Big Five that people ask for and that we may not ship."""
+
+
+class BenchmarkList(Choice):
+    """Annotation: one instrument or a list of them, each with a name of its own."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read one instrument or a list of them."""
+        return core_schema.with_info_plain_validator_function(self.read_list)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A mark that `schema.py` replaces."""
+        return {"x-benchmarks": self}
+
+    def read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Instrument, ...]:
+        """Every instrument of a list. Raises pydantic's errors, those of all entries together."""
+        items = value if isinstance(value, list | tuple) else (value,)
+        scope, seen = scope_of(info.context), set[str]()
+
+        def read(item: object) -> Instrument:
+            one = self._read_one(item, scope)
+            if one.name in seen:
+                raise PydanticCustomError("benchmark_twice", "two benchmarks are called '{value}'", {"value": one.name})
+            seen.add(one.name)
+            return one
+
+        return tuple(each_read(items, read))
+
+    def _read_one(self, value: object, scope: Scope) -> Instrument:
+        if isinstance(value, Instrument):
+            return value
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
+        name = value.get("kind")
+        changes = {key: item for key, item in value.items() if key != "kind"}
+        if not isinstance(name, str) or name in self.registry:
+            return self._validated(value, scope)
+        if preset := scope.preset("benchmark", name):
+            return self._of_preset(preset, changes, scope)
+        return self._validated({**(standing_for(name) or {"kind": name}), **changes}, scope)
+
+    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Instrument:
+        value = {"name": preset.name, **preset.data, **changes}
+        return scope.reading(preset, lambda: self._validated(value, scope), changes)
+
+    def _validated(self, value: Mapping[str, object], scope: Scope) -> Instrument:
+        model = self.model_of(value)
+        assert issubclass(model, Instrument), "the registry holds instruments"
+        return validated(model, value, scope.context).settled(scope.folder)
+
+    def about(self, value: object) -> dict[str, Any]:
+        """What a message may mention; names are kinds, questionnaires and tasks."""
+        about = super().about(value)
+        names = (*about["names"], *questionnaire_names(), *LM_EVAL_TASKS)
+        return {**about, "names": names, "instead": _instead(about["value"])}
+
+
+def _instead(name: str) -> str | None:
+    """What to write for a name that is known, and is no benchmark's."""
+    if name in ANALYSES.names():
+        return f"it is an analysis: `analyses: {name}`"
+    if name.lower().replace("_", "-") in PROTECTED:
+        return (
+            "its wording is protected and does not come with us: put its items into a file (docs/data.md), and write\n"
+            f"{{kind: questionnaire, name: {name}, items: FILE}}"
+        )
+    return None
+
+
+def standing_for(name: str) -> dict[str, object] | None:
+    """The mapping that the name of a questionnaire or of a well-known task stands for."""
+    if questionnaire_path(name):
+        return {"kind": "questionnaire", "name": name, "items": name}
+    return {"kind": "lm_eval", "task": name} if name in LM_EVAL_TASKS else None
+
+
+Benchmarks = Annotated[tuple[Instrument, ...], BenchmarkList(INSTRUMENTS)]
+"""A list of instruments, or one."""

@@ -1,0 +1,229 @@
+"""Prompts that give a subject its personality: the styles, and the text that each of them makes.
+
+style          text
+instruction    one sentence that names trait and level (BIG5-CHAT, arXiv:2410.16491)
+demonstration  replies of the condition as examples (BIG5-CHAT)
+description    a paragraph about a person at that pole (P2, Jiang et al. 2023, arXiv:2206.07550)
+adjectives     marker adjectives of the pole, each with a modifier (Personality Vector, arXiv:2509.19727)
+intensity      a trait defined, five anchors, and the level to reach (SAC)
+
+`system` gives the system message; demonstrations are drawn from data at run time and stand in for {examples}.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from traitgraph.specs.fields.axes import NumberAxis, whole_numbers
+from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.fields.registry import Registry
+from traitgraph.specs.fields.templates import CONDITION, ConditionText, filled, places
+from traitgraph.specs.source.hashing import digest
+
+from .method import Method
+from .traits import Level, Trait, WordAxis
+
+PAIRS: dict[Trait, str] = {
+    "openness": "unimaginative/imaginative, uncreative/creative, "
+    "artistically unappreciative/artistically appreciative, unaesthetic/aesthetic, unreflective/reflective, "
+    "emotionally closed/emotionally aware, uninquisitive/curious, predictable/spontaneous, "
+    "unintelligent/intelligent, unanalytical/analytical, unsophisticated/sophisticated, "
+    "socially conservative/socially progressive",
+    "conscientiousness": "unsure/self-efficacious, messy/orderly, irresponsible/responsible, lazy/hardworking, "
+    "undisciplined/self-disciplined, impractical/practical, extravagant/thrifty, disorganized/organized, "
+    "negligent/conscientious, careless/thorough",
+    "extraversion": "unfriendly/friendly, introverted/extraverted, silent/talkative, timid/bold, "
+    "unassertive/assertive, inactive/active, unenergetic/energetic, unadventurous/adventurous and daring, "
+    "gloomy/cheerful",
+    "agreeableness": "distrustful/trustful, immoral/moral, dishonest/honest, unkind/kind, stingy/generous, "
+    "unaltruistic/altruistic, uncooperative/cooperative, self-important/humble, unsympathetic/sympathetic, "
+    "selfish/unselfish, disagreeable/agreeable",
+    "neuroticism": "relaxed/tense, at ease/nervous, easygoing/anxious, calm/angry, patient/irritable, "
+    "happy/depressed, unselfconscious/self-conscious, level-headed/impulsive, contented/discontented, "
+    "emotionally stable/emotionally unstable",
+}
+
+
+def adjectives(trait: Trait, level: Level) -> tuple[str, ...]:
+    """Every marker of one pole, in the order of the list.
+
+    >>> adjectives("extraversion", "low")[:2]
+    ('unfriendly', 'introverted')
+    """
+    return tuple(pair.split("/")[level == "high"] for pair in PAIRS[trait].split(", "))
+
+
+def drawn(trait: Trait, level: Level, count: int | None, seed: int) -> tuple[str, ...]:
+    """`count` different markers of one pole in an order that the seed decides; all of them in list order for None."""
+    words = adjectives(trait, level)
+    if count is None:
+        return words
+    return tuple(sorted(words, key=lambda word: digest("marker", [seed, trait, level, word]))[:count])
+
+
+FEWEST = 9
+"""Markers of extraversion, the trait with the fewest: more than that cannot be drawn for every condition."""
+
+StepAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1, most=5)]
+
+Modifier = Literal["a bit", "plain", "very", "extremely"]
+
+MODIFIERS: tuple[str, ...] = ("a bit", "plain", "very", "extremely")
+
+
+class Prompt(Method):
+    """The base model after a message that names the trait and the level."""
+
+    kind: Literal["prompt"] = Field("prompt", description="A message that names the trait and the level.")
+    uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels"})
+    needs: ClassVar[tuple[str, ...]] = ("traits",)
+    style: str
+    place: Literal["system", "user"] = Field(
+        "system", description="system: a system message. user: in front of every user message, as BIG5-CHAT asks items."
+    )
+
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """What is not given for some of these conditions, such as 'descriptions of low openness'; None if nothing."""
+        return None
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The text for one condition; `intensity` is a value of the axis of that name, if the style has one."""
+        raise NotImplementedError(f"the prompt style {self.style} has no text of its own")
+
+
+class InstructionPrompt(Prompt):
+    """One sentence that names trait and level."""
+
+    style: Literal["instruction"] = Field("instruction", description="One sentence that names trait and level.")
+    template: ConditionText = Field(
+        "You are a person with {level} {trait}.", description="The text, with {trait}, {Trait} and {level}. (BIG5-CHAT)"
+    )
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template filled in."""
+        return filled(self.template, trait, str(level))
+
+
+class DemonstrationPrompt(Prompt):
+    """Replies of the condition as examples, drawn from the data at run time."""
+
+    style: Literal["demonstration"] = Field("demonstration", description="Replies of the condition as examples.")
+    uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels", "data"})
+    needs: ClassVar[tuple[str, ...]] = ("traits", "data")
+    examples: PositiveInt = Field(10, description="How many replies. (10: BIG5-CHAT)")
+    seed: int = Field(
+        42, ge=0, description="Seed of the draw; `-m method.seed=1,2,3` makes a subject of each draw. (42: BIG5-CHAT)"
+    )
+    template: Annotated[str, places(*CONDITION, "examples", needs=("examples",))] = Field(
+        "People like you have answered as follows:\n{examples}",
+        description="The text, with {examples}, {trait}, {Trait} and {level}; our wording, after BIG5-CHAT.",
+    )
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template with trait and level filled in; {examples} is left for the run."""
+        return filled(self.template, trait, str(level), examples="{examples}")
+
+
+class DescriptionPrompt(Prompt):
+    """A paragraph about a person at that pole; published ones belong to their authors and must be given."""
+
+    style: Literal["description"] = Field("description", description="A paragraph about a person at that pole.")
+    descriptions: dict[Trait, dict[Level, str]] = Field(
+        description="The paragraphs: trait, then level. A model writes them from key words in P2 (arXiv:2206.07550)."
+    )
+
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """The first condition without a paragraph."""
+        pairs = ((trait, level) for trait in traits for level in levels)
+        return next((f"`descriptions` of {b} {a}" for a, b in pairs if b not in self.descriptions.get(a, {})), None)
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The paragraph of the condition."""
+        assert level is not None, "a description belongs to a level"
+        return self.descriptions[trait][level]
+
+
+class AdjectivesPrompt(Prompt):
+    """Marker adjectives of the pole, each with a modifier."""
+
+    style: Literal["adjectives"] = Field("adjectives", description="Marker adjectives of the pole.")
+    intensity: Annotated[tuple[Modifier, ...], WordAxis("intensity", MODIFIERS)] = Field(
+        ("plain",), validate_default=False, description="Axis: modifier of each adjective; plain is none."
+    )
+    count: int | None = Field(
+        5, ge=1, le=FEWEST, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
+    )
+    seed: int = Field(0, ge=0, description="Seed of the draw.")
+    template: Annotated[str, places("adjectives", needs=("adjectives",))] = Field(
+        "You are {adjectives}.", description="The text, with {adjectives}; our wording."
+    )
+
+    def own_axes(self) -> dict[str, tuple[object, ...]]:
+        """The modifiers."""
+        return {"intensity": self.intensity}
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template with the drawn adjectives, for example 'very calm, very patient'."""
+        assert level is not None, "adjectives belong to a level"
+        modifier = "" if intensity in (None, "plain") else f"{intensity} "
+        words = [modifier + word for word in drawn(trait, level, self.count, self.seed)]
+        return self.template.format(adjectives=", ".join(words))
+
+
+class IntensityPrompt(Prompt):
+    """A trait defined, five anchors from least to most, and the level to reach, 1 to 5 (SAC)."""
+
+    style: Literal["intensity"] = Field("intensity", description="A definition, five anchors, and the level to reach.")
+    uses: ClassVar[frozenset[str]] = frozenset({"traits"})
+    intensity: StepAxis = Field(description="Axis: the level to reach, 1 (least) to 5 (most).")
+    definitions: dict[Trait, str] = Field(description="What each trait means, in one sentence.")
+    anchors: dict[Trait, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
+        description="Five words for each trait, from level 1 to level 5."
+    )
+    template: Annotated[str, places("trait", "definition", "anchors", "level", "anchor", needs=("level", "anchor"))] = (
+        Field(
+            "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
+            description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
+        )
+    )
+
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """The first trait without a definition or anchors."""
+        needed = ((name, trait) for trait in traits for name in ("definitions", "anchors"))
+        return next((f"`{name}` of {trait}" for name, trait in needed if trait not in getattr(self, name)), None)
+
+    def own_axes(self) -> dict[str, tuple[object, ...]]:
+        """The levels 1 to 5."""
+        return {"intensity": self.intensity}
+
+    def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
+        """The template for one level of one trait."""
+        assert isinstance(intensity, int), "this style has an axis of levels"
+        anchors = self.anchors[trait]
+        listed = ", ".join(f"{number} {word}" for number, word in enumerate(anchors, 1))
+        known = {"trait": trait, "definition": self.definitions[trait], "anchors": listed}
+        return self.template.format(**known, level=intensity, anchor=anchors[intensity - 1])
+
+
+PROMPT_STYLES: Registry[type[Prompt]] = Registry(
+    "prompt style",
+    "traitgraph.prompt_styles",
+    {
+        "instruction": InstructionPrompt,
+        "demonstration": DemonstrationPrompt,
+        "description": DescriptionPrompt,
+        "adjectives": AdjectivesPrompt,
+        "intensity": IntensityPrompt,
+    },
+)
+
+AnyPrompt = Annotated[Prompt, Choice(PROMPT_STYLES, tag="style", default="instruction")]
+"""A prompt: the name of a style, or a mapping with `style` and its parameters."""
+
+
+# JOINED: Adjectives that mark the poles of the Big Five: 52 pairs, low and high.
+#
+#   Source: the adjectival markers of Serapio-Garcia et al. 2023 (arXiv:2307.00184), after Goldberg's trait markers.
+#

@@ -1,0 +1,168 @@
+"""How a personality model is trained: supervised fine-tuning or preference optimisation, full or low-rank."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+
+from traitgraph.specs.fields.axes import shown
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.pydantic_errors import each_read, located
+from traitgraph.specs.fields.templates import ConditionText
+
+MOST = 1_000_000
+"""More repeats or tokens of an answer are a slip of the pen."""
+
+
+class Sampling(Spec):
+    """How answers are drawn."""
+
+    temperature: float = Field(0.6, ge=0, description="Softmax temperature; 0 takes the most likely answer.")
+    repeats: int = Field(5, ge=1, le=MOST, description="Independent administrations of each sampled benchmark.")
+    seed: int = Field(0, ge=0, description="Seed of the first repeat; repeat r uses a stream of its own.")
+    max_new_tokens: int = Field(128, ge=1, le=MOST, description="Longest free answer. [tokens]")
+
+
+WORDS = ("all-linear", "attention", "mlp")
+
+
+class _Targets:
+    """Annotation: one of the words, or a list of names, held in one order, for the order changes nothing."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        names = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+        return {"anyOf": [{"enum": list(WORDS)}, names]}
+
+    def _read(self, value: object) -> str | tuple[str, ...]:
+        if isinstance(value, list | tuple):
+            if not value:
+                raise PydanticKnownError("too_short", {"field_type": "List", "min_length": 1, "actual_length": 0})
+            return tuple(sorted(set(each_read(value, _name))))
+        if isinstance(value, str) and value in WORDS:
+            return value
+        about = {"noun": "target of adapters", "value": shown(value), "names": WORDS}
+        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", {"noun": "module", "value": shown(value)})
+
+
+Targets = Annotated[str | tuple[str, ...], _Targets()]
+"""`all-linear`, `attention`, `mlp`, or names of modules such as [q_proj, v_proj]."""
+
+
+class Lora(Spec):
+    """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685) through peft."""
+
+    rank: PositiveInt = Field(16, description="Inner dimension r. Adapter weights grow linearly with it.")
+    alpha: float = Field(32, gt=0, description="Numerator of the adapter's scale: alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input. [probability]")
+    targets: Targets = Field(
+        "all-linear",
+        description="Modules that get an adapter: all linear layers, those of attention or of the MLP, or a list of "
+        "names, [q_proj, v_proj].",
+    )
+    rank_stabilised: bool = Field(False, description="Scale by alpha / sqrt(rank) (rsLoRA, arXiv:2312.03732).")
+
+
+class Validation(Spec):
+    """Rows that are held back, and how often their loss is measured; the state with the lowest loss is kept."""
+
+    share: float = Field(gt=0, lt=1, description="Share of the training rows that is held back.")
+    every: PositiveInt = Field(description="Measured every so many optimiser steps. [steps]")
+
+
+def _whole(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Training` checks: one of `epochs` and `steps`, no place without an instruction."""
+    schema["oneOf"] = [{"required": [key], "properties": {key: {"type": "number"}}} for key in ("epochs", "steps")]
+    instructed = {"required": ["instruction"], "properties": {"instruction": {"type": "string"}}}
+    schema["if"] = {"required": ["instruction_place"], "properties": {"instruction_place": {"const": "user"}}}
+    schema["then"] = instructed
+
+
+class Training(Spec):
+    """What supervised fine-tuning and preference optimisation share."""
+
+    model_config = ConfigDict(json_schema_extra=_whole)
+
+    learning_rate: float = Field(
+        gt=0, le=1, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
+    )
+    epochs: float | None = Field(
+        None, gt=0, le=1_000_000, description="Passes over the training rows; give this or `steps`."
+    )
+    steps: PositiveInt | None = Field(None, description="Optimiser steps; give this or `epochs`.")
+    batch_size: PositiveInt = Field(8, description="Rows per forward pass; several GPUs share those of a step.")
+    accumulation: PositiveInt = Field(
+        1, description="Forward passes per optimiser step, those of all GPUs together: a step has the same rows."
+    )
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from 0. [steps]")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW. [1/step]")
+    max_length: PositiveInt = Field(1024, description="Longer rows are cut. [tokens]")
+    max_cut: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest share of rows that may be longer than `max_length`: they lose their end, or are left out "
+        "whole, and teach a model not to stop. More of them stop the training; absent: 0.05.",
+    )
+    lora: Lora | None = Field(Lora(), description="Adapter settings; null trains every weight.")
+    instruction: ConditionText | None = Field(
+        None,
+        description="System message of every training row, with {trait}, {Trait} and {level}; absent: none. (BIG5-CHAT "
+        "has one: 'Openness - high' is {Trait} - {level})",
+    )
+    instruction_place: Literal["user"] | None = Field(
+        None, description="user: the instruction stands at the head of the user message instead. (BIG5-CHAT: user)"
+    )
+    optimiser: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor"] | None = Field(
+        None, description="absent: adamw. The 8-bit ones need bitsandbytes and a GPU."
+    )
+    max_gradient_norm: float | None = Field(None, gt=0, description="Longer gradients are cut; absent: 1, as in trl.")
+    validation: Validation | None = Field(
+        None, description="Hold rows back and keep the best state; absent: keep the last."
+    )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of `epochs` and `steps`; null takes one back that is given elsewhere")
+        return self
+
+    @model_validator(mode="after")
+    def _place_of_something(self) -> Self:
+        if self.instruction_place and self.instruction is None:
+            place, useless = "instruction_place", "`instruction_place` has no effect without an `instruction`"
+            raise located("no_effect", useless, {}, place, self.instruction_place)
+        return self
+
+
+class SftTraining(Training):
+    """Supervised fine-tuning on the rows of one trait and level; the loss covers the reply only."""
+
+    method: Literal["sft"] = Field("sft", description="Supervised fine-tuning.")
+
+
+class DpoTraining(Training):
+    """Direct preference optimisation (arXiv:2305.18290): the level's reply is chosen, the opposite level's rejected."""
+
+    method: Literal["dpo"] = Field("dpo", description="Direct preference optimisation.")
+    beta: float = Field(0.1, gt=0, description="Strength of the pull towards the reference model. (0.1: BIG5-CHAT)")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="Assumed share of swapped labels: robust DPO (arXiv:2403.00409). [probability]"
+    )
+
+
+AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
+
+
+# JOINED: Which modules get an adapter: a word for the usual ones, or a list of names of one's own.
