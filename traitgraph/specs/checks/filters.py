@@ -1,4 +1,7 @@
-"""Whether the entries of include, exclude and when change something: a value that no arm has is a slip of the pen."""
+"""Include, exclude and when, given to the arms that they speak of, where each must change something.
+
+A value that no arm has is a slip of the pen.
+"""
 
 from __future__ import annotations
 
@@ -245,6 +248,3 @@ def _key_of(axis: str) -> str:
 
 def _text(value: object) -> str:
     return number_text(value) if isinstance(value, int | Decimal) else shown(getattr(value, "kind", value))
-
-
-# JOINED: Include, exclude and when, given to the arms they speak of.

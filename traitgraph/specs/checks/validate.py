@@ -1,4 +1,11 @@
-"""An arm with nothing left open: measures filled from it, what its method does not use emptied."""
+"""From a document to a study: every fault of the file at once, each with its place.
+
+keys      unknown keys of the study
+arms      the study's keys with each arm's own laid over them (`arms.py`), read as one `Arm`
+use       needed keys, options that nothing uses (`usage.py`), keys that contradict each other (`consistency.py`)
+filters   include, exclude, when (`filters.py`)
+defaults  what is left open takes the arm's value, what its method does not use is emptied
+"""
 
 from __future__ import annotations
 
@@ -123,14 +130,3 @@ def _filled(taker: Taker, arm: Arm) -> Taker:
     return taker.model_copy(
         update={key: value[0] if key == "data" else value for key, value in values.items() if value}
     )
-
-
-# JOINED: From a document to a study: every fault of the file at once, each with its place.
-#
-#   keys       unknown keys of the study
-#   arms       the study's keys with each arm's own laid over them (`overlay.py`), read as one `Arm`
-#   use        needed keys, options that nothing uses (`consumption.py`), keys that contradict each other
-#   (`coherence.py`)
-#   holes      include, exclude, when (`holes.py`)
-#   settle     what is left open is filled in, what is not used is emptied (`settle.py`)
-#

@@ -1,4 +1,8 @@
-"""A text that is one of the names that the program knows, those of plugins included."""
+"""A field that holds one of several registered models, chosen by a tag: `kind: ties`, or just `ties`.
+
+It does what a discriminated union does and three things more: plugins join it, only the models that a spec uses are
+built (start-up time), and locations of errors hold no tags, so that they are paths of the file.
+"""
 
 from __future__ import annotations
 
@@ -103,11 +107,3 @@ class KnownName:
             return value
         about = {"noun": self.noun, "value": shown(value), "names": self.names()}
         raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)
-
-
-# JOINED: A field that holds one of several registered models, chosen by a tag: `kind: ties`, or just `ties`.
-#
-#   It does what a discriminated union does and three things more: plugins join it, only the models that a spec
-#   uses are
-#   built (start-up time), and locations of errors hold no tags, so that they are paths of the file.
-#

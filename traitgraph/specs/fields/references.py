@@ -1,4 +1,9 @@
-"""A preset where a mapping could stand: `train: big5-chat-sft-8b`, or `{preset: big5-chat-sft-8b, epochs: 2}`."""
+"""Fields that are written as a name or as a mapping: models, data, clusters.
+
+A name is a preset (`llama-3.1-8b-instruct`), a hub id (`owner/name`) or a path (`./folder`, `rows.jsonl`); a mapping is
+told apart by the one key that only its form has (`id`, `path`, `package`, ...), or names a preset and changes parts of
+it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study holds a `Named` model.
+"""
 
 from __future__ import annotations
 
@@ -244,13 +249,3 @@ class PresetOr:
 
     def _about(self, value: object, scope: Scope) -> dict[str, Any]:
         return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
-
-
-# JOINED: Fields that are written as a name or as a mapping: models, data, clusters.
-#
-#   A name is a preset (`llama-3.1-8b-instruct`), a hub id (`owner/name`) or a path (`./folder`, `rows.jsonl`); a
-#   mapping is
-#   told apart by the one key that only its form has (`id`, `path`, `package`, ...), or names a preset and changes
-#   parts of
-#   it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study holds a `Named` model.
-#
