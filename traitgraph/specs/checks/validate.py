@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from pydantic_core import ValidationError
 
-from traitgraph.specs.composition.arms import ArmText, arm_texts
+from traitgraph.specs.composition.arms import ARM_KEYS, STUDY_KEYS, ArmText, arm_texts
 from traitgraph.specs.fields.context import Scope, key_faults
 from traitgraph.specs.fields.pydantic_errors import validated
 from traitgraph.specs.fields.wording import diagnose, unknown_key
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
-from traitgraph.specs.source.positions import Document
+from traitgraph.specs.source.positions import Document, dotted
 from traitgraph.specs.source.yaml import frozen
 from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Instrument
@@ -29,7 +29,7 @@ from traitgraph.specs.study.study import Arm, Study
 
 from .consistency import check_ablations, check_arm, check_shared
 from .filters import with_holes
-from .usage import ARM_KEYS, STUDY_KEYS, UNUSED, check_use, dotted, meant_keys, open_fields
+from .usage import UNUSED, check_use, meant_keys, open_fields
 
 HEAD = ("study", "description", "cluster", "tracking")
 """Keys of the study that are read as they are."""
@@ -68,10 +68,10 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
     read = [(text, arm) for text, arm in both if "method" not in text.faulty]
     found += check_use(data, texts, read, document)
     for each in read:
-        found += check_arm(each, document)
+        found += check_arm(each)
     if len(read) == len(texts):
         found += check_shared(read, document)
-        found += [] if has_errors(found) else check_ablations(read, document)
+        found += [] if has_errors(found) else check_ablations(read)
     settled = [(text, settle(arm, text.name)) for text, arm in both]
     holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, Span, error, near_names
 from traitgraph.specs.source.library import GROUPS, LIBRARY, find_preset, group_exists, preset_names, shown_path
-from traitgraph.specs.source.positions import Document, NodeLayer, Step
+from traitgraph.specs.source.positions import Document, NodeLayer, Step, leaves, merged, value_at
 from traitgraph.specs.source.yaml import read_document
 
-from .apply import leaves, merged, value_at
 from .overrides import Override
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
 
-from traitgraph.specs.composition.apply import merged
 from traitgraph.specs.source.library import exists, is_file
+from traitgraph.specs.source.positions import merged
 
 from .axes import shown
 from .base import Spec

@@ -292,6 +292,5 @@ def as_written(location: Sequence[int | str], data: object) -> Path:
 
 def unknown_key(key: str, names: Sequence[str], path: Path, document: Document) -> Diagnostic:
     """A key that a mapping does not have, with the names that it has."""
-    about = {"key": key, "names": tuple(names)}
-    dotted = ".".join(map(str, path))
-    return error("TG101", f"unknown key '{shown(key)}'", document.key_span(path), dotted, _near(about))
+    hint = near_hint(key, names)
+    return document.error("TG101", f"unknown key '{shown(key)}'", path, hint, at_key=True)

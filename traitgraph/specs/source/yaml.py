@@ -1,6 +1,6 @@
 """Text of a spec to a `Document`: YAML with positions, read by the rules of YAML 1.2's core schema.
 
-`1e-4` is a number, `no` is a word, `010` is ten; numbers with a point or an exponent are exact decimals. Keys that stand
+`1e-4` is a number, `no` is a word, `010` is ten; numbers with a point or an exponent are exact decimals. Keys given
 twice, tags, runaway aliases and deep nesting are refused with their place. Knows nothing of the language's own keys
 except the Greek spellings of alpha and gamma.
 """

@@ -1,4 +1,4 @@
-"""Why a file is no study, in our words: the file system, the encoding, the syntax, or a file that another command takes.
+"""Why a file is no study, in our words: the file system, the encoding, the syntax, or a file for another command.
 
 Translates what Python and PyYAML say, by one table. Must not know what a spec may hold.
 """
