@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from pydantic_core import PydanticCustomError, ValidationError
+from pydantic_core import ValidationError
 
-from traitgraph.specs.fields.axes import shown
 from traitgraph.specs.fields.context import Scope
-from traitgraph.specs.fields.pydantic_errors import each_read, validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, fault, validated
+from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document, Path
@@ -77,7 +76,7 @@ def _read(
 
     def read(item: object) -> F:
         if not isinstance(item, Mapping):
-            raise PydanticCustomError("dict_type", "not a mapping")
+            raise fault("dict_type")
         return validated(model, item, scope.context)
 
     try:

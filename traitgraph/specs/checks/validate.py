@@ -17,8 +17,7 @@ from pydantic_core import ValidationError
 
 from traitgraph.specs.composition.arms import ARM_KEYS, STUDY_KEYS, ArmText, arm_texts
 from traitgraph.specs.fields.context import Scope, key_faults
-from traitgraph.specs.fields.pydantic_errors import validated
-from traitgraph.specs.fields.wording import diagnose, unknown_key
+from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
 from traitgraph.specs.source.positions import Document, dotted
 from traitgraph.specs.source.yaml import frozen

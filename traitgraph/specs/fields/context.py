@@ -19,7 +19,7 @@ from traitgraph.specs.source.library import find_preset, preset_names, shown_pat
 from traitgraph.specs.source.positions import Document, Step, merged
 from traitgraph.specs.source.yaml import frozen, read_document
 
-from .wording import diagnose
+from .pydantic_errors import diagnose, fault
 
 T = TypeVar("T")
 
@@ -107,16 +107,16 @@ class Scope:
         missing = [each for each in preset.missing if each.path.split(".")[0] not in changed]
         if preset.problems or missing:
             self.diagnostics += preset.problems or missing
-            raise PydanticCustomError("reported", "the preset has faults of its own")
+            raise fault("reported")
         try:
             return read()
         except (ValidationError, PydanticCustomError) as problem:
             if isinstance(problem, ValidationError) and any(
-                set(fault["loc"][:1]) & set(changed) for fault in problem.errors()
+                set(each["loc"][:1]) & set(changed) for each in problem.errors()
             ):
                 raise
             self.diagnostics += diagnose(problem, preset.data, preset.document)
-            raise PydanticCustomError("reported", "the preset has faults of its own") from None
+            raise fault("reported") from None
 
 
 def key_faults(document: Document) -> list[Diagnostic]:
