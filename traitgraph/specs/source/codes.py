@@ -263,8 +263,9 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "TG209": (
         "a plugin lacks a part",
-        "A package that adds to the language also says what it means: for a method a function in the entry-point group "
-        "`traitgraph.lowerings`. Ask its authors, or update it.",
+        "A package that adds to the language also says what it means: its method has a method `lower` "
+        "of its class, or a function in the entry-point group `traitgraph.lowerings`; its analysis has `compare`. Ask "
+        "its authors, or update it.",
     ),
     "TG210": (
         "a saved plan that no longer fits",
