@@ -39,8 +39,8 @@ class Registry(Generic[T]):
     """Things of one kind by name; a target may be "module:attribute" and is then imported on first use.
 
     `noun` is for messages ("merge method"), `group` the group of entry points of plugins ("traitgraph.merge_methods").
-    `base` says which members of a plugin belong here: its subclasses that declare their name in the field `tag`, and
-    its instances, by their `name`.
+    `base` says which members of a plugin belong here: its subclasses, by the name that they declare in `tag`, and its
+    instances, by their `name`, else by that of the attribute.
     """
 
     every: ClassVar[list[Registry[Any]]] = []
@@ -101,26 +101,27 @@ class Registry(Generic[T]):
                     self.problems.append(f"{self.noun} {entry.name!r} of {entry.value} cannot be loaded: {problem}")
         for entry in entry_points(group=PLUGINS) if self.base else ():
             try:
-                members = list(vars(entry.load()).values())
+                members = dict(vars(entry.load()))
             except Exception as problem:  # the same
                 self.problems.append(f"plugin {entry.name!r} of {entry.value} cannot be loaded: {problem}")
                 continue
-            for member in members:
-                name = self._name_of(member)
+            for attribute, member in members.items():
+                name = self._name_of(member, attribute)
                 if name and self._targets.get(name) is not member and self._is_free(name, entry.value):
                     self._targets[name] = member
 
-    def _name_of(self, member: Any) -> str | None:
+    def _name_of(self, member: Any, attribute: str) -> str | None:
         """The name of a plugin's member here; None where it belongs elsewhere, as what it imported from us does."""
         if self.base is None or not isinstance(member, type):
             mine = isinstance(member, self.base or ()) and member not in self._targets.values()
-            return str(member.name) if mine else None
+            return str(getattr(member, "name", attribute)) if mine else None
         from inspect import get_annotations
 
-        if not issubclass(member, self.base) or member.__module__.startswith("traitgraph."):
+        ours = member.__module__.startswith("traitgraph.")
+        if ours or not issubclass(member, self.base) or self.tag not in get_annotations(member):
             return None
-        fields: dict[str, Any] = getattr(member, "model_fields", {})
-        return str(fields[self.tag].default) if self.tag in get_annotations(member) else None
+        field = getattr(member, "model_fields", {}).get(self.tag)
+        return str(field.default if field else getattr(member, self.tag))
 
     def _is_free(self, name: str, origin: str) -> bool:
         if name in self._targets:
