@@ -20,30 +20,61 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what `__getattr__` gives, for type checkers; a test compares
+if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.compiler.ir.builder import Builder as Builder
     from traitgraph.compiler.ir.builder import Group as Group
     from traitgraph.compiler.ir.builder import Made as Made
+    from traitgraph.compiler.ir.ir import Column as Column
+    from traitgraph.compiler.ir.ir import Input as Input
+    from traitgraph.compiler.ir.ir import Table as Table
+    from traitgraph.compiler.ir.ir import row_ids as row_ids
+    from traitgraph.runtime.assessment.measurement import Measurement as Measurement
+    from traitgraph.runtime.assessment.measurement import Metric as Metric
+    from traitgraph.runtime.jobs.context import JobContext as JobContext
+    from traitgraph.runtime.jobs.context import without_torch as without_torch
+    from traitgraph.runtime.merging.steps import Steps as Steps
+    from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
+    from traitgraph.runtime.models.loading import open_model as open_model
+    from traitgraph.specs.jobs.params import AssessParams as AssessParams
+    from traitgraph.specs.jobs.params import JobParams as JobParams
+    from traitgraph.specs.jobs.params import Prompt as PromptText  # noqa: F401  # for others
+    from traitgraph.specs.study.analyses import Analysis as Analysis
+    from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
+    from traitgraph.specs.study.method import Method as Method
+    from traitgraph.specs.study.prompts import Prompt as Prompt
 
 PLACES = {
-    "traitgraph.compiler.ir.builder": ("Builder", "Group", "Made"),
-    "traitgraph.compiler.ir.ir": ("Column", "Input", "Table", "row_ids"),
-    "traitgraph.runtime.assessment.measurement": ("Measurement", "Metric"),
-    "traitgraph.runtime.jobs.context": ("JobContext", "without_torch"),
-    "traitgraph.runtime.merging.steps": ("Steps",),
-    "traitgraph.runtime.models.loading": ("LoadedModel", "open_model"),
-    "traitgraph.specs.jobs.params": ("AssessParams", "JobParams"),
-    "traitgraph.specs.study.analyses": ("Analysis",),
-    "traitgraph.specs.study.merge_methods": ("MergeMethod",),
-    "traitgraph.specs.study.method": ("Method",),
-    "traitgraph.specs.study.prompts": ("Prompt",),
+    "Builder": "traitgraph.compiler.ir.builder:Builder",
+    "Group": "traitgraph.compiler.ir.builder:Group",
+    "Made": "traitgraph.compiler.ir.builder:Made",
+    "Column": "traitgraph.compiler.ir.ir:Column",
+    "Input": "traitgraph.compiler.ir.ir:Input",
+    "Table": "traitgraph.compiler.ir.ir:Table",
+    "row_ids": "traitgraph.compiler.ir.ir:row_ids",
+    "Measurement": "traitgraph.runtime.assessment.measurement:Measurement",
+    "Metric": "traitgraph.runtime.assessment.measurement:Metric",
+    "JobContext": "traitgraph.runtime.jobs.context:JobContext",
+    "without_torch": "traitgraph.runtime.jobs.context:without_torch",
+    "Steps": "traitgraph.runtime.merging.steps:Steps",
+    "LoadedModel": "traitgraph.runtime.models.loading:LoadedModel",
+    "open_model": "traitgraph.runtime.models.loading:open_model",
+    "AssessParams": "traitgraph.specs.jobs.params:AssessParams",
+    "JobParams": "traitgraph.specs.jobs.params:JobParams",
+    "PromptText": "traitgraph.specs.jobs.params:Prompt",
+    "Analysis": "traitgraph.specs.study.analyses:Analysis",
+    "MergeMethod": "traitgraph.specs.study.merge_methods:MergeMethod",
+    "Method": "traitgraph.specs.study.method:Method",
+    "Prompt": "traitgraph.specs.study.prompts:Prompt",
 }
-"""Module -> what of it is for others."""
-
-_MODULE_OF = {name: module for module, names in PLACES.items() for name in names}
+"""What is for others -> where it is."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"traitgraph.plugins has no {name!r}; it has: {', '.join(sorted(_MODULE_OF))}")
-    return getattr(import_module(_MODULE_OF[name]), name)
+    if name not in PLACES:
+        raise AttributeError(f"traitgraph.plugins has no {name!r}; it has: {', '.join(sorted(PLACES))}")
+    module, _, attribute = PLACES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(PLACES)
