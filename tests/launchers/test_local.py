@@ -205,7 +205,9 @@ def test_a_kind_without_a_runtime_is_named(store: Store, kind: str, message: str
     assert failure.cause == "no runtime for a job kind"
 
 
-def test_a_worker_that_cannot_start_fails_all_jobs_of_its_task(store: Store, tmp_path: Path, monkeypatch) -> None:
+def test_a_worker_that_cannot_start_fails_all_jobs_of_its_task(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "shadow").mkdir()
     (tmp_path / "shadow" / "pydantic.py").write_text("raise RuntimeError('this environment is broken')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shadow"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from traitgraph.specs.checks.usage import ARM_KEYS
+from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.fields.axes import CountRange, LogEnds, StepRange
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.context import Scope

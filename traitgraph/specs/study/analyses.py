@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import scope_of
-from traitgraph.specs.fields.pydantic_errors import each_read, existing
+from traitgraph.specs.fields.pydantic_errors import each_read, existing, fault
 from traitgraph.specs.fields.registry import Registry
 
 from .generation import Data
@@ -102,7 +102,7 @@ class _AnalysisList(Choice):
             one = self.read(item, info)
             assert isinstance(one, Analysis), "the registry holds analyses"
             if one.shown in seen:
-                raise PydanticCustomError("analysis_twice", "two analyses are `{value}`", {"value": one.shown})
+                raise fault("analysis_twice", value=one.shown)
             seen.add(one.shown)
             return one.settled(folder)
 
