@@ -22,8 +22,8 @@ from traitgraph.compiler.ir.ir import (
     plain_row,
     plain_template,
 )
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.passes.select import selected_arms, selected_cells
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
 
@@ -217,7 +217,7 @@ class Plan:
         return JobRow.model_construct(
             key=keys[row].hex(),
             kind=stage.kind,
-            version=KINDS[stage.kind].version,
+            version=kind_of(stage.kind).version,
             params={**self._template(stage), **plain_row(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
             label=self._labels.of(row),

@@ -19,10 +19,8 @@ from hashlib import blake2b
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Input, Stage
-from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import DIGEST_BYTES, SCHEME, encode
-
-KINDS: dict[str, type[JobParams]] = {kind.kind: kind for kind in JobParams.__subclasses__()}
 
 
 def key_jobs(draft: Draft, context: Context) -> Draft:
@@ -50,15 +48,15 @@ def stage_keys(stage: Stage, keys: Sequence[bytes]) -> Iterator[bytes]:
 
 def job_state(kind: str, template: Mapping[str, object]) -> blake2b:
     """A hash that has read everything that the rows of a stage share."""
-    version = KINDS[kind].version
-    shared = {name: value for name, value in template.items() if name not in KINDS[kind].row_fields}
+    known = kind_of(kind)
+    shared = {name: value for name, value in template.items() if name not in known.row_fields}
     digest = blake2b(encode(shared), digest_size=DIGEST_BYTES).digest()
-    return blake2b(SCHEME + b"\0job\0" + encode(kind) + encode(version) + digest, digest_size=DIGEST_BYTES)
+    return blake2b(SCHEME + b"\0job\0" + encode(kind) + encode(known.version) + digest, digest_size=DIGEST_BYTES)
 
 
 def row_bytes(stage: Stage) -> Iterable[bytes]:
     """The canonical bytes of each row's row fields; each combination of values is encoded once."""
-    fixed = KINDS[stage.kind].row_fields
+    fixed = kind_of(stage.kind).row_fields
     names = sorted(stage.table.columns)
     assert set(names) <= set(fixed), f"{stage.kind} varies by {names}, its keys by {fixed}"
     shared = {name: stage.template[name] for name in fixed if name in stage.template}

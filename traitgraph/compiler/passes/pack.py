@@ -10,10 +10,8 @@ from itertools import chain, groupby, repeat
 from traitgraph.compiler.cost.estimate import Estimator
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import MISSING, Draft, Stage, TaskDraft, row_ids
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
-
-GROUP = {"vector": "assess", "merge": "assess", "assess": "assess", "train_joint": "train"}
-"""Kinds that share a task: a subject is made in place on the loaded base and measured there. Others pack alone."""
 
 NO_TASK = 0xFFFFFFFF
 
@@ -47,12 +45,8 @@ def pack_tasks(draft: Draft, context: Context) -> Draft:
 
 def _waves(draft: Draft) -> Iterator[tuple[str, list[int]]]:
     """Runs of neighbouring stages whose kinds pack together, in order."""
-
-    def group_of(index: int) -> str:
-        kind = draft.stages[index].kind
-        return GROUP.get(kind, kind)
-
-    return ((group, list(stages)) for group, stages in groupby(range(len(draft.stages)), group_of))
+    groups = groupby(range(len(draft.stages)), lambda index: kind_of(draft.stages[index].kind).group)
+    return ((group, list(stages)) for group, stages in groups)
 
 
 def _by_model(draft: Draft, stages: Iterable[int]) -> Iterable[list[int]]:

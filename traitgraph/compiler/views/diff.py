@@ -11,8 +11,8 @@ from typing import NamedTuple
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import Draft, plain_row, plain_template
 from traitgraph.compiler.label import Labels
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.plan import Plan
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
 
 from .print_plan import arm_formula
@@ -104,7 +104,7 @@ def _rekeyed(old: Draft, one: int, new: Draft, two: int, keys_old: set[bytes], l
 
 def _params(draft: Draft, row: int) -> dict[str, object]:
     stage, place = draft.locate(row)
-    version = {"(version of the kind)": KINDS[stage.kind].version}
+    version = {"(version of the kind)": kind_of(stage.kind).version}
     return {**version, **plain_template(stage), **plain_row(stage, place)}
 
 

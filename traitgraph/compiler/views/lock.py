@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from traitgraph import __version__
 from traitgraph.compiler.ir.ir import plain
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import SCHEME, digest
 
 from .diff import field_changes
@@ -30,7 +30,7 @@ def lock_document(plan: Plan, libraries: Mapping[str, str]) -> dict[str, object]
         "format": "traitgraph lock 1",
         "study": plan.study,
         "program": {"traitgraph": __version__, "identities": SCHEME.decode()},
-        "kinds": {kind: KINDS[kind].version for kind in kinds},
+        "kinds": {kind: kind_of(kind).version for kind in kinds},
         "libraries": dict(sorted(libraries.items())),
         "sources": [source for _, source in sources],
         "files": dict(sorted(plan.draft.locations.items())),

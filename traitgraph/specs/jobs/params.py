@@ -2,20 +2,8 @@
 
 The compiler writes rows, the runtime reads them; neither imports the other. A parameter model lists, per kind, all
 that changes the result of the job and nothing else: it is hashed whole into the job key (with the keys of the inputs).
-What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed.
-
-kind         makes                                                       inputs
-prepare      a folder transformers can load, from a GGUF file            -
-generate     dialogues.jsonl, steered at decoding, for a trait and level model?, expert_model?, expert?, anti?
-train        an adapter (or full weights) for one trait and level        model?, data...?
-train_joint  one adapter for all levels of a trait, or for all traits    model?, data...?
-activations  mean activations of a trait, high minus low, at each layer  model?, data...?
-neurons      statistics of the MLP's gates at both levels of a trait     model?, data...?
-vector       phi = tuned - base, as LoRA factors or tensors, with norms  model?, tuned?, opposite?
-merge        a recipe's record (and weights, when they are kept)         model?, vectors..., onto?
-assess       answers.jsonl and metrics.jsonl of one subject              model?, tuned | merge | activations | neurons?
-analyse      metrics.jsonl of a comparison across subjects               vectors... or assess...
-collect      one table of the metrics of every assessment                assess..., analyse...?
+What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed. What
+else there is to know of a kind of job stands in `kinds.py`.
 """
 
 from decimal import Decimal
@@ -245,10 +233,6 @@ class CollectParams(JobParams):
     """Put the metrics of all assessments into one table."""
 
     kind: ClassVar[str] = "collect"
-
-
-ROW_FIELDS: dict[str, tuple[str, ...]] = {params.kind: params.row_fields for params in JobParams.__subclasses__()}
-"""Kind -> the parameters that vary inside a stage."""
 
 
 class JobRow(Spec):
