@@ -35,15 +35,20 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.merging.steps import Steps as Steps
     from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
     from traitgraph.runtime.models.loading import open_model as open_model
+    from traitgraph.specs.fields.axes import Axis as Axis
+    from traitgraph.specs.jobs.kinds import JobKind as JobKind
     from traitgraph.specs.jobs.params import AssessParams as AssessParams
     from traitgraph.specs.jobs.params import JobParams as JobParams
     from traitgraph.specs.jobs.params import Prompt as PromptText  # noqa: F401  # for others
+    from traitgraph.specs.jobs.params import Steering as Steering
+    from traitgraph.specs.jobs.refs import ModelRef as ModelRef
     from traitgraph.specs.study.analyses import Analysis as Analysis
     from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
     from traitgraph.specs.study.method import Method as Method
     from traitgraph.specs.study.prompts import Prompt as Prompt
 
 PLACES = {
+    "Axis": "traitgraph.specs.fields.axes:Axis",
     "Builder": "traitgraph.compiler.ir.builder:Builder",
     "Group": "traitgraph.compiler.ir.builder:Group",
     "Made": "traitgraph.compiler.ir.builder:Made",
@@ -61,6 +66,9 @@ PLACES = {
     "AssessParams": "traitgraph.specs.jobs.params:AssessParams",
     "JobParams": "traitgraph.specs.jobs.params:JobParams",
     "PromptText": "traitgraph.specs.jobs.params:Prompt",
+    "Steering": "traitgraph.specs.jobs.params:Steering",
+    "JobKind": "traitgraph.specs.jobs.kinds:JobKind",
+    "ModelRef": "traitgraph.specs.jobs.refs:ModelRef",
     "Analysis": "traitgraph.specs.study.analyses:Analysis",
     "MergeMethod": "traitgraph.specs.study.merge_methods:MergeMethod",
     "Method": "traitgraph.specs.study.method:Method",
