@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pygments.lexers import JsonLexer
+from pygments.lexers import JsonLexer, TextLexer
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -22,30 +22,31 @@ project = "traitgraph"
 author = "The traitgraph maintainers"
 project_copyright = "the traitgraph maintainers, Apache-2.0"
 
-extensions = ["myst_parser", "sphinxcontrib.mermaid"]
+extensions = ["myst_parser"]
 root_doc = "README"
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "docs/**.md"]
 include_patterns += ["examples/data/README.md"]
 exclude_patterns = [".venv*"]
 
 myst_heading_anchors = 3
-myst_fence_as_directive = ["mermaid"]
-mermaid_version = "11.12.1"  # the browser loads it from a public host; offline the text of a graph is shown
 
 html_theme = "furo"
 html_title = "traitgraph"
+html_static_path = ["pictures.js"]
+html_js_files = [("pictures.js", {"type": "module"})]
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
 
 CONTENTS = {
     "Start": ["docs/why", "docs/tutorial", "docs/patterns"],
-    "Use": ["docs/language", "docs/data", "docs/merging", "docs/slurm", "docs/python", "docs/trust"],
-    "Extend": ["docs/extending/*"],
+    "Use": ["docs/language", "docs/data", "docs/merging", "docs/slurm", "docs/trust"],
+    "Extend": ["README", "method", "merge-method", "questionnaire-mode", "analysis"],
     "Maintain": ["docs/architecture", "docs/glossary", "CONTRIBUTING", "docs/releasing", "docs/decisions/README"],
     "More": ["benchmarks/README", "examples/data/README", "CHANGELOG"],
 }
 """The navigation: captions, and pages in reading order. A page that stands in no list fails the build."""
+CONTENTS["Extend"] = [f"docs/extending/{page}" for page in CONTENTS["Extend"]]
 UNDER = {"docs/language": r"\((language/[^)#]+)\.md\)", "docs/decisions/README": r"\((\d[^)#]+)\.md\)"}
 """Pages below other pages: the links of these, in their order."""
 
@@ -60,7 +61,7 @@ def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def _contents(pages: list[str], options: str = "") -> str:
-    return "\n\n```{toctree}\n:hidden:\n:glob:\n" + options + "\n" + "\n".join(pages) + "\n```\n"
+    return "\n\n```{toctree}\n:hidden:\n" + options + "\n" + "\n".join(pages) + "\n```\n"
 
 
 def copy_front_page(app: Sphinx, problem: Exception | None) -> None:
@@ -72,5 +73,6 @@ def copy_front_page(app: Sphinx, problem: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Add our two steps to Sphinx's."""
     app.add_lexer("jsonl", JsonLexer)
+    app.add_lexer("mermaid", TextLexer)
     app.connect("source-read", add_contents)
     app.connect("build-finished", copy_front_page)

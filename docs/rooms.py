@@ -63,12 +63,12 @@ def without_detours(arrows: Arrows) -> Arrows:
         if room in path:
             raise ValueError(f"rooms import each other: {' -> '.join([*path, room])}")
         if room not in beyond:
-            beyond[room] = set().union(*({other, *reach(other, (*path, room))} for other in arrows[room]))
+            beyond[room] = set().union(*({other, *reach(other, (*path, room))} for other in sorted(arrows[room])))
         return beyond[room]
 
     return {
-        room: {other for other in others if not any(other in reach(each) for each in others)}
-        for room, others in arrows.items()
+        room: {other for other in others if not any(other in reach(each) for each in sorted(others))}
+        for room, others in sorted(arrows.items())
     }
 
 
