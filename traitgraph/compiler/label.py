@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePath
 
-from traitgraph.compiler.ir.dimensions import FURTHER
+from traitgraph.compiler.ir.dimensions import FURTHER, text_of
 from traitgraph.compiler.ir.ir import Draft, Stage
 from traitgraph.specs.jobs.refs import HubModel
 from traitgraph.specs.source.hashing import encode
@@ -101,6 +101,6 @@ def _shown(stage: Stage, name: str) -> tuple[object, ...]:
 
 def _word(name: str, value: object, names: Mapping[str, str]) -> str:
     if name == "gamma":
-        return f"gamma {value}"
+        return f"gamma {text_of(value)}"
     digest = getattr(value, "digest", "")
     return f"on {value.id.rpartition('/')[2] if isinstance(value, HubModel) else names.get(digest, digest[:8])}"

@@ -19,8 +19,8 @@ from traitgraph.compiler.ir.ir import (
     Draft,
     Stage,
     TaskDraft,
-    plain_row,
-    plain_template,
+    row_json,
+    shared_json,
 )
 from traitgraph.compiler.passes.select import selected_arms, selected_cells
 from traitgraph.specs.jobs.kinds import kind_of
@@ -218,7 +218,7 @@ class Plan:
             key=keys[row].hex(),
             kind=stage.kind,
             version=kind_of(stage.kind).version,
-            params={**self._template(stage), **plain_row(stage, place)},
+            params={**self._template(stage), **row_json(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
             label=self._labels.of(row),
         )
@@ -233,7 +233,7 @@ class Plan:
 
     def _template(self, stage: Stage) -> dict[str, object]:
         if id(stage) not in self._templates:
-            self._templates[id(stage)] = plain_template(stage)
+            self._templates[id(stage)] = shared_json(stage)
         return self._templates[id(stage)]
 
     @cached_property

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 
 from pydantic import BaseModel
 
+from traitgraph.compiler.ir.dimensions import text_of
 from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage, Table
-from traitgraph.specs.source.hashing import number_text
 
 STATUS = {0: "present", 1: "missing", 2: "unneeded"}
 
@@ -78,9 +77,7 @@ def flat(value: object) -> str:
         return f"[{', '.join(map(flat, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{name}: {flat(item)}' for name, item in value.items())}}}"
-    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
-        return number_text(value)
-    return repr(value) if isinstance(value, str) and " " in value else str(value)
+    return repr(value) if isinstance(value, str) and " " in value else text_of(value)
 
 
 def spans(rows: Iterable[int]) -> str:

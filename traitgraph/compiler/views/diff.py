@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from traitgraph.compiler.ir.dimensions import FURTHER
-from traitgraph.compiler.ir.ir import Draft, plain_row, plain_template
+from traitgraph.compiler.ir.ir import Draft, row_json, shared_json
 from traitgraph.compiler.label import Labels
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.jobs.kinds import kind_of
@@ -105,7 +105,7 @@ def _rekeyed(old: Draft, one: int, new: Draft, two: int, keys_old: set[bytes], l
 def _params(draft: Draft, row: int) -> dict[str, object]:
     stage, place = draft.locate(row)
     version = {"(version of the kind)": kind_of(stage.kind).version}
-    return {**version, **plain_template(stage), **plain_row(stage, place)}
+    return {**version, **shared_json(stage), **row_json(stage, place)}
 
 
 def _count(causes: dict[tuple[object, ...], Rekeyed], each: Rekeyed) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydantic import BaseModel
 
 from traitgraph import __version__
-from traitgraph.compiler.ir.ir import plain
+from traitgraph.compiler.ir.ir import to_json
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
 from traitgraph.specs.jobs.kinds import kind_of
@@ -55,7 +55,7 @@ def _sources_in(value: object) -> Iterator[dict[str, object]]:
         yield {"id": f"data of lm-eval's {value.task}", "revision": "main", "harness": value.harness, "pinned": False}
     names = type(value).model_fields
     if "revision" in names or ("digest" in names and "kind" in names):
-        found = plain(value)
+        found = to_json(value)
         assert isinstance(found, dict), "a model is a mapping"
         revision = found.get("revision")
         yield {**found, "pinned": revision is None or bool(_COMMIT.fullmatch(str(revision)))}
