@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydantic import BaseModel
 
 from traitgraph.compiler.ir.dimensions import text_of
-from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage, Table
+from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage
 
 STATUS = {0: "present", 1: "missing", 2: "unneeded"}
 
@@ -31,7 +31,8 @@ def _arm_lines(arm: ArmTable, most_rows: int) -> Iterator[str]:
     axes = " x ".join(f"{length} {noun}" for noun, length in arm.axes)
     yield f"arm {arm.name}: {arm.method}, {axes} = {arm.subjects.rows}"
     if not arm.jobs:
-        yield from (f"  {_coordinates(arm.names, row)}" for row in range(min(arm.subjects.rows, most_rows)))
+        for row in range(min(arm.subjects.rows, most_rows)):
+            yield "  " + " ".join(f"{name}={column[row]}" for name, column in arm.names.columns.items())
         return
     yield f"  jobs {spans(arm.jobs)}"
     yield f"  weights {' '.join('base' if row == BASE else f'#{row}' for row in arm.weights[:most_rows])}"
@@ -56,10 +57,6 @@ def _row(draft: Draft, stage: Stage, start: int, place: int) -> str:
     if draft.status:
         words.append(STATUS[draft.status[start + place]])
     return " ".join(word for word in words if word)
-
-
-def _coordinates(names: Table, row: int) -> str:
-    return " ".join(f"{name}={column[row]}" for name, column in names.columns.items())
 
 
 def _template(values: Mapping[str, object]) -> str:

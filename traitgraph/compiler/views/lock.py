@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from pydantic import BaseModel
 
@@ -41,10 +42,8 @@ def lock_document(plan: Plan, libraries: Mapping[str, str]) -> dict[str, object]
 def _sources(plan: Plan) -> Iterator[dict[str, object]]:
     """Models and data of all stages; what a name alone points at is marked as not pinned."""
     for stage in plan.draft.stages:
-        for value in (
-            *stage.template.values(),
-            *(each for column in stage.table.columns.values() for each in column.values),
-        ):
+        columns = (column.values for column in stage.table.columns.values())
+        for value in chain(stage.template.values(), *columns):
             yield from _sources_in(value)
 
 
