@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.ir import Draft, Stage, plain_template
+from traitgraph.compiler.ir.ir import Draft, Stage, shared_json
 from traitgraph.specs.jobs.durations import duration_names
 from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
@@ -82,7 +82,7 @@ class Estimator:
         return self._measured(stage) is not None
 
     def _measured(self, stage: Stage) -> Range | None:
-        names = duration_names(stage.kind, plain_template(stage))
+        names = duration_names(stage.kind, shared_json(stage))
         same_model = names[: 2 if "model" in stage.template else len(names)]
         found = next((self._context.durations[name] for name in same_model if name in self._context.durations), None)
         return None if found is None else Range.exactly(max(found, 0.01)).times(SPREAD)

@@ -79,7 +79,7 @@ class Group:
 
     def model_input(self, rows: int) -> tuple[Input, ...]:
         """The input `model` for so many rows; none for a model that loads as it is."""
-        return () if self.prepared is None else (Input("model", row_ids((self.prepared,)) * rows),)
+        return constant_input("model", self.prepared, rows)
 
     def where(self, columns: Sequence[str], rows: Sequence[int]) -> Table:
         """The coordinates of these subjects, for labels and selections."""
@@ -101,6 +101,11 @@ class Made:
     """Row fields of the assessments (prompt, steering, neurons), one value per subject."""
     vectors: tuple[array[int], ...] = ()
     """Rows of the vectors that each subject scales, be it by 0: lists with one for each subject."""
+
+
+def constant_input(name: str, row: int | None, rows: int) -> tuple[Input, ...]:
+    """An input that is one row for all of so many rows; none where there is no such row."""
+    return () if row is None else (Input(name, row_ids((row,)) * rows),)
 
 
 def prepare(builder: Builder, model: ModelReference) -> int | None:

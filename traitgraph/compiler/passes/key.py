@@ -12,7 +12,6 @@ What stays out: study, arm and benchmark names, labels, order of axes, paths, re
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -81,11 +80,7 @@ def input_bytes(each: Input, keys: Sequence[bytes], rows: int) -> Iterable[bytes
     if each.width == 1:
         head = _head(each.name, 1)
         return (head + keys[ref] for ref in each.refs)
-    return (_named(each.name, _keys_of(each.of(row), keys)) for row in range(rows))
-
-
-def _keys_of(refs: array[int], keys: Sequence[bytes]) -> list[bytes]:
-    return [keys[ref] for ref in refs]
+    return (_named(each.name, [keys[ref] for ref in each.of(row)]) for row in range(rows))
 
 
 def _named(name: str, keys: list[bytes]) -> bytes:

@@ -74,9 +74,8 @@ def read_plan(path: Path) -> SavedPlan:
     try:
         saved = SavedPlan.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as problem:
-        raise SpecError(
-            [_refusal(f"{path} is no saved plan: {_first_line(problem)}", "make one: plan SPEC -o FILE")]
-        ) from None
+        what = f"{path} is no saved plan: {_first_line(problem)}"
+        raise SpecError([_refusal(what, "make one: plan SPEC -o FILE")]) from None
     fields = {name: getattr(saved, name) for name in ("program", "table", "versions", "relied_on", "cells")}
     if _seal(fields) != saved.seal:
         raise SpecError([_refusal(f"{path} was changed after it was saved", "plan again: plan SPEC -o FILE")])

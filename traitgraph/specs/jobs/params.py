@@ -9,16 +9,20 @@ else there is to know of a kind of job stands in `kinds.py`.
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PlainSerializer
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
 from traitgraph.specs.study.training import AnyTraining, Sampling
 from traitgraph.specs.study.traits import Level, Trait
 
 from .benchmarks import ResolvedBenchmark
 from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef
+
+Number = Annotated[Decimal, PlainSerializer(number_text, return_type=str, when_used="json")]
+"""An exact number, from the study to the arithmetic; text only in a row, in its canonical form: '0.3'."""
 
 
 class Demonstrations(Spec):
@@ -45,7 +49,7 @@ class Steering(Spec):
     """Activations shifted by coefficient * direction after one block, counted from 1."""
 
     layer: int
-    coefficient: Decimal
+    coefficient: Number
     positions: Literal["all", "prompt", "response"]
     normalise: bool
 
@@ -54,7 +58,7 @@ class NeuronSteering(Spec):
     """Neurons of a trait's pole turned up by gamma, those of the other pole turned off (NPTI)."""
 
     level: Level
-    gamma: Decimal
+    gamma: Number
     neurons: int
     difference: float
     share: float
@@ -117,7 +121,7 @@ class GenerateParams(JobParams):
     scenarios: Annotated[FileData | HubData, Field(discriminator="kind")]
     limit: int | None = Field(None, description="Only the first n scenarios.")
     combine: Literal["sum", "difference"]
-    gamma: Decimal = Field(description="Strength of the expert.")
+    gamma: Number = Field(description="Strength of the expert.")
     filter_p: float | None = Field(None, description="Nucleus that the model's distribution is cut to first.")
     temperature: float
     top_p: float | None = None
@@ -176,8 +180,8 @@ class MergeParams(JobParams):
     row_fields: ClassVar[tuple[str, ...]] = ("coefficients", "onto")
     model: ModelRef
     method: Annotated[MergeMethod, Choice(MERGE_METHODS, strict=False)] = Field(description="With all its options.")
-    coefficients: tuple[Decimal, ...] = Field(description="Alpha of each vector.")
-    onto: Decimal | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
+    coefficients: tuple[Number, ...] = Field(description="Alpha of each vector.")
+    onto: Number | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
     keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")
     names: dict[str, str] | None = Field(
         None, description="Start of a tensor's name in the vectors -> its start in the model, where they differ."
