@@ -139,21 +139,20 @@ _LIST_FORM = "write `- group: name` for a preset, and `- _self_` where the value
 def _entry(item: object, group: str, place: tuple[Step, ...]) -> Entry | None:
     """`_self_`, a name in the same group, or {group: name}, {optional group: name}, {override group: name}."""
     if isinstance(item, str):
-        target, _, _ = _under(group, item.partition("@")[0]).rpartition(".yaml")
-        parts = split_target(target or _under(group, item.partition("@")[0]))
-        return Entry(parts[0], (parts[1],), f"{parts[0]}/{parts[1]}", False, place)
+        of_group, name = split_target(_under(group, item.partition("@")[0]).removesuffix(".yaml"))
+        return Entry(of_group, (name,), f"{of_group}/{name}", False, place)
     if not isinstance(item, dict) or len(item) != 1:
         return None
     key, value = next(iter(item.items()))
     words = key.split()
     if not words or not set(words[:-1]) <= {"optional", "override"}:
         return None
-    names = value if isinstance(value, list) else [] if value is None else [value]
+    names = _names(value)
     if not all(isinstance(name, str) for name in names):
         return None
     where, at, package = words[-1].partition("@")
     full = _under(group, where)
-    stems = tuple(name.removesuffix(".yaml") for name in names)
+    stems = tuple(str(name).removesuffix(".yaml") for name in names)
     return Entry(full, stems, full + at + package, "optional" in words, (*place, key))
 
 
@@ -188,9 +187,12 @@ def _under(group: str, name: str) -> str:
 
 
 def _chosen(choice: Override) -> Entry:
-    value = choice.value
-    names = value if isinstance(value, list) else [] if value is None else [value]
-    return Entry(choice.key.partition("@")[0], tuple(str(name) for name in names), choice.key, False, ())
+    return Entry(choice.key.partition("@")[0], tuple(map(str, _names(choice.value))), choice.key, False, ())
+
+
+def _names(value: object) -> list[object]:
+    """The presets that an entry or a choice names: one, several or none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _missing(spec: Path, entry: Entry, name: str, span: Span | None) -> Diagnostic:
