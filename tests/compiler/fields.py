@@ -340,6 +340,7 @@ NO_FLIP = {
     "Arm.excluded": "only chooses points: the golden file composed_levels",
     "Arm.included": "only chooses points: the golden file composed_levels",
     "Arm.rules": "only chooses points: the golden file zipped_and_conditional",
+    "Steer.operation": "only `add` is built in: tests/end_to_end/test_steering_operators.py",
     "Study.arms": "Arm.*",
     "Study.file": "where the spec lies: not written in it",
     "SftTraining.method": "the method of the arm, Arm.method",

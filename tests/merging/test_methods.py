@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import tomllib
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -16,18 +20,42 @@ from traitgraph.specs.study.merge_methods import MERGE_METHODS, Dare, MergeMetho
 
 
 class Halved(MergeMethod):
-    """Half of the sum: a method that a package outside might add."""
+    """Half of the sum: a method of a package outside, whose steps stand apart."""
 
     kind: Literal["halved"] = Field("halved", description="Half of the sum.")
 
 
-def test_a_package_outside_adds_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_outside_adds_a_method_by_two_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setitem(MERGE_METHODS._targets, "halved", Halved)
     monkeypatch.setitem(METHODS._targets, "halved", lambda options: Steps(scale=0.5))
     found = merge_vectors([{"w": torch.tensor([2.0])}], method="halved", weights=[3])
     assert found["w"].tolist() == [3.0]
+
+
+def test_a_package_outside_adds_a_method_by_one_file_and_one_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/merging.md shows it."""
+    import torch
+
+    text = (Path(__file__).parents[2] / "docs" / "merging.md").read_text(encoding="utf-8")
+    blocks = {kind: code for kind, code in re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL) if "alved" in code}
+    points = tomllib.loads(blocks["toml"])["project"]["entry-points"]
+    ((group, names),) = points.items()
+    info = tmp_path / "my_merges-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-merges\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()))
+    (tmp_path / "my_merges.py").write_text(blocks["python"])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    monkeypatch.setattr(MERGE_METHODS, "_targets", dict(MERGE_METHODS._targets))
+    monkeypatch.setattr(MERGE_METHODS, "_plugins_read", False)
+    vector = {"w": torch.tensor([4.0, 1.0, 0.5, 0.25])}
+    found = merge_vectors([vector], method="halved", weights=[3], density=0.25)
+    assert found["w"].tolist() == [6.0, 1.5, 0.0, 0.0], "trimmed to int(0.25 n) + 1 elements, halved, at alpha 3"
 
 
 def test_every_method_of_the_language_runs_and_every_one_that_runs_is_in_the_language() -> None:

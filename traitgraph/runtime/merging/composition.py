@@ -17,7 +17,6 @@ from functools import cached_property
 from math import gcd, isfinite, lcm
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.merging.methods import steps_of
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.adapters import Factors
 from traitgraph.runtime.vectors.differences import Difference, piece_size, pieces, weighted_sum
@@ -25,6 +24,7 @@ from traitgraph.runtime.vectors.layers import Gradient, Towers, Weight, towers_o
 from traitgraph.specs.study.merge_methods import MergeMethod
 
 from .combine import ThinnedByTensor, arc_weights, elected_sign, majority, merge_elected, weighed
+from .methods import steps_of
 from .pruned import Cache, count_together, sparsified
 from .steps import RankDrop
 

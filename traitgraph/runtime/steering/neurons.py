@@ -15,8 +15,8 @@ from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.subjects.blocks import SteeringError, gated_mlps
-from traitgraph.runtime.subjects.neuron_shift import TENSORS
+from traitgraph.runtime.subjects.neuron_shift import TENSORS, gated_mlps
+from traitgraph.runtime.subjects.shift import SteeringError
 from traitgraph.runtime.subjects.subjects import leave_subject
 from traitgraph.specs.jobs.params import NeuronsParams
 from traitgraph.specs.study.traits import LEVELS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from traitgraph.runtime.models.chat import Lead, turn
 from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.subjects.blocks import SteeringError
+from traitgraph.runtime.subjects.shift import SteeringError
 
 if TYPE_CHECKING:
     import torch

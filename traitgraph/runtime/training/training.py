@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.data.dialogues import Dialogue, joint_rows, load_dialogues, reply_pairs, training_rows
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.context import JobContext, world_size
 from traitgraph.runtime.jobs.quiet import quiet_libraries
 from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, Lead, as_heard, messages
 from traitgraph.runtime.models.loading import LoadedModel, load_model, open_model
 from traitgraph.runtime.subjects.subjects import leave_subject
-from traitgraph.runtime.worker.distributed import world_size
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
 from traitgraph.specs.study.training import DpoTraining, Lora, Training
