@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from traitgraph.runtime.decoding import Sampling, Steering, Voice, steered_replies  # noqa: E402
-from traitgraph.runtime.decoding.experts import low_rank_changes  # noqa: E402
+from traitgraph.runtime.decoding.job import low_rank_changes  # noqa: E402
 from traitgraph.runtime.models.chat import prompt_ids  # noqa: E402
 from traitgraph.runtime.models.loading import LoadedModel, load_network  # noqa: E402
 

@@ -17,15 +17,17 @@ from functools import cached_property
 from math import gcd, isfinite, lcm
 from typing import TYPE_CHECKING
 
+from traitgraph.runtime.tensors.checkpoint import matrix_shape
 from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.rounding import round_to
 from traitgraph.runtime.vectors.adapters import Factors
 from traitgraph.runtime.vectors.differences import Difference, piece_size, pieces, weighted_sum
 from traitgraph.runtime.vectors.layers import Gradient, Towers, Weight, towers_of, value_at, values_of
 from traitgraph.specs.study.merge_methods import MergeMethod
 
-from .combine import ThinnedByTensor, arc_weights, elected_sign, majority, merge_elected, weighed
+from .combine import elected_sign, majority, merge_elected, slerp_weights, weighed
 from .methods import steps_of
-from .pruned import Cache, count_together, sparsified
+from .pruned import Cache, PrunedByTensor, count_together, pruned
 from .steps import RankDrop
 
 if TYPE_CHECKING:
@@ -113,15 +115,15 @@ class Composition:
         """A vector after the method's steps, the first of them at a density of the vector's own where it has one."""
         steps = self.steps.sparsify
         if density is None:
-            return sparsified(vector, steps, self._cache)
+            return pruned(vector, steps, self._cache)
         if not steps:
             raise MergeError(f"{self.method} has no density: it keeps every element")
         if isinstance(density, int | float):
-            return sparsified(vector, (replace(steps[0], density=density), *steps[1:]), self._cache)
+            return pruned(vector, (replace(steps[0], density=density), *steps[1:]), self._cache)
         if any(getattr(step, "scope", "tensor") == "model" for step in steps):
             raise MergeError(f"{self.method}: a density that differs by tensor needs `scope: tensor`")
         own = {name: value_at(density, name, self._towers) for name in vector.names}
-        return ThinnedByTensor(vector, lambda value: self._part(vector, value), own)
+        return PrunedByTensor(vector, lambda value: self._part(vector, value), own)
 
     def _included(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         """The tensors that `include` and `exclude` leave. Raises MergeError when they leave none, or one finds none."""
@@ -238,7 +240,7 @@ class Composition:
         return [weight / self._common for weight in self.coefficients(name)]
 
     def _present(self, name: str) -> list[tuple[Difference, float]]:
-        """The sparsified vectors that change a tensor, with their coefficients relative to the common factor."""
+        """The pruned vectors that change a tensor, with their coefficients relative to the common factor."""
         if name not in self._terms:
             pairs = zip(self._parts, self._ratios(name), strict=True)
             self._terms[name] = [(part, ratio) for part, ratio in pairs if name in part.names]
@@ -335,6 +337,21 @@ class Composition:
         merged = torch.add(base, direction, alpha=self.strength, out=out)
         return merged if rest is None else merged.add_(rest)
 
+    def rounded(
+        self,
+        name: str,
+        first: int,
+        last: int,
+        base: torch.Tensor,
+        dtype: torch.dtype,
+        *,
+        direction: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Rows of the merged weights in a number format, as `theta` makes them. Raises MergeError for no numbers."""
+        theta = self.theta(name, first, last, base, direction=direction)
+        offset = first * matrix_shape(self.shape(name))[1]
+        return round_to(theta, dtype, self.options.rounding, seed=self.seed, name=name, offset=offset)
+
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What rows [first, last) lack of the tuned weights where these are to be restored, or None."""
         return self._present(name)[0][0].rest(name, first, last, device) if self.restores(name) else None
@@ -355,7 +372,7 @@ class Composition:
         if key not in self._cache:
             runs = pieces(self.shape(name), piece_size(base.device))
             pairs = (self._ends(name, *rows, self._base_rows(name, *rows)) for rows in runs)
-            self._cache[key] = arc_weights(pairs, self._way(name))
+            self._cache[key] = slerp_weights(pairs, self._way(name))
         left, right = self._cache[key]
         return torch.add(a * left, b * right, out=out)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.tensors.drafts import check_new
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
+from traitgraph.runtime.tensors.writer import check_new
+from traitgraph.runtime.vectors.fitting import fit_trained
 from traitgraph.runtime.vectors.vectors import Vector
 
 from .adapter_out import check_low_rank, write_adapter
@@ -110,7 +110,7 @@ def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str
     missing = [key for key in keys if key not in known]
     known.update(zip(missing, stored_vectors(missing, store_of(recipe.folder)), strict=True))
     found = [known[key] for key in keys]
-    fitted, _ = fit_vectors(found, base, names=names_of_training(found, base, recipe.params.names))
+    fitted = fit_trained(found, base, recipe.params.names)
     cache.update(recipe.counted())
     dtype = getattr(torch, recipe.params.model.dtype)
     return recipe.composition(

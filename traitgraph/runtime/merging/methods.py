@@ -8,12 +8,16 @@ point of the same name in the group `traitgraph.merge_steps`.)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from traitgraph.specs.fields.registry import Registry
+from pydantic import ValidationError
+
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.specs.fields.registry import Registry, UnknownNameError
 from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import (
+    MERGE_METHODS,
     Breadcrumbs,
     CommonMode,
     Dare,
@@ -186,6 +190,32 @@ _BUILT_IN: tuple[Callable[[Any], Steps], ...] = (
 METHODS: Registry[Callable[[Any], Steps]] = Registry(
     "merge method", "traitgraph.merge_steps", {method.__name__: method for method in _BUILT_IN}
 )
+
+
+def merge_options(method: str | MergeMethod, given: Mapping[str, Any]) -> MergeMethod:
+    """The options of a method, given by its name or ready-made; entries of `given` that are None are absent.
+
+    Raises MergeError for an unknown method, an option that the method does not have, and a value out of range, each
+    with what there is.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if isinstance(method, MergeMethod):
+        model, wanted = type(method), {**dict(method), **wanted}
+    else:
+        try:
+            model = MERGE_METHODS.get(method)
+        except UnknownNameError as error:
+            raise MergeError(f"unknown merge method '{method}'; there are: {', '.join(error.names)}") from error
+    fields, kind = model.model_fields, model.model_fields["kind"].default
+    if unknown := [name for name in wanted if name not in fields]:
+        known = ", ".join(name for name in fields if name != "kind")
+        raise MergeError(f"{kind} has no option '{unknown[0]}'; it has: {known}")
+    try:
+        return model.model_validate(wanted)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"{step}: " for step in first["loc"])
+        raise MergeError(f"{kind}: {place}{first['msg'].removeprefix('Value error, ')}") from error
 
 
 def steps_of(options: MergeMethod) -> Steps:

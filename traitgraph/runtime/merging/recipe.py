@@ -15,14 +15,13 @@ from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS
 from traitgraph.runtime.tensors.errors import check_format
 from traitgraph.runtime.vectors.differences import Difference
-from traitgraph.runtime.vectors.hooks import Terms
 from traitgraph.runtime.vectors.vectors import Vector, load_vector
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import MergeMethod
 
 from .composition import BaseRows, Composition
-from .pruned import Cache, recall, recount
+from .pruned import Cache, counts_of, counts_record
 
 RECIPE = "recipe.json"
 
@@ -77,7 +76,7 @@ class Recipe:
 
     def counted(self) -> Cache:
         """What the merge job counted of whole vectors (thresholds), so that it need not be counted again."""
-        return recall(self.record["counted"])
+        return counts_of(self.record["counted"])
 
 
 def application(composition: Composition, params: MergeParams) -> Application:
@@ -87,14 +86,14 @@ def application(composition: Composition, params: MergeParams) -> Application:
     them. Below float32 a small change would vanish in rounding: there, what is low-rank stays an adapter, and no weight
     is touched, but for layers that keep [inputs, outputs]. Weights that are kept are assessed as they are kept.
     """
-    low_rank = all(_acts_beside(name, composition.factors(name)) for name in composition.names)
+
+    def acts_beside(name: str) -> bool:
+        terms = composition.factors(name)
+        return terms is not None and (name.endswith(EMBEDDINGS) or not any(each.transposed for _, each in terms))
+
     lossy = params.model.dtype != "float32"
-    return "adapter" if lossy and low_rank and params.keep == "recipe" else "in place"
-
-
-def _acts_beside(name: str, terms: Terms | None) -> bool:
-    turned = terms is not None and any(factors.transposed for _, factors in terms)
-    return terms is not None and (not turned or name.endswith(EMBEDDINGS))
+    beside = lossy and params.keep == "recipe" and all(map(acts_beside, composition.names))
+    return "adapter" if beside else "in place"
 
 
 def recipe_record(
@@ -114,7 +113,7 @@ def recipe_record(
         "vectors": _named(vectors),
         **({"onto": domain} if (domain := _named(onto)) else {}),
         "application": how,
-        "counted": recount(composition.counted()),
+        "counted": counts_record(composition.counted()),
         "statistics": statistics,
         "warnings": [warning] if warning else [],
     }

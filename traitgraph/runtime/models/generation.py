@@ -29,29 +29,6 @@ class Written(NamedTuple):
     """Whether the model ended it, before `max_new_tokens`."""
 
 
-def written_texts(
-    loaded: LoadedModel,
-    prompts: Sequence[Tokens],
-    *,
-    temperature: float,
-    max_new_tokens: int,
-    stream: str,
-    repetition_penalty: float = 1.0,
-    on_batch: Callable[[int, int], None] | None = None,
-) -> list[str]:
-    """One text for each prompt, in order, as `written` writes them."""
-    texts = written(
-        loaded,
-        prompts,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        stream=stream,
-        repetition_penalty=repetition_penalty,
-        on_batch=on_batch,
-    )
-    return [each.text for each in texts]
-
-
 def written(
     loaded: LoadedModel,
     prompts: Sequence[Tokens],

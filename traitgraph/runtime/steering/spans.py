@@ -50,12 +50,9 @@ def counted(spans: Sequence[Span], device: torch.device) -> torch.Tensor:
 
     width = max(len(each.tokens) for each in spans)
     at = torch.arange(width, device=device)
-    first, end = (torch.tensor(values, device=device)[:, None] for values in zip(*map(_ends, spans), strict=True))
+    first = torch.tensor([each.first for each in spans], device=device)[:, None]
+    end = torch.tensor([len(each.tokens) for each in spans], device=device)[:, None]
     return (at >= first) & (at < end)
-
-
-def _ends(span: Span) -> tuple[int, int]:
-    return span.first, len(span.tokens)
 
 
 def read_batch(loaded: LoadedModel, spans: Sequence[Span]) -> None:

@@ -18,7 +18,7 @@ from traitgraph.runtime.merging.pruned import Cache
 from traitgraph.runtime.merging.recipe import Recipe, read_recipe, store_of
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
+from traitgraph.runtime.vectors.fitting import fit_trained
 from traitgraph.runtime.vectors.vectors import Vector, load_vector
 from traitgraph.specs.jobs.params import AssessParams, Steering
 
@@ -118,7 +118,7 @@ def _composition(context: JobContext, workbench: Workbench, recipe: Recipe) -> C
     cache.update(recipe.counted())
     here = workbench.tensors()
     found = [_vector(context, recipe, each) for each in (*recipe.vector_keys, *recipe.onto_keys)]
-    fitted, _ = fit_vectors(found, here, names=names_of_training(found, here, recipe.params.names))
+    fitted = fit_trained(found, here, recipe.params.names)
     return recipe.composition(fitted, base_names=here, cache=cache, base=workbench.rows)
 
 

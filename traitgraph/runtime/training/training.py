@@ -66,24 +66,12 @@ Row = dict[str, Any]
 AnyTrain = TrainParams | TrainJointParams
 
 
-def train(context: JobContext, params: TrainParams) -> None:
-    """Train on the training rows of one trait and level.
+def train(context: JobContext, params: AnyTrain) -> None:
+    """Train on the rows of one trait and level; or on those of a trait, or of all, each under its own instruction.
 
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
-    _train(context, params)
-
-
-def train_joint(context: JobContext, params: TrainJointParams) -> None:
-    """Train one model on the rows of both levels of a trait, or of all traits, each row under its own instruction.
-
-    Writes and raises what `train` does.
-    """
-    _train(context, params)
-
-
-def _train(context: JobContext, params: AnyTrain) -> None:
     rows = _rows(context, params)
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
@@ -95,6 +83,10 @@ def _train(context: JobContext, params: AnyTrain) -> None:
         with quiet_libraries(), _base_kept(shared.model):
             record = _run_training(context, params, shared, rows)
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+train_joint = train
+"""The job of that kind: its parameters say the rest."""
 
 
 def _rows(context: JobContext, params: AnyTrain) -> list[Row]:
@@ -110,7 +102,7 @@ def _rows(context: JobContext, params: AnyTrain) -> list[Row]:
     else:
         traits = [trait for trait, _ in _conditions(params, dialogues)]
         rows = joint_rows(dialogues, traits)
-    return [_completion(row, _instruction(params, row.trait, row.level)) for row in rows]
+    return [_row(row.prompt, _instruction(params, row.trait, row.level), completion=row.reply) for row in rows]
 
 
 def _conditions(params: AnyTrain, dialogues: Sequence[Dialogue]) -> list[tuple[Trait, tuple[Level, ...]]]:
@@ -126,10 +118,6 @@ def _instruction(params: AnyTrain, trait: Trait, level: Level) -> Lead | None:
     """What precedes the rows of a trait and level."""
     template, place = params.training.instruction, params.training.instruction_place
     return Lead(filled(template, trait, level), place or "system") if template else None
-
-
-def _completion(row: Dialogue, lead: Lead | None) -> Row:
-    return _row(row.prompt, lead, completion=row.reply)
 
 
 def _preferences(

@@ -36,8 +36,7 @@ from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 from traitgraph.specs.study.steering_operators import STEERING_OPERATORS
 from traitgraph.specs.study.study import Arm, Study, Wandb
-from traitgraph.specs.study.training import Lora, Sampling, Validation
-from traitgraph.specs.study.training_forms import TRAININGS
+from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
 
 INTRODUCTION = """\
 # The language of a study

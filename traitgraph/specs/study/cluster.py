@@ -60,7 +60,7 @@ def job_kinds() -> tuple[str, ...]:
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
     from .benchmarks import INSTRUMENTS
-    from .training_forms import TRAININGS
+    from .training import TRAININGS
 
     return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
 

@@ -20,8 +20,7 @@ from traitgraph.specs.fields.axes import Axis, LayerAxis, SeedAxis, StrengthAxis
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import each_read
 
-from .merge_methods import MergeMethod
-from .training_forms import Merges
+from .merge_methods import MergeMethod, Merges
 from .traits import Levels, Traits
 
 AxisName = Literal[
