@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from traitgraph.runtime.models import likelihood
-from traitgraph.runtime.models.generation import written
+from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import NoNumbersError, Request, continuation_likelihoods, shared_prefix
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.store.records import cause_of
@@ -118,7 +118,7 @@ def test_a_model_that_computes_nan_is_refused(loaded: LoadedModel, work: str) ->
     def do() -> object:
         if work == "score":
             return continuation_likelihoods(loaded, REQUESTS)
-        return written(loaded, [(1, 5)], temperature=float(work == "sample"), max_new_tokens=3, stream="0")
+        return written_texts(loaded, [(1, 5)], temperature=float(work == "sample"), max_new_tokens=3, stream="0")
 
     with pytest.raises(NoNumbersError, match="computes NaN: the strength of this subject") as raised:
         do()

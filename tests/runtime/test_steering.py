@@ -21,7 +21,7 @@ from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import Stopped
 from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.models.chat import prompt_ids, turn
-from traitgraph.runtime.models.generation import written
+from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
 from traitgraph.runtime.models.positions import Positions, UnknownPositionsError, reading, writing
@@ -279,7 +279,7 @@ def test_what_is_written_is_what_a_loop_without_cache_and_batch_writes(
     expected = [naive_reply(loaded, prompt, positions) for prompt in prompts]
     with shifted(loaded, positions):
         if writer == "ours":
-            found = [each.text for each in written(loaded, prompts, temperature=0, max_new_tokens=6, stream="any")]
+            found = written_texts(loaded, prompts, temperature=0, max_new_tokens=6, stream="any")
         else:
             asked = [loaded.tokenizer.decode(prompt) for prompt in prompts]
             found = [text.strip() for text in harness_replies(loaded, asked)]

@@ -69,16 +69,23 @@ class Composition:
         self.seed: int = getattr(options, "seed", 0)
         """Seed of masks and of stochastic rounding."""
         self._terms: dict[str, list[tuple[Difference, float]]] = {}
-        _check_finite_numbers(weights)
+        self._cache: Cache = {} if cache is None else cache
+        if odd := [number for weight in weights for number in values_of(weight) if not isfinite(number)]:
+            raise MergeError(f"a coefficient is {odd[0]}: finite numbers are needed")
+        # A recipe with a vector at 0 and one without it are one recipe, where the method does not count its vectors.
         kept = [place for place, weight in enumerate(weights) if weight != 0]
         if kept and not options.ignores_zero:
             kept = list(range(len(weights)))
-        self._check_number(len(kept))
-        self._cache: Cache = {} if cache is None else cache
+        if kept and (reason := options.refuses(len(kept))):
+            raise MergeError(f"{self.method}: {reason}")
         self.vectors = tuple(vectors[place] for place in kept)
         self._towers: Towers = towers_of(base_names or (name for each in vectors for name in each.names))
         self._weights = [weights[place] for place in kept]
-        self._check_common()
+        if self.steps.one_coefficient and len(set(self._weights)) > 1:
+            raise MergeError(
+                f"conventions '{options.conventions}' ignore the coefficients of single vectors in this method; "
+                "give all vectors one coefficient, or choose other conventions"
+            )
         chosen = [densities[place] if densities else None for place in kept]
         self._is_counted = not self.steps.sparsify
         self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
@@ -89,17 +96,6 @@ class Composition:
         for name in [""] if self._are_numbers else self._merged:
             if reason := options.refuses_coefficients(self._given(name)):
                 raise MergeError(f"{self.method}{name and f' at {name!r}'}: {reason}")
-
-    def _check_number(self, number: int) -> None:
-        if number and (reason := self.options.refuses(number)):
-            raise MergeError(f"{self.method}: {reason}")
-
-    def _check_common(self) -> None:
-        if self.steps.one_coefficient and len(set(self._weights)) > 1:
-            raise MergeError(
-                f"conventions '{self.options.conventions}' ignore the coefficients of single vectors in this method; "
-                "give all vectors one coefficient, or choose other conventions"
-            )
 
     def _check_ranks(self) -> None:
         """mergekit ranks the second axis of a tensor; our rows run over its last, which is the same of a matrix."""
@@ -182,8 +178,7 @@ class Composition:
     @property
     def is_plain_step(self) -> bool:
         """Whether theta is base + strength * direction and nothing more, rounded to the nearest."""
-        nearest = self.options.rounding in (None, "nearest")
-        return nearest and self.onto is None and self.steps.keeps_base and not self.steps.on_arc
+        return self.options.rounding in (None, "nearest") and self.onto is None and self.is_pointwise
 
     @property
     def is_pointwise(self) -> bool:
@@ -260,7 +255,9 @@ class Composition:
 
     def direction(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base at strength 1: float32, flat, the caller's to change."""
-        self._count(device)
+        if not self._is_counted:  # thresholds of whole vectors: one pass finds those of all of them
+            count_together(self._parts, device)
+            self._is_counted = True
         present = self._present(name)
         election = self.steps.election
         if election is None:
@@ -269,12 +266,6 @@ class Composition:
         draw = self._majority(device) if election.draw == "majority" else 1.0
         found = merge_elected(plain, [ratio for _, ratio in present], election, self.steps.mean, draw)
         return found.mul_(self._layer_factor(name)) if self.steps.mean == "weight" else found
-
-    def _count(self, device: torch.device | None) -> None:
-        """Find the thresholds of whole vectors, once."""
-        if not self._is_counted:
-            count_together(self._parts, device)
-            self._is_counted = True
 
     def _majority(self, device: torch.device | None) -> float:
         """The sign that most elements of the whole model elect: what draws get under the authors' convention."""
@@ -368,11 +359,13 @@ class Composition:
         if not any(self.coefficients(name)):
             return base.clone() if out is None else out.copy_(base)
         a, b = self._ends(name, first, last, base)
+        # The angle is one of the whole tensor, which is read once more for it: a piece of its own would bend the arc.
         key = ("arc", self.direction_key, str(self.coefficients(name)), name)
         if key not in self._cache:
             runs = pieces(self.shape(name), piece_size(base.device))
             pairs = (self._ends(name, *rows, self._base_rows(name, *rows)) for rows in runs)
-            self._cache[key] = slerp_weights(pairs, self._way(name))
+            weights = self.coefficients(name)
+            self._cache[key] = slerp_weights(pairs, weights[0] if len(weights) == 1 else weights[1] / sum(weights))
         left, right = self._cache[key]
         return torch.add(a * left, b * right, out=out)
 
@@ -380,11 +373,6 @@ class Composition:
         """Both ends of the arc: base and tuned for one vector, the two tuned models for two."""
         ends = [_moved(base, name, first, last, v, 1.0) if name in v.names else base for v in self.vectors]
         return (base, ends[0]) if len(ends) == 1 else (ends[0], ends[1])
-
-    def _way(self, name: str) -> float:
-        """How far along the arc: alpha, or alpha_2 / (alpha_1 + alpha_2)."""
-        weights = self.coefficients(name)
-        return weights[0] if len(weights) == 1 else weights[1] / sum(weights)
 
     def _base_rows(self, name: str, first: int, last: int) -> torch.Tensor:
         if self.base is None:
@@ -397,13 +385,6 @@ def _common_divisor(weights: Sequence[float]) -> float | None:
     exact = [Fraction(repr(abs(weight))) for weight in weights if weight]
     unit = Fraction(gcd(*(each.numerator for each in exact)), lcm(*(each.denominator for each in exact)))
     return float(unit) if unit and max(exact) / unit < 1 << 24 else None
-
-
-def _check_finite_numbers(weights: Sequence[Weight]) -> None:
-    for weight in weights:
-        for number in values_of(weight):
-            if not isfinite(number):
-                raise MergeError(f"a coefficient is {number}: finite numbers are needed")
 
 
 def _moved(base: torch.Tensor, name: str, first: int, last: int, domain: Difference, factor: float) -> torch.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .likelihood import NoNumbersError, Tokens
 from .positions import writing
@@ -27,6 +27,11 @@ class Written(NamedTuple):
     text: str
     finished: bool
     """Whether the model ended it, before `max_new_tokens`."""
+
+
+def written_texts(loaded: LoadedModel, prompts: Sequence[Tokens], **settings: Any) -> list[str]:
+    """One text for each prompt, in order, as `written` writes them with these settings."""
+    return [each.text for each in written(loaded, prompts, **settings)]
 
 
 def written(

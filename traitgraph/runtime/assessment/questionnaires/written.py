@@ -10,7 +10,7 @@ from traitgraph.runtime.assessment.measurement import Measurement, Metric, discl
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.generation import written
+from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
@@ -34,15 +34,14 @@ def measure_written_questionnaire(
     prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), lead) for item in questionnaire.items]
     rows: list[dict[str, object]] = []
     for repeat in range(sampling.repeats):
-        texts = written(
+        texts = written_texts(
             loaded,
             prompts,
             temperature=sampling.temperature,
             max_new_tokens=min(sampling.max_new_tokens, WRITTEN_NUMBER),
             stream=f"{sampling.seed}/{repeat}",
         )
-        pairs = zip(questionnaire.items, texts, strict=True)
-        rows += [_row(questionnaire, item, repeat, each.text) for item, each in pairs]
+        rows += [_row(questionnaire, item, repeat, text) for item, text in zip(questionnaire.items, texts, strict=True)]
         context.progress(repeat + 1, sampling.repeats, "repeats")
     return Measurement(rows, _metrics(questionnaire, rows, sampling))
 
