@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from traitgraph.specs.study.steering_operators import SteeringOperator
+from traitgraph.plugins import SteeringOperator
 
 
 class Remove(SteeringOperator):
@@ -59,7 +59,7 @@ def with_operator(study_folder: Path, tmp_path: Path) -> Run:
     info = tmp_path / "turning-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: turning\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[traitgraph.steering_operators]\nremove = turning:Remove\n")
+    (info / "entry_points.txt").write_text("[traitgraph.plugins]\nturning = turning\n")
     (tmp_path / "turning.py").write_text(OPERATOR)
 
     def call(*words: object) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.merging.conftest import Bench, load, save_adapter, save_fine_tune
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.tensors.checkpoint import Checkpoint
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo
 from traitgraph.runtime.vectors.differences import CheckpointDifference, GivenDifference
 from traitgraph.runtime.vectors.extraction import build_domain_vector
 from traitgraph.runtime.vectors.fitting import check_same_tokens, fit_vectors, renamed
@@ -83,7 +83,7 @@ def test_unequal_vocabularies_are_refused_cut_or_left() -> None:
     import torch
 
     base = {"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)}
-    infos = _infos(base)
+    infos = infos_of(base)
     vector = GivenDifference({"embed.weight": torch.ones(3, 2), "w": torch.ones(2)}, "v")
     with pytest.raises(MergeError, match=r"'embed.weight' has shape \[5, 2\] .*vocabulary: common"):
         fit_vectors([vector], infos)
@@ -105,7 +105,7 @@ def test_each_vector_changes_the_rows_that_it_and_the_base_have_whatever_the_oth
 ) -> None:
     import torch
 
-    infos = _infos({"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)})
+    infos = infos_of({"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)})
     vectors = [GivenDifference({"embed.weight": torch.ones(rows, 2), "w": torch.ones(2)}, str(rows)) for rows in order]
     cut, fit = fit_vectors(vectors, infos, vocabulary="common")
     changed = [int(each.piece("embed.weight", 0, 5).sum()) // 2 for each in cut]
@@ -116,10 +116,10 @@ def test_each_vector_changes_the_rows_that_it_and_the_base_have_whatever_the_oth
     assert (fit.left, fit.matched) == (["embed.weight"], {"w": "w"})
 
 
-def _infos(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
-    from traitgraph.runtime.subjects.workbench import _info
-
-    return {name: _info(name, tensor) for name, tensor in tensors.items()}
+def infos_of(tensors: dict[str, torch.Tensor]) -> dict[str, TensorInfo]:
+    return {
+        name: TensorInfo(name, tuple(each.shape), "float32", Path(), 0, each.nbytes) for name, each in tensors.items()
+    }
 
 
 def test_tokenizers_that_disagree_are_refused_with_the_token(tmp_path: Path, base_folder: Path) -> None:

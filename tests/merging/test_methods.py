@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,25 +35,23 @@ def test_a_package_outside_adds_a_method_by_two_entry_points(monkeypatch: pytest
 def test_a_package_outside_adds_a_method_by_one_file_and_one_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As docs/merging.md shows it."""
+    """As docs/extending/merge-method.md shows it."""
     import torch
 
-    text = (Path(__file__).parents[2] / "docs" / "merging.md").read_text(encoding="utf-8")
-    blocks = {kind: code for kind, code in re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL) if "alved" in code}
-    points = tomllib.loads(blocks["toml"])["project"]["entry-points"]
-    ((group, names),) = points.items()
-    info = tmp_path / "my_merges-1.0.dist-info"
+    page = (Path(__file__).parents[2] / "docs" / "extending" / "merge-method.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    info = tmp_path / "votes-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-merges\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in names.items()))
-    (tmp_path / "my_merges.py").write_text(blocks["python"])
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: votes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[traitgraph.plugins]\nvotes = votes\n")
+    (tmp_path / "votes.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     monkeypatch.setattr(MERGE_METHODS, "_targets", dict(MERGE_METHODS._targets))
     monkeypatch.setattr(MERGE_METHODS, "_plugins_read", False)
-    vector = {"w": torch.tensor([4.0, 1.0, 0.5, 0.25])}
-    found = merge_vectors([vector], method="halved", weights=[3], density=0.25)
-    assert found["w"].tolist() == [6.0, 1.5, 0.0, 0.0], "trimmed to int(0.25 n) + 1 elements, halved, at alpha 3"
+    vectors = [{"w": torch.tensor([4.0, 1.0, -2.0])}, {"w": torch.tensor([-9.0, 2.0, -4.0])}]
+    found = merge_vectors([*vectors, vectors[0]], method="voted", weights=[1, 1, 1], density=1.0)
+    assert found["w"].tolist() == [4.0, pytest.approx(4 / 3), pytest.approx(-8 / 3)], "by number, not by mass"
 
 
 def test_every_method_of_the_language_runs_and_every_one_that_runs_is_in_the_language() -> None:

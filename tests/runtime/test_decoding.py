@@ -45,7 +45,7 @@ def save_adapter(model_folder: Path, out: Path, **options: object) -> Path:
 
     base = AutoModelForCausalLM.from_pretrained(model_folder)
     torch.manual_seed(5)
-    tuned = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", **options))  # type: ignore[arg-type]
+    tuned = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", **options))
     for name, parameter in tuned.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.3)

@@ -242,7 +242,8 @@ def by_one_pass(loaded: LoadedModel, request: Request, at: slice) -> torch.Tenso
         logprobs = loaded.model(ids).logits[0].log_softmax(-1)
     handle.remove()
     first = len(request.context)
-    return logprobs[first - 1 : -1].gather(1, ids[0, first:, None])[:, 0]
+    found: torch.Tensor = logprobs[first - 1 : -1].gather(1, ids[0, first:, None])[:, 0]
+    return found
 
 
 @pytest.mark.parametrize("positions", ["all", "prompt", "response"])
@@ -304,7 +305,8 @@ def naive_reply(loaded: LoadedModel, prompt: tuple[int, ...], positions: Positio
         if tokens[-1] == loaded.tokenizer.eos_token_id:
             break
     handle.remove()
-    return loaded.tokenizer.decode(tokens[len(prompt) :], skip_special_tokens=True).strip()
+    text: str = loaded.tokenizer.decode(tokens[len(prompt) :], skip_special_tokens=True)
+    return text.strip()
 
 
 def harness_replies(loaded: LoadedModel, prompts: Sequence[str]) -> list[str]:
@@ -337,7 +339,7 @@ def test_no_name_of_a_cache_says_what_a_pass_reads(name: str) -> None:
     model = Layered()
     seen = {}
     for positions in ("prompt", "response"):
-        remove = steer_block(model, model.block, torch.ones(1), positions)  # type: ignore[arg-type]
+        remove = steer_block(model, model.block, torch.ones(1), positions)
         with writing(3):
             seen[positions] = [model(3, **{name: None}), model(1, **{name: object()}), model(1, **{name: object()})]
         remove()

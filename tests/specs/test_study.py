@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_model import model_like
+from traitgraph.specs.composition.arms import ARM_KEYS
+from traitgraph.specs.fields.pydantic_errors import keys_of
 from traitgraph.specs.study.benchmarks import ApiJudgeSpec, LmEval, Questionnaire, ReplyContrast
 from traitgraph.specs.study.data import FileDataSpec, HubDataSpec
 from traitgraph.specs.study.generation import GeneratedDataSpec
@@ -18,6 +20,7 @@ from traitgraph.specs.study.merge_methods import TaskArithmetic, Ties
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, PackagedModelSpec
 from traitgraph.specs.study.prompts import AdjectivesPrompt, InstructionPrompt
+from traitgraph.specs.study.study import FILLED_IN, Arm
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .reading import FLAT, arm_of, faults_of, read, study_of
@@ -313,6 +316,10 @@ def test_every_example_is_a_study(path: Path) -> None:
     from traitgraph.specs.checks.validate import load_study
 
     assert load_study(path).arms
+
+
+def test_composition_knows_every_key_of_an_arm() -> None:
+    assert tuple(key for key in keys_of(Arm) if key not in FILLED_IN) == ARM_KEYS
 
 
 KEYS = [line for line in FLAT.strip("\n").splitlines() if line.strip()]

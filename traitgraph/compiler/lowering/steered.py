@@ -74,7 +74,9 @@ def _measured(
     for shared, rows in conditions.split(("data",)):
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
         traits = [cast("Trait", conditions["trait"][row]) for row in rows]
-        table = Table({**_trait_column(traits), **(_personas(method, traits, data.data) if method else {})}, len(rows))
+        values = {"trait": tuple(traits), **(_personas(method, traits) if method else {})}
+        each_once = row_ids(range(len(traits)))
+        table = Table({name: Column(column, each_once) for name, column in values.items()}, len(rows))
         needed: list[list[Condition]] = [[(trait, level) for level in LEVELS] for trait in traits]
         inputs = (*group.model_input(len(rows)), *data.inputs(needed))
         where = group.where(("model", "trait", "data"), row_ids(first[row] for row in rows))
@@ -84,15 +86,9 @@ def _measured(
     return row_ids(numbers[row] for row in place)
 
 
-def _trait_column(traits: list[Trait]) -> dict[str, Column]:
-    return {"trait": Column(tuple(traits), row_ids(range(len(traits))))}
-
-
-def _personas(method: Npti, traits: list[Trait], data: object) -> dict[str, Column]:
-    """The prompts under which the model answers at each level."""
-    rows = row_ids(range(len(traits)))
+def _personas(method: Npti, traits: list[Trait]) -> dict[str, tuple[object, ...]]:
+    """The prompts under which the model answers about each trait at each level."""
     strength = method.personas.own_axes().get("intensity", (None,))[0]
     return {
-        level: Column(tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits), rows)
-        for level in LEVELS
+        level: tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits) for level in LEVELS
     }

@@ -1,4 +1,4 @@
-"""Subjects with the base's own weights: as it is, or after a message."""
+"""Tuned models, one for each trait and level or one for all at once, and the base: as it is, or after a message."""
 
 from __future__ import annotations
 
@@ -96,6 +96,3 @@ def lower_prompt(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Prompt)
     column, inputs = subject_prompts(group, method, builder)
     return [Made(row_ids(range(group.subjects.rows)), inputs, columns={"prompt": column})]
-
-
-# JOINED: Tuned models: one for each trait and level, or one for all conditions at once.

@@ -7,9 +7,7 @@ from dataclasses import replace
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import BASE, Draft, row_ids
 from traitgraph.compiler.ir.renumber import kept_stages, renumber_arm
-
-MADE_TO_BE_READ = ("prepare", "generate", "train", "train_joint", "activations", "neurons", "vector")
-"""Kinds that are a means: without a reader they answer no question. Of other kinds every job is kept."""
+from traitgraph.specs.jobs.kinds import kind_of
 
 
 def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
@@ -39,7 +37,7 @@ def _read_rows(draft: Draft) -> bytearray:
     for row in {row for arm in draft.arms for row in arm.weights if row != BASE}:
         read[row] = 1
     for stage, start in reversed(list(zip(draft.stages, draft.offsets, strict=False))):
-        if stage.kind not in MADE_TO_BE_READ:
+        if not kind_of(stage.kind).is_means:
             read[start : start + stage.rows] = b"\1" * stage.rows
         places = [place for place in range(stage.rows) if read[start + place]]
         for each in stage.inputs:

@@ -8,14 +8,7 @@ from heapq import heapify, heappop, heappush
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, row_ids
 from traitgraph.compiler.ir.renumber import mapped, renumber_arm, renumber_stage
-
-KINDS = (
-    "prepare", "generate", "train", "train_joint", "activations", "neurons", "vector", "merge", "assess", "analyse",
-    "collect",
-)  # fmt: skip
-
-RANK = {kind: rank for rank, kind in enumerate(KINDS)}
-"""Among stages that could run now, the kind that comes first; a kind of a plugin comes after these."""
+from traitgraph.specs.jobs.kinds import kind_of
 
 
 def order_stages(draft: Draft, context: Context) -> Draft:
@@ -48,14 +41,15 @@ def order_stages(draft: Draft, context: Context) -> Draft:
 
 
 def _topological(draft: Draft) -> list[int]:
-    """Kahn's algorithm over stages, the lowest rank first, then order of appearance."""
+    """Kahn's algorithm over stages: of those that could run the lowest order of a kind first, then of appearance."""
+    ranks = [kind_of(stage.kind).order for stage in draft.stages]
     needs = [stage_inputs(draft, index) for index in range(len(draft.stages))]
     users: list[list[int]] = [[] for _ in needs]
     for index, sources in enumerate(needs):
         for source in sources:
             users[source].append(index)
     waiting = [len(sources) for sources in needs]
-    ready = [(_rank(draft, index), index) for index, count in enumerate(waiting) if not count]
+    ready = [(ranks[index], index) for index, count in enumerate(waiting) if not count]
     heapify(ready)
     order = []
     while ready:
@@ -64,13 +58,9 @@ def _topological(draft: Draft) -> list[int]:
         for user in users[index]:
             waiting[user] -= 1
             if not waiting[user]:
-                heappush(ready, (_rank(draft, user), user))
+                heappush(ready, (ranks[user], user))
     assert len(order) == len(needs), "stages form a cycle: lowering refers to a later row"
     return order
-
-
-def _rank(draft: Draft, index: int) -> int:
-    return RANK.get(draft.stages[index].kind, len(RANK))
 
 
 def stage_inputs(draft: Draft, index: int) -> set[int]:

@@ -44,8 +44,7 @@ from traitgraph.runtime.vectors.fitting import (
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.fields.context import key_faults
-from traitgraph.specs.fields.pydantic_errors import validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, validated
 from traitgraph.specs.jobs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.positions import Document

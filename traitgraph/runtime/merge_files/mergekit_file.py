@@ -16,10 +16,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from traitgraph.runtime.merging.methods import merge_options
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight, values_of
-from traitgraph.specs.fields.axes import shown
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.pydantic_errors import validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, validated
+from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error, near_hint
 from traitgraph.specs.source.positions import Document, Step
 from traitgraph.specs.source.yaml import frozen

@@ -15,7 +15,7 @@ from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.fitting import NameMap, Vocabulary
 from traitgraph.runtime.vectors.layers import Weight
 from traitgraph.specs.fields.context import Scope
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose
 from traitgraph.specs.source.diagnostics import SpecError, near_hint
 from traitgraph.specs.source.library import beside, exists, from_folder
 from traitgraph.specs.study.merge_methods import MergeMethod

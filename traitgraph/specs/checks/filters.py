@@ -1,4 +1,7 @@
-"""Whether the entries of include, exclude and when change something: a value that no arm has is a slip of the pen."""
+"""Include, exclude and when, given to the arms that they speak of, where each must change something.
+
+A value that no arm has is a slip of the pen.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from pydantic_core import PydanticCustomError, ValidationError
+from pydantic_core import ValidationError
 
-from traitgraph.specs.fields.axes import shown
 from traitgraph.specs.fields.context import Scope
-from traitgraph.specs.fields.pydantic_errors import each_read, validated
-from traitgraph.specs.fields.wording import diagnose
-from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
+from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, fault, validated
+from traitgraph.specs.fields.wording import shown
+from traitgraph.specs.source.diagnostics import Diagnostic, near_names
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.source.positions import Document
+from traitgraph.specs.source.positions import Document, Path
 from traitgraph.specs.study.filters import KEY_OF_AXIS, Filter, When, same
 from traitgraph.specs.study.study import Arm
 
 from .grid_size import any_left, has_point, number_of_points
-from .usage import Read, dotted
+from .usage import Read
 
 F = TypeVar("F", Filter, When)
 
@@ -69,12 +71,12 @@ def _read(
     listed = data[key]
     if not isinstance(listed, tuple):
         hint = "give: a list of mappings, each names axes and values"
-        found.append(error("TG103", f"`{key}` is not a list", document.value_span((key,)), key, hint))
+        found.append(document.error("TG103", f"`{key}` is not a list", (key,), hint))
         return ()
 
     def read(item: object) -> F:
         if not isinstance(item, Mapping):
-            raise PydanticCustomError("dict_type", "not a mapping")
+            raise fault("dict_type")
         return validated(model, item, scope.context)
 
     try:
@@ -85,19 +87,16 @@ def _read(
 
 
 def _empty(arm: Arm, document: Document) -> Diagnostic:
-    path = ("arms", arm.name)
     what = f"nothing is left of the arm '{arm.name}': `exclude` and `when` take every point of it"
-    return error("TG126", what, document.key_span(path), dotted(path), "delete the arm, or leave a point of it")
+    hint = "delete the arm, or leave a point of it"
+    return document.error("TG126", what, ("arms", arm.name), hint, at_key=True)
 
 
 def _too_many(arm: Arm, document: Document) -> Diagnostic:
-    path = ("arms", arm.name)
     lengths = " x ".join(f"{len(values):,} {axis}" for axis, values in arm.axes().items() if len(values) > 1)
     what = f"the arm '{arm.name}' has {number_of_points(arm):,} points, more than {MOST:,}: {lengths}"
-    return error("TG105", what, document.key_span(path), dotted(path), "give fewer values, or `zip` axes")
+    return document.error("TG105", what, ("arms", arm.name), "give fewer values, or `zip` axes", at_key=True)
 
-
-Path = tuple[int | str, ...]
 
 WORDS = ("model", "data", "trait", "level", "merge", "intensity")
 """Axes of names: what a new name stands for is not known here. On the others `include` may give new numbers."""
@@ -152,7 +151,7 @@ class HoleChecks:
         yield from found
         if not found and not self._faulty(each, arms) and not any(has_point(arm, each) for _, arm in arms):
             what = "this matches nothing: no point of an arm has all of it"
-            yield self._error("TG125", what, path, "delete it, or give values that stand together")
+            yield self.document.error("TG125", what, path, "delete it, or give values that stand together")
 
     def of_rule(self, path: Path, rule: When) -> Iterator[Diagnostic]:
         """A rule: the condition is a hole like others, and so are the points to keep, in the arms of the condition."""
@@ -160,9 +159,10 @@ class HoleChecks:
         place = (*path, "only")
         if rule.only.arm:
             what = "`arm` has no effect in `only`: `if` says which arms the rule is about"
-            yield self._error("TG125", what, (*place, "arm"), "move it to `if`", at_key=True)
+            yield self.document.error("TG125", what, (*place, "arm"), "move it to `if`", at_key=True)
         elif not rule.only.axes():
-            yield self._error("TG125", "`only` names no axis: it keeps every point", place, "name an axis and values")
+            what = "`only` names no axis: it keeps every point"
+            yield self.document.error("TG125", what, place, "name an axis and values")
         elif self._spoken_of(rule.condition):
             yield from self.of_hole(place, rule.only.model_copy(update={"arm": rule.condition.arm}))
 
@@ -172,7 +172,8 @@ class HoleChecks:
         if not arms:
             yield self._unknown_arm(path, each)
         elif not each.axes():
-            yield self._error("TG125", "this names no axis: it adds no point", path, "name an axis and a new value")
+            what = "this names no axis: it adds no point"
+            yield self.document.error("TG125", what, path, "name an axis and a new value")
         elif self._faulty(each, arms):
             return
         elif lacking := [axis for axis in each.axes() if not any(axis in arm.axes() for _, arm in arms)]:
@@ -182,7 +183,8 @@ class HoleChecks:
         elif not any(allows(arm, each) for _, arm in arms):
             yield self._not_allowed(path, each, arms)
         elif not any(self._adds(arm, each) for _, arm in arms if allows(arm, each)):
-            yield self._error("TG125", "this adds nothing: the product has these points", path, "give a new value")
+            what = "this adds nothing: the product has these points"
+            yield self.document.error("TG125", what, path, "give a new value")
 
     def _not_allowed(self, path: Path, each: Filter, arms: Sequence[Read]) -> Diagnostic:
         for axis in filter(WORDS.__contains__, each.axes()):
@@ -192,8 +194,9 @@ class HoleChecks:
                     what = f"no arm here has the {axis} '{_text(value)}': beside the product only numbers may be new"
                     key = f"method.{axis}" if axis in OF_METHOD else _key_of(axis)
                     hint = f"add it to `{key}` and leave out what you do not want, or give it an arm"
-                    return self._error("TG125", what, (*path, axis), hint)
-        return self._error("TG125", "no arm here has all of these axes and values", path, "write an entry for each arm")
+                    return self.document.error("TG125", what, (*path, axis), hint)
+        what = "no arm here has all of these axes and values"
+        return self.document.error("TG125", what, path, "write an entry for each arm")
 
     def _adds(self, arm: Arm, each: Filter) -> bool:
         """Whether an entry may add a point: where there are holes, it may fill one."""
@@ -211,7 +214,7 @@ class HoleChecks:
         elif unmatched:
             which = f": {_text(unmatched[0])}" if len(values) > 1 else ""
             what = f"`{axis}{which}` matches nothing: no arm here has such a value"
-            yield self._error("TG125", what, (*path, axis), "delete it, or give a value of the axis")
+            yield self.document.error("TG125", what, (*path, axis), "delete it, or give a value of the axis")
 
     def _spoken_of(self, each: Filter) -> list[Read]:
         """The arms that a filter speaks of; none if it names one that does not exist."""
@@ -227,15 +230,11 @@ class HoleChecks:
         unknown = next(name for name in each.arms() if name not in names)
         near = near_names(unknown, names)
         hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names)}"
-        return self._error("TG106", f"unknown arm '{unknown}'", (*path, "arm"), hint)
+        return self.document.error("TG106", f"unknown arm '{unknown}'", (*path, "arm"), hint)
 
     def _no_axis(self, path: Path, hint: str | None = None) -> Diagnostic:
         what = f"`{path[-1]}` has no effect: no arm here has this axis"
-        return self._error("TG120", what, path, hint, at_key=True)
-
-    def _error(self, code: str, what: str, path: Path, hint: str | None = None, *, at_key: bool = False) -> Diagnostic:
-        span = self.document.key_span(path) if at_key else self.document.value_span(path)
-        return error(code, what, span, dotted(path), hint)
+        return self.document.error("TG120", what, path, hint, at_key=True)
 
 
 def _key_of(axis: str) -> str:
@@ -245,6 +244,3 @@ def _key_of(axis: str) -> str:
 
 def _text(value: object) -> str:
     return number_text(value) if isinstance(value, int | Decimal) else shown(getattr(value, "kind", value))
-
-
-# JOINED: Include, exclude and when, given to the arms they speak of.

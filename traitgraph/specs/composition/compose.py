@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error
 from traitgraph.specs.source.library import group_exists, preset_names
-from traitgraph.specs.source.positions import Document, Step
+from traitgraph.specs.source.positions import Document, Step, leaves, value_at
 from traitgraph.specs.source.yaml import read_document
 from traitgraph.specs.source.yaml_errors import no_study, written_by_us
 
-from .apply import apply_overrides, leaves, value_at
-from .arms import STUDY_ONLY, an_arm_for_each, inside_arm
+from .apply import apply_overrides
+from .arms import AXIS_KEYS, STUDY_ONLY, an_arm_for_each, inside_arm
 from .hydra_defaults import DEFAULTS, HYDRA, PARAMS, appends_preset, compose_defaults, unread_settings, walk_defaults
 from .interpolation import missing_values, resolve_references
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, quoted, readable, spelled
@@ -118,7 +118,7 @@ def _unread_sweep(document: Document) -> list[Diagnostic]:
     if not value_at(document.data, PARAMS):
         return []
     what, hint = "this file asks for a sweep", "add -m for one study per value"
-    return [error("TG024", what, document.key_span(PARAMS), ".".join(PARAMS), hint)]
+    return [document.error("TG024", what, PARAMS, hint, at_key=True)]
 
 
 def _given_twice(parsed: Sequence[Override]) -> list[Diagnostic]:
@@ -195,8 +195,6 @@ def _sweep_without_m(override: Override) -> Diagnostic:
 
 def _is_axis(path: tuple[Step, ...]) -> bool:
     """Whether a key of an arm takes a list."""
-    from .arms import AXIS_KEYS
-
     inner: dict[Step, tuple[str, ...]] = {"onto": ("alpha",), "method": ("intensity", "layer", "coefficient")}
     if len(path) == 1:
         return path[0] in (*AXIS_KEYS.values(), "benchmarks", "analyses")

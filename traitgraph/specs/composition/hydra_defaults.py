@@ -1,7 +1,9 @@
-"""A spec with a `defaults:` list, composed of presets in the order that Hydra 1.3 gives them.
+"""Presets that a `defaults:` list names, merged in the order that Hydra 1.3 gives them.
 
-Hydra decides which files take part, where each is placed and which one wins; the files themselves are read by our
-reader, so that numbers stay exact and every value keeps its place. Must not know what a preset holds.
+Hydra decides which files take part, where each is placed and which one wins. It stops at the first preset it misses,
+says neither line nor column, and follows circles until Python gives up. So the lists are walked here first: every file
+is read once by our reader, numbers stay exact, every value keeps its place, and what is missing is told where it is
+named. Must not know what a preset holds.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, Span, error, near_names
 from traitgraph.specs.source.library import GROUPS, LIBRARY, find_preset, group_exists, preset_names, shown_path
-from traitgraph.specs.source.positions import Document, NodeLayer, Step
+from traitgraph.specs.source.positions import Document, NodeLayer, Step, leaves, merged, value_at
 from traitgraph.specs.source.yaml import read_document
 
-from .apply import leaves, merged, value_at
 from .overrides import Override
 
 if TYPE_CHECKING:
@@ -291,13 +292,3 @@ def _merge(spec: Document, order: Sequence[ResultDefault], walk: Walk) -> tuple[
         return None, walk.faults
     assert isinstance(data, dict), "mappings merge to a mapping"
     return Document(data, spec.file, tuple(layers)), []
-
-
-# JOINED: The presets that defaults lists name, read and checked before Hydra composes them.
-#
-#   Hydra stops at the first preset it misses and says neither line nor column, and it follows circles until
-#   Python gives
-#   up. So the lists are walked here first: every file is read once by our reader, and what is missing is told
-#   where it is
-#   named. Which file wins is not decided here (`defaults.py`).
-#

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
-from traitgraph.specs.source.positions import Document, Step
+from traitgraph.specs.source.diagnostics import Diagnostic, near_names
+from traitgraph.specs.source.positions import Document, Path, dotted
 
 from .overrides import exact
 
@@ -22,8 +22,6 @@ _REFERENCE = re.compile(r"\$\{([^{}]*)")
 
 _WHOLE = re.compile(r"\$\{\.*[\w-]+(?:\.[\w-]+)*\}", re.ASCII)
 
-Path = tuple[Step, ...]
-
 
 def missing_values(document: Document, preset: str | None = None) -> list[Diagnostic]:
     """One fault for each value that the spec, or the preset of that name, leaves to the user."""
@@ -31,12 +29,11 @@ def missing_values(document: Document, preset: str | None = None) -> list[Diagno
 
 
 def _missing(document: Document, path: Path, preset: str | None) -> Diagnostic:
-    dotted = ".".join(map(str, path))
-    what = f"`{dotted}` must be given: the source of this file does not state it"
-    hint = f"give it on the command line: {dotted}=VALUE"
+    what = f"`{dotted(path)}` must be given: the source of this file does not state it"
+    hint = f"give it on the command line: {dotted(path)}=VALUE"
     if preset:
         hint = f"give it where the preset is named: {{preset: {preset}, {path[0]}: VALUE}}"
-    return error("TG034", what, document.value_span(path), dotted, hint)
+    return document.error("TG034", what, path, hint)
 
 
 def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
@@ -64,7 +61,7 @@ def _refused(document: Document, path: Path, text: str) -> Diagnostic | None:
         what = "this is no reference"
     else:
         return None
-    return error("TG035", what, document.value_span(path), ".".join(map(str, path)), "write ${a.b}")
+    return document.error("TG035", what, path, "write ${a.b}")
 
 
 def _take(config: object, path: Path, values: dict[Path, object], document: Document) -> Diagnostic | None:
@@ -84,12 +81,12 @@ def _take(config: object, path: Path, values: dict[Path, object], document: Docu
 def _leads_nowhere(document: Document, path: Path, problem: Exception) -> Diagnostic:
     text = _at(document.data, path)
     wanted = _REFERENCE.findall(str(text))
-    known = [".".join(map(str, found)) for found, _ in _leaves(document.data)]
+    known = [dotted(found) for found, _ in _leaves(document.data)]
     near = near_names(wanted[0], known) if wanted else ()
     circle = isinstance(problem, RecursionError) or bool(wanted and wanted[0] in known)
     what = f"{text!r} refers to itself in a circle" if circle else f"{text!r} names no key of the spec"
     hint = "near: " + ", ".join(near) if near and not circle else None
-    return error("TG035", what, document.value_span(path), ".".join(map(str, path)), hint)
+    return document.error("TG035", what, path, hint)
 
 
 def _leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Context, Decimal, localcontext
-from itertools import islice
-from math import isfinite
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ValidationError, core_schema
 
 from traitgraph.specs.source.hashing import number_text
 
 from .base import Spec
-from .pydantic_errors import each_read, located, validated
+from .pydantic_errors import each_read, fault, located, validated
+from .wording import shown
 
 LONGEST = 100_000
 """An axis with more values is a slip of the pen (a step of 1e-9), not a study."""
@@ -65,34 +64,16 @@ class LogRange(Spec):
 def exact(number: object) -> Decimal:
     """A number as it was written: 0.1 is 0.1. Raises PydanticCustomError for anything that is not a finite number."""
     if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
-        raise PydanticCustomError("number_type", "`{value}` is not a number", {"value": shown(number)})
+        raise fault("number_type", value=shown(number))
     value = number if isinstance(number, Decimal) else Decimal(repr(number))
     if not value.is_finite():
-        raise PydanticCustomError("number_finite", "`{value}` is not a finite number", {"value": shown(number)})
+        raise fault("number_finite", value=shown(number))
     return plain(value)
 
 
 def plain(number: Decimal) -> Decimal:
     """The same number without trailing zeros, exponent or negative zero."""
     return Decimal(number_text(number))
-
-
-def shown(value: object) -> str:
-    """A value as a message quotes it: short, on one line, in the spelling of YAML."""
-    text = _plain_text(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _plain_text(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {"True": "true", "False": "false"}.get(str(value), "null")
-    if isinstance(value, float) and isfinite(value):
-        return number_text(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: ..." for key in islice(value, 4)) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_plain_text(item) for item in value[:4]) + (", ...]" if len(value) > 4 else "]")
-    return " ".join(str(value)[:100].split())
 
 
 def values_of(value: object) -> tuple[Decimal, ...]:
@@ -109,7 +90,7 @@ def values_of(value: object) -> tuple[Decimal, ...]:
 
 def _of_list(items: list[object] | tuple[object, ...]) -> Iterator[tuple[int, Decimal]]:
     if not items:
-        raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+        raise fault("axis_empty")
     parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
     return ((place, value) for place, values in enumerate(parts) for value in values)
 
@@ -118,8 +99,7 @@ def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
     seen: dict[Decimal, None] = {}
     for place, value in values:
         if value in seen:
-            about = {"value": number_text(value)}
-            raise located("axis_twice", "the value {value} stands twice in the axis", about, place, str(value))
+            raise located(place, value, "axis_twice", value=number_text(value))
         seen[value] = None
     return tuple(seen)
 
@@ -137,28 +117,21 @@ def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
 
 def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:
     if step == 0:
-        raise located("axis_step", "a step of 0 goes nowhere", {}, "step", 0)
+        raise located("step", step, "step_zero")
     if (stop - start) * step < 0:
-        away = f"a step of {number_text(step)} leads away from {number_text(stop)}: turn its sign, or swap the ends"
-        raise located("axis_step", "{about}", {"about": away}, "step", str(step))
+        raise located("step", step, "step_away", step=number_text(step), stop=number_text(stop))
     if abs((stop - start) / step) >= LONGEST:
-        limit = {"longest": LONGEST}
-        raise located("axis_long", "the range has more than {longest} values", limit, "step", str(step))
+        raise located("step", step, "axis_long", longest=LONGEST)
     count, rest = divmod(stop - start, step)
     if rest:
-        about = {"about": _missed(start, stop, step, int(count))}
-        raise located("axis_step", "{about}", about, "step", str(step))
+        raise _missed(start, stop, step, int(count))
     return tuple(plain(start + index * step) for index in range(int(count) + 1))
 
 
-def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
-    before, after = start + count * step, start + (count + 1) * step
-    if count == 0:
-        return f"one step of {number_text(step)} from {number_text(start)} is already past {number_text(stop)}"
-    return (
-        f"the step never reaches {number_text(stop)}: "
-        f"{number_text(start)} + {count} x {number_text(step)} = {number_text(before)}, and then {number_text(after)}"
-    )
+def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> ValidationError:
+    around = {"before": start + count * step, "after": start + (count + 1) * step}
+    told = {name: number_text(each) for name, each in {"start": start, "stop": stop, "step": step, **around}.items()}
+    return located("step", step, "step_missed" if count else "step_past", count=count, **told)
 
 
 def _even_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
@@ -178,8 +151,7 @@ def _log_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...
 
 def _must_differ(start: Decimal, stop: Decimal) -> None:
     if start == stop:
-        about = {"value": number_text(start)}
-        raise located("axis_step", "both ends of the range are {value}: write the value alone", about, "to", str(stop))
+        raise located("to", stop, "ends_equal", value=number_text(start))
 
 
 def whole_numbers(value: object) -> tuple[int, ...]:
@@ -187,7 +159,7 @@ def whole_numbers(value: object) -> tuple[int, ...]:
     numbers = values_of(value)
     for number in numbers:
         if number != number.to_integral_value():
-            raise PydanticCustomError("number_whole", "{value} is not a whole number", {"value": number_text(number)})
+            raise fault("number_whole", value=number_text(number))
     return tuple(int(number) for number in numbers)
 
 
@@ -220,14 +192,10 @@ class NumberAxis:
         values = self.read(value)
         for number in values:
             if self.least is not None and number < self.least:
-                raise _outside("number_small", "{value} is too small: it must be at least {limit}", number, self.least)
+                raise fault("number_small", value=number_text(number), limit=self.least)
             if self.most is not None and number > self.most:
-                raise _outside("number_large", "{value} is too large: it must be at most {limit}", number, self.most)
+                raise fault("number_large", value=number_text(number), limit=self.most)
         return values
-
-
-def _outside(kind: LiteralString, message: LiteralString, number: Decimal | int, limit: int) -> PydanticCustomError:
-    return PydanticCustomError(kind, message, {"value": number_text(number), "limit": limit})
 
 
 Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]

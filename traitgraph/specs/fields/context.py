@@ -12,15 +12,14 @@ from typing import TypeVar
 
 from pydantic_core import PydanticCustomError, ValidationError
 
-from traitgraph.specs.composition.apply import merged
 from traitgraph.specs.composition.interpolation import missing_values
 from traitgraph.specs.source.credentials import is_key
-from traitgraph.specs.source.diagnostics import Diagnostic, error
+from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.library import find_preset, preset_names, shown_path
-from traitgraph.specs.source.positions import Document, Step
+from traitgraph.specs.source.positions import Document, Step, merged
 from traitgraph.specs.source.yaml import frozen, read_document
 
-from .wording import diagnose
+from .pydantic_errors import diagnose, fault
 
 T = TypeVar("T")
 
@@ -94,7 +93,7 @@ class Scope:
             if base is None:
                 what = f"'{item}' is no preset of the group '{group}'"
                 hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
-                return document, [error("TG033", what, document.value_span(("defaults",)), "defaults", hint)]
+                return document, [document.error("TG033", what, ("defaults",), hint)]
             data = merged(data, base.document.data)
             layers = (*base.document.layers, *layers)
         assert isinstance(data, dict), "mappings merge to a mapping"
@@ -108,16 +107,16 @@ class Scope:
         missing = [each for each in preset.missing if each.path.split(".")[0] not in changed]
         if preset.problems or missing:
             self.diagnostics += preset.problems or missing
-            raise PydanticCustomError("reported", "the preset has faults of its own")
+            raise fault("reported")
         try:
             return read()
         except (ValidationError, PydanticCustomError) as problem:
             if isinstance(problem, ValidationError) and any(
-                set(fault["loc"][:1]) & set(changed) for fault in problem.errors()
+                set(each["loc"][:1]) & set(changed) for each in problem.errors()
             ):
                 raise
             self.diagnostics += diagnose(problem, preset.data, preset.document)
-            raise PydanticCustomError("reported", "the preset has faults of its own") from None
+            raise fault("reported") from None
 
 
 def key_faults(document: Document) -> list[Diagnostic]:
@@ -132,10 +131,9 @@ def key_faults(document: Document) -> list[Diagnostic]:
             pending += [((*path, place), each) for place, each in enumerate(value)]
         texts = {"key": str(path[-1]) if path else "", "value": value if isinstance(value, str) else ""}
         if at := next((side for side, text in texts.items() if is_key(text, path)), None):
-            span = document.key_span(path) if at == "key" else document.value_span(path)
             what = "this looks like a key or a password, and what stands in a spec is read by many"
             hint = "take it out, and make it void if others have seen it\na judge's key: `key_from: VARIABLE`"
-            found.append(error("TG223", what, span, ".".join(map(str, path)), hint))
+            found.append(document.error("TG223", what, path, hint, at_key=at == "key"))
     return found
 
 

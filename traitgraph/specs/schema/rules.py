@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from traitgraph.specs.checks.usage import ALWAYS, ARM_KEYS, NEEDED
+from traitgraph.specs.checks.usage import ALWAYS, NEEDED
+from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.study.benchmarks import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.methods import METHODS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitgraph.specs.checks.usage import ARM_KEYS
+from traitgraph.specs.composition.arms import ARM_KEYS, ARM_NAME
 from traitgraph.specs.source.positions import LATIN
 from traitgraph.specs.study.filters import Filter, When
 from traitgraph.specs.study.study import Arm, Study
@@ -21,8 +21,6 @@ from .rules import arm_conditions, arm_rules, flat_rules
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-ARM_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 def study_schema() -> Schema:
@@ -79,7 +77,7 @@ def _holes(forms: Forms) -> dict[str, Schema]:
 def _arms(keys: dict[str, Schema]) -> dict[str, Schema]:
     arm = {"type": ["object", "null"], "properties": keys, "additionalProperties": False, "allOf": arm_conditions()}
     about = "Named blocks that override the study's keys; a study without arms is one arm."
-    named = {"type": "object", "propertyNames": {"pattern": ARM_NAME}, "minProperties": 1, "description": about}
+    named = {"type": "object", "propertyNames": {"pattern": ARM_NAME.pattern}, "minProperties": 1, "description": about}
     return {"arms": {**named, "additionalProperties": arm}}
 
 

@@ -18,11 +18,11 @@ from pydantic import (
     GetJsonSchemaHandler,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.pydantic_errors import each_read
+from traitgraph.specs.fields.pydantic_errors import each_read, fault
 from traitgraph.specs.fields.registry import Registry
 
 from .merge_conventions import conditions, objection, resolve
@@ -357,6 +357,7 @@ MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
         "della_linear": DellaLinear,
         "slerp": Slerp,
     },
+    base=MergeMethod,
 )
 """Every merge method by its name, plugins' included."""
 
@@ -377,13 +378,13 @@ class _Axis(Choice):
         if not isinstance(value, list | tuple):
             return (self.read(value, info),)
         if not value:
-            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+            raise fault("axis_empty")
         seen: list[Spec] = []
 
         def read(item: object) -> Spec:
             one = self.read(item, info)
             if one in seen:
-                raise PydanticCustomError("axis_twice", "{value} stands twice in the axis", self.about(item))
+                raise fault("axis_twice", **self.about(item))
             seen.append(one)
             return one
 

@@ -75,8 +75,8 @@ class LocalModelSpec(ModelSpec, Local):
                 where, trusted = Path(settled.path), self.trust_remote_code
                 check_model(where, trusted=trusted, needs_tokenizer=self.needs_tokenizer)
             except ModelFolderError as fault:
-                about = {"value": self.path, "reason": fault.reason, "repair": fault.repair}
-                raise located("model_folder", "'{value}' {reason}", about, "path", self.path) from fault
+                facts = {"value": self.path, "reason": fault.reason, "repair": fault.repair}
+                raise located("path", self.path, "model_folder", **facts) from fault
         return settled
 
     def config(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Steering operators: what `steer` does to the activations behind a block, with the direction that was measured.
 
-A package outside adds one by one entry point of the group `traitgraph.steering_operators`: a `SteeringOperator` with a
-`kind`, its options, and `apply`. Tensors pass through here; this room imports no torch.
+A package outside adds one in one file by one entry point (of `traitgraph.plugins`, or of its own group): a
+`SteeringOperator` with a `kind`, its options, and `apply`. Tensors pass through here; this room imports no torch.
 """
 
 from typing import Annotated, Any, Literal
@@ -42,7 +42,7 @@ class Add(SteeringOperator):
 
 
 STEERING_OPERATORS: Registry[type[SteeringOperator]] = Registry(
-    "steering operator", "traitgraph.steering_operators", {"add": Add}
+    "steering operator", "traitgraph.steering_operators", {"add": Add}, base=SteeringOperator
 )
 
 AnySteeringOperator = Annotated[SteeringOperator, Choice(STEERING_OPERATORS)]

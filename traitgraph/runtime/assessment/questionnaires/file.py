@@ -23,8 +23,7 @@ from traitgraph.runtime.data.data_files import (
     shown,
     text_of,
 )
-from traitgraph.specs.fields.pydantic_errors import keys_of, model_at, validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
 from traitgraph.specs.source.yaml import frozen
 
