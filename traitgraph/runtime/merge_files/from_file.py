@@ -168,7 +168,10 @@ def _merge(
         base=base.floats,
         base_names=base,
     )
-    number_format = dtype or _main_format(base)
+    counts = Counter[str]()
+    for info in base.values():
+        counts[info.dtype] += info.elements * info.is_float
+    number_format = dtype or counts.most_common(1)[0][0]  # the one that most weights of the base have
     statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))
     text = warning(statistics["effective_alpha"], number_format, request.options.rounding)
     warnings = (*doubts, text) if text and request.form == "weights" else doubts
@@ -179,14 +182,6 @@ def _merge(
     else:
         write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
     return MergeReport(out, request, fit, statistics, warnings)
-
-
-def _main_format(base: Checkpoint) -> str:
-    """The number format that most floating-point weights of a checkpoint have."""
-    counts = Counter[str]()
-    for info in base.values():
-        counts[info.dtype] += info.elements * info.is_float
-    return counts.most_common(1)[0][0]
 
 
 def _record(

@@ -77,7 +77,9 @@ def merge_state_dicts(
         vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows), base_names=base
     )
     return {
-        name: _merged(merge, name, tensor, form) if name in merge.names else _kept(tensor, form)
+        name: _merged(merge, name, tensor, form)
+        if name in merge.names
+        else tensor.detach().clone().to(form if form and is_float(tensor) else tensor.dtype)
         for name, tensor in base.items()
     }
 
@@ -196,11 +198,6 @@ def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtyp
         made = merge.rounded(name, first, last, rows_of(base, first, last), result.dtype)
         flat[first * width : last * width] = made
     return result
-
-
-def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """A tensor that no vector changes, as it is."""
-    return tensor.detach().clone().to(dtype if dtype and is_float(tensor) else tensor.dtype)
 
 
 def _change(merge: Composition, name: str) -> torch.Tensor:

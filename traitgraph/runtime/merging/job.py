@@ -12,14 +12,13 @@ from traitgraph.runtime.models.loading import model_folder
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.runtime.vectors.differences import Difference, inner_product
-from traitgraph.runtime.vectors.fitting import fit_trained
 from traitgraph.runtime.vectors.vectors import Vector, load_vector
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.source.hashing import digest
 
 from .composition import Composition
 from .on_disk import Output, write_merges
-from .recipe import RECIPE, application, recipe_record
+from .recipe import RECIPE, application, composed, recipe_record
 from .statistics import Sample, statistics_of, warning
 
 MODEL_FOLDER = "model"
@@ -36,17 +35,14 @@ def merge(context: JobContext, params: MergeParams) -> None:
     import torch
 
     vectors, onto = _vectors(context, "vectors"), _vectors(context, "onto")
-    base, dtype = _base(context, params), getattr(torch, params.model.dtype)
-    found = [vector for _, vector in (*vectors, *onto)]
-    fitted = fit_trained(found, base, params.names)
-    composition = Composition(
-        fitted[: len(vectors)],
-        [float(value) for value in params.coefficients],
-        params.method,
-        onto=(fitted[-1], float(params.onto)) if onto and params.onto is not None else None,
-        cache=context.session.get("merge: what was counted", dict),
-        base=lambda name, first, last: base.read(name, (first, last)).to(dtype).float(),
-        base_names=base,
+    folder, dtype = model_folder(context, params.model), getattr(torch, params.model.dtype)  # compared for every job
+    base = context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
+    composition = composed(
+        [vector for _, vector in (*vectors, *onto)],
+        params,
+        base,
+        lambda name, first, last: base.read(name, (first, last)).to(dtype).float(),
+        context.session.get("merge: what was counted", dict),
     )
 
     def inner(left: Difference, right: Difference) -> float:
@@ -73,11 +69,6 @@ def _vectors(context: JobContext, name: str) -> list[tuple[str, Vector]]:
     """Keys and vectors of an input; none when the job does not have it."""
     pairs = zip(context.row.inputs.get(name, ()), context.inputs.get(name, ()), strict=True)
     return [(key, context.session.get(("vector", key), partial(load_vector, path))) for key, path in pairs]
-
-
-def _base(context: JobContext, params: MergeParams) -> Checkpoint:
-    folder = model_folder(context, params.model)  # compared for every job, read once
-    return context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
 
 
 def _sample(context: JobContext, composition: Composition, base: Checkpoint, dtype: Any) -> Sample:

@@ -6,16 +6,16 @@ A merged model is virtual: its artifact is this record, and the vectors stay whe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from traitgraph.runtime.store.store import Store
-from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS
+from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS, TensorInfo
 from traitgraph.runtime.tensors.errors import check_format
-from traitgraph.runtime.vectors.differences import Difference
-from traitgraph.runtime.vectors.vectors import Vector, load_vector
+from traitgraph.runtime.vectors.fitting import fit_trained
+from traitgraph.runtime.vectors.vectors import Vector
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import MergeMethod
@@ -43,40 +43,37 @@ class Recipe:
     record: dict[str, Any]
 
     @property
-    def coefficients(self) -> list[float]:
-        """Alpha of each vector."""
-        return [float(value) for value in self.params.coefficients]
-
-    @property
     def application(self) -> Application:
         """How the change reaches the model."""
         how: Application = self.record["application"]
         return how
 
     def composition(
-        self,
-        vectors: Sequence[Difference],
-        *,
-        base_names: Iterable[str],
-        cache: Cache | None = None,
-        base: BaseRows | None = None,
+        self, vector_of: Callable[[str], Vector], tensors: Mapping[str, TensorInfo], base: BaseRows, cache: Cache
     ) -> Composition:
-        """What the recipe does, with its vectors (and the domain's after them) under the base's names."""
-        count, factor = len(self.vector_keys), self.params.onto
-        onto = (vectors[count], float(factor)) if len(vectors) > count and factor is not None else None
-        return Composition(
-            vectors[:count],
-            self.coefficients,
-            self.params.method,
-            onto=onto,
-            cache=cache,
-            base=base,
-            base_names=base_names,
-        )
+        """What the recipe does to a base of these tensors, whose rows `base` gives; `vector_of` gives a key's vector.
 
-    def counted(self) -> Cache:
-        """What the merge job counted of whole vectors (thresholds), so that it need not be counted again."""
-        return counts_of(self.record["counted"])
+        What the merge job counted of whole vectors (thresholds) goes into the cache, so that it is not counted again.
+        """
+        cache.update(counts_of(self.record["counted"]))
+        vectors = [vector_of(key) for key in (*self.vector_keys, *self.onto_keys)]
+        return composed(vectors, self.params, tensors, base, cache)
+
+
+def composed(
+    vectors: Sequence[Vector], params: MergeParams, tensors: Mapping[str, TensorInfo], base: BaseRows, cache: Cache
+) -> Composition:
+    """What a merge job's parameters do with its vectors and, behind them, the domain's where there is one."""
+    fitted, count = fit_trained(vectors, tensors, params.names), len(params.coefficients)
+    return Composition(
+        fitted[:count],
+        [float(value) for value in params.coefficients],
+        params.method,
+        onto=(fitted[count], float(params.onto)) if len(fitted) > count and params.onto is not None else None,
+        cache=cache,
+        base=base,
+        base_names=tensors,
+    )
 
 
 def application(composition: Composition, params: MergeParams) -> Application:
@@ -134,11 +131,6 @@ def read_recipe(folder: Path) -> Recipe:
     check_format(record, FORMAT, folder / RECIPE)
     keys, onto = (tuple(each["key"] for each in record.get(part, ())) for part in ("vectors", "onto"))
     return Recipe(folder, MergeParams.model_validate(record["params"]), keys, onto, record)
-
-
-def stored_vectors(keys: Sequence[str], store: Store) -> list[Vector]:
-    """Vectors of a store, verified. Raises MissingArtifactError with the key of one that is gone."""
-    return [load_vector(store.open("vector", key).path) for key in keys]
 
 
 def store_of(folder: Path) -> Store:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.tensors.checkpoint import Checkpoint, matrix_shape
 from traitgraph.runtime.tensors.rounding import check_finite, round_to
-from traitgraph.runtime.vectors.differences import Difference, Gram, cosines, inner_product, norm_of_sum
+from traitgraph.runtime.vectors.differences import Difference, cosines, inner_product, norm_of_sum
 
 from .composition import Composition
 
@@ -36,8 +36,11 @@ def statistics_of(composition: Composition, sample: Sample, inner: InnerProduct 
     vectors = composition.vectors
     table = [[inner(left, right) for right in vectors] for left in vectors]
     change = sample.change(composition)
+    norm = float(change.double().norm()) * sqrt(sample.total / max(change.numel(), 1))
+    if composition.is_linear and composition.is_uniform:
+        norm = abs(composition.steps.scale) * norm_of_sum(table, composition.coefficients(""))
     found: dict[str, Any] = {
-        "norm": _norm(composition, table, change, sample),
+        "norm": norm,
         "elements": sample.total,
         "sampled_elements": change.numel(),
         "kept_fraction": kept_fraction(composition, sample),
@@ -47,12 +50,6 @@ def statistics_of(composition: Composition, sample: Sample, inner: InnerProduct 
         found["cosines"] = cosines(table)
         found["sign_conflicts"] = sign_conflicts(composition, sample)
     return found
-
-
-def _norm(composition: Composition, table: Gram, change: torch.Tensor, sample: Sample) -> float:
-    if composition.is_linear and composition.is_uniform:
-        return abs(composition.steps.scale) * norm_of_sum(table, composition.coefficients(""))
-    return float(change.double().norm()) * sqrt(sample.total / max(change.numel(), 1))
 
 
 def kept_fraction(composition: Composition, sample: Sample) -> float:
@@ -129,15 +126,17 @@ class Sample:
         """The sampled rows of a vector: float32, [elements]; zeros in tensors that it does not change."""
         key = getattr(vector, "history", vector.id)
         if key not in self._vectors:
-            self._vectors[key] = _joined([self._rows_of(vector, name) for name in self.names])
+            parts = [self._of_tensor(name, vector.piece if name in vector.names else None) for name in self.names]
+            self._vectors[key] = _joined(parts)
         return self._vectors[key]
 
-    def _rows_of(self, vector: Difference, name: str) -> torch.Tensor:
+    def _of_tensor(self, name: str, piece: Callable[[str, int, int], torch.Tensor] | None) -> torch.Tensor:
+        """The sampled rows of a tensor, as `piece` gives them; zeros where there is none."""
         import torch
 
-        if name in vector.names:
-            return _joined([vector.piece(name, row, row + 1) for row in self.rows[name]])
-        return torch.zeros(len(self.rows[name]) * self._width(name))
+        if piece is None:
+            return torch.zeros(len(self.rows[name]) * self._width(name))
+        return _joined([piece(name, row, row + 1) for row in self.rows[name]])
 
     def _width(self, name: str) -> int:
         return matrix_shape(self._base[name].shape)[1]
@@ -152,14 +151,8 @@ class Sample:
             weights = composition.coefficients("")
             pairs = zip(composition.parts, weights, strict=True)
             return torch.stack([self.vector(part) * (w * composition.steps.scale) for part, w in pairs]).sum(0)
-        return _joined([self._change_of(composition, name) for name in self.names])
-
-    def _change_of(self, composition: Composition, name: str) -> torch.Tensor:
-        import torch
-
-        if name not in composition.merged_names:
-            return torch.zeros(len(self.rows[name]) * self._width(name))
-        return _joined([composition.change(name, row, row + 1) for row in self.rows[name]])
+        changed, piece = composition.merged_names, composition.change
+        return _joined([self._of_tensor(name, piece if name in changed else None) for name in self.names])
 
     def start(self, composition: Composition) -> torch.Tensor:
         """The sampled weights that the change is added to: the base, moved onto the domain where there is one."""

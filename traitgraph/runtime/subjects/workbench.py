@@ -111,6 +111,8 @@ class Workbench:
 
     def _prepare_direction(self, composition: Composition) -> None:
         """Keep the direction when it is costly to make again, as far as half of the free memory goes."""
+        import torch
+
         key = composition.direction_key
         if key == self._direction.key:
             return
@@ -118,15 +120,12 @@ class Workbench:
         low_rank = composition.is_linear and all(composition.factors(name) is not None for name in composition.names)
         if low_rank or composition.steps.on_arc:
             return
-        room = _SHARE_OF_MEMORY * _free_memory(self._device)
+        device = next(iter(self._parameters.values())).device
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else spare_memory()
+        room = _SHARE_OF_MEMORY * free
         for name in composition.merged_names:
             if 4 * prod(composition.shape(name)) <= room:
                 room -= self._direction.keep(composition, name, self._pristine_of(name).view(-1)).nbytes
-
-    @property
-    def _device(self) -> torch.device:
-        device: torch.device = next(iter(self._parameters.values())).device
-        return device
 
     def apply_low_rank(self, key: str, composition: Composition) -> None:
         """The change beside the weights, as an adapter: the base is not touched."""
@@ -221,10 +220,3 @@ def _info(name: str, parameter: torch.Tensor) -> TensorInfo:
     dtype = str(parameter.dtype).removeprefix("torch.")
     size = parameter.numel() * parameter.element_size()
     return TensorInfo(name, tuple(parameter.shape), dtype, Path("the loaded model"), 0, size)
-
-
-def _free_memory(device: torch.device) -> int:
-    """Bytes that could be taken on a device."""
-    import torch
-
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else spare_memory()

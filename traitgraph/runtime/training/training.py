@@ -168,7 +168,12 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         if params.training.lora is None:
             loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
-        measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+        held_back: Row = {}
+        if best is not None:
+            measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+            losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
+            rows_held = len(trainer.eval_dataset)
+            held_back = {"rows": rows_held, "losses": losses, "kept_step": best.step, "kept_loss": best.loss}
         first = trainer.train_dataset[0]
         seen = loaded.tokenizer.decode(first.get("input_ids") or [*first["prompt_ids"], *first["chosen_ids"]])
     return {
@@ -181,7 +186,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
         "model_sees": seen,
-        **(_validation_record(best, len(trainer.eval_dataset), measured) if best else {}),
+        **({"validation": held_back} if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
 
@@ -212,12 +217,6 @@ def _length(loaded: LoadedModel, row: Row, name: str) -> int:
         row["prompt"] + row[name], return_dict=True, **row["chat_template_kwargs"]
     )
     return len(ids["input_ids"])
-
-
-def _validation_record(best: BestState, rows: int, measured: Sequence[Row]) -> Row:
-    """What was measured on how many of the rows held back, and the step whose state was kept."""
-    losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
-    return {"validation": {"rows": rows, "losses": losses, "kept_step": best.step, "kept_loss": best.loss}}
 
 
 def _trainer(

@@ -371,17 +371,13 @@ def inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
     """The part of one tensor in the inner product."""
     ours, theirs = left.factors(name), right.factors(name)
     if ours is not None and theirs is not None:
-        return _inner_of_factors(ours, theirs)
+        # <s L R, t M S> = s t sum((L^T M) * (R S^T))
+        lefts = ours.left.double().T @ theirs.left.double()
+        rights = ours.right.double() @ theirs.right.double().T
+        return ours.scale * theirs.scale * float((lefts * rights).sum())
     return sum(
         float(left.piece(name, *rows).double() @ right.piece(name, *rows).double()) for rows in pieces(left.shape(name))
     )
-
-
-def _inner_of_factors(a: Factors, b: Factors) -> float:
-    """<s L R, t M S> = s t sum((L^T M) * (R S^T))."""
-    lefts = a.left.double().T @ b.left.double()
-    rights = a.right.double() @ b.right.double().T
-    return a.scale * b.scale * float((lefts * rights).sum())
 
 
 def norm_of_sum(table: Gram, weights: Sequence[float]) -> float:
