@@ -90,22 +90,18 @@ class Composition:
         self._is_counted = not self.steps.sparsify
         self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
         self._merged = self._included(_common_shapes(self.vectors))
-        self._check_ranks()
+        deep = next((name for name, shape in self._merged.items() if len(shape) > 2), None)
+        if deep and options.conventions == "mergekit" and any(isinstance(e, RankDrop) for e in self.steps.sparsify):
+            # It ranks the second axis of a tensor; our rows run over the last, which is the same of a matrix.
+            raise MergeError(
+                f"{self.method}: '{deep}' has {len(self._merged[deep])} axes, which conventions 'mergekit' rank "
+                "otherwise; exclude it, or choose other conventions"
+            )
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
         self._shapes = {**self._merged, **domain}
         for name in [""] if self._are_numbers else self._merged:
             if reason := options.refuses_coefficients(self._given(name)):
                 raise MergeError(f"{self.method}{name and f' at {name!r}'}: {reason}")
-
-    def _check_ranks(self) -> None:
-        """mergekit ranks the second axis of a tensor; our rows run over its last, which is the same of a matrix."""
-        deep = [name for name, shape in self._merged.items() if len(shape) > 2]
-        ranks = any(isinstance(step, RankDrop) for step in self.steps.sparsify)
-        if deep and ranks and self.options.conventions == "mergekit":
-            raise MergeError(
-                f"{self.method}: '{deep[0]}' has {len(self._merged[deep[0]])} axes, which conventions 'mergekit' rank "
-                "otherwise; exclude it, or choose other conventions"
-            )
 
     def _part(self, vector: Difference, density: Weight | None) -> Difference:
         """A vector after the method's steps, the first of them at a density of the vector's own where it has one."""
