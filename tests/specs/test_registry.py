@@ -16,13 +16,14 @@ from pydantic import Field
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
+from traitgraph.moved import MOVED, find_moved_modules
 from traitgraph.specs.fields.registry import DuplicateNameError, Registry, UnknownNameError, problems
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.schema.schema import study_schema
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study import methods
-from traitgraph.specs.study.benchmarks import INSTRUMENTS
+from traitgraph.specs.study.benchmarks import INSTRUMENTS, Instrument
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES, Prompt
 
@@ -250,3 +251,12 @@ def test_a_registry_takes_of_a_plugin_what_is_its_own(tmp_path: Path, monkeypatc
         "part 'half' of mixed:Bundle is ignored: the name is taken",
         "plugin 'none' of mixed:NOTHING cannot be loaded: vars() argument must have __dict__ attribute",
     ]
+
+
+def test_what_plugins_were_told_to_import_before_is_found_and_told_where_it_is() -> None:
+    find_moved_modules()
+    for old, new in MOVED.items():
+        sys.modules.pop(old, None)
+        with pytest.warns(DeprecationWarning, match=f"{old} is {new} now; import from traitgraph.plugins"):
+            importlib.import_module(old)
+    assert importlib.import_module("traitgraph.specs.instruments").Instrument is Instrument
