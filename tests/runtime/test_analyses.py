@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.analyses.correlation import read_reference, scores_of, trait_correlation
+from traitgraph.runtime.analyses.correlation import mean_scores, read_reference, trait_correlation
 from traitgraph.runtime.analyses.similarity import vector_similarity
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.vectors.differences import GivenDifference
@@ -108,7 +108,7 @@ def test_the_score_of_a_trait_is_the_mean_over_its_repeats(tmp_path: Path) -> No
         {"metric": "option_mass", "value": 1.0, "repeat": None},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert scores_of(tmp_path) == {"openness": 3.0}
+    assert mean_scores(tmp_path, TRAITS) == {"openness": 3.0}
 
 
 @pytest.mark.parametrize("matrix", [[[1, 0], [0, 1]], [[2.0] * 5] * 5, [1, 2, 3]])

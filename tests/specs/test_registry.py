@@ -109,7 +109,7 @@ def test_faults_in_the_parameters_of_a_plugin_are_faults_like_any_other(plugin: 
 
 
 def test_a_method_whose_package_does_not_say_what_it_implies_is_refused(plugin: Path) -> None:
-    with pytest.raises(SpecError, match=r"no package says what the method `hypnosis` implies \(entry-point group"):
+    with pytest.raises(SpecError, match=r"no package says what the method `hypnosis` implies \(a method `lower`"):
         compile_study(study_of(SPEC, plugin), Context())
 
 

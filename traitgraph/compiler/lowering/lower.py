@@ -18,7 +18,7 @@ from traitgraph.specs.study.study import Arm
 
 from .benchmarks import Resolved, resolve_all
 from .compare import assessed, compare
-from .methods import LOWERINGS, Lowering
+from .methods import Lowering, lowering_of
 from .prompts import with_arm_prompt
 
 
@@ -70,9 +70,9 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
 def _lowering_of(arm: Arm) -> Lowering:
     """What the arm's method implies. Raises SpecError for a plugin's method that does not say."""
     try:
-        return LOWERINGS.get(arm.method.kind)
+        return lowering_of(arm.method)
     except UnknownNameError:
-        what = f"no package says what the method `{arm.method.kind}` implies (entry-point group {LOWERINGS.group})"
+        what = f"no package says what the method `{arm.method.kind}` implies (a method `lower` of its class)"
         raise SpecError([error("TG209", what, path=f"arms.{arm.name}.method")]) from None
 
 

@@ -22,7 +22,7 @@ from traitgraph.specs.source.library import beside, exists, from_folder, is_fold
 from traitgraph.specs.source.positions import Document, Path
 
 from .base import Spec
-from .wording import WORDINGS, shown
+from .wording import WORDINGS, Wording, shown
 
 S = TypeVar("S", bound=Spec)
 
@@ -179,7 +179,8 @@ def _only_lacks_faulty(found: ErrorDetails, faults: Sequence[ErrorDetails]) -> b
 def _diagnostic(
     found: ErrorDetails, data: object, document: Document | None, place: Callable[[Path], Path]
 ) -> Diagnostic:
-    wording = WORDINGS[found["type"]]
+    in_pydantics_words = Wording("TG104", f"{found['msg'].replace('{', '{{').replace('}', '}}')}, and not {{quoted}}")
+    wording = WORDINGS.get(found["type"], in_pydantics_words)  # a plugin's field may find what none of ours does
     value = shown(found["input"])
     quoted = f"'{value}'" if isinstance(found["input"], str) else f"`{value}`"
     known = {"value": value, "quoted": quoted, "input": found["input"]}

@@ -127,7 +127,9 @@ _BUILT_IN = (
     ),
 )  # fmt: skip
 
-KINDS: Registry[JobKind] = Registry("job kind", "traitgraph.jobs", {kind.name: kind for kind in _BUILT_IN})
+KINDS: Registry[JobKind] = Registry(
+    "job kind", "traitgraph.jobs", {kind.name: kind for kind in _BUILT_IN}, base=JobKind
+)
 
 
 def kind_of(name: str) -> JobKind:

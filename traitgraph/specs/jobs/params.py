@@ -9,7 +9,7 @@ else there is to know of a kind of job stands in `kinds.py`.
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainSerializer
+from pydantic import Field, JsonValue, PlainSerializer
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
@@ -216,13 +216,21 @@ class TraitCorrelation(Spec):
     shuffles: int
 
 
+class PluginAnalysis(Spec):
+    """An analysis of another package, which compares measured scores."""
+
+    kind: Literal["plugin"] = "plugin"
+    analysis: str = Field(description="The kind as a spec writes it.")
+    options: dict[str, JsonValue] = Field({}, description="Every other field.")
+
+
 class AnalyseParams(JobParams):
     """Compare subjects: their vectors, or their measured scores."""
 
     kind: ClassVar[str] = "analyse"
     row_fields: ClassVar[tuple[str, ...]] = ("conditions",)
-    analysis: Annotated[VectorSimilarity | TraitCorrelation, Field(discriminator="kind")]
-    conditions: tuple[str, ...] | None = Field(None, description="Names of the input `vectors`, in their order.")
+    analysis: Annotated[VectorSimilarity | TraitCorrelation | PluginAnalysis, Field(discriminator="kind")]
+    conditions: tuple[str, ...] | None = Field(None, description="Names of the inputs, in their order.")
 
 
 class CollectParams(JobParams):

@@ -1,11 +1,15 @@
-"""The reference of the language, docs/language.md, made from the models' own descriptions.
+"""The reference of the language, docs/language.md and docs/language/, made from the models' own descriptions.
 
-`python -m traitgraph.specs.schema.reference > docs/language.md` writes it again; a test fails while it is out of date.
+`make docs` writes it again; a test fails while it is out of date. Without a folder
+`python -m traitgraph.specs.schema.reference` prints all of it, with what the plug-ins of this environment add.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from traitgraph.specs.composition.arms import ARM_KEYS
@@ -41,7 +45,7 @@ from traitgraph.specs.study.training_forms import TRAININGS
 INTRODUCTION = """\
 # The language of a study
 
-Made from the sources by `python -m traitgraph.specs.schema.reference`; a test keeps it current.
+Made from the sources by `make docs`; a test keeps it current.
 
 A study is one YAML file. Its keys are the defaults of every arm; an arm is a named block that replaces some of them
 (`train` and `sampling` are merged key by key, every other key is replaced whole). A study without `arms` is one arm.
@@ -67,6 +71,30 @@ A study is one YAML file. Its keys are the defaults of every arm; an arm is a na
 def reference() -> str:
     """The whole reference as Markdown."""
     return "\n".join(_lines()).rstrip() + "\n"
+
+
+def pages() -> dict[str, str]:
+    """The reference as a page that leads to one page for each topic: file name -> Markdown."""
+    front, *topics = re.split(r"^## ", reference(), flags=re.MULTILINE)
+    made: dict[str, str] = {}
+    for topic in topics:
+        title, _, text = topic.partition("\n")
+        name = f"language/{title.lower().replace(' ', '-')}.md"
+        made[name] = f"# {title}\n" + text.replace("\n### ", "\n## ").rstrip() + "\n"
+        sections = re.findall(r"^### (.*)", text, flags=re.MULTILINE)
+        links = (f"[{section}]({name}#{section.replace('`', '').replace(' ', '-').lower()})" for section in sections)
+        front += f"## {title}\n\n[{title}]({name})" + "".join(f" · {link}" for link in links) + "\n\n"
+    return {"language.md": front.rstrip() + "\n", **made}
+
+
+def write_pages(folder: Path) -> None:
+    """Write the pages into a folder of documents, and remove those of topics that are gone."""
+    texts = pages()
+    for old in (folder / "language").glob("*.md"):
+        old.unlink()
+    (folder / "language").mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _lines() -> Iterator[str]:
@@ -256,4 +284,7 @@ def _bounds(field: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    if len(sys.argv) > 1:
+        write_pages(Path(sys.argv[1]))
+    else:
+        print(reference(), end="")

@@ -16,7 +16,11 @@ from .generation import Data
 
 
 class Analysis(Spec):
-    """One comparison. `of_vectors` says that it needs a method that makes personality vectors."""
+    """One comparison. `of_vectors` says that it needs a method that makes personality vectors.
+
+    A plugin's analysis is a subclass with a `kind` of its own and a method `compare(scores)`: the mean of every score
+    of each condition ("extraversion high") in one benchmark -> a `Measurement`.
+    """
 
     kind: str
     of_vectors: ClassVar[bool] = False
@@ -84,6 +88,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     "analysis",
     "traitgraph.analyses",
     {"vector_similarity": VectorSimilarity, "layer_similarity": LayerSimilarity, "trait_correlation": TraitCorrelation},
+    base=Analysis,
 )
 
 

@@ -301,6 +301,7 @@ INSTRUMENTS: Registry[type[Instrument]] = Registry(
         "story": Story,
         "lm_eval": LmEval,
     },
+    base=Instrument,
 )
 
 LM_EVAL_TASKS = (

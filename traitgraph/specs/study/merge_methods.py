@@ -349,5 +349,6 @@ MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
     "merge method",
     "traitgraph.merge_methods",
     {member.model_fields["kind"].default: member for member in get_args(get_args(AnyMerge)[0])},
+    base=MergeMethod,
 )
 """Every merge method by its name, plugins' included."""

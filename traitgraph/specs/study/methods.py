@@ -160,6 +160,7 @@ METHODS: Registry[type[Method]] = Registry(
         "steer": Steer,
         "npti": Npti,
     },
+    base=Method,
 )
 
 AnyMethod = Annotated[Method, Choice(METHODS, variants={"prompt": Choice(PROMPT_STYLES, "style", "instruction")})]
