@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.tensors.checkpoint import FLOATS, matrix_shape
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.tensors.rounding import check_finite, round_to
+from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.vectors.differences import (
     Difference,
     GivenDifference,
@@ -22,7 +22,7 @@ from traitgraph.runtime.vectors.differences import (
 from traitgraph.specs.study.merge_methods import MergeMethod
 
 from .composition import Composition
-from .options import merge_options
+from .methods import merge_options
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,9 @@ def merge_state_dicts(
         vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows), base_names=base
     )
     return {
-        name: _merged(merge, name, tensor, form) if name in merge.names else _kept(tensor, form)
+        name: _merged(merge, name, tensor, form)
+        if name in merge.names
+        else tensor.detach().clone().to(form if form and is_float(tensor) else tensor.dtype)
         for name, tensor in base.items()
     }
 
@@ -193,17 +195,9 @@ def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtyp
     result = torch.empty(base.shape, dtype=dtype or base.dtype, device=base.device)
     flat, width = result.view(-1), matrix_shape(tuple(base.shape))[1]
     for first, last in pieces(tuple(base.shape), piece_size(base.device)):
-        theta = merge.theta(name, first, last, rows_of(base, first, last))
-        rows = slice(first * width, last * width)
-        flat[rows] = round_to(
-            theta, result.dtype, merge.options.rounding, seed=merge.seed, name=name, offset=rows.start
-        )
+        made = merge.rounded(name, first, last, rows_of(base, first, last), result.dtype)
+        flat[first * width : last * width] = made
     return result
-
-
-def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """A tensor that no vector changes, as it is."""
-    return tensor.detach().clone().to(dtype if dtype and is_float(tensor) else tensor.dtype)
 
 
 def _change(merge: Composition, name: str) -> torch.Tensor:

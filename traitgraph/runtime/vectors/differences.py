@@ -31,46 +31,6 @@ if TYPE_CHECKING:
     import torch
 
 
-Gram = list[list[float]]
-
-
-def inner_product(left: Difference, right: Difference) -> float:
-    """sum_i left_i right_i in float64. Low-rank tensors cost rank^2 times their sides, others one pass."""
-    return sum(inner_of_tensor(left, right, name) for name in left.names if name in right.names)
-
-
-def inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
-    """The part of one tensor in the inner product."""
-    ours, theirs = left.factors(name), right.factors(name)
-    if ours is not None and theirs is not None:
-        return _inner_of_factors(ours, theirs)
-    return sum(
-        float(left.piece(name, *rows).double() @ right.piece(name, *rows).double()) for rows in pieces(left.shape(name))
-    )
-
-
-def _inner_of_factors(a: Factors, b: Factors) -> float:
-    """<s L R, t M S> = s t sum((L^T M) * (R S^T))."""
-    lefts = a.left.double().T @ b.left.double()
-    rights = a.right.double() @ b.right.double().T
-    return a.scale * b.scale * float((lefts * rights).sum())
-
-
-def norm_of_sum(table: Gram, weights: Sequence[float]) -> float:
-    """|sum_k w_k phi_k| from the inner products."""
-    size = range(len(weights))
-    return sqrt(max(0.0, sum(weights[i] * weights[j] * table[i][j] for i in size for j in size)))
-
-
-def cosines(table: Gram) -> Gram:
-    """Cosine of the angle between each pair; 0 with a vector that is zero."""
-    norms = [sqrt(max(table[i][i], 0.0)) for i in range(len(table))]
-    return [
-        [table[i][j] / (norms[i] * norms[j]) if norms[i] and norms[j] else 0.0 for j in range(len(table))]
-        for i in range(len(table))
-    ]
-
-
 _OF_TOKENS = re.compile(
     r"(^|\.)(embed_tokens(_per_layer)?|(word|tok|input)?_?embed(ding)?s?|tokens_embed|embed_in|wte|shared"
     r"|(generator_)?lm_head|head|embed_out|output(_layer|_projection)?|proj_out|predictions\.decoder)\.weight$"
@@ -342,6 +302,15 @@ def differ_in_vocabulary(name: str, ours: tuple[int, ...], theirs: tuple[int, ..
     return is_table and ours[1] == theirs[1] and ours[0] != theirs[0]
 
 
+def common_rows(base: Mapping[str, TensorInfo], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """The tables of `shapes` that are of another vocabulary than the base's -> the rows that both have."""
+    return {
+        name: min(base[name].shape[0], shape[0])
+        for name, shape in shapes.items()
+        if differ_in_vocabulary(name, base[name].shape, shape)
+    }
+
+
 def unequal_shapes(name: str, base: tuple[int, ...], other: tuple[int, ...], where: str) -> str:
     """What is told of a tensor that has one shape in the base and another one in `where`."""
     if differ_in_vocabulary(name, base, other):
@@ -388,4 +357,39 @@ def sampled_id(difference: Difference) -> str:
     return state.hexdigest()
 
 
-# JOINED: Inner products of vectors: norms, cosines and the size of any weighted sum, without forming low-rank products.
+# ---------------------------------------------------------------- inner products, without forming low-rank ones
+
+Gram = list[list[float]]
+
+
+def inner_product(left: Difference, right: Difference) -> float:
+    """sum_i left_i right_i in float64. Low-rank tensors cost rank^2 times their sides, others one pass."""
+    return sum(inner_of_tensor(left, right, name) for name in left.names if name in right.names)
+
+
+def inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
+    """The part of one tensor in the inner product."""
+    ours, theirs = left.factors(name), right.factors(name)
+    if ours is not None and theirs is not None:
+        # <s L R, t M S> = s t sum((L^T M) * (R S^T))
+        lefts = ours.left.double().T @ theirs.left.double()
+        rights = ours.right.double() @ theirs.right.double().T
+        return ours.scale * theirs.scale * float((lefts * rights).sum())
+    return sum(
+        float(left.piece(name, *rows).double() @ right.piece(name, *rows).double()) for rows in pieces(left.shape(name))
+    )
+
+
+def norm_of_sum(table: Gram, weights: Sequence[float]) -> float:
+    """|sum_k w_k phi_k| from the inner products."""
+    size = range(len(weights))
+    return sqrt(max(0.0, sum(weights[i] * weights[j] * table[i][j] for i in size for j in size)))
+
+
+def cosines(table: Gram) -> Gram:
+    """Cosine of the angle between each pair; 0 with a vector that is zero."""
+    norms = [sqrt(max(table[i][i], 0.0)) for i in range(len(table))]
+    return [
+        [table[i][j] / (norms[i] * norms[j]) if norms[i] and norms[j] else 0.0 for j in range(len(table))]
+        for i in range(len(table))
+    ]
