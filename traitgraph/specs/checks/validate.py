@@ -20,7 +20,7 @@ from traitgraph.specs.fields.context import Scope, key_faults
 from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
 from traitgraph.specs.source.positions import Document, dotted
-from traitgraph.specs.source.yaml import frozen
+from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Instrument
 from traitgraph.specs.study.coefficients import PerTrait
@@ -49,7 +49,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
 
 def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
     """The study that a document means, or None; and every fault and warning in it, by place."""
-    data = frozen(document.data)
+    data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     scope = Scope(document.file)
     scope.diagnostics += key_faults(document)

@@ -218,11 +218,29 @@ NOT_OURS = (DEFAULTS, HYDRA)
 """Keys for Hydra alone: a spec may also be the primary config of a Hydra application."""
 
 
+def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, list[Diagnostic]]:
+    """A preset merged with those of its group that its own list names, for a spec that names it as a value."""
+    whole = Document({}, spec)
+    choice = Override(f"+{group}={name}", "add", group, (name,))
+    document, faults = compose_defaults(whole, (choice,), walk_defaults(whole, (choice,)))
+    if document is None:
+        return None, faults
+    inside = document.data.pop(group, {})
+    layers = tuple(replace(layer, prefix=()) for layer in document.layers if isinstance(layer, NodeLayer))
+    file = find_preset(group, name, spec) or spec
+    composed = Document(inside if isinstance(inside, dict) else {}, file, layers)
+    if document.data:
+        hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
+        what = f"this list reaches beyond the group '{group}'"
+        return None, [composed.error("TG033", what, (DEFAULTS,), hint, at_key=True)]
+    return composed, []
+
+
 def compose_defaults(
     spec: Document, choices: Sequence[Override], walk: Walk
 ) -> tuple[Document | None, list[Diagnostic]]:
     """The spec merged with the presets that its defaults list and the group choices name."""
-    if spec.file.suffix != ".yaml":
+    if DEFAULTS in spec.data and spec.file.suffix != ".yaml":
         what = "a spec with a `defaults:` list must have a name that ends in .yaml"
         return None, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
     if walk.faults:
@@ -249,7 +267,8 @@ def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault]
         with warnings.catch_warnings(), initialize_config_dir(str(spec.file.parent.resolve()), version_base="1.3"):
             warnings.simplefilter("ignore")  # a list without _self_: the spec's own values win, as one expects
             loader = GlobalHydra.instance().config_loader()
-            listed = loader.compute_defaults_list(spec.file.stem, overrides, RunMode.RUN)
+            primary = spec.file.stem if DEFAULTS in spec.data else None
+            listed = loader.compute_defaults_list(primary, overrides, RunMode.RUN)
     except yaml.MarkedYAMLError as problem:
         return [], [_read_differently(problem, walk)]
     except Exception as problem:  # only Hydra runs above: whatever it raises is its answer to these files

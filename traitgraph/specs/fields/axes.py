@@ -27,6 +27,10 @@ DIGITS = 12
 """Significant digits of the values of a range by count, whose exact values may have no end (1/3)."""
 
 
+_EXACT = Context(prec=700)
+"""Room for all digits of any number that a spec may hold, and of the sum of two."""
+
+
 class _Range(Spec):
     start: float = Field(alias="from", description="First value.")
     stop: float = Field(alias="to", description="Last value; it belongs to the range.")
@@ -62,7 +66,10 @@ class LogRange(Spec):
 
 
 def exact(number: object) -> Decimal:
-    """A number as it was written: 0.1 is 0.1. Raises PydanticCustomError for anything that is not a finite number."""
+    """A number as it was written: 0.1 is 0.1. Raises a fault for anything that is not a finite number.
+
+    A text of YAML gives decimals; a float comes from elsewhere, and its shortest text is the decimal that was meant.
+    """
     if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
         raise fault("number_type", value=shown(number))
     value = number if isinstance(number, Decimal) else Decimal(repr(number))
@@ -73,7 +80,8 @@ def exact(number: object) -> Decimal:
 
 def plain(number: Decimal) -> Decimal:
     """The same number without trailing zeros, exponent or negative zero."""
-    return Decimal(number_text(number))
+    shortest = _EXACT.normalize(number)
+    return _EXACT.quantize(shortest or Decimal(), Decimal(1)) if shortest == shortest.to_integral_value() else shortest
 
 
 def values_of(value: object) -> tuple[Decimal, ...]:
@@ -106,13 +114,15 @@ def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
 
 def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
     if "log" in value:
-        ends = validated(LogRange, value).log
-        return _log_values(exact(ends.start), exact(ends.stop), ends.count)
+        count, ends = validated(LogRange, value).log.count, value["log"]
+        assert isinstance(ends, Mapping), "it has just been read as one"
+        return _log_values(exact(ends["from"]), exact(ends["to"]), count)
     if "count" in value:
-        even = validated(CountRange, value)
-        return _even_values(exact(even.start), exact(even.stop), even.count)
-    steps = validated(StepRange, value)
-    return _step_values(exact(steps.start), exact(steps.stop), exact(steps.step))
+        count = validated(CountRange, value).count
+        return _even_values(exact(value["from"]), exact(value["to"]), count)
+    validated(StepRange, value)
+    with localcontext(_EXACT):
+        return _step_values(exact(value["from"]), exact(value["to"]), exact(value["step"]))
 
 
 def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:

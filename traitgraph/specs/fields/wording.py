@@ -113,7 +113,7 @@ def _quoted_axis(about: About) -> str:
 
 
 def _bare_number(about: About) -> str | None:
-    return "quote it if it is text" if isinstance(about["input"], int | float) else None
+    return "quote it if it is text" if isinstance(about["input"], int | float | Decimal) else None
 
 
 _RENAME = "give one of them a `name`"
