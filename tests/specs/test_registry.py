@@ -15,13 +15,14 @@ from pydantic import Field
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
+from traitgraph.moved import MOVED, find_moved_modules
 from traitgraph.specs.fields.registry import DuplicateNameError, Registry, UnknownNameError
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.schema.schema import study_schema
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study import methods
-from traitgraph.specs.study.benchmarks import INSTRUMENTS
+from traitgraph.specs.study.benchmarks import INSTRUMENTS, Instrument
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES, Prompt
 
@@ -207,3 +208,12 @@ def test_a_prompt_style_of_a_plugin_may_know_no_traits(plugin: Path, monkeypatch
     spec = "study: s\nmodel: a/b\nmethod: {kind: prompt, style: fixed}\nbenchmarks: [mini-ipip]\n"
     rows = compile_study(study_of(spec, plugin), Context()).job_table().rows
     assert [row.params["prompt"]["system"] for row in rows if row.kind == "assess"] == ["Be yourself."]  # type: ignore[index]
+
+
+def test_what_plugins_were_told_to_import_before_is_found_and_told_where_it_is() -> None:
+    find_moved_modules()
+    for old, new in MOVED.items():
+        sys.modules.pop(old, None)
+        with pytest.warns(DeprecationWarning, match=f"{old} is {new} now; import from traitgraph.plugins"):
+            importlib.import_module(old)
+    assert importlib.import_module("traitgraph.specs.instruments").Instrument is Instrument
