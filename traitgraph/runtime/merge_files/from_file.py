@@ -28,7 +28,6 @@ from traitgraph.runtime.vectors.differences import (
     Difference,
     common_rows,
     comparable_names,
-    sampled_id,
 )
 from traitgraph.runtime.vectors.extraction import build_vector
 from traitgraph.runtime.vectors.fitting import (
@@ -243,9 +242,7 @@ def _difference(
         raise MergeError(f"{where} has other names than {base.path}; {a_map_would_fit(names)}")
     elif request.names and all(name in start for name in tuned):  # a part of the base, as the map says
         start = CheckpointView(start, {name: name for name in tuned})
-    difference = _of_checkpoints(start, tuned, request.vocabulary, resized)
-    difference.id = sampled_id(difference)
-    return difference
+    return _of_checkpoints(start, tuned, request.vocabulary, resized)
 
 
 def _of_checkpoints(
@@ -254,14 +251,14 @@ def _of_checkpoints(
     """tuned - start, with the policy for tensors whose rows (the vocabulary) differ."""
     rows = common_rows(start, {name: tuned[name].shape for name in start if name in tuned})
     if vocabulary == "refuse" or not rows:
-        return CheckpointDifference(start, tuned, "")
+        return CheckpointDifference(start, tuned)
     names = comparable_names(start, tuned, rows)
     if vocabulary == "base":
         resized.append(dict.fromkeys(rows, 0))
-        return CheckpointDifference(start, tuned, "", [name for name in names if name not in rows])
+        return CheckpointDifference(start, tuned, names=[name for name in names if name not in rows])
     resized.append(rows)
     check_same_tokens([start.path, tuned.path], max(rows.values()))
-    return CheckpointDifference(start, tuned, "", names, rows)
+    return CheckpointDifference(start, tuned, names=names, rows=rows)
 
 
 def _unlike_tokens(

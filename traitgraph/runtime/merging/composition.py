@@ -81,31 +81,35 @@ class Composition:
         self.vectors = tuple(vectors[place] for place in kept)
         self._towers: Towers = towers_of(base_names or (name for each in vectors for name in each.names))
         self._weights = [weights[place] for place in kept]
+        chosen = [densities[place] if densities else None for place in kept]
+        self._is_counted = not self.steps.sparsify
+        self.parts: Sequence[Difference] = [
+            self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)
+        ]
+        """The vectors after what the method takes out of them."""
+        self._merged = self._included(_common_shapes(self.vectors))
+        domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
+        self._shapes = {**self._merged, **domain}
+        self._check_method()
+
+    def _check_method(self) -> None:
+        """Raise MergeError for what the method has no result for, as its conventions read it."""
+        options = self.options
         if self.steps.one_coefficient and len(set(self._weights)) > 1:
             raise MergeError(
                 f"conventions '{options.conventions}' ignore the coefficients of single vectors in this method; "
                 "give all vectors one coefficient, or choose other conventions"
             )
-        chosen = [densities[place] if densities else None for place in kept]
-        self._is_counted = not self.steps.sparsify
-        self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
-        self._merged = self._included(_common_shapes(self.vectors))
-        self._check_ranks()
-        domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
-        self._shapes = {**self._merged, **domain}
+        deep = next((name for name, shape in self._merged.items() if len(shape) > 2), None)
+        if deep and options.conventions == "mergekit" and any(isinstance(e, RankDrop) for e in self.steps.sparsify):
+            # It ranks the second axis of a tensor; our rows run over the last, which is the same of a matrix.
+            raise MergeError(
+                f"{self.method}: '{deep}' has {len(self._merged[deep])} axes, which conventions 'mergekit' rank "
+                "otherwise; exclude it, or choose other conventions"
+            )
         for name in [""] if self._are_numbers else self._merged:
             if reason := options.refuses_coefficients(self._given(name)):
                 raise MergeError(f"{self.method}{name and f' at {name!r}'}: {reason}")
-
-    def _check_ranks(self) -> None:
-        """mergekit ranks the second axis of a tensor; our rows run over its last, which is the same of a matrix."""
-        deep = [name for name, shape in self._merged.items() if len(shape) > 2]
-        ranks = any(isinstance(step, RankDrop) for step in self.steps.sparsify)
-        if deep and ranks and self.options.conventions == "mergekit":
-            raise MergeError(
-                f"{self.method}: '{deep[0]}' has {len(self._merged[deep[0]])} axes, which conventions 'mergekit' rank "
-                "otherwise; exclude it, or choose other conventions"
-            )
 
     def _part(self, vector: Difference, density: Weight | None) -> Difference:
         """A vector after the method's steps, the first of them at a density of the vector's own where it has one."""
@@ -154,14 +158,9 @@ class Composition:
         """Tensors that the vectors change, without those that only `onto` moves."""
         return self._merged.keys()
 
-    @property
-    def parts(self) -> Sequence[Difference]:
-        """The vectors after what the method takes out of them."""
-        return self._parts
-
     def counted(self) -> Cache:
         """What was counted of this composition's whole vectors so far."""
-        histories = {getattr(part, "history", part.id) for part in self._parts}
+        histories = {getattr(part, "history", part.id) for part in self.parts}
         return {key: value for key, value in self._cache.items() if len(key) == 1 and key[0] in histories}
 
     @property
@@ -213,7 +212,7 @@ class Composition:
     @cached_property
     def direction_key(self) -> str:
         """Equal for compositions whose directions are equal."""
-        histories = [getattr(part, "history", part.id) for part in self._parts]
+        histories = [getattr(part, "history", part.id) for part in self.parts]
         weights = self._ratios("") if self._are_numbers else self._weights
         return repr((histories, weights, self.options.model_dump(exclude={"scale", "rounding"})))
 
@@ -237,7 +236,7 @@ class Composition:
     def _present(self, name: str) -> list[tuple[Difference, float]]:
         """The pruned vectors that change a tensor, with their coefficients relative to the common factor."""
         if name not in self._terms:
-            pairs = zip(self._parts, self._ratios(name), strict=True)
+            pairs = zip(self.parts, self._ratios(name), strict=True)
             self._terms[name] = [(part, ratio) for part, ratio in pairs if name in part.names]
         return self._terms[name]
 
@@ -256,7 +255,7 @@ class Composition:
     def direction(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base at strength 1: float32, flat, the caller's to change."""
         if not self._is_counted:  # thresholds of whole vectors: one pass finds those of all of them
-            count_together(self._parts, device)
+            count_together(self.parts, device)
             self._is_counted = True
         present = self._present(name)
         election = self.steps.election

@@ -10,14 +10,12 @@ from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.vectors.differences import (
     Difference,
-    GivenDifference,
     TensorDifference,
     have_equal_bits,
     is_float,
     piece_size,
     pieces,
     rows_of,
-    sampled_id,
 )
 from traitgraph.specs.study.merge_methods import MergeMethod
 
@@ -72,7 +70,7 @@ def merge_state_dicts(
     for place, each in enumerate(tuned):
         _check_same_tensors(base, _tensors(each, f"fine-tune {place}"))
     chosen = _options(method, density, scale, conventions, seed, options)
-    vectors = [_with_identity(TensorDifference(base, each, "")) for each in tuned]
+    vectors = [TensorDifference(each, base=base) for each in tuned]
     merge = Composition(
         vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows), base_names=base
     )
@@ -120,11 +118,6 @@ def _options(
     return merge_options(method, {"conventions": None if conventions == "paper" else conventions, **given})
 
 
-def _with_identity(difference: TensorDifference | GivenDifference) -> Difference:
-    difference.id = sampled_id(difference)
-    return difference
-
-
 def _as_difference(vector: Tensors | Difference, where: str) -> Difference:
     if not isinstance(vector, Mapping) and hasattr(vector, "piece"):
         return vector
@@ -132,7 +125,7 @@ def _as_difference(vector: Tensors | Difference, where: str) -> Difference:
     for name, tensor in tensors.items():
         if not is_float(tensor):
             raise MergeError(f"tensor '{name}' of {where} is {tensor.dtype}: a difference is {_FORMATS}")
-    return _with_identity(GivenDifference(tensors, ""))
+    return TensorDifference(tensors)
 
 
 def _number_format(dtype: torch.dtype | str | None) -> torch.dtype | None:

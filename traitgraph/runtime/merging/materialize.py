@@ -67,7 +67,9 @@ def outputs_of(
         check_new(folder)
         recipe = read_recipe(path)
         composition = _composition(recipe, checkpoint, cache, known)
-        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": _vector_names(recipe)}
+        keys, store = (*recipe.vector_keys, *recipe.onto_keys), store_of(recipe.folder)
+        labels = [store.open("vector", key).row.label.removeprefix("vector ") or key[:8] for key in keys]
+        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": labels}
         if form == "adapter":
             check_low_rank(composition)
             record["warnings"] = []  # they are about rounding, and an adapter is not rounded
@@ -92,13 +94,6 @@ def write_outputs(
             write_adapter(output.composition, output.folder, base_name=name, rank=rank, record=output.record)
     else:
         write_merges(checkpoint, outputs, progress=progress)
-
-
-def _vector_names(recipe: Recipe) -> list[str]:
-    """What people call the recipe's vectors ('extraversion high'); their keys say the same to the store."""
-    store = store_of(recipe.folder)
-    rows = [store.open("vector", key).row for key in (*recipe.vector_keys, *recipe.onto_keys)]
-    return [row.label.removeprefix("vector ") or row.key[:8] for row in rows]
 
 
 def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str, Vector]) -> Composition:

@@ -173,18 +173,15 @@ class _Trunk:
         self.batch_tokens = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
         # One context shares everything with itself; a cache would only be copied.
         self.prefix = shared_prefix(contexts) if len(contexts) > 1 else 0
-        self._cache = self._prefill() if self.prefix else None
+        self._cache: Cache | None = None
+        if self.prefix:
+            ids = self._tensor([list(contexts[0][: self.prefix])])
+            with reading("prompt"):
+                self._cache = loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)[loaded.cache_name]
 
     def lengths(self) -> list[int]:
         """Tokens of each context after the prefix."""
         return [len(context) - self.prefix for context in self.contexts]
-
-    def _prefill(self) -> Cache:
-        ids = self._tensor([list(self.contexts[0][: self.prefix])])
-        with reading("prompt"):
-            out = self.loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)
-        cache: Cache = out[self.loaded.cache_name]
-        return cache
 
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
         """Logits after each context [rows, vocabulary], their cache when it is kept, and its mask [rows, tokens]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,25 +31,20 @@ def shift_activations(model: PreTrainedModel, folder: Path, steering: Steering) 
     """
     from safetensors.torch import load_file
 
-    block = _block_at(decoder_blocks(model), steering.layer)
+    blocks = decoder_blocks(model)
+    if not 1 <= steering.layer <= len(blocks):
+        raise SteeringError(f"layer {steering.layer}: the model has {len(blocks)} blocks; give 1 to {len(blocks)}")
     direction = load_file(folder / TENSORS)["direction"][steering.layer - 1]
     if steering.normalise:
         direction = direction / direction.norm()
     return steer_block(
         model,
-        block,
+        blocks[steering.layer - 1],
         direction,
         steering.positions,
         coefficient=float(steering.coefficient),
         operator=steering.operation if isinstance(steering, OperatorSteering) else Add(),
     )
-
-
-def _block_at(blocks: Sequence[torch.nn.Module], layer: int) -> torch.nn.Module:
-    """Block `layer`, counted from 1."""
-    if not 1 <= layer <= len(blocks):
-        raise SteeringError(f"layer {layer}: the model has {len(blocks)} blocks; give 1 to {len(blocks)}")
-    return blocks[layer - 1]
 
 
 def steer_block(

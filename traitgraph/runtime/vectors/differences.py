@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from math import sqrt
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from traitgraph.runtime.tensors.checkpoint import (
     FLOATS,
@@ -117,12 +118,24 @@ class WithoutFactors:
         return None
 
 
-class TensorDifference(WithoutFactors):
-    """The difference of two mappings name -> tensor, both in memory."""
+class _Computed(WithoutFactors):
+    """A difference whose identity is a sample of its values, where it is given none."""
 
-    def __init__(self, base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], identity: str) -> None:
-        self.id = identity
-        self._base, self._tuned = base, tuned
+    identity: str
+
+    @cached_property
+    def id(self) -> str:
+        """Identity of the values."""
+        return self.identity or sampled_id(cast("Difference", self))
+
+
+class TensorDifference(_Computed):
+    """tuned - base of two mappings name -> tensor in memory; without a base the tensors are the difference."""
+
+    def __init__(
+        self, tuned: Mapping[str, torch.Tensor], identity: str = "", base: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        self.identity, self._base, self._tuned = identity, base, tuned
         self.names = tuple(name for name in tuned if is_float(tuned[name]))
         self.elements = sum(tuned[name].numel() for name in self.names)
 
@@ -132,33 +145,17 @@ class TensorDifference(WithoutFactors):
 
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """float32(tuned) - float32(base) for rows [first, last)."""
-        return rows_of(self._tuned[name], first, last, device) - rows_of(self._base[name], first, last, device)
+        tuned = rows_of(self._tuned[name], first, last, device)
+        return tuned.clone() if self._base is None else tuned - rows_of(self._base[name], first, last, device)
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the float32 difference lost."""
-        tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
-        return rest_of(tuned, base)
+        if self._base is None:
+            return None
+        return rest_of(*(rows_of(each[name], first, last, device) for each in (self._tuned, self._base)))
 
 
-class GivenDifference(WithoutFactors):
-    """A difference that is given as a mapping name -> tensor."""
-
-    def __init__(self, tensors: Mapping[str, torch.Tensor], identity: str) -> None:
-        self.id = identity
-        self._tensors = tensors
-        self.names = tuple(tensors)
-        self.elements = sum(tensor.numel() for tensor in tensors.values())
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
-        return tuple(self._tensors[name].shape)
-
-    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
-        """Rows [first, last) in float32."""
-        return rows_of(self._tensors[name], first, last, device).clone()
-
-
-class CheckpointDifference(WithoutFactors):
+class CheckpointDifference(_Computed):
     """The difference of two checkpoints on disk, computed as it is read.
 
     `base` may be shared by several differences and with the writer: each of its pieces is then read once. `rows` names
@@ -169,12 +166,11 @@ class CheckpointDifference(WithoutFactors):
         self,
         base: Checkpoint,
         tuned: Checkpoint,
-        identity: str,
+        identity: str = "",
         names: Sequence[str] | None = None,
         rows: Mapping[str, int] | None = None,
     ) -> None:
-        self.id = identity
-        self._base, self._tuned, self._rows = base, tuned, rows or {}
+        self.identity, self._base, self._tuned, self._rows = identity, base, tuned, rows or {}
         self.names = tuple(names if names is not None else comparable_names(base, tuned))
         self.elements = sum(base[name].elements for name in self.names)
 
@@ -276,8 +272,13 @@ def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] 
     for name in shared:
         if name not in rows:
             check_pair(base[name], tuned[name], tuned)
-        if not base[name].is_float:
-            _check_equal(name, base, tuned)
+        info = base[name]
+        if info.is_float or (info.dtype == tuned[name].dtype and have_equal_bits(base.read(name), tuned.read(name))):
+            continue
+        raise MergeError(
+            f"tensor '{name}' is {info.dtype} and differs between {base.path} and {tuned.path}: numbers of this format "
+            "are not subtracted; dequantise the model, or exclude the tensor"
+        )
     return [name for name in shared if base[name].is_float]
 
 
@@ -331,15 +332,6 @@ def check_pair(base: TensorInfo, tuned: TensorInfo, source: Checkpoint) -> None:
         raise MergeError(
             f"tensor '{base.name}' is {base.dtype} in the base and {tuned.dtype} in {source.path}: a quantised "
             "checkpoint has no differences; give the model in float32, bfloat16 or float16"
-        )
-
-
-def _check_equal(name: str, base: Checkpoint, tuned: Checkpoint) -> None:
-    info = base[name]
-    if info.dtype != tuned[name].dtype or not have_equal_bits(base.read(name), tuned.read(name)):
-        raise MergeError(
-            f"tensor '{name}' is {info.dtype} and differs between {base.path} and {tuned.path}: numbers of this format "
-            "are not subtracted; dequantise the model, or exclude the tensor"
         )
 
 

@@ -78,7 +78,7 @@ def build_vector(
         whole = Checkpoint(folders[0])
         other = Checkpoint(folders[1]) if opposite else _as_trained(base, whole)
         exact = opposite is None and stored == "float32"
-        record = _from_checkpoint(CheckpointDifference(other, whole, ""), out, exact, stored)
+        record = _from_checkpoint(CheckpointDifference(other, whole), out, exact, stored)
     _write_record(record, out, base_record)
     return resized
 
@@ -108,7 +108,7 @@ def build_domain_vector(
     if rows:
         check_same_tokens([base.path, whole.path], max(rows.values()))
     compared = comparable_names(base, part, rows)
-    record = _from_checkpoint(CheckpointDifference(base, part, "", compared, rows), out, exact=True)
+    record = _from_checkpoint(CheckpointDifference(base, part, names=compared, rows=rows), out, exact=True)
     _write_record(record, out, base_record)
 
 
