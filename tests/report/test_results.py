@@ -167,10 +167,12 @@ def test_the_description_counts_every_job_behind_the_results_once(tmp_path: Path
     store = Store(tmp_path)
     train = publish(store, job("train", "t"))
     vector = publish(store, job("vector", "v", tuned=(train.key,)))
+    neurons, odd = (publish(store, job(kind, "n")) for kind in ("neurons", "of_a_package_that_is_gone"))
     assess = [publish(store, job("assess", name, merge=(vector.key,))) for name in ("a", "b")]
-    cells = [cell(row, seed="0") for row in (*assess, job("assess", "gone"))]
+    cells = [cell(row, seed="0") for row in (odd, neurons, *assess, job("assess", "gone"))]
     about = describe_results("s", "study: s\n", cells, store)
-    assert [(stage.kind, stage.jobs) for stage in about.stages] == [("train", 1), ("vector", 1), ("assess", 2)]
+    found = [(stage.kind, stage.jobs) for stage in about.stages]
+    assert found == [("train", 1), ("neurons", 1), ("vector", 1), ("assess", 2), (odd.kind, 1)]  # as they run
     assert about.missing == 1
     assert about.seeds == ["0"]
     assert "traitgraph" in about.versions
