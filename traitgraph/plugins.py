@@ -7,7 +7,6 @@ attributes). Each of its members is registered by what it is, so nothing else is
     a prompt style            a subclass of `Prompt` with `system(trait, level, intensity)`
     a merge method            a subclass of `MergeMethod` with `steps()`
     a steering operator       a subclass of `SteeringOperator` with `apply(hidden, direction, coefficient)`
-    a benchmark               a subclass of `Benchmark` with `measure(context, loaded, params, benchmark)`
     an analysis               a subclass of `Analysis` with `compare(scores)`
     a job kind                a `JobKind`
 
@@ -32,7 +31,12 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.assessment.measurement import Metric as Metric
     from traitgraph.runtime.jobs.context import JobContext as JobContext
     from traitgraph.runtime.jobs.context import without_torch as without_torch
+    from traitgraph.runtime.merging.steps import Drop as Drop
+    from traitgraph.runtime.merging.steps import Election as Election
+    from traitgraph.runtime.merging.steps import RankDrop as RankDrop
     from traitgraph.runtime.merging.steps import Steps as Steps
+    from traitgraph.runtime.merging.steps import Trim as Trim
+    from traitgraph.runtime.merging.steps import TrimBothEnds as TrimBothEnds
     from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
     from traitgraph.runtime.models.loading import open_model as open_model
     from traitgraph.specs.fields.axes import Axis as Axis
@@ -46,6 +50,7 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
     from traitgraph.specs.study.method import Method as Method
     from traitgraph.specs.study.prompts import Prompt as Prompt
+    from traitgraph.specs.study.steering_operators import SteeringOperator as SteeringOperator
 
 PLACES = {
     "Axis": "traitgraph.specs.fields.axes:Axis",
@@ -60,7 +65,10 @@ PLACES = {
     "Metric": "traitgraph.runtime.assessment.measurement:Metric",
     "JobContext": "traitgraph.runtime.jobs.context:JobContext",
     "without_torch": "traitgraph.runtime.jobs.context:without_torch",
-    "Steps": "traitgraph.runtime.merging.steps:Steps",
+    **{
+        name: f"traitgraph.runtime.merging.steps:{name}"
+        for name in ("Steps", "Trim", "TrimBothEnds", "Drop", "RankDrop", "Election")
+    },
     "LoadedModel": "traitgraph.runtime.models.loading:LoadedModel",
     "open_model": "traitgraph.runtime.models.loading:open_model",
     "AssessParams": "traitgraph.specs.jobs.params:AssessParams",
@@ -73,6 +81,7 @@ PLACES = {
     "MergeMethod": "traitgraph.specs.study.merge_methods:MergeMethod",
     "Method": "traitgraph.specs.study.method:Method",
     "Prompt": "traitgraph.specs.study.prompts:Prompt",
+    "SteeringOperator": "traitgraph.specs.study.steering_operators:SteeringOperator",
 }
 """What is for others -> where it is."""
 

@@ -9,9 +9,10 @@ from typing import cast
 
 from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
-from traitgraph.specs.jobs.params import NeuronSteering, Steering
+from traitgraph.specs.jobs.params import NeuronSteering, OperatorSteering, Steering
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.methods import Npti, Steer
+from traitgraph.specs.study.steering_operators import Add
 from traitgraph.specs.study.traits import LEVELS, Trait
 
 from .condition_texts import condition_prompt
@@ -22,7 +23,10 @@ SHIFT = ("level", "layer", "coefficient")
 
 
 def lower_steer(group: Group, builder: Builder) -> list[Made]:
-    """The base shifted by coefficient * (mean at the level - mean at the other level) after one block."""
+    """The base shifted by coefficient * (mean at the level - mean at the other level) after one block.
+
+    Another operator than `add` does something else with the same measurement.
+    """
     method = group.arm.method
     assert isinstance(method, Steer)
     place = _measured(group, builder, "activations", {"read_out": method.read_out})
@@ -35,7 +39,10 @@ def _shift(method: Steer, level: object, layer: object, coefficient: object) -> 
     assert isinstance(layer, int)
     assert isinstance(coefficient, Decimal)
     signed = coefficient if level == "high" else -coefficient  # the measured direction is high - low
-    return Steering(layer=layer, coefficient=signed, positions=method.positions, normalise=method.normalise)
+    shared = {"layer": layer, "coefficient": signed, "positions": method.positions, "normalise": method.normalise}
+    if method.operation == Add():
+        return Steering.model_validate(shared)
+    return OperatorSteering.model_validate({**shared, "operation": method.operation})
 
 
 def lower_npti(group: Group, builder: Builder) -> list[Made]:

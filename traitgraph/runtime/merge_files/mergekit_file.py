@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from traitgraph.runtime.merging.options import merge_options
+from traitgraph.runtime.merging.methods import merge_options
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight, values_of
 from traitgraph.specs.fields.base import Spec

@@ -1,4 +1,4 @@
-"""Where the models lie that a recipe names: a folder, a GGUF file, a hub id, or a model preset as a study has them."""
+"""A merge as a file asks for it, and where its models lie: a folder, a GGUF file, a hub id, or a preset of a study."""
 
 from __future__ import annotations
 
@@ -136,6 +136,3 @@ def _in_package(model: PackagedModelSpec) -> Path:
         return verified({model.digest: f"{PACKAGE_PREFIX}{model.package}/{model.file}"}, model.digest)
     except ChangedFileError as problem:
         raise MergeError(f"{model.package}/{model.file} is not the file that the preset was written for") from problem
-
-
-# JOINED: A merge that was asked for by a file: sources, coefficients, options, before any tensor is read.

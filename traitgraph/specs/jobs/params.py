@@ -15,6 +15,7 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
+from traitgraph.specs.study.steering_operators import STEERING_OPERATORS, SteeringOperator
 from traitgraph.specs.study.training import AnyTraining, Sampling
 from traitgraph.specs.study.traits import Level, Trait
 
@@ -52,6 +53,12 @@ class Steering(Spec):
     coefficient: Number
     positions: Literal["all", "prompt", "response"]
     normalise: bool
+
+
+class OperatorSteering(Steering):
+    """Activations changed by another operator than `add`, which rows leave out: their keys are older than operators."""
+
+    operation: Annotated[SteeringOperator, Choice(STEERING_OPERATORS, strict=False)]
 
 
 class NeuronSteering(Spec):
@@ -197,7 +204,7 @@ class AssessParams(JobParams):
     benchmark: ResolvedBenchmark
     sampling: Sampling | None = Field(None, description="Only for a benchmark that draws answers; else absent.")
     prompt: Prompt | None = None
-    steering: Steering | None = Field(None, description="How the input `activations` is applied.")
+    steering: Steering | OperatorSteering | None = Field(None, description="How the input `activations` is applied.")
     neurons: NeuronSteering | None = Field(None, description="How the input `neurons` is applied.")
 
 

@@ -38,9 +38,9 @@ from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
+from traitgraph.specs.study.steering_operators import STEERING_OPERATORS
 from traitgraph.specs.study.study import Arm, Study, Wandb
-from traitgraph.specs.study.training import Lora, Sampling, Validation
-from traitgraph.specs.study.training_forms import TRAININGS
+from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
 
 INTRODUCTION = """\
 # The language of a study
@@ -112,6 +112,8 @@ def _lines() -> Iterator[str]:
     yield from _models((StepRange, CountRange, LogEnds))
     yield "## Methods\n"
     yield from _registry(METHODS, skip="prompt")
+    yield "## Steering operators\n"
+    yield from _registry(STEERING_OPERATORS)
     yield "## Prompts\n"
     yield "`method: {kind: prompt, style: ...}` makes subjects of the base; the key `prompt` shows the same texts to"
     yield "tuned, merged and steered subjects.\n"
@@ -149,7 +151,7 @@ def _listed(names: Iterable[str]) -> str:
 def _registry(registry: Registry[Any], skip: str = "") -> Iterator[str]:
     """A section for each model, after one for the keys that all of them have."""
     models = {name: model for name, model in registry.items() if name != skip}
-    common = _common(list(models.values()))
+    common = _common(list(models.values())) if len(models) > 1 else []
     if common:
         yield f"### every {registry.noun}\n"
         yield from _table(_rows(next(iter(models.values())), common))
@@ -219,7 +221,7 @@ def _default(key: str, field: dict[str, Any], schema: dict[str, Any]) -> str:
     if value in (None, [], {}, ""):
         return ""
     if isinstance(value, dict):
-        return "its defaults"
+        return f"`{value['kind']}`" if [*value] == ["kind"] else "its defaults"
     if isinstance(value, list):
         return ", ".join(f"`{_name(item)}`" for item in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

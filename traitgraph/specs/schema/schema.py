@@ -13,7 +13,7 @@ from traitgraph.specs.composition.arms import ARM_KEYS, ARM_NAME
 from traitgraph.specs.source.positions import LATIN
 from traitgraph.specs.study.filters import Filter, When
 from traitgraph.specs.study.study import Arm, Study
-from traitgraph.specs.study.training_forms import TRAINING_CHOICE
+from traitgraph.specs.study.training import TRAINING_CHOICE
 
 from .forms import Forms
 from .rules import arm_conditions, arm_rules, flat_rules

@@ -47,7 +47,7 @@ MEMORY_CAUSES = frozenset({OUT_OF_MEMORY, death_cause(-signal.SIGKILL)})
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
     from .benchmarks import INSTRUMENTS
-    from .training_forms import TRAININGS
+    from .training import TRAININGS
 
     return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
 

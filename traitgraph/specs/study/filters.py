@@ -21,8 +21,7 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import each_read, fault
 from traitgraph.specs.fields.wording import shown
 
-from .merge_methods import MergeMethod
-from .training_forms import Merges
+from .merge_methods import MergeMethod, Merges
 from .traits import Levels, Traits
 
 AxisName = Literal[

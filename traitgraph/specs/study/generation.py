@@ -20,7 +20,7 @@ from traitgraph.specs.source.hashing import number_text
 from .data import DATA_FORMS, DataSpec, Rows
 from .models import Model
 from .prompts import AnyPrompt
-from .training_forms import Train
+from .training import Train
 
 
 def _trained_whole(schema: dict[str, Any]) -> None:

@@ -8,7 +8,10 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandl
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
+from traitgraph.specs.fields.references import PresetOr
+from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.fields.templates import ConditionText
 from traitgraph.specs.fields.wording import shown
 
@@ -163,5 +166,14 @@ class DpoTraining(Training):
 
 AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
 
+TRAININGS: Registry[type[Training]] = Registry(
+    "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
+)
 
-# JOINED: Which modules get an adapter: a word for the usual ones, or a list of names of one's own.
+TRAINING_CHOICE = Choice(TRAININGS, tag="method", group="train")
+
+Train = Annotated[SftTraining | DpoTraining, TRAINING_CHOICE]
+"""How personality models are trained: a preset, or a mapping with `method`."""
+
+Samplings = Annotated[Sampling, PresetOr("way of sampling", "sampling", Sampling)]
+"""How answers are drawn: a preset, or a mapping."""
