@@ -7,7 +7,6 @@ attributes). Each of its members is registered by what it is, so nothing else is
     a prompt style            a subclass of `Prompt` with `system(trait, level, intensity)`
     a merge method            a subclass of `MergeMethod` with `steps()`
     a steering operator       a subclass of `SteeringOperator` with `apply(hidden, direction, coefficient)`
-    a benchmark               a subclass of `Benchmark` with `measure(context, loaded, params, benchmark)`
     an analysis               a subclass of `Analysis` with `compare(scores)`
     a job kind                a `JobKind`
 

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.compiler.test_fields import LANGUAGE
+from tests.compiler.test_fields import LANGUAGE, NOT_HASHED
 from tests.judge_server import JudgeServer, judge_server
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs import params
@@ -172,7 +172,11 @@ def fields_of(*modules: ModuleType) -> set[str]:
     found = {f"Sampling.{name}" for name in Sampling.model_fields}
     for module in modules:
         for name, each in inspect.getmembers(module, inspect.isclass):
-            if issubclass(each, Spec) and each.__module__ == module.__name__:
+            if (
+                issubclass(each, Spec)
+                and each.__module__ == module.__name__
+                and name not in (*NOT_HASHED, "JudgeLimits")
+            ):
                 inherited = {field for base in each.__mro__[1:] for field in getattr(base, "model_fields", {})}
                 found |= {f"{name}.{field}" for field in each.model_fields if field not in inherited}
     return found

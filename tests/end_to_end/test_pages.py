@@ -72,7 +72,7 @@ def test_the_picture_of_the_rooms_is_that_of_the_code(rooms: ModuleType, rewrite
 
 def test_rooms_that_import_each_other_are_not_drawn(rooms: ModuleType) -> None:
     assert rooms.without_detours({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
-    with pytest.raises(ValueError, match="rooms import each other: a -> b -> a"):
+    with pytest.raises(ValueError, match="rooms import each other: b -> a -> b"):
         rooms.without_detours({"a": {"b"}, "b": {"a"}})
 
 

@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,13 +24,14 @@ from traitgraph import plugins
 
 from .conftest import command, environment
 
-PAGES = Path(__file__).parents[2] / "docs" / "extending"
+DOCS = Path(__file__).parents[2] / "docs"
 STUDY = """\
 study: extended
 model: ./model
 traits: [extraversion]
 levels: [high, low]
 data: ./dialogues.jsonl
+train: {method: sft, learning_rate: 1e-2, steps: 2, batch_size: 2, max_length: 128, lora: {rank: 2, alpha: 4}}
 benchmarks: [reply_contrast]
 analyses: [{kind: span, scale: 4}]
 arms:
@@ -37,8 +39,10 @@ arms:
   told: {method: {kind: slogan, times: 3}}
   sworn: {method: {kind: prompt, style: oath}}
   control: {method: {kind: random_direction, layer: 1, coefficient: [0.5, 1]}, seeds: [0, 1]}
+  turned: {method: {kind: steer, layer: 1, coefficient: 1, operation: remove}}
+  voted: {method: vector, merge: {kind: voted, density: 0.5}, alpha: 1}
 """
-ADDED = ("slogan", "oath", "random_direction", "span")
+ADDED = ("slogan", "oath", "random_direction", "span", "remove", "voted")
 ODD = '''
 from decimal import Decimal
 from typing import Literal
@@ -60,7 +64,7 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 
 def files() -> dict[str, str]:
     """The files that the pages show, by the name in their first line."""
-    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES.glob("*.md"))
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in [*DOCS.glob("extending/*.md"), DOCS / "data.md"])
     return {block.split()[1]: block for block in re.findall(r"^```python\n(# .*?)```", pages, re.DOTALL | re.MULTILINE)}
 
 
@@ -129,7 +133,8 @@ def test_what_plugins_add_is_planned_run_and_reported(call: Call, folder: Path) 
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(call("results", "study.yaml", "--csv").stdout)))
     scores = [row for row in rows if row["metric"] == "extraversion" and row["benchmark"] == "reply_contrast"]
-    assert [row["arm"] for row in scores] == ["base", "told", "told", "sworn", "sworn", *["control"] * 4]
+    two = ("told", "sworn", "turned", "voted")
+    assert Counter(row["arm"] for row in scores) == {"base": 1, "control": 4, **dict.fromkeys(two, 2)}
     assert len({row["value"] for row in scores}) == len(scores), "every subject is another one"
     spans = {row["arm"]: row["value"] for row in rows if row["benchmark"] == "span reply_contrast"}
     high, low = (float(row["value"]) for row in scores if row["arm"] == "told")

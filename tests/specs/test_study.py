@@ -40,6 +40,14 @@ def test_an_axis_is_exact_whatever_is_written_first(tmp_path: Path) -> None:
     assert arm_of(FLAT, tmp_path).alpha[2] == Decimal("0.3")
 
 
+def test_an_axis_keeps_every_digit(tmp_path: Path) -> None:
+    written = "0.12345678901234567890123456789012345"
+    arm = arm_of(
+        FLAT.replace("{from: 0.1, to: 2.0, step: 0.1}", f"[{written}, {{from: 0, to: 1e-20, step: 1e-20}}]"), tmp_path
+    )
+    assert arm.alpha == (Decimal(written), Decimal(0), Decimal("1e-20"))
+
+
 def test_greek_letters_are_other_names_of_the_same_keys(tmp_path: Path) -> None:
     assert arm_of(FLAT.replace("alpha:", "α:"), tmp_path).alpha == arm_of(FLAT, tmp_path).alpha
 

@@ -183,10 +183,6 @@ class Stage:
         """How many jobs the stage holds."""
         return self.table.rows
 
-    def params(self, row: int) -> dict[str, object]:
-        """The parameters of one job, template and row fields together."""
-        return {**self.template, **{name: column[row] for name, column in self.table.columns.items()}}
-
     def take(self, rows: Sequence[int]) -> Stage:
         """The stage with these rows only."""
         if len(rows) == self.rows:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import BASE, Draft, row_ids
-from traitgraph.compiler.ir.renumber import kept_stages, renumber_arm
+from traitgraph.compiler.ir.renumber import keep_rows
 from traitgraph.specs.jobs.kinds import kind_of
 
 
@@ -24,11 +24,7 @@ def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
     for new, old in enumerate(kept):
         place[old] = new
     arms = (replace(arm, jobs=row_ids(row for row in arm.jobs if read[row])) for arm in draft.arms)
-    return replace(
-        draft,
-        stages=kept_stages(draft, kept, place),
-        arms=tuple(renumber_arm(arm, place) for arm in arms),
-    )
+    return keep_rows(replace(draft, arms=tuple(arms)), kept, place)
 
 
 def _read_rows(draft: Draft) -> bytearray:

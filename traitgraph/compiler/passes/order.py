@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, row_ids
-from traitgraph.compiler.ir.renumber import mapped, renumber_arm, renumber_stage
+from traitgraph.compiler.ir.renumber import renumber_arm, renumber_stage
 from traitgraph.specs.jobs.kinds import kind_of
 
 
@@ -16,34 +16,26 @@ def order_stages(draft: Draft, context: Context) -> Draft:
 
     before: train#a, assess#a, train#b, assess#b    after: train#a, train#b, assess#a, assess#b
     """
-    order = _topological(draft)
+    assert not draft.status, "jobs are looked up in the store under their last numbers"
+    order, starts = _topological(draft), draft.offsets
     if order == list(range(len(order))):
         return draft
-    place = row_ids([0]) * draft.rows
-    row = 0
-    for index in order:
-        for old in range(draft.offsets[index], draft.offsets[index + 1]):
-            place[old] = row
-            row += 1
-    keys, status = list(draft.keys), bytearray(draft.status)
-    for old, new in enumerate(place):
-        keys[new] = draft.keys[old]
-        if draft.status:
-            status[new] = draft.status[old]
+    moved = [row for index in order for row in range(starts[index], starts[index + 1])]
+    place = row_ids((0,)) * draft.rows
+    for new, old in enumerate(moved):
+        place[old] = new
     return replace(
         draft,
         stages=tuple(renumber_stage(draft.stages[index], place) for index in order),
-        keys=keys,
-        status=bytes(status),
+        keys=[draft.keys[row] for row in moved],
         arms=tuple(renumber_arm(arm, place) for arm in draft.arms),
-        wanted=None if draft.wanted is None else frozenset(mapped(list(draft.wanted), place)),
     )
 
 
 def _topological(draft: Draft) -> list[int]:
     """Kahn's algorithm over stages: of those that could run the lowest order of a kind first, then of appearance."""
     ranks = [kind_of(stage.kind).order for stage in draft.stages]
-    needs = [stage_inputs(draft, index) for index in range(len(draft.stages))]
+    needs = [{draft.stage_of(ref) for each in stage.inputs for ref in set(each.refs)} for stage in draft.stages]
     users: list[list[int]] = [[] for _ in needs]
     for index, sources in enumerate(needs):
         for source in sources:
@@ -61,12 +53,3 @@ def _topological(draft: Draft) -> list[int]:
                 heappush(ready, (ranks[user], user))
     assert len(order) == len(needs), "stages form a cycle: lowering refers to a later row"
     return order
-
-
-def stage_inputs(draft: Draft, index: int) -> set[int]:
-    """Numbers of the stages that feed a stage."""
-    sources: set[int] = set()
-    for each in draft.stages[index].inputs:
-        for ref in set(each.refs):
-            sources.add(draft.stage_of(ref))
-    return sources

@@ -159,14 +159,12 @@ def following(draft: Draft, rows: set[int], context: Context) -> set[int]:
         gathered = [each for each in stage.inputs if each.unordered]
         for place, user in enumerate(range(draft.offsets[index], draft.offsets[index + 1])):
             if any(ref in found for each in stage.inputs for ref in each.of(place)) and all(
-                ref in found or _present(draft, ref, context) for each in gathered for ref in each.of(place)
+                ref in found or context.present(draft.locate(ref)[0].kind, draft.keys[ref].hex())
+                for each in gathered
+                for ref in each.of(place)
             ):
                 found.add(user)
     return found
-
-
-def _present(draft: Draft, row: int, context: Context) -> bool:
-    return context.present(draft.locate(row)[0].kind, draft.keys[row].hex())
 
 
 def selected_cells(draft: Draft, arm: ArmTable, selectors: Sequence[Selector]) -> set[tuple[str, int]]:
@@ -219,8 +217,7 @@ def _reduced(arm: ArmTable, places: array[int], wanted: frozenset[int]) -> ArmTa
 
 def _axes(arm: ArmTable, places: array[int]) -> tuple[tuple[str, int], ...]:
     """How many values of each axis are left; none where what is left is no product."""
-    left = {
-        noun_of(name): len({column.codes[place] for place in places}) for name, column in arm.subjects.columns.items()
-    }
+    codes = {noun_of(name): column.codes for name, column in arm.subjects.columns.items()}
+    left = {noun: len(set(map(each.__getitem__, places))) for noun, each in codes.items()}
     axes = tuple((noun, left[noun.partition(" with ")[0]]) for noun, _ in arm.axes)
     return axes if prod(length for _, length in axes) == len(places) else ()

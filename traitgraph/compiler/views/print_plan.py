@@ -89,39 +89,25 @@ def _job_lines(plan: Plan) -> list[str]:
     counts = plan.counts
     if plan.context.select:
         return _selected_lines(counts)
-    rows = [
-        (kind, number, number - counts.missing_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
-        for kind, number in counts.by_kind.items()
-    ]
+    missing = counts.missing_by_kind
+    rows = [(kind, jobs, jobs - missing.get(kind, 0), missing.get(kind, 0)) for kind, jobs in counts.by_kind.items()]
     rows.append(("all", counts.jobs, counts.present, counts.missing))
-    table = [
-        ("jobs", "all", "in store", "to run"),
-        *((name, *(f"{number:,}" for number in rest)) for name, *rest in rows),
-    ]
-    return list(aligned(table))
+    return _job_table(("all", "in store", "to run"), rows)
 
 
 def _selected_lines(counts: Counts) -> list[str]:
     """The jobs of a selection, and what runs beside them because they need it."""
-    kinds = [kind for kind in counts.by_kind if kind in counts.selected_by_kind or kind in counts.needed_by_kind]
-    rows = [
-        (
-            kind,
-            counts.selected_by_kind.get(kind, 0),
-            counts.needed_by_kind.get(kind, 0),
-            counts.missing_by_kind.get(kind, 0),
-        )
-        for kind in kinds
-    ]
+    selected, needed, missing = counts.selected_by_kind, counts.needed_by_kind, counts.missing_by_kind
+    kinds = [kind for kind in counts.by_kind if kind in selected or kind in needed]
+    rows = [(kind, selected.get(kind, 0), needed.get(kind, 0), missing.get(kind, 0)) for kind in kinds]
     rows.append(("all", counts.selected, counts.needed, counts.missing))
-    table = [
-        ("jobs", "selected", "in store", "needed by them", "to run"),
-        *(
-            (name, *(f"{number:,}" for number in (asked, asked + needed - run, needed, run)))
-            for name, asked, needed, run in rows
-        ),
-    ]
-    return list(aligned(table))
+    head = ("selected", "in store", "needed by them", "to run")
+    return _job_table(head, ((kind, asked, asked + more - run, more, run) for kind, asked, more, run in rows))
+
+
+def _job_table(head: Sequence[str], rows: Iterable[tuple[str, *tuple[int, ...]]]) -> list[str]:
+    cells = ((kind, *(f"{number:,}" for number in numbers)) for kind, *numbers in rows)
+    return list(aligned([("jobs", *head), *cells]))
 
 
 def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:

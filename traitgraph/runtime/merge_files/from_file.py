@@ -47,7 +47,7 @@ from traitgraph.specs.fields.pydantic_errors import diagnose, validated
 from traitgraph.specs.jobs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.positions import Document
-from traitgraph.specs.source.yaml import frozen, read_document
+from traitgraph.specs.source.yaml import read_document, to_plain
 from traitgraph.specs.source.yaml_errors import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 
@@ -356,7 +356,7 @@ def _paths_to(name: str, data: object, path: tuple[str | int, ...] = ()) -> Iter
 
 
 def _own_request(document: Document) -> Request:
-    data = frozen(document.data)
+    data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     try:
         file = validated(MergeFile, data)

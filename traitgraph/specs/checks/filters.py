@@ -30,7 +30,7 @@ MOST = 5_000_000
 """An arm with more points is a slip of the pen (a step of 1e-5 for each of a thousand seeds), not a study."""
 
 
-def with_holes(
+def with_filters(
     data: Mapping[str, object], read: Sequence[Read], document: Document, scope: Scope, found: list[Diagnostic]
 ) -> tuple[Arm, ...]:
     """The arms with their rules, exclusions and inclusions; faults go to `found`."""
@@ -39,27 +39,34 @@ def with_holes(
     rules = _read(When, "when", data, document, scope, found)
     if not read:
         return ()
-    checks = HoleChecks(read, document)
+    checks = FilterChecks(read, document)
     for place, each in enumerate(excluded):
-        found += checks.of_hole(("exclude", place), each)
+        found += checks.excluded(("exclude", place), each)
     for place, rule in enumerate(rules):
-        found += checks.of_rule(("when", place), rule)
+        found += checks.rule(("when", place), rule)
     for place, each in enumerate(included):
-        found += checks.of_extra(("include", place), each)
-    given = tuple(_given(arm, excluded, included, rules) for _, arm in read)
-    found += [_empty(arm, document) for arm in given if (arm.excluded or arm.rules) and not any_left(arm)]
-    found += [_too_many(arm, document) for arm in given if number_of_points(arm) > MOST]
-    return given
-
-
-def _given(arm: Arm, excluded: Sequence[Filter], included: Sequence[Filter], rules: Sequence[When]) -> Arm:
-    return arm.model_copy(
-        update={
-            "excluded": tuple(each for each in excluded if each.speaks_of(arm.name)),
-            "included": tuple(each for each in included if allows(arm, each)),
-            "rules": tuple(each for each in rules if concerns(arm, each)),
-        }
+        found += checks.included(("include", place), each)
+    given = tuple(
+        arm.model_copy(
+            update={
+                "excluded": tuple(each for each in excluded if each.speaks_of(arm.name)),
+                "included": tuple(each for each in included if allows(arm, each)),
+                "rules": tuple(each for each in rules if concerns(arm, each)),
+            }
+        )
+        for _, arm in read
     )
+    for arm in given:
+        if (arm.excluded or arm.rules) and not any_left(arm):
+            what = f"nothing is left of the arm '{arm.name}': `exclude` and `when` take every point of it"
+            hint = "delete the arm, or leave a point of it"
+            found.append(document.error("TG126", what, ("arms", arm.name), hint, at_key=True))
+        if (points := number_of_points(arm)) > MOST:
+            lengths = " x ".join(f"{len(values):,} {axis}" for axis, values in arm.axes().items() if len(values) > 1)
+            what = f"the arm '{arm.name}' has {points:,} points, more than {MOST:,}: {lengths}"
+            hint = "give fewer values, or `zip` axes"
+            found.append(document.error("TG105", what, ("arms", arm.name), hint, at_key=True))
+    return given
 
 
 def _read(
@@ -84,18 +91,6 @@ def _read(
     except ValidationError as problems:
         found += diagnose(problems, listed, document, lambda path: (key, *path))
         return ()
-
-
-def _empty(arm: Arm, document: Document) -> Diagnostic:
-    what = f"nothing is left of the arm '{arm.name}': `exclude` and `when` take every point of it"
-    hint = "delete the arm, or leave a point of it"
-    return document.error("TG126", what, ("arms", arm.name), hint, at_key=True)
-
-
-def _too_many(arm: Arm, document: Document) -> Diagnostic:
-    lengths = " x ".join(f"{len(values):,} {axis}" for axis, values in arm.axes().items() if len(values) > 1)
-    what = f"the arm '{arm.name}' has {number_of_points(arm):,} points, more than {MOST:,}: {lengths}"
-    return document.error("TG105", what, ("arms", arm.name), "give fewer values, or `zip` axes", at_key=True)
 
 
 WORDS = ("model", "data", "trait", "level", "merge", "intensity")
@@ -135,13 +130,13 @@ def _values(arm: Arm, axis: str) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True)
-class HoleChecks:
+class FilterChecks:
     """The faults of filters, against the arms that they speak of."""
 
     read: Sequence[Read]
     document: Document
 
-    def of_hole(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
+    def excluded(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
         """Points to leave out: each value is that of an arm, and some point has all that is named."""
         arms = self._spoken_of(each)
         if not arms:
@@ -153,9 +148,9 @@ class HoleChecks:
             what = "this matches nothing: no point of an arm has all of it"
             yield self.document.error("TG125", what, path, "delete it, or give values that stand together")
 
-    def of_rule(self, path: Path, rule: When) -> Iterator[Diagnostic]:
-        """A rule: the condition is a hole like others, and so are the points to keep, in the arms of the condition."""
-        yield from self.of_hole((*path, "if"), rule.condition)
+    def rule(self, path: Path, rule: When) -> Iterator[Diagnostic]:
+        """A rule: its condition must match points like any filter, and in the same arms so must what is kept."""
+        yield from self.excluded((*path, "if"), rule.condition)
         place = (*path, "only")
         if rule.only.arm:
             what = "`arm` has no effect in `only`: `if` says which arms the rule is about"
@@ -164,9 +159,9 @@ class HoleChecks:
             what = "`only` names no axis: it keeps every point"
             yield self.document.error("TG125", what, place, "name an axis and values")
         elif self._spoken_of(rule.condition):
-            yield from self.of_hole(place, rule.only.model_copy(update={"arm": rule.condition.arm}))
+            yield from self.excluded(place, rule.only.model_copy(update={"arm": rule.condition.arm}))
 
-    def of_extra(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
+    def included(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
         """Points beside the product: of an arm that can have them and does not have them all."""
         arms = self._spoken_of(each)
         if not arms:
@@ -199,10 +194,10 @@ class HoleChecks:
         return self.document.error("TG125", what, path, "write an entry for each arm")
 
     def _adds(self, arm: Arm, each: Filter) -> bool:
-        """Whether an entry may add a point: where there are holes, it may fill one."""
-        holed = bool(arm.zip) or "exclude" in self.document.data or "when" in self.document.data
-        new = (value for axis, values in each.axes().items() for value in values if not _among(value, arm.axes()[axis]))
-        return holed or any(True for _ in new)
+        """Whether an entry may add a point: where points are left out, it may bring one back."""
+        if arm.zip or "exclude" in self.document.data or "when" in self.document.data:
+            return True
+        return not all(_among(value, arm.axes()[axis]) for axis, values in each.axes().items() for value in values)
 
     def _axis(self, path: Path, axis: str, values: Sequence[object], arms: Sequence[Read]) -> Iterator[Diagnostic]:
         if any(_key_of(axis) in text.faulty for text, _ in arms):

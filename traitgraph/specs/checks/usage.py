@@ -141,7 +141,8 @@ def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagn
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
     have = {key for key, value in text.values.items() if value is not None} | text.faulty | meant_keys(text)
     wanted: dict[str, str] = dict.fromkeys(NEEDED, "")
-    wanted |= {key: f": method `{_kind(arm)}` needs it" for key in arm.method.needs if key not in wanted}
+    kind = f"prompt, style {arm.method.style}" if isinstance(arm.method, Prompt) else arm.method.kind
+    wanted |= {key: f": method `{kind}` needs it" for key in arm.method.needs if key not in wanted}
     if isinstance(arm.prompt, Prompt) and "prompt" in arm.method.uses:
         wanted |= {
             key: f": the prompt style `{arm.prompt.style}` needs it" for key in arm.prompt.needs if key not in wanted
@@ -151,20 +152,12 @@ def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
         wanted |= {key: f": `{name}` needs it" for key in open_fields(taker) if key not in wanted}
     for key, reason in wanted.items():
         if key not in have:
-            yield _absent(key, reason, text, document)
+            span = document.key_span(text.prefix) if text.prefix else document.value_span(())
+            what, hint = f"`{key}` is missing{reason}", f"`{key}`: {Arm.model_fields[key].description}"
+            yield error("TG102", what, span, dotted((*text.prefix, key)), hint)
 
 
 def meant_keys(text: ArmText) -> set[str]:
     """The keys that unknown keys most likely stand for: they are then not missing as well."""
     unknown = [key for key in text.values if key not in ARM_KEYS]
     return {near for key in unknown for near in near_names(key, ARM_KEYS, 1)}
-
-
-def _kind(arm: Arm) -> str:
-    return f"prompt, style {arm.method.style}" if isinstance(arm.method, Prompt) else arm.method.kind
-
-
-def _absent(key: str, reason: str, text: ArmText, document: Document) -> Diagnostic:
-    description = Arm.model_fields[key].description
-    span = document.key_span(text.prefix) if text.prefix else document.value_span(())
-    return error("TG102", f"`{key}` is missing{reason}", span, dotted((*text.prefix, key)), f"`{key}`: {description}")

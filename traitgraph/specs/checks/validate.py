@@ -20,14 +20,14 @@ from traitgraph.specs.fields.context import Scope, key_faults
 from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
 from traitgraph.specs.source.positions import Document, dotted
-from traitgraph.specs.source.yaml import frozen
+from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Instrument
 from traitgraph.specs.study.coefficients import PerTrait
 from traitgraph.specs.study.study import Arm, Study
 
 from .consistency import check_ablations, check_arm, check_shared
-from .filters import with_holes
+from .filters import with_filters
 from .usage import UNUSED, check_use, meant_keys, open_fields
 
 HEAD = ("study", "description", "cluster", "tracking")
@@ -49,7 +49,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
 
 def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
     """The study that a document means, or None; and every fault and warning in it, by place."""
-    data = frozen(document.data)
+    data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     scope = Scope(document.file)
     scope.diagnostics += key_faults(document)
@@ -71,11 +71,11 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
     if len(read) == len(texts):
         found += check_shared(read, document)
         found += [] if has_errors(found) else check_ablations(read)
-    settled = [(text, settle(arm, text.name)) for text, arm in both]
-    holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
+    filled = [(text, fill_defaults(arm, text.name)) for text, arm in both]
+    given = with_filters(data, filled, document, scope, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}
     try:
-        return validated(Study, {**head, "arms": holed, "file": document.file}, scope.context)
+        return validated(Study, {**head, "arms": given, "file": document.file}, scope.context)
     except ValidationError as problems:
         found += diagnose(problems, data, document)
         return None
@@ -104,7 +104,7 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
 Taker = TypeVar("Taker", Instrument, Analysis)
 
 
-def settle(arm: Arm, name: str) -> Arm:
+def fill_defaults(arm: Arm, name: str) -> Arm:
     """The arm as the compiler takes it; without a name it is called after its method."""
     used = arm.method.uses | (arm.prompt.uses if arm.prompt else frozenset())
     per_trait = arm.alpha.axes if isinstance(arm.alpha, PerTrait) else {}

@@ -7,7 +7,7 @@ range   {from, to, step} counts exactly; {from, to, count} spaces evenly; {log: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any
 
@@ -25,6 +25,10 @@ LONGEST = 100_000
 
 DIGITS = 12
 """Significant digits of the values of a range by count, whose exact values may have no end (1/3)."""
+
+
+_EXACT = Context(prec=700)
+"""Room for all digits of any number that a spec may hold, and of the sum of two."""
 
 
 class _Range(Spec):
@@ -62,7 +66,10 @@ class LogRange(Spec):
 
 
 def exact(number: object) -> Decimal:
-    """A number as it was written: 0.1 is 0.1. Raises PydanticCustomError for anything that is not a finite number."""
+    """A number as it was written: 0.1 is 0.1. Raises a fault for anything that is not a finite number.
+
+    A text of YAML gives decimals; a float comes from elsewhere, and its shortest text is the decimal that was meant.
+    """
     if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
         raise fault("number_type", value=shown(number))
     value = number if isinstance(number, Decimal) else Decimal(repr(number))
@@ -73,7 +80,8 @@ def exact(number: object) -> Decimal:
 
 def plain(number: Decimal) -> Decimal:
     """The same number without trailing zeros, exponent or negative zero."""
-    return Decimal(number_text(number))
+    shortest = _EXACT.normalize(number)
+    return _EXACT.quantize(shortest or Decimal(), Decimal(1)) if shortest == shortest.to_integral_value() else shortest
 
 
 def values_of(value: object) -> tuple[Decimal, ...]:
@@ -82,22 +90,18 @@ def values_of(value: object) -> tuple[Decimal, ...]:
     Raises pydantic's errors, located inside the axis, for a range that is wrong, an empty list or a value given twice.
     """
     if isinstance(value, list | tuple):
-        return _each_once(_of_list(value))
+        return _of_list(value)
     if isinstance(value, Mapping):
         return _of_range(value)
     return (exact(value),)
 
 
-def _of_list(items: list[object] | tuple[object, ...]) -> Iterator[tuple[int, Decimal]]:
+def _of_list(items: list[object] | tuple[object, ...]) -> tuple[Decimal, ...]:
     if not items:
         raise fault("axis_empty")
-    parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
-    return ((place, value) for place, values in enumerate(parts) for value in values)
-
-
-def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
     seen: dict[Decimal, None] = {}
-    for place, value in values:
+    parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
+    for place, value in ((place, value) for place, values in enumerate(parts) for value in values):
         if value in seen:
             raise located(place, value, "axis_twice", value=number_text(value))
         seen[value] = None
@@ -106,13 +110,15 @@ def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
 
 def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
     if "log" in value:
-        ends = validated(LogRange, value).log
-        return _log_values(exact(ends.start), exact(ends.stop), ends.count)
+        count, ends = validated(LogRange, value).log.count, value["log"]
+        assert isinstance(ends, Mapping), "it has just been read as one"
+        return _spaced(exact(ends["from"]), exact(ends["to"]), count, log=True)
     if "count" in value:
-        even = validated(CountRange, value)
-        return _even_values(exact(even.start), exact(even.stop), even.count)
-    steps = validated(StepRange, value)
-    return _step_values(exact(steps.start), exact(steps.stop), exact(steps.step))
+        count = validated(CountRange, value).count
+        return _spaced(exact(value["from"]), exact(value["to"]), count)
+    validated(StepRange, value)
+    with localcontext(_EXACT):
+        return _step_values(exact(value["from"]), exact(value["to"]), exact(value["step"]))
 
 
 def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:
@@ -134,24 +140,17 @@ def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> Validat
     return located("step", step, "step_missed" if count else "step_past", count=count, **told)
 
 
-def _even_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
-    _must_differ(start, stop)
-    context = Context(prec=DIGITS)
-    inner = (context.plus(start + (stop - start) * index / (count - 1)) for index in range(1, count - 1))
-    return (start, *(plain(value) for value in inner), stop)
-
-
-def _log_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
-    _must_differ(start, stop)
-    with localcontext(prec=30):
-        factor = (stop / start).ln() / (count - 1)
-        inner = [start * (factor * index).exp() for index in range(1, count - 1)]
-    return (start, *(plain(Context(prec=DIGITS).plus(value)) for value in inner), stop)
-
-
-def _must_differ(start: Decimal, stop: Decimal) -> None:
+def _spaced(start: Decimal, stop: Decimal, count: int, *, log: bool = False) -> tuple[Decimal, ...]:
+    """`count` values, the distance or the factor of neighbours always the same; both ends are as written."""
     if start == stop:
         raise located("to", stop, "ends_equal", value=number_text(start))
+    with localcontext(prec=30 if log else 28):
+        if log:
+            factor = (stop / start).ln() / (count - 1)
+            inner = [start * (factor * index).exp() for index in range(1, count - 1)]
+        else:
+            inner = [start + (stop - start) * index / (count - 1) for index in range(1, count - 1)]
+    return (start, *(plain(Context(prec=DIGITS).plus(value)) for value in inner), stop)
 
 
 def whole_numbers(value: object) -> tuple[int, ...]:

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 from pydantic_core import PydanticCustomError, ValidationError
 
+from traitgraph.specs.composition.hydra_defaults import DEFAULTS, compose_preset
 from traitgraph.specs.composition.interpolation import missing_values
 from traitgraph.specs.source.credentials import is_key
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.library import find_preset, preset_names, shown_path
-from traitgraph.specs.source.positions import Document, Step, merged
-from traitgraph.specs.source.yaml import frozen, read_document
+from traitgraph.specs.source.positions import Document, Step
+from traitgraph.specs.source.yaml import read_document, to_plain
 
 from .pydantic_errors import diagnose, fault
 
@@ -70,34 +71,13 @@ class Scope:
     def _read(self, group: str, name: str, path: Path) -> Preset:
         document, problems = read_document(path, shown_path(path))
         document = document or Document({}, path)
-        if "defaults" in document.data:
-            document, more = self._built(group, name, document)
-            problems += more
+        if DEFAULTS in document.data:
+            composed, more = compose_preset(group, name, self.file)
+            document, problems = composed or document, problems + more
         problems += key_faults(document)
-        data = frozen(document.data)
+        data = to_plain(document.data)
         assert isinstance(data, dict), "a document is a mapping"
         return Preset(name, document, data, problems, missing_values(document, preset=name))
-
-    def _built(self, group: str, name: str, document: Document) -> tuple[Document, list[Diagnostic]]:
-        """A preset merged over those of its own group that its `defaults` list names."""
-        own: object = {key: value for key, value in document.data.items() if key != "defaults"}
-        listed = document.data["defaults"]
-        items = listed if isinstance(listed, list) else [listed]
-        data: object = {}
-        layers = document.layers
-        for item in items if "_self_" in items else [*items, "_self_"]:
-            if item == "_self_":
-                data = merged(data, own)
-                continue
-            base = self.preset(group, item) if isinstance(item, str) and item != name else None
-            if base is None:
-                what = f"'{item}' is no preset of the group '{group}'"
-                hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
-                return document, [document.error("TG033", what, ("defaults",), hint)]
-            data = merged(data, base.document.data)
-            layers = (*base.document.layers, *layers)
-        assert isinstance(data, dict), "mappings merge to a mapping"
-        return Document(data, document.file, layers), []
 
     def reading(self, preset: Preset, read: Callable[[], T], changed: Collection[str] = ()) -> T:
         """What `read` makes of a preset. Its faults are reported at the preset's own lines and raised as one.

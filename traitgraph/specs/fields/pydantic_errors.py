@@ -19,7 +19,7 @@ from traitgraph.specs.composition.arms import an_arm_for_each, inside_arm
 from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, error, near_hint, near_names, odd_character
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.library import beside, exists, from_folder, is_folder, is_plain
-from traitgraph.specs.source.positions import Document, Path
+from traitgraph.specs.source.positions import Document, Path, dotted
 
 from .base import Spec
 from .wording import WORDINGS, Wording, shown
@@ -83,7 +83,7 @@ def again(found: ErrorDetails, before: Path = ()) -> InitErrorDetails:
     kind, facts = found["type"], found.get("ctx", {})
     same = InitErrorDetails(type=kind, loc=(*before, *found["loc"]), input=found["input"], ctx=facts)
     if kind not in get_args(ErrorType):
-        same["type"] = fault(kind, **facts)
+        same["type"] = PydanticCustomError(kind, found["msg"], facts)
     return same
 
 
@@ -95,16 +95,10 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     try:
         return model.model_validate(value, strict=strict, context=context)
     except ValidationError as problems:
-        faults = [each for each in problems.errors(include_url=False) if not _counts_sound_elements(each)]
+        faults = problems.errors(include_url=False)
         meant = {(*found["loc"][:-1], near) for found in faults if (near := _meant(model, found))}
-        first = [found for found in faults if found["loc"] not in meant]
-        told = [_told(model, found) for found in first]
+        told = [_told(model, found) for found in faults if found["loc"] not in meant]
         raise ValidationError.from_exception_data(model.__name__, told) from None
-
-
-def _counts_sound_elements(found: ErrorDetails) -> bool:
-    """Whether a list counts as too short only because its faulty elements, told by themselves, are left out."""
-    return found["type"] == "too_short" and len(found["input"]) >= found["ctx"]["min_length"]
 
 
 def _meant(model: type[Spec], found: ErrorDetails) -> str | None:
@@ -179,27 +173,23 @@ def _only_lacks_faulty(found: ErrorDetails, faults: Sequence[ErrorDetails]) -> b
 def _diagnostic(
     found: ErrorDetails, data: object, document: Document | None, place: Callable[[Path], Path]
 ) -> Diagnostic:
-    in_pydantics_words = Wording("TG104", f"{found['msg'].replace('{', '{{').replace('}', '}}')}, and not {{quoted}}")
-    wording = WORDINGS.get(found["type"], in_pydantics_words)  # a plugin's field may find what none of ours does
-    value = shown(found["input"])
-    quoted = f"'{value}'" if isinstance(found["input"], str) else f"`{value}`"
-    known = {"value": value, "quoted": quoted, "input": found["input"]}
-    about = {**known, **{name: _readable(value) for name, value in found.get("ctx", {}).items()}}
+    kind, value = found["type"], found["input"]
+    in_its_words = Wording("TG104", f"{found['msg'].replace('{', '{{').replace('}', '}}')}, and not {{quoted}}")
+    wording, text = WORDINGS.get(kind, in_its_words), shown(value)  # a plugin's field may find what none of ours does
+    facts = {
+        name: number_text(each) if isinstance(each, float) else each for name, each in found.get("ctx", {}).items()
+    }
+    about = {"value": text, "quoted": f"'{text}'" if isinstance(value, str) else f"`{text}`", "input": value, **facts}
     written = as_written(found["loc"], data)
-    path = place(written)
-    span = None
+    path, span = place(written), None
     if document:
         span = document.key_span(path) if wording.at_key and written else document.value_span(path)
-    named = place(found["loc"]) if found["type"] == "missing_key" else path
-    dotted = ".".join(str(step) for step in named)
-    hint = (
-        _one_value(found, path) or odd_character(found["input"], number=found["type"] in NUMBERS) or wording.hint(about)
-    )
-    if span and span.file == OVERRIDE and found["type"] == "path_missing":
-        hint = "\n".join(
-            filter(None, (hint, "relative paths start at the folder of the spec, or at the one of the call"))
-        )
-    return error(wording.code, wording.message.format(**about), span, dotted, hint)
+    hint = _one_value(found, path) or odd_character(value, number=kind in NUMBERS) or wording.repair(about)
+    if span and span.file == OVERRIDE and kind == "path_missing":
+        where = "relative paths start at the folder of the spec, or at the one of the call"
+        hint = f"{hint}\n{where}" if hint else where
+    named = place(found["loc"]) if kind == "missing_key" else path
+    return error(wording.code, wording.message.format(**about), span, dotted(named), hint)
 
 
 def _one_value(found: ErrorDetails, path: Path) -> str | None:
@@ -212,10 +202,6 @@ def _one_value(found: ErrorDetails, path: Path) -> str | None:
     if any(isinstance(step, int) for step in path):
         return None  # inside a list: no arm can be told by it
     return "it is no axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
-
-
-def _readable(value: object) -> object:
-    return number_text(value) if isinstance(value, float) else value
 
 
 def as_written(location: Sequence[int | str], data: object) -> Path:
@@ -238,5 +224,6 @@ def as_written(location: Sequence[int | str], data: object) -> Path:
 
 def unknown_key(key: str, names: Sequence[str], path: Path, document: Document) -> Diagnostic:
     """A key that a mapping does not have, with the names that it has."""
-    hint = near_hint(key, names)
-    return document.error("TG101", f"unknown key '{shown(key)}'", path, hint, at_key=True)
+    wording = WORDINGS["unknown_key"]
+    what = wording.message.format(key=shown(key))
+    return document.error(wording.code, what, path, near_hint(key, names), at_key=True)

@@ -96,17 +96,15 @@ class Reference:
         def read(item: object) -> tuple[Named, ...]:
             found = self._read_one(item, info).variants()
             for one in found:
-                if seen.setdefault(one.name, one) is not one:
-                    raise self._twice(one, same=seen[one.name] == one)
+                if one == seen.get(one.name):
+                    raise fault("axis_twice", value=one.name)
+                if one.name in seen:
+                    form = f"{one.key}: {getattr(one, one.key) if one.key == 'id' else '...'}"
+                    raise fault("name_twice", value=one.name, noun=self.noun, form=form)
+                seen[one.name] = one
             return found
 
         return tuple(chain.from_iterable(each_read(value, read)))
-
-    def _twice(self, one: Named, *, same: bool) -> PydanticCustomError:
-        if same:
-            return fault("axis_twice", value=one.name)
-        form = f"{one.key}: {getattr(one, one.key) if one.key == 'id' else '...'}"
-        return fault("name_twice", value=one.name, noun=self.noun, form=form)
 
     def _read_one(self, value: object, info: core_schema.ValidationInfo) -> Named:
         scope = scope_of(info.context)
@@ -125,18 +123,13 @@ class Reference:
         if form and (text.startswith(("./", "../", "/", "~")) or (form.suffixes and text.endswith(form.suffixes))):
             return _flat(form, "path", text, scope)
         form = next((form for form in self.forms if form.key == "id"), None)
-        if form and "/" in text:
-            self._must_be_hub_id(text, scope)
-            return _flat(form, "id", text, scope)
         if form and exists(scope.folder / text):
+            if "/" in text and not is_file(scope.folder / text):
+                raise fault("name_ambiguous", value=text, noun=self.noun)
             raise self._not_read(text, scope)
+        if form and "/" in text:
+            return _flat(form, "id", text, scope)
         raise fault("name_unknown", **self._about(text, scope))
-
-    def _must_be_hub_id(self, text: str, scope: Scope) -> None:
-        if is_file(scope.folder / text):
-            raise self._not_read(text, scope)
-        if exists(scope.folder / text):
-            raise fault("name_ambiguous", value=text, noun=self.noun)
 
     def _not_read(self, text: str, scope: Scope) -> PydanticCustomError:
         """The fault of a name at which something lies that no form of the field reads by a bare name."""
@@ -166,7 +159,7 @@ def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
         return validated(form, {key: text}, scope.context).settled(scope.folder, "")
     except ValidationError as problems:
         first = problems.errors(include_url=False)[0]
-        raise fault(first["type"], **first.get("ctx", {})) from None
+        raise PydanticCustomError(first["type"], first["msg"], first.get("ctx", {})) from None
 
 
 T = TypeVar("T")

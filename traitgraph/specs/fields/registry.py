@@ -93,6 +93,9 @@ class Registry(Generic[T]):
         self._plugins_read = True
         from importlib.metadata import entry_points
 
+        from traitgraph.moved import find_moved_modules
+
+        find_moved_modules()
         for entry in entry_points(group=self.group):
             if self._is_free(entry.name, entry.value):
                 try:

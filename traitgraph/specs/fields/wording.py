@@ -23,12 +23,16 @@ About = Mapping[str, Any]
 
 
 class Wording(NamedTuple):
-    """How one type of fault reads: code, sentence, repair (both filled from the fault); `at_key` marks the key."""
+    """How one kind of fault reads: code, sentence and repair, filled from its facts; `at_key` marks the key."""
 
     code: str
     message: str
-    hint: Callable[[About], str | None] = lambda about: None
+    hint: str | Callable[[About], str | None] | None = None
     at_key: bool = False
+
+    def repair(self, about: About) -> str | None:
+        """What to do, in words; None where nothing is to be said."""
+        return self.hint.format(**about) if isinstance(self.hint, str) else self.hint and self.hint(about)
 
 
 def _near(about: About) -> str | None:
@@ -63,26 +67,18 @@ def _near_task(about: About) -> str:
     return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
 
 
+def _allowed(about: About) -> str | None:
+    names = str(about["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+    return _near({"value": about["value"], "names": names})
+
+
 def _near_ones(about: About) -> str | None:
     """Those that are near, of too many to list."""
     return "near: " + ", ".join(about["names"]) if about["names"] else None
 
 
 def _purpose(about: About) -> str | None:
-    return f"`{about['key']}`: {about['what']}" if about.get("what") else None
-
-
-def _allowed(about: About) -> str | None:
-    names = str(about["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-    return _near({"value": about["value"], "names": names})
-
-
-def _folder_or_hub(about: About) -> str:
-    return f"write ./{about['value']} for the folder, {{id: {about['value']}}} for the hub"
-
-
-def _own_name(about: About) -> str:
-    return f"give a name of its own: {{{about['form']}, name: {about['value']}-2}}"
+    return f"`{about['key']}`: {about['what']}" if about["what"] else None
 
 
 def _files_of(about: About) -> str | None:
@@ -113,14 +109,28 @@ def _quoted_axis(about: About) -> str:
 
 
 def _bare_number(about: About) -> str | None:
-    return "quote it if it is text" if isinstance(about["input"], int | float) else None
+    return "quote it if it is text" if isinstance(about["input"], int | float | Decimal) else None
 
 
-_RENAME = "give one of them a `name`"
+_OWN_NAME = "give a name of its own: {{{form}, name: {value}-2}}"
 
 _NUMBERS = "give: a number, a list of numbers, or {from, to, step}"
 
 _NAME = "a name has letters, digits and - _ ., and starts with a letter or digit"
+
+
+def _shape(about: About) -> str:
+    pattern = str(about["pattern"])
+    if pattern == HUB_ID:
+        return "a hub id is `owner/name`"
+    if pattern == DIGEST:
+        return "a digest has 32 hex digits"
+    if pattern.startswith("^[^"):
+        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
+    if pattern == VARIABLE:
+        return "give the name of an environment variable: letters, digits and _"
+    return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
+
 
 WORDINGS: dict[str, Wording] = {
     # keys
@@ -132,7 +142,7 @@ WORDINGS: dict[str, Wording] = {
     "int_type": Wording("TG103", "{quoted} is not a whole number", _quoted_number),
     "float_type": Wording("TG103", "{quoted} is not a number", _quoted_number),
     "bool_type": Wording("TG103", "`{value}` is neither true nor false"),
-    "tuple_type": Wording("TG103", "`{value}` is not a list", lambda about: f"give: [{about['value']}]"),
+    "tuple_type": Wording("TG103", "`{value}` is not a list", "give: [{value}]"),
     "dict_type": Wording("TG103", "`{value}` is not a mapping"),
     "model_type": Wording("TG103", "`{value}` is not a mapping"),
     "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near_named),
@@ -153,57 +163,46 @@ WORDINGS: dict[str, Wording] = {
     "int_from_float": Wording("TG103", "{value} is not a whole number"),
     "string_too_short": Wording("TG104", "the text is empty"),
     "string_too_long": Wording("TG104", "the text has more than {max_length} characters"),
-    "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),
+    "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", _shape),
     "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
     "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
     "value_error": Wording("TG104", "{error}"),
     "no_effect": Wording("TG120", "{message}", at_key=True),
     # axes
-    "zip_flat": Wording("TG103", "these are axes, not groups of axes", lambda about: f"give: [[{about['axes']}]]"),
+    "zip_flat": Wording("TG103", "these are axes, not groups of axes", "give: [[{axes}]]"),
     "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
     "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
-    "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _own_name),
+    "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _OWN_NAME),
     "step_zero": Wording("TG105", "a step of 0 goes nowhere"),
     "step_away": Wording("TG105", "a step of {step} leads away from {stop}: turn its sign, or swap the ends"),
     "step_past": Wording("TG105", "one step of {step} from {start} is already past {stop}"),
     "step_missed": Wording(
-        "TG105",
-        "the step never reaches {stop}: {start} + {count} x {step} = {before}, and then {after}",
+        "TG105", "the step never reaches {stop}: {start} + {count} x {step} = {before}, and then {after}"
     ),
     "ends_equal": Wording("TG105", "both ends of the range are {value}: write the value alone"),
     "axis_long": Wording("TG105", "the range has more than {longest} values"),
     # names
     "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
-    "name_ambiguous": Wording("TG106", "'{value}' is a folder here and may be a hub id", _folder_or_hub),
+    "name_ambiguous": Wording(
+        "TG106", "'{value}' is a folder here and may be a hub id",
+        "write ./{value} for the folder, {{id: {value}}} for the hub",
+    ),
     "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_benchmark),
-    "analysis_twice": Wording("TG106", "two analyses are `{value}`", lambda about: "write an arm for each"),
-    "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
+    "analysis_twice": Wording("TG106", "two analyses are `{value}`", "write an arm for each"),
+    "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", "give one of them a `name`"),
     "form_missing": Wording("TG107", "a {noun} needs {keys}"),
     "form_twice": Wording("TG107", "a {noun} has only one of {keys}"),
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
     "file_wanted": Wording("TG108", "'{value}' is a folder, a file is wanted", _files_of),
-    "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", lambda about: about["form"]),
+    "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", "{form}"),
     "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
-    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
-    "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
+    "model_folder": Wording("TG216", "'{value}' {reason}", "{repair}"),
+    "path_odd": Wording("TG108", NOT_PLAIN, "copy its content into a file"),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
-
-
-def _shape(about: About) -> str:
-    pattern = str(about["pattern"])
-    if pattern == HUB_ID:
-        return "a hub id is `owner/name`"
-    if pattern == DIGEST:
-        return "a digest has 32 hex digits"
-    if pattern.startswith("^[^"):
-        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
-    if pattern == VARIABLE:
-        return "give the name of an environment variable: letters, digits and _"
-    return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
 
 
 def shown(value: object) -> str:

@@ -34,13 +34,14 @@ def study_schema() -> Schema:
     }
     for name in ("Arm", "Study"):
         del forms.definitions[name]
-    loose = {**keys, **_changed_in_parts(forms, keys)}
+    train = {"anyOf": [keys["train"], forms.partial(TRAINING_CHOICE)], "description": keys["train"]["description"]}
+    loose = {**keys, "train": train}  # an arm may change single values of the training
     whole = {
         "$schema": DIALECT,
         "title": "traitgraph study",
         "description": Study.__doc__,
         "type": "object",
-        "properties": {**head, **loose, **_holes(forms), **_arms(loose), **_composition()},
+        "properties": {**head, **loose, **_filters(forms), **_arms(loose), **_composition()},
         "required": ["study"],
         "additionalProperties": False,
         "if": {"required": ["defaults"]},
@@ -55,22 +56,12 @@ def study_schema() -> Schema:
     return greek
 
 
-def _changed_in_parts(forms: Forms, keys: dict[str, Schema]) -> dict[str, Schema]:
-    """Keys of which an arm may change single values."""
-    train = {"anyOf": [keys["train"], forms.partial(TRAINING_CHOICE)], "description": keys["train"]["description"]}
-    return {"train": train}
-
-
-def _holes(forms: Forms) -> dict[str, Schema]:
-    points = {"type": "array", "items": forms.model(Filter)}
+def _filters(forms: Forms) -> dict[str, Schema]:
+    points, rules = ({"type": "array", "items": forms.model(model)} for model in (Filter, When))
     return {
         "include": {**points, "description": "Points beside the product of the axes."},
         "exclude": {**points, "description": "Points of the product that are left out."},
-        "when": {
-            "type": "array",
-            "items": forms.model(When),
-            "description": "Conditions on the points of the product.",
-        },
+        "when": {**rules, "description": "Conditions on the points of the product."},
     }
 
 
@@ -97,21 +88,11 @@ def with_greek(schema: Any) -> Any:
         return schema
     same = {key: with_greek(value) for key, value in schema.items()}
     for greek, latin in LATIN.items():
-        same = _needed_either_way(_spelled_either_way(same, greek, latin), greek, latin)
+        properties, required = same.get("properties"), same.get("required")
+        if isinstance(properties, dict) and isinstance(properties.get(latin), dict | bool):
+            same["properties"] = {**properties, greek: properties[latin]}
+        if isinstance(required, list) and latin in required:
+            either = {"anyOf": [{"required": [latin]}, {"required": [greek]}]}
+            same["required"] = [key for key in required if key != latin]
+            same["allOf"] = [*same.get("allOf", ()), either]
     return same
-
-
-def _spelled_either_way(schema: Schema, greek: str, latin: str) -> Schema:
-    properties = schema.get("properties")
-    if not isinstance(properties, dict) or not isinstance(properties.get(latin), dict | bool):
-        return schema
-    return {**schema, "properties": {**properties, greek: properties[latin]}}
-
-
-def _needed_either_way(schema: Schema, greek: str, latin: str) -> Schema:
-    required = schema.get("required")
-    if not isinstance(required, list) or latin not in required:
-        return schema
-    others = [key for key in required if key != latin]
-    either = {"anyOf": [{"required": [latin]}, {"required": [greek]}]}
-    return {**schema, "required": others, "allOf": [*schema.get("allOf", ()), either]}

@@ -206,7 +206,8 @@ The passes stand in one tuple, in traitgraph/compiler/pipeline.py; each can be n
 
 TG209 a plugin lacks a part
 A package that adds to the language also says what it means: its method has a method `lower` of its class (or a function
-in the entry-point group `traitgraph.lowerings`), its analysis a method `compare`. Ask its authors, or update it.
+in the entry-point group `traitgraph.lowerings`), its analysis a method `compare`, a job kind that it uses a `JobKind`.
+Ask its authors, or update it.
 
 TG210 a saved plan that no longer fits
 A plan is executed exactly or not at all. It is refused when a job that it counted as done is gone from the store,

@@ -337,18 +337,12 @@ def _tag_name(node: Node) -> str:
     return "!!" + node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else node.tag
 
 
-def frozen(value: object) -> object:
-    """A copy without lists and decimals; mappings stay dictionaries."""
+def to_plain(value: object) -> object:
+    """The data as the models read them: lists are tuples, and a number without a fraction is whole (8.0 is 8)."""
     if isinstance(value, dict):
-        return {key: frozen(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return tuple(frozen(item) for item in value)
-    if isinstance(value, Decimal):
-        return _number(value)
-    return value
-
-
-def _number(value: Decimal) -> int | float:
-    if value.is_finite() and value == value.to_integral_value() and value.adjusted() < 16:
+        return tuple(to_plain(item) for item in value)
+    if isinstance(value, Decimal) and value.adjusted() < 16 and value == value.to_integral_value():
         return int(value)
-    return float(value)
+    return value
