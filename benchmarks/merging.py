@@ -185,8 +185,8 @@ def say(start: float, cpu: float, **more: float) -> None:
 def write(folder: Path, method: str, alphas: list[float], count: int, **options: object) -> None:
     """One pass of ours over base and vectors: one output for each alpha, all vectors at that alpha."""
     from traitgraph.runtime.merging.composition import Composition
+    from traitgraph.runtime.merging.methods import merge_options
     from traitgraph.runtime.merging.on_disk import Output, write_merges
-    from traitgraph.runtime.merging.options import merge_options
     from traitgraph.runtime.tensors.checkpoint import Checkpoint
     from traitgraph.runtime.vectors.differences import CheckpointDifference, sampled_id
 
@@ -258,7 +258,7 @@ def in_memory(folder: Path, dtype: str, device: str = "cpu") -> None:
     from transformers import AutoModelForCausalLM
 
     from traitgraph.runtime.merging.composition import Composition
-    from traitgraph.runtime.merging.options import merge_options
+    from traitgraph.runtime.merging.methods import merge_options
     from traitgraph.runtime.models.loading import LoadedModel
     from traitgraph.runtime.subjects.workbench import Workbench
     from traitgraph.runtime.tensors.checkpoint import Checkpoint

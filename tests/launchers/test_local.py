@@ -194,7 +194,8 @@ def test_a_row_of_another_version_is_refused(store: Store) -> None:
     ("kind", "message"),
     [
         ("steer", "no runtime for job kind 'steer'; known kinds: activations, analyse, assess, "),
-        ("bad", "its function must annotate `params` with a subclass of JobParams"),
+        ("bad", "the entry point 'bad' (group traitgraph.jobs) must name the JobKind 'bad', not <function toy"),
+        ("gone", "the runtime of job kind 'gone' (toy_jobs:nothing) cannot be imported: "),
     ],
 )
 def test_a_kind_without_a_runtime_is_named(store: Store, kind: str, message: str) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.analyses.correlation import read_reference, scores_of, trait_correlation
+from traitgraph.runtime.analyses.correlation import mean_scores, read_reference, trait_correlation
 from traitgraph.runtime.analyses.similarity import vector_similarity
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.vectors.differences import GivenDifference
+from traitgraph.runtime.vectors.differences import TensorDifference
 from traitgraph.specs.study.traits import TRAITS
 
 UNRELATED = [[1.0 if i == j else 0.0 for j in range(5)] for i in range(5)]
@@ -23,14 +23,14 @@ def values(measurement: Measurement) -> dict[str, float | None]:
     return {metric.metric: metric.value for metric in measurement.metrics}
 
 
-def vectors() -> list[GivenDifference]:
+def vectors() -> list[TensorDifference]:
     import torch
 
     torch.manual_seed(0)
     made = [{name: torch.randn(4, 6) for name in LAYERS} for _ in range(2)]
     made.append({name: -2 * each for name, each in made[0].items()})
     del made[1][LAYERS[3]]
-    return [GivenDifference(each, str(number)) for number, each in enumerate(made)]
+    return [TensorDifference(each, str(number)) for number, each in enumerate(made)]
 
 
 def test_cosines_are_those_of_the_whole_vectors() -> None:
@@ -108,7 +108,7 @@ def test_the_score_of_a_trait_is_the_mean_over_its_repeats(tmp_path: Path) -> No
         {"metric": "option_mass", "value": 1.0, "repeat": None},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert scores_of(tmp_path) == {"openness": 3.0}
+    assert mean_scores(tmp_path, TRAITS) == {"openness": 3.0}
 
 
 @pytest.mark.parametrize("matrix", [[[1, 0], [0, 1]], [[2.0] * 5] * 5, [1, 2, 3]])

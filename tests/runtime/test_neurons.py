@@ -20,8 +20,8 @@ from traitgraph.runtime.models.chat import Lead, prompt_ids, turn
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import reading
 from traitgraph.runtime.steering.neurons import Firing, neurons
-from traitgraph.runtime.subjects.blocks import SteeringError, gated_mlps
-from traitgraph.runtime.subjects.neuron_shift import neuron_sets
+from traitgraph.runtime.subjects.neuron_shift import gated_mlps, neuron_sets
+from traitgraph.runtime.subjects.shift import SteeringError
 from traitgraph.runtime.subjects.subjects import leave_subject, subject
 from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-from importlib.metadata import entry_points
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -21,30 +20,18 @@ from pydantic import (
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import KnownName
-
-JOB_KINDS = (
-    "prepare", "generate", "train", "train_joint", "activations", "neurons", "vector", "merge", "assess", "analyse",
-    "collect",
-)  # fmt: skip
-
-JOB_PLUGINS = "traitgraph.jobs"
-"""Entry points under which other packages add kinds of job."""
-
-
-def job_kinds() -> tuple[str, ...]:
-    """Every kind of job, those of plugins last."""
-    return (*JOB_KINDS, *(point.name for point in entry_points(group=JOB_PLUGINS)))
+from traitgraph.specs.jobs.kinds import KINDS
 
 
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
     from .benchmarks import INSTRUMENTS
-    from .training_forms import TRAININGS
+    from .training import TRAININGS
 
     return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
 
 
-JobKindName = Annotated[str, KnownName("kind of job", job_kinds)]
+JobKindName = Annotated[str, KnownName("kind of job", KINDS.names)]
 
 EnvironmentName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 
