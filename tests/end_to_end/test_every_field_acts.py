@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.compiler.test_fields import LANGUAGE
+from tests.compiler.test_fields import LANGUAGE, NOT_HASHED
 from tests.judge_server import JudgeServer, judge_server
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs import params
@@ -41,6 +41,7 @@ NO_EFFECT = {
                     "holds fields that have lines of their own"),
     **dict.fromkeys(("SftTraining.method", "DpoTraining.method"), "follows the method of the arm"),
     **dict.fromkeys(("Instrument.kind", "Analysis.kind", "TaskArithmetic.kind"), "every kind is an arm's"),
+    "Steer.operation": "others than `add` are of other packages: tests/end_to_end/test_steering_operators.py",
     "Training.max_cut": "lets rows be cut or refuses: tests/runtime/test_training.py",
     "Arm.alpha_of": "filled in from alpha",
     "ModelSpec.parameters": "for prices only: tests/compiler/test_price.py",
@@ -59,8 +60,8 @@ UNREAD = {
 }
 """Parameters that tell keys apart and that nobody has to read, by the name of the field."""
 
-ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "ResolvedPlugin")
-"""Models of what this study cannot have: the hub, a GGUF file, a benchmark of another package. They have own tests."""
+ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "ResolvedPlugin", "OperatorSteering")
+"""Models of what this study cannot have: the hub, a GGUF file, parts of other packages. They have own tests."""
 
 
 @dataclass
@@ -171,7 +172,11 @@ def fields_of(*modules: ModuleType) -> set[str]:
     found = {f"Sampling.{name}" for name in Sampling.model_fields}
     for module in modules:
         for name, each in inspect.getmembers(module, inspect.isclass):
-            if issubclass(each, Spec) and each.__module__ == module.__name__:
+            if (
+                issubclass(each, Spec)
+                and each.__module__ == module.__name__
+                and name not in (*NOT_HASHED, "JudgeLimits")
+            ):
                 inherited = {field for base in each.__mro__[1:] for field in getattr(base, "model_fields", {})}
                 found |= {f"{name}.{field}" for field in each.model_fields if field not in inherited}
     return found

@@ -187,8 +187,8 @@ def test_braces_in_items_and_anchors_are_text(
         asked.append(user)
         return prompt_ids(tokenizer, user, lead)
 
-    for module in ("questionnaire", "questionnaire_written"):
-        monkeypatch.setattr(f"traitgraph.runtime.assessment.{module}.prompt_ids", noted)
+    for module in ("likelihood", "written"):
+        monkeypatch.setattr(f"traitgraph.runtime.assessment.questionnaires.{module}.prompt_ids", noted)
     benchmark = ResolvedQuestionnaire(items=digest_path(path), mode=mode)
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=SAMPLING)
     administer(make_context(params), loaded, params)

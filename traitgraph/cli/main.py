@@ -21,6 +21,7 @@ from typing import TextIO, cast
 
 from traitgraph import StoreError, __version__
 from traitgraph.api.calls import NEEDED, colour_wanted, from_home, not_installed, write_to_nobody
+from traitgraph.specs.fields.registry import problems
 from traitgraph.specs.source.diagnostics import SpecError, render_text
 
 from .options import from_spec
@@ -104,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # Ctrl-C, which is how `logs -f` and `status --watch` end
         say(f"traitgraph {name}: stopped")
         return 1
+    finally:
+        for sentence in problems():
+            say(f"warning: {sentence}")
 
 
 def _answer(words: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.specs.source.hashing import digest
 
-from .generation import BATCH_ROWS, written_texts
+from .generation import BATCH_ROWS, written
 from .likelihood import Tokens
 from .loading import LoadedModel
 
@@ -91,7 +91,7 @@ def write_missing(
         if any(name not in kept.texts for name in batch):
             if context.stop_wanted():
                 raise Stopped("saved")
-            texts = written_texts(
+            texts = written(
                 loaded,
                 [prompts[name] for name in batch],
                 temperature=temperature,
@@ -99,5 +99,5 @@ def write_missing(
                 stream=f"{stream}/{start}",
                 repetition_penalty=repetition_penalty,
             )
-            kept.add(dict(zip(batch, texts, strict=True)))
+            kept.add({name: each.text for name, each in zip(batch, texts, strict=True)})
         context.progress(start + len(batch), len(names), what)

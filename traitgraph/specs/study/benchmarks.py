@@ -154,8 +154,8 @@ class Questionnaire(Instrument):
         if self.mode == "interview" and self.judge is None:
             raise ValueError("an interview needs a `judge`")
         if self.mode != "interview" and self.judge is not None:
-            about = {"mode": self.mode}
-            raise located("no_effect", "`judge` has no effect with `mode: {mode}`", about, "judge", self.judge.name)
+            useless = f"`judge` has no effect with `mode: {self.mode}`"
+            raise located("judge", self.judge.name, "no_effect", message=useless)
         return self
 
     @property
@@ -177,8 +177,8 @@ class Questionnaire(Instrument):
             return file_wanted(path, self.items, "items", ".json")
         if "/" in self.items or self.items.endswith(".json"):
             return nothing_at(path, self.items, "items", ".json")
-        about = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
-        return located("name_unknown", "unknown {noun} '{value}'", about, "items", self.items)
+        facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+        return located("items", self.items, "name_unknown", **facts)
 
 
 class OpenQuestions(Instrument):
@@ -263,21 +263,20 @@ class LmEval(Instrument):
         settled = super().settled(folder)
         found = existing(self.folder, folder, "folder") if self.folder else None
         if found and not is_folder(found):
-            raise located("folder_wanted", "'{value}' is a file", {"value": self.folder}, "folder", self.folder)
+            raise located("folder", self.folder, "folder_wanted", value=self.folder)
         tasks = None if found or self.task in LM_EVAL_TASKS else tasks_folder()
         if tasks and family_of(tasks, self.task) is None:
             near = {"value": self.task, "names": near_tasks(tasks, self.task)}
-            raise located("task_not_built_in", "no task '{value}'", near, "task", self.task)
+            raise located("task", self.task, "task_not_built_in", **near)
         definitions = TaskFolder(found) if found else self.built_in() if self.filters else None
         if definitions and found and not definitions.reached(self.task):
             about: dict[str, Any] = {"value": self.task, "folder": self.folder, "names": definitions.names}
             about["unreadable"] = definitions.unreadable
-            raise located("task_unknown", "no task '{value}'", about, "task", self.task)
+            raise located("task", self.task, "task_unknown", **about)
         filters = definitions.filters_of(self.task) if definitions else ()
         for name in self.filters or ():
             if filters and name not in filters:
-                about = {"noun": "filter", "value": name, "names": filters}
-                raise located("name_unknown", "unknown {noun} '{value}'", about, "filters", name)
+                raise located("filters", name, "name_unknown", noun="filter", value=name, names=filters)
         return settled.model_copy(update={"folder": str(found)} if found else {})
 
     def built_in(self) -> TaskFolder | None:
@@ -302,6 +301,7 @@ INSTRUMENTS: Registry[type[Instrument]] = Registry(
         "story": Story,
         "lm_eval": LmEval,
     },
+    base=Instrument,
 )
 
 LM_EVAL_TASKS = (
