@@ -44,7 +44,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     study, found = validate(document)
     if study is None or has_errors(diagnostics):
         raise SpecError([*diagnostics, *found])
-    return study
+    return study.model_copy(update={"overrides": tuple(overrides)}) if overrides else study
 
 
 def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
