@@ -25,7 +25,6 @@ from .base import Spec
 from .wording import WORDINGS, Wording, shown
 
 S = TypeVar("S", bound=Spec)
-
 T = TypeVar("T")
 
 

@@ -163,7 +163,6 @@ def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
 
 
 T = TypeVar("T")
-
 PRESET = "preset"
 
 
