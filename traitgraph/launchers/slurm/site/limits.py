@@ -47,7 +47,7 @@ class Limits:
 
     array_size: int = DEFAULT_ARRAY_SIZE
     submitted: int | None = None
-    """Jobs in the queue at once, elements counted one by one; None: no limit is known."""
+    """Jobs in the queue at once, array tasks counted one by one; None: no limit is known."""
     submitted_source: str = ""
     """Who says so."""
     running: int | None = None

@@ -41,7 +41,7 @@ class SchedulerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One job, or one element of an array, as squeue knows it."""
+    """One job, or one array task, as squeue knows it."""
 
     job: str
     """Id of the job or of the whole array."""
@@ -64,7 +64,7 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class AccountingEntry:
-    """One job or element as the accounting knows it."""
+    """One job or array task as the accounting knows it."""
 
     job: str
     name: str
@@ -150,7 +150,7 @@ _QUEUE_FORMAT = "%F|%K|%T|%r|%N|%j"
 
 
 def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
-    """Every job of a user with one of these names that SLURM remembers, array elements one by one: one query.
+    """Every job of a user with one of these names that SLURM remembers, array tasks one by one: one query.
 
     Without `user` it is about us.
     """
@@ -184,7 +184,7 @@ def active_jobs() -> set[str]:
 
 
 def count_queued(qos: str = "") -> int:
-    """Jobs of this user, or only those under one QoS, that wait or run, array elements counted one by one."""
+    """Jobs of this user, or only those under one QoS, that wait or run, array tasks counted one by one."""
     only = [f"--qos={qos}"] if qos else []
     return len(call("squeue", "-h", "-r", f"--user={getuser()}", *only, "-o", "%i").split())
 
@@ -207,7 +207,7 @@ def accounting(names: Iterable[str], since: str, user: str | None = None) -> lis
 
 
 def _read_accounting(text: str) -> Mapping[str, Mapping[str, str]]:
-    """submitit's reading of sacct's table: one entry per element, ranges of waiting elements expanded."""
+    """submitit's reading of sacct's table: one entry per array task, ranges of waiting array tasks expanded."""
     from submitit.slurm.slurm import SlurmInfoWatcher
 
     entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Everything about the arrays of a run that a site cannot give, told before anything is submitted."""
 
 from __future__ import annotations
 
