@@ -21,7 +21,7 @@ from traitgraph.specs.schema.schema import study_schema
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study import methods
-from traitgraph.specs.study.benchmarks import INSTRUMENTS
+from traitgraph.specs.study.benchmarks import BENCHMARKS
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES, Prompt
 
@@ -34,7 +34,7 @@ PLUGIN = '''
 
     from pydantic import Field
 
-    from traitgraph.specs.study.benchmarks import Instrument
+    from traitgraph.specs.study.benchmarks import Benchmark
     from traitgraph.specs.study.merge_methods import MergeMethod
     from traitgraph.specs.study.method import Method
 
@@ -55,7 +55,7 @@ PLUGIN = '''
         parts: tuple[str, ...] = Field(("a",), description="Parts.")
 
 
-    class Pulse(Instrument):
+    class Pulse(Benchmark):
         """Heartbeats."""
 
         kind: Literal["pulse"] = Field("pulse", description="Heartbeats.")
@@ -87,7 +87,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (site / "hypnotist.py").write_text(dedent(PLUGIN))
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
-    for registry in (methods.METHODS, INSTRUMENTS, MERGE_METHODS):
+    for registry in (methods.METHODS, BENCHMARKS, MERGE_METHODS):
         monkeypatch.setattr(registry, "_targets", dict(registry._targets))
         monkeypatch.setattr(registry, "_plugins_read", False)
         monkeypatch.setattr(registry, "problems", [])

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_model import model_like
-from traitgraph.specs.study.benchmarks import ApiJudgeSpec, LmEval, Questionnaire, ReplyContrast
+from traitgraph.specs.study.benchmarks import LmEval, Questionnaire, ReplyContrast
 from traitgraph.specs.study.data import FileDataSpec, HubDataSpec
 from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.judges import ApiJudgeSpec
 from traitgraph.specs.study.merge_methods import TaskArithmetic, Ties
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, PackagedModelSpec

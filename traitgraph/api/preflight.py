@@ -20,7 +20,7 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
 from traitgraph.runtime.worker.job_kinds import is_known
-from traitgraph.specs.jobs.benchmarks import ResolvedPlugin
+from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.study.benchmarks import LM_EVAL_TASKS, LmEval
@@ -91,9 +91,9 @@ def _lacking(stage: Stage) -> str | None:
     if not is_known(stage.kind):
         return f"job kind '{stage.kind}'"
     template: Any = stage.template
-    if stage.kind != "assess" or not isinstance(template["benchmark"], ResolvedPlugin):
+    if stage.kind != "assess" or template["benchmark"].kind != PLUGIN:
         return None
-    from traitgraph.runtime.assessment.administer import lacking_benchmark  # loaded for plugins only: plans are quick
+    from traitgraph.runtime.assessment.job import lacking_benchmark  # loaded for plugins only: plans are quick
 
     return lacking_benchmark(template["benchmark"])
 

@@ -13,7 +13,7 @@ from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_error
 from traitgraph.specs.source.library import LIBRARY
 from traitgraph.specs.study.analyses import ANALYSES, VectorSimilarity
 from traitgraph.specs.study.benchmarks import (
-    INSTRUMENTS,
+    BENCHMARKS,
     Linguistic,
     LmEval,
     OpenQuestions,
@@ -61,7 +61,7 @@ def _is_ours(arm: Arm) -> bool:
     """Whether all that an arm asks for is of this package, and so can be run: the compiler need not be loaded then."""
     return (
         arm.method.kind in METHODS.builtin
-        and all(each.kind in INSTRUMENTS.builtin for each in arm.benchmarks)
+        and all(each.kind in BENCHMARKS.builtin for each in arm.benchmarks)
         and all(each.kind in ANALYSES.builtin for each in arm.analyses)
     )
 

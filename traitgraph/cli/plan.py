@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.specs.jobs.benchmarks import LIMITS
 from traitgraph.specs.source.diagnostics import Diagnostic, has_errors, render_json, render_text
 from traitgraph.specs.source.library import LIBRARY
+from traitgraph.specs.study.judges import LIMITS
 
 from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call
 from .output import UsageError, colour_wanted, print_json, say, write_whole

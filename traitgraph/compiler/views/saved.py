@@ -18,12 +18,12 @@ from traitgraph.compiler.ir.ir import PRESENT
 from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.jobs.benchmarks import LIMITS
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.jobs.refs import Digest
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.judges import LIMITS
 
 
 class SavedPlan(Spec):

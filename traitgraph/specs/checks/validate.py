@@ -16,7 +16,7 @@ from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_error
 from traitgraph.specs.source.positions import Document
 from traitgraph.specs.source.yaml import frozen
 from traitgraph.specs.study.analyses import Analysis
-from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.coefficients import PerTrait
 from traitgraph.specs.study.study import Arm, Study
 
@@ -95,7 +95,7 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
         return None
 
 
-Taker = TypeVar("Taker", Instrument, Analysis)
+Taker = TypeVar("Taker", Benchmark, Analysis)
 
 
 def settle(arm: Arm, name: str) -> Arm:

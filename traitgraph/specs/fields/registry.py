@@ -57,7 +57,7 @@ class Registry(Generic[T]):
             raise UnknownNameError(self.noun, name, self.names())
         target = self._targets[name]
         if isinstance(target, str):
-            self._targets[name] = target = _imported(target)
+            self._targets[name] = target = imported(target)
         return target
 
     def __contains__(self, name: str) -> bool:
@@ -87,12 +87,13 @@ class Registry(Generic[T]):
             self.problems.append(f"{self.noun} {name!r} of {value} is ignored: the name is taken")
             return
         try:
-            self._targets[name] = _imported(value)
+            self._targets[name] = imported(value)
         except Exception as problem:  # a plugin may fail in any way, and must not take the program with it
             self.problems.append(f"{self.noun} {name!r} of {value} cannot be loaded: {problem}")
 
 
-def _imported(target: str) -> T:  # type: ignore[type-var]  # the table's owner vouches for the type
+def imported(target: str) -> T:  # type: ignore[type-var]  # the table's owner vouches for the type
+    """What "module:attribute" names."""
     module, _, attribute = target.partition(":")
     found: T = getattr(import_module(module), attribute)
     return found

@@ -176,7 +176,7 @@ class Forms:
         return one_or_many(one, at_least=0)
 
     def _standing(self, members: Iterable[tuple[str, type[Spec], tuple[str, ...]]]) -> Schema:
-        """A mapping whose kind is a questionnaire, a task or a preset, with the keys of any instrument."""
+        """A mapping whose kind is a questionnaire, a task or a preset, with the keys of any benchmark."""
         kinds = [name for name, _, _ in members]
         loose = {key: value for _, member, _ in members for key, value in self._properties(member).items()}
         kind = {"type": "string", "not": {"enum": kinds}, "examples": [*questionnaire_names(), *LM_EVAL_TASKS]}
@@ -189,7 +189,7 @@ class Forms:
         """What the name of a questionnaire or task allows beside it: keys and conditions of what it stands for."""
         whole = standing_for(name)
         assert whole is not None, "listed names stand for something"
-        model = next(model for kind, model in _instruments() if kind == whole["kind"])
+        model = next(model for kind, model in _benchmark_models() if kind == whole["kind"])
         allowed = {"propertyNames": {"enum": list(self._properties(model))}}
         conditions = {key: value for key, value in self.definitions[model.__name__].items() if key in CONDITIONS}
         return {"if": {"properties": {"kind": {"const": name}}}, "then": {**allowed, **conditions}}
@@ -215,7 +215,7 @@ class Forms:
         return {"anyOf": [axis, {**each, "minProperties": 1}]}
 
 
-def _instruments() -> Iterable[tuple[str, type[Spec]]]:
-    from traitgraph.specs.study.benchmarks import INSTRUMENTS
+def _benchmark_models() -> Iterable[tuple[str, type[Spec]]]:
+    from traitgraph.specs.study.benchmarks import BENCHMARKS
 
-    return INSTRUMENTS.items()
+    return BENCHMARKS.items()

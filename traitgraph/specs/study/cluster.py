@@ -59,10 +59,10 @@ def job_kinds() -> tuple[str, ...]:
 
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
-    from .benchmarks import INSTRUMENTS
+    from .benchmarks import BENCHMARKS
     from .training_forms import TRAININGS
 
-    return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
+    return (*TRAININGS.names(), *BENCHMARKS.names(), "layer_similarity")
 
 
 JobKindName = Annotated[str, KnownName("kind of job", job_kinds)]
