@@ -1,4 +1,4 @@
-"""A package adds a mode of questionnaires, a judge and an engine, each with one entry point; all are planned and run."""
+"""A package adds a mode of questionnaires, a judge and an engine, each with one entry point; all are run."""
 
 from __future__ import annotations
 
