@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lock lint types walls docs clean
+.PHONY: help install demo test newest lock lint types walls docs site clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -50,8 +50,13 @@ types: $(VENV)/.installed ## Types, strictly
 walls: $(VENV)/.installed ## Who may import whom
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.installed ## Write docs/language.md again from the models
-	$(BIN)/python -m traitgraph.specs.schema.reference > docs/language.md
+docs: $(VENV)/.installed ## Write the reference and the picture of the rooms again, from the code
+	$(BIN)/python -m traitgraph.specs.schema.reference docs
+	$(BIN)/python docs/rooms.py
+
+site: $(VENV)/.installed ## Build the documents as a site into build/site; a dead link or a lost page is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -j 2 -b html -c docs . build/site
+	@echo "the site: build/site/index.html"
 
 clean: ## Remove the environment and the store of the demo
 	rm -rf $(VENV) .venv-newest .venv-lock .traitgraph

@@ -1,4 +1,4 @@
-"""What steering costs while a model writes: python benchmarks/decoding.py MODEL_FOLDER.
+"""What guidance costs while a model writes: python benchmarks/decoding.py MODEL_FOLDER.
 
 MODEL_FOLDER holds a chat model that transformers loads (a store has one in `prepare/*/model`). Every way writes the
 same greedy tokens from the same prompts, eight rows at once; the expert is a LoRA adapter with random factors. A figure
@@ -24,8 +24,8 @@ from transformers.utils import logging
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from traitgraph.runtime.decoding import Sampling, Steering, Voice, steered_replies  # noqa: E402
-from traitgraph.runtime.decoding.experts import low_rank_changes  # noqa: E402
+from traitgraph.runtime.decoding import Guidance, Sampling, Variant, guided_replies  # noqa: E402
+from traitgraph.runtime.decoding.job import low_rank_changes  # noqa: E402
 from traitgraph.runtime.models.chat import prompt_ids  # noqa: E402
 from traitgraph.runtime.models.loading import LoadedModel, load_network  # noqa: E402
 
@@ -85,26 +85,26 @@ def ways_of(loaded: LoadedModel, folder: Path, adapter: Path, count: int) -> dic
     """Plain decoding, ours, and the ways that libraries offer."""
     prompts = [prompt_ids(loaded.tokenizer, scene) for scene in SCENES * 2]
     told = [prompt_ids(loaded.tokenizer, "You are very outgoing.")] * len(prompts)
-    expert = Voice(loaded, low_rank_changes(loaded.model, adapter))
+    expert = Variant(loaded, low_rank_changes(loaded.model, adapter))
     copy = load(folder)
     copy = LoadedModel(
         PeftModel.from_pretrained(copy.model, str(adapter)).merge_and_unload(), copy.tokenizer, copy.device, copy.dtype
     )
     mixed = PeftModel.from_pretrained(load(folder).model, str(adapter)).eval()
     toggled = PeftModel.from_pretrained(load(folder).model, str(adapter)).eval()
-    sampling, steering = Sampling(0, count), Steering("difference", GAMMA)
+    sampling, guidance = Sampling(0, count), Guidance("difference", GAMMA)
 
-    def ours(*voices: Voice) -> list[list[int]]:
-        replies = steered_replies(
-            voices, [prompts, told][: len(voices)], steering, sampling, [str(i) for i in range(8)]
+    def ours(*variants: Variant) -> list[list[int]]:
+        replies = guided_replies(
+            variants, [prompts, told][: len(variants)], guidance, sampling, [str(i) for i in range(8)]
         )
         return [list(reply.tokens) for reply in replies]
 
     return {
         "plain": lambda: loop(lambda *given: [loaded.model(**one) for one in given], [prompts], count),
         "plain, transformers' generate": lambda: generated(loaded, prompts, count),
-        "steered, one copy of the weights": lambda: ours(Voice(loaded), expert),
-        "steered, two copies of the weights": lambda: ours(Voice(loaded), Voice(copy)),
+        "steered, one copy of the weights": lambda: ours(Variant(loaded), expert),
+        "steered, two copies of the weights": lambda: ours(Variant(loaded), Variant(copy)),
         "peft, adapter switched off and on": lambda: loop(lambda a, b: switched(toggled, a, b), [prompts, told], count),
         "peft, adapter by row (mixed batch)": lambda: loop(None, [prompts, told], count, together=mixed),
     }

@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ALPHAS = [round(0.1 * step, 1) for step in range(1, 21)]
 VECTORS = 10
@@ -185,8 +185,8 @@ def say(start: float, cpu: float, **more: float) -> None:
 def write(folder: Path, method: str, alphas: list[float], count: int, **options: object) -> None:
     """One pass of ours over base and vectors: one output for each alpha, all vectors at that alpha."""
     from traitgraph.runtime.merging.composition import Composition
+    from traitgraph.runtime.merging.methods import merge_options
     from traitgraph.runtime.merging.on_disk import Output, write_merges
-    from traitgraph.runtime.merging.options import merge_options
     from traitgraph.runtime.tensors.checkpoint import Checkpoint
     from traitgraph.runtime.vectors.differences import CheckpointDifference, sampled_id
 
@@ -198,7 +198,8 @@ def write(folder: Path, method: str, alphas: list[float], count: int, **options:
     vectors = [CheckpointDifference(base, Checkpoint(folder / f"tuned{number}"), "") for number in range(count)]
     for vector in vectors:
         vector.id = sampled_id(vector)
-    chosen, cache = merge_options(method, options), {}
+    chosen = merge_options(method, options)
+    cache: dict[tuple[str, ...], Any] = {}
     (folder / "out").mkdir()
     outputs = [
         Output(Composition(vectors, [alpha] * count, chosen, cache=cache), folder / "out" / str(alpha))
@@ -257,7 +258,7 @@ def in_memory(folder: Path, dtype: str, device: str = "cpu") -> None:
     from transformers import AutoModelForCausalLM
 
     from traitgraph.runtime.merging.composition import Composition
-    from traitgraph.runtime.merging.options import merge_options
+    from traitgraph.runtime.merging.methods import merge_options
     from traitgraph.runtime.models.loading import LoadedModel
     from traitgraph.runtime.subjects.workbench import Workbench
     from traitgraph.runtime.tensors.checkpoint import Checkpoint
@@ -265,7 +266,7 @@ def in_memory(folder: Path, dtype: str, device: str = "cpu") -> None:
 
     place, number_format = torch.device(device), getattr(torch, dtype)
     model = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=number_format).to(place)
-    bench = Workbench(LoadedModel(model, None, place, number_format))  # type: ignore[arg-type]  # no tokenizer is needed
+    bench = Workbench(LoadedModel(model, None, place, number_format))  # no tokenizer is needed
     vector = CheckpointDifference(Checkpoint(folder / "base"), Checkpoint(folder / "tuned0"), "phi")
     steps = []
     for alpha in ALPHAS:
@@ -310,7 +311,7 @@ def threshold(folder: Path) -> None:
     print(
         json.dumps(
             {
-                "counting": timed(lambda: kth_largest(lambda: values.split(1 << 17), k), "cpu"),
+                "counting": timed(lambda: kth_largest(lambda: torch.split(values, 1 << 17), k), "cpu"),
                 "argsort": timed(lambda: values.abs().argsort(descending=True), "cpu"),
                 "topk": timed(lambda: values.abs().topk(k), "cpu"),
             }

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout: the test SLURM is not part of the package
 
@@ -115,11 +116,12 @@ def submission(cluster: SlurmCluster, folder: Path, hydra: Path | None) -> None:
 def submitit(cluster: SlurmCluster, folder: Path) -> None:
     import submitit as library
 
-    for label, submit in {
+    ways: dict[str, Callable[[Any], object]] = {
         "submitit, 621 jobs one by one": lambda executor: [executor.submit(str, n) for n in range(621)],
         "submitit, 621 jobs in one array, no graph": lambda executor: executor.map_array(str, range(621)),
         "submitit, 6,210 jobs in one array": lambda executor: executor.map_array(str, range(6210)),
-    }.items():
+    }
+    for label, submit in ways.items():
         place = folder / re.sub(r"\W+", "-", label)
         executor = library.AutoExecutor(place, cluster="slurm")
         executor.update_parameters(

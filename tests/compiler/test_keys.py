@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.compiler.ir.ir import Column, Input, Stage, Table, row_ids
+from traitgraph.compiler.ir.ir import Column, Input, Stage, Table, row_ids, to_json
 from traitgraph.compiler.passes.key import stage_keys
+from traitgraph.specs.jobs.params import Steering
 from traitgraph.specs.jobs.refs import GgufModel, HubData, HubModel
 from traitgraph.specs.study.merge_methods import TaskArithmetic
 from traitgraph.specs.study.training import SftTraining
@@ -169,3 +171,12 @@ def test_training_settings_leave_the_base_alone() -> None:
     same = {label for label in before if before[label] == after[label]}
     assert {"assess mini-ipip", "assess mini-ipip openness high prompted"} <= same
     assert "assess mini-ipip openness high tuned" not in same
+
+
+def test_a_number_of_a_row_is_written_in_one_form_whatever_its_digits() -> None:
+    """1E+1 and 10.0 are one number under one key: their rows are one text."""
+    exact, other = (Decimal(text) for text in ("1E+1", "10.0"))
+    assert to_json(exact) == to_json(other) == "10"
+    steered = [Steering(layer=1, coefficient=each, positions="all", normalise=False) for each in (exact, other)]
+    assert [each.model_dump(mode="json")["coefficient"] for each in steered] == ["10", "10"]
+    assert steered[0].model_dump()["coefficient"] is exact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_a_plan_says_which_conditions_make_one_subject(override: str, why: str) 
 def test_json_has_what_scripts_rely_on() -> None:
     document = plan_json(plan_of(SWEEP))
     assert {"study", "arms", "counts"} <= set(document)
-    (arm,) = document["arms"]  # type: ignore[misc]  # a list of one
+    (arm,) = cast("list[dict[str, object]]", document["arms"])
     assert {"name", "subjects", "models", "jobs"} <= set(arm)
     assert {"jobs", "present", "missing", "by_kind"} <= set(document["counts"])  # type: ignore[call-overload]  # a mapping
 

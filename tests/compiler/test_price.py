@@ -8,12 +8,13 @@ from traitgraph.compiler.cost.estimate import Estimator
 from traitgraph.compiler.cost.hardware import Range
 from traitgraph.compiler.cost.price import check_budget, wall_seconds
 from traitgraph.compiler.cost.work import TURN, Work, work_of
-from traitgraph.compiler.ir.ir import TaskDraft, plain_template, row_ids
+from traitgraph.compiler.ir.ir import TaskDraft, row_ids, shared_json
 from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.views.print_plan import plan_text, price_json
 from traitgraph.specs.jobs.durations import duration_names
-from traitgraph.specs.jobs.params import ROW_FIELDS, JobRow
+from traitgraph.specs.jobs.kinds import row_fields_of
+from traitgraph.specs.jobs.params import JobRow
 from traitgraph.specs.jobs.refs import GeneratedData
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.study.traits import LEVELS, TRAITS
@@ -77,8 +78,8 @@ def test_the_store_and_the_plan_name_durations_alike() -> None:
     for row in range(plan.draft.rows):
         stage, _ = plan.draft.locate(row)
         stored = JobRow.model_validate_json(plan.job_row(row).model_dump_json())
-        shared = {name: value for name, value in stored.params.items() if name not in ROW_FIELDS[stored.kind]}
-        assert duration_names(stored.kind, shared) == duration_names(stage.kind, plain_template(stage))
+        shared = {name: value for name, value in stored.params.items() if name not in row_fields_of(stored.kind)}
+        assert duration_names(stored.kind, shared) == duration_names(stage.kind, shared_json(stage))
 
 
 def test_durations_of_another_model_say_nothing() -> None:

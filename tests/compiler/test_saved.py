@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from traitgraph.compiler.ir.selector import parse_selector
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.views.saved import SavedPlan, check_fit, read_plan, save_plan
 from traitgraph.specs.jobs.params import TrainParams
 from traitgraph.specs.source.diagnostics import SpecError
@@ -71,7 +70,7 @@ def test_a_plan_is_refused_by_a_program_with_another_version_of_a_kind(
     held: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = save_plan(plan_of(LOCAL, present=lambda kind, key: kind in held))
-    monkeypatch.setitem(KINDS, "train", type("Next", (TrainParams,), {"version": 2}))
+    monkeypatch.setattr(TrainParams, "version", 2)
     with pytest.raises(SpecError, match="the plan has version 1 of the job kind 'train', this program has 2"):
         check_fit(saved, lambda kind, key: True, named_digest)
 

@@ -211,6 +211,15 @@ def test_references_take_the_value_of_another_key(folder: Path) -> None:
     assert data["d"] == {"rate": Decimal("0.0001"), "size": 8}
 
 
+def test_references_count_from_the_mapping_around_and_follow_one_another(folder: Path) -> None:
+    text = "a: {rate: 0.5, same: '${.rate}', out: {top: '${..rate}', whole: '${b}'}}\nb: ['${a}', 2]\n"
+    write(folder, {"spec.yaml": text.replace("'${a}', 2", "1, '${.0}'") + "c: '${d.out.whole.1}-${a.rate}'\nd: ${a}\n"})
+    data = composed("spec.yaml").data
+    inner = {"top": Decimal("0.5"), "whole": [1, 1]}
+    assert data["a"] == data["d"] == {"rate": Decimal("0.5"), "same": Decimal("0.5"), "out": inner}
+    assert data["c"] == "1-0.5"
+
+
 @pytest.mark.parametrize("text", ["${nowhere}", "${oc.env:HOME}", "${b}", "${", "${a.b.c}"])
 def test_a_reference_that_leads_nowhere_is_told_at_its_place(folder: Path, text: str) -> None:
     write(folder, {"spec.yaml": f"a: 1\nb: '{text}'\n"})

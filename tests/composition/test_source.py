@@ -166,6 +166,7 @@ def test_a_mapping_with_too_many_keys_stops_at_the_first_of_them(opening: str) -
     keys = ", ".join(f"k{number}: 1" for number in range(200_001))
     code, message, place = fault_of(f"{opening}{{{keys}}}")
     assert (code, message) == ("TG003", f"this mapping has more than {MAX_KEYS:,} keys")
+    assert place is not None
     line = f"{opening}{{{keys}}}".splitlines()[place[0] - 1]
     assert line[place[1] - 1 :].startswith(f"k{MAX_KEYS}:")
 

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 
@@ -19,7 +19,7 @@ from tests.runtime.dialogues import REPLIES
 from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
 from traitgraph.specs.source.hashing import digest
-from traitgraph.specs.study.merge_methods import AnyMerge, MergeMethod, Ties
+from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod, Ties
 
 Values = Mapping[str, Any]
 
@@ -180,7 +180,7 @@ def _merges() -> Iterator[Effect]:
         "elect": "count", "elect_on": "plain", "zero_sum": "majority", "mean": "sum", "rescale": "none", "seed": 7,
         "trim_density": 0.2, "outliers": 0.3, "epsilon": 0.05,
     }  # fmt: skip
-    for model in get_args(get_args(AnyMerge)[0]):
+    for _, model in MERGE_METHODS.items():
         kind = model.model_fields["kind"].default
         for name in model.model_fields:
             if name == "kind" or (name in MergeMethod.model_fields and model is not Ties):

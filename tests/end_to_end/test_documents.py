@@ -89,9 +89,3 @@ def test_the_plan_and_the_message_in_the_readme_are_what_is_printed(folder: Path
 def test_the_table_of_commands_is_complete() -> None:
     named = set(re.findall(r"^\| `traitgraph ([a-z]+)", README, flags=re.MULTILINE))
     assert named == set(COMMANDS)
-
-
-def test_links_lead_to_files() -> None:
-    for page in [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]:
-        links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
-        assert [link for link in links if not (page.parent / link).exists()] == [], page

@@ -14,13 +14,13 @@ from types import ModuleType
 
 import pytest
 
-from tests.compiler.test_fields import LANGUAGE
+from tests.compiler.test_fields import LANGUAGE, NOT_HASHED
 from tests.judge_server import JudgeServer, judge_server
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs import params
 from traitgraph.specs.jobs.params import JobParams
 from traitgraph.specs.study.analyses import LayerSimilarity
-from traitgraph.specs.study.benchmarks import BENCHMARKS
+from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
 from traitgraph.specs.study.training import Sampling
 
 from .conftest import command, environment
@@ -44,6 +44,7 @@ NO_EFFECT = {
     **dict.fromkeys(("SftTraining.method", "DpoTraining.method"), "follows the method of the arm"),
     **dict.fromkeys(("Measured.kind", "Analysis.kind", "TaskArithmetic.kind"), "every kind is an arm's"),
     "Sampling.engine": "there is one of ours: tests/end_to_end/test_plugin_answers.py",
+    "Steer.operation": "others than `add` are of other packages: tests/end_to_end/test_steering_operators.py",
     "Training.max_cut": "lets rows be cut or refuses: tests/runtime/test_training.py",
     "Arm.alpha_of": "filled in from alpha",
     "ModelSpec.parameters": "for prices only: tests/compiler/test_price.py",
@@ -62,8 +63,8 @@ UNREAD = {
 }
 """Parameters that tell keys apart and that nobody has to read, by the name of the field."""
 
-ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams")
-"""Models of what this study cannot have: the hub, a GGUF file. They have tests of their own."""
+ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "OperatorSteering")
+"""Models of what this study cannot have: the hub, a GGUF file, parts of other packages. They have own tests."""
 
 RATERS = {"api": ("url", "model", "temperature"), "local": ("model", "temperature")}
 """What a job carries of a judge, by its kind."""
@@ -177,7 +178,11 @@ def fields_of(*modules: ModuleType) -> set[str]:
     found = {f"Sampling.{name}" for name in Sampling.model_fields}
     for module in modules:
         for name, each in inspect.getmembers(module, inspect.isclass):
-            if issubclass(each, Spec) and each.__module__ == module.__name__:
+            if (
+                issubclass(each, Spec)
+                and each.__module__ == module.__name__
+                and name not in (*NOT_HASHED, "JudgeLimits")
+            ):
                 inherited = {field for base in each.__mro__[1:] for field in getattr(base, "model_fields", {})}
                 found |= {f"{name}.{field}" for field in each.model_fields if field not in inherited}
     return found
@@ -197,7 +202,7 @@ def test_the_runtime_reads_every_parameter_of_a_job(done: Done) -> None:
         model for kind in JobParams.__subclasses__() if kind.__module__ == params.__name__ for model in models_in(kind)
     }
     fields = {(model.__name__, name) for model in models for name in model.model_fields if name != "kind"}
-    forms = {**dict(BENCHMARKS.items()), "layer_similarity": LayerSimilarity}
+    forms: dict[str, type[Measured]] = {**dict(BENCHMARKS.items()), "layer_similarity": LayerSimilarity}
     fields |= {(kind, name) for kind, form in forms.items() for name in form.in_jobs}
     fields |= {(kind, name) for kind, names in RATERS.items() for name in names}
     unread = {(model, name) for model, name in fields - reads if model not in ELSEWHERE and name not in UNREAD}

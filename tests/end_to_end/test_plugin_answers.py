@@ -1,4 +1,4 @@
-"""A package adds a mode of questionnaires, a judge and an engine, each with one entry point; all are run."""
+"""A package adds a mode of questionnaires, a judge and an engine, with one entry point; all are run."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pydantic import Field
 
 from traitgraph.specs.study.benchmarks import Mode
 from traitgraph.specs.study.judges import JudgeSpec
+from traitgraph.specs.study.training import AnswerEngine
 
 
 def agree(context, loaded, params, benchmark):
@@ -33,7 +34,7 @@ def agree(context, loaded, params, benchmark):
     return Measurement(rows, domain_means(questionnaire, ((each, 0, 4) for each in questionnaire.items)))
 
 
-AGREEABLE = Mode("every answer is a 4", "my_answers:agree", longest_answer=0, reads_numbers=False)
+AGREEABLE = Mode("agreeable", "every answer is a 4", "my_answers:agree", longest_answer=0, reads_numbers=False)
 
 
 class Constant(JudgeSpec):
@@ -53,8 +54,10 @@ def open_constant(context, judge):
     return Saying()
 
 
-class Parrot:
-    """An engine that writes one number, and finds the last of all options likeliest."""
+class Parrot(AnswerEngine):
+    """An engine that writes one number, and finds all options equally likely."""
+
+    name: ClassVar[str] = "parrot"
 
     def write(self, loaded, prompts, *, temperature, max_new_tokens, stream, on_batch=None):
         from traitgraph.runtime.models.generation import Written
@@ -68,12 +71,8 @@ class Parrot:
 '''
 
 POINTS = """\
-[traitgraph.questionnaire_modes]
-agreeable = my_answers:AGREEABLE
-[traitgraph.judges]
-constant = my_answers:Constant
-[traitgraph.engines]
-parrot = my_answers:Parrot
+[traitgraph.plugins]
+my_answers = my_answers
 """
 
 STUDY = """\
@@ -144,7 +143,7 @@ def test_all_are_run_and_reported(folder: Path) -> None:
 def test_they_are_in_schema_reference_and_plan(folder: Path) -> None:
     schema = called(folder, "schema")
     assert all(word in schema for word in ("agreeable", "every answer is a 4", '"says"', "parrot"))
-    script = "from traitgraph.specs.schema.reference import reference; print(reference())"
+    script = "from traitgraph.specs.schema.reference import pages; print(*pages().values())"
     path = os.pathsep.join(filter(None, (str(folder / "site"), os.environ.get("PYTHONPATH"))))
     args, env = [command()[0], "-c", script], {**environment(), "PYTHONPATH": path}
     text = subprocess.run(args, env=env, capture_output=True, text=True, check=True).stdout

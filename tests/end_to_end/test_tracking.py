@@ -54,7 +54,8 @@ def read_run(folder: Path) -> Run:
         return {part.key or "/".join(part.nested_key): json.loads(part.value_json) for part in parts}
 
     about = next(each.run for each in found if each.WhichOneof("record_type") == "run")
-    config, summary = items(about.config.update), {}
+    config = items(about.config.update)
+    summary: dict[str, Any] = {}
     for each in found:
         config |= items(each.config.update)
         summary |= items(each.summary.update)

@@ -24,7 +24,7 @@ from traitgraph.specs.jobs.benchmarks import PLUGIN, ResolvedBenchmark, Resolved
 from traitgraph.specs.jobs.refs import FileData, FolderModel, HubData
 from traitgraph.specs.source.library import DIGEST
 from traitgraph.specs.study.analyses import LayerSimilarity
-from traitgraph.specs.study.benchmarks import BENCHMARKS, MODES
+from traitgraph.specs.study.benchmarks import BENCHMARKS, MODES, Measured
 from traitgraph.specs.study.training import OWN_ENGINE
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), min_size=1, max_size=6)
@@ -56,10 +56,11 @@ JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("harness", "filters", "shots", "limit", "numbers"), st.none() | st.just(2)),
 }  # fmt: skip
 PACKAGE = {"benchmark": TEXT, "options": st.dictionaries(TEXT, JSON), "files": st.dictionaries(TEXT, DIGESTS)}
+FORMS: dict[str, type[Measured]] = {**dict(BENCHMARKS.items()), "layer_similarity": LayerSimilarity}
 BENCHMARK = st.one_of(
     *(
         st.builds(ResolvedBenchmark, kind=st.just(kind), **{name: JOB_VALUES[name] for name in form.in_jobs})
-        for kind, form in (*BENCHMARKS.items(), ("layer_similarity", LayerSimilarity))
+        for kind, form in FORMS.items()
         if kind in BENCHMARKS.builtin or kind == "layer_similarity"
     ),
     st.builds(ResolvedBenchmark, kind=st.just(PLUGIN), **PACKAGE, data=st.none() | DATA, judge=JUDGE),
@@ -72,7 +73,7 @@ BENCHMARK = st.one_of(
 def instances(draw: st.DrawFn, model: type[Spec], wanted: Wanted | None = None) -> Spec:
     """A model with a value for every field, often its default; with something wanted inside where it can be."""
     if model is ResolvedBenchmark:
-        return draw(BENCHMARK)
+        return draw(BENCHMARK)  # type: ignore[no-any-return]
     fields = {name: draw(values) for name, values in _fields(model, wanted).items()}
     own, none = (wanted.field, wanted.none) if wanted and wanted.model is model else ("", False)
     if {"epochs", "steps"} <= set(fields):  # `Training` wants exactly one of them

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from traitgraph.specs.checks.usage import STUDY_KEYS
 from traitgraph.specs.checks.validate import validate
+from traitgraph.specs.composition.arms import STUDY_KEYS
 from traitgraph.specs.composition.compose import compose
 from traitgraph.specs.source.diagnostics import has_errors, render_json, render_text
 from traitgraph.specs.study.study import Study

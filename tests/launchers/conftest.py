@@ -19,7 +19,9 @@ def toy_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "site" / "toy_jobs-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-jobs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[traitgraph.jobs]\ntoy = toy_jobs:toy\nbad = toy_jobs:no_params\n")
+    (info / "entry_points.txt").write_text(
+        "[traitgraph.jobs]\ntoy = toy_jobs:TOY\nbad = toy_jobs:toy\ngone = toy_jobs:GONE\n"
+    )
     monkeypatch.setenv("PYTHONPATH", f"{info.parent}:{Path(__file__).parent}")
 
 

@@ -13,6 +13,6 @@ from traitgraph.specs.jobs.params import JobTable
 if __name__ == "__main__":
     table = JobTable.model_validate_json(Path(sys.argv[2]).read_bytes())
     with progress_view(table) as view:
-        summary = run_locally(table, Store(Path(sys.argv[1])), workers=int((*sys.argv, 1, 1)[3]), observer=view)
+        summary = run_locally(table, Store(Path(sys.argv[1])), workers=int(([*sys.argv, "1"])[3]), observer=view)
     print(summary.text())
     sys.exit(summary.exit_code)

@@ -116,7 +116,15 @@ def test_a_matrix_to_compare_with_is_read_before_anything_runs(check: Check) -> 
     eye = [[float(i == j) for i in range(5)] for j in range(5)]
     Path("human.json").write_text(json.dumps(eye))
     assert not check(spec, [])
-    for other in ({"a": []}, eye[:4], [row[:4] for row in eye], [[1, 0.5, 0, 0, 0], *eye[1:]], [[1.5] * 5] * 5, "no"):
+    wrong: tuple[object, ...] = (
+        {"a": []},
+        eye[:4],
+        [row[:4] for row in eye],
+        [[1, 0.5, 0, 0, 0], *eye[1:]],
+        [[1.5] * 5] * 5,
+        "no",
+    )
+    for other in wrong:
         Path("human.json").write_text(json.dumps(other))
         assert [told[:35] for told in check(spec, [])] == ["human.json: must hold a symmetric 5"], other
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -24,10 +24,11 @@ from traitgraph.specs.jobs.params import JobTable
 from .toys import below, result, runs_of, table, toy, wait_for
 
 LAUNCHER = Path(__file__).parent / "launch_toys.py"
+Launch = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def launch(store: Store, tmp_path: Path) -> Iterator[object]:
+def launch(store: Store, tmp_path: Path) -> Iterator[Launch]:
     """Start launchers in processes of their own; those still there at the end of the test are killed."""
     started: list[subprocess.Popen[str]] = []
 
@@ -37,9 +38,10 @@ def launch(store: Store, tmp_path: Path) -> Iterator[object]:
         command = [sys.executable, str(LAUNCHER), str(store.root), str(path)]
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{root}"}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         hear = partial(hear_terminal, nohup)
-        process = subprocess.Popen(command, **pipes, text=True, env=environment, preexec_fn=hear)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=hear
+        )
         started.append(process)
         return process
 
@@ -56,7 +58,7 @@ def hear_terminal(nohup: bool) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
 
 
-def test_a_run_goes_on_after_its_launcher_was_killed(launch, store: Store, trace: Path) -> None:
+def test_a_run_goes_on_after_its_launcher_was_killed(launch: Launch, store: Store, trace: Path) -> None:
     first, slow = toy("first", trace=str(trace)), toy("slow", seconds=60, trace=str(trace))
     plan = table([first, slow], [toy("after", slow, trace=str(trace))])
     launcher = launch(plan)
@@ -73,7 +75,7 @@ def test_a_run_goes_on_after_its_launcher_was_killed(launch, store: Store, trace
     assert below(store.root / "writers") == set()
 
 
-def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, store: Store, trace: Path) -> None:
+def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch: Launch, store: Store, trace: Path) -> None:
     slow = toy("slow", seconds=60, trace=str(trace))
     launcher = launch(table([slow]))
     wait_for(lambda: "slow" in runs_of(trace))
@@ -92,7 +94,7 @@ def test_a_run_goes_on_after_launcher_and_worker_were_killed_at_once(launch, sto
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_following_a_log_ends_with_the_run_however_that_ends(
-    launch, store: Store, trace: Path, number: signal.Signals
+    launch: Launch, store: Store, trace: Path, number: signal.Signals
 ) -> None:
     """Also that of a task that had yet to start; and not while the launcher or the worker lives."""
     launcher = launch(table([toy("slow", seconds=60, trace=str(trace))], [toy("never")]))
@@ -116,7 +118,9 @@ def test_following_a_log_ends_with_the_run_however_that_ends(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_ends_a_worker_that_takes_its_time(launch, store: Store, trace: Path, number: int) -> None:
+def test_a_second_signal_ends_a_worker_that_takes_its_time(
+    launch: Launch, store: Store, trace: Path, number: int
+) -> None:
     launcher = launch(table([toy("slow", seconds=60, trace=str(trace))]))
     wait_for(lambda: runs_of(trace) == ["slow"])
     worker = int(next(trace.iterdir()).name.rpartition(".")[2])
@@ -139,7 +143,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, trace: Path, number: int) -> None:
+def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch: Launch, store: Store, trace: Path, number: int) -> None:
     plan = table([toy("first"), toy("slow", seconds=60, trace=str(trace))], [toy("never")])
     launcher = launch(plan)
     wait_for(lambda: runs_of(trace) == ["slow"])
@@ -155,7 +159,7 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(launch, store: Store, tra
     assert below(store.root / "writers") == set()
 
 
-def test_a_run_under_nohup_goes_on_when_the_terminal_closes(launch, store: Store, trace: Path) -> None:
+def test_a_run_under_nohup_goes_on_when_the_terminal_closes(launch: Launch, store: Store, trace: Path) -> None:
     launcher = launch(table([toy("a", seconds=1, trace=str(trace))]), nohup=True)
     wait_for(lambda: runs_of(trace) == ["a"])
     launcher.send_signal(signal.SIGHUP)
@@ -164,16 +168,17 @@ def test_a_run_under_nohup_goes_on_when_the_terminal_closes(launch, store: Store
     assert store.has("toy", toy("a").key)
 
 
-def test_a_run_goes_on_when_nobody_reads_its_progress(launch, store: Store) -> None:
+def test_a_run_goes_on_when_nobody_reads_its_progress(launch: Launch, store: Store) -> None:
     """As in `traitgraph run SPEC 2>&1 | head -3`."""
     launcher = launch(table([toy("first")], [toy("second")]))
+    assert launcher.stderr is not None
     launcher.stderr.close()
     launcher.wait(timeout=120)
     assert launcher.returncode == 0
     assert store.has("toy", toy("second").key)
 
 
-def test_two_launchers_on_one_store_share_the_work(launch, store: Store, trace: Path) -> None:
+def test_two_launchers_on_one_store_share_the_work(launch: Launch, store: Store, trace: Path) -> None:
     rows = [toy(name, seconds=0.3, trace=str(trace)) for name in "abcdef"]
     last = toy("last", *rows, trace=str(trace))
     plan = table(rows, [last])
@@ -184,11 +189,12 @@ def test_two_launchers_on_one_store_share_the_work(launch, store: Store, trace: 
     assert result(store, last)
 
 
-def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch, store: Store, trace: Path) -> None:
+def test_a_waiting_launcher_takes_over_the_job_of_one_that_died(launch: Launch, store: Store, trace: Path) -> None:
     slow = toy("slow", seconds=60, trace=str(trace))
     first = launch(table([slow]))
     wait_for(lambda: runs_of(trace) == ["slow"])
     second = launch(table([toy("slow", trace=str(trace))]))
+    assert second.stderr is not None
     assert second.stderr.readline() == "waiting: slow: another run on this store is making it\n"
     first.kill()
     out, _ = second.communicate(timeout=90)

@@ -194,7 +194,8 @@ def test_a_row_of_another_version_is_refused(store: Store) -> None:
     ("kind", "message"),
     [
         ("steer", "no runtime for job kind 'steer'; known kinds: activations, analyse, assess, "),
-        ("bad", "its function must annotate `params` with a subclass of JobParams"),
+        ("bad", "the entry point 'bad' (group traitgraph.jobs) must name the JobKind 'bad', not <function toy"),
+        ("gone", "the runtime of job kind 'gone' (toy_jobs:nothing) cannot be imported: "),
     ],
 )
 def test_a_kind_without_a_runtime_is_named(store: Store, kind: str, message: str) -> None:
@@ -204,7 +205,9 @@ def test_a_kind_without_a_runtime_is_named(store: Store, kind: str, message: str
     assert failure.cause == "no runtime for a job kind"
 
 
-def test_a_worker_that_cannot_start_fails_all_jobs_of_its_task(store: Store, tmp_path: Path, monkeypatch) -> None:
+def test_a_worker_that_cannot_start_fails_all_jobs_of_its_task(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "shadow").mkdir()
     (tmp_path / "shadow" / "pydantic.py").write_text("raise RuntimeError('this environment is broken')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shadow"))

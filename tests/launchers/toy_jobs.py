@@ -15,6 +15,7 @@ from typing import ClassVar
 from traitgraph.runtime.jobs.context import JobContext, Stopped, without_torch
 from traitgraph.runtime.jobs.locations import Locations, verified
 from traitgraph.runtime.store.store import Store
+from traitgraph.specs.jobs.kinds import JobKind
 from traitgraph.specs.jobs.params import JobParams
 
 
@@ -101,5 +102,5 @@ def go_on(context: JobContext) -> None:
     raise Stopped("saved")
 
 
-def no_params(context: JobContext, params: dict[str, object]) -> None:
-    raise AssertionError("never called: its parameters have no model")
+TOY = JobKind("toy", "toy_jobs:ToyParams", "toy_jobs:toy", "one line")
+GONE = JobKind("gone", "toy_jobs:ToyParams", "toy_jobs:nothing", "nothing: its function is not there")

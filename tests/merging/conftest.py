@@ -18,7 +18,7 @@ from traitgraph.runtime.worker.job_kinds import job_kind
 from traitgraph.specs.jobs.params import AssessParams, JobRow, MergeParams, VectorParams
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest, digest_path
-from traitgraph.specs.study.merge_methods import AnyMerge, TaskArithmetic
+from traitgraph.specs.study.merge_methods import MergeMethod, TaskArithmetic
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,7 @@ class Bench:
         base: Path,
         vectors: list[str],
         coefficients: list[str],
-        method: AnyMerge | None = None,
+        method: MergeMethod | None = None,
         dtype: str = "float32",
         onto: tuple[str, str] | None = None,
         **more: Any,

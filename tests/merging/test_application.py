@@ -115,7 +115,12 @@ def test_direction_is_made_once_for_all_alphas_and_changes_no_bit(
     keys = [bench.merge(base, vectors, [a] * count, method, dtype=dtype) for a in alphas]
     made: list[str] = []
     original = Composition.direction
-    monkeypatch.setattr(Composition, "direction", lambda self, name, *r: made.append(name) or original(self, name, *r))
+
+    def counted(self: Composition, name: str, *rest: Any) -> Any:
+        made.append(name)
+        return original(self, name, *rest)
+
+    monkeypatch.setattr(Composition, "direction", counted)
     loaded = opened(bench, base, dtype)
     quick = [on_subject(bench, base, loaded, merge=(key,)) for key in keys]
     assert len(made) == len(set(made))

@@ -10,8 +10,8 @@ import pytest
 
 from tests.merging.conftest import Bench, load, save_adapter, save_fine_tune
 from traitgraph.runtime.merging import MergeError
-from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.vectors.differences import CheckpointDifference, GivenDifference
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo
+from traitgraph.runtime.vectors.differences import CheckpointDifference, TensorDifference
 from traitgraph.runtime.vectors.extraction import build_domain_vector
 from traitgraph.runtime.vectors.fitting import check_same_tokens, fit_vectors, renamed
 from traitgraph.runtime.vectors.vectors import load_vector
@@ -59,20 +59,20 @@ def test_names_that_do_not_fit_are_refused_with_a_map_that_would(tmp_path: Path,
     import torch
 
     larger = Checkpoint(vision_language_model(base_folder, tmp_path / "vlm"))
-    vector = GivenDifference({"model.norm.weight": torch.zeros(32)}, "v")
+    vector = TensorDifference({"model.norm.weight": torch.zeros(32)}, "v")
     with pytest.raises(
         MergeError,
         match=r"first 'model\.norm\.weight'; this map of names would fit: .*'model\.': 'model\.language_model\.'",
     ):
         fit_vectors([vector], larger)
     with pytest.raises(MergeError, match="vectors of another base, or a map of names is needed"):
-        fit_vectors([GivenDifference({"decoder.w": torch.zeros(1)}, "v")], larger)
+        fit_vectors([TensorDifference({"decoder.w": torch.zeros(1)}, "v")], larger)
 
 
 def test_dry_run_lists_what_does_not_fit(tmp_path: Path, base_folder: Path) -> None:
     import torch
 
-    vector = GivenDifference({"model.norm.weight": torch.zeros(32), "decoder.w": torch.zeros(1)}, "v")
+    vector = TensorDifference({"model.norm.weight": torch.zeros(32), "decoder.w": torch.zeros(1)}, "v")
     _, fit = fit_vectors([vector], Checkpoint(base_folder), dry=True)
     assert fit.matched == {"model.norm.weight": "model.norm.weight"}
     assert fit.unmatched == ["decoder.w"]
@@ -83,8 +83,8 @@ def test_unequal_vocabularies_are_refused_cut_or_left() -> None:
     import torch
 
     base = {"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)}
-    infos = _infos(base)
-    vector = GivenDifference({"embed.weight": torch.ones(3, 2), "w": torch.ones(2)}, "v")
+    infos = infos_of(base)
+    vector = TensorDifference({"embed.weight": torch.ones(3, 2), "w": torch.ones(2)}, "v")
     with pytest.raises(MergeError, match=r"'embed.weight' has shape \[5, 2\] .*vocabulary: common"):
         fit_vectors([vector], infos)
     (cut,), _ = fit_vectors([vector], infos, vocabulary="common")
@@ -94,7 +94,7 @@ def test_unequal_vocabularies_are_refused_cut_or_left() -> None:
     (left,), fit = fit_vectors([vector], infos, vocabulary="base")
     assert list(left.names) == ["w"]
     assert fit.left == ["embed.weight"]
-    longer = GivenDifference({"embed.weight": torch.arange(14.0).reshape(7, 2)}, "v")
+    longer = TensorDifference({"embed.weight": torch.arange(14.0).reshape(7, 2)}, "v")
     (cut,), _ = fit_vectors([longer], infos, vocabulary="common")
     assert cut.piece("embed.weight", 3, 5).tolist() == [6, 7, 8, 9]
 
@@ -105,8 +105,8 @@ def test_each_vector_changes_the_rows_that_it_and_the_base_have_whatever_the_oth
 ) -> None:
     import torch
 
-    infos = _infos({"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)})
-    vectors = [GivenDifference({"embed.weight": torch.ones(rows, 2), "w": torch.ones(2)}, str(rows)) for rows in order]
+    infos = infos_of({"embed.weight": torch.zeros(5, 2), "w": torch.zeros(2)})
+    vectors = [TensorDifference({"embed.weight": torch.ones(rows, 2), "w": torch.ones(2)}, str(rows)) for rows in order]
     cut, fit = fit_vectors(vectors, infos, vocabulary="common")
     changed = [int(each.piece("embed.weight", 0, 5).sum()) // 2 for each in cut]
     assert changed == [min(rows, 5) for rows in order]
@@ -116,10 +116,10 @@ def test_each_vector_changes_the_rows_that_it_and_the_base_have_whatever_the_oth
     assert (fit.left, fit.matched) == (["embed.weight"], {"w": "w"})
 
 
-def _infos(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
-    from traitgraph.runtime.subjects.workbench import _info
-
-    return {name: _info(name, tensor) for name, tensor in tensors.items()}
+def infos_of(tensors: dict[str, torch.Tensor]) -> dict[str, TensorInfo]:
+    return {
+        name: TensorInfo(name, tuple(each.shape), "float32", Path(), 0, each.nbytes) for name, each in tensors.items()
+    }
 
 
 def test_tokenizers_that_disagree_are_refused_with_the_token(tmp_path: Path, base_folder: Path) -> None:
@@ -185,7 +185,7 @@ def test_quantised_and_integer_tensors_are_refused(tmp_path: Path) -> None:
         CheckpointDifference(packed, other, "")
     assert CheckpointDifference(packed, packed, "").names == ("w",)
     with pytest.raises(MergeError, match="'q' of the base is int8"):
-        fit_vectors([GivenDifference({"q": torch.zeros(4)}, "v")], packed)
+        fit_vectors([TensorDifference({"q": torch.zeros(4)}, "v")], packed)
 
 
 def test_damaged_checkpoints_are_refused_with_the_file(tmp_path: Path, base_folder: Path) -> None:

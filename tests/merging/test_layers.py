@@ -37,11 +37,11 @@ def test_layers_that_a_vector_does_not_change_are_layers_of_the_base() -> None:
     import torch
 
     from traitgraph.runtime.merging.composition import Composition
-    from traitgraph.runtime.vectors.differences import GivenDifference
+    from traitgraph.runtime.vectors.differences import TensorDifference
     from traitgraph.specs.study.merge_methods import TaskArithmetic
 
     names = [f"model.layers.{layer}.w" for layer in range(4)]
-    vector = GivenDifference({name: torch.ones(2) for name in names[:2]}, "v")
+    vector = TensorDifference({name: torch.ones(2) for name in names[:2]}, "v")
     merge = Composition([vector], [1.0], TaskArithmetic(layer_weights=(0.0, 3.0)), base_names=names)
     assert [merge.coefficients(name) for name in names[:2]] == [[0.0], [1.0]]
 

@@ -13,7 +13,7 @@ from traitgraph.runtime.merging.adapter_out import truncated
 from traitgraph.runtime.merging.materialize import materialize
 from traitgraph.runtime.merging.model_card import model_card
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.specs.study.merge_methods import DareTies, Slerp, TaskArithmetic, Ties
+from traitgraph.specs.study.merge_methods import DareTies, MergeMethod, Slerp, TaskArithmetic, Ties
 
 
 def sharded(base: Path, folder: Path) -> Path:
@@ -39,7 +39,7 @@ def test_checkpoints_are_the_subjects_that_were_assessed(
     tmp_path: Path, bench: Bench, base_folder: Path, dtype: str
 ) -> None:
     vectors = full_vectors(bench, base_folder, tmp_path, dtype)
-    methods = [TaskArithmetic(), Ties(density=0.4), DareTies(seed=3), Ties(conventions="mergekit")]
+    methods: list[MergeMethod] = [TaskArithmetic(), Ties(density=0.4), DareTies(seed=3), Ties(conventions="mergekit")]
     keys = [bench.merge(base_folder, vectors, ["0.7", "-0.4"], method, dtype) for method in methods]
     keys.append(bench.merge(base_folder, vectors, ["1.4", "-0.8"], methods[1], dtype))
     keys.append(bench.merge(base_folder, vectors[:1], ["0.3"], Slerp(), dtype))
@@ -104,6 +104,7 @@ def test_nothing_is_left_of_an_output_that_fails(
 ) -> None:
     key = bench.merge(base_folder, full_vectors(bench, base_folder, tmp_path), ["1", "1"])
     from traitgraph.runtime.merging import on_disk
+    from traitgraph.runtime.tensors.rounding import round_to as original
 
     calls = []
 
@@ -113,7 +114,6 @@ def test_nothing_is_left_of_an_output_that_fails(
             raise OSError("no space left")
         return original(*given, **options)
 
-    original = on_disk.round_to
     monkeypatch.setattr(on_disk, "round_to", fail_late)
     (tmp_path / "outs").mkdir()
     with pytest.raises(OSError, match="no space"):

@@ -313,7 +313,7 @@ SNAPSHOT = "models--Owner--Base-8B/snapshots/0123abc"
     ],
 )
 def test_an_adapter_whose_config_names_another_base_is_doubted(
-    folder: Path, base: str, told: str, kind: str | None
+    folder: Path, base: str, told: str, kind: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A path proves nothing, and a folder that is not the hub's has no name of its own."""
     if base == SNAPSHOT:
@@ -321,6 +321,9 @@ def test_an_adapter_whose_config_names_another_base_is_doubted(
         (folder / base).symlink_to((folder / "base").resolve())
     config = folder / "lora" / "adapter_config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "base_model_name_or_path": told}))
+    if told.count("/") == 1:
+        (folder / told).mkdir(parents=True)  # a hub id is the hub's, also where a folder has its name
+    monkeypatch.chdir(folder)
     report = merge_from_file(written(folder, f"base: {base}\nvectors: [{{adapter: lora}}]\n"), folder / "out")
     texts = [*report.warnings, *report.request.notes]
     assert [bool(report.warnings), bool(report.request.notes)] == [kind == "warning", kind == "note"]

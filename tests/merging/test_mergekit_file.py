@@ -109,7 +109,8 @@ def test_a_mean_of_models_without_any_weight_is_refused(
     text = f"models:\n{models}merge_method: linear\nparameters: {{normalize: {normalize}}}\ndtype: float32\n"
     with pytest.raises((SpecError, MergeError)) as caught:
         merge_from_file(written(folder, text), folder / "out")
-    shown = str(caught.value) if isinstance(caught.value, MergeError) else render_text(caught.value.diagnostics)
+    error = caught.value
+    shown = render_text(error.diagnostics) if isinstance(error, SpecError) else str(error)
     assert "add up to 0" in shown or "weights are all 0" in shown
 
 

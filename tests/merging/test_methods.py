@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from pydantic import Field
 
 from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vectors
-from traitgraph.runtime.merging.methods import METHODS
-from traitgraph.runtime.merging.options import merge_options
+from traitgraph.runtime.merging.methods import METHODS, merge_options
 from traitgraph.runtime.merging.steps import Steps
 from traitgraph.specs.study.merge_conventions import DIFFERENCES, PAPER, resolve
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, Dare, MergeMethod, Ties
 
 
 class Halved(MergeMethod):
-    """Half of the sum: a method that a package outside might add."""
+    """Half of the sum: a method of a package outside, whose steps stand apart."""
 
     kind: Literal["halved"] = Field("halved", description="Half of the sum.")
 
 
-def test_a_package_outside_adds_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_outside_adds_a_method_by_two_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setitem(MERGE_METHODS._targets, "halved", Halved)
     monkeypatch.setitem(METHODS._targets, "halved", lambda options: Steps(scale=0.5))
     found = merge_vectors([{"w": torch.tensor([2.0])}], method="halved", weights=[3])
     assert found["w"].tolist() == [3.0]
+
+
+def test_a_package_outside_adds_a_method_by_one_file_and_one_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/extending/merge-method.md shows it."""
+    import torch
+
+    page = (Path(__file__).parents[2] / "docs" / "extending" / "merge-method.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    info = tmp_path / "votes-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: votes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[traitgraph.plugins]\nvotes = votes\n")
+    (tmp_path / "votes.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    monkeypatch.setattr(MERGE_METHODS, "_targets", dict(MERGE_METHODS._targets))
+    monkeypatch.setattr(MERGE_METHODS, "_plugins_read", False)
+    vectors = [{"w": torch.tensor([4.0, 1.0, -2.0])}, {"w": torch.tensor([-9.0, 2.0, -4.0])}]
+    found = merge_vectors([*vectors, vectors[0]], method="voted", weights=[1, 1, 1], density=1.0)
+    assert found["w"].tolist() == [4.0, pytest.approx(4 / 3), pytest.approx(-8 / 3)], "by number, not by mass"
 
 
 def test_every_method_of_the_language_runs_and_every_one_that_runs_is_in_the_language() -> None:

@@ -117,10 +117,18 @@ def test_every_odd_index_is_refused_with_its_name(tmp_path: Path, base_folder: P
     load(base_folder).save_pretrained(tmp_path / "sharded", max_shard_size="20KB")
     index = tmp_path / "sharded" / "model.safetensors.index.json"
     whole = json.loads(index.read_text())
-    odd = [{}, [], None, "x", {"weight_map": {}}, {"weight_map": None}, {"weight_map": [1]}, {"weight_map": "x"}]
-    odd += [
-        {**whole, "weight_map": {**whole["weight_map"], "w": value}} for value in (None, 1, "", "..", "a/b", [], {})
+    values: list[object] = [None, 1, "", "..", "a/b", [], {}]
+    odd: list[object] = [
+        {},
+        [],
+        None,
+        "x",
+        {"weight_map": {}},
+        {"weight_map": None},
+        {"weight_map": [1]},
+        {"weight_map": "x"},
     ]
+    odd += [{**whole, "weight_map": {**whole["weight_map"], "w": value}} for value in values]
     for each in odd:
         index.write_text(json.dumps(each))
         with pytest.raises(MergeError, match=str(tmp_path / "sharded")):

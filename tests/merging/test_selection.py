@@ -17,7 +17,7 @@ def test_counted_threshold_is_the_sorted_one(values: list[float], data: st.DataO
 
     tensor = torch.tensor(values)
     k = data.draw(st.integers(1, len(values)))
-    cut = kth_largest(lambda: tensor.split(7), k)
+    cut = kth_largest(lambda: torch.split(tensor, 7), k)
     threshold = sorted((abs(value) for value in tensor.tolist()), reverse=True)[k - 1]
     assert torch.tensor([cut.bits], dtype=torch.int32).view(torch.float32).item() == threshold
     assert cut.above == int((tensor.abs() > threshold).sum())

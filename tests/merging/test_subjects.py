@@ -119,9 +119,12 @@ def test_consecutive_benchmarks_of_one_subject_apply_its_recipe_once(
     )
     applied = []
     original = Workbench.apply_merge
-    monkeypatch.setattr(
-        Workbench, "apply_merge", lambda self, *given: applied.append(given[0]) or original(self, *given)
-    )
+
+    def counted(self: Workbench, *given: Any) -> Any:
+        applied.append(given[0])
+        return original(self, *given)
+
+    monkeypatch.setattr(Workbench, "apply_merge", counted)
     loaded = opened(bench, base_folder)
     for _ in range(3):
         on_subject(bench, base_folder, loaded, merge=(merged,))

@@ -31,7 +31,7 @@ def subjects() -> Iterator[tuple[dict[str, str], dict[str, float]]]:
     """Every subject with the push it gives to each trait."""
     yield {"arm": "base", "method": "direct"}, {}
     for trait in TRAITS:
-        for level, sign in (("high", 1), ("low", -1)):
+        for level, sign in (("high", 1.0), ("low", -1.0)):
             yield {"arm": "prompt", "method": "prompt", "trait": trait, "level": level}, {trait: 0.12 * sign}
     for trait in TRAITS:
         for level, sign in (("high", 0.62), ("low", -0.8)):

@@ -98,7 +98,7 @@ def test_a_shared_shift_is_not_green_on_its_card() -> None:
             ("prompt", "low", "", 1.0),
         )
     ]  # fmt: skip
-    page = render_page([{**each, "trait": each["trait"] if each["level"] else ""} for each in rows], about())  # type: ignore[typeddict-item]  # changed rows
+    page = render_page([{**each, "trait": each["trait"] if each["level"] else ""} for each in rows], about())
     assert "both levels shift the same way" in page
     assert "under 0 of 1 condition; both levels shift the same way under 1" in page
     assert 'class="chip shared"' in page
@@ -405,7 +405,7 @@ def test_verdicts_of_an_arm_are_corrected_for_their_number() -> None:
     assert alone[0].p is not None
     assert first.p == pytest.approx(5 * alone[0].p)
     assert {finding.family for finding in (first, *others)} == {5}
-    two = judge([*summarise(rows("a", 1)), *summarise([{**each, "benchmark": "c"} for each in rows("b", 1)])])  # type: ignore[typeddict-item]  # a changed row
+    two = judge([*summarise(rows("a", 1)), *summarise([{**each, "benchmark": "c"} for each in rows("b", 1)])])
     assert [finding.family for each in two for finding in each.found] == [1, 1]
 
 
@@ -654,7 +654,7 @@ def test_subjects_that_fail_a_check_are_counted_though_most_pass() -> None:
         for alpha, mass in enumerate((0.9, 0.9, 0.8, 0.1)) for metric, role in (("openness", "score"),
                                                                                ("option_mass", "validity"))
     ]  # fmt: skip
-    (found,) = summarise(rows)  # type: ignore[arg-type]  # a role
+    (found,) = summarise(rows)
     assert faults_of(found) == []
     assert partial_faults_of(found) == ["option_mass in 1 of 4 subjects"]
     text = render_page(rows, about())

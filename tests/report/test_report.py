@@ -274,7 +274,7 @@ def test_gamma_is_an_axis_as_good_as_alpha() -> None:
         for gamma, v in (("0.1", 3.0), ("1", 3.5), ("2", 4.0))
     ]
     (chart,) = charts_of(judge(summarise(rows)))
-    assert chart.panels[0].x_title == "gamma"  # type: ignore[union-attr]
+    assert chart.panels[0].x_title == "gamma"
 
 
 def steering_rows() -> list[ResultRow]:

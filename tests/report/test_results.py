@@ -267,7 +267,7 @@ def test_documents_of_a_task_are_items(tmp_path: Path) -> None:
         for name, values in (("a", [1, 1, 0, 0]), ("b", [0, 1, 0, 0]))
     ]  # fmt: skip
     for metric in ("acc", "acc.strict"):
-        assert change_between(metric, *keys, ItemScores(store)) == pytest.approx((-0.25, 0.25, 3))
+        assert change_between(metric, keys[0], keys[1], ItemScores(store)) == pytest.approx((-0.25, 0.25, 3))
 
 
 def test_items_that_fewer_than_half_of_the_repeats_answered_are_too_few(tmp_path: Path) -> None:
@@ -312,14 +312,14 @@ def test_a_document_that_tasks_of_a_group_share_counts_once(tmp_path: Path, valu
     ]
     score, last = summarise(of_rows, items)[0].scores["acc"].values()
     assert change_of("acc", [(1, last), (-1, score)], items) == pytest.approx((mean, error, count - 1))
-    assert change_between("t0.acc", *keys, items) == pytest.approx((-2 / 3, 1 / 3, 2))
+    assert change_between("t0.acc", keys[0], keys[1], items) == pytest.approx((-2 / 3, 1 / 3, 2))
     assert score[:3] == pytest.approx((-mean, error, count - 1))
     assert score.n == count, "documents, not answers"
 
 
 def test_the_scale_of_a_questionnaire_is_that_of_its_answers(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    asked, written = (answers(store, name, [row]) for name, row in (("a", {"scale": [1, 3]}), ("b", {"text": "x"})))
+    asked, written = answers(store, "a", [{"scale": [1, 3]}]), answers(store, "b", [{"text": "x"}])
     items = ItemScores(store)
     assert (items.scale(asked), items.scale(written), items.scale(digest("assess", "gone"))) == ((1, 3), None, None)
 
@@ -327,9 +327,10 @@ def test_the_scale_of_a_questionnaire_is_that_of_its_answers(tmp_path: Path) -> 
 def test_a_plugin_gives_its_items_as_rows(tmp_path: Path) -> None:
     """Repeats of an item are averaged; an item with fewer than half of its answers is left out."""
     store = Store(tmp_path)
+    given: list[list[float | None]] = [[1.0, 2.0, 3.0], [4.0, None, None]]
     key = answers(store, "a", [
         {"metric": "m", "item": item, "value": value, "repeat": repeat}
-        for item, values in enumerate(([1.0, 2.0, 3.0], [4.0, None, None])) for repeat, value in enumerate(values)
+        for item, values in enumerate(given) for repeat, value in enumerate(values)
     ])  # fmt: skip
     assert [answer.value for answer in ItemScores(store).of(key)["m"].values()] == [2.0, None]
 

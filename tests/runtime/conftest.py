@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def dialogue_data(dialogue_file: Path) -> FileData:
 @pytest.fixture(scope="session")
 def locations(model_folder: Path, dialogue_file: Path) -> dict[str, str]:
     return {digest_path(path): str(path) for path in (model_folder, dialogue_file)}
+
+
+def located(context: JobContext, path: Path) -> JobContext:
+    """The context that finds a file of this content here."""
+    return replace(context, locations={**context.locations, digest_path(path): str(path)})
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.subjects.subjects import subject
 from traitgraph.specs.jobs.params import AssessParams, NeuronSteering, Steering
 from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.study.traits import Trait
 
 if TYPE_CHECKING:
     import torch
 
-TRAIT = "extraversion"
+TRAIT: Trait = "extraversion"
 
 
 def contrast_of(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.analyses.correlation import read_reference, scores_of, trait_correlation
+from traitgraph.runtime.analyses.correlation import mean_scores, read_reference, trait_correlation
 from traitgraph.runtime.analyses.similarity import vector_similarity
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.vectors.differences import GivenDifference
+from traitgraph.runtime.vectors.differences import TensorDifference
 from traitgraph.specs.study.traits import TRAITS
 
 UNRELATED = [[1.0 if i == j else 0.0 for j in range(5)] for i in range(5)]
@@ -23,14 +23,14 @@ def values(measurement: Measurement) -> dict[str, float | None]:
     return {metric.metric: metric.value for metric in measurement.metrics}
 
 
-def vectors() -> list[GivenDifference]:
+def vectors() -> list[TensorDifference]:
     import torch
 
     torch.manual_seed(0)
     made = [{name: torch.randn(4, 6) for name in LAYERS} for _ in range(2)]
     made.append({name: -2 * each for name, each in made[0].items()})
     del made[1][LAYERS[3]]
-    return [GivenDifference(each, str(number)) for number, each in enumerate(made)]
+    return [TensorDifference(each, str(number)) for number, each in enumerate(made)]
 
 
 def test_cosines_are_those_of_the_whole_vectors() -> None:
@@ -74,7 +74,7 @@ def test_the_distance_is_the_norm_of_the_difference_to_the_reference() -> None:
 
     rows = some_scores()
     correlations = np.corrcoef(np.array(rows), rowvar=False)
-    found = values(trait_correlation(conditions(rows), np.array(UNRELATED), 200))
+    found = values(trait_correlation(conditions(rows), UNRELATED, 200))
     assert found["openness ~ conscientiousness"] == pytest.approx(1)
     assert found["extraversion ~ neuroticism"] == pytest.approx(correlations[2, 4])
     assert found["distance"] == pytest.approx(np.sqrt(((correlations - np.array(UNRELATED)) ** 2).sum()))
@@ -82,22 +82,20 @@ def test_the_distance_is_the_norm_of_the_difference_to_the_reference() -> None:
     assert share is not None
     assert shuffled is not None
     assert share > 0.9, "shuffled scores are nearer to no correlation than two that are the same"
+    assert found["distance"] is not None
     assert shuffled < found["distance"]
-    assert values(trait_correlation(conditions(rows), correlations, 0))["distance"] == pytest.approx(0)
+    assert values(trait_correlation(conditions(rows), correlations.tolist(), 0))["distance"] == pytest.approx(0)
 
 
 def test_what_is_missing_is_counted_and_what_does_not_vary_is_undefined() -> None:
-    import numpy as np
-
-    reference = np.array(UNRELATED)
     incomplete = conditions(some_scores()) | {"no neuroticism": {"openness": 3.0}}
-    found = values(trait_correlation(incomplete, reference, 5))
-    assert found["reference.openness ~ extraversion"] == reference[0, 2], "a distance keeps what it is to"
+    found = values(trait_correlation(incomplete, UNRELATED, 5))
+    assert found["reference.openness ~ extraversion"] == UNRELATED[0][2], "a distance keeps what it is to"
     assert found["left_out"] == 1
-    assert found["distance"] == values(trait_correlation(conditions(some_scores()), reference, 5))["distance"]
+    assert found["distance"] == values(trait_correlation(conditions(some_scores()), UNRELATED, 5))["distance"]
     for same in (3.0, 3.1):  # of several 3.1, numpy's standard deviation is not 0
         constant = [[same, *row[1:]] for row in some_scores()]
-        undefined = values(trait_correlation(conditions(constant), reference, 5))
+        undefined = values(trait_correlation(conditions(constant), UNRELATED, 5))
         assert undefined["distance"] is None
         assert "distance.shuffled" not in undefined
 
@@ -110,7 +108,7 @@ def test_the_score_of_a_trait_is_the_mean_over_its_repeats(tmp_path: Path) -> No
         {"metric": "option_mass", "value": 1.0, "repeat": None},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert scores_of(tmp_path) == {"openness": 3.0}
+    assert mean_scores(tmp_path, TRAITS) == {"openness": 3.0}
 
 
 @pytest.mark.parametrize("matrix", [[[1, 0], [0, 1]], [[2.0] * 5] * 5, [1, 2, 3]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from zipfile import is_zipfile
@@ -98,10 +99,11 @@ def test_a_checkpoint_with_one_changed_bit_is_as_none(run: Run, file: str, capsy
 
 
 def test_a_checkpoint_with_a_file_more_or_less_is_as_none(run: Run) -> None:
-    for change in (
+    changes: tuple[Callable[[Path], object], ...] = (
         lambda folder: (folder / "extra.json").write_text("{}"),
         lambda folder: (folder / MARK).write_text(""),
-    ):
+    )
+    for change in changes:
         with pytest.raises(Stopped):
             run.train(stop_at=2)
         change(run.partial / "checkpoint-2")
@@ -142,7 +144,7 @@ def test_a_library_that_saves_in_another_way_is_refused_before_the_training() ->
     with pytest.raises(
         AttributeError, match=r"no _save_optimizer_and_scheduler, .*_load_rng_state: .* would be pickles"
     ):
-        resumable(Renamed)  # type: ignore[arg-type]
+        resumable(Renamed)
 
 
 def test_only_the_newest_checkpoint_is_kept(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Steered decoding: the formulas, several voices in one pass, and the job that writes dialogues."""
+"""Guided decoding: the formulas, several variants in one pass, and the job that writes dialogues."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from tests.runtime.conftest import MakeContext
 from tests.tiny_model import tiny_llama, tiny_tokenizer
 from traitgraph.runtime.data.dialogues import read_dialogues
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.decoding import Ensemble, Sampling, Steering, Voice, combined_logits, steered_replies
-from traitgraph.runtime.decoding.experts import expert_voice
+from traitgraph.runtime.decoding import Guidance, Sampling, Variant, VariantsInStep, combined_logits, guided_replies
 from traitgraph.runtime.decoding.guided import Reply, VocabularyError
-from traitgraph.runtime.decoding.job import generate
+from traitgraph.runtime.decoding.job import expert_variant, generate
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.likelihood import NoNumbersError
@@ -46,7 +45,7 @@ def save_adapter(model_folder: Path, out: Path, **options: object) -> Path:
 
     base = AutoModelForCausalLM.from_pretrained(model_folder)
     torch.manual_seed(5)
-    tuned = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", **options))  # type: ignore[arg-type]
+    tuned = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", **options))
     for name, parameter in tuned.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -76,12 +75,12 @@ def test_the_formulas_are_those_of_the_sources() -> None:
     import torch
 
     base, expert, anti = torch.randn(3, 4, 9, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(combined_logits(Steering("sum", 0.5), base, expert), base + 0.5 * expert)
-    assert torch.equal(combined_logits(Steering("difference", 2), base, expert, anti), base + 2 * (expert - anti))
-    assert torch.allclose(combined_logits(Steering("difference", 1), base, expert), expert, atol=1e-6)
+    assert torch.equal(combined_logits(Guidance("sum", 0.5), base, expert), base + 0.5 * expert)
+    assert torch.equal(combined_logits(Guidance("difference", 2), base, expert, anti), base + 2 * (expert - anti))
+    assert torch.allclose(combined_logits(Guidance("difference", 1), base, expert), expert, atol=1e-6)
     for gamma in (0.25, 1.0, 4.0):
-        mixed = combined_logits(Steering("difference", gamma / (1 + gamma)), base, expert)
-        assert torch.allclose(combined_logits(Steering("sum", gamma), base, expert), (1 + gamma) * mixed, atol=1e-5)
+        mixed = combined_logits(Guidance("difference", gamma / (1 + gamma)), base, expert)
+        assert torch.allclose(combined_logits(Guidance("sum", gamma), base, expert), (1 + gamma) * mixed, atol=1e-5)
 
 
 def test_the_nucleus_is_that_of_the_model_before_steering() -> None:
@@ -90,79 +89,79 @@ def test_the_nucleus_is_that_of_the_model_before_steering() -> None:
 
     base = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     expert = torch.tensor([[0.0, 0.0, 0.0, 50.0]])
-    steered = combined_logits(Steering("difference", 1, filter_p=0.8), base, expert)
+    steered = combined_logits(Guidance("difference", 1, filter_p=0.8), base, expert)
     assert (steered > float("-inf")).tolist() == [[True, True, False, False]]
-    assert (combined_logits(Steering("sum", 1, filter_p=0.01), base, expert) > float("-inf")).sum() == 1
+    assert (combined_logits(Guidance("sum", 1, filter_p=0.01), base, expert) > float("-inf")).sum() == 1
     steep = torch.arange(40.0)[None]  # the rounded sum is 1 long before the last token
-    assert torch.equal(combined_logits(Steering("sum", 1, filter_p=1), steep, -2 * steep), -steep)
+    assert torch.equal(combined_logits(Guidance("sum", 1, filter_p=1), steep, -2 * steep), -steep)
 
 
-# ---------------------------------------------------------------- voices
+# ---------------------------------------------------------------- variants
 
 
 def test_voices_in_one_pass_are_what_each_is_alone(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, adapter: Path
 ) -> None:
-    """Other prompts, other lengths, an adapter on some rows only, rows that leave: every voice's logits are its own."""
+    """Other prompts, other lengths, an adapter on some rows only, rows that leave: each has its own logits."""
     import torch
 
-    expert = expert_voice(expert_context(make_context, model_ref, adapter), loaded, "expert")
+    expert = expert_variant(expert_context(make_context, model_ref, adapter), loaded, "expert")
     assert expert.loaded is loaded, "an adapter needs no second copy of the weights"
     prompts = [
         [prompt_ids(loaded.tokenizer, scene) for scene in SCENES[:3]],
         [prompt_ids(loaded.tokenizer, "You are very outgoing.")] * 3,
     ]
     tokens, left = torch.tensor([7, 8, 9]), torch.tensor([0, 2])
-    with torch.inference_mode(), Ensemble([Voice(loaded), expert]) as together:
+    with torch.inference_mode(), VariantsInStep([Variant(loaded), expert]) as together:
         first, second = together.read(prompts), together.step(tokens)
         together.keep(left)
         third = together.step(tokens[left])
-    for number, voice in enumerate((Voice(loaded), expert)):
+    for number, variant in enumerate((Variant(loaded), expert)):
         for row, prompt in enumerate(prompts[number]):
             at = [prompt, (*prompt, int(tokens[row]))]
-            expected = [alone(voice, text) for text in at]
+            expected = [alone(variant, text) for text in at]
             assert torch.allclose(first[number, row], expected[0], atol=1e-4)
             assert torch.allclose(second[number, row], expected[1], atol=1e-4)
             if row in left:
-                again = alone(voice, (*at[1], int(tokens[row])))
+                again = alone(variant, (*at[1], int(tokens[row])))
                 assert torch.allclose(third[number, left.tolist().index(row)], again, atol=1e-4)
     assert not loaded.model.model.layers[0].self_attn.q_proj._forward_hooks, "the hooks are gone"
 
 
-def alone(voice: Voice, text: tuple[int, ...]) -> torch.Tensor:
+def alone(variant: Variant, text: tuple[int, ...]) -> torch.Tensor:
     import torch
 
-    with torch.inference_mode(), Ensemble([voice]) as single:
+    with torch.inference_mode(), VariantsInStep([variant]) as single:
         return single.read([[text]])[0, 0]
 
 
 def test_the_difference_at_one_writes_what_the_expert_writes_and_at_zero_what_the_model_writes(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, adapter: Path
 ) -> None:
-    expert = expert_voice(expert_context(make_context, model_ref, adapter), loaded, "expert")
+    expert = expert_variant(expert_context(make_context, model_ref, adapter), loaded, "expert")
     prompts = [prompt_ids(loaded.tokenizer, scene) for scene in SCENES]
 
-    def write(gamma: float, *voices: Voice) -> list[Reply]:
-        return steered_replies(voices, [prompts] * len(voices), Steering("difference", gamma), GREEDY, SCENES)
+    def write(gamma: float, *variants: Variant) -> list[Reply]:
+        return guided_replies(variants, [prompts] * len(variants), Guidance("difference", gamma), GREEDY, SCENES)
 
-    model, its_expert = (write(0, voice, voice) for voice in (Voice(loaded), expert))
+    model, its_expert = (write(0, variant, variant) for variant in (Variant(loaded), expert))
     assert model != its_expert
-    assert write(0, Voice(loaded), expert) == model
-    assert write(1, Voice(loaded), expert) == its_expert
-    assert write(5, Voice(loaded), expert, expert) == model, "an expert less itself is nothing"
+    assert write(0, Variant(loaded), expert) == model
+    assert write(1, Variant(loaded), expert) == its_expert
+    assert write(5, Variant(loaded), expert, expert) == model, "an expert less itself is nothing"
 
 
 def test_a_reply_does_not_depend_on_the_batch_it_is_written_in(loaded: LoadedModel) -> None:
     """A draw is named by seed, scene and place."""
     prompts = [prompt_ids(loaded.tokenizer, scene) for scene in SCENES]
-    steering, voices = Steering("sum", 0.5), [Voice(loaded), Voice(loaded)]
-    together = steered_replies(voices, [prompts, prompts], steering, SAMPLED, SCENES)
+    guidance, variants = Guidance("sum", 0.5), [Variant(loaded), Variant(loaded)]
+    together = guided_replies(variants, [prompts, prompts], guidance, SAMPLED, SCENES)
     alone = [
-        steered_replies(voices, [[prompt], [prompt]], steering, SAMPLED, [scene])[0]
+        guided_replies(variants, [[prompt], [prompt]], guidance, SAMPLED, [scene])[0]
         for scene, prompt in zip(SCENES, prompts, strict=True)
     ]
     assert together == alone
-    other = steered_replies(voices, [prompts, prompts], steering, Sampling(1.0, 12, seed=4), SCENES)
+    other = guided_replies(variants, [prompts, prompts], guidance, Sampling(1.0, 12, seed=4), SCENES)
     assert other != together
 
 
@@ -172,7 +171,7 @@ def test_a_distribution_that_is_no_number_writes_nothing(loaded: LoadedModel, sa
     prompt = prompt_ids(loaded.tokenizer, "Hello?")
     loaded.model.get_input_embeddings().weight.data.fill_(float("nan"))
     with pytest.raises(NoNumbersError):
-        steered_replies([Voice(loaded)] * 2, [[prompt]] * 2, Steering("difference", 1), sampling, ["a"])
+        guided_replies([Variant(loaded)] * 2, [[prompt]] * 2, Guidance("difference", 1), sampling, ["a"])
 
 
 def test_an_expert_with_more_than_low_rank_changes_is_a_model_of_its_own(
@@ -183,10 +182,10 @@ def test_an_expert_with_more_than_low_rank_changes_is_a_model_of_its_own(
 
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
     saved = save_adapter(model_folder, tmp_path, modules_to_save=["norm"])
-    voice = expert_voice(expert_context(make_context, model_ref, saved), loaded, "expert")
-    assert voice.loaded is not loaded
+    variant = expert_variant(expert_context(make_context, model_ref, saved), loaded, "expert")
+    assert variant.loaded is not loaded
     prompt = prompt_ids(loaded.tokenizer, "Hello?")
-    assert not torch.allclose(alone(voice, prompt), alone(Voice(loaded), prompt))
+    assert not torch.allclose(alone(variant, prompt), alone(Variant(loaded), prompt))
     assert all(torch.equal(value, before[name]) for name, value in loaded.model.state_dict().items())
 
 
@@ -196,7 +195,7 @@ def test_models_of_other_vocabularies_are_refused(loaded: LoadedModel) -> None:
     other = LoadedModel(tiny_llama(len(tokenizer)), tokenizer, loaded.device, loaded.dtype)
     prompt = [prompt_ids(loaded.tokenizer, "Hello?")]
     with pytest.raises(VocabularyError, match=r"<\|another\|>"):
-        steered_replies([Voice(loaded), Voice(other)], [prompt, prompt], Steering("sum", 1), GREEDY, ["a"])
+        guided_replies([Variant(loaded), Variant(other)], [prompt, prompt], Guidance("sum", 1), GREEDY, ["a"])
 
 
 # ---------------------------------------------------------------- the job
@@ -267,8 +266,8 @@ def lines_of(context: JobContext) -> list[str]:
 def test_a_job_in_which_nothing_was_written_fails(
     make_context: MakeContext, model_ref: FolderModel, scenarios: FileData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing = lambda voices, prompts, steering, sampling, names: [Reply((), True) for _ in names]  # noqa: E731
-    monkeypatch.setattr("traitgraph.runtime.decoding.job.steered_replies", nothing)
+    nothing = lambda variants, prompts, guidance, sampling, names: [Reply((), True) for _ in names]  # noqa: E731
+    monkeypatch.setattr("traitgraph.runtime.decoding.job.guided_replies", nothing)
     params = generate_params(model_ref, scenarios)
     with pytest.raises(DialogueError, match="all 5 replies are empty"):
         generate(make_context(params), params)

@@ -7,10 +7,10 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("items", "questionnaire_scores", "rated_numbers")
+MODULES = ("items", "scores", "rated_numbers")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_run(name: str) -> None:
-    failed, run = doctest.testmod(import_module(f"traitgraph.runtime.assessment.{name}"))
+    failed, run = doctest.testmod(import_module(f"traitgraph.runtime.assessment.questionnaires.{name}"))
     assert (failed, run > 0) == (0, True)

@@ -93,9 +93,8 @@ def test_a_hub_that_never_answers_is_asked_once(monkeypatch: pytest.MonkeyPatch)
     """Its library alone tries for minutes; asked in a process of its own, since the library reads the address once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = f"http://127.0.0.1:{server.getsockname()[1]}"
-        code = (
-            "from traitgraph.runtime import hub; hub.SECONDS = 0.5\nprint(hub.pinned('some-owner/some-model', 'main'))"
-        )
+        code = "from traitgraph.runtime.jobs import locations; locations.SECONDS = 0.5; "
+        code += "print(locations.pinned('some-owner/some-model', 'main'))"
         environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": where}
         words = [sys.executable, "-c", code]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=True)

@@ -19,7 +19,7 @@ from traitgraph.runtime.models.fingerprint import weights_checksum
 from traitgraph.runtime.models.likelihood import NoNumbersError
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import Positions
-from traitgraph.runtime.subjects.shift import add_shift
+from traitgraph.runtime.subjects.shift import steer_block
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -152,7 +152,7 @@ def test_a_steered_subject_is_shifted_at_its_positions_in_every_row(
     turns = [turn(loaded.tokenizer, row.prompt, row.reply) for row in read_dialogues(dialogue_file)]
     assert min(len({len(each[part]) for each in turns}) for part in (0, 1)) > 1, "prompts or replies of one length"
     blocks = decoder_blocks(loaded.model)
-    remove = add_shift(loaded.model, blocks[0], torch.full((32,), 0.5), positions)
+    remove = steer_block(loaded.model, blocks[0], torch.full((32,), 0.5), positions)
     found = mean_states(loaded, turns)
     remove()
     for each, states in zip(turns, found, strict=True):

@@ -20,8 +20,8 @@ from traitgraph.runtime.models.chat import Lead, prompt_ids, turn
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import reading
 from traitgraph.runtime.steering.neurons import Firing, neurons
-from traitgraph.runtime.subjects.blocks import SteeringError, gated_mlps
-from traitgraph.runtime.subjects.neuron_shift import neuron_sets
+from traitgraph.runtime.subjects.neuron_shift import gated_mlps, neuron_sets
+from traitgraph.runtime.subjects.shift import SteeringError
 from traitgraph.runtime.subjects.subjects import leave_subject, subject
 from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -71,7 +71,7 @@ def test_firing_is_counted_as_by_hand() -> None:
 
     values = torch.randn(400, 5, generator=torch.Generator().manual_seed(2)) * torch.tensor([0.3, 1, 0.1, 0, 9])
     firing = Firing(1, 5, torch.device("cpu"))
-    for part in values.split(150):
+    for part in torch.split(values, 150):
         firing.count(0, part)
         firing.tokens += len(part)
     assert torch.allclose(firing.probability()[0], (values > 0).float().mean(0))
@@ -248,7 +248,8 @@ def test_gates_are_changed_by_the_formula_where_the_reply_is_predicted(
     gate = loaded.model.model.layers[0].mlp
     with subject(assess_context(make_context, params, folder), loaded, params), torch.no_grad():
         for part, first in (("prompt_end", ids.shape[1] - 1), ("reply", 0)):
-            before, after = [], []
+            before: list[torch.Tensor] = []
+            after: list[torch.Tensor] = []
             with seen_by([gate.gate_proj], before.append), seen_by([gate.act_fn], after.append), reading(part):  # type: ignore[arg-type]  # a part
                 loaded.model(ids)
             plain = torch.nn.functional.silu(before[0][0])

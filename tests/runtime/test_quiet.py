@@ -10,9 +10,8 @@ import warnings
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.decoding.combine import Steering
-from traitgraph.runtime.decoding.guided import Sampling, steered_replies
-from traitgraph.runtime.decoding.models_in_step import Voice
+from traitgraph.runtime.decoding.guided import Guidance, Sampling, guided_replies
+from traitgraph.runtime.decoding.models_in_step import Variant
 from traitgraph.runtime.jobs.quiet import quiet_libraries
 from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
@@ -82,8 +81,8 @@ def test_scoring_and_writing_use_no_name_that_the_library_has_given_up(
     try:
         continuation_likelihoods(loaded, [Request((1, 5), (6, 7)), Request((1, 9), (6, 7))])
         written_texts(loaded, [(1, 5)], temperature=0, max_new_tokens=2, stream="any")
-        voice = Voice(loaded)
-        steered_replies([voice, voice], [[(1, 5)], [(1, 6)]], Steering("sum", 1.0), Sampling(0, 3), ["any"])
+        variant = Variant(loaded)
+        guided_replies([variant, variant], [[(1, 5)], [(1, 6)]], Guidance("sum", 1.0), Sampling(0, 3), ["any"])
     finally:
         logger.removeHandler(caplog.handler)
     assert caplog.messages == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.conftest import MakeContext
+from tests.runtime.conftest import MakeContext, located
 from tests.runtime.dialogues import dialogue_rows
 from tests.runtime.test_likelihood import one_by_one
 from traitgraph.runtime.assessment.job import run_benchmark
@@ -110,8 +110,7 @@ def test_held_out_rows_that_stand_in_training_are_refused_before_the_work(
 ) -> None:
     """For data that no check could read: those of the hub, and dialogues that jobs have written."""
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
-    context = make_context(params, tuned=(tmp_path,))
-    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(make_context(params, tuned=(tmp_path,)), tmp_path / "rows.jsonl")
     with pytest.raises(DialogueError, match="2 held-out rows also stand in training, prompt and reply: row"):
         run_benchmark(context, loaded, params)
 
@@ -121,8 +120,7 @@ def test_who_has_learnt_nothing_may_be_asked_what_others_are_trained_on(
 ) -> None:
     """A study without training passes `check`, and its jobs are done."""
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
-    context = make_context(params)
-    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(make_context(params), tmp_path / "rows.jsonl")
     assert {each.metric for each in run_benchmark(context, loaded, params).metrics} >= {"neuroticism", SHARED_PROMPTS}
 
 
@@ -135,14 +133,13 @@ def test_pairs_with_one_reply_at_both_levels_are_left_out_and_counted(
         if row["pair"] == "neuroticism-2":
             row["reply"] = "It depends."
     params = contrast(model_ref, own_data(tmp_path, rows))
-    context = make_context(params)
-    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(make_context(params), tmp_path / "rows.jsonl")
     metrics = {each.metric: each for each in run_benchmark(context, loaded, params).metrics}
     assert (metrics["neuroticism"].n, metrics["extraversion"].n) == (1, 2)
     assert (metrics[SAME_REPLIES].value, metrics[SAME_REPLIES].n) == (1 / 4, 4)
     rows = [{**row, "reply": "It depends."} if row["trait"] == "neuroticism" else row for row in rows]
     params = contrast(model_ref, own_data(tmp_path, rows))
-    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(context, tmp_path / "rows.jsonl")
     with pytest.raises(DialogueError, match="every held-out pair of neuroticism has the same reply"):
         run_benchmark(context, loaded, params)
 
@@ -151,8 +148,7 @@ def test_the_share_of_held_out_prompts_that_stand_in_training_is_measured(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, tmp_path: Path
 ) -> None:
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training("Something else.")))
-    context = make_context(params)
-    context.locations[params.benchmark.data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(make_context(params), tmp_path / "rows.jsonl")
     (shared,) = [each for each in run_benchmark(context, loaded, params).metrics if each.metric == SHARED_PROMPTS]
     held = [row for row in dialogue_rows() if row["split"] == "heldout"]
     repeated = {row["prompt"] for row in repeated_in_training("x")[-2:]}

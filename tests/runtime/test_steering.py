@@ -26,8 +26,7 @@ from traitgraph.runtime.models.likelihood import Request, continuation_likelihoo
 from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
 from traitgraph.runtime.models.positions import Positions, UnknownPositionsError, reading, writing
 from traitgraph.runtime.steering.activations import activations
-from traitgraph.runtime.subjects.blocks import SteeringError
-from traitgraph.runtime.subjects.shift import add_shift
+from traitgraph.runtime.subjects.shift import SteeringError, steer_block
 from traitgraph.runtime.subjects.subjects import leave_subject, subject
 from traitgraph.specs.jobs.params import ActivationsParams, Steering
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -158,7 +157,7 @@ def test_blocks_are_found_in_any_decoder() -> None:
         blocks = decoder_blocks(model)
         assert len(blocks) == 3
         before, logits = outputs(model, blocks)
-        remove = add_shift(model, blocks[1], torch.arange(8.0))
+        remove = steer_block(model, blocks[1], torch.arange(8.0))
         after, shifted_logits = outputs(model, blocks)
         remove()
         assert torch.equal(before[0], after[0]), type(model)
@@ -192,7 +191,7 @@ def test_a_layer_beyond_the_last_is_refused(
 @contextmanager
 def shifted(loaded: LoadedModel, positions: Positions) -> Iterator[list[torch.Tensor]]:
     """The model with its first block shifted; what the second block puts in is listed."""
-    remove = add_shift(loaded.model, loaded.model.model.layers[0], torch.full((32,), 0.5), positions)
+    remove = steer_block(loaded.model, loaded.model.model.layers[0], torch.full((32,), 0.5), positions)
     seen: list[torch.Tensor] = []
     try:
         with seen_by([loaded.model.model.layers[0]], seen.append):
@@ -243,7 +242,8 @@ def by_one_pass(loaded: LoadedModel, request: Request, at: slice) -> torch.Tenso
         logprobs = loaded.model(ids).logits[0].log_softmax(-1)
     handle.remove()
     first = len(request.context)
-    return logprobs[first - 1 : -1].gather(1, ids[0, first:, None])[:, 0]
+    found: torch.Tensor = logprobs[first - 1 : -1].gather(1, ids[0, first:, None])[:, 0]
+    return found
 
 
 @pytest.mark.parametrize("positions", ["all", "prompt", "response"])
@@ -305,7 +305,8 @@ def naive_reply(loaded: LoadedModel, prompt: tuple[int, ...], positions: Positio
         if tokens[-1] == loaded.tokenizer.eos_token_id:
             break
     handle.remove()
-    return loaded.tokenizer.decode(tokens[len(prompt) :], skip_special_tokens=True).strip()
+    text: str = loaded.tokenizer.decode(tokens[len(prompt) :], skip_special_tokens=True)
+    return text.strip()
 
 
 def harness_replies(loaded: LoadedModel, prompts: Sequence[str]) -> list[str]:
@@ -338,7 +339,7 @@ def test_no_name_of_a_cache_says_what_a_pass_reads(name: str) -> None:
     model = Layered()
     seen = {}
     for positions in ("prompt", "response"):
-        remove = add_shift(model, model.block, torch.ones(1), positions)  # type: ignore[arg-type]
+        remove = steer_block(model, model.block, torch.ones(1), positions)
         with writing(3):
             seen[positions] = [model(3, **{name: None}), model(1, **{name: object()}), model(1, **{name: object()})]
         remove()
@@ -348,7 +349,7 @@ def test_no_name_of_a_cache_says_what_a_pass_reads(name: str) -> None:
 
 def test_a_model_without_a_cache_reads_prompt_and_reply_anew() -> None:
     model = Layered()
-    remove = add_shift(model, model.block, torch.ones(1), "response")
+    remove = steer_block(model, model.block, torch.ones(1), "response")
     with writing(3):
         assert [model(3), model(4), model(5)] == [[0, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1, 1]]
     with writing(1):
@@ -362,17 +363,17 @@ def test_a_model_without_a_cache_reads_prompt_and_reply_anew() -> None:
 def test_a_pass_that_is_not_as_declared_is_refused(passes: list[int], why: str) -> None:
     """A prompt in pieces, or several tokens at once (a draft by another model), cannot be told apart."""
     model = Layered()
-    add_shift(model, model.block, torch.ones(1), "prompt")
+    steer_block(model, model.block, torch.ones(1), "prompt")
     with writing(3), pytest.raises(UnknownPositionsError, match=why):
         [model(tokens) for tokens in passes]
 
 
 def test_a_pass_of_which_nobody_says_what_it_reads_is_refused_where_it_matters() -> None:
     model = Layered()
-    remove = add_shift(model, model.block, torch.ones(1), "all")
+    remove = steer_block(model, model.block, torch.ones(1), "all")
     assert model(2) == [1, 1]
     remove()
-    add_shift(model, model.block, torch.ones(1), "prompt")
+    steer_block(model, model.block, torch.ones(1), "prompt")
     with pytest.raises(UnknownPositionsError, match="nobody has said"):
         model(2)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.conftest import MakeContext
+from tests.runtime.conftest import MakeContext, located
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import Stopped
 from traitgraph.runtime.models.loading import LoadedModel
@@ -167,6 +167,7 @@ def test_it_learns_the_replies_of_its_level(
     params: TrainParams,
     training: SftTraining | DpoTraining,
     level: Level,
+    dialogue_file: Path,
 ) -> None:
     """With its adapter on, the level's training replies gain likelihood against the opposite ones."""
     from peft import PeftModel
@@ -178,7 +179,7 @@ def test_it_learns_the_replies_of_its_level(
     training = training.model_copy(update={"steps": 20, "accumulation": 1})
     context = make_context(params)
     train(context, params.model_copy(update={"training": training, "level": level}))
-    pairs = reply_pairs(read_dialogues(Path(context.locations[params.data.digest])), "extraversion", "train")
+    pairs = reply_pairs(read_dialogues(dialogue_file), "extraversion", "train")
 
     def gap() -> float:
         requests = [
@@ -264,8 +265,7 @@ def test_rows_that_lose_their_end_are_counted_and_told(
     """Three replies of twenty are cut, and a row whose prompt fills `max_length` is left out whole."""
     data = long_rows(tmp_path, 3, 17)
     params = params.model_copy(update={"data": data, "training": training.model_copy(update={**CUT, "max_cut": 0.2})})
-    context = make_context(params)
-    context.locations[data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(make_context(params), tmp_path / "rows.jsonl")
     train(context, params)
     record = json.loads((context.out / "training.json").read_text())
     assert (record["rows"], record["rows_cut"], record["rows_too_long"]) == (20, 3, 1)
@@ -279,11 +279,8 @@ def test_a_training_stops_where_more_rows_lose_their_end_than_the_spec_allows(
 ) -> None:
     data = long_rows(tmp_path, 1, 19)
     params = params.model_copy(update={"data": data, "training": training.model_copy(update=CUT)})
-    context = make_context(params)
-    context.locations[data.digest] = str(tmp_path / "rows.jsonl")
+    context = located(make_context(params), tmp_path / "rows.jsonl")
     with pytest.raises(DialogueError, match=r"2 of 21 rows .* raise `max_length`, or allow it by `max_cut: 0\.1`"):
         train(context, params)
-    train(
-        make_context(params),
-        params.model_copy(update={"training": training.model_copy(update={**CUT, "max_cut": 0.1})}),
-    )
+    allowed = training.model_copy(update={**CUT, "max_cut": 0.1})
+    train(located(make_context(params), tmp_path / "rows.jsonl"), params.model_copy(update={"training": allowed}))

@@ -97,7 +97,7 @@ def plugin_path(folder: Path) -> str:
     info = folder / "site" / "step_jobs-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: step-jobs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[traitgraph.jobs]\nsteps = step_jobs:steps\n")
+    (info / "entry_points.txt").write_text("[traitgraph.jobs]\nsteps = step_jobs:STEPS\n")
     return f"{info.parent}:{Path(__file__).parent}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from traitgraph.runtime.jobs.context import JobContext, Stopped, without_torch
+from traitgraph.specs.jobs.kinds import JobKind
 from traitgraph.specs.jobs.params import JobParams
 
 
@@ -106,3 +107,6 @@ def first(params: StepsParams, what: str) -> bool:
 def note(params: StepsParams, text: str) -> None:
     with (Path(params.trace) / f"{params.name}.trace").open("a") as stream:
         stream.write(f"{time.time():.3f} {text}\n")
+
+
+STEPS = JobKind("steps", "step_jobs:StepsParams", "step_jobs:steps", "the last link of a chain")

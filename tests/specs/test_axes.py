@@ -57,8 +57,8 @@ def test_a_log_range_multiplies_by_equal_factors() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], "the axis is empty: it leaves nothing to run"),
-        ([1, 1.0], "1: the value 1 stands twice in the axis"),
+        ([], "this list is empty: it leaves nothing to run"),
+        ([1, 1.0], "1: '1' stands twice in the axis"),
         ("x", "`x` is not a number"),
         ([True], "0: `true` is not a number"),
         ({"from": 0, "to": 1, "step": 0}, "step: a step of 0 goes nowhere"),

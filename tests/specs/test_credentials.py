@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,11 +98,12 @@ def test_a_key_in_an_override_a_sweep_or_a_preset_is_refused_too(tmp_path: Path)
     key = "hf_" + LETTERS
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC)
-    for load in (
+    ways: tuple[Callable[[], object], ...] = (
         lambda: load_study(spec, [f"+description={key}"]),
         lambda: load_sweep(spec, [f"study=a,{key}"]),
         lambda: load_study(spec, [f"description={key}"]),
-    ):
+    )
+    for load in ways:
         with pytest.raises(SpecError) as raised:
             load()
         assert key[8:] not in str(raised.value)

@@ -138,7 +138,7 @@ def test_what_an_alias_stands_for_is_in_the_language() -> None:
     models = (Study, Arm, DpoTraining, Lora, Validation, Sampling)
     benchmarks = {*BENCHMARKS.names(), *LM_EVAL_TASKS, *questionnaire_names()}
     words = {*TRAITS, *LEVELS, "all", *METHODS.names(), *MERGE_METHODS.names(), *benchmarks}
-    names = words.union(*map(keys_of, models))
+    names = words.union(*(keys_of(model) for model in models))
     assert {name for each in ALIASES.values() for name in each} <= names
     assert all(written == written.lower().replace("_", "-") for written in ALIASES)
 

@@ -45,7 +45,7 @@ def emptied(folder: Path, *names: str, **written: object) -> None:
         (folder / name.replace("__", ".")).write_text(json.dumps(value))
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[tuple[str, ...], dict[str, object], str]] = {
     "empty": (("config.json", "model.safetensors", "tokenizer.json"), {}, "is empty"),
     "no configuration": (("config.json",), {}, "has no config.json"),
     "no weights": (("model.safetensors",), {}, "has no model.safetensors"),

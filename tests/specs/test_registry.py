@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
+from fractions import Fraction
 from pathlib import Path
 from textwrap import dedent
 from typing import ClassVar, Literal
@@ -15,13 +16,14 @@ from pydantic import Field
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
-from traitgraph.specs.fields.registry import DuplicateNameError, Registry, UnknownNameError
+from traitgraph.moved import MOVED, find_moved_modules
+from traitgraph.specs.fields.registry import DuplicateNameError, Registry, UnknownNameError, problems
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.schema.schema import study_schema
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study import methods
-from traitgraph.specs.study.benchmarks import BENCHMARKS
+from traitgraph.specs.study.benchmarks import BENCHMARKS, Benchmark
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES, Prompt
 
@@ -109,7 +111,7 @@ def test_faults_in_the_parameters_of_a_plugin_are_faults_like_any_other(plugin: 
 
 
 def test_a_method_whose_package_does_not_say_what_it_implies_is_refused(plugin: Path) -> None:
-    with pytest.raises(SpecError, match=r"no package says what the method `hypnosis` implies \(entry-point group"):
+    with pytest.raises(SpecError, match=r"no package says what the method `hypnosis` implies \(a method `lower`"):
         compile_study(study_of(SPEC, plugin), Context())
 
 
@@ -207,3 +209,54 @@ def test_a_prompt_style_of_a_plugin_may_know_no_traits(plugin: Path, monkeypatch
     spec = "study: s\nmodel: a/b\nmethod: {kind: prompt, style: fixed}\nbenchmarks: [mini-ipip]\n"
     rows = compile_study(study_of(spec, plugin), Context()).job_table().rows
     assert [row.params["prompt"]["system"] for row in rows if row.kind == "assess"] == ["Be yourself."]  # type: ignore[index]
+
+
+def test_a_registry_takes_of_a_plugin_what_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subclasses that declare a name, instances by their name or the attribute's; what is imported from us is not."""
+    info = tmp_path / "mixed-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mixed\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[traitgraph.plugins]\nmixed = mixed:Bundle\nnone = mixed:NOTHING\n")
+    (tmp_path / "mixed.py").write_text(
+        dedent(
+            '''
+            from decimal import Decimal
+            from fractions import Fraction
+
+            class Big(Fraction):
+                kind: str = "big"
+
+            class Nameless(Fraction):
+                """A class to build on."""
+
+            class Taken(Fraction):
+                kind: str = "half"
+
+            class Bundle:
+                big, again, nameless, taken, ours = Big, Big, Nameless, Taken, Fraction
+                third = Fraction(1, 3)
+                other = Decimal(1)
+
+            NOTHING = 3
+            '''
+        )
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    monkeypatch.setattr(Registry, "every", [])
+    registry: Registry[object] = Registry("part", "traitgraph.no-such-group", {"half": 0.5}, base=Fraction)
+    assert registry.names() == ("half", "big", "third")
+    assert registry.get("third") == Fraction(1, 3)
+    assert problems() == [
+        "part 'half' of mixed:Bundle is ignored: the name is taken",
+        "plugin 'none' of mixed:NOTHING cannot be loaded: vars() argument must have __dict__ attribute",
+    ]
+
+
+def test_what_plugins_were_told_to_import_before_is_found_and_told_where_it_is() -> None:
+    find_moved_modules()
+    for old, new in MOVED.items():
+        sys.modules.pop(old, None)
+        with pytest.warns(DeprecationWarning, match=f"{old} is {new} now; import from traitgraph.plugins"):
+            importlib.import_module(old)
+    assert importlib.import_module("traitgraph.specs.instruments").Instrument is Benchmark

@@ -232,7 +232,7 @@ def test_every_example_is_valid_in_greek(path: Path) -> None:
 @pytest.mark.parametrize("method", ["{method: vector, alpha: 1}", "{method: npti, gamma: 1}"])
 @pytest.mark.parametrize("arms", [False, True])
 def test_what_is_needed_is_needed_in_either_spelling(method: str, arms: bool) -> None:
-    study = {"study": "s", "model": "a/b", "traits": "all", "data": "a/b", "benchmarks": "mini-ipip"}
+    study: dict[str, object] = {"study": "s", "model": "a/b", "traits": "all", "data": "a/b", "benchmarks": "mini-ipip"}
     own = safe_load(method)
     if own["method"] == "vector":
         study["train"] = {"method": "sft", "learning_rate": 1e-5, "epochs": 1}

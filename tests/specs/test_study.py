@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_model import model_like
+from traitgraph.specs.composition.arms import ARM_KEYS
+from traitgraph.specs.fields.pydantic_errors import keys_of
 from traitgraph.specs.study.benchmarks import LmEval, Questionnaire, ReplyContrast
 from traitgraph.specs.study.data import FileDataSpec, HubDataSpec
 from traitgraph.specs.study.generation import GeneratedDataSpec
@@ -19,6 +21,7 @@ from traitgraph.specs.study.merge_methods import TaskArithmetic, Ties
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, PackagedModelSpec
 from traitgraph.specs.study.prompts import AdjectivesPrompt, InstructionPrompt
+from traitgraph.specs.study.study import FILLED_IN, Arm
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .reading import FLAT, arm_of, faults_of, read, study_of
@@ -36,6 +39,14 @@ def test_the_flat_form_is_one_arm_named_after_its_method(tmp_path: Path) -> None
 
 def test_an_axis_is_exact_whatever_is_written_first(tmp_path: Path) -> None:
     assert arm_of(FLAT, tmp_path).alpha[2] == Decimal("0.3")
+
+
+def test_an_axis_keeps_every_digit(tmp_path: Path) -> None:
+    written = "0.12345678901234567890123456789012345"
+    arm = arm_of(
+        FLAT.replace("{from: 0.1, to: 2.0, step: 0.1}", f"[{written}, {{from: 0, to: 1e-20, step: 1e-20}}]"), tmp_path
+    )
+    assert arm.alpha == (Decimal(written), Decimal(0), Decimal("1e-20"))
 
 
 def test_greek_letters_are_other_names_of_the_same_keys(tmp_path: Path) -> None:
@@ -314,6 +325,10 @@ def test_every_example_is_a_study(path: Path) -> None:
     from traitgraph.specs.checks.validate import load_study
 
     assert load_study(path).arms
+
+
+def test_composition_knows_every_key_of_an_arm() -> None:
+    assert tuple(key for key in keys_of(Arm) if key not in FILLED_IN) == ARM_KEYS
 
 
 KEYS = [line for line in FLAT.strip("\n").splitlines() if line.strip()]

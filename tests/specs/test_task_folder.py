@@ -48,8 +48,8 @@ def test_an_entry_of_several_metrics_is_refused_since_the_harness_gives_no_figur
 
     entries = form.format("{metric: [acc, acc_norm]}")
     listed = {"metric": ["acc", "acc_norm"]}
-    group = Group.from_config({"group": "g", "task": ["one"], "aggregate_metric_list": [listed]})  # type: ignore[typeddict-item]
-    assert group.aggregate({"one": {"acc,none": 1.0, "acc_norm,none": 1.0}}).keys() == {"alias", "name", "sample_len"}  # type: ignore[dict-item]
+    group = Group.from_config({"group": "g", "task": ["one"], "aggregate_metric_list": [listed]})
+    assert group.aggregate({"one": {"acc,none": 1.0, "acc_norm,none": 1.0}}).keys() == {"alias", "name", "sample_len"}
 
     (tasks / "deep" / "both.yaml").write_text(f"group: both\ntask: [one]\naggregate_metric_list: {entries}\n")
     (fault,) = (each for each in TaskFolder(tasks).faults_of("both") if "metric" in each.message)

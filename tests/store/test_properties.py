@@ -15,7 +15,7 @@ from traitgraph.runtime.store.store import Store
 
 from .rows import put, row
 
-part = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=12).filter(
+part = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
     lambda text: text not in (".", "..", "manifest.json", ".DS_Store")
 )
 names = st.lists(part, min_size=1, max_size=3).map("/".join)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,9 @@ def damage_empty_folder(folder: Path) -> None:
     (folder / "extra").mkdir()
 
 
-DAMAGES = {
+Change = Callable[[Path], object]
+
+DAMAGES: dict[Change, str] = {
     damage_empty_folder: "extra/: not in the manifest",
     damage_truncate: "result.txt: 5 bytes instead of 9",
     damage_flip: "result.txt: its content has changed",
@@ -168,7 +171,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.items(), ids=lambda case: getattr(case, "__name__", ""))
-def test_a_damaged_artifact_is_reported_moved_away_and_can_be_made_again(store: Store, damage, message: str) -> None:
+def test_a_damaged_artifact_is_reported_moved_away_and_can_be_made_again(
+    store: Store, damage: Change, message: str
+) -> None:
     folder = put(store, row())
     damage(folder)
     with pytest.raises(
@@ -182,7 +187,7 @@ def test_a_damaged_artifact_is_reported_moved_away_and_can_be_made_again(store: 
 
 
 @pytest.mark.parametrize("damage", [each for each in DAMAGES if each is not damage_flip])
-def test_planning_sees_every_damage_that_needs_no_reading(store: Store, damage) -> None:
+def test_planning_sees_every_damage_that_needs_no_reading(store: Store, damage: Change) -> None:
     damage(put(store, row()))
     assert not reopened(store).has("vector", row().key)
 
@@ -217,7 +222,7 @@ def test_a_key_cannot_leave_the_store(store: Store, key: str) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda path: path.symlink_to("/etc/passwd"), lambda path: os.mkfifo(path)])
-def test_a_job_may_only_leave_files_and_folders(store: Store, make) -> None:
+def test_a_job_may_only_leave_files_and_folders(store: Store, make: Change) -> None:
     with pytest.raises(BadArtifactError, match="neither a file nor a folder"), store.publish(row()) as out:
         make(out / "odd")
     assert not store.has("vector", row().key)
@@ -304,7 +309,9 @@ def test_every_error_of_the_store_is_a_store_error() -> None:
         lambda path: path.symlink_to(path.parent.parent),
     ],
 )
-def test_whatever_stands_in_place_of_an_artifact_is_named_set_aside_and_made_again(store: Store, stand_in) -> None:
+def test_whatever_stands_in_place_of_an_artifact_is_named_set_aside_and_made_again(
+    store: Store, stand_in: Change
+) -> None:
     folder = put(store, row())
     for by in ("verify", "open"):
         shutil.rmtree(folder)
@@ -322,7 +329,7 @@ def test_whatever_stands_in_place_of_an_artifact_is_named_set_aside_and_made_aga
 
 @pytest.mark.parametrize("stand_in", [lambda path: path.write_text("x"), lambda path: path.symlink_to("/nowhere")])
 def test_whatever_stands_in_place_of_the_folder_of_a_kind_is_named_and_set_aside(
-    store: Store, stand_in, tmp_path: Path
+    store: Store, stand_in: Change, tmp_path: Path
 ) -> None:
     shutil.rmtree(put(store, row()).parent)
     stand_in(store.root / "vector")

@@ -19,7 +19,6 @@ from traitgraph.compiler.passes.expand import expand_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
-from traitgraph.runtime.worker.job_kinds import is_known
 from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.hashing import digest
@@ -88,8 +87,6 @@ def _thinned(arm: Arm) -> Arm:
 
 
 def _lacking(stage: Stage) -> str | None:
-    if not is_known(stage.kind):
-        return f"job kind '{stage.kind}'"
     template: Any = stage.template
     if stage.kind != "assess" or template["benchmark"].kind != PLUGIN:
         return None

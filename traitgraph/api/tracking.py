@@ -26,6 +26,7 @@ from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.training.training import RECORD_FILE
+from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.results import RESULT_COLUMNS
 from traitgraph.specs.source.credentials import masked
 from traitgraph.specs.source.hashing import digest
@@ -38,8 +39,6 @@ LONGEST = 128
 """Characters that the service takes in a name."""
 
 NOTE = "wandb.json"
-
-TRAININGS = ("train", "train_joint")
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _score(name: str, score: Score) -> Iterator[tuple[str, float]]:
 def training_runs(plan: Plan, store: Store) -> Iterator[MirrorRun]:
     """One run for each training that the store holds: its parameters, and the loss of every step."""
     draft = plan.draft
-    stages = [place for place, stage in enumerate(draft.stages) if stage.kind in TRAININGS]
+    stages = [place for place, stage in enumerate(draft.stages) if is_training(stage.kind)]
     for row in (plan.job_row(n) for place in stages for n in range(draft.offsets[place], draft.offsets[place + 1])):
         try:
             record = json.loads((store.open(row.kind, row.key).path / RECORD_FILE).read_text(encoding="utf-8"))

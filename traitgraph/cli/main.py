@@ -21,6 +21,7 @@ from typing import TextIO, cast
 
 from traitgraph import __version__
 from traitgraph.runtime.store.errors import StoreError
+from traitgraph.specs.fields.registry import problems
 from traitgraph.specs.source.diagnostics import SpecError, render_text
 
 from .options import from_home, from_spec
@@ -104,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # Ctrl-C, which is how `logs -f` and `status --watch` end
         say(f"traitgraph {name}: stopped")
         return 1
+    finally:
+        for sentence in problems():
+            say(f"warning: {sentence}")
 
 
 def _answer(words: Sequence[str]) -> int:

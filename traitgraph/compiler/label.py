@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePath
 
-from traitgraph.compiler.ir.dimensions import FURTHER
+from traitgraph.compiler.ir.dimensions import FURTHER, text_of
 from traitgraph.compiler.ir.ir import Draft, Stage
 from traitgraph.specs.jobs.refs import HubModel
 from traitgraph.specs.source.hashing import encode
@@ -28,8 +28,7 @@ class Labels:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        names = _model_names(draft)
-        self._apart = {id(stage): words for stages in _namesakes(draft) for stage, words in _told_apart(stages, names)}
+        self._apart = dict(_told_apart(draft))
         data = (stage.where["data"].values for stage in draft.stages if "data" in stage.where)
         self._several_data = len({name for names in data for name in names}) > 1
 
@@ -72,35 +71,26 @@ def _subject_words(stage: Stage) -> list[str]:
     return ["tuned"] * tuned + ["prompted"] * prompted
 
 
-def _namesakes(draft: Draft) -> Iterator[list[Stage]]:
-    """Stages of one kind and name."""
-    groups: dict[tuple[str, str], list[Stage]] = {}
+def _told_apart(draft: Draft) -> Iterator[tuple[int, list[str]]]:
+    """For each stage what tells it from others of its kind and name, where its coordinates do not show it."""
+    files = {digest: PurePath(place).name.removesuffix(".gguf") for digest, place in draft.locations.items()}
+    namesakes: dict[tuple[str, str], list[Stage]] = {}
     for stage in draft.stages:
-        groups.setdefault((stage.kind, stage.name), []).append(stage)
-    yield from groups.values()
+        namesakes.setdefault((stage.kind, stage.name), []).append(stage)
+    for stages in namesakes.values():
+        differ = [name for name in APART if len({encode(stage.template.get(name)) for stage in stages}) > 1]
+        for stage in stages:
+            names = (name for name in differ if name in stage.template and not _shows(stage, name))
+            yield id(stage), [_word(name, stage.template[name], files) for name in names]
 
 
-def _model_names(draft: Draft) -> dict[str, str]:
-    """Digest -> what the file or folder is called."""
-    return {digest: PurePath(place).name.removesuffix(".gguf") for digest, place in draft.locations.items()}
+def _shows(stage: Stage, name: str) -> bool:
+    """Whether labels have several values of a coordinate already."""
+    return name in stage.where and len(stage.where[name].values) > 1
 
 
-def _told_apart(stages: list[Stage], names: Mapping[str, str]) -> Iterator[tuple[Stage, list[str]]]:
-    """Each stage with what tells it from its namesakes."""
-    differ = [name for name in APART if len({encode(stage.template.get(name)) for stage in stages}) > 1]
-    for stage in stages:
-        shown = [name for name in differ if name in stage.template and len(_shown(stage, name)) < 2]
-        yield stage, [_word(name, stage.template[name], names) for name in shown]
-
-
-def _shown(stage: Stage, name: str) -> tuple[object, ...]:
-    """Values of a coordinate that labels show already."""
-    column = stage.where.columns.get(name)
-    return column.values if column else ()
-
-
-def _word(name: str, value: object, names: Mapping[str, str]) -> str:
+def _word(name: str, value: object, files: Mapping[str, str]) -> str:
     if name == "gamma":
-        return f"gamma {value}"
+        return f"gamma {text_of(value)}"
     digest = getattr(value, "digest", "")
-    return f"on {value.id.rpartition('/')[2] if isinstance(value, HubModel) else names.get(digest, digest[:8])}"
+    return f"on {value.id.rpartition('/')[2] if isinstance(value, HubModel) else files.get(digest, digest[:8])}"

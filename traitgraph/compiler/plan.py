@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from traitgraph.compiler.cost.price import Price, price_plan, seconds_by_sort
 from traitgraph.compiler.cost.work import JudgeCalls, judge_calls
@@ -17,13 +18,12 @@ from traitgraph.compiler.ir.ir import (
     UNNEEDED,
     ArmTable,
     Draft,
-    Stage,
     TaskDraft,
-    plain_row,
-    plain_template,
+    row_json,
+    shared_json,
 )
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.passes.select import selected_arms, selected_cells
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
 
@@ -104,11 +104,11 @@ class Plan:
     @cached_property
     def counts(self) -> Counts:
         """Jobs by kind and by what the store says of them."""
-        kinds, missing = Counter[str](), Counter[str]()
-        for stage, status in self._status_by_stage():
-            kinds[stage.kind] += stage.rows
-            missing[stage.kind] += status.count(MISSING)
         status, wanted = self.draft.status, self.draft.wanted
+        kinds, missing = Counter[str](), Counter[str]()
+        for stage, (first, end) in zip(self.draft.stages, pairwise(self.draft.offsets), strict=True):
+            kinds[stage.kind] += stage.rows
+            missing[stage.kind] += status[first:end].count(MISSING)
         selected = kinds if wanted is None else Counter(self.draft.locate(row)[0].kind for row in wanted)
         named = Counter(self.draft.locate(row)[0].kind for row in wanted or () if status[row] == MISSING)
         return Counts(
@@ -121,11 +121,6 @@ class Plan:
             selected_by_kind={kind: selected[kind] for kind in kinds if selected[kind]},
             needed_by_kind={} if wanted is None else dict(missing - named),
         )
-
-    def _status_by_stage(self) -> Iterator[tuple[Stage, bytes]]:
-        starts = self.draft.offsets
-        for index, stage in enumerate(self.draft.stages):
-            yield stage, self.draft.status[starts[index] : starts[index + 1]]
 
     @cached_property
     def price(self) -> Price:
@@ -145,7 +140,8 @@ class Plan:
     @cached_property
     def arms(self) -> tuple[ArmCounts, ...]:
         """The arms in the order of the spec; with a selection, what it leaves of those that it speaks of."""
-        return tuple(map(self._arm, self._arm_tables))
+        selected = self.draft.wanted is not None
+        return tuple(map(self._arm, selected_arms(self.draft, self.context.select) if selected else self.draft.arms))
 
     @property
     def models(self) -> int:
@@ -153,12 +149,10 @@ class Plan:
         weights = {row for arm in self.draft.arms for row in arm.weights} - {BASE}
         return len(weights) + len({model for arm in self.draft.arms for model in _base_models(arm)})
 
-    @cached_property
-    def _arm_tables(self) -> tuple[ArmTable, ...]:
-        return self.draft.arms if self.draft.wanted is None else tuple(selected_arms(self.draft, self.context.select))
-
     def _arm(self, arm: ArmTable) -> ArmCounts:
-        subjects = _subject_ids(arm)
+        # What tells a subject from others: the jobs that measure it, or without any those that make its weights.
+        subjects: Sequence[object] = list(zip(*(rows for _, rows in arm.measures), strict=True)) or arm.weights
+        assessed = {row for _, rows in arm.measures for row in rows}
         return ArmCounts(
             name=arm.name,
             method=arm.method,
@@ -168,14 +162,11 @@ class Plan:
             models=len(set(arm.weights) - {BASE}) + len(_base_models(arm)),
             jobs=len(arm.jobs),
             missing=sum(self.draft.status[row] == MISSING for row in arm.jobs),
-            assessments=len({row for _, rows in arm.measures for row in rows if self._is_wanted(row)}),
+            assessments=len(assessed if self.draft.wanted is None else assessed & self.draft.wanted),
             excluded=arm.excluded,
             included=arm.included,
             only_zeros_equal=_only_zeros_equal(arm, subjects),
         )
-
-    def _is_wanted(self, row: int) -> bool:
-        return self.draft.wanted is None or row in self.draft.wanted
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -206,19 +197,19 @@ class Plan:
         return JobTable(
             study=self.study,
             locations=dict(self.draft.locations),
-            rows=tuple(self.job_row(row) for row in missing),
-            tasks=tuple(self._task(task) for task in self.tasks),
+            rows=tuple(map(self.job_row, missing)),
+            tasks=tuple(map(self._task, self.tasks)),
         )
 
     def job_row(self, row: int) -> JobRow:
         """One job as it travels."""
-        stage, place = self.draft.locate(row)
-        keys = self.draft.keys
+        index, keys = self.draft.stage_of(row), self.draft.keys
+        stage, place = self.draft.stages[index], row - self.draft.offsets[index]
         return JobRow.model_construct(
             key=keys[row].hex(),
             kind=stage.kind,
-            version=KINDS[stage.kind].version,
-            params={**self._template(stage), **plain_row(stage, place)},
+            version=kind_of(stage.kind).version,
+            params={**self._shared[index], **row_json(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
             label=self._labels.of(row),
         )
@@ -231,14 +222,10 @@ class Plan:
     def _labels(self) -> Labels:
         return Labels(self.draft)
 
-    def _template(self, stage: Stage) -> dict[str, object]:
-        if id(stage) not in self._templates:
-            self._templates[id(stage)] = plain_template(stage)
-        return self._templates[id(stage)]
-
     @cached_property
-    def _templates(self) -> dict[int, dict[str, object]]:
-        return {}
+    def _shared(self) -> list[dict[str, object]]:
+        """Shared parameters of each stage."""
+        return list(map(shared_json, self.draft.stages))
 
     def _task(self, task: TaskDraft) -> Task:
         keys = tuple(self.draft.keys[row].hex() for row in task.rows)
@@ -254,11 +241,6 @@ def _texts(arm: ArmTable, name: str) -> list[str]:
 def _base_models(arm: ArmTable) -> set[object]:
     """Models of the arm that are assessed with their own weights."""
     return {model for model, made in zip(arm.names["model"], arm.weights, strict=True) if made == BASE}
-
-
-def _subject_ids(arm: ArmTable) -> Sequence[object]:
-    """For each condition what tells its subject from others: the jobs that measure it, or that make its weights."""
-    return list(zip(*(rows for _, rows in arm.measures), strict=True)) if arm.measures else arm.weights
 
 
 def _only_zeros_equal(arm: ArmTable, subjects: Sequence[object]) -> bool:

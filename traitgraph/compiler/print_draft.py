@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 
 from pydantic import BaseModel
 
-from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage, Table
-from traitgraph.specs.source.hashing import number_text
+from traitgraph.compiler.ir.dimensions import text_of
+from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage
 
 STATUS = {0: "present", 1: "missing", 2: "unneeded"}
 
@@ -32,7 +31,8 @@ def _arm_lines(arm: ArmTable, most_rows: int) -> Iterator[str]:
     axes = " x ".join(f"{length} {noun}" for noun, length in arm.axes)
     yield f"arm {arm.name}: {arm.method}, {axes} = {arm.subjects.rows}"
     if not arm.jobs:
-        yield from (f"  {_coordinates(arm.names, row)}" for row in range(min(arm.subjects.rows, most_rows)))
+        for row in range(min(arm.subjects.rows, most_rows)):
+            yield "  " + " ".join(f"{name}={column[row]}" for name, column in arm.names.columns.items())
         return
     yield f"  jobs {spans(arm.jobs)}"
     yield f"  weights {' '.join('base' if row == BASE else f'#{row}' for row in arm.weights[:most_rows])}"
@@ -59,10 +59,6 @@ def _row(draft: Draft, stage: Stage, start: int, place: int) -> str:
     return " ".join(word for word in words if word)
 
 
-def _coordinates(names: Table, row: int) -> str:
-    return " ".join(f"{name}={column[row]}" for name, column in names.columns.items())
-
-
 def _template(values: Mapping[str, object]) -> str:
     return " ".join(f"{name}={flat(value)}" for name, value in values.items() if value is not None)
 
@@ -78,9 +74,7 @@ def flat(value: object) -> str:
         return f"[{', '.join(map(flat, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{name}: {flat(item)}' for name, item in value.items())}}}"
-    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
-        return number_text(value)
-    return repr(value) if isinstance(value, str) and " " in value else str(value)
+    return repr(value) if isinstance(value, str) and " " in value else text_of(value)
 
 
 def spans(rows: Iterable[int]) -> str:

@@ -22,10 +22,11 @@ from typing import IO, NoReturn, cast
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.worker.events import Event, Observer
+from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 
 from .summary import RunSummary
-from .worker_process import TRAININGS, usable_cores, worker_command, worker_environment
+from .worker_process import usable_cores, worker_command, worker_environment
 
 GRACE_SECONDS = 10.0  # between asking a worker to end and ending it
 
@@ -269,7 +270,7 @@ class _LocalRun:
             worker.close_pipes()
 
     def _is_training(self, worker: _Worker) -> bool:
-        return any(self._rows[key].kind in TRAININGS for key in worker.running)
+        return any(is_training(self._rows[key].kind) for key in worker.running)
 
     def _wait_for(self, awaited: Callable[[_Worker], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds

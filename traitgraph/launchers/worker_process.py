@@ -11,6 +11,7 @@ from typing import Any
 
 import traitgraph
 from traitgraph.specs.jobs.benchmarks import ResolvedJudge
+from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable
 
 DEFAULTS: dict[str, str] = {
@@ -24,9 +25,6 @@ DEFAULTS: dict[str, str] = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS gives equal results in equal runs
 }
 """Set unless the user's environment says otherwise."""
-
-TRAININGS = frozenset({"train", "train_joint"})
-"""Kinds of job that several processes can share, on one node or more."""
 
 
 def worker_command(table: Path, task: str, store: Path, python: str = sys.executable) -> list[str]:
@@ -44,7 +42,7 @@ def worker_environment(base: Mapping[str, str], kinds: Collection[str], cores: i
     """
     environment = {**DEFAULTS, **base}
     if not base.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
-        training = not TRAININGS.isdisjoint(kinds)
+        training = any(map(is_training, kinds))
         environment |= {"OMP_WAIT_POLICY": "PASSIVE"} if training else {"GOMP_SPINCOUNT": "10000"}
     if cores is not None:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores)))

@@ -14,4 +14,4 @@
 trap '' USR2  # python takes it once it is up; a warning while the environment loads must not kill the task
 export SUBMITIT_EXECUTOR=slurm
 export PYTHONPATH='/home/me/check out'${PYTHONPATH:+:$PYTHONPATH}
-exec python -P -m traitgraph.launchers.slurm.element /s/runs/r 01-train
+exec python -P -m traitgraph.launchers.slurm.node.array_task /s/runs/r 01-train

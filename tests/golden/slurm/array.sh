@@ -13,4 +13,4 @@
 
 trap '' USR2  # python takes it once it is up; a warning while the environment loads must not kill the task
 export SUBMITIT_EXECUTOR=slurm
-exec /usr/bin/python3 -P -m traitgraph.launchers.slurm.element /store/runs/sweep-1 01-train
+exec /usr/bin/python3 -P -m traitgraph.launchers.slurm.node.array_task /store/runs/sweep-1 01-train

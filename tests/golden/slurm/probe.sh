@@ -25,4 +25,4 @@ exec > /store/runs/sweep-1/slurm/output/probe.log 2>&1
 leave_code() { echo $? > /store/runs/sweep-1/slurm/probe.exit; }
 trap leave_code EXIT
 command -v apptainer > /dev/null || exit 74
-apptainer exec --nv '/images/lab image.sif' /opt/env/bin/python -P -m traitgraph.launchers.slurm.probe /store/runs/sweep-1 /store
+apptainer exec --nv '/images/lab image.sif' /opt/env/bin/python -P -m traitgraph.launchers.slurm.node.probe /store/runs/sweep-1 /store

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from traitgraph.runtime.tensors.masks import random_shares
-from traitgraph.runtime.vectors.differences import GivenDifference
+from traitgraph.runtime.vectors.differences import TensorDifference
 
 if TYPE_CHECKING:
     import torch
@@ -38,9 +38,9 @@ def differences() -> list[dict[str, torch.Tensor]]:
     return [{name: each[name] - base[name] for name in base} for each in tuned]
 
 
-def as_vectors(found: Sequence[dict[str, torch.Tensor]]) -> list[GivenDifference]:
+def as_vectors(found: Sequence[dict[str, torch.Tensor]]) -> list[TensorDifference]:
     """The differences with the names that our masks are keyed by."""
-    return [GivenDifference(tensors, f"vector {number}") for number, tensors in enumerate(found)]
+    return [TensorDifference(tensors, f"vector {number}") for number, tensors in enumerate(found)]
 
 
 def our_bernoulli(seed: int, name: str) -> Callable[[torch.Tensor], torch.Tensor]:

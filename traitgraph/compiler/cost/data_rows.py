@@ -50,9 +50,10 @@ def rows_of(stage: Stage, data: object, wanted: Condition, draft: Draft, split: 
         return Range.exactly(max(1, sum(_matching(counts, wanted, split))))
     if isinstance(data, HubData) and data.id in ROWS_OF_DATA and split == "train":
         return Range.exactly(ROWS_OF_DATA[data.id] * _number(wanted, stage))
-    source = _generated_by(stage, draft) if isinstance(data, GeneratedData) else None
-    if source is None:
+    made = _dialogues(stage) if isinstance(data, GeneratedData) else None
+    if made is None:
         return None
+    source, _ = draft.locate(made.refs[0])
     scenes = counts_of(source.template["scenarios"], draft)
     if not scenes and split != "train":
         return None
@@ -109,16 +110,11 @@ def _matching(counts: Counts, wanted: Condition, split: str) -> Iterable[float]:
 def _number(wanted: Condition, stage: Stage) -> int:
     """How many pairs of trait and level are meant; without a trait those whose dialogues the stage gets, else all."""
     trait, level = wanted
-    if trait is None and level is None and (made := _input(stage)):
+    if trait is None and level is None and (made := _dialogues(stage)):
         return made.width
     return (1 if trait is not None else len(TRAITS)) * (1 if level is not None else len(LEVELS))
 
 
-def _input(stage: Stage) -> Input | None:
+def _dialogues(stage: Stage) -> Input | None:
     """The dialogues that `generate` jobs make for a stage."""
     return next((each for each in stage.inputs if each.name == "data"), None)
-
-
-def _generated_by(stage: Stage, draft: Draft) -> Stage | None:
-    made = _input(stage)
-    return draft.locate(made.refs[0])[0] if made else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
 
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.ir import Draft, Stage, plain_template
+from traitgraph.compiler.ir.ir import Draft, Stage, shared_json
 from traitgraph.specs.jobs.durations import duration_names
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.training import Training
 
@@ -16,21 +16,6 @@ from .work import bytes_per_weight, distinct_models, model_passes, size_from_nam
 
 SPREAD = Range(0.7, 1.5)
 """How far a job may be from the median of such jobs in the store."""
-
-FIXED: Mapping[str, Range] = {
-    "prepare": Range(10, 90),
-    "generate": Range(1, 10),
-    "train": Range(5, 40),
-    "train_joint": Range(5, 40),
-    "activations": Range(1, 10),
-    "neurons": Range(1, 10),
-    "vector": Range(1, 20),
-    "merge": Range(0.01, 1),
-    "assess": Range(0.5, 5),
-    "analyse": Range(1, 60),
-    "collect": Range(0.5, 10),
-}
-"""Seconds that a job of the kind takes whatever the model's size; ours."""
 
 START = Range(8, 40)
 """Starting a process with its libraries. [s]"""
@@ -97,13 +82,13 @@ class Estimator:
         return self._measured(stage) is not None
 
     def _measured(self, stage: Stage) -> Range | None:
-        names = duration_names(stage.kind, plain_template(stage))
+        names = duration_names(stage.kind, shared_json(stage))
         same_model = names[: 2 if "model" in stage.template else len(names)]
         found = next((self._context.durations[name] for name in same_model if name in self._context.durations), None)
         return None if found is None else Range.exactly(max(found, 0.01)).times(SPREAD)
 
     def _computed(self, stage: Stage) -> Range:
-        fixed = FIXED.get(stage.kind, Range(1, 60))
+        fixed = Range(*kind_of(stage.kind).seconds)
         if "model" not in stage.template:
             return fixed
         device, work = self.device(stage), work_of(stage, self._draft)

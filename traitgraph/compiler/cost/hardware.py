@@ -1,4 +1,4 @@
-"""A small table of accelerators, for prices. Nothing here changes a result."""
+"""Quantities known between two ends, and a small table of accelerators: for prices. Nothing here changes a result."""
 
 from __future__ import annotations
 
@@ -74,14 +74,9 @@ def span(quantity: Range) -> str:
 
 
 def _short(value: float) -> str:
-    if value == 0:
-        return "0"
-    digits = 1 - floor(log10(abs(value)))
-    return (
-        f"{round(value, digits):,.{max(0, digits)}f}".rstrip("0").rstrip(".")
-        if digits > 0
-        else f"{round(value, digits):,.0f}"
-    )
+    digits = 1 - floor(log10(value)) if value else 0
+    text = f"{round(value, digits):,.{max(0, digits)}f}"
+    return text.rstrip("0").rstrip(".") if digits > 0 else text
 
 
 FORWARD, TRAIN, STREAM = Range(0.15, 0.55), Range(0.10, 0.45), Range(0.30, 0.80)
@@ -136,6 +131,3 @@ def device_for(name: str | None, parameters: float) -> Device:
     if name is not None:
         return DEVICES[name]
     return DEVICES["cpu" if parameters < SMALL else "a100"]
-
-
-# JOINED: A quantity that is only known between two ends.

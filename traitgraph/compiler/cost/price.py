@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.ir import MISSING, Draft, Stage, TaskDraft, plain_template
+from traitgraph.compiler.ir.ir import Draft, Stage, TaskDraft, shared_json
 from traitgraph.specs.jobs.durations import sort_of
 from traitgraph.specs.jobs.refs import HubModel
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
@@ -16,7 +16,7 @@ from traitgraph.specs.study.training import Lora, Training
 
 from .estimate import Estimator
 from .hardware import NOTHING, Range, span, total
-from .work import distinct_models, work_of
+from .work import distinct_models, missing_by_stage, work_of
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,18 @@ class Price:
 def price_plan(draft: Draft, context: Context) -> Price:
     """The price of the missing jobs of a packed draft."""
     estimator = Estimator(draft, context)
-    missing = _missing_by_stage(draft)
+    missing = missing_by_stage(draft)
     seconds = {task.id: task_seconds(draft, task, estimator) for task in draft.tasks}
     gpu, cpu = _hours(draft, seconds, estimator)
+    fastest, slowest = ({name: each[end] for name, each in seconds.items()} for end in (0, 1))
+    ends = (wall_seconds(draft.tasks, each, context.throttle) for each in (fastest, slowest))
     names = dict.fromkeys(estimator.device(stage).name for stage, _ in missing if "model" in stage.template)
     measured = sum(count for stage, count in missing if estimator.is_measured(stage))
     return Price(
         device=", ".join(names) or "cpu",
         gpu_hours=gpu,
         cpu_hours=cpu,
-        wall_hours=_wall_hours(draft, seconds, context.throttle),
+        wall_hours=Range(*ends).over(3600),
         download_bytes=_download(missing, estimator),
         disk_bytes=total(
             [_disk(draft, stage, estimator).times(count) for stage, count in missing] + [_scratch(missing, estimator)]
@@ -72,18 +74,10 @@ def check_budget(price: Price, max_gpu_hours: float) -> None:
 def seconds_by_sort(draft: Draft, context: Context) -> dict[str, float]:
     """What a missing job of each sort (`sort_of`: 'train', 'assess lm_eval') takes, in the middle of its range. [s]"""
     estimator, sums = Estimator(draft, context), dict[str, tuple[float, int]]()
-    for stage, count in _missing_by_stage(draft):
-        seconds, jobs = sums.get(sort := sort_of(stage.kind, plain_template(stage)), (0.0, 0))
+    for stage, count in missing_by_stage(draft):
+        seconds, jobs = sums.get(sort := sort_of(stage.kind, shared_json(stage)), (0.0, 0))
         sums[sort] = seconds + count * estimator.seconds(stage).middle, jobs + count
     return {sort: seconds / jobs for sort, (seconds, jobs) in sums.items()}
-
-
-def _missing_by_stage(draft: Draft) -> list[tuple[Stage, int]]:
-    counts = [
-        (stage, draft.status[first : first + stage.rows].count(MISSING))
-        for stage, first in zip(draft.stages, draft.offsets, strict=False)
-    ]
-    return [(stage, count) for stage, count in counts if count]
 
 
 def task_seconds(draft: Draft, task: TaskDraft, estimator: Estimator) -> Range:
@@ -105,12 +99,6 @@ def _hours(draft: Draft, seconds: Mapping[str, Range], estimator: Estimator) -> 
         gpu.append(hours.times(devices))
         cpu.append(hours if devices == 0 else NOTHING)
     return total(gpu), total(cpu)
-
-
-def _wall_hours(draft: Draft, seconds: Mapping[str, Range], throttle: int | None) -> Range:
-    low = wall_seconds(draft.tasks, {name: each.low for name, each in seconds.items()}, throttle)
-    high = wall_seconds(draft.tasks, {name: each.high for name, each in seconds.items()}, throttle)
-    return Range(low, high).over(3600)
 
 
 def wall_seconds(tasks: tuple[TaskDraft, ...], seconds: dict[str, float], throttle: int | None) -> float:

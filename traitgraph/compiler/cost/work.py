@@ -1,9 +1,13 @@
-"""How often the missing jobs ask judges behind an HTTP interface: somebody pays for each call."""
+"""How much work a job is: tokens read, learnt from and written, by kind and benchmark, and calls of judges, as ranges.
+
+Figures without a source are ours: they hold for questionnaires, chat turns and multiple-choice items of usual length.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from traitgraph.compiler.ir.ir import MISSING, Draft, Stage
@@ -102,18 +106,14 @@ def _writing_work(stage: Stage, replies: Range) -> Work:
 
 
 def _training_work(training: Training, stage: Stage, draft: Draft) -> Work:
-    rows = _rows(training, stage, draft)
-    tokens = rows.times(Range(TURN.low, min(TURN.high, training.max_length)))
-    pair = 2.0 if isinstance(training, DpoTraining) else 1.0  # chosen and rejected
-    reference = tokens.times(pair) if isinstance(training, DpoTraining) else NOTHING
-    return Work(read=reference, learnt=tokens.times(pair))
-
-
-def _rows(training: Training, stage: Stage, draft: Draft) -> Range:
-    """Rows that one training learns from, all epochs together."""
     if training.steps is not None:
-        return Range.exactly(training.steps * training.batch_size * training.accumulation)
-    return training_rows(stage, draft).times(training.epochs or 1)
+        rows = Range.exactly(training.steps * training.batch_size * training.accumulation)
+    else:
+        rows = training_rows(stage, draft).times(training.epochs or 1)
+    tokens = rows.times(Range(TURN.low, min(TURN.high, training.max_length)))
+    if isinstance(training, DpoTraining):  # chosen and rejected; the reference model only reads them
+        return Work(read=tokens.times(2.0), learnt=tokens.times(2.0))
+    return Work(learnt=tokens)
 
 
 def _replies(stage: Stage, benchmark: ResolvedBenchmark, draft: Draft) -> Range:
@@ -128,9 +128,7 @@ def _replies(stage: Stage, benchmark: ResolvedBenchmark, draft: Draft) -> Range:
 
 def _assess_work(stage: Stage, draft: Draft) -> Work:
     benchmark, sampling = stage.template.get("benchmark"), stage.template.get("sampling")
-    repeats, longest = 1, int(STORY.high)
-    if isinstance(sampling, Sampling):
-        repeats, longest = sampling.repeats, sampling.max_new_tokens
+    repeats, longest = _repeats(stage), sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
     assert isinstance(benchmark, ResolvedBenchmark), "every assessment has a benchmark"
     match benchmark.kind:
         case "reply_contrast":
@@ -152,14 +150,17 @@ def _assess_work(stage: Stage, draft: Draft) -> Work:
     return Work(read=texts.times(repeats).times(TURN), written=texts.times(repeats).times(usual.at_most(longest)))
 
 
+def _repeats(stage: Stage) -> int:
+    sampling = stage.template.get("sampling")
+    return sampling.repeats if isinstance(sampling, Sampling) else 1
+
+
 def _lm_eval_work(benchmark: ResolvedBenchmark) -> Work:
     known = LM_EVAL if benchmark.definition is None else {}
-    documents, options, tokens, written = known.get(
-        benchmark.task, LOCAL_TASK if benchmark.definition else UNKNOWN_TASK
-    )
+    otherwise = LOCAL_TASK if benchmark.definition else UNKNOWN_TASK
+    documents, options, tokens, written = known.get(benchmark.task, otherwise)
     count = Range.exactly(documents) if benchmark.task in known else Range(20, documents)
-    if benchmark.limit is not None:
-        count = Range(min(count.low, benchmark.limit), min(count.high, benchmark.limit))
+    count = count if benchmark.limit is None else count.at_most(benchmark.limit)
     shots = 1 + (benchmark.shots or 0)
     requests = count.times(Range.exactly(1).plus(OPTION.times(options - 1)))
     return Work(read=requests.times(tokens).times(shots), written=count.times(written))
@@ -220,26 +221,16 @@ class JudgeCalls(NamedTuple):
 def judge_calls(draft: Draft) -> list[JudgeCalls]:
     """For each judge behind an interface the calls of the missing jobs: answers of all subjects in all repeats."""
     found: dict[tuple[str, str], list[Range]] = {}
-    for stage, first in zip(draft.stages, draft.offsets, strict=False):
-        missing = draft.status[first : first + stage.rows].count(MISSING)
-        if missing and (judge := _judge(stage)):
-            found.setdefault((judge.model, judge.url), []).append(_ratings(stage, draft).times(missing))
+    for stage, missing in missing_by_stage(draft):
+        judge = getattr(stage.template.get("benchmark"), "judge", None)
+        if isinstance(judge, ResolvedJudge) and judge.kind == "api":
+            ratings = questions_asked(stage, draft).times(_repeats(stage))
+            found.setdefault((judge.model, judge.url), []).append(ratings.times(missing))
     return [JudgeCalls(model, url, total(calls)) for (model, url), calls in found.items()]
 
 
-def _judge(stage: Stage) -> ResolvedJudge | None:
-    judge = getattr(stage.template.get("benchmark"), "judge", None)
-    return judge if isinstance(judge, ResolvedJudge) and judge.kind == "api" else None
-
-
-def _ratings(stage: Stage, draft: Draft) -> Range:
-    """Answers that one job has rated."""
-    sampling = stage.template.get("sampling")
-    return questions_asked(stage, draft).times(sampling.repeats if isinstance(sampling, Sampling) else 1)
-
-
-# JOINED: How much work a job is: tokens read, learnt from and written, by kind and benchmark, as ranges.
-#
-#   Figures without a source are ours: they hold for questionnaires, chat turns and multiple-choice items of usual
-#   length.
-#
+def missing_by_stage(draft: Draft) -> list[tuple[Stage, int]]:
+    """The stages with jobs that will run, and how many."""
+    spans = zip(draft.stages, pairwise(draft.offsets), strict=True)
+    counts = [(stage, draft.status[first:end].count(MISSING)) for stage, (first, end) in spans]
+    return [(stage, count) for stage, count in counts if count]

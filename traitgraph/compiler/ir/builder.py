@@ -7,7 +7,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from traitgraph.specs.fields.registry import UnknownNameError
+from traitgraph.specs.jobs.kinds import KINDS, kind_of
 from traitgraph.specs.jobs.refs import GgufModel
+from traitgraph.specs.source.diagnostics import SpecError, error
 from traitgraph.specs.study.study import Arm
 
 from .dimensions import FURTHER, coordinates
@@ -39,7 +42,16 @@ class Builder:
         where: Table | None = None,
         name: str = "",
     ) -> array[int]:
-        """Append a stage; returns its row numbers. Inputs may refer to earlier rows only."""
+        """Append a stage; returns its row numbers. Inputs may refer to earlier rows only.
+
+        Raises SpecError for a kind that neither this program nor a package has.
+        """
+        try:
+            kind_of(kind)
+        except (UnknownNameError, TypeError) as problem:
+            unknown = f"no package gives the job kind `{kind}` (entry-point group {KINDS.group})"
+            what = str(problem) if isinstance(problem, TypeError) else "; ".join([unknown, *KINDS.problems])
+            raise SpecError([error("TG209", what)]) from None
         present = {key: value for key, value in template.items() if value is not None}
         labelled = where if where is not None else Table({}, table.rows)
         self.stages.append(Stage(kind, name or kind, present, table, tuple(inputs), labelled))
@@ -67,7 +79,7 @@ class Group:
 
     def model_input(self, rows: int) -> tuple[Input, ...]:
         """The input `model` for so many rows; none for a model that loads as it is."""
-        return () if self.prepared is None else (Input("model", row_ids((self.prepared,)) * rows),)
+        return constant_input("model", self.prepared, rows)
 
     def where(self, columns: Sequence[str], rows: Sequence[int]) -> Table:
         """The coordinates of these subjects, for labels and selections."""
@@ -89,6 +101,11 @@ class Made:
     """Row fields of the assessments (prompt, steering, neurons), one value per subject."""
     vectors: tuple[array[int], ...] = ()
     """Rows of the vectors that each subject scales, be it by 0: lists with one for each subject."""
+
+
+def constant_input(name: str, row: int | None, rows: int) -> tuple[Input, ...]:
+    """An input that is one row for all of so many rows; none where there is no such row."""
+    return () if row is None else (Input(name, row_ids((row,)) * rows),)
 
 
 def prepare(builder: Builder, model: ModelReference) -> int | None:

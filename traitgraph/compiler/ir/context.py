@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 Counts = Mapping[tuple[str, str, str], float]
 """(trait, level, split) -> rows. The split is `train` or `heldout`."""
 
-WHOLE = 1 << 20
-
-PIECES, PIECE = 16, 1 << 15
-"""Bytes of a file that is read whole; pieces of a larger one, and bytes of each."""
+WHOLE, PIECES, PIECE = 1 << 20, 16, 1 << 15
+"""Bytes of a file that is read whole; pieces of a larger one, whose rest is taken to be like them; bytes of a piece."""
 
 
 def count_dialogues(path: Path, fields: Mapping[str, str]) -> Counts:
@@ -68,14 +66,6 @@ def _condition(line: bytes, fields: Mapping[str, str]) -> tuple[str, str, str] |
     return trait.strip().lower(), level.strip().lower(), "train" if split in ("", "train") else "heldout"
 
 
-def _nothing_present(kind: str, key: str) -> bool:
-    return False
-
-
-def _nothing_installed(built_in: str | None) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Context:
     """Content digests, what the store holds, and how long things took before."""
@@ -85,9 +75,9 @@ class Context:
     """Rows of a local file of dialogues, given our field -> its field; for prices only."""
     count_items: Callable[[Path], int] = count_items
     """Items of a questionnaire's file; for prices only."""
-    harness: Callable[[str | None], str | None] = _nothing_installed
+    harness: Callable[[str | None], str | None] = lambda built_in: None
     """Release of lm-eval, with a digest of the built-in task that is named; None where it is not installed."""
-    present: Callable[[str, str], bool] = _nothing_present
+    present: Callable[[str, str], bool] = lambda kind, key: False
     durations: Mapping[str, float] = field(default_factory=dict)
     """Median seconds of jobs in the store, by the names of `specs/jobs/durations.py`."""
     task_minutes: float = 30.0
@@ -100,9 +90,3 @@ class Context:
     """What is asked for; empty: everything."""
     throttle: int | None = None
     """Tasks that may run at the same time; None: no limit."""
-
-
-# JOINED: How many dialogue rows a file holds for each trait, level and split, and how many items: for prices only.
-#
-#   A file of up to 1 MB is read whole; of a larger one 16 pieces are read and the rest is taken to be like them.
-#

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
@@ -73,7 +73,16 @@ def dimensions_of(arm: Arm) -> list[Dimension]:
 
 def _place(axis: str) -> int:
     name = axis.partition(":")[0]
-    return ORDER.index(name) if name in ORDER else len(ORDER)
+    return ORDER.index(name) if name in ORDER else len(ORDER)  # an axis of a plug-in's method comes last
+
+
+def text_of(value: object) -> str:
+    """A value as results print it: a name, or a number in its canonical form."""
+    if isinstance(value, Named):
+        return value.name
+    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
+        return number_text(value)
+    return str(value)
 
 
 def texts_of(axis: str, values: Sequence[object]) -> dict[str, tuple[str, ...]]:
@@ -84,7 +93,9 @@ def texts_of(axis: str, values: Sequence[object]) -> dict[str, tuple[str, ...]]:
             "trait": tuple("+".join(trait for trait, _ in pairs) for pairs in chosen),
             "level": tuple("+".join(level for _, level in pairs) for pairs in chosen),
         }
-    return {axis: merge_names(cast("Sequence[MergeMethod]", values)) if axis == "merge" else tuple(map(_text, values))}
+    if axis == "merge":
+        return {axis: merge_names(cast("Sequence[MergeMethod]", values))}
+    return {axis: tuple(map(text_of, values))}
 
 
 def coordinates(names: Table, subjects: Table) -> Table:
@@ -97,14 +108,6 @@ def coordinates(names: Table, subjects: Table) -> Table:
     return Table({**names.columns, **further}, names.rows)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, Named):
-        return value.name
-    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
-        return number_text(value)
-    return str(value)
-
-
 def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
     """A name for each merge method: its kind, and what tells it from others of its kind.
 
@@ -114,13 +117,9 @@ def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
     names = []
     for kind, method in zip(kinds, methods, strict=True):
         alike = [other for other, other_kind in zip(methods, kinds, strict=True) if other_kind == kind]
-        telling = [f"{name}={_text(value)}" for name, value in method if _differs(alike, name, value)]
-        names.append(" ".join([kind, *telling]))
+        telling = (name for name, value in method if any(getattr(other, name) != value for other in alike))
+        names.append(" ".join([kind, *(f"{name}={text_of(getattr(method, name))}" for name in telling)]))
     return tuple(names)
-
-
-def _differs(methods: Iterable[MergeMethod], name: str, value: object) -> bool:
-    return any(getattr(other, name) != value for other in methods)
 
 
 def method_texts(kind: str, extra: Mapping[str, list[str]], rows: int) -> list[str]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
+
+from traitgraph.specs.source.hashing import number_text
 
 if TYPE_CHECKING:
     from traitgraph.specs.study.study import Study
@@ -22,28 +26,26 @@ if TYPE_CHECKING:
     from .context import Counts
 
 
-def plain(value: object) -> object:
-    """Specs, decimals and tuples as JSON has them: every field of a spec, null where it is None; exact text, lists."""
+def to_json(value: object) -> object:
+    """A parameter as job rows carry and records keep it: every field of a spec, lists, decimals as exact text."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, bool | int | float | str) or value is None:
-        return value
-    return str(value)
+        return {name: to_json(item) for name, item in value.items()}
+    return number_text(value) if isinstance(value, Decimal) else value
 
 
-def plain_template(stage: Stage) -> dict[str, object]:
+def shared_json(stage: Stage) -> dict[str, object]:
     """The parameters that all rows of a stage share."""
-    return {name: plain(value) for name, value in stage.template.items() if value is not None}
+    return {name: to_json(value) for name, value in stage.template.items() if value is not None}
 
 
-def plain_row(stage: Stage, place: int) -> dict[str, object]:
+def row_json(stage: Stage, place: int) -> dict[str, object]:
     """The row fields of one job, absent ones left out."""
     row = ((name, column[place]) for name, column in stage.table.columns.items())
-    return {name: plain(value) for name, value in row if value is not None}
+    return {name: to_json(value) for name, value in row if value is not None}
 
 
 def row_ids(numbers: Iterable[int] = ()) -> array[int]:
@@ -122,7 +124,8 @@ class Table:
         code_of: dict[tuple[int, ...], int] = {}
         first: array[int] = row_ids()
         places = row_ids()
-        for row, codes in enumerate(_code_rows([column.codes for column in small.columns.values()], self.rows)):
+        columns = [column.codes for column in small.columns.values()]
+        for row, codes in enumerate(zip(*columns, strict=True) if columns else [()] * self.rows):
             place = code_of.setdefault(codes, len(code_of))
             if place == len(first):
                 first.append(row)
@@ -130,17 +133,11 @@ class Table:
         return small.take(first), places
 
 
-def _code_rows(codes: Sequence[array[int]], rows: int) -> Iterable[tuple[int, ...]]:
-    return zip(*codes, strict=True) if codes else [()] * rows
-
-
 def _groups(codes: Sequence[array[int]], rows: int) -> Iterable[array[int]]:
     if not codes:
         return [row_ids(range(rows))]
-    groups: dict[tuple[int, ...], array[int]] = {}
+    groups: defaultdict[tuple[int, ...], array[int]] = defaultdict(row_ids)
     for row, combination in enumerate(zip(*codes, strict=True)):
-        if combination not in groups:
-            groups[combination] = row_ids()
         groups[combination].append(row)
     return groups.values()
 
@@ -185,10 +182,6 @@ class Stage:
     def rows(self) -> int:
         """How many jobs the stage holds."""
         return self.table.rows
-
-    def params(self, row: int) -> dict[str, object]:
-        """The parameters of one job, template and row fields together."""
-        return {**self.template, **{name: column[row] for name, column in self.table.columns.items()}}
 
     def take(self, rows: Sequence[int]) -> Stage:
         """The stage with these rows only."""
@@ -303,6 +296,3 @@ class Draft:
         """Row numbers that feed one job, by input name."""
         stage, place = self.locate(row)
         return {each.name: each.of(place) for each in stage.inputs}
-
-
-# JOINED: Parameters as plain JSON data, the form in which they travel and are recorded.

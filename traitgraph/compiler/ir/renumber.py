@@ -10,14 +10,19 @@ from dataclasses import replace
 from .ir import BASE, ArmTable, Draft, Input, Stage, row_ids
 
 
-def kept_stages(draft: Draft, kept: Sequence[int], place: Sequence[int]) -> tuple[Stage, ...]:
-    """The stages with the kept rows only (in their order), pointing to the new numbers; none without rows."""
+def keep_rows(draft: Draft, kept: Sequence[int], place: Sequence[int]) -> Draft:
+    """The draft with the kept rows only, in their order; every reference points to `place[old] == new`."""
     stages = []
     for stage, start in zip(draft.stages, draft.offsets, strict=False):
         chosen = kept[bisect_left(kept, start) : bisect_left(kept, start + stage.rows)]
         if chosen:
             stages.append(renumber_stage(stage.take(row_ids(row - start for row in chosen)), place))
-    return tuple(stages)
+    return replace(
+        draft,
+        stages=tuple(stages),
+        keys=[draft.keys[row] for row in kept] if draft.keys else (),
+        arms=tuple(renumber_arm(arm, place) for arm in draft.arms),
+    )
 
 
 def renumber_stage(stage: Stage, place: Sequence[int]) -> Stage:

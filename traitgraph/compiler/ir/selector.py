@@ -1,4 +1,14 @@
-"""TODO."""
+"""The language of `--select`: which subjects and jobs a command is about.
+
+    trait=agreeableness,alpha>0.5        conditions that must all hold
+    trait=openness|neuroticism           one of several values
+    kind=assess+                         and what follows from the jobs that it names
+    key=3f2a                             a job, by the start of its key
+
+Names are those of the results, the axes without a column there, kind and key. A method and a merge are known by their
+first word as well; alpha is that of the results, where a steered subject has its coefficient. Several selections
+together select what any of them does. A job that lacks a coordinate meets no condition on it.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +53,11 @@ class Condition:
             return False
         if self.name == "key":
             return any(text.startswith(value) for value in self.values)
-        forms = self._forms(text)
+        # the text, its first word if that is a kind, and each part of a composed one
+        forms = {text, *text.split("+"), *(text.split()[:1] if self.name in BY_FIRST_WORD else ())}
         if self.operator in ("=", "!="):
             return (self.operator == "=") == any(_equal(value, form) for value in self.values for form in forms)
         return any(_in_order(self.operator, form, value) for value in self.values for form in forms)
-
-    def _forms(self, text: str) -> set[str]:
-        """What stands for a coordinate: its text, its first word if that is a kind, each part of a composed one."""
-        return {text, *text.split("+"), *(text.split()[:1] if self.name in BY_FIRST_WORD else ())}
 
 
 @dataclass(frozen=True)
@@ -67,16 +74,17 @@ class Selector:
 
 
 def _equal(value: str, form: str) -> bool:
-    number = _number(value)
-    return value == form or (number is not None and number == _number(form))
+    number = number_in(value)
+    return value == form or (number is not None and number == number_in(form))
 
 
 def _in_order(sign: str, form: str, value: str) -> bool:
-    left, right = _number(form), _number(value)
+    left, right = number_in(form), number_in(value)
     return left is not None and right is not None and OPERATORS[sign](left, right)
 
 
-def _number(text: str) -> Decimal | None:
+def number_in(text: str) -> Decimal | None:
+    """The number that a text is; None for a word."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -111,6 +119,6 @@ def _fault(part: str, found: re.Match[str] | None) -> tuple[str, str] | None:
         near = near_names(found["name"], NAMES)
         listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(NAMES)}"
         return f"unknown name '{found['name']}' in a selection", listed
-    if found["operator"] in OPERATORS and any(_number(each) is None for each in found["values"].split("|")):
+    if found["operator"] in OPERATORS and any(number_in(each) is None for each in found["values"].split("|")):
         return f"'{found['values']}' is not a number", "only numbers have an order"
     return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from traitgraph.compiler.ir.builder import Builder
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import ArmTable, Column, Comparison, Input, Table, row_ids
+from traitgraph.specs.jobs.params import PluginAnalysis
 from traitgraph.specs.jobs.params import TraitCorrelation as CorrelationParams
 from traitgraph.specs.jobs.params import VectorSimilarity as SimilarityParams
 from traitgraph.specs.source.diagnostics import SpecError, error
@@ -41,11 +42,16 @@ def _comparisons(
             several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
             against = f" {Path(analysis.reference).stem}" if several else ""
             for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
-                yield from _correlations(params, name, against, table, builder)
+                title = f"trait_correlation {name}{against}"  # that tells reference matrices apart
+                yield from _of_scores(params, title, dict(table.measures)[name], table, builder)
         case LayerSimilarity():
             return  # taken of each subject, with the benchmarks
+        case _ if hasattr(analysis, "compare"):
+            own = PluginAnalysis(analysis=analysis.kind, options=analysis.model_dump(mode="json", exclude={"kind"}))
+            for name, measured in table.measures:
+                yield from _of_scores(own, f"{analysis.kind} {name}", measured, table, builder)
         case _:
-            what = f"the analysis `{analysis.kind}` of another package has no jobs: only benchmarks and methods may"
+            what = f"no package says what the analysis `{analysis.kind}` does (a method `compare` of its class)"
             raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
 
 
@@ -65,23 +71,24 @@ def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def _correlations(
-    params: CorrelationParams, name: str, against: str, table: ArmTable, builder: Builder
+def _of_scores(
+    params: CorrelationParams | PluginAnalysis, title: str, measured: Sequence[int], table: ArmTable, builder: Builder
 ) -> Iterator[Comparison]:
-    """One comparison for each group of subjects; `against` tells reference matrices apart where there are several."""
+    """One comparison for each group of subjects that differ in trait and level only; a plugin's knows their names."""
     shared = tuple(column for column in table.names.columns if column not in ("trait", "level"))
-    measured = dict(table.measures)[name]
     for _, subjects in table.names.split(shared):
-        rows = row_ids(dict.fromkeys(measured[subject] for subject in subjects))
-        inputs = (Input("assess", rows, width=len(rows), unordered=True),)
-        title = f"trait_correlation {name}{against}"
-        row = _add(title, params, inputs, builder, None)
+        rows, names = row_ids(dict.fromkeys(measured[subject] for subject in subjects)), None
+        if isinstance(params, PluginAnalysis):
+            rows = row_ids(sorted(rows, key=builder.name_of))
+            names = tuple(map(builder.name_of, rows))
+        inputs = (Input("assess", rows, width=len(rows), unordered=names is None),)
+        row = _add(title, params, inputs, builder, names)
         yield Comparison(title, row, subjects[0], (*shared, *FURTHER))
 
 
 def _add(
     name: str,
-    params: SimilarityParams | CorrelationParams,
+    params: SimilarityParams | CorrelationParams | PluginAnalysis,
     inputs: Sequence[Input],
     builder: Builder,
     conditions: tuple[str, ...] | None,

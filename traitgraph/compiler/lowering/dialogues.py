@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from traitgraph.compiler.ir.builder import Builder, prepare
+from traitgraph.compiler.ir.builder import Builder, constant_input, prepare
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.refs import DataRef, GeneratedData
@@ -38,16 +38,13 @@ class Rows:
 
 def repeated(rows: Rows, jobs: int, name: str = "data") -> tuple[Input, ...]:
     """The input of jobs that read the dialogues of every condition."""
-    return rows.inputs([sorted(rows.made, key=_place)] * jobs, name)
+    conditions = sorted(rows.made, key=lambda condition: (TRAITS.index(condition[0]), LEVELS.index(condition[1])))
+    return rows.inputs([conditions] * jobs, name)
 
 
 def opposite(level: Level) -> Level:
     """The other level."""
     return "low" if level == "high" else "high"
-
-
-def _place(condition: Condition) -> tuple[int, int]:
-    return TRAITS.index(condition[0]), LEVELS.index(condition[1])
 
 
 def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
@@ -66,8 +63,9 @@ def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
 def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builder) -> array[int]:
     model, expert = builder.resolver.model(spec.model), builder.resolver.model(spec.expert.model)
     subtracts = spec.combine == "difference" and spec.anti_expert == "opposite"
-    told = [_told(spec.expert, trait, level) for trait, level in conditions]
-    others = [_told(spec.expert, trait, opposite(level)) if subtracts else None for trait, level in conditions]
+    text = spec.expert.instruction
+    told = [filled(text, trait, level) for trait, level in conditions]
+    others = [filled(text, trait, opposite(level)) if subtracts else None for trait, level in conditions]
     personas = [spec.persona and condition_prompt(spec.persona, *each) for each in conditions]
     columns: dict[str, Sequence[object]] = {
         "trait": [trait for trait, _ in conditions],
@@ -89,21 +87,12 @@ def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builde
     rows = range(len(conditions))
     table = Table({name: Column(tuple(values), row_ids(rows)) for name, values in columns.items()}, len(conditions))
     where = Table({name: table[name] for name in ("trait", "level")}, len(conditions))
-    inputs = [
-        *_loaded("model", prepare(builder, model), len(rows)),
-        *_loaded("expert_model", prepare(builder, expert), len(rows)),
-    ]
-    inputs += _experts(spec, conditions, builder, subtracts)
+    inputs = (
+        *constant_input("model", prepare(builder, model), len(rows)),
+        *constant_input("expert_model", prepare(builder, expert), len(rows)),
+        *_experts(spec, conditions, builder, subtracts),
+    )
     return builder.add("generate", template, table, inputs, where=where)
-
-
-def _told(expert: Expert, trait: Trait, level: Level) -> str:
-    return filled(expert.instruction, trait, level)
-
-
-def _loaded(name: str, prepared: int | None, rows: int) -> Iterator[Input]:
-    if prepared is not None:
-        yield Input(name, row_ids((prepared,)) * rows)
 
 
 def _experts(spec: Generation, conditions: Sequence[Condition], builder: Builder, subtracts: bool) -> Iterator[Input]:
@@ -136,7 +125,7 @@ def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Bui
         name: Column(tuple(value or "" for value in column.values), place)
         for name, column in (("trait", traits), ("level", levels))
     }
-    inputs = list(_loaded("model", prepare(builder, model), len(distinct)))
+    inputs = constant_input("model", prepare(builder, model), len(distinct))
     where = Table(shown, len(distinct))
     rows = builder.add(kind, template, Table(columns, len(distinct)), inputs, where=where)
     return row_ids(rows[distinct.index(each)] for each in wanted)

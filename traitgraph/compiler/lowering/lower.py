@@ -1,4 +1,4 @@
-"""Give every subject its assessments: one job per subject and benchmark."""
+"""Turn methods into the stages that they imply, and give every subject one assessment per benchmark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from traitgraph.specs.study.study import Arm
 
 from .benchmarks import Resolved, resolve_all
 from .compare import assessed, compare
-from .methods import LOWERINGS, Lowering
+from .methods import Lowering, lowering_of
 from .prompts import with_arm_prompt
 
 
@@ -34,11 +34,10 @@ def lower_methods(draft: Draft, context: Context) -> Draft:
     )
     collect(arms, builder)
     found = builder.resolver
-    stages = tuple(builder.stages)
     return replace(
         draft,
         arms=arms,
-        stages=stages,
+        stages=tuple(builder.stages),
         locations=found.locations,
         sizes=builder.sizes,
         dialogues=found.rows,
@@ -57,10 +56,12 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
         made = with_arm_prompt(group, lowering(group, builder), builder)
-        _note_weights(made, rows, weights)
+        for each in made:
+            if each.weights is not None:
+                scatter_rows(zip(each.places, each.weights, strict=True), rows, weights)
         scaled += ((row_ids(rows[place] for place in each.places), refs) for each in made for refs in each.vectors)
         for benchmark in benchmarks:
-            spread(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
+            scatter_rows(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
     lowered = replace(table, weights=weights, measures=tuple(measures.items()))
     comparisons = compare(arm, lowered, scaled, builder)
     return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
@@ -69,9 +70,9 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
 def _lowering_of(arm: Arm) -> Lowering:
     """What the arm's method implies. Raises SpecError for a plugin's method that does not say."""
     try:
-        return LOWERINGS.get(arm.method.kind)
+        return lowering_of(arm.method)
     except UnknownNameError:
-        what = f"no package says what the method `{arm.method.kind}` implies (entry-point group {LOWERINGS.group})"
+        what = f"no package says what the method `{arm.method.kind}` implies (a method `lower` of its class)"
         raise SpecError([error("TG209", what, path=f"arms.{arm.name}.method")]) from None
 
 
@@ -81,12 +82,6 @@ def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: 
     if model.parameters is not None:
         builder.sizes[encode(reference)] = model.parameters
     return Group(arm, reference, prepare(builder, reference), table.subjects.take(rows), table.names.take(rows))
-
-
-def _note_weights(made: list[Made], rows: array[int], weights: array[int]) -> None:
-    for each in made:
-        for place, ref in zip(each.places, each.weights or (), strict=False):  # the base has no row of its own
-            weights[rows[place]] = ref
 
 
 def collect(arms: tuple[ArmTable, ...], builder: Builder) -> None:
@@ -113,10 +108,7 @@ def assess(group: Group, made: Iterable[Made], benchmark: Resolved, builder: Bui
     return pairs
 
 
-def spread(pairs: Iterable[tuple[int, int]], subjects: array[int], into: array[int]) -> None:
+def scatter_rows(pairs: Iterable[tuple[int, int]], subjects: array[int], into: array[int]) -> None:
     """Write the row of each pair at its subject's place; `subjects` are the group's rows within the arm."""
     for place, row in pairs:
         into[subjects[place]] = row
-
-
-# JOINED: Turn methods into the stages that they imply, down to the parameters that a job carries.

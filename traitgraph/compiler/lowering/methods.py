@@ -1,7 +1,7 @@
 """What each method implies: one function per method, from the subjects of a group to what makes them.
 
-A new method is one record of `specs/study/methods.py` and one line here; a plugin gives the function under its method's
-name in the entry-point group `traitgraph.lowerings`.
+A new method is one record of `specs/study/methods.py` and one line here. A plugin's method says it itself, by a method
+`lower` of its class, or by a function under its name in the entry-point group `traitgraph.lowerings`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.specs.fields.registry import Registry
+from traitgraph.specs.study.method import Method
 
 from .trained import lower_direct, lower_prompt, lower_tuned
 from .vectors import lower_compose, lower_vector
@@ -30,3 +31,9 @@ LOWERINGS: Registry[Lowering] = Registry(
         "npti": "traitgraph.compiler.lowering.steered:lower_npti",
     },
 )
+
+
+def lowering_of(method: Method) -> Lowering:
+    """What the method implies. Raises UnknownNameError for a plugin's that does not say."""
+    own: Lowering | None = getattr(method, "lower", None)
+    return own or LOWERINGS.get(method.kind)

@@ -9,9 +9,10 @@ from typing import cast
 
 from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
-from traitgraph.specs.jobs.params import NeuronSteering, Steering
+from traitgraph.specs.jobs.params import NeuronSteering, OperatorSteering, Steering
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.methods import Npti, Steer
+from traitgraph.specs.study.steering_operators import Add
 from traitgraph.specs.study.traits import LEVELS, Trait
 
 from .condition_texts import condition_prompt
@@ -22,7 +23,10 @@ SHIFT = ("level", "layer", "coefficient")
 
 
 def lower_steer(group: Group, builder: Builder) -> list[Made]:
-    """The base shifted by coefficient * (mean at the level - mean at the other level) after one block."""
+    """The base shifted by coefficient * (mean at the level - mean at the other level) after one block.
+
+    Another operator than `add` does something else with the same measurement.
+    """
     method = group.arm.method
     assert isinstance(method, Steer)
     place = _measured(group, builder, "activations", {"read_out": method.read_out})
@@ -35,7 +39,10 @@ def _shift(method: Steer, level: object, layer: object, coefficient: object) -> 
     assert isinstance(layer, int)
     assert isinstance(coefficient, Decimal)
     signed = coefficient if level == "high" else -coefficient  # the measured direction is high - low
-    return Steering(layer=layer, coefficient=signed, positions=method.positions, normalise=method.normalise)
+    shared = {"layer": layer, "coefficient": signed, "positions": method.positions, "normalise": method.normalise}
+    if method.operation == Add():
+        return Steering.model_validate(shared)
+    return OperatorSteering.model_validate({**shared, "operation": method.operation})
 
 
 def lower_npti(group: Group, builder: Builder) -> list[Made]:
@@ -67,7 +74,9 @@ def _measured(
     for shared, rows in conditions.split(("data",)):
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
         traits = [cast("Trait", conditions["trait"][row]) for row in rows]
-        table = Table({**_trait_column(traits), **(_personas(method, traits, data.data) if method else {})}, len(rows))
+        values = {"trait": tuple(traits), **(_personas(method, traits) if method else {})}
+        each_once = row_ids(range(len(traits)))
+        table = Table({name: Column(column, each_once) for name, column in values.items()}, len(rows))
         needed: list[list[Condition]] = [[(trait, level) for level in LEVELS] for trait in traits]
         inputs = (*group.model_input(len(rows)), *data.inputs(needed))
         where = group.where(("model", "trait", "data"), row_ids(first[row] for row in rows))
@@ -77,15 +86,9 @@ def _measured(
     return row_ids(numbers[row] for row in place)
 
 
-def _trait_column(traits: list[Trait]) -> dict[str, Column]:
-    return {"trait": Column(tuple(traits), row_ids(range(len(traits))))}
-
-
-def _personas(method: Npti, traits: list[Trait], data: object) -> dict[str, Column]:
-    """The prompts under which the model answers at each level."""
-    rows = row_ids(range(len(traits)))
+def _personas(method: Npti, traits: list[Trait]) -> dict[str, tuple[object, ...]]:
+    """The prompts under which the model answers about each trait at each level."""
     strength = method.personas.own_axes().get("intensity", (None,))[0]
     return {
-        level: Column(tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits), rows)
-        for level in LEVELS
+        level: tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits) for level in LEVELS
     }

@@ -1,4 +1,4 @@
-"""Subjects with the base's own weights: as it is, or after a message."""
+"""Tuned models, one for each trait and level or one for all at once, and the base: as it is, or after a message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lower_tuned(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Tuned)
     joint = method.conditions == "joint"
     conditions, place = group.subjects.distinct(("data", "seed") if joint else CONDITION)
-    trained = (train_jointly if joint else train)(group, builder, conditions, first_places(place))
+    trained = train(group, builder, conditions, first_places(place), joint=joint)
     refs = row_ids(trained[row] for row in place)
     return [Made(row_ids(range(group.subjects.rows)), (Input("tuned", refs),), refs)]
 
@@ -40,16 +40,24 @@ def first_places(place: Sequence[int]) -> array[int]:
     return row_ids(first[distinct] for distinct in range(len(first)))
 
 
-def train(group: Group, builder: Builder, conditions: Table, places: Sequence[int]) -> array[int]:
-    """Rows of one training per condition; `places` are subjects of the group that need it, for labels."""
+def train(
+    group: Group, builder: Builder, conditions: Table, places: Sequence[int], *, joint: bool = False
+) -> array[int]:
+    """Rows of one training per condition; a joint one is on the rows of all traits and levels.
+
+    `places` are subjects of the group that need each training, for labels.
+    """
     trained = row_ids((0,)) * conditions.rows
     for shared, rows in conditions.split(("data",)):
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
-        table = conditions.only(("trait", "level", "seed")).take(rows)
-        inputs = (*group.model_input(len(rows)), *data.inputs(_needed(group, table)))
+        table = conditions.only(("seed",) if joint else ("trait", "level", "seed")).take(rows)
+        dialogues = repeated(data, len(rows)) if joint else data.inputs(_needed(group, table))
+        where = group.where(("model", "seed", "data"), places) if joint else named_conditions(group, conditions, places)
         template = {"model": group.model, "data": data.data, "training": group.arm.train}
-        where = named_conditions(group, conditions, places).take(rows)
-        _note(trained, rows, builder.add("train", template, table, inputs, where=where))
+        kind, inputs = "train_joint" if joint else "train", (*group.model_input(len(rows)), *dialogues)
+        numbers = builder.add(kind, template, table, inputs, where=where.take(rows))
+        for row, number in zip(rows, numbers, strict=True):
+            trained[row] = number
     return trained
 
 
@@ -67,24 +75,6 @@ def _needed(group: Group, table: Table) -> Iterable[list[Condition]]:
         yield [own, (own[0], opposite(own[1]))] if both else [own]
 
 
-def train_jointly(group: Group, builder: Builder, conditions: Table, places: Sequence[int]) -> array[int]:
-    """Rows of one training per data set and seed, on the rows of all traits and levels."""
-    trained = row_ids((0,)) * conditions.rows
-    for shared, rows in conditions.split(("data",)):
-        data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
-        inputs = (*group.model_input(len(rows)), *repeated(data, len(rows)))
-        template = {"model": group.model, "data": data.data, "training": group.arm.train}
-        where = group.where(("model", "seed", "data"), row_ids(places[row] for row in rows))
-        table = conditions.only(("seed",)).take(rows)
-        _note(trained, rows, builder.add("train_joint", template, table, inputs, where=where))
-    return trained
-
-
-def _note(into: array[int], rows: Sequence[int], numbers: Iterable[int]) -> None:
-    for row, number in zip(rows, numbers, strict=True):
-        into[row] = number
-
-
 def lower_direct(group: Group, builder: Builder) -> list[Made]:
     """The base as it is: nothing is made."""
     return [Made(row_ids(range(group.subjects.rows)))]
@@ -96,6 +86,3 @@ def lower_prompt(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Prompt)
     column, inputs = subject_prompts(group, method, builder)
     return [Made(row_ids(range(group.subjects.rows)), inputs, columns={"prompt": column})]
-
-
-# JOINED: Tuned models: one for each trait and level, or one for all conditions at once.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
-from traitgraph.compiler.ir.builder import COORDINATES, Builder, Group, Made, prepare
+from traitgraph.compiler.ir.builder import COORDINATES, Builder, Group, Made, constant_input, prepare
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
 from traitgraph.specs.study.merge_conventions import resolve
@@ -80,23 +80,18 @@ def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence
     tuned = train(group, builder, conditions, places)
     inputs = [*group.model_input(len(tuned)), Input("tuned", tuned)]
     if contrast:
-        others = Table({**conditions.columns, "level": _swapped(conditions["level"])}, conditions.rows)
+        levels = conditions["level"]
+        swapped = Column(tuple(opposite(cast("Level", level)) for level in levels.values), levels.codes)
+        others = Table({**conditions.columns, "level": swapped}, conditions.rows)
         inputs.append(Input("opposite", train(group, builder, others, places)))
     where = named_conditions(group, conditions, places)
     return builder.add("vector", {"model": group.model}, Table({}, len(tuned)), inputs, where=where)
 
 
-def _swapped(levels: Column) -> Column:
-    return Column(tuple(opposite(cast("Level", level)) for level in levels.values), levels.codes)
-
-
 def domain_vector(group: Group, onto: Onto, builder: Builder) -> int:
     """The row of domain - base, from a ready-made model."""
     tuned = builder.resolver.model(onto.model)
-    prepared = prepare(builder, tuned)
-    inputs = list(group.model_input(1))
-    if prepared is not None:
-        inputs.append(Input("tuned_model", row_ids((prepared,))))
+    inputs = (*group.model_input(1), *constant_input("tuned_model", prepare(builder, tuned), 1))
     template = {"model": group.model, "tuned": tuned, "names": onto.names}
     where = Table({"model": Column.constant(onto.model.name, 1)}, 1)
     return builder.add("vector", template, Table({}, 1), inputs, where=where)[0]
@@ -123,7 +118,7 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
             refs = row_ids(vectors[index][row] for row in rows for index in used)
             inputs.append(Input("vectors", refs, width=len(used)))
         if carried and domain is not None:
-            inputs.append(Input("onto", row_ids((domain,)) * len(rows)))
+            inputs += constant_input("onto", domain, len(rows))
             columns["onto"] = group.subjects["onto"].take(rows)
         template = {"model": group.model, "method": method, "keep": group.arm.keep}
         where = group.where((*COORDINATES, *FURTHER), rows)

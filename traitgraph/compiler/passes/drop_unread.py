@@ -6,10 +6,8 @@ from dataclasses import replace
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import BASE, Draft, row_ids
-from traitgraph.compiler.ir.renumber import kept_stages, renumber_arm
-
-MADE_TO_BE_READ = ("prepare", "generate", "train", "train_joint", "activations", "neurons", "vector")
-"""Kinds that are a means: without a reader they answer no question. Of other kinds every job is kept."""
+from traitgraph.compiler.ir.renumber import keep_rows
+from traitgraph.specs.jobs.kinds import kind_of
 
 
 def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
@@ -26,11 +24,7 @@ def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
     for new, old in enumerate(kept):
         place[old] = new
     arms = (replace(arm, jobs=row_ids(row for row in arm.jobs if read[row])) for arm in draft.arms)
-    return replace(
-        draft,
-        stages=kept_stages(draft, kept, place),
-        arms=tuple(renumber_arm(arm, place) for arm in arms),
-    )
+    return keep_rows(replace(draft, arms=tuple(arms)), kept, place)
 
 
 def _read_rows(draft: Draft) -> bytearray:
@@ -39,7 +33,7 @@ def _read_rows(draft: Draft) -> bytearray:
     for row in {row for arm in draft.arms for row in arm.weights if row != BASE}:
         read[row] = 1
     for stage, start in reversed(list(zip(draft.stages, draft.offsets, strict=False))):
-        if stage.kind not in MADE_TO_BE_READ:
+        if not kind_of(stage.kind).is_means:
             read[start : start + stage.rows] = b"\1" * stage.rows
         places = [place for place in range(stage.rows) if read[start + place]]
         for each in stage.inputs:

@@ -1,4 +1,7 @@
-"""Which points of an arm's product are left: `exclude` and `when`, read once per axis value and not once per point."""
+"""Expand every arm into a table with one row per subject: the product of its axes, less filtered and with extra points.
+
+`exclude` and `when` are read once per axis value and not once per point.
+"""
 
 from __future__ import annotations
 
@@ -88,11 +91,10 @@ def _overlaid(arm: Arm, dimensions: Sequence[Dimension], extra: Filter) -> list[
     axes = arm.axes()
     overlaid = []
     for dimension in dimensions:
-        changed = {name for name in dimension.columns if name in given}
-        if not changed:
+        if given.keys().isdisjoint(dimension.columns):
             overlaid.append(dimension)
-            continue
-        overlaid += [Dimension({name: _values(axes[name], given.get(name))}) for name in dimension.columns]
+        else:
+            overlaid += [Dimension({name: _values(axes[name], given.get(name))}) for name in dimension.columns]
     return overlaid
 
 
@@ -160,13 +162,14 @@ def admitted_rows(arm: Arm, points: Table) -> array[int]:
     """The rows that meet every rule and that no exclusion matches."""
     if not arm.excluded and not arm.rules:
         return row_ids(range(points.rows))
-    holes = [matcher(each, points) for each in arm.excluded]
+    excluded = [matcher(each, points) for each in arm.excluded]
     rules = [(matcher(rule.condition, points), matcher(rule.only, points)) for rule in arm.rules]
-    return row_ids(
-        row
-        for row in range(points.rows)
-        if not any(hole(row) for hole in holes) and all(only(row) or not condition(row) for condition, only in rules)
-    )
+
+    def is_left(row: int) -> bool:
+        met = all(only(row) or not condition(row) for condition, only in rules)
+        return met and not any(matches(row) for matches in excluded)
+
+    return row_ids(filter(is_left, range(points.rows)))
 
 
 def matcher(wanted: Filter, points: Table) -> Test:
@@ -205,7 +208,3 @@ def _axis_test(column: Column, wanted: tuple[object, ...]) -> Test:
     codes = column.codes
     matching = {code for code, value in enumerate(column.values) if any(same(each, value) for each in wanted)}
     return lambda row: codes[row] in matching
-
-
-#   JOINED: Expand every arm into a table with one row per subject: the product of its axes, with its holes and
-#   extra points.

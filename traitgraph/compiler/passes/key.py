@@ -12,17 +12,14 @@ What stays out: study, arm and benchmark names, labels, order of axes, paths, re
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Input, Stage
-from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import DIGEST_BYTES, SCHEME, encode
-
-KINDS: dict[str, type[JobParams]] = {kind.kind: kind for kind in JobParams.__subclasses__()}
 
 
 def key_jobs(draft: Draft, context: Context) -> Draft:
@@ -50,15 +47,15 @@ def stage_keys(stage: Stage, keys: Sequence[bytes]) -> Iterator[bytes]:
 
 def job_state(kind: str, template: Mapping[str, object]) -> blake2b:
     """A hash that has read everything that the rows of a stage share."""
-    version = KINDS[kind].version
-    shared = {name: value for name, value in template.items() if name not in KINDS[kind].row_fields}
+    known = kind_of(kind)
+    shared = {name: value for name, value in template.items() if name not in known.row_fields}
     digest = blake2b(encode(shared), digest_size=DIGEST_BYTES).digest()
-    return blake2b(SCHEME + b"\0job\0" + encode(kind) + encode(version) + digest, digest_size=DIGEST_BYTES)
+    return blake2b(SCHEME + b"\0job\0" + encode(kind) + encode(known.version) + digest, digest_size=DIGEST_BYTES)
 
 
 def row_bytes(stage: Stage) -> Iterable[bytes]:
     """The canonical bytes of each row's row fields; each combination of values is encoded once."""
-    fixed = KINDS[stage.kind].row_fields
+    fixed = kind_of(stage.kind).row_fields
     names = sorted(stage.table.columns)
     assert set(names) <= set(fixed), f"{stage.kind} varies by {names}, its keys by {fixed}"
     shared = {name: stage.template[name] for name in fixed if name in stage.template}
@@ -83,11 +80,7 @@ def input_bytes(each: Input, keys: Sequence[bytes], rows: int) -> Iterable[bytes
     if each.width == 1:
         head = _head(each.name, 1)
         return (head + keys[ref] for ref in each.refs)
-    return (_named(each.name, _keys_of(each.of(row), keys)) for row in range(rows))
-
-
-def _keys_of(refs: array[int], keys: Sequence[bytes]) -> list[bytes]:
-    return [keys[ref] for ref in refs]
+    return (_named(each.name, [keys[ref] for ref in each.of(row)]) for row in range(rows))
 
 
 def _named(name: str, keys: list[bytes]) -> bytes:

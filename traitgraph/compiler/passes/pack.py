@@ -10,10 +10,8 @@ from itertools import chain, groupby, repeat
 from traitgraph.compiler.cost.estimate import Estimator
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import MISSING, Draft, Stage, TaskDraft, row_ids
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
-
-GROUP = {"vector": "assess", "merge": "assess", "assess": "assess", "train_joint": "train"}
-"""Kinds that share a task: a subject is made in place on the loaded base and measured there. Others pack alone."""
 
 NO_TASK = 0xFFFFFFFF
 
@@ -36,23 +34,13 @@ def pack_tasks(draft: Draft, context: Context) -> Draft:
     """
     estimator = Estimator(draft, context)
     waves: list[tuple[str, list[Unit]]] = []
-    for group, stages in _waves(draft):
+    for group, stages in groupby(range(len(draft.stages)), lambda index: kind_of(draft.stages[index].kind).group):
         if group == "assess":
             vectors, subjects = _pack_subjects(draft, stages, estimator, context)
             waves += [("vector", vectors), ("assess", subjects)]
         else:
             waves.append((group, _pack_alone(draft, stages, estimator, context)))
     return replace(draft, tasks=_with_edges(draft, _named([wave for wave in waves if wave[1]], draft, estimator)))
-
-
-def _waves(draft: Draft) -> Iterator[tuple[str, list[int]]]:
-    """Runs of neighbouring stages whose kinds pack together, in order."""
-
-    def group_of(index: int) -> str:
-        kind = draft.stages[index].kind
-        return GROUP.get(kind, kind)
-
-    return ((group, list(stages)) for group, stages in groupby(range(len(draft.stages)), group_of))
 
 
 def _by_model(draft: Draft, stages: Iterable[int]) -> Iterable[list[int]]:
@@ -118,25 +106,17 @@ def _subjects(draft: Draft, stages: Iterable[int], estimator: Estimator) -> list
         if stage.kind == "vector":
             continue
         seconds = estimator.seconds(stage).middle
-        makers = _makers(stage)
+        inputs = {each.name: each for each in stage.inputs}
+        makes = inputs.get("merge") or inputs.get("tuned")  # weights of an assessment's subject, if not the base's
         for row in _missing(draft, index):
             place = row - draft.offsets[index]
-            subject = row if stage.kind == "merge" else makers[place] if makers else NO_TASK
+            subject = row if stage.kind == "merge" else makes.refs[place] if makes else NO_TASK
             unit = units.setdefault(subject, Unit())
-            if stage.kind == "merge":
-                unit.vectors.extend(ref for ref in _vectors(stage, place) if draft.status[ref] == MISSING)
+            if stage.kind == "merge" and "vectors" in inputs:
+                unit.vectors.extend(ref for ref in inputs["vectors"].of(place) if draft.status[ref] == MISSING)
             unit.rows.append(row)
             unit.seconds += seconds
     return list(units.values())
-
-
-def _makers(stage: Stage) -> array[int] | None:
-    """For each row of an assessment the row that makes its weights; None when it is the base."""
-    return next((each.refs for each in stage.inputs if each.name in ("merge", "tuned")), None)
-
-
-def _vectors(stage: Stage, place: int) -> array[int]:
-    return next((each.of(place) for each in stage.inputs if each.name == "vectors"), row_ids())
 
 
 def _sweeps(subjects: Iterable[Unit], limit: float) -> list[Unit]:

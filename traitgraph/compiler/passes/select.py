@@ -1,4 +1,4 @@
-"""What a selection leaves of the arms: the subjects that are measured and the jobs that are meant, for people."""
+"""Which jobs a selection asks for, and what it leaves of the arms for people: subjects, jobs, results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import prod
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.dimensions import coordinates, noun_of
 from traitgraph.compiler.ir.ir import ArmTable, Comparison, Draft, row_ids
-from traitgraph.compiler.ir.selector import BY_FIRST_WORD, NAMES, Condition, Selector, _number
+from traitgraph.compiler.ir.selector import BY_FIRST_WORD, NAMES, Condition, Selector, number_in
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, near_names
 
 
@@ -39,7 +39,7 @@ def _unknown_values(draft: Draft, selector: Selector) -> Iterator[Diagnostic]:
             continue
         there = _values_of(draft, each.name)
         for value in each.values:
-            excludes = each.operator == "!=" and _number(value) is not None
+            excludes = each.operator == "!=" and number_in(value) is not None
             if not excludes and not any(Condition(each.name, "=", (value,)).meets(text) for text in there):
                 yield _unknown_value(each.name, value, there)
 
@@ -65,7 +65,8 @@ def _values_of(draft: Draft, name: str) -> list[str]:
     """Every text that a coordinate has in the study: of subjects first, then of other jobs."""
     found: list[object] = []
     for arm in draft.arms:
-        of_arm = {"study": [arm.study], "arm": [arm.name], "benchmark": [*dict(arm.measures), *_analyses(arm)]}
+        benchmarks = [*dict(arm.measures), *(each.name for each in arm.comparisons)]
+        of_arm = {"study": [arm.study], "arm": [arm.name], "benchmark": benchmarks}
         found += of_arm.get(name, [])
         known = coordinates(arm.names, arm.subjects)
         found += known[name].values if name in known else ()
@@ -73,10 +74,6 @@ def _values_of(draft: Draft, name: str) -> list[str]:
         found += [stage.kind] if name == "kind" else ()
         found += stage.where[name].values if name in stage.where else ()
     return list(dict.fromkeys(text for value in found if (text := str(value))))
-
-
-def _analyses(arm: ArmTable) -> list[str]:
-    return [each.name for each in arm.comparisons]
 
 
 def selected_rows(draft: Draft, selector: Selector) -> set[int]:
@@ -162,14 +159,12 @@ def following(draft: Draft, rows: set[int], context: Context) -> set[int]:
         gathered = [each for each in stage.inputs if each.unordered]
         for place, user in enumerate(range(draft.offsets[index], draft.offsets[index + 1])):
             if any(ref in found for each in stage.inputs for ref in each.of(place)) and all(
-                ref in found or _present(draft, ref, context) for each in gathered for ref in each.of(place)
+                ref in found or context.present(draft.locate(ref)[0].kind, draft.keys[ref].hex())
+                for each in gathered
+                for ref in each.of(place)
             ):
                 found.add(user)
     return found
-
-
-def _present(draft: Draft, row: int, context: Context) -> bool:
-    return context.present(draft.locate(row)[0].kind, draft.keys[row].hex())
 
 
 def selected_cells(draft: Draft, arm: ArmTable, selectors: Sequence[Selector]) -> set[tuple[str, int]]:
@@ -222,25 +217,7 @@ def _reduced(arm: ArmTable, places: array[int], wanted: frozenset[int]) -> ArmTa
 
 def _axes(arm: ArmTable, places: array[int]) -> tuple[tuple[str, int], ...]:
     """How many values of each axis are left; none where what is left is no product."""
-    left = {
-        noun_of(name): len({column.codes[place] for place in places}) for name, column in arm.subjects.columns.items()
-    }
+    codes = {noun_of(name): column.codes for name, column in arm.subjects.columns.items()}
+    left = {noun: len(set(map(each.__getitem__, places))) for noun, each in codes.items()}
     axes = tuple((noun, left[noun.partition(" with ")[0]]) for noun, _ in arm.axes)
     return axes if prod(length for _, length in axes) == len(places) else ()
-
-
-# JOINED: The language of `--select`: which subjects and jobs a command is about.
-#
-#       trait=agreeableness,alpha>0.5        conditions that must all hold
-#       trait=openness|neuroticism           one of several values
-#       kind=assess+                         and what follows from the jobs that it names
-#       key=3f2a                             a job, by the start of its key
-#
-#   Names are those of the results (study, arm, method, model, trait, level, merge, alpha, gamma, seed,
-#   benchmark), the axes
-#   that have no column there (data, onto, intensity, layer, coefficient), kind and key. A method and a merge are
-#   known by
-#   their first word as well; alpha is that of the results, where a steered subject has its coefficient. Several
-#   selections
-#   together select what any of them does. A job that lacks a coordinate meets no condition on it.
-#

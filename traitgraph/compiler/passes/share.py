@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
-from dataclasses import replace
-
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, row_ids
-from traitgraph.compiler.ir.renumber import kept_stages, renumber_arm
+from traitgraph.compiler.ir.renumber import keep_rows
 
 
 def share_equal_jobs(draft: Draft, context: Context) -> Draft:
@@ -17,17 +14,6 @@ def share_equal_jobs(draft: Draft, context: Context) -> Draft:
     Arms keep pointing at their jobs, so `plan` and `explain` still know every origin.
     """
     assert len(draft.keys) == draft.rows, "jobs are shared by key: key_jobs runs before"
-    place, kept = _first_of_each(draft)
-    return replace(
-        draft,
-        stages=kept_stages(draft, kept, place),
-        keys=[draft.keys[row] for row in kept],
-        arms=tuple(renumber_arm(arm, place) for arm in draft.arms),
-    )
-
-
-def _first_of_each(draft: Draft) -> tuple[array[int], array[int]]:
-    """For each old row its new row number, and the old rows that are kept."""
     new_of: dict[bytes, int] = {}
     place, kept = row_ids(), row_ids()
     for row, key in enumerate(draft.keys):
@@ -35,4 +21,4 @@ def _first_of_each(draft: Draft) -> tuple[array[int], array[int]]:
         if new == len(kept):
             kept.append(row)
         place.append(new)
-    return place, kept
+    return keep_rows(draft, kept, place)

@@ -1,18 +1,18 @@
-"""Which fields differ between two sets of parameters, by dotted path, with both values."""
+"""What changes between two studies: which jobs get another key, and which field is the cause."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from traitgraph.compiler.ir.dimensions import FURTHER
-from traitgraph.compiler.ir.ir import Draft, plain_row, plain_template
+from traitgraph.compiler.ir.ir import Draft, row_json, shared_json
 from traitgraph.compiler.label import Labels
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.plan import Plan
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
 
 from .print_plan import arm_formula
@@ -64,10 +64,10 @@ def diff_plans(old: Plan, new: Plan) -> StudyDiff:
     for coordinates, rows in come.items():
         partners = gone.get(coordinates, [])
         for row in rows:
-            if not partners:
+            if partners:
+                _count(causes, _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels.of(row)))
+            else:
                 added[str(coordinates[0])] += 1
-                continue
-            _count(causes, _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels.of(row)))
     removed = Counter(str(coordinates[0]) for coordinates, rows in gone.items() for _ in rows)
     return StudyDiff(
         same=len(keys_old & keys_new),
@@ -104,16 +104,14 @@ def _rekeyed(old: Draft, one: int, new: Draft, two: int, keys_old: set[bytes], l
 
 def _params(draft: Draft, row: int) -> dict[str, object]:
     stage, place = draft.locate(row)
-    version = {"(version of the kind)": KINDS[stage.kind].version}
-    return {**version, **plain_template(stage), **plain_row(stage, place)}
+    version = {"(version of the kind)": kind_of(stage.kind).version}
+    return {**version, **shared_json(stage), **row_json(stage, place)}
 
 
 def _count(causes: dict[tuple[object, ...], Rekeyed], each: Rekeyed) -> None:
     cause = (each.kind, tuple(change.text() for change in each.changes), each.follows if not each.changes else ())
     known = causes.get(cause)
-    jobs = known.jobs + 1 if known else 1
-    first = known or each
-    causes[cause] = Rekeyed(first.kind, jobs, first.changes, first.follows, first.example)
+    causes[cause] = replace(known, jobs=known.jobs + 1) if known else each
 
 
 def _arm_changes(old: Plan, new: Plan) -> Iterator[str]:
@@ -146,22 +144,10 @@ def diff_text(diff: StudyDiff) -> str:
 def diff_json(diff: StudyDiff) -> dict[str, object]:
     """The difference as plain data."""
     rekeyed = [
-        {
-            "kind": each.kind,
-            "jobs": each.jobs,
-            "changes": [change._asdict() for change in each.changes],
-            "follows": list(each.follows),
-            "example": each.example,
-        }
+        {**vars(each), "changes": [change._asdict() for change in each.changes], "follows": list(each.follows)}
         for each in diff.rekeyed
     ]
-    return {
-        "same": diff.same,
-        "rekeyed": rekeyed,
-        "added": dict(diff.added),
-        "removed": dict(diff.removed),
-        "arms": list(diff.arms),
-    }
+    return {**vars(diff), "rekeyed": rekeyed, "arms": list(diff.arms)}
 
 
 class Change(NamedTuple):
@@ -191,6 +177,3 @@ def _shown(value: object) -> str:
         return "(absent)"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-# JOINED: What changes between two studies: which jobs get another key, and which field is the cause.

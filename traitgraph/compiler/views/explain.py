@@ -62,12 +62,14 @@ def explain_job(plan: Plan, row: int, stored: Iterable[JobRow] = ()) -> str:
     lines = [f"{job.key}  {job.label}", f"  {STATUS.get(status, 'absent, and nothing asks for it')}"]
     if status == MISSING:
         lines += _nearest(job, stored)
-    lines.append(f"asked for by: {', '.join(_arms(plan, row)) or 'the study as a whole'}")
+    arms = ", ".join(arm.name for arm in plan.draft.arms if row in arm.jobs)
+    lines.append(f"asked for by: {arms or 'the study as a whole'}")
     lines.append("parameters:")
     lines += [
         f"  {change.path} = {change.text().partition(' -> ')[2]}" for change in field_changes({}, _flat(job.params))
     ]
-    lines += _inputs(plan, row)
+    for name, refs in plan.draft.inputs_of(row).items():
+        lines += [f"reads {name}:", *_listed(plan, refs)]
     lines += _users(plan, row)
     return "\n".join(lines) + "\n"
 
@@ -77,16 +79,6 @@ def _flat(params: dict[str, object], prefix: str = "") -> dict[str, object]:
     for name, value in params.items():
         flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value})
     return flat
-
-
-def _arms(plan: Plan, row: int) -> list[str]:
-    return [arm.name for arm in plan.draft.arms if row in arm.jobs]
-
-
-def _inputs(plan: Plan, row: int) -> Iterator[str]:
-    for name, refs in plan.draft.inputs_of(row).items():
-        yield f"reads {name}:"
-        yield from _listed(plan, list(refs))
 
 
 def _users(plan: Plan, row: int) -> Iterator[str]:
@@ -103,7 +95,7 @@ def _users(plan: Plan, row: int) -> Iterator[str]:
         yield from _listed(plan, users)
 
 
-def _listed(plan: Plan, rows: list[int]) -> Iterator[str]:
+def _listed(plan: Plan, rows: Sequence[int]) -> Iterator[str]:
     for row in rows[:SHOWN]:
         job = plan.job_row(row)
         yield f"  {job.key[:8]}  {job.label}  ({STATUS.get(plan.draft.status[row], 'absent')})"

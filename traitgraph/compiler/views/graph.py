@@ -98,8 +98,9 @@ def _id(name: str) -> str:
 def mermaid(graph: Graph) -> str:
     """A Mermaid flowchart, as Markdown pages show it."""
     lines = ["flowchart LR"]
-    lines += [f'  {node.id}["{_escaped(_caption(node))}"]' for node in graph.nodes]
-    lines += [f"  {one} -->{_count(count)} {two}" for one, two, count in graph.edges]
+    captions = [_caption(node).replace('"', "#quot;") for node in graph.nodes]
+    lines += [f'  {node.id}["{caption}"]' for node, caption in zip(graph.nodes, captions, strict=True)]
+    lines += [f"  {one} -->{f'|{count:,}|' if count > 1 else ''} {two}" for one, two, count in graph.edges]
     done = [node.id for node in graph.nodes if node.jobs == node.present]
     if done:
         lines += ["  classDef present fill:#d7ead9,stroke:#4b7f52", f"  class {','.join(done)} present"]
@@ -146,11 +147,3 @@ def _caption(node: Node) -> str:
     elif node.selected < node.jobs:
         told.append(f"{node.jobs - node.selected:,} only needed")
     return node.label + number + (f" ({', '.join(told)})" if told else "")
-
-
-def _escaped(text: str) -> str:
-    return text.replace('"', "#quot;")
-
-
-def _count(count: int) -> str:
-    return f"|{count:,}|" if count > 1 else ""

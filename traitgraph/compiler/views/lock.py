@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from pydantic import BaseModel
 
 from traitgraph import __version__
-from traitgraph.compiler.ir.ir import plain
-from traitgraph.compiler.passes.key import KINDS
+from traitgraph.compiler.ir.ir import to_json
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
+from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import SCHEME, digest
 
 from .diff import field_changes
@@ -30,7 +31,7 @@ def lock_document(plan: Plan, libraries: Mapping[str, str]) -> dict[str, object]
         "format": "traitgraph lock 1",
         "study": plan.study,
         "program": {"traitgraph": __version__, "identities": SCHEME.decode()},
-        "kinds": {kind: KINDS[kind].version for kind in kinds},
+        "kinds": {kind: kind_of(kind).version for kind in kinds},
         "libraries": dict(sorted(libraries.items())),
         "sources": [source for _, source in sources],
         "files": dict(sorted(plan.draft.locations.items())),
@@ -41,10 +42,8 @@ def lock_document(plan: Plan, libraries: Mapping[str, str]) -> dict[str, object]
 def _sources(plan: Plan) -> Iterator[dict[str, object]]:
     """Models and data of all stages; what a name alone points at is marked as not pinned."""
     for stage in plan.draft.stages:
-        for value in (
-            *stage.template.values(),
-            *(each for column in stage.table.columns.values() for each in column.values),
-        ):
+        columns = (column.values for column in stage.table.columns.values())
+        for value in chain(stage.template.values(), *columns):
             yield from _sources_in(value)
 
 
@@ -55,7 +54,7 @@ def _sources_in(value: object) -> Iterator[dict[str, object]]:
         yield {"id": f"data of lm-eval's {value.task}", "revision": "main", "harness": value.harness, "pinned": False}
     names = type(value).model_fields
     if "revision" in names or ("digest" in names and "kind" in names):
-        found = plain(value)
+        found = to_json(value)
         assert isinstance(found, dict), "a model is a mapping"
         revision = found.get("revision")
         yield {**found, "pinned": revision is None or bool(_COMMIT.fullmatch(str(revision)))}

@@ -12,8 +12,9 @@ from traitgraph.compiler.plan import ArmCounts, Counts, Plan
 
 def plan_text(plan: Plan) -> str:
     """The plan as plain text, with aligned columns."""
+    width = max((len(arm.name) for arm in plan.arms), default=0)
     blocks = [
-        [_headline(plan), *_arm_lines(plan.arms)],
+        [_headline(plan), *(f"  {arm.name:<{width}}  {arm_formula(arm)}" for arm in plan.arms)],
         _job_lines(plan),
         _task_lines(plan.tasks) or ["nothing to run: everything is in the store"],
         _price_lines(plan) if plan.tasks else [],
@@ -38,19 +39,11 @@ def selection_text(plan: Plan) -> str:
 def plan_json(plan: Plan) -> dict[str, object]:
     """The plan as plain data: study, arms, counts of jobs, tasks."""
     counts = plan.counts
+    names = ("jobs", "present", "missing", "unneeded", "by_kind", "missing_by_kind", "selected", "needed")
     return {
         "study": plan.study,
         "arms": [_arm_json(arm) for arm in plan.arms],
-        "counts": {
-            "jobs": counts.jobs,
-            "present": counts.present,
-            "missing": counts.missing,
-            "unneeded": counts.unneeded,
-            "by_kind": counts.by_kind,
-            "missing_by_kind": counts.missing_by_kind,
-            "selected": counts.selected,
-            "needed": counts.needed,
-        },
+        "counts": {name: getattr(counts, name) for name in names},
         "price": price_json(plan),
         "tasks": [
             {"id": task.id, "jobs": len(task.rows), "after": list(task.after), "minutes": round(task.minutes, 2)}
@@ -60,22 +53,9 @@ def plan_json(plan: Plan) -> dict[str, object]:
 
 
 def _arm_json(arm: ArmCounts) -> dict[str, object]:
-    return {
-        "name": arm.name,
-        "method": arm.method,
-        "axes": dict(arm.axes),
-        "conditions": arm.conditions,
-        "models": arm.models,
-        "subjects": arm.subjects,
-        "assessments": arm.assessments,
-        "jobs": arm.jobs,
-        "missing": arm.missing,
-    }
-
-
-def _arm_lines(arms: Sequence[ArmCounts]) -> list[str]:
-    width = max((len(arm.name) for arm in arms), default=0)
-    return [f"  {arm.name:<{width}}  {arm_formula(arm)}" for arm in arms]
+    counts = ("conditions", "models", "subjects", "assessments", "jobs", "missing")
+    told = {name: getattr(arm, name) for name in counts}
+    return {"name": arm.name, "method": arm.method, "axes": dict(arm.axes), **told}
 
 
 def arm_formula(arm: ArmCounts) -> str:
@@ -84,9 +64,8 @@ def arm_formula(arm: ArmCounts) -> str:
     '5 traits x 2 levels x 20 alphas = 200 models, 200 subjects, 1,000 assessments'
     '2 traits x 2 levels x 8 alphas = 32 conditions: 29 models, 29 subjects, 87 assessments (alpha 0 counts once)'
     """
-    counts = ", ".join(
-        [_count(arm.models, "model"), _count(arm.subjects, "subject"), _count(arm.assessments, "assessment")]
-    )
+    numbers = ((arm.models, "model"), (arm.subjects, "subject"), (arm.assessments, "assessment"))
+    counts = ", ".join(_count(number, noun) for number, noun in numbers)
     axes = [f"{length:,} {noun}" for noun, length in arm.axes if length > 1]
     if not arm.subjects:
         return _count(arm.jobs, "job")  # a selection of trainings and the like
@@ -110,39 +89,25 @@ def _job_lines(plan: Plan) -> list[str]:
     counts = plan.counts
     if plan.context.select:
         return _selected_lines(counts)
-    rows = [
-        (kind, number, number - counts.missing_by_kind.get(kind, 0), counts.missing_by_kind.get(kind, 0))
-        for kind, number in counts.by_kind.items()
-    ]
+    missing = counts.missing_by_kind
+    rows = [(kind, jobs, jobs - missing.get(kind, 0), missing.get(kind, 0)) for kind, jobs in counts.by_kind.items()]
     rows.append(("all", counts.jobs, counts.present, counts.missing))
-    table = [
-        ("jobs", "all", "in store", "to run"),
-        *((name, *(f"{number:,}" for number in rest)) for name, *rest in rows),
-    ]
-    return list(aligned(table))
+    return _job_table(("all", "in store", "to run"), rows)
 
 
 def _selected_lines(counts: Counts) -> list[str]:
     """The jobs of a selection, and what runs beside them because they need it."""
-    kinds = [kind for kind in counts.by_kind if kind in counts.selected_by_kind or kind in counts.needed_by_kind]
-    rows = [
-        (
-            kind,
-            counts.selected_by_kind.get(kind, 0),
-            counts.needed_by_kind.get(kind, 0),
-            counts.missing_by_kind.get(kind, 0),
-        )
-        for kind in kinds
-    ]
+    selected, needed, missing = counts.selected_by_kind, counts.needed_by_kind, counts.missing_by_kind
+    kinds = [kind for kind in counts.by_kind if kind in selected or kind in needed]
+    rows = [(kind, selected.get(kind, 0), needed.get(kind, 0), missing.get(kind, 0)) for kind in kinds]
     rows.append(("all", counts.selected, counts.needed, counts.missing))
-    table = [
-        ("jobs", "selected", "in store", "needed by them", "to run"),
-        *(
-            (name, *(f"{number:,}" for number in (asked, asked + needed - run, needed, run)))
-            for name, asked, needed, run in rows
-        ),
-    ]
-    return list(aligned(table))
+    head = ("selected", "in store", "needed by them", "to run")
+    return _job_table(head, ((kind, asked, asked + more - run, more, run) for kind, asked, more, run in rows))
+
+
+def _job_table(head: Sequence[str], rows: Iterable[tuple[str, *tuple[int, ...]]]) -> list[str]:
+    cells = ((kind, *(f"{number:,}" for number in numbers)) for kind, *numbers in rows)
+    return list(aligned([("jobs", *head), *cells]))
 
 
 def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -200,15 +165,11 @@ def _short_bytes(size: float) -> str:
 
 def price_json(plan: Plan) -> dict[str, object]:
     """The price as plain data; ranges are [low, high]."""
-    price = plan.price
+    ranges = {name: list(each) for name, each in vars(plan.price).items() if isinstance(each, Range)}
     return {
-        "device": price.device,
-        "gpu_hours": list(price.gpu_hours),
-        "cpu_hours": list(price.cpu_hours),
-        "wall_hours": list(price.wall_hours),
-        "download_bytes": list(price.download_bytes),
-        "disk_bytes": list(price.disk_bytes),
-        "measured": price.measured,
+        "device": plan.price.device,
+        **ranges,
+        "measured": plan.price.measured,
         "api_calls": [{"model": each.model, "url": each.url, "calls": list(each.calls)} for each in plan.judge_calls],
     }
 

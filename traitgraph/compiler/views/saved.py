@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError
 
 from traitgraph import __version__
 from traitgraph.compiler.ir.ir import PRESENT
-from traitgraph.compiler.passes.key import KINDS
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.jobs.kinds import KINDS, kind_of
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.jobs.refs import Digest
 from traitgraph.specs.jobs.results import Cell
@@ -47,7 +47,7 @@ def save_plan(plan: Plan) -> SavedPlan:
     fields = {
         "program": __version__,
         "table": plan.job_table(),
-        "versions": {kind: KINDS[kind].version for kind in sorted(plan.counts.by_kind)},
+        "versions": {kind: kind_of(kind).version for kind in sorted(plan.counts.by_kind)},
         "relied_on": {plan.draft.keys[row].hex(): plan.draft.locate(row)[0].kind for row in _relied_on(plan)},
         "cells": tuple(tuple(cell) for cell in plan.cells),
     }
@@ -74,9 +74,8 @@ def read_plan(path: Path) -> SavedPlan:
     try:
         saved = SavedPlan.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as problem:
-        raise SpecError(
-            [_refusal(f"{path} is no saved plan: {_first_line(problem)}", "make one: plan SPEC -o FILE")]
-        ) from None
+        what = f"{path} is no saved plan: {_first_line(problem)}"
+        raise SpecError([_refusal(what, "make one: plan SPEC -o FILE")]) from None
     fields = {name: getattr(saved, name) for name in ("program", "table", "versions", "relied_on", "cells")}
     if _seal(fields) != saved.seal:
         raise SpecError([_refusal(f"{path} was changed after it was saved", "plan again: plan SPEC -o FILE")])
@@ -95,10 +94,10 @@ def _versions(saved: SavedPlan) -> Iterator[str]:
     if saved.program != __version__:
         yield f"traitgraph {saved.program} made the plan, this is {__version__}"
     for kind, version in saved.versions.items():
-        if kind not in KINDS:
+        if kind not in KINDS.names():
             yield f"this program does not know the job kind '{kind}' of the plan"
-        elif KINDS[kind].version != version:
-            yield f"the plan has version {version} of the job kind '{kind}', this program has {KINDS[kind].version}"
+        elif version != (ours := kind_of(kind).version):
+            yield f"the plan has version {version} of the job kind '{kind}', this program has {ours}"
 
 
 def _files(saved: SavedPlan, digest_of: Callable[[Path], str]) -> Iterator[str]:

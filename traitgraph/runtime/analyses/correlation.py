@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,14 +34,15 @@ REFERENCE = "reference."
 Scores = Mapping[str, float]
 
 
-def scores_of(assessment: Path) -> dict[str, float]:
-    """Mean score of each trait over the repeats of one assessment; a trait without any score is absent."""
+def mean_scores(assessment: Path, names: Container[str] | None = None) -> dict[str, float]:
+    """Mean of each score over the repeats of one assessment, or of these; one without any value is absent."""
     found: dict[str, list[float]] = defaultdict(list)
     for line in (assessment / METRICS_FILE).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        if row["metric"] in TRAITS and row["value"] is not None:
+        wanted = row["role"] == "score" if names is None else row["metric"] in names
+        if wanted and row["value"] is not None:
             found[row["metric"]].append(row["value"])
-    return {trait: sum(values) / len(values) for trait, values in found.items()}
+    return {metric: sum(values) / len(values) for metric, values in found.items()}
 
 
 def read_reference(path: Path) -> list[list[float]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from traitgraph.runtime.assessment.measurement import write_measurement
+from typing import Any
+
+from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.vectors.vectors import load_vector
-from traitgraph.specs.jobs.params import AnalyseParams, VectorSimilarity
+from traitgraph.specs.jobs.params import AnalyseParams, PluginAnalysis, VectorSimilarity
+from traitgraph.specs.study.analyses import ANALYSES
+from traitgraph.specs.study.traits import TRAITS
 
-from .correlation import read_reference, scores_of, trait_correlation
+from .correlation import mean_scores, read_reference, trait_correlation
 from .similarity import vector_similarity
 
 
@@ -19,7 +23,13 @@ def analyse(context: JobContext, params: AnalyseParams) -> None:
     writes  answers.jsonl (one row for each pair or condition), metrics.jsonl
     raises  ValueError for a reference that is no 5 x 5 matrix of correlations
     """
-    if isinstance(params.analysis, VectorSimilarity):
+    measurement: Measurement
+    if isinstance(params.analysis, PluginAnalysis):
+        kind, names = params.analysis.analysis, params.conditions or ()
+        own: Any = ANALYSES.get(kind).model_validate({**params.analysis.options, "kind": kind})
+        scores = [mean_scores(folder) for folder in context.inputs["assess"]]
+        measurement = own.compare(dict(zip(names, scores, strict=True)))
+    elif isinstance(params.analysis, VectorSimilarity):
         vectors = [load_vector(folder) for folder in context.inputs["vectors"]]
         names = params.conditions or context.row.inputs["vectors"]
         measurement = vector_similarity(vectors, names, by_layer=params.analysis.scope == "layer")
@@ -27,6 +37,6 @@ def analyse(context: JobContext, params: AnalyseParams) -> None:
         # The inputs have no order of their own; a draw of shuffles needs one.
         folders = sorted(zip(context.row.inputs["assess"], context.inputs["assess"], strict=True))
         reference = read_reference(verified(context.locations, params.analysis.reference))
-        scores = {key: scores_of(folder) for key, folder in folders}
-        measurement = trait_correlation(scores, reference, params.analysis.shuffles)
+        of_traits = {key: mean_scores(folder, TRAITS) for key, folder in folders}
+        measurement = trait_correlation(of_traits, reference, params.analysis.shuffles)
     write_measurement(context.out, measurement)

@@ -83,16 +83,12 @@ def load_questions(context: JobContext, data: DataRef) -> list[Question]:
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
     assert not isinstance(data, GeneratedData), "a spec names questions that are there"
-    return _questions(_rows_of(context, data), data.fields)
+    return checked(_rows_of(context, data), data.fields, _question, "questions")
 
 
 def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[Question]:
     """All questions of a JSONL file, as `read_dialogues` reads rows."""
-    return _questions(json_lines(path), fields or {})
-
-
-def _questions(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Question]:
-    return checked(rows, fields, _question, "questions")
+    return checked(json_lines(path), fields or {}, _question, "questions")
 
 
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
@@ -100,16 +96,12 @@ def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenar
 
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
-    return _scenarios(_rows_of(context, data), data.fields)
+    return checked(_rows_of(context, data), data.fields, _scenario, "scenarios")
 
 
 def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[Scenario]:
     """All prompts of a JSONL file, as `read_dialogues` reads rows."""
-    return _scenarios(json_lines(path), fields or {})
-
-
-def _scenarios(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Scenario]:
-    return checked(rows, fields, _scenario, "scenarios")
+    return checked(json_lines(path), fields or {}, _scenario, "scenarios")
 
 
 def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
@@ -142,7 +134,7 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     """
     if isinstance(data, GeneratedData):
         return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
-    return _dialogues(_rows_of(context, data), data.fields)
+    return checked(_rows_of(context, data), data.fields, _dialogue)
 
 
 def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
@@ -163,7 +155,7 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
 
 def read_dialogues(path: Path, fields: Mapping[str, str] | None = None) -> list[Dialogue]:
     """All rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped)."""
-    return _dialogues(json_lines(path), fields or {})
+    return checked(json_lines(path), fields or {}, _dialogue)
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -301,10 +293,6 @@ def held_out_overlaps(dialogues: Sequence[Dialogue], traits: Collection[Trait], 
         rows = ", ".join(f"{each.heldout + 1} is {each.training + 1}" for each in same[:SHOWN_OVERLAPS])
         raise DialogueError(f"{len(same)} held-out rows also stand in training, prompt and reply: row {rows}")
     return found
-
-
-def _dialogues(rows: Iterable[Row], fields: Mapping[str, str]) -> list[Dialogue]:
-    return checked(rows, fields, _dialogue)
 
 
 def _scenario(row: Fields, number: int) -> Scenario:

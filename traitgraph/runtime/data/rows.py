@@ -192,11 +192,9 @@ def checked(
             for cause, tell in fields.faults.items():
                 faults.setdefault(cause, []).append(tell)
     if faults:
-        told = [_counted(tellers[0](), len(tellers)) for tellers in list(faults.values())[:SHOWN_FAULTS]]
+        told = []
+        for tellers in list(faults.values())[:SHOWN_FAULTS]:
+            fault, count = tellers[0](), len(tellers)
+            told.append(replace(fault, message=f"{fault.message}, in {count:,} rows") if count > 1 else fault)
         raise DialogueError(first_faults(told, file, len(faults)))
     return found
-
-
-def _counted(fault: Diagnostic, rows: int) -> Diagnostic:
-    """A fault with the number of rows that have it."""
-    return replace(fault, message=f"{fault.message}, in {rows:,} rows") if rows > 1 else fault

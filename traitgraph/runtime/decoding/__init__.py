@@ -1,7 +1,9 @@
-"""Decoding that an expert steers: DExperts and its additive variant, with one copy of the weights where that can be."""
+"""Decoding guided by an expert: DExperts and its additive form, with one copy of the weights where that can be.
 
-from .combine import Steering, combined_logits
-from .guided import Reply, Sampling, steered_replies
-from .models_in_step import Ensemble, Voice
+Must not know what the written dialogues are for: training reads them, or a person.
+"""
 
-__all__ = ["Ensemble", "Reply", "Sampling", "Steering", "Voice", "combined_logits", "steered_replies"]
+from .guided import Guidance, Reply, Sampling, combined_logits, guided_replies
+from .models_in_step import Variant, VariantsInStep
+
+__all__ = ["Guidance", "Reply", "Sampling", "Variant", "VariantsInStep", "combined_logits", "guided_replies"]

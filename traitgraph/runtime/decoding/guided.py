@@ -1,5 +1,12 @@
 """Write replies token by token from the combined distribution of a model and its experts.
 
+`sum` and `difference` are different methods. With w = gamma / (1 + gamma),
+
+    z_base + gamma * z_expert = (1 + gamma) * (z_base + w * (z_expert - z_base)),
+
+so `sum` at gamma is `difference` from the base at w with the temperature divided by 1 + gamma: it never reaches the
+expert, and it sharpens. Under greedy decoding only the weight is left.
+
 A draw depends on the seed, the name of the reply and the place in it alone, so that neither the size of a batch nor
 what was written before changes a reply (but for rounding).
 """
@@ -10,17 +17,27 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from traitgraph.runtime.models.generation import end_tokens
 from traitgraph.runtime.models.likelihood import NoNumbersError, Tokens
 from traitgraph.runtime.models.loading import LoadedModel
 
-from .combine import Steering, combined_logits, nucleus
-from .models_in_step import Ensemble, Voice
+from .models_in_step import Variant, VariantsInStep
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """How the distributions are combined."""
+
+    combine: Literal["sum", "difference"]
+    gamma: float
+    """Strength of the expert; 0 is the model alone."""
+    filter_p: float | None = None
+    """Nucleus that the model's own distribution is cut to first (DExperts); None: no cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +65,30 @@ class VocabularyError(ValueError):
     """Two models do not mean the same tokens, so that their logits cannot be added."""
 
 
-def steered_replies(
-    voices: Sequence[Voice],
+def guided_replies(
+    variants: Sequence[Variant],
     prompts: Sequence[Sequence[Tokens]],
-    steering: Steering,
+    guidance: Guidance,
     sampling: Sampling,
     names: Sequence[str],
 ) -> list[Reply]:
-    """One reply for each name, from the writer, its expert and, where there are three voices, an anti-expert.
+    """One reply for each name, from the writer, its expert and, where there are three variants, an anti-expert.
 
-    `prompts[v][r]` is what voice v reads before reply r. Voices of one loaded model share each forward pass. The caller
-    chooses a batch that fits; rows that have ended leave it. Raises VocabularyError, NoNumbersError.
+    `prompts[v][r]` is what variant v reads before reply r. Variants of one loaded model share each forward pass. The
+    caller chooses a batch that fits; rows that have ended leave it. Raises VocabularyError, NoNumbersError.
     """
     import torch
 
-    check_same_vocabulary([voice.loaded for voice in voices])
-    ends = torch.tensor(sorted(end_tokens(voices[0].loaded)), device=voices[0].loaded.device)
+    check_same_vocabulary([variant.loaded for variant in variants])
+    ends = torch.tensor(sorted(end_tokens(variants[0].loaded)), device=variants[0].loaded.device)
     written: list[list[int]] = [[] for _ in names]
     alive = list(range(len(names)))
     finished = [False] * len(names)
     with torch.inference_mode(), ExitStack() as stack:
-        groups = _groups(voices, stack)
+        groups = _groups(variants, stack)
         logits = _gather(groups, [group.read([prompts[v] for v in places]) for group, places in groups])
         for place in range(sampling.max_new_tokens):
-            tokens = _draw(combined_logits(steering, *logits), sampling, [names[row] for row in alive], place)
+            tokens = _draw(combined_logits(guidance, *logits), sampling, [names[row] for row in alive], place)
             going = ~torch.isin(tokens, ends)
             for row, token, goes_on in zip(alive, tokens.tolist(), going.tolist(), strict=True):
                 written[row] += [token] if goes_on else []
@@ -87,24 +104,52 @@ def steered_replies(
     return [Reply(tuple(tokens), done) for tokens, done in zip(written, finished, strict=True)]
 
 
-_Groups = list[tuple[Ensemble, list[int]]]
+_Groups = list[tuple[VariantsInStep, list[int]]]
 
 
-def _groups(voices: Sequence[Voice], stack: ExitStack) -> _Groups:
-    """Voices by loaded model, with their places."""
+def _groups(variants: Sequence[Variant], stack: ExitStack) -> _Groups:
+    """Variants by loaded model, with their places."""
     places: dict[int, list[int]] = {}
-    for place, voice in enumerate(voices):
-        places.setdefault(id(voice.loaded), []).append(place)
-    return [(stack.enter_context(Ensemble([voices[p] for p in each])), each) for each in places.values()]
+    for place, variant in enumerate(variants):
+        places.setdefault(id(variant.loaded), []).append(place)
+    return [(stack.enter_context(VariantsInStep([variants[p] for p in each])), each) for each in places.values()]
 
 
 def _gather(groups: _Groups, logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """The logits of each voice, in the order of the voices, on the writer's device: [rows, tokens] each."""
+    """The logits of each variant, in the order of the variants, on the writer's device: [rows, tokens] each."""
     found = {
         place: each[row] for (_, places), each in zip(groups, logits, strict=True) for row, place in enumerate(places)
     }
     width = min(each.shape[-1] for each in found.values())  # one may be padded beyond the vocabulary
     return [found[place][..., :width].to(found[0].device) for place in range(len(found))]
+
+
+def combined_logits(
+    guidance: Guidance, base: torch.Tensor, expert: torch.Tensor, anti: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logits of the guided distribution, float32, of the shape of `base`: [rows, tokens].
+
+    sum: base + gamma * expert (code of BIG5-CHAT). difference: base + gamma * (expert - anti), where the base stands
+    in for a missing anti-expert (DExperts, Liu et al. 2021, arXiv:2105.03023, equation 1).
+    """
+    base, expert = base.float(), expert.float()
+    if guidance.combine == "difference":
+        expert = expert - (base if anti is None else anti.float())
+    guided = base + guidance.gamma * expert
+    if guidance.filter_p is None:
+        return guided
+    return guided.masked_fill(~nucleus(base, guidance.filter_p), float("-inf"))
+
+
+def nucleus(logits: torch.Tensor, p: float) -> torch.Tensor:
+    """Which tokens are in the smallest set with probability `p` (Holtzman et al. 2020), [rows, tokens]; never none."""
+    import torch
+
+    if p >= 1:  # sums of probabilities are rounded: the tail would lie behind 1
+        return torch.ones_like(logits, dtype=torch.bool)
+    values, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
+    before = values.cumsum(-1) - values  # probability of what is likelier
+    return torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before < p)
 
 
 def _draw(logits: torch.Tensor, sampling: Sampling, names: Sequence[str], place: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The job `generate`: one steered reply to each scenario, for one trait and level.
+"""The job `generate`: one reply, guided by an expert, to each scenario, for one trait and level.
 
 Replies are kept as they are written, so that an interrupted job goes on where it was. A reply without a word is no
 dialogue: it is counted and named in the record, and left out of the rows.
@@ -10,25 +10,30 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.jobs.quiet import quiet_libraries
 from traitgraph.runtime.models.chat import Lead, prompt_ids
 from traitgraph.runtime.models.generation import BATCH_ROWS
 from traitgraph.runtime.models.likelihood import Tokens
-from traitgraph.runtime.models.loading import LoadedModel, open_model
+from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptRows
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.vectors.adapters import read_adapter
+from traitgraph.runtime.vectors.hooks import Terms, module_of, takes_low_rank
 from traitgraph.specs.jobs.params import GenerateParams
 
-from .combine import Steering
-from .experts import expert_voice
-from .guided import Reply, Sampling, steered_replies
-from .models_in_step import Voice
+from .guided import Guidance, Reply, Sampling, guided_replies
+from .models_in_step import Variant
+
+if TYPE_CHECKING:
+    import torch
+
 
 RECORD_FILE = "generation.json"
 
@@ -45,12 +50,12 @@ def generate(context: JobContext, params: GenerateParams) -> None:
         raise DialogueError("the scenarios have no rows")
     writer = open_model(context, params.model)
     leave_subject(context, writer)
-    voices = _voices(context, params, writer)
+    variants = _variants(context, params, writer)
     lead = lead_of(context, params.persona)
-    prompts = [_prompts(params, scenario, voices, lead) for scenario in scenarios]
+    prompts = [_prompts(params, scenario, variants, lead) for scenario in scenarios]
     started = time.monotonic()
     kept = KeptRows(context.partial, "replies")
-    written = sum(len(reply["tokens"]) for reply in _write(context, params, voices, scenarios, prompts, kept))
+    written = sum(len(reply["tokens"]) for reply in _write(context, params, variants, scenarios, prompts, kept))
     _publish(
         context.out,
         params,
@@ -61,44 +66,88 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     )
 
 
-def _voices(context: JobContext, params: GenerateParams, writer: LoadedModel) -> list[Voice]:
+def _variants(context: JobContext, params: GenerateParams, writer: LoadedModel) -> list[Variant]:
     """The writer, the expert and, where one is subtracted that is not the writer, the anti-expert."""
     base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
     leave_subject(context, base)
-    voices = [Voice(writer), expert_voice(context, base, "expert")]
-    return [*voices, expert_voice(context, base, "anti")] if params.opposite is not None else voices
+    variants = [Variant(writer), expert_variant(context, base, "expert")]
+    return [*variants, expert_variant(context, base, "anti")] if params.opposite is not None else variants
 
 
-def _prompts(params: GenerateParams, scenario: Scenario, voices: Sequence[Voice], lead: Lead | None) -> list[Tokens]:
-    """What each voice reads: the writer the scene under its persona, the others their instruction alone."""
+def expert_variant(context: JobContext, base: LoadedModel, name: str) -> Variant:
+    """The variant of the trained artifact that is input `name`; without such an input the base is the expert.
+
+    A plain LoRA adapter acts beside the base's weights. Anything else (every weight trained, saved modules, biases,
+    DoRA) is a model of its own, which the session keeps.
+    """
+    folders = context.inputs.get(name)
+    if not folders:
+        return Variant(base)
+    key = ("expert", context.row.inputs[name][0])
+    adapter = folders[0] / "adapter"
+    if not adapter.is_dir():
+        return Variant(context.session.get(key, lambda: _whole(base, folders[0] / "model")))
+    changes = low_rank_changes(base.model, adapter)
+    return Variant(base, changes) if changes else Variant(context.session.get(key, lambda: _merged(base, adapter)))
+
+
+def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Terms]:
+    """The change of an adapter by weight, when that is all it is; empty when it is more."""
+    read = read_adapter(adapter, dict(model.named_parameters()))
+    if not read.is_plain or not all(takes_low_rank(module_of(model, name)) for name in read.factors):
+        return {}
+    return {name: [(1.0, factors)] for name, factors in read.factors.items()}
+
+
+def _whole(base: LoadedModel, folder: Path) -> LoadedModel:
+    model = load_network(str(folder), base.dtype)
+    return LoadedModel(model, base.tokenizer, model.device, model.dtype)
+
+
+def _merged(base: LoadedModel, adapter: Path) -> LoadedModel:
+    """A copy of the base with the adapter merged into it, by the library that trained it."""
+    from copy import deepcopy
+
+    from peft import PeftModel
+
+    with quiet_libraries():
+        tuned = PeftModel.from_pretrained(deepcopy(base.model), str(adapter))
+        model = tuned.merge_and_unload()
+    return LoadedModel(model.eval(), base.tokenizer, base.device, base.dtype)
+
+
+def _prompts(
+    params: GenerateParams, scenario: Scenario, variants: Sequence[Variant], lead: Lead | None
+) -> list[Tokens]:
+    """What each variant reads: the writer the scene under its persona, the others their instruction alone."""
     told = (params.instruction, params.opposite or "")
-    others = [prompt_ids(v.loaded.tokenizer, text) for v, text in zip(voices[1:], told, strict=False)]
-    return [prompt_ids(voices[0].loaded.tokenizer, scenario.prompt, lead), *others]
+    others = [prompt_ids(v.loaded.tokenizer, text) for v, text in zip(variants[1:], told, strict=False)]
+    return [prompt_ids(variants[0].loaded.tokenizer, scenario.prompt, lead), *others]
 
 
 def _write(
     context: JobContext,
     params: GenerateParams,
-    voices: Sequence[Voice],
+    variants: Sequence[Variant],
     scenarios: Sequence[Scenario],
     prompts: Sequence[Sequence[Tokens]],
     kept: KeptRows,
 ) -> Iterator[dict[str, Any]]:
     """Write what is missing, prompts of like length together; yields each new reply."""
-    steering = Steering(params.combine, float(params.gamma), params.filter_p)
+    guidance = Guidance(params.combine, float(params.gamma), params.filter_p)
     sampling = Sampling(params.temperature, params.max_new_tokens, params.top_p, params.seed)
     there = {row["number"] for row in kept.rows}
     missing = [number for number in range(len(scenarios)) if number not in there]
     missing.sort(key=lambda number: len(prompts[number][0]))
-    writer = voices[0].loaded
+    writer = variants[0].loaded
     size = BATCH_ROWS.get(writer.device.type, BATCH_ROWS["cpu"])
     context.progress(len(kept.rows), len(scenarios), "replies")
     for start in range(0, len(missing), size):
         if context.stop_wanted():
             raise Stopped("saved")
         batch = missing[start : start + size]
-        read = [[prompts[number][voice] for number in batch] for voice in range(len(voices))]
-        replies = steered_replies(voices, read, steering, sampling, [scenarios[number].id for number in batch])
+        read = [[prompts[number][variant] for number in batch] for variant in range(len(variants))]
+        replies = guided_replies(variants, read, guidance, sampling, [scenarios[number].id for number in batch])
         rows = [_row(number, reply, writer) for number, reply in zip(batch, replies, strict=True)]
         kept.add(rows)
         context.progress(len(kept.rows), len(scenarios), "replies")

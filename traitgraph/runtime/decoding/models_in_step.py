@@ -1,8 +1,8 @@
 """Several distributions over the next token from one loaded model: one forward pass, one copy of the weights.
 
-A voice is the model with an adapter or without one, and has read a prompt of its own. The voices of one model stand
-below each other in one batch, and an adapter acts on the rows of its voice alone. That is why an expert costs no second
-copy of the weights, and less than a second pass.
+A variant is the model with an adapter or without one, and has read a prompt of its own. The variants of one model stand
+below each other in one batch, and an adapter acts on the rows of its variant alone. That is why an expert costs no
+second copy of the weights, and less than a second pass.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
+class Variant:
     """A model, and the low-rank change that makes it somebody else; no change is the model itself."""
 
     loaded: LoadedModel
     changes: Mapping[str, Terms] = field(default_factory=dict)
 
 
-class Ensemble:
-    """The voices of one loaded model, stepped together; use it in a `with` block, which takes the adapters away.
+class VariantsInStep:
+    """The variants of one loaded model, stepped together; use it in a `with` block, which takes the adapters away.
 
-    Every voice reads one prompt for each row, then the same new tokens. Row r of voice v is row v * rows + r of the
+    Every variant reads one prompt for each row, then the same new tokens. Row r of variant v is row v * rows + r of the
     batch.
     """
 
-    def __init__(self, voices: Sequence[Voice]) -> None:
-        self.voices = tuple(voices)
-        self._loaded = voices[0].loaded
-        assert all(voice.loaded is self._loaded for voice in voices), "voices of one model"
+    def __init__(self, variants: Sequence[Variant]) -> None:
+        self.variants = tuple(variants)
+        self._loaded = variants[0].loaded
+        assert all(variant.loaded is self._loaded for variant in variants), "variants of one model"
         self._rows = 0
         self._cache: Any = None
         self._mask: torch.Tensor
         self._removers: list[Removable] = []
 
     def __enter__(self) -> Self:
-        for number, voice in enumerate(self.voices):
-            if voice.changes:
-                self._removers.append(add_low_rank(self._loaded.model, voice.changes, self._rows_of(number)))
+        for number, variant in enumerate(self.variants):
+            if variant.changes:
+                self._removers.append(add_low_rank(self._loaded.model, variant.changes, self._rows_of(number)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -59,7 +59,7 @@ class Ensemble:
 
     def _rows_of(self, number: int) -> Rows:
         def rows(batch: int) -> slice:
-            if batch != len(self.voices) * self._rows:
+            if batch != len(self.variants) * self._rows:
                 raise MergeError(
                     "a layer of this model sees tokens without their rows (a mixture of experts?), so that an adapter "
                     "cannot act on some rows of it; train every weight of the expert, or other layers"
@@ -69,7 +69,7 @@ class Ensemble:
         return rows
 
     def read(self, prompts: Sequence[Sequence[Tokens]]) -> torch.Tensor:
-        """Start anew with a prompt for each row of each voice; logits of the next token, [voices, rows, tokens]."""
+        """Start anew with a prompt for each row of each variant; logits of the next token, [variants, rows, tokens]."""
         import torch
 
         self._rows = len(prompts[0])
@@ -83,10 +83,10 @@ class Ensemble:
             return self._forward(ids, (self._mask.cumsum(-1) - 1).clamp(min=0))
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Read one more token in each row, [rows]; logits of the next one, [voices, rows, tokens]."""
+        """Read one more token in each row, [rows]; logits of the next one, [variants, rows, tokens]."""
         import torch
 
-        ids = tokens.repeat(len(self.voices)).unsqueeze(-1)
+        ids = tokens.repeat(len(self.variants)).unsqueeze(-1)
         positions = self._mask.sum(-1, keepdim=True)
         self._mask = torch.cat([self._mask, torch.ones_like(ids)], dim=-1)
         with reading("reply"):
@@ -96,7 +96,7 @@ class Ensemble:
         """Go on with these rows only (their numbers, ascending): the others have come to their end."""
         import torch
 
-        every = torch.cat([rows + number * self._rows for number in range(len(self.voices))])
+        every = torch.cat([rows + number * self._rows for number in range(len(self.variants))])
         self._mask = self._mask[every]
         self._cache.batch_select_indices(every)
         self._rows = len(rows)
@@ -112,4 +112,4 @@ class Ensemble:
         )
         self._cache = done[self._loaded.cache_name]
         logits: torch.Tensor = done.logits[:, -1]
-        return logits.view(len(self.voices), self._rows, -1)
+        return logits.view(len(self.variants), self._rows, -1)

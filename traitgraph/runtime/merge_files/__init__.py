@@ -1,1 +1,1 @@
-"""Merges without a study: recipes of ours and of mergekit. Must not know a store."""
+"""Merges without a study: recipes of ours and of mergekit. Must not know a study."""

@@ -18,18 +18,16 @@ from traitgraph.runtime.merging.composition import Composition
 from traitgraph.runtime.merging.on_disk import Output, Progress, write_merges
 from traitgraph.runtime.merging.pruned import Cache
 from traitgraph.runtime.merging.recipe import resolved_record
-from traitgraph.runtime.merging.sample import Sample
-from traitgraph.runtime.merging.statistics import statistics_of, warning
+from traitgraph.runtime.merging.statistics import Sample, statistics_of, warning
 from traitgraph.runtime.store.artifacts import MANIFEST, BadArtifactError, content_faults, read_manifest
 from traitgraph.runtime.tensors.checkpoint import Checkpoint, CheckpointView, read_object, sampled_fingerprint
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.vectors.adapter_origin import doubt_about_base
+from traitgraph.runtime.vectors.adapters import doubt_about_base
 from traitgraph.runtime.vectors.differences import (
     CheckpointDifference,
     Difference,
+    common_rows,
     comparable_names,
-    differ_in_vocabulary,
-    sampled_id,
 )
 from traitgraph.runtime.vectors.extraction import build_vector
 from traitgraph.runtime.vectors.fitting import (
@@ -45,12 +43,11 @@ from traitgraph.runtime.vectors.fitting import (
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.fields.context import key_faults
-from traitgraph.specs.fields.pydantic_errors import validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, validated
 from traitgraph.specs.jobs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.positions import Document
-from traitgraph.specs.source.yaml import frozen, read_document
+from traitgraph.specs.source.yaml import read_document, to_plain
 from traitgraph.specs.source.yaml_errors import A_RECIPE, no_recipe, written_by_us
 from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 
@@ -170,7 +167,10 @@ def _merge(
         base=base.floats,
         base_names=base,
     )
-    number_format = dtype or _main_format(base)
+    counts = Counter[str]()
+    for info in base.values():
+        counts[info.dtype] += info.elements * info.is_float
+    number_format = dtype or counts.most_common(1)[0][0]  # the one that most weights of the base have
     statistics = statistics_of(composition, Sample(base, getattr(torch, number_format), composition.names))
     text = warning(statistics["effective_alpha"], number_format, request.options.rounding)
     warnings = (*doubts, text) if text and request.form == "weights" else doubts
@@ -181,14 +181,6 @@ def _merge(
     else:
         write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
     return MergeReport(out, request, fit, statistics, warnings)
-
-
-def _main_format(base: Checkpoint) -> str:
-    """The number format that most floating-point weights of a checkpoint have."""
-    counts = Counter[str]()
-    for info in base.values():
-        counts[info.dtype] += info.elements * info.is_float
-    return counts.most_common(1)[0][0]
 
 
 def _record(
@@ -250,26 +242,23 @@ def _difference(
         raise MergeError(f"{where} has other names than {base.path}; {a_map_would_fit(names)}")
     elif request.names and all(name in start for name in tuned):  # a part of the base, as the map says
         start = CheckpointView(start, {name: name for name in tuned})
-    difference = _of_checkpoints(start, tuned, request.vocabulary, resized)
-    difference.id = sampled_id(difference)
-    return difference
+    return _of_checkpoints(start, tuned, request.vocabulary, resized)
 
 
 def _of_checkpoints(
     start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary, resized: list[dict[str, int]]
 ) -> CheckpointDifference:
     """tuned - start, with the policy for tensors whose rows (the vocabulary) differ."""
-    both = [name for name in start if name in tuned]
-    uneven = [name for name in both if differ_in_vocabulary(name, start[name].shape, tuned[name].shape)]
-    if vocabulary == "refuse" or not uneven:
-        return CheckpointDifference(start, tuned, "")
-    names = comparable_names(start, tuned, uneven)
+    rows = common_rows(start, {name: tuned[name].shape for name in start if name in tuned})
+    if vocabulary == "refuse" or not rows:
+        return CheckpointDifference(start, tuned)
+    names = comparable_names(start, tuned, rows)
     if vocabulary == "base":
-        resized.append(dict.fromkeys(uneven, 0))
-        return CheckpointDifference(start, tuned, "", [name for name in names if name not in uneven])
-    resized.append(rows := {name: min(start[name].shape[0], tuned[name].shape[0]) for name in uneven})
+        resized.append(dict.fromkeys(rows, 0))
+        return CheckpointDifference(start, tuned, names=[name for name in names if name not in rows])
+    resized.append(rows)
     check_same_tokens([start.path, tuned.path], max(rows.values()))
-    return CheckpointDifference(start, tuned, "", names, rows)
+    return CheckpointDifference(start, tuned, names=names, rows=rows)
 
 
 def _unlike_tokens(
@@ -367,7 +356,7 @@ def _paths_to(name: str, data: object, path: tuple[str | int, ...] = ()) -> Iter
 
 
 def _own_request(document: Document) -> Request:
-    data = frozen(document.data)
+    data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     try:
         file = validated(MergeFile, data)

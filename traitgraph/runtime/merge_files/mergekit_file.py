@@ -9,20 +9,20 @@ ours. What mergekit would not use is refused: whoever wrote it expects an effect
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from traitgraph.runtime.merging.options import merge_options
+from traitgraph.runtime.merging.methods import merge_options
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight, values_of
-from traitgraph.specs.fields.axes import shown
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.pydantic_errors import validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, validated
+from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error, near_hint
 from traitgraph.specs.source.positions import Document, Step
-from traitgraph.specs.source.yaml import frozen
+from traitgraph.specs.source.yaml import to_plain
 
 from .request import Request, Source
 
@@ -107,7 +107,7 @@ def read_mergekit(document: Document, layers_of: Callable[[str], int]) -> Reques
 
     `layers_of` gives the number of layers of a model by its name in the file: a slice over all of them is the model.
     """
-    data = frozen(document.data)
+    data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     try:
         file = validated(MergekitFile, data)
@@ -366,4 +366,4 @@ def _filters(value: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

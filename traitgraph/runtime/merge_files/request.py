@@ -1,4 +1,4 @@
-"""Where the models lie that a recipe names: a folder, a GGUF file, a hub id, or a model preset as a study has them."""
+"""A merge as a file asks for it, and where its models lie: a folder, a GGUF file, a hub id, or a preset of a study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.fitting import NameMap, Vocabulary
 from traitgraph.runtime.vectors.layers import Weight
 from traitgraph.specs.fields.context import Scope
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose
 from traitgraph.specs.source.diagnostics import SpecError, near_hint
 from traitgraph.specs.source.library import beside, exists, from_folder
 from traitgraph.specs.study.merge_methods import MergeMethod
@@ -136,6 +136,3 @@ def _in_package(model: PackagedModelSpec) -> Path:
         return verified({model.digest: f"{PACKAGE_PREFIX}{model.package}/{model.file}"}, model.digest)
     except ChangedFileError as problem:
         raise MergeError(f"{model.package}/{model.file} is not the file that the preset was written for") from problem
-
-
-# JOINED: A merge that was asked for by a file: sources, coefficients, options, before any tensor is read.

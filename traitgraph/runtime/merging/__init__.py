@@ -1,6 +1,7 @@
 """Personality vectors, merge methods and merged models. See docs/merging.md.
 
 The two functions to build on are `merge_state_dicts` and `merge_vectors`; `Checkpoint` reads files in pieces.
+Must not know a loaded model: `subjects` puts a merge into one.
 """
 
 from __future__ import annotations

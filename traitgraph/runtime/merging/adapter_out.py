@@ -14,8 +14,8 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.tensors.drafts import check_new, drafted
 from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.writer import check_new, drafted
 from traitgraph.runtime.vectors.hooks import stacked
 from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 

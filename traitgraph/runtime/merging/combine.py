@@ -1,37 +1,19 @@
-"""A density that differs by tensor: over the layers, or by the tensor's name."""
+"""Two ways in which tensors become one: by the sign that they elect (TIES steps 2 and 3), and on the arc (slerp).
+
+Elections sum over the vectors one by one, element by element: the result does not depend on threads, nor on how the
+tensor is cut into pieces, as a library's reduction might.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import acos, sin, sqrt
 from typing import TYPE_CHECKING, Literal
-
-from traitgraph.runtime.vectors.differences import Difference, WithoutFactors
 
 from .steps import Election
 
 if TYPE_CHECKING:
     import torch
-
-
-NEARLY_PARALLEL = 0.9995
-"""Above this |cos| the arc is a line: sin(angle) in the denominator would lose all digits. (the value of mergekit)"""
-
-_SHORT = 1e-8
-
-
-def arc_weights(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]], t: float) -> tuple[float, float]:
-    """Weights of a and b at `t` of the way from a to b, from pieces (a, b) that cover both tensors."""
-    a_square = b_square = product = 0.0
-    for a, b in pairs:
-        a, b = a.double(), b.double()
-        a_square, b_square, product = a_square + float(a @ a), b_square + float(b @ b), product + float(a @ b)
-    lengths = [sqrt(square) if sqrt(square) > _SHORT else 1.0 for square in (a_square, b_square)]
-    cosine = max(-1.0, min(1.0, product / (lengths[0] * lengths[1])))
-    if abs(cosine) > NEARLY_PARALLEL:
-        return 1 - t, t
-    angle = acos(cosine)
-    return sin((1 - t) * angle) / sin(angle), sin(t * angle) / sin(angle)
 
 
 ROUNDING = 2.0**-51
@@ -101,30 +83,23 @@ def majority(signs: torch.Tensor) -> float:
     return float(signs.sign().double().sum())
 
 
-class ThinnedByTensor(WithoutFactors):
-    """A vector of which each tensor is that of the vector thinned at the tensor's own density."""
+# ---------------------------------------------------------------- slerp
 
-    def __init__(self, inner: Difference, thinned: Callable[[float], Difference], densities: dict[str, float]) -> None:
-        """`thinned` gives the vector at one density, `densities` the density of each tensor."""
-        self.inner, self._densities = inner, densities
-        self._at = {density: thinned(density) for density in set(densities.values())}
-        self.id, self.names, self.elements = inner.id, inner.names, inner.elements
-        self.history = repr(sorted((density, getattr(part, "history", "")) for density, part in self._at.items()))
-        self.history += repr(sorted(densities.items()))
+NEARLY_PARALLEL = 0.9995
+"""Above this |cos| the arc is a line: sin(angle) in the denominator would lose all digits. (the value of mergekit)"""
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
-        return self.inner.shape(name)
-
-    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
-        """Rows [first, last) with some elements 0: float32, flat."""
-        return self._at[self._densities[name]].piece(name, first, last, device)
+_SHORT = 1e-8
 
 
-# JOINED: Interpolation on the arc between two tensors (slerp): weights from their angle.
-# JOINED: Elect a sign for each element and merge the vectors that have it (TIES steps 2 and 3).
-#
-#   Sums run over the vectors one by one, element by element: the result does not depend on threads or on how the
-#   tensor is
-#   cut into pieces, as a library's reduction might.
-#
+def slerp_weights(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]], t: float) -> tuple[float, float]:
+    """Weights of a and b at `t` of the way from a to b, from pieces (a, b) that cover both tensors."""
+    a_square = b_square = product = 0.0
+    for a, b in pairs:
+        a, b = a.double(), b.double()
+        a_square, b_square, product = a_square + float(a @ a), b_square + float(b @ b), product + float(a @ b)
+    lengths = [sqrt(square) if sqrt(square) > _SHORT else 1.0 for square in (a_square, b_square)]
+    cosine = max(-1.0, min(1.0, product / (lengths[0] * lengths[1])))
+    if abs(cosine) > NEARLY_PARALLEL:
+        return 1 - t, t
+    angle = acos(cosine)
+    return sin((1 - t) * angle) / sin(angle), sin(t * angle) / sin(angle)

@@ -17,15 +17,17 @@ from functools import cached_property
 from math import gcd, isfinite, lcm
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.merging.methods import steps_of
+from traitgraph.runtime.tensors.checkpoint import matrix_shape
 from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.rounding import round_to
 from traitgraph.runtime.vectors.adapters import Factors
 from traitgraph.runtime.vectors.differences import Difference, piece_size, pieces, weighted_sum
 from traitgraph.runtime.vectors.layers import Gradient, Towers, Weight, towers_of, value_at, values_of
 from traitgraph.specs.study.merge_methods import MergeMethod
 
-from .combine import ThinnedByTensor, arc_weights, elected_sign, majority, merge_elected, weighed
-from .pruned import Cache, count_together, sparsified
+from .combine import elected_sign, majority, merge_elected, slerp_weights, weighed
+from .methods import steps_of
+from .pruned import Cache, PrunedByTensor, count_together, pruned
 from .steps import RankDrop
 
 if TYPE_CHECKING:
@@ -67,61 +69,61 @@ class Composition:
         self.seed: int = getattr(options, "seed", 0)
         """Seed of masks and of stochastic rounding."""
         self._terms: dict[str, list[tuple[Difference, float]]] = {}
-        _check_finite_numbers(weights)
+        self._cache: Cache = {} if cache is None else cache
+        if odd := [number for weight in weights for number in values_of(weight) if not isfinite(number)]:
+            raise MergeError(f"a coefficient is {odd[0]}: finite numbers are needed")
+        # A recipe with a vector at 0 and one without it are one recipe, where the method does not count its vectors.
         kept = [place for place, weight in enumerate(weights) if weight != 0]
         if kept and not options.ignores_zero:
             kept = list(range(len(weights)))
-        self._check_number(len(kept))
-        self._cache: Cache = {} if cache is None else cache
+        if kept and (reason := options.refuses(len(kept))):
+            raise MergeError(f"{self.method}: {reason}")
         self.vectors = tuple(vectors[place] for place in kept)
         self._towers: Towers = towers_of(base_names or (name for each in vectors for name in each.names))
         self._weights = [weights[place] for place in kept]
-        self._check_common()
         chosen = [densities[place] if densities else None for place in kept]
         self._is_counted = not self.steps.sparsify
-        self._parts = [self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)]
+        self.parts: Sequence[Difference] = [
+            self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)
+        ]
+        """The vectors after what the method takes out of them."""
         self._merged = self._included(_common_shapes(self.vectors))
-        self._check_ranks()
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
         self._shapes = {**self._merged, **domain}
+        self._check_method()
+
+    def _check_method(self) -> None:
+        """Raise MergeError for what the method has no result for, as its conventions read it."""
+        options = self.options
+        if self.steps.one_coefficient and len(set(self._weights)) > 1:
+            raise MergeError(
+                f"conventions '{options.conventions}' ignore the coefficients of single vectors in this method; "
+                "give all vectors one coefficient, or choose other conventions"
+            )
+        deep = next((name for name, shape in self._merged.items() if len(shape) > 2), None)
+        if deep and options.conventions == "mergekit" and any(isinstance(e, RankDrop) for e in self.steps.sparsify):
+            # It ranks the second axis of a tensor; our rows run over the last, which is the same of a matrix.
+            raise MergeError(
+                f"{self.method}: '{deep}' has {len(self._merged[deep])} axes, which conventions 'mergekit' rank "
+                "otherwise; exclude it, or choose other conventions"
+            )
         for name in [""] if self._are_numbers else self._merged:
             if reason := options.refuses_coefficients(self._given(name)):
                 raise MergeError(f"{self.method}{name and f' at {name!r}'}: {reason}")
-
-    def _check_number(self, number: int) -> None:
-        if number and (reason := self.options.refuses(number)):
-            raise MergeError(f"{self.method}: {reason}")
-
-    def _check_common(self) -> None:
-        if self.steps.one_coefficient and len(set(self._weights)) > 1:
-            raise MergeError(
-                f"conventions '{self.options.conventions}' ignore the coefficients of single vectors in this method; "
-                "give all vectors one coefficient, or choose other conventions"
-            )
-
-    def _check_ranks(self) -> None:
-        """mergekit ranks the second axis of a tensor; our rows run over its last, which is the same of a matrix."""
-        deep = [name for name, shape in self._merged.items() if len(shape) > 2]
-        ranks = any(isinstance(step, RankDrop) for step in self.steps.sparsify)
-        if deep and ranks and self.options.conventions == "mergekit":
-            raise MergeError(
-                f"{self.method}: '{deep[0]}' has {len(self._merged[deep[0]])} axes, which conventions 'mergekit' rank "
-                "otherwise; exclude it, or choose other conventions"
-            )
 
     def _part(self, vector: Difference, density: Weight | None) -> Difference:
         """A vector after the method's steps, the first of them at a density of the vector's own where it has one."""
         steps = self.steps.sparsify
         if density is None:
-            return sparsified(vector, steps, self._cache)
+            return pruned(vector, steps, self._cache)
         if not steps:
             raise MergeError(f"{self.method} has no density: it keeps every element")
         if isinstance(density, int | float):
-            return sparsified(vector, (replace(steps[0], density=density), *steps[1:]), self._cache)
+            return pruned(vector, (replace(steps[0], density=density), *steps[1:]), self._cache)
         if any(getattr(step, "scope", "tensor") == "model" for step in steps):
             raise MergeError(f"{self.method}: a density that differs by tensor needs `scope: tensor`")
         own = {name: value_at(density, name, self._towers) for name in vector.names}
-        return ThinnedByTensor(vector, lambda value: self._part(vector, value), own)
+        return PrunedByTensor(vector, lambda value: self._part(vector, value), own)
 
     def _included(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
         """The tensors that `include` and `exclude` leave. Raises MergeError when they leave none, or one finds none."""
@@ -156,14 +158,9 @@ class Composition:
         """Tensors that the vectors change, without those that only `onto` moves."""
         return self._merged.keys()
 
-    @property
-    def parts(self) -> Sequence[Difference]:
-        """The vectors after what the method takes out of them."""
-        return self._parts
-
     def counted(self) -> Cache:
         """What was counted of this composition's whole vectors so far."""
-        histories = {getattr(part, "history", part.id) for part in self._parts}
+        histories = {getattr(part, "history", part.id) for part in self.parts}
         return {key: value for key, value in self._cache.items() if len(key) == 1 and key[0] in histories}
 
     @property
@@ -180,8 +177,7 @@ class Composition:
     @property
     def is_plain_step(self) -> bool:
         """Whether theta is base + strength * direction and nothing more, rounded to the nearest."""
-        nearest = self.options.rounding in (None, "nearest")
-        return nearest and self.onto is None and self.steps.keeps_base and not self.steps.on_arc
+        return self.options.rounding in (None, "nearest") and self.onto is None and self.is_pointwise
 
     @property
     def is_pointwise(self) -> bool:
@@ -216,7 +212,7 @@ class Composition:
     @cached_property
     def direction_key(self) -> str:
         """Equal for compositions whose directions are equal."""
-        histories = [getattr(part, "history", part.id) for part in self._parts]
+        histories = [getattr(part, "history", part.id) for part in self.parts]
         weights = self._ratios("") if self._are_numbers else self._weights
         return repr((histories, weights, self.options.model_dump(exclude={"scale", "rounding"})))
 
@@ -238,9 +234,9 @@ class Composition:
         return [weight / self._common for weight in self.coefficients(name)]
 
     def _present(self, name: str) -> list[tuple[Difference, float]]:
-        """The sparsified vectors that change a tensor, with their coefficients relative to the common factor."""
+        """The pruned vectors that change a tensor, with their coefficients relative to the common factor."""
         if name not in self._terms:
-            pairs = zip(self._parts, self._ratios(name), strict=True)
+            pairs = zip(self.parts, self._ratios(name), strict=True)
             self._terms[name] = [(part, ratio) for part, ratio in pairs if name in part.names]
         return self._terms[name]
 
@@ -258,7 +254,9 @@ class Composition:
 
     def direction(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base at strength 1: float32, flat, the caller's to change."""
-        self._count(device)
+        if not self._is_counted:  # thresholds of whole vectors: one pass finds those of all of them
+            count_together(self.parts, device)
+            self._is_counted = True
         present = self._present(name)
         election = self.steps.election
         if election is None:
@@ -267,12 +265,6 @@ class Composition:
         draw = self._majority(device) if election.draw == "majority" else 1.0
         found = merge_elected(plain, [ratio for _, ratio in present], election, self.steps.mean, draw)
         return found.mul_(self._layer_factor(name)) if self.steps.mean == "weight" else found
-
-    def _count(self, device: torch.device | None) -> None:
-        """Find the thresholds of whole vectors, once."""
-        if not self._is_counted:
-            count_together(self._parts, device)
-            self._is_counted = True
 
     def _majority(self, device: torch.device | None) -> float:
         """The sign that most elements of the whole model elect: what draws get under the authors' convention."""
@@ -335,6 +327,21 @@ class Composition:
         merged = torch.add(base, direction, alpha=self.strength, out=out)
         return merged if rest is None else merged.add_(rest)
 
+    def rounded(
+        self,
+        name: str,
+        first: int,
+        last: int,
+        base: torch.Tensor,
+        dtype: torch.dtype,
+        *,
+        direction: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Rows of the merged weights in a number format, as `theta` makes them. Raises MergeError for no numbers."""
+        theta = self.theta(name, first, last, base, direction=direction)
+        offset = first * matrix_shape(self.shape(name))[1]
+        return round_to(theta, dtype, self.options.rounding, seed=self.seed, name=name, offset=offset)
+
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What rows [first, last) lack of the tuned weights where these are to be restored, or None."""
         return self._present(name)[0][0].rest(name, first, last, device) if self.restores(name) else None
@@ -351,11 +358,13 @@ class Composition:
         if not any(self.coefficients(name)):
             return base.clone() if out is None else out.copy_(base)
         a, b = self._ends(name, first, last, base)
+        # The angle is one of the whole tensor, which is read once more for it: a piece of its own would bend the arc.
         key = ("arc", self.direction_key, str(self.coefficients(name)), name)
         if key not in self._cache:
             runs = pieces(self.shape(name), piece_size(base.device))
             pairs = (self._ends(name, *rows, self._base_rows(name, *rows)) for rows in runs)
-            self._cache[key] = arc_weights(pairs, self._way(name))
+            weights = self.coefficients(name)
+            self._cache[key] = slerp_weights(pairs, weights[0] if len(weights) == 1 else weights[1] / sum(weights))
         left, right = self._cache[key]
         return torch.add(a * left, b * right, out=out)
 
@@ -363,11 +372,6 @@ class Composition:
         """Both ends of the arc: base and tuned for one vector, the two tuned models for two."""
         ends = [_moved(base, name, first, last, v, 1.0) if name in v.names else base for v in self.vectors]
         return (base, ends[0]) if len(ends) == 1 else (ends[0], ends[1])
-
-    def _way(self, name: str) -> float:
-        """How far along the arc: alpha, or alpha_2 / (alpha_1 + alpha_2)."""
-        weights = self.coefficients(name)
-        return weights[0] if len(weights) == 1 else weights[1] / sum(weights)
 
     def _base_rows(self, name: str, first: int, last: int) -> torch.Tensor:
         if self.base is None:
@@ -380,13 +384,6 @@ def _common_divisor(weights: Sequence[float]) -> float | None:
     exact = [Fraction(repr(abs(weight))) for weight in weights if weight]
     unit = Fraction(gcd(*(each.numerator for each in exact)), lcm(*(each.denominator for each in exact)))
     return float(unit) if unit and max(exact) / unit < 1 << 24 else None
-
-
-def _check_finite_numbers(weights: Sequence[Weight]) -> None:
-    for weight in weights:
-        for number in values_of(weight):
-            if not isfinite(number):
-                raise MergeError(f"a coefficient is {number}: finite numbers are needed")
 
 
 def _moved(base: torch.Tensor, name: str, first: int, last: int, domain: Difference, factor: float) -> torch.Tensor:

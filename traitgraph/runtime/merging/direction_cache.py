@@ -22,7 +22,7 @@ RARE = 1 / 256
 """Share of a tensor's elements that may be kept apart."""
 
 
-class KeptTensor(Protocol):
+class CachedTensor(Protocol):
     """The direction of one tensor; `base` is always the tensor's pristine copy, flat."""
 
     @property
@@ -39,7 +39,7 @@ class KeptTensor(Protocol):
         ...
 
 
-class KeptFloats:
+class CachedFloats:
     """A direction as it is, in float32."""
 
     def __init__(self, values: torch.Tensor) -> None:
@@ -56,7 +56,7 @@ class KeptFloats:
         return self.values[first:last]
 
 
-class KeptEnd:
+class CachedEnd:
     """A direction as the weights that it leads to, in the 16-bit format of the base: half of the memory, one pass.
 
     Where end - base is exact in float32, torch.lerp(base, end, w) is round(base + w * direction) to the last bit (but
@@ -100,20 +100,20 @@ def _has_exact_complement(strength: float) -> bool:
     return bool(taken.abs() < 0.5) or float(taken - 1) == float(taken) - 1.0
 
 
-def kept_tensor(base: torch.Tensor, direction: torch.Tensor) -> KeptTensor:
+def cached_tensor(base: torch.Tensor, direction: torch.Tensor) -> CachedTensor:
     """The shorter form of a direction (float32, flat) that gives the same bits; `base` is flat, in its own format."""
     import torch
 
     if base.dtype.itemsize != 2:
-        return KeptFloats(direction)
+        return CachedFloats(direction)
     end, apart, done = torch.empty_like(base), [], 0
     for source, change, target in _pieces(base, direction, end):
         apart.append(_lost(source, change, target).nonzero().view(-1) + done)
         done += len(source)
     places = torch.cat(apart)
     if len(places) > RARE * base.numel():
-        return KeptFloats(direction)
-    return KeptEnd(end, places, direction[places])
+        return CachedFloats(direction)
+    return CachedEnd(end, places, direction[places])
 
 
 def _pieces(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
@@ -141,15 +141,15 @@ def _lost(base: torch.Tensor, direction: torch.Tensor, end: torch.Tensor) -> tor
 
 
 @dataclass
-class KeptDirection:
+class DirectionCache:
     """What is kept of the direction of one merge: all of its tensors, or as many as there is memory for."""
 
     key: str = ""
-    tensors: dict[str, KeptTensor] = field(default_factory=dict)
+    tensors: dict[str, CachedTensor] = field(default_factory=dict)
     _reach: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Tensor -> largest magnitude of the base and of the direction."""
 
-    def keep(self, composition: Composition, name: str, base: torch.Tensor) -> KeptTensor:
+    def keep(self, composition: Composition, name: str, base: torch.Tensor) -> CachedTensor:
         """Make the direction of a tensor and keep it; `base` is the pristine tensor, flat."""
         import torch
 
@@ -158,7 +158,7 @@ class KeptDirection:
         width = matrix_shape(shape)[1]
         for first, last in pieces(shape, piece_size(device)):
             values[first * width : last * width] = composition.direction(name, first, last, device)
-        self.tensors[name] = kept = kept_tensor(base, values)
+        self.tensors[name] = kept = cached_tensor(base, values)
         self._reach[name] = (largest_magnitude(base), largest_magnitude(values))
         return kept
 

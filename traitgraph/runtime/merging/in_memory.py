@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.tensors.checkpoint import FLOATS, matrix_shape
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.tensors.rounding import check_finite, round_to
+from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.vectors.differences import (
     Difference,
-    GivenDifference,
     TensorDifference,
     have_equal_bits,
     is_float,
     piece_size,
     pieces,
     rows_of,
-    sampled_id,
 )
 from traitgraph.specs.study.merge_methods import MergeMethod
 
 from .composition import Composition
-from .options import merge_options
+from .methods import merge_options
 
 if TYPE_CHECKING:
     import torch
@@ -72,12 +70,14 @@ def merge_state_dicts(
     for place, each in enumerate(tuned):
         _check_same_tensors(base, _tensors(each, f"fine-tune {place}"))
     chosen = _options(method, density, scale, conventions, seed, options)
-    vectors = [_with_identity(TensorDifference(base, each, "")) for each in tuned]
+    vectors = [TensorDifference(each, base=base) for each in tuned]
     merge = Composition(
         vectors, _numbers(weights), chosen, base=lambda name, *rows: rows_of(base[name], *rows), base_names=base
     )
     return {
-        name: _merged(merge, name, tensor, form) if name in merge.names else _kept(tensor, form)
+        name: _merged(merge, name, tensor, form)
+        if name in merge.names
+        else tensor.detach().clone().to(form if form and is_float(tensor) else tensor.dtype)
         for name, tensor in base.items()
     }
 
@@ -118,11 +118,6 @@ def _options(
     return merge_options(method, {"conventions": None if conventions == "paper" else conventions, **given})
 
 
-def _with_identity(difference: TensorDifference | GivenDifference) -> Difference:
-    difference.id = sampled_id(difference)
-    return difference
-
-
 def _as_difference(vector: Tensors | Difference, where: str) -> Difference:
     if not isinstance(vector, Mapping) and hasattr(vector, "piece"):
         return vector
@@ -130,7 +125,7 @@ def _as_difference(vector: Tensors | Difference, where: str) -> Difference:
     for name, tensor in tensors.items():
         if not is_float(tensor):
             raise MergeError(f"tensor '{name}' of {where} is {tensor.dtype}: a difference is {_FORMATS}")
-    return _with_identity(GivenDifference(tensors, ""))
+    return TensorDifference(tensors)
 
 
 def _number_format(dtype: torch.dtype | str | None) -> torch.dtype | None:
@@ -193,17 +188,9 @@ def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtyp
     result = torch.empty(base.shape, dtype=dtype or base.dtype, device=base.device)
     flat, width = result.view(-1), matrix_shape(tuple(base.shape))[1]
     for first, last in pieces(tuple(base.shape), piece_size(base.device)):
-        theta = merge.theta(name, first, last, rows_of(base, first, last))
-        rows = slice(first * width, last * width)
-        flat[rows] = round_to(
-            theta, result.dtype, merge.options.rounding, seed=merge.seed, name=name, offset=rows.start
-        )
+        made = merge.rounded(name, first, last, rows_of(base, first, last), result.dtype)
+        flat[first * width : last * width] = made
     return result
-
-
-def _kept(tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
-    """A tensor that no vector changes, as it is."""
-    return tensor.detach().clone().to(dtype if dtype and is_float(tensor) else tensor.dtype)
 
 
 def _change(merge: Composition, name: str) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from traitgraph.runtime.jobs.context import JobContext
@@ -12,16 +12,14 @@ from traitgraph.runtime.models.loading import model_folder
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.runtime.vectors.differences import Difference, inner_product
-from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
 from traitgraph.runtime.vectors.vectors import Vector, load_vector
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.source.hashing import digest
 
 from .composition import Composition
 from .on_disk import Output, write_merges
-from .recipe import RECIPE, application, recipe_record
-from .sample import Sample
-from .statistics import statistics_of, warning
+from .recipe import RECIPE, application, composed, recipe_record
+from .statistics import Sample, statistics_of, warning
 
 MODEL_FOLDER = "model"
 
@@ -37,19 +35,22 @@ def merge(context: JobContext, params: MergeParams) -> None:
     import torch
 
     vectors, onto = _vectors(context, "vectors"), _vectors(context, "onto")
-    base, dtype = _base(context, params), getattr(torch, params.model.dtype)
-    found = [vector for _, vector in (*vectors, *onto)]
-    fitted, _ = fit_vectors(found, base, names=names_of_training(found, base, params.names))
-    composition = Composition(
-        fitted[: len(vectors)],
-        [float(value) for value in params.coefficients],
-        params.method,
-        onto=(fitted[-1], float(params.onto)) if onto and params.onto is not None else None,
-        cache=context.session.get("merge: what was counted", dict),
-        base=lambda name, first, last: base.read(name, (first, last)).to(dtype).float(),
-        base_names=base,
+    folder, dtype = model_folder(context, params.model), getattr(torch, params.model.dtype)  # compared for every job
+    base = context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
+    composition = composed(
+        [vector for _, vector in (*vectors, *onto)],
+        params,
+        base,
+        lambda name, first, last: base.read(name, (first, last)).to(dtype).float(),
+        context.session.get("merge: what was counted", dict),
     )
-    statistics = statistics_of(composition, _sample(context, composition, base, dtype), _Remembered(context))
+
+    def inner(left: Difference, right: Difference) -> float:
+        """The inner product of two vectors, each pair's computed once per session."""
+        first, second = (left, right) if left.id <= right.id else (right, left)
+        return context.session.get(("inner product", first.id, second.id), lambda: inner_product(first, second))
+
+    statistics = statistics_of(composition, _sample(context, composition, base, dtype), inner)
     how = application(composition, params)
     text = warning(statistics["effective_alpha"], params.model.dtype, params.method.rounding)
     if how == "adapter":
@@ -67,30 +68,10 @@ def merge(context: JobContext, params: MergeParams) -> None:
 def _vectors(context: JobContext, name: str) -> list[tuple[str, Vector]]:
     """Keys and vectors of an input; none when the job does not have it."""
     pairs = zip(context.row.inputs.get(name, ()), context.inputs.get(name, ()), strict=True)
-    return [(key, _vector(context, key, path)) for key, path in pairs]
-
-
-def _vector(context: JobContext, key: str, path: Path) -> Vector:
-    return context.session.get(("vector", key), lambda: load_vector(path))
-
-
-def _base(context: JobContext, params: MergeParams) -> Checkpoint:
-    folder = model_folder(context, params.model)  # compared for every job, read once
-    return context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
+    return [(key, context.session.get(("vector", key), partial(load_vector, path))) for key, path in pairs]
 
 
 def _sample(context: JobContext, composition: Composition, base: Checkpoint, dtype: Any) -> Sample:
     names = composition.names
     key: Hashable = ("sample", digest("sample", [str(base.path), str(dtype), list(names)]))
     return context.session.get(key, lambda: Sample(base, dtype, names))
-
-
-class _Remembered:
-    """Inner products of vectors, each pair computed once per session."""
-
-    def __init__(self, context: JobContext) -> None:
-        self._session = context.session
-
-    def __call__(self, left: Difference, right: Difference) -> float:
-        first, second = (left, right) if left.id <= right.id else (right, left)
-        return self._session.get(("inner product", first.id, second.id), lambda: inner_product(first, second))

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.tensors.drafts import check_new
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
-from traitgraph.runtime.vectors.vectors import Vector
+from traitgraph.runtime.tensors.writer import check_new
+from traitgraph.runtime.vectors.vectors import Vector, load_vector
 
 from .adapter_out import check_low_rank, write_adapter
 from .composition import Composition
 from .on_disk import Output, Progress, write_merges
 from .pruned import Cache
-from .recipe import Recipe, read_recipe, store_of, stored_vectors
+from .recipe import Recipe, read_recipe, store_of
 
 Form = Literal["weights", "adapter"]
 
@@ -68,7 +67,9 @@ def outputs_of(
         check_new(folder)
         recipe = read_recipe(path)
         composition = _composition(recipe, checkpoint, cache, known)
-        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": _vector_names(recipe)}
+        keys, store = (*recipe.vector_keys, *recipe.onto_keys), store_of(recipe.folder)
+        labels = [store.open("vector", key).row.label.removeprefix("vector ") or key[:8] for key in keys]
+        record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": labels}
         if form == "adapter":
             check_low_rank(composition)
             record["warnings"] = []  # they are about rounding, and an adapter is not rounded
@@ -95,27 +96,17 @@ def write_outputs(
         write_merges(checkpoint, outputs, progress=progress)
 
 
-def _vector_names(recipe: Recipe) -> list[str]:
-    """What people call the recipe's vectors ('extraversion high'); their keys say the same to the store."""
-    store = store_of(recipe.folder)
-    rows = [store.open("vector", key).row for key in (*recipe.vector_keys, *recipe.onto_keys)]
-    return [row.label.removeprefix("vector ") or row.key[:8] for row in rows]
-
-
 def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str, Vector]) -> Composition:
-    """A recipe's composition on the base's files, with what the merge job counted."""
+    """A recipe's composition on the base's files; `known` keeps its vectors for the next recipe."""
     import torch
 
-    keys = (*recipe.vector_keys, *recipe.onto_keys)
-    missing = [key for key in keys if key not in known]
-    known.update(zip(missing, stored_vectors(missing, store_of(recipe.folder)), strict=True))
-    found = [known[key] for key in keys]
-    fitted, _ = fit_vectors(found, base, names=names_of_training(found, base, recipe.params.names))
-    cache.update(recipe.counted())
-    dtype = getattr(torch, recipe.params.model.dtype)
+    store, dtype = store_of(recipe.folder), getattr(torch, recipe.params.model.dtype)
+
+    def vector_of(key: str) -> Vector:
+        if key not in known:
+            known[key] = load_vector(store.open("vector", key).path)
+        return known[key]
+
     return recipe.composition(
-        fitted,
-        base_names=base,
-        cache=cache,
-        base=lambda name, first, last: base.rows(name, first, last).to(dtype).float(),
+        vector_of, base, lambda name, first, last: base.rows(name, first, last).to(dtype).float(), cache
     )

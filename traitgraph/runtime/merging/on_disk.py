@@ -15,11 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, matrix_shape, read_object
-from traitgraph.runtime.tensors.drafts import check_new, drafted
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, read_object
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.tensors.rounding import round_to
-from traitgraph.runtime.tensors.writer import BackgroundWriter, Slot, TensorFile
+from traitgraph.runtime.tensors.writer import BackgroundWriter, Slot, TensorFile, check_new, drafted
 from traitgraph.runtime.vectors.differences import piece_size, pieces
 from traitgraph.specs.study.model_folder import INDEX, SINGLE
 
@@ -173,9 +171,8 @@ def _merged_rows(
         if merge.direction_key not in made:
             made[merge.direction_key] = merge.direction(info.name, first, last, rows.device)
         found = made[merge.direction_key]
-    theta = merge.theta(info.name, first, last, rows, direction=found)
-    dtype, offset = _torch_dtype(output.dtype_of(info)), first * matrix_shape(info.shape)[1]
-    return round_to(theta, dtype, merge.options.rounding, seed=merge.seed, name=info.name, offset=offset).cpu()
+    dtype = _torch_dtype(output.dtype_of(info))
+    return merge.rounded(info.name, first, last, rows, dtype, direction=found).cpu()
 
 
 def _torch_dtype(name: str) -> torch.dtype:

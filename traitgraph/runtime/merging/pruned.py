@@ -1,4 +1,4 @@
-"""Vectors with elements taken out: each wraps a difference and is one, so that they can follow each other.
+"""Pruned vectors, with elements taken out: each wraps a difference and is one, so that they can follow each other.
 
 What has to be known of a whole vector or tensor first (a threshold, a norm) is counted once, when the first piece is
 asked for, and kept in a cache that compositions share.
@@ -26,7 +26,7 @@ from traitgraph.runtime.tensors.selection import (
 )
 from traitgraph.runtime.vectors.differences import Difference, WithoutFactors, piece_size, pieces
 
-from .steps import Drop, Kept, RankDrop, Rescale, Sparsification, Trim, TrimBothEnds
+from .steps import Drop, Kept, RankDrop, Sparsification, Trim, TrimBothEnds
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ Cache = dict[tuple[str, ...], Any]
 """What was counted: by what was done to which vector, and the tensor where it belongs to one."""
 
 
-def sparsified(inner: Difference, steps: Sequence[Sparsification], cache: Cache) -> Difference:
+def pruned(inner: Difference, steps: Sequence[Sparsification], cache: Cache) -> Difference:
     """The vector after all steps; the same object when there are none."""
     for step in steps:
         match step:
@@ -50,14 +50,12 @@ def sparsified(inner: Difference, steps: Sequence[Sparsification], cache: Cache)
                 inner = Trimmed(inner, step, cache)
             case TrimBothEnds():
                 inner = TrimmedAtBothEnds(inner, step, cache)
-            case Drop():
+            case Drop() | RankDrop():
                 inner = Dropped(inner, step, cache)
-            case RankDrop():
-                inner = RankDropped(inner, step, cache)
     return inner
 
 
-class _Sparsified(WithoutFactors, ABC):
+class _Pruned(WithoutFactors, ABC):
     """A difference in the shape of another one, with some elements 0."""
 
     def __init__(self, inner: Difference, step: Any, cache: Cache) -> None:
@@ -84,10 +82,10 @@ class _Sparsified(WithoutFactors, ABC):
         values = self.inner.piece(name, first, last, device)
         if self.step.density >= 1 or not values.numel():
             return values
-        return values.zero_() if self.step.density <= 0 else self._thinned(values, name, first)
+        return values.zero_() if self.step.density <= 0 else self._prune_rows(values, name, first)
 
     @abstractmethod
-    def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
+    def _prune_rows(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
         """`values` (rows from `first` on, changed in place) with some elements 0."""
 
     def _once(self, what: tuple[str, ...], count: Callable[[], Value]) -> Value:
@@ -130,12 +128,12 @@ class _Sparsified(WithoutFactors, ABC):
         return (name,), (name,), self._size(name)
 
 
-class Trimmed(_Sparsified):
+class Trimmed(_Pruned):
     """The largest magnitudes only (TIES step 1)."""
 
     step: Trim
 
-    def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
+    def _prune_rows(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
         key, names, size = self._scope(name)
         count = kept_count(self.step.kept, self.step.density, size)
         if count == 0:
@@ -250,12 +248,12 @@ def kept_count(rule: Kept, density: float, size: int) -> int:
     return min(count, size)
 
 
-class TrimmedAtBothEnds(_Sparsified):
+class TrimmedAtBothEnds(_Pruned):
     """Without the smallest and without the very largest magnitudes (breadcrumbs)."""
 
     step: TrimBothEnds
 
-    def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
+    def _prune_rows(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
         key, names, size = self._scope(name)
         kept = int(self.step.density * size)
         if kept == 0:
@@ -274,71 +272,74 @@ class TrimmedAtBothEnds(_Sparsified):
         return low, high
 
 
-class Dropped(_Sparsified):
-    """Elements dropped at random, the others rescaled (DARE)."""
+class Dropped(_Pruned):
+    """Elements dropped at random, the others rescaled: all alike (DARE), or large ones more rarely (DELLA)."""
 
-    step: Drop
+    step: Drop | RankDrop
 
-    def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
+    def _prune_rows(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
         check_finite(values, name)  # a mask would hide what is no number
-        kept = self._masked(values, name, first)
-        if self.step.rescale == "none":
-            return kept
-        if self.step.rescale == "inverse":
-            return kept.mul_(1 / self.step.density)
-        return kept.mul_(self._once((name, "l1"), lambda: _l1_factor(self, name, values.device)))
-
-    def _masked(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
-        start = self._offset(name, first)
-        bits = random_bits(self.step.seed, self.id, name, start, values.numel(), values.device)
-        return keep_below(values, bits, self.step.density)
-
-
-class RankDropped(_Sparsified):
-    """Elements dropped at random, large ones more rarely (DELLA)."""
-
-    step: RankDrop
-
-    def _thinned(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
-        import torch
-
-        check_finite(values, name)
         chance = self._keep_probability(values, name)
         kept = self._masked(values, name, first, chance)
-        rescale: Rescale = self.step.rescale
-        if rescale == "inverse":
-            return torch.div(kept, chance, out=kept)
-        if rescale == "l1":
-            return kept.mul_(self._once((name, "l1"), lambda: _l1_factor(self, name, values.device)))
-        return kept
+        match self.step.rescale:
+            case "none":
+                return kept
+            case "inverse":
+                return kept.mul_(1 / chance) if isinstance(chance, float) else kept.div_(chance)
+        return kept.mul_(self._once((name, "l1"), lambda: self._l1_factor(name, values.device)))
 
-    def _keep_probability(self, values: torch.Tensor, name: str) -> torch.Tensor:
-        """density - epsilon + 2 epsilon rank / (width - 1), rank of the magnitude in its row from 0; flat."""
+    def _keep_probability(self, values: torch.Tensor, name: str) -> torch.Tensor | float:
+        """The density (DARE); or density - epsilon + 2 epsilon rank / (width - 1), flat (DELLA).
+
+        The rank is that of the magnitude in its row, from 0.
+        """
+        step = self.step
+        if isinstance(step, Drop):
+            return step.density
         width = matrix_shape(self.shape(name))[1]
         order = magnitude_bits(values).view(-1, width).argsort(dim=1, stable=True)
         ranks = order.argsort(dim=1).reshape(-1).float()
-        step = self.step
         return ranks.mul_(2 * step.epsilon / max(width - 1, 1)).add_(step.density - step.epsilon)
 
-    def _masked(self, values: torch.Tensor, name: str, first: int, chance: torch.Tensor | None = None) -> torch.Tensor:
-        chance = self._keep_probability(values, name) if chance is None else chance
-        start = self._offset(name, first)
-        shares = random_shares(self.step.seed, self.id, name, start, values.numel(), values.device)
-        values[shares >= chance] = 0.0
+    def _masked(self, values: torch.Tensor, name: str, first: int, chance: torch.Tensor | float) -> torch.Tensor:
+        element = (self.step.seed, self.id, name, self._offset(name, first), values.numel(), values.device)
+        if isinstance(chance, float):
+            return keep_below(values, random_bits(*element), chance)
+        values[random_shares(*element) >= chance] = 0.0
         return values
 
+    def _l1_factor(self, name: str, device: torch.device) -> float:
+        """What restores the tensor's sum of magnitudes after the drop; 1 where there is nothing to restore."""
+        before = after = 0.0
+        for first, last in pieces(self.shape(name), piece_size(device)):
+            values = self.inner.piece(name, first, last, device)
+            before += float(values.abs().double().sum())
+            kept = self._masked(values, name, first, self._keep_probability(values, name))
+            after += float(kept.abs_().double().sum())
+        return before / after if min(before, after) >= 1e-7 else 1.0
 
-def _l1_factor(vector: Dropped | RankDropped, name: str, device: torch.device) -> float:
-    """What restores the tensor's sum of magnitudes after the drop; 1 where there is nothing to restore."""
-    before = after = 0.0
-    for first, last in pieces(vector.shape(name), piece_size(device)):
-        values = vector.inner.piece(name, first, last, device)
-        before += float(values.abs().double().sum())
-        after += float(vector._masked(values, name, first).abs_().double().sum())
-    return before / after if min(before, after) >= 1e-7 else 1.0
+
+class PrunedByTensor(WithoutFactors):
+    """A vector of which each tensor is pruned at its own density: over the layers, or by the tensor's name."""
+
+    def __init__(self, inner: Difference, pruned: Callable[[float], Difference], densities: dict[str, float]) -> None:
+        """`pruned` gives the vector at one density, `densities` the density of each tensor."""
+        self.inner, self._densities = inner, densities
+        self._at = {density: pruned(density) for density in set(densities.values())}
+        self.id, self.names, self.elements = inner.id, inner.names, inner.elements
+        self.history = repr(sorted((density, getattr(part, "history", "")) for density, part in self._at.items()))
+        self.history += repr(sorted(densities.items()))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor."""
+        return self.inner.shape(name)
+
+    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
+        """Rows [first, last) with some elements 0: float32, flat."""
+        return self._at[self._densities[name]].piece(name, first, last, device)
 
 
-def recount(cache: Cache) -> list[list[Any]]:
+def counts_record(cache: Cache) -> list[list[Any]]:
     """What was counted of whole vectors, as JSON data: [what, numbers]; tensors' own counts are cheap to make again."""
     rows: list[list[Any]] = []
     for key, value in cache.items():
@@ -347,8 +348,8 @@ def recount(cache: Cache) -> list[list[Any]]:
     return rows
 
 
-def recall(rows: Sequence[Sequence[Any]]) -> Cache:
-    """The cache that `recount` wrote."""
+def counts_of(rows: Sequence[Sequence[Any]]) -> Cache:
+    """The cache that `counts_record` wrote."""
     cache: Cache = {}
     for what, (first, second) in rows:
         is_trim = what.rpartition("|")[2].startswith("Trim(")

@@ -6,23 +6,22 @@ A merged model is virtual: its artifact is this record, and the vectors stay whe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from traitgraph.runtime.store.store import Store
-from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS
+from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS, TensorInfo
 from traitgraph.runtime.tensors.errors import check_format
-from traitgraph.runtime.vectors.differences import Difference
-from traitgraph.runtime.vectors.hooks import Terms
-from traitgraph.runtime.vectors.vectors import Vector, load_vector
+from traitgraph.runtime.vectors.fitting import fit_trained
+from traitgraph.runtime.vectors.vectors import Vector
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import MergeMethod
 
 from .composition import BaseRows, Composition
-from .pruned import Cache, recall, recount
+from .pruned import Cache, counts_of, counts_record
 
 RECIPE = "recipe.json"
 
@@ -44,40 +43,37 @@ class Recipe:
     record: dict[str, Any]
 
     @property
-    def coefficients(self) -> list[float]:
-        """Alpha of each vector."""
-        return [float(value) for value in self.params.coefficients]
-
-    @property
     def application(self) -> Application:
         """How the change reaches the model."""
         how: Application = self.record["application"]
         return how
 
     def composition(
-        self,
-        vectors: Sequence[Difference],
-        *,
-        base_names: Iterable[str],
-        cache: Cache | None = None,
-        base: BaseRows | None = None,
+        self, vector_of: Callable[[str], Vector], tensors: Mapping[str, TensorInfo], base: BaseRows, cache: Cache
     ) -> Composition:
-        """What the recipe does, with its vectors (and the domain's after them) under the base's names."""
-        count, factor = len(self.vector_keys), self.params.onto
-        onto = (vectors[count], float(factor)) if len(vectors) > count and factor is not None else None
-        return Composition(
-            vectors[:count],
-            self.coefficients,
-            self.params.method,
-            onto=onto,
-            cache=cache,
-            base=base,
-            base_names=base_names,
-        )
+        """What the recipe does to a base of these tensors, whose rows `base` gives; `vector_of` gives a key's vector.
 
-    def counted(self) -> Cache:
-        """What the merge job counted of whole vectors (thresholds), so that it need not be counted again."""
-        return recall(self.record["counted"])
+        What the merge job counted of whole vectors (thresholds) goes into the cache, so that it is not counted again.
+        """
+        cache.update(counts_of(self.record["counted"]))
+        vectors = [vector_of(key) for key in (*self.vector_keys, *self.onto_keys)]
+        return composed(vectors, self.params, tensors, base, cache)
+
+
+def composed(
+    vectors: Sequence[Vector], params: MergeParams, tensors: Mapping[str, TensorInfo], base: BaseRows, cache: Cache
+) -> Composition:
+    """What a merge job's parameters do with its vectors and, behind them, the domain's where there is one."""
+    fitted, count = fit_trained(vectors, tensors, params.names), len(params.coefficients)
+    return Composition(
+        fitted[:count],
+        [float(value) for value in params.coefficients],
+        params.method,
+        onto=(fitted[count], float(params.onto)) if len(fitted) > count and params.onto is not None else None,
+        cache=cache,
+        base=base,
+        base_names=tensors,
+    )
 
 
 def application(composition: Composition, params: MergeParams) -> Application:
@@ -87,14 +83,14 @@ def application(composition: Composition, params: MergeParams) -> Application:
     them. Below float32 a small change would vanish in rounding: there, what is low-rank stays an adapter, and no weight
     is touched, but for layers that keep [inputs, outputs]. Weights that are kept are assessed as they are kept.
     """
-    low_rank = all(_acts_beside(name, composition.factors(name)) for name in composition.names)
+
+    def acts_beside(name: str) -> bool:
+        terms = composition.factors(name)
+        return terms is not None and (name.endswith(EMBEDDINGS) or not any(each.transposed for _, each in terms))
+
     lossy = params.model.dtype != "float32"
-    return "adapter" if lossy and low_rank and params.keep == "recipe" else "in place"
-
-
-def _acts_beside(name: str, terms: Terms | None) -> bool:
-    turned = terms is not None and any(factors.transposed for _, factors in terms)
-    return terms is not None and (not turned or name.endswith(EMBEDDINGS))
+    beside = lossy and params.keep == "recipe" and all(map(acts_beside, composition.names))
+    return "adapter" if beside else "in place"
 
 
 def recipe_record(
@@ -114,7 +110,7 @@ def recipe_record(
         "vectors": _named(vectors),
         **({"onto": domain} if (domain := _named(onto)) else {}),
         "application": how,
-        "counted": recount(composition.counted()),
+        "counted": counts_record(composition.counted()),
         "statistics": statistics,
         "warnings": [warning] if warning else [],
     }
@@ -135,11 +131,6 @@ def read_recipe(folder: Path) -> Recipe:
     check_format(record, FORMAT, folder / RECIPE)
     keys, onto = (tuple(each["key"] for each in record.get(part, ())) for part in ("vectors", "onto"))
     return Recipe(folder, MergeParams.model_validate(record["params"]), keys, onto, record)
-
-
-def stored_vectors(keys: Sequence[str], store: Store) -> list[Vector]:
-    """Vectors of a store, verified. Raises MissingArtifactError with the key of one that is gone."""
-    return [load_vector(store.open("vector", key).path) for key in keys]
 
 
 def store_of(folder: Path) -> Store:

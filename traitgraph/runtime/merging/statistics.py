@@ -5,18 +5,22 @@ relative error    |added - asked| / |asked|
 kept fraction     share of the vectors' elements that sparsification leaves
 sign conflicts    share of the changed elements that vectors change in opposite directions
 Small changes vanish when they are rounded to bfloat16: weights near 0.02 have a step of 1.2e-4 (the dead zone).
+
+A virtual merge is not computed when its recipe is written: all but norms and cosines comes from about a million
+elements, evenly spread, the same ones for every coefficient, read once per session.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.vectors.differences import Difference, Gram, cosines, inner_product, norm_of_sum
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, matrix_shape
+from traitgraph.runtime.tensors.rounding import check_finite, round_to
+from traitgraph.runtime.vectors.differences import Difference, cosines, inner_product, norm_of_sum
 
 from .composition import Composition
-from .sample import Sample
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +36,11 @@ def statistics_of(composition: Composition, sample: Sample, inner: InnerProduct 
     vectors = composition.vectors
     table = [[inner(left, right) for right in vectors] for left in vectors]
     change = sample.change(composition)
+    norm = float(change.double().norm()) * sqrt(sample.total / max(change.numel(), 1))
+    if composition.is_linear and composition.is_uniform:
+        norm = abs(composition.steps.scale) * norm_of_sum(table, composition.coefficients(""))
     found: dict[str, Any] = {
-        "norm": _norm(composition, table, change, sample),
+        "norm": norm,
         "elements": sample.total,
         "sampled_elements": change.numel(),
         "kept_fraction": kept_fraction(composition, sample),
@@ -43,12 +50,6 @@ def statistics_of(composition: Composition, sample: Sample, inner: InnerProduct 
         found["cosines"] = cosines(table)
         found["sign_conflicts"] = sign_conflicts(composition, sample)
     return found
-
-
-def _norm(composition: Composition, table: Gram, change: torch.Tensor, sample: Sample) -> float:
-    if composition.is_linear and composition.is_uniform:
-        return abs(composition.steps.scale) * norm_of_sum(table, composition.coefficients(""))
-    return float(change.double().norm()) * sqrt(sample.total / max(change.numel(), 1))
 
 
 def kept_fraction(composition: Composition, sample: Sample) -> float:
@@ -90,3 +91,93 @@ def warning(effective_alpha: float | None, dtype: str, rounding: str | None) -> 
         return None
     other = "" if rounding == "stochastic" else ", or set rounding: stochastic"
     return f"only {effective_alpha:.0%} of the change survives rounding to {dtype}: take float32{other}"
+
+
+ELEMENTS = 1 << 20
+"""Size of a sample."""
+
+
+class Sample:
+    """Rows of the base, at the number format in which it is loaded, and of vectors, each as one float32 array."""
+
+    def __init__(self, base: Checkpoint, dtype: torch.dtype, names: Iterable[str], elements: int = ELEMENTS) -> None:
+        self._base, self.dtype = base, dtype
+        self.names = tuple(names)
+        self.total = sum(base[name].elements for name in self.names)
+        self.rows = {name: self._spread(name, elements) for name in self.names}
+        self._vectors: dict[str, torch.Tensor] = {}
+        self._weights: torch.Tensor | None = None
+
+    def _spread(self, name: str, elements: int) -> list[int]:
+        """Row numbers: a share of the sample that follows the tensor's size, evenly spaced, at least one row."""
+        height, width = matrix_shape(self._base[name].shape)
+        share = elements * self._base[name].elements / max(self.total, 1)
+        count = min(height, max(1, round(share / max(width, 1))))
+        return [(2 * index + 1) * height // (2 * count) for index in range(count)]
+
+    def base(self) -> torch.Tensor:
+        """The sampled base weights: float32, [elements], rounded as they are when the model is loaded."""
+        if self._weights is None:
+            parts = [self._base.read(name, (row, row + 1)) for name in self.names for row in self.rows[name]]
+            self._weights = _joined([part.to(self.dtype).float() for part in parts])
+        return self._weights
+
+    def vector(self, vector: Difference) -> torch.Tensor:
+        """The sampled rows of a vector: float32, [elements]; zeros in tensors that it does not change."""
+        key = getattr(vector, "history", vector.id)
+        if key not in self._vectors:
+            parts = [self._of_tensor(name, vector.piece if name in vector.names else None) for name in self.names]
+            self._vectors[key] = _joined(parts)
+        return self._vectors[key]
+
+    def _of_tensor(self, name: str, piece: Callable[[str, int, int], torch.Tensor] | None) -> torch.Tensor:
+        """The sampled rows of a tensor, as `piece` gives them; zeros where there is none."""
+        import torch
+
+        if piece is None:
+            return torch.zeros(len(self.rows[name]) * self._width(name))
+        return _joined([piece(name, row, row + 1) for row in self.rows[name]])
+
+    def _width(self, name: str) -> int:
+        return matrix_shape(self._base[name].shape)[1]
+
+    def change(self, composition: Composition) -> torch.Tensor:
+        """The sampled rows of what a composition adds: float32, [elements]; zeros where it changes nothing."""
+        import torch
+
+        if not composition.vectors:
+            return torch.zeros_like(self.base())
+        if composition.is_linear and composition.is_uniform:
+            weights = composition.coefficients("")
+            pairs = zip(composition.parts, weights, strict=True)
+            return torch.stack([self.vector(part) * (w * composition.steps.scale) for part, w in pairs]).sum(0)
+        changed, piece = composition.merged_names, composition.change
+        return _joined([self._of_tensor(name, piece if name in changed else None) for name in self.names])
+
+    def start(self, composition: Composition) -> torch.Tensor:
+        """The sampled weights that the change is added to: the base, moved onto the domain where there is one."""
+        if composition.onto is None:
+            return self.base()
+        domain, factor = composition.onto
+        return self.base() + self.vector(domain) * factor
+
+    def rounded(self, change: torch.Tensor, composition: Composition) -> torch.Tensor:
+        """The sampled base plus a change, rounded as the merged weights will be: float32, [elements].
+
+        Raises MergeError with the tensor whose weights would be no numbers.
+        """
+        import torch
+
+        rounding, seed = composition.options.rounding, composition.seed
+        values = self.start(composition) + change
+        sizes = [len(self.rows[name]) * self._width(name) for name in self.names]
+        for name, part in zip(self.names, torch.split(values, sizes), strict=True):
+            check_finite(part, name, self.dtype)
+        return round_to(values, self.dtype, rounding, seed=seed, name="sample", offset=0).float()
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Flat tensors one after the other; none of them is an empty tensor (of a merge, or tensor, that has nothing)."""
+    import torch
+
+    return torch.cat(parts) if parts else torch.zeros(0)

@@ -6,9 +6,9 @@ An engine is given the loaded model as it stands as the subject. It may run it e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
-from traitgraph.specs.study.training import ENGINES, OWN_ENGINE, Sampling
+from traitgraph.specs.study.training import ENGINES, OWN_ENGINE, AnswerEngine, Sampling
 
 from .generation import Written, written
 from .likelihood import Likelihood, Request, Tokens, continuation_likelihoods
@@ -38,14 +38,15 @@ class Engine(Protocol):
         ...
 
 
-class InProcess:
+class InProcess(AnswerEngine):
     """The model as transformers runs it here."""
 
+    name: ClassVar[str] = OWN_ENGINE
     write = staticmethod(written)
     likelihoods = staticmethod(continuation_likelihoods)
 
 
 def engine_of(sampling: Sampling) -> Engine:
     """The engine that answers are drawn with."""
-    engine: Engine = ENGINES.get(sampling.engine or OWN_ENGINE)()
-    return engine
+    engine: Any = ENGINES.get(sampling.engine or OWN_ENGINE)()
+    return engine  # type: ignore[no-any-return]  # which methods it has is only known here

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .likelihood import NoNumbersError, Tokens
 from .positions import writing
@@ -29,27 +29,9 @@ class Written(NamedTuple):
     """Whether the model ended it, before `max_new_tokens`."""
 
 
-def written_texts(
-    loaded: LoadedModel,
-    prompts: Sequence[Tokens],
-    *,
-    temperature: float,
-    max_new_tokens: int,
-    stream: str,
-    repetition_penalty: float = 1.0,
-    on_batch: Callable[[int, int], None] | None = None,
-) -> list[str]:
-    """One text for each prompt, in order, as `written` writes them."""
-    texts = written(
-        loaded,
-        prompts,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        stream=stream,
-        repetition_penalty=repetition_penalty,
-        on_batch=on_batch,
-    )
-    return [each.text for each in texts]
+def written_texts(loaded: LoadedModel, prompts: Sequence[Tokens], **settings: Any) -> list[str]:
+    """One text for each prompt, in order, as `written` writes them with these settings."""
+    return [each.text for each in written(loaded, prompts, **settings)]
 
 
 def written(

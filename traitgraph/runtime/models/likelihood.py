@@ -12,6 +12,7 @@ Only forward passes: adapters, hooks and changed weights of a subject act as the
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,7 +79,8 @@ def continuation_likelihoods(
     import torch
 
     assert all(request.context and request.continuation for request in requests), "nothing to score or to score after"
-    if _columns(requests) > _reach(loaded):
+    columns = sum(max((len(request[part]) for request in requests), default=0) for part in (0, 1))
+    if columns > _reach(loaded):  # all continuations from one column on: padding would stand between their tokens
         return _without_cache(loaded, requests, on_batch)
     children: dict[Tokens, list[int]] = {}
     for index, request in enumerate(requests):
@@ -92,11 +94,6 @@ def continuation_likelihoods(
             if on_batch is not None:
                 on_batch(len({requests[index].context for index in scores}), len(children))
     return [scores[index] for index in range(len(requests))]
-
-
-def _columns(requests: Sequence[Request]) -> int:
-    """Columns of the cache when the requests stand below each other, all continuations from one column on."""
-    return sum(max((len(request[part]) for request in requests), default=0) for part in (0, 1))
 
 
 def _reach(loaded: LoadedModel) -> float:
@@ -176,23 +173,18 @@ class _Trunk:
         self.batch_tokens = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
         # One context shares everything with itself; a cache would only be copied.
         self.prefix = shared_prefix(contexts) if len(contexts) > 1 else 0
-        self._cache = self._prefill() if self.prefix else None
+        self._cache: Cache | None = None
+        if self.prefix:
+            ids = self._tensor([list(contexts[0][: self.prefix])])
+            with reading("prompt"):
+                self._cache = loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)[loaded.cache_name]
 
     def lengths(self) -> list[int]:
         """Tokens of each context after the prefix."""
         return [len(context) - self.prefix for context in self.contexts]
 
-    def _prefill(self) -> Cache:
-        ids = self._tensor([list(self.contexts[0][: self.prefix])])
-        with reading("prompt"):
-            out = self.loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)
-        cache: Cache = out[self.loaded.cache_name]
-        return cache
-
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
         """Logits after each context [rows, vocabulary], their cache when it is kept, and its mask [rows, tokens]."""
-        import copy
-
         rests = [context[self.prefix :] for context in contexts]
         width = max(map(len, rests))
         # Padded on the left, so that every context ends in the last column and only that column needs the vocabulary.
@@ -265,7 +257,7 @@ def _score_batch(
     batches = list(batches_by_length(widths, trunk.batch_tokens))
     for number, batch in enumerate(batches):
         some = [longer[position] for position in batch]
-        branch = cache if number == len(batches) - 1 else _copied(cache)
+        branch = cache if number == len(batches) - 1 else copy.deepcopy(cache)
         tails = [requests[index].continuation for _, index in some]
         logits = trunk.continue_from(branch, mask, [row for row, _ in some], [tail[:-1] for tail in tails])
         for row, (_, index) in enumerate(some):
@@ -274,12 +266,6 @@ def _score_batch(
             scores[index] = Likelihood(
                 (*before.logprobs, *(logprob for logprob, _ in rest)), before.greedy and all(best for _, best in rest)
             )
-
-
-def _copied(cache: Cache) -> Cache:
-    import copy
-
-    return copy.deepcopy(cache)
 
 
 def _picked(logits: torch.Tensor, tokens: list[int]) -> list[tuple[float, bool]]:

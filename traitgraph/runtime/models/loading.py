@@ -1,4 +1,7 @@
-"""Where the files of a base model lie: merging reads tensors from them, without loading the model."""
+"""Load base models, or only find their files: from the hub, a folder, or the folder that `prepare` made of a GGUF file.
+
+One process keeps one copy of each base; whoever changes it (a subject, a training) gives it back bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -160,9 +163,3 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
     folder = hub_folder(ref.id, ref.revision)
     note_commit(context, ref, folder.name)
     return folder
-
-
-# JOINED: Load base models: from the hub, from a folder, or from the folder that a `prepare` job made of a GGUF file.
-#
-#   One process keeps one copy of each base; whoever changes it (a subject, a training) gives it back bit for bit.
-#

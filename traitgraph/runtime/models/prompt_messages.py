@@ -24,14 +24,11 @@ def lead_of(context: JobContext, prompt: Prompt | None) -> Lead | None:
         return None
     text = prompt.system
     if prompt.examples is not None:
-        text = text.replace(PLACE, _listed(context, prompt.examples))
+        wanted = prompt.examples
+        replies = replies_to_show(load_dialogues(context, wanted.data, "examples"), wanted)
+        drawn = random.Random(wanted.seed).sample(replies, wanted.count)  # without repeats
+        text = text.replace(PLACE, "\n".join(f"- {reply}" for reply in drawn))
     return Lead(text, prompt.place or "system")
-
-
-def _listed(context: JobContext, wanted: Demonstrations) -> str:
-    """Training replies of the condition, one a line, drawn without repeats by the seed."""
-    replies = replies_to_show(load_dialogues(context, wanted.data, "examples"), wanted)
-    return "\n".join(f"- {reply}" for reply in random.Random(wanted.seed).sample(replies, wanted.count))
 
 
 def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> list[str]:

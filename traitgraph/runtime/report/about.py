@@ -11,15 +11,11 @@ from datetime import datetime
 from traitgraph.runtime.store.artifacts import BadArtifactError, Manifest, read_manifest
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.training.training import RECORD_FILE
+from traitgraph.specs.jobs.kinds import is_training, place_of
 from traitgraph.specs.jobs.results import Cell
-
-TRAININGS = ("train", "train_joint")
 
 SHOWN = 5
 """Trainings that a sentence names."""
-
-KINDS = ("prepare", "generate", "train", "train_joint", "vector", "merge", "assess", "collect")
-"""Kinds in the order in which they run; others follow."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def _ancestors(store: Store, keys: Iterable[str]) -> dict[str, Manifest]:
 def _cut_rows(manifests: Iterable[Manifest], store: Store) -> Iterator[str]:
     """A sentence where trainings lost rows, or the ends of rows, at `max_length`."""
     told = []
-    for row in (each.row for each in manifests if each.row.kind in TRAININGS):
+    for row in (each.row for each in manifests if is_training(each.row.kind)):
         try:
             record = json.loads((store.path(row.kind, row.key) / RECORD_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -153,8 +149,7 @@ def _stages(manifests: Iterable[Manifest]) -> list[Stage]:
     for manifest in manifests:
         jobs[manifest.row.kind] += 1
         seconds[manifest.row.kind] += manifest.seconds  # type: ignore[assignment]  # a Counter also counts in floats
-    order = {kind: place for place, kind in enumerate(KINDS)}
-    kinds = sorted(jobs, key=lambda kind: (order.get(kind, len(order)), kind))
+    kinds = sorted(jobs, key=lambda kind: (place_of(kind), kind))
     return [Stage(kind, jobs[kind], round(float(seconds[kind]), 1)) for kind in kinds]
 
 

@@ -19,8 +19,7 @@ from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.subjects.blocks import SteeringError
-from traitgraph.runtime.subjects.shift import TENSORS
+from traitgraph.runtime.subjects.shift import TENSORS, SteeringError
 from traitgraph.runtime.subjects.subjects import leave_subject
 from traitgraph.specs.jobs.params import ActivationsParams
 from traitgraph.specs.source.hashing import digest_stream

@@ -1,4 +1,9 @@
-"""How often gate units are above zero, and how far, over the tokens of many replies."""
+"""The job `neurons`: how often, and how strongly, gate units fire while a model answers under both levels' prompts.
+
+A neuron is a gate unit a = act(x W_gate) of an MLP, before the product with x W_up (NPTI, arXiv:2410.12327). The model
+answers questions under the prompt of each level; then the answers are read once more, and the tokens of the answers
+count. So the statistics rest on nothing but the answers, which are kept.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,8 @@ from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.subjects.blocks import SteeringError, gated_mlps
-from traitgraph.runtime.subjects.neuron_shift import TENSORS
+from traitgraph.runtime.subjects.neuron_shift import TENSORS, gated_mlps
+from traitgraph.runtime.subjects.shift import SteeringError
 from traitgraph.runtime.subjects.subjects import leave_subject
 from traitgraph.specs.jobs.params import NeuronsParams
 from traitgraph.specs.study.traits import LEVELS
@@ -161,13 +166,3 @@ def _count(loaded: LoadedModel, gates: Sequence[torch.nn.Module], batch: Sequenc
     with seen_by(gates, lambda values: firing.count(next(block), values[mask]), loaded.device):
         read_batch(loaded, batch)
     firing.tokens += int(mask.sum())
-
-
-#   JOINED: The job `neurons`: how often, and how strongly, each gate unit fires while a model answers under a
-#   trait's two poles.
-#
-#   A neuron is a gate unit a = act(x W_gate) of an MLP, before the product with x W_up (NPTI, arXiv:2410.12327).
-#   The model
-#   answers questions under the prompt of each level; then the answers are read once more, and the tokens of the answers
-#   count. So the statistics rest on nothing but the answers, which are kept.
-#

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from traitgraph.runtime.models.chat import Lead, turn
 from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.subjects.blocks import SteeringError
+from traitgraph.runtime.subjects.shift import SteeringError
 
 if TYPE_CHECKING:
     import torch
@@ -50,12 +50,9 @@ def counted(spans: Sequence[Span], device: torch.device) -> torch.Tensor:
 
     width = max(len(each.tokens) for each in spans)
     at = torch.arange(width, device=device)
-    first, end = (torch.tensor(values, device=device)[:, None] for values in zip(*map(_ends, spans), strict=True))
+    first = torch.tensor([each.first for each in spans], device=device)[:, None]
+    end = torch.tensor([len(each.tokens) for each in spans], device=device)[:, None]
     return (at >= first) & (at < end)
-
-
-def _ends(span: Span) -> tuple[int, int]:
-    return span.first, len(span.tokens)
 
 
 def read_batch(loaded: LoadedModel, spans: Sequence[Span]) -> None:

@@ -11,7 +11,6 @@ import platform
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -214,6 +213,8 @@ def _digests(folder: Path, names: list[str]) -> list[tuple[str, int, str]]:
     if sum(sizes) < _WORTH_THREADS or len(names) == 1:
         hexes = [digest_file(path) for path in paths]
     else:
+        from concurrent.futures import ThreadPoolExecutor  # with its logging 3 ms that a plan can do without
+
         with ThreadPoolExecutor(_HASHING_THREADS) as pool:
             hexes = list(pool.map(digest_file, paths))
     return list(zip(names, sizes, hexes, strict=True))

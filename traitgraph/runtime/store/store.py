@@ -33,9 +33,9 @@ from types import TracebackType
 from typing import Self
 
 from traitgraph.specs.jobs.durations import duration_names
-from traitgraph.specs.jobs.params import ROW_FIELDS, JobRow
+from traitgraph.specs.jobs.kinds import KINDS, row_fields_of
+from traitgraph.specs.jobs.params import JobRow
 from traitgraph.specs.source.hashing import digest_file
-from traitgraph.specs.study.cluster import JOB_KINDS
 
 from .artifacts import (
     MANIFEST,
@@ -279,7 +279,7 @@ class Store:
             self._move_damaged(folder, _inode(folder))
 
     def _odd_folders(self) -> list[Path]:
-        return [folder for name in (*JOB_KINDS, *sorted(RESERVED)) if _is_odd(folder := self.root / name)]
+        return [folder for name in (*sorted(KINDS.builtin), *sorted(RESERVED)) if _is_odd(folder := self.root / name)]
 
     @contextlib.contextmanager
     def writable(self) -> Iterator[None]:
@@ -370,13 +370,14 @@ class Store:
         return {name: statistics.median(seconds) for name, seconds in found.items()}
 
     def _durations_of(self, kind: str) -> Iterator[tuple[str, float]]:
+        row_fields = row_fields_of(kind)
         for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 if not (file := self.root / kind / key / MANIFEST).is_file():
                     continue
                 manifest = json.loads(file.read_bytes())
                 seconds, params = float(manifest["seconds"]), manifest["row"]["params"]
-                shared = {name: value for name, value in params.items() if name not in ROW_FIELDS.get(kind, ())}
+                shared = {name: value for name, value in params.items() if name not in row_fields}
                 for name in duration_names(kind, shared):
                     yield name, seconds
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.runtime.models.blocks import decoder_blocks
 from traitgraph.runtime.models.positions import Passes
 from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import NeuronSteering
 
-from .blocks import gated_mlps
+from .shift import SteeringError
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,30 @@ if TYPE_CHECKING:
 
 TENSORS = "neurons.safetensors"
 """What the job `neurons` measured."""
+
+GATED = ("gate_proj", "up_proj", "down_proj", "act_fn")
+"""Parts of down(act(gate(x)) * up(x)), under the names that Llama, Mistral, Qwen and Gemma have in common."""
+
+
+def gated_mlps(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """The gated MLP of each decoder block; the output of its `act_fn` are its neurons.
+
+    Raises SteeringError for other architectures: MLPs without a gate, fused projections, mixtures of experts.
+    """
+    import torch
+
+    mlps = []
+    for block in decoder_blocks(model):
+        parts = [
+            each for each in block.children() if all(isinstance(getattr(each, n, None), torch.nn.Module) for n in GATED)
+        ]
+        if len(parts) != 1:
+            raise SteeringError(
+                f"{type(model).__name__} has no neurons as NPTI needs them: one MLP in each block with "
+                f"{', '.join(GATED)}, as in Llama, Qwen and Gemma"
+            )
+        mlps += parts
+    return mlps
 
 
 def shift_neurons(model: PreTrainedModel, folder: Path, steering: NeuronSteering) -> Removable:

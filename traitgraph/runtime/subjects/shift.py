@@ -1,4 +1,4 @@
-"""The subject of `steer`: coefficient * direction added to what one block puts out."""
+"""The subject of `steer`: what one block puts out, changed by an operator with the measured direction."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from traitgraph.runtime.models.blocks import decoder_blocks
 from traitgraph.runtime.models.positions import Passes, Positions
 from traitgraph.runtime.vectors.hooks import Removable
-from traitgraph.specs.jobs.params import Steering
-
-from .blocks import block_at
+from traitgraph.specs.jobs.params import OperatorSteering, Steering
+from traitgraph.specs.study.steering_operators import Add, SteeringOperator
 
 if TYPE_CHECKING:
     import torch
@@ -21,36 +20,61 @@ TENSORS = "activations.safetensors"
 """What the job `activations` measured."""
 
 
+class SteeringError(ValueError):
+    """A model, or what was measured of it, that cannot be steered as asked."""
+
+
 def shift_activations(model: PreTrainedModel, folder: Path, steering: Steering) -> Removable:
-    """Shift the model as a `steering` says, by the direction of an `activations` artifact; call the result to undo it.
+    """Steer the model by the direction of an `activations` artifact; call the result to undo it.
 
     Raises SteeringError for a layer that the model does not have.
     """
     from safetensors.torch import load_file
 
-    block = block_at(decoder_blocks(model), steering.layer)
+    blocks = decoder_blocks(model)
+    if not 1 <= steering.layer <= len(blocks):
+        raise SteeringError(f"layer {steering.layer}: the model has {len(blocks)} blocks; give 1 to {len(blocks)}")
     direction = load_file(folder / TENSORS)["direction"][steering.layer - 1]
     if steering.normalise:
         direction = direction / direction.norm()
-    return add_shift(model, block, float(steering.coefficient) * direction, steering.positions)
+    return steer_block(
+        model,
+        blocks[steering.layer - 1],
+        direction,
+        steering.positions,
+        coefficient=float(steering.coefficient),
+        operator=steering.operation if isinstance(steering, OperatorSteering) else Add(),
+    )
 
 
-def add_shift(
-    model: torch.nn.Module, block: torch.nn.Module, shift: torch.Tensor, positions: Positions = "all"
+def steer_block(
+    model: torch.nn.Module,
+    block: torch.nn.Module,
+    direction: torch.Tensor,
+    positions: Positions = "all",
+    *,
+    coefficient: float = 1.0,
+    operator: SteeringOperator | None = None,
 ) -> Removable:
-    """Add `shift` [hidden] to the output of a block at some positions; call the result to stop.
+    """Change the output of a block at some positions, by an operator (absent: add); call the result to stop.
 
-    The sum is made in float32 and rounded once: a shift of 0 changes nothing.
+    The operator works in float32, and what it gives is rounded once: a sum with 0 changes nothing.
     """
-    passes = Passes(model)
-    shift = shift.float().to(next(block.parameters()).device)
+    passes, act = Passes(model), operator or Add()
+    direction = direction.float().to(next(block.parameters()).device)  # [hidden]
 
     def hook(module: Any, given: Any, output: Any) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output  # [rows, tokens, hidden]
         at = passes.columns(positions, hidden.shape[1])
-        shifted = hidden.clone()
-        shifted[:, at] = (hidden[:, at].float() + shift).to(hidden.dtype)
-        return (shifted, *output[1:]) if isinstance(output, tuple) else shifted
+        before = hidden[:, at].float()
+        after = act.apply(before, direction, coefficient)
+        if after.shape != before.shape:  # an assignment would spread it over the positions without a word
+            raise SteeringError(
+                f"the steering operator {act.kind!r} makes {list(after.shape)} of activations {list(before.shape)}"
+            )
+        steered = hidden.clone()
+        steered[:, at] = after.to(hidden.dtype)
+        return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
     handle = block.register_forward_hook(hook)
 

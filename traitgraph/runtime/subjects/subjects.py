@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.merging.composition import Composition
-from traitgraph.runtime.merging.pruned import Cache
 from traitgraph.runtime.merging.recipe import Recipe, read_recipe, store_of
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.vectors.fitting import fit_vectors, names_of_training
-from traitgraph.runtime.vectors.vectors import Vector, load_vector
+from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.jobs.params import AssessParams, Steering
 
 from .neuron_shift import shift_neurons
@@ -105,24 +102,16 @@ def _steer(context: JobContext, workbench: Workbench, params: AssessParams) -> S
 
 
 def _apply(context: JobContext, workbench: Workbench, key: str, recipe: Recipe) -> None:
-    composition = _composition(context, workbench, recipe)
+    """A merge, under the names that the loaded model's tensors have; its vectors are read once per session."""
+    session = context.session
+    store = session.get(("store", recipe.folder.parent.parent), lambda: store_of(recipe.folder))
+    composition = recipe.composition(
+        lambda each: session.get(("vector", each), lambda: load_vector(store.open("vector", each).path)),
+        workbench.tensors(),
+        workbench.rows,
+        session.get("merge: what was counted", dict),
+    )
     if recipe.application == "adapter":
         workbench.apply_low_rank(key, composition)
     else:
         workbench.apply_merge(key, composition)
-
-
-def _composition(context: JobContext, workbench: Workbench, recipe: Recipe) -> Composition:
-    """The recipe with its vectors, under the names that the loaded model's tensors have."""
-    cache: Cache = context.session.get("merge: what was counted", dict)
-    cache.update(recipe.counted())
-    here = workbench.tensors()
-    found = [_vector(context, recipe, each) for each in (*recipe.vector_keys, *recipe.onto_keys)]
-    fitted, _ = fit_vectors(found, here, names=names_of_training(found, here, recipe.params.names))
-    return recipe.composition(fitted, base_names=here, cache=cache, base=workbench.rows)
-
-
-def _vector(context: JobContext, recipe: Recipe, key: str) -> Vector:
-    root = recipe.folder.parent.parent
-    store = context.session.get(("store", root), lambda: store_of(recipe.folder))
-    return context.session.get(("vector", key), lambda: load_vector(store.open("vector", key).path))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitgraph.runtime.jobs.quiet import quiet_libraries
 from traitgraph.runtime.merging.composition import Composition
-from traitgraph.runtime.merging.direction_cache import KeptDirection
+from traitgraph.runtime.merging.direction_cache import DirectionCache
 from traitgraph.runtime.models.fingerprint import weights_checksum
 from traitgraph.runtime.models.free_memory import spare_memory
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, matrix_shape
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.tensors.rounding import check_finite, round_to
+from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.vectors.differences import piece_size, pieces
-from traitgraph.runtime.vectors.fitting import propose_names, renamed
+from traitgraph.runtime.vectors.fitting import names_of_training, renamed
 from traitgraph.runtime.vectors.hooks import Removable, add_low_rank, module_of, takes_low_rank
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Workbench:
         self._checksum = weights_checksum(loaded.model)
         self._pristine: dict[str, torch.Tensor] = {}
         self._changed: set[str] = set()
-        self._direction = KeptDirection()
+        self._direction = DirectionCache()
         self._peft: PeftModel | None = None
         self._remove_hooks: Removable | None = None
 
@@ -107,28 +107,25 @@ class Workbench:
             composition.theta(name, *rows, source, direction=direction, out=target)
             check_finite(target, name)
             return
-        theta = composition.theta(name, *rows, source.float(), direction=direction)
-        offset, rounding = rows[0] * target.numel() // (rows[1] - rows[0]), composition.options.rounding
-        target.copy_(round_to(theta, target.dtype, rounding, seed=composition.seed, name=name, offset=offset))
+        target.copy_(composition.rounded(name, *rows, source.float(), target.dtype, direction=direction))
 
     def _prepare_direction(self, composition: Composition) -> None:
         """Keep the direction when it is costly to make again, as far as half of the free memory goes."""
+        import torch
+
         key = composition.direction_key
         if key == self._direction.key:
             return
-        self._direction = KeptDirection(key)
+        self._direction = DirectionCache(key)
         low_rank = composition.is_linear and all(composition.factors(name) is not None for name in composition.names)
         if low_rank or composition.steps.on_arc:
             return
-        room = _SHARE_OF_MEMORY * _free_memory(self._device)
+        device = next(iter(self._parameters.values())).device
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else spare_memory()
+        room = _SHARE_OF_MEMORY * free
         for name in composition.merged_names:
             if 4 * prod(composition.shape(name)) <= room:
                 room -= self._direction.keep(composition, name, self._pristine_of(name).view(-1)).nbytes
-
-    @property
-    def _device(self) -> torch.device:
-        device: torch.device = next(iter(self._parameters.values())).device
-        return device
 
     def apply_low_rank(self, key: str, composition: Composition) -> None:
         """The change beside the weights, as an adapter: the base is not touched."""
@@ -158,24 +155,19 @@ class Workbench:
     def apply_weights(self, key: str, tuned: Checkpoint) -> None:
         """The weights of a full training, in the base's number format."""
         self.restore()
-        names = self._names_here(list(tuned))
+        map_of_names = names_of_training(tuned, self._parameters)
+        names = {name: renamed(name, map_of_names) for name in tuned}
         for theirs, ours in names.items():
-            self._check_shape(ours, tuned[theirs].shape)
+            self._check_fits(theirs, ours, tuned[theirs].shape)
         for theirs, ours in names.items():
             self._pristine_of(ours)
             self._changed.add(ours)
             self._parameters[ours].detach().copy_(tuned.read(theirs))
         self.active = key
 
-    def _names_here(self, wanted: Sequence[str]) -> dict[str, str]:
-        """Names of a checkpoint -> names of the loaded model, which a library may have put under another module."""
-        names = propose_names(wanted, self._parameters) if any(n not in self._parameters for n in wanted) else None
-        found = {name: renamed(name, names) for name in wanted}
-        if lost := [name for name, here in found.items() if here not in self._parameters]:
-            raise MergeError(f"the loaded model has no tensor '{lost[0]}': the tuned weights are of another model")
-        return found
-
-    def _check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+    def _check_fits(self, theirs: str, name: str, shape: tuple[int, ...]) -> None:
+        if name not in self._parameters:
+            raise MergeError(f"the loaded model has no tensor '{theirs}': the tuned weights are of another model")
         if tuple(self._parameters[name].shape) != shape:
             raise MergeError(
                 f"tensor '{name}' has shape {list(self._parameters[name].shape)} in the loaded model and {list(shape)} "
@@ -221,17 +213,10 @@ class Workbench:
         """Restore and check the base, and give the copies back."""
         self.restore()
         self._pristine.clear()
-        self._direction = KeptDirection()
+        self._direction = DirectionCache()
 
 
 def _info(name: str, parameter: torch.Tensor) -> TensorInfo:
     dtype = str(parameter.dtype).removeprefix("torch.")
     size = parameter.numel() * parameter.element_size()
     return TensorInfo(name, tuple(parameter.shape), dtype, Path("the loaded model"), 0, size)
-
-
-def _free_memory(device: torch.device) -> int:
-    """Bytes that could be taken on a device."""
-    import torch
-
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else spare_memory()

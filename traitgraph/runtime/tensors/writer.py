@@ -1,11 +1,17 @@
-"""Write a safetensors file tensor by tensor, in any order and in pieces, without holding it in memory."""
+"""Write a safetensors file tensor by tensor, in any order and in pieces, without holding it in memory.
+
+The folder around it (`drafted`) has its name only when it is complete.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -13,7 +19,10 @@ from threading import BoundedSemaphore
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from traitgraph.runtime.store.durable import sync
+
 from .checkpoint import DTYPES, matrix_shape, octets
+from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
@@ -195,3 +204,31 @@ class BackgroundWriter:
         else:
             self._error = self._error or error
             self._pool.shutdown(wait=True)
+
+
+def check_new(folder: Path) -> None:
+    """Raise MergeError when there is something at `folder` that a result would overwrite."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MergeError(f"{folder} exists and is not empty; choose another folder or remove it")
+
+
+@contextmanager
+def drafted(folder: Path) -> Iterator[Path]:
+    """A folder beside the final one, for the block to fill; renamed to it at the end, removed when the block raises.
+
+    A link is followed: it stays, and what it names becomes the folder.
+    """
+    folder = folder.resolve()
+    check_new(folder)
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        for path in (*draft.iterdir(), draft):
+            sync(path)
+        if folder.is_dir():
+            folder.rmdir()
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise

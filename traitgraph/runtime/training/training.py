@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.data.dialogues import Dialogue, joint_rows, load_dialogues, reply_pairs, training_rows
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.context import JobContext, world_size
 from traitgraph.runtime.jobs.quiet import quiet_libraries
 from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, Lead, as_heard, messages
 from traitgraph.runtime.models.loading import LoadedModel, load_model, open_model
 from traitgraph.runtime.subjects.subjects import leave_subject
-from traitgraph.runtime.worker.distributed import world_size
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
 from traitgraph.specs.study.training import DpoTraining, Lora, Training
@@ -67,24 +66,12 @@ Row = dict[str, Any]
 AnyTrain = TrainParams | TrainJointParams
 
 
-def train(context: JobContext, params: TrainParams) -> None:
-    """Train on the training rows of one trait and level.
+def train(context: JobContext, params: AnyTrain) -> None:
+    """Train on the rows of one trait and level; or on those of a trait, or of all, each under its own instruction.
 
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
-    _train(context, params)
-
-
-def train_joint(context: JobContext, params: TrainJointParams) -> None:
-    """Train one model on the rows of both levels of a trait, or of all traits, each row under its own instruction.
-
-    Writes and raises what `train` does.
-    """
-    _train(context, params)
-
-
-def _train(context: JobContext, params: AnyTrain) -> None:
     rows = _rows(context, params)
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
@@ -96,6 +83,10 @@ def _train(context: JobContext, params: AnyTrain) -> None:
         with quiet_libraries(), _base_kept(shared.model):
             record = _run_training(context, params, shared, rows)
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+train_joint = train
+"""The job of that kind: its parameters say the rest."""
 
 
 def _rows(context: JobContext, params: AnyTrain) -> list[Row]:
@@ -111,7 +102,7 @@ def _rows(context: JobContext, params: AnyTrain) -> list[Row]:
     else:
         traits = [trait for trait, _ in _conditions(params, dialogues)]
         rows = joint_rows(dialogues, traits)
-    return [_completion(row, _instruction(params, row.trait, row.level)) for row in rows]
+    return [_row(row.prompt, _instruction(params, row.trait, row.level), completion=row.reply) for row in rows]
 
 
 def _conditions(params: AnyTrain, dialogues: Sequence[Dialogue]) -> list[tuple[Trait, tuple[Level, ...]]]:
@@ -127,10 +118,6 @@ def _instruction(params: AnyTrain, trait: Trait, level: Level) -> Lead | None:
     """What precedes the rows of a trait and level."""
     template, place = params.training.instruction, params.training.instruction_place
     return Lead(filled(template, trait, level), place or "system") if template else None
-
-
-def _completion(row: Dialogue, lead: Lead | None) -> Row:
-    return _row(row.prompt, lead, completion=row.reply)
 
 
 def _preferences(
@@ -181,7 +168,12 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         if params.training.lora is None:
             loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
-        measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+        held_back: Row = {}
+        if best is not None:
+            measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+            losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
+            rows_held = len(trainer.eval_dataset)
+            held_back = {"rows": rows_held, "losses": losses, "kept_step": best.step, "kept_loss": best.loss}
         first = trainer.train_dataset[0]
         seen = loaded.tokenizer.decode(first.get("input_ids") or [*first["prompt_ids"], *first["chosen_ids"]])
     return {
@@ -194,7 +186,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
         "model_sees": seen,
-        **(_validation_record(best, len(trainer.eval_dataset), measured) if best else {}),
+        **({"validation": held_back} if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
 
@@ -225,12 +217,6 @@ def _length(loaded: LoadedModel, row: Row, name: str) -> int:
         row["prompt"] + row[name], return_dict=True, **row["chat_template_kwargs"]
     )
     return len(ids["input_ids"])
-
-
-def _validation_record(best: BestState, rows: int, measured: Sequence[Row]) -> Row:
-    """What was measured on how many of the rows held back, and the step whose state was kept."""
-    losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
-    return {"validation": {"rows": rows, "losses": losses, "kept_step": best.step, "kept_loss": best.loss}}
 
 
 def _trainer(

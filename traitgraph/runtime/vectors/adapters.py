@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
@@ -50,6 +50,11 @@ CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp
 """Types of models whose blocks keep [inputs, outputs] (transformers' Conv1D), in the modules that `_CONV1D` finds."""
 
 _CONV1D = re.compile(r"\.(c_attn|q_attn|c_proj|c_fc)\.weight$")
+
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+_CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
+"""A folder of the hub's cache: owner and name."""
 
 
 class AdapterConfig(BaseModel):
@@ -325,3 +330,42 @@ def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
             f"'{unknown[0]}'; it was trained on another base (its config says "
             f"{adapter.config.base_model_name_or_path or 'nothing'}) or needs a name map"
         )
+
+
+# ---------------------------------------------------------------- which base an adapter belongs to
+
+
+class Doubt(NamedTuple):
+    """What speaks against an adapter belonging to a base."""
+
+    kind: Literal["warning", "note"]
+    """warning: both are known by name, and the names differ; note: nothing says which model the base is."""
+    text: str
+
+
+def doubt_about_base(adapter: Path, base: Path, *, adapter_name: str, base_name: str) -> Doubt | None:
+    """Why the base may not be the model that an adapter's config names; None where it is, or no hub id is named there.
+
+    Both are folders, with what the recipe calls them. A path proves nothing: folders are moved and copied. A folder of
+    the hub's cache is its model, whatever it is called.
+    """
+    named = str(read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
+    plain = named.partition("@")[0]  # a hub id is the hub's model, whatever folder of that name stands somewhere
+    told = plain if _HUB_ID.fullmatch(plain) else _in_cache(named)
+    found = _in_cache(str(base)) or _in_cache(str(base.resolve()))
+    if told is None:
+        return None
+    what = f"{adapter_name}: its config says that it was trained on '{told}'"
+    if found is None:
+        last = told.rpartition("/")[2].lower()
+        if last in (base.name.lower(), Path(base_name).name.lower()):
+            return None
+        return Doubt("note", f"{what}; nothing says whether {base_name} is that model")
+    if told.lower() == found.lower():
+        return None
+    return Doubt("warning", f"{what}, and the base is '{found}': its change belongs to that model's weights alone")
+
+
+def _in_cache(path: str) -> str | None:
+    cached = _CACHED.search(path)
+    return f"{cached[1]}/{cached[2]}" if cached else None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from math import sqrt
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from traitgraph.runtime.tensors.checkpoint import (
     FLOATS,
@@ -29,46 +30,6 @@ from .layers import layer_of
 
 if TYPE_CHECKING:
     import torch
-
-
-Gram = list[list[float]]
-
-
-def inner_product(left: Difference, right: Difference) -> float:
-    """sum_i left_i right_i in float64. Low-rank tensors cost rank^2 times their sides, others one pass."""
-    return sum(inner_of_tensor(left, right, name) for name in left.names if name in right.names)
-
-
-def inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
-    """The part of one tensor in the inner product."""
-    ours, theirs = left.factors(name), right.factors(name)
-    if ours is not None and theirs is not None:
-        return _inner_of_factors(ours, theirs)
-    return sum(
-        float(left.piece(name, *rows).double() @ right.piece(name, *rows).double()) for rows in pieces(left.shape(name))
-    )
-
-
-def _inner_of_factors(a: Factors, b: Factors) -> float:
-    """<s L R, t M S> = s t sum((L^T M) * (R S^T))."""
-    lefts = a.left.double().T @ b.left.double()
-    rights = a.right.double() @ b.right.double().T
-    return a.scale * b.scale * float((lefts * rights).sum())
-
-
-def norm_of_sum(table: Gram, weights: Sequence[float]) -> float:
-    """|sum_k w_k phi_k| from the inner products."""
-    size = range(len(weights))
-    return sqrt(max(0.0, sum(weights[i] * weights[j] * table[i][j] for i in size for j in size)))
-
-
-def cosines(table: Gram) -> Gram:
-    """Cosine of the angle between each pair; 0 with a vector that is zero."""
-    norms = [sqrt(max(table[i][i], 0.0)) for i in range(len(table))]
-    return [
-        [table[i][j] / (norms[i] * norms[j]) if norms[i] and norms[j] else 0.0 for j in range(len(table))]
-        for i in range(len(table))
-    ]
 
 
 _OF_TOKENS = re.compile(
@@ -157,12 +118,24 @@ class WithoutFactors:
         return None
 
 
-class TensorDifference(WithoutFactors):
-    """The difference of two mappings name -> tensor, both in memory."""
+class _Computed(WithoutFactors):
+    """A difference whose identity is a sample of its values, where it is given none."""
 
-    def __init__(self, base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], identity: str) -> None:
-        self.id = identity
-        self._base, self._tuned = base, tuned
+    identity: str
+
+    @cached_property
+    def id(self) -> str:
+        """Identity of the values."""
+        return self.identity or sampled_id(cast("Difference", self))
+
+
+class TensorDifference(_Computed):
+    """tuned - base of two mappings name -> tensor in memory; without a base the tensors are the difference."""
+
+    def __init__(
+        self, tuned: Mapping[str, torch.Tensor], identity: str = "", base: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        self.identity, self._base, self._tuned = identity, base, tuned
         self.names = tuple(name for name in tuned if is_float(tuned[name]))
         self.elements = sum(tuned[name].numel() for name in self.names)
 
@@ -172,33 +145,17 @@ class TensorDifference(WithoutFactors):
 
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """float32(tuned) - float32(base) for rows [first, last)."""
-        return rows_of(self._tuned[name], first, last, device) - rows_of(self._base[name], first, last, device)
+        tuned = rows_of(self._tuned[name], first, last, device)
+        return tuned.clone() if self._base is None else tuned - rows_of(self._base[name], first, last, device)
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What the float32 difference lost."""
-        tuned, base = rows_of(self._tuned[name], first, last, device), rows_of(self._base[name], first, last, device)
-        return rest_of(tuned, base)
+        if self._base is None:
+            return None
+        return rest_of(*(rows_of(each[name], first, last, device) for each in (self._tuned, self._base)))
 
 
-class GivenDifference(WithoutFactors):
-    """A difference that is given as a mapping name -> tensor."""
-
-    def __init__(self, tensors: Mapping[str, torch.Tensor], identity: str) -> None:
-        self.id = identity
-        self._tensors = tensors
-        self.names = tuple(tensors)
-        self.elements = sum(tensor.numel() for tensor in tensors.values())
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
-        return tuple(self._tensors[name].shape)
-
-    def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
-        """Rows [first, last) in float32."""
-        return rows_of(self._tensors[name], first, last, device).clone()
-
-
-class CheckpointDifference(WithoutFactors):
+class CheckpointDifference(_Computed):
     """The difference of two checkpoints on disk, computed as it is read.
 
     `base` may be shared by several differences and with the writer: each of its pieces is then read once. `rows` names
@@ -209,12 +166,11 @@ class CheckpointDifference(WithoutFactors):
         self,
         base: Checkpoint,
         tuned: Checkpoint,
-        identity: str,
+        identity: str = "",
         names: Sequence[str] | None = None,
         rows: Mapping[str, int] | None = None,
     ) -> None:
-        self.id = identity
-        self._base, self._tuned, self._rows = base, tuned, rows or {}
+        self.identity, self._base, self._tuned, self._rows = identity, base, tuned, rows or {}
         self.names = tuple(names if names is not None else comparable_names(base, tuned))
         self.elements = sum(base[name].elements for name in self.names)
 
@@ -316,8 +272,13 @@ def comparable_names(base: Checkpoint, tuned: Checkpoint, rows: Collection[str] 
     for name in shared:
         if name not in rows:
             check_pair(base[name], tuned[name], tuned)
-        if not base[name].is_float:
-            _check_equal(name, base, tuned)
+        info = base[name]
+        if info.is_float or (info.dtype == tuned[name].dtype and have_equal_bits(base.read(name), tuned.read(name))):
+            continue
+        raise MergeError(
+            f"tensor '{name}' is {info.dtype} and differs between {base.path} and {tuned.path}: numbers of this format "
+            "are not subtracted; dequantise the model, or exclude the tensor"
+        )
     return [name for name in shared if base[name].is_float]
 
 
@@ -340,6 +301,15 @@ def differ_in_vocabulary(name: str, ours: tuple[int, ...], theirs: tuple[int, ..
     """Whether two shapes of a tensor are those of token embeddings (or heads) of unequal vocabularies."""
     is_table = bool(_OF_TOKENS.search(name)) and layer_of(name) is None and len(ours) == len(theirs) == 2
     return is_table and ours[1] == theirs[1] and ours[0] != theirs[0]
+
+
+def common_rows(base: Mapping[str, TensorInfo], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """The tables of `shapes` that are of another vocabulary than the base's -> the rows that both have."""
+    return {
+        name: min(base[name].shape[0], shape[0])
+        for name, shape in shapes.items()
+        if differ_in_vocabulary(name, base[name].shape, shape)
+    }
 
 
 def unequal_shapes(name: str, base: tuple[int, ...], other: tuple[int, ...], where: str) -> str:
@@ -365,15 +335,6 @@ def check_pair(base: TensorInfo, tuned: TensorInfo, source: Checkpoint) -> None:
         )
 
 
-def _check_equal(name: str, base: Checkpoint, tuned: Checkpoint) -> None:
-    info = base[name]
-    if info.dtype != tuned[name].dtype or not have_equal_bits(base.read(name), tuned.read(name)):
-        raise MergeError(
-            f"tensor '{name}' is {info.dtype} and differs between {base.path} and {tuned.path}: numbers of this format "
-            "are not subtracted; dequantise the model, or exclude the tensor"
-        )
-
-
 def sampled_id(difference: Difference) -> str:
     """32 hex digits of a difference's names, shapes and sampled float32 values: equal in memory and on disk.
 
@@ -388,4 +349,39 @@ def sampled_id(difference: Difference) -> str:
     return state.hexdigest()
 
 
-# JOINED: Inner products of vectors: norms, cosines and the size of any weighted sum, without forming low-rank products.
+# ---------------------------------------------------------------- inner products, without forming low-rank ones
+
+Gram = list[list[float]]
+
+
+def inner_product(left: Difference, right: Difference) -> float:
+    """sum_i left_i right_i in float64. Low-rank tensors cost rank^2 times their sides, others one pass."""
+    return sum(inner_of_tensor(left, right, name) for name in left.names if name in right.names)
+
+
+def inner_of_tensor(left: Difference, right: Difference, name: str) -> float:
+    """The part of one tensor in the inner product."""
+    ours, theirs = left.factors(name), right.factors(name)
+    if ours is not None and theirs is not None:
+        # <s L R, t M S> = s t sum((L^T M) * (R S^T))
+        lefts = ours.left.double().T @ theirs.left.double()
+        rights = ours.right.double() @ theirs.right.double().T
+        return ours.scale * theirs.scale * float((lefts * rights).sum())
+    return sum(
+        float(left.piece(name, *rows).double() @ right.piece(name, *rows).double()) for rows in pieces(left.shape(name))
+    )
+
+
+def norm_of_sum(table: Gram, weights: Sequence[float]) -> float:
+    """|sum_k w_k phi_k| from the inner products."""
+    size = range(len(weights))
+    return sqrt(max(0.0, sum(weights[i] * weights[j] * table[i][j] for i in size for j in size)))
+
+
+def cosines(table: Gram) -> Gram:
+    """Cosine of the angle between each pair; 0 with a vector that is zero."""
+    norms = [sqrt(max(table[i][i], 0.0)) for i in range(len(table))]
+    return [
+        [table[i][j] / (norms[i] * norms[j]) if norms[i] and norms[j] else 0.0 for j in range(len(table))]
+        for i in range(len(table))
+    ]

@@ -22,13 +22,13 @@ from traitgraph.specs.study.model_folder import ADAPTER_CONFIG
 from .adapters import MERGE_FIRST, Adapter, Factors, changed_names, read_adapter
 from .differences import (
     CheckpointDifference,
+    common_rows,
     comparable_names,
-    differ_in_vocabulary,
     low_rank_rows,
     pieces,
     unequal_shapes,
 )
-from .fitting import NameMap, Vocabulary, as_trained, check_same_tokens, renamed
+from .fitting import NameMap, Vocabulary, as_named, check_same_tokens, names_of_training, renamed
 from .layers import places
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def build_vector(
     adapters = [is_adapter(folder) for folder in folders]
     resized: list[dict[str, int]] = []
     if all(adapters):
-        base = as_trained(base, changed_names(folders[0]))
+        base = _as_trained(base, changed_names(folders[0]))
         read = [read_adapter(folder, base) for folder in folders]
         resized = [_fit_vocabulary(adapter, base, vocabulary) for adapter in read]
         record = _from_adapters(read, base, out)
@@ -76,11 +76,17 @@ def build_vector(
         raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
     else:
         whole = Checkpoint(folders[0])
-        other = Checkpoint(folders[1]) if opposite else as_trained(base, list(whole))
+        other = Checkpoint(folders[1]) if opposite else _as_trained(base, whole)
         exact = opposite is None and stored == "float32"
-        record = _from_checkpoint(CheckpointDifference(other, whole, ""), out, exact, stored)
+        record = _from_checkpoint(CheckpointDifference(other, whole), out, exact, stored)
     _write_record(record, out, base_record)
     return resized
+
+
+def _as_trained(base: Checkpoint, wanted: Iterable[str]) -> Checkpoint:
+    """The base under the names that its tensors had in training."""
+    names = names_of_training(wanted, base)
+    return as_named(base, names) if names else base
 
 
 def build_domain_vector(
@@ -102,7 +108,7 @@ def build_domain_vector(
     if rows:
         check_same_tokens([base.path, whole.path], max(rows.values()))
     compared = comparable_names(base, part, rows)
-    record = _from_checkpoint(CheckpointDifference(base, part, "", compared, rows), out, exact=True)
+    record = _from_checkpoint(CheckpointDifference(base, part, names=compared, rows=rows), out, exact=True)
     _write_record(record, out, base_record)
 
 
@@ -114,8 +120,7 @@ def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Check
             quantised((whole,)) or f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for"
         )
     part = CheckpointView(whole, where)
-    uneven = [name for name in where if differ_in_vocabulary(name, base[name].shape, part[name].shape)]
-    return part, {name: min(base[name].shape[0], part[name].shape[0]) for name in uneven}
+    return part, common_rows(base, {name: info.shape for name, info in part.items()})
 
 
 def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, Any] | None) -> None:
@@ -139,9 +144,9 @@ def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> 
     draft = _Draft()
     full = [_full_changes(adapter, base) for adapter in adapters]
     low_rank = [_plain_factors(adapter, base) for adapter in adapters]
-    for name in _union(full):
+    for name in dict.fromkeys(name for part in full for name in part):
         draft.add_delta(name, _less(name, full, base))
-    for name in _union(low_rank):
+    for name in dict.fromkeys(name for part in low_rank for name in part):
         if name in draft.about:
             raise MergeError(
                 f"'{name}' is low-rank in one adapter and saved whole in another; train both in the same way"
@@ -149,7 +154,8 @@ def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> 
         draft.add_factors(name, _joined([part.get(name) for part in low_rank]), base[name].shape)
     save_file(draft.tensors, out / TENSORS)
     elements = sum(base[name].elements for name in draft.about)
-    return draft.record(source="adapter", elements=elements, stored=_dtypes(draft.tensors.values()))
+    stored = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in draft.tensors.values()})
+    return draft.record(source="adapter", elements=elements, stored=stored)
 
 
 def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -> dict[str, int]:
@@ -165,12 +171,14 @@ def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) 
         height, width = matrix_shape(base[name].shape)
         _check_shape(name, (height, *values.shape[1:]), base)
         shapes[name] = (max([height, *(row + 1 for row in rows)]), width)
-    uneven = [name for name, shape in shapes.items() if differ_in_vocabulary(name, base[name].shape, shape)]
-    if uneven and vocabulary == "refuse":
-        raise MergeError(unequal_shapes(uneven[0], base[uneven[0]].shape, shapes[uneven[0]], str(adapter.folder)))
-    if resized := adapter.magnitudes.keys() & set(uneven):
+    common = common_rows(base, shapes)
+    if common and vocabulary == "refuse":
+        first = next(iter(common))
+        raise MergeError(unequal_shapes(first, base[first].shape, shapes[first], str(adapter.folder)))
+    if resized := adapter.magnitudes.keys() & common.keys():
         raise MergeError(f"{adapter.folder}: DoRA on '{resized.pop()}', which was resized; {MERGE_FIRST}")
-    common = {name: min(base[name].shape[0], shapes[name][0]) if vocabulary == "common" else 0 for name in uneven}
+    if vocabulary == "base":
+        common = dict.fromkeys(common, 0)
     if any(common.values()) and (adapter.folder / "tokenizer.json").is_file():
         check_same_tokens([base.path, adapter.folder], max(common.values()))
     for name, height in common.items():
@@ -184,10 +192,6 @@ def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) 
             kept = [place for place, row in enumerate(rows) if row < height]
             adapter.rows[name] = [rows[place] for place in kept], values[kept]
     return common
-
-
-def _union(parts: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for part in parts for name in part))
 
 
 def _less(name: str, parts: Sequence[Mapping[str, torch.Tensor]], base: Checkpoint) -> torch.Tensor:
@@ -276,7 +280,11 @@ def _from_checkpoint(
     `exact` keeps what float32(tuned - base) lost, so that base + vector is the tuned model bit for bit.
     """
     rests = {name: _rest_of_tensor(difference, name) if exact else {} for name in difference.names}
-    changed = [name for name in difference.names if _is_changed(difference, name)]
+    changed = [
+        name
+        for name in difference.names
+        if any(bool(difference.piece(name, *rows).any()) for rows in pieces(difference.shape(name)))
+    ]
     draft = _Draft()
     slots = [slot for name in changed for slot in _slots(name, difference.shape(name), stored, rests[name])]
     with TensorFile(out / TENSORS, slots) as file:
@@ -309,10 +317,6 @@ def _write_tensor(
         draft.hash(name, tensor)
         file.write(f"{name}:{part}", tensor)
     draft.note(name, difference.shape(name), sqrt(squares), form="full")
-
-
-def _is_changed(difference: CheckpointDifference, name: str) -> bool:
-    return any(bool(difference.piece(name, *rows).any()) for rows in pieces(difference.shape(name)))
 
 
 def _rest_of_tensor(difference: CheckpointDifference, name: str) -> dict[str, torch.Tensor]:
@@ -394,10 +398,6 @@ class _Draft:
             "stored": {"dtype": sorted(stored), "round_trip_error": lost, "elements_with_a_rest": rest},
             "tensors": self.about,
         }
-
-
-def _dtypes(tensors: Iterable[torch.Tensor]) -> list[str]:
-    return sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
 
 
 def low_rank_norm(factors: Factors) -> float:

@@ -103,16 +103,21 @@ def as_named(base: Checkpoint, names: NameMap) -> Checkpoint:
     return CheckpointView(base, found)
 
 
-def as_trained(base: Checkpoint, wanted: Sequence[str]) -> Checkpoint:
-    """The base under the names that a library gave its tensors when it loaded it, where training saw other names."""
-    names = None if all(name in base for name in wanted) else propose_names(wanted, base)
-    return as_named(base, names) if names else base
+def names_of_training(wanted: Iterable[str], base: Collection[str]) -> NameMap | None:
+    """The known map by which a library that loads a model renames its tensors: from the names in training to ours.
+
+    None where all names are ours, and where no map fits.
+    """
+    return propose_names([name for name in wanted if name not in base], base)
 
 
-def names_of_training(vectors: Sequence[Difference], base: Collection[str], names: NameMap | None) -> NameMap | None:
-    """The given map, or the known one by which a library that loads the base renames its tensors, or None."""
-    wanted = [name for vector in vectors for name in vector.names if name not in base]
-    return propose_names(wanted, base) if names is None else names
+def fit_trained(
+    vectors: Sequence[Difference], base: Mapping[str, TensorInfo], names: NameMap | None
+) -> list[Difference]:
+    """The vectors of trainings under the base's names: by the map that a spec gives, else by that of the training."""
+    if names is None:
+        names = names_of_training((name for vector in vectors for name in vector.names), base)
+    return fit_vectors(vectors, base, names=names)[0]
 
 
 def fit_vectors(

@@ -46,11 +46,6 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def world_size() -> int:
-    """How many processes share the task."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def take_own_device() -> None:
     """Let this process see its own GPU only, before any library looks; then it need not know that there are others."""
     local = int(os.environ.get("LOCAL_RANK", "0"))

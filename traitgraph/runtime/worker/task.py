@@ -26,7 +26,7 @@ from typing import Literal, NoReturn
 
 from pydantic import ValidationError
 
-from traitgraph.runtime.jobs.context import JobContext, Session, Stopped, never, without_torch
+from traitgraph.runtime.jobs.context import JobContext, Session, Stopped, never, without_torch, world_size
 from traitgraph.runtime.jobs.locations import Locations
 from traitgraph.runtime.store.digests import DigestMemory
 from traitgraph.runtime.store.durable import write_json
@@ -35,11 +35,11 @@ from traitgraph.runtime.store.records import BLOCKED, Failure, RunRecord, TaskEn
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 
-from .distributed import Leader, follow, key_values, rank, take_own_device, world_size
+from .distributed import Leader, follow, key_values, rank, take_own_device
 from .events import Event, EventName, Observer, begin_to_measure, claim_standard_output, peak_memory
-from .job_kinds import JOB_FUNCTIONS, JobKind, job_kind
+from .job_kinds import RunnableKind, job_kind
 
-__all__ = ["JOB_FUNCTIONS", "JobContext", "Session", "Stopped", "TaskRunner", "main", "without_torch"]
+__all__ = ["JobContext", "Session", "Stopped", "TaskRunner", "main", "without_torch"]
 
 Outcome = Literal["done", "present", "failed", "blocked", "waiting"]
 
@@ -264,7 +264,7 @@ class TaskRunner:
         ))  # fmt: skip
 
 
-def seed_from_key(key: str, kind: JobKind) -> None:
+def seed_from_key(key: str, kind: RunnableKind) -> None:
     """Seed every global random stream from the job's key, so that the order of jobs in a process changes nothing.
 
     Libraries that the job will load must be there already: one loaded later would begin with a seed of its own.

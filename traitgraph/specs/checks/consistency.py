@@ -10,7 +10,7 @@ from typing import get_args
 
 from traitgraph.specs.composition.arms import ArmText
 from traitgraph.specs.fields.templates import filled
-from traitgraph.specs.source.diagnostics import Diagnostic, error, warning
+from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document
 from traitgraph.specs.study.analyses import Analysis, TraitCorrelation
@@ -25,7 +25,7 @@ from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import LEVELS
 
-from .usage import Read, dotted
+from .usage import Read
 
 SUM_OF_ALPHAS = 2
 """Above this sum of coefficients composed models stop following instructions (Personality Vector)."""
@@ -36,93 +36,80 @@ MOST_POINTS = 100_000
 _WORDS = re.compile(r"(\d+) words")
 
 
-def check_arm(read: Read, document: Document) -> Iterator[Diagnostic]:
+def check_arm(read: Read) -> Iterator[Diagnostic]:
     """What does not fit together in one arm."""
-    text, arm = read
-    yield from _training(text, arm, document)
-    yield from _joint(text, arm, document)
-    yield from _alpha(text, arm, document)
-    yield from _combinations(text, arm, document)
-    yield from _merges(text, arm, document)
-    yield from _experts(text, arm, document)
-    yield from _quantised(text, arm, document)
-    yield from _layers(text, arm, document)
-    yield from _analyses(text, arm, document)
-    yield from _zip(text, arm, document)
-    yield from _prompts(text, arm, document)
-    yield from _texts(text, arm, document)
+    for check in (
+        _training, _joint, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts,
+        _texts,
+    ):  # fmt: skip
+        yield from check(*read)
 
 
-def _training(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _training(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     wanted = arm.method.trains_by
     if wanted and arm.train and arm.train.method != wanted:
-        path = text.place(("train", "method"))
         what = f"method `{wanted}` cannot train by `{arm.train.method}`"
         hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
-        yield error("TG121", what, document.value_span(path), dotted(path), hint)
+        yield text.error("TG121", what, ("train", "method"), hint)
 
 
-def _joint(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _joint(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     if not isinstance(arm.method, Tuned) or arm.method.conditions != "joint" or not arm.train:
         return
     told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
     if len(set(told)) < len(told):
-        path = text.place(("method", "conditions"))
         what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
         hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
-        yield error("TG122", what, document.value_span(path), dotted(path), hint)
+        yield text.error("TG122", what, ("method", "conditions"), hint)
 
 
-def _alpha(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _alpha(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     if "alpha" not in arm.method.uses:
         return
-    path = text.place(("alpha",))
+    path = ("alpha",)
     if not isinstance(arm.alpha, PerTrait):
-        if not arm.alpha:
-            return
-        largest = max(arm.alpha) * len(arm.traits)
+        largest = max(arm.alpha, default=0) * len(arm.traits)
         if isinstance(arm.method, Compose) and largest > SUM_OF_ALPHAS:
             what = f"{len(arm.traits)} x {number_text(max(arm.alpha))} = {number_text(largest)}: "
             what += f"above a sum of {SUM_OF_ALPHAS} merged models stop following instructions (arXiv:2509.19727)"
-            yield warning("TG130", what, document.value_span(path), dotted(path))
+            yield text.warning("TG130", what, path)
     elif not isinstance(arm.method, Compose):
         what = f"one alpha for each trait has no effect on method `{arm.method.kind}`"
-        yield error("TG120", what, document.value_span(path), dotted(path), "one alpha for each trait is for: compose")
+        yield text.error("TG120", what, path, "one alpha for each trait is for: compose")
     elif set(arm.alpha.axes) != set(arm.traits) and "traits" not in text.faulty:
         odd = sorted(set(arm.alpha.axes) ^ set(arm.traits))
         what = f"`alpha` and `traits` name different traits: {', '.join(odd)}"
-        yield error("TG123", what, document.value_span(path), dotted(path), "give one alpha for all, or one for each")
+        yield text.error("TG123", what, path, "give one alpha for all, or one for each")
 
 
-def _combinations(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _combinations(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     if not isinstance(arm.method, Compose) or arm.method.combinations == "all" or "traits" in text.faulty:
         return
     for index, combination in enumerate(arm.method.combinations):
-        path = text.place(("method", "combinations", index))
+        path = ("method", "combinations", index)
         if combination in arm.method.combinations[:index]:
             what = "this combination stands twice in the list"
-            yield error("TG105", what, document.value_span(path), dotted(path))
+            yield text.error("TG105", what, path)
         elif set(combination) != set(arm.traits):
             odd = sorted(set(combination) ^ set(arm.traits))
             what = f"this combination and `traits` name different traits: {', '.join(odd)}"
-            yield error("TG123", what, document.value_span(path), dotted(path), "give a level for every trait")
+            yield text.error("TG123", what, path, "give a level for every trait")
         elif "levels" not in text.faulty and (other := set(combination.values()) - set(arm.levels)):
             what = f"this combination has the level {', '.join(sorted(other))}, and `levels` has not"
-            yield error("TG123", what, document.value_span(path), dotted(path), "give: levels: [high, low]")
+            yield text.error("TG123", what, path, "give: levels: [high, low]")
 
 
-def _merges(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _merges(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     if "merge" not in arm.method.uses or "traits" in text.faulty:
         return
     number = len(arm.traits) if isinstance(arm.method, Compose) else 1
     for index, merge in enumerate(arm.merge):
         if reason := merge.refuses(number) or _no_sum(arm, merge):
-            path = text.place(("merge", index) if isinstance(text.values.get("merge"), list | tuple) else ("merge",))
             what = f"`{merge.name}` does not fit method `{arm.method.kind}`: {reason}"
-            yield error("TG127", what, document.value_span(path), dotted(path))
+            yield text.error("TG127", what, text.listed("merge", index))
 
 
-def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _experts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """A mixture of experts trains, and its vector is refused: said before that, where config.json is at hand."""
     lora = arm.train.lora if arm.train else None
     if "merge" not in arm.method.uses or not (arm.train or arm.onto):
@@ -131,29 +118,27 @@ def _experts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
         return
     for model in arm.model:
         if fuses_experts(model.config()):
-            path = text.place(("train", "lora", "targets") if lora and not arm.onto else ("method",))
+            path = ("train", "lora", "targets") if lora and not arm.onto else ("method",)
             what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
             hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
-            yield error("TG219", what, document.value_span(path), dotted(path), None if arm.onto else hint)
+            yield text.error("TG219", what, path, None if arm.onto else hint)
             return
 
 
-def _quantised(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _quantised(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """Weights that are packed can be asked, and neither trained nor merged; said where config.json is at hand."""
     if not (arm.train or "merge" in arm.method.uses):
         return
-    many = isinstance(text.values.get("model"), list | tuple)
-    places = [(("model", index) if many else ("model",), model) for index, model in enumerate(arm.model)]
+    places = [(text.listed("model", index), model) for index, model in enumerate(arm.model)]
     for place, model in [*places, *([(("onto", "model"), arm.onto.model)] if arm.onto else [])]:
         method = quantised_by(model.config())
         if method and method not in PARTLY:
-            path = text.place(place)
             what = f"'{model.name}' is quantised by {method}: it can be asked, steered and prompted, and neither "
             what += f"trained nor merged, as method `{arm.method.kind}` does"
-            yield error("TG220", what, document.value_span(path), dotted(path), PLAIN)
+            yield text.error("TG220", what, place, PLAIN)
 
 
-def _layers(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _layers(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """A layer that a model does not have, where config.json is at hand."""
     if not isinstance(arm.method, Steer):
         return
@@ -162,9 +147,8 @@ def _layers(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]
         text_part = config.get("text_config")
         blocks = (text_part if isinstance(text_part, dict) else config).get("num_hidden_layers")
         if isinstance(blocks, int) and (beyond := [layer for layer in arm.method.layer if layer > blocks]):
-            path = text.place(("method", "layer"))
             what = f"'{model.name}' has no layer {beyond[0]}: it has {blocks}"
-            yield error("TG104", what, document.value_span(path), dotted(path), f"give layers from 1 to {blocks}")
+            yield text.error("TG104", what, ("method", "layer"), f"give layers from 1 to {blocks}")
 
 
 def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:
@@ -176,11 +160,10 @@ def _no_sum(arm: Arm, merge: MergeMethod) -> str | None:
     return next(filter(None, (merge.refuses_coefficients([*map(float, point)]) for point in points)), None)
 
 
-def _analyses(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _analyses(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     for index, analysis in enumerate(arm.analyses):
         if not _inherits(text, "analyses") and (reason := _no_comparison(analysis, text, arm)):
-            path = text.place(("analyses", index))
-            yield error("TG120", reason[0], document.value_span(path), dotted(path), reason[1])
+            yield text.error("TG120", reason[0], ("analyses", index), reason[1])
 
 
 def _no_comparison(analysis: Analysis, text: ArmText, arm: Arm) -> tuple[str, str] | None:
@@ -199,7 +182,7 @@ def _inherits(text: ArmText, key: str) -> bool:
     return bool(text.prefix) and key not in text.own
 
 
-def check_ablations(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
+def check_ablations(read: Sequence[Read]) -> Iterator[Diagnostic]:
     """What tells apart the effects of a prompt and of what was trained, where subjects have both (BIG5-CHAT)."""
     both = [(text, arm) for text, arm in read if arm.prompt and "prompt" in arm.method.uses]
     if not both:
@@ -211,10 +194,9 @@ def check_ablations(read: Sequence[Read], document: Document) -> Iterator[Diagno
     if any(arm.prompt and _wording(arm.prompt) not in alone for _, arm in both):
         lacking.append("the prompt alone (method: prompt)")
     if lacking:
-        path = both[0][0].place(("prompt",))
         what = "prompt and training act together here, and no arm measures " + " or ".join(lacking)
         hint = "add an arm for each, or their effects cannot be told apart"
-        yield warning("TG221", what, document.value_span(path), dotted(path), hint)
+        yield both[0][0].warning("TG221", what, ("prompt",), hint)
 
 
 def _wording(prompt: object) -> tuple[object, ...]:
@@ -228,36 +210,30 @@ def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnosti
     for index, analysis in enumerate(heirs[0][1].analyses if heirs else ()):
         reasons = [_no_comparison(analysis, text, arm) for text, arm in heirs]
         if reasons[0] and all(reasons):
-            path = ("analyses", index)
             what = f"`{analysis.kind}` has no effect: no arm has what it compares"
-            yield error("TG120", what, document.value_span(path), dotted(path), reasons[0][1])
+            yield document.error("TG120", what, ("analyses", index), reasons[0][1])
     heirs = [(text, arm) for text, arm in read if _inherits(text, "zip") and "zip" not in text.faulty]
     for index, group in enumerate(heirs[0][1].zip if heirs else ()):
         if all(_unzipped(group, text, arm) for text, arm in heirs):
-            path = ("zip", index)
             what = f"no arm has all of these axes: {', '.join(group)}"
-            yield error("TG124", what, document.value_span(path), dotted(path), "zip axes of one arm, or delete it")
+            yield document.error("TG124", what, ("zip", index), "zip axes of one arm, or delete it")
 
 
-def _prompts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """Every prompt has a text for each condition, and only subjects made by prompting have an axis of intensities."""
     for place, prompt in _prompts_of(arm):
-        path = text.place(place)
         if "traits" not in text.faulty and "levels" not in text.faulty:
-            lacking = prompt.lacks(arm.traits, arm.levels)
-            if lacking:
+            if lacking := prompt.lacks(arm.traits, arm.levels):
                 what = f"the prompt has no {lacking}"
-                yield error(
-                    "TG123", what, document.value_span(path), dotted(path), "give it, or fewer traits or levels"
-                )
+                yield text.error("TG123", what, place, "give it, or fewer traits or levels")
             elif place[0] == "method" and (alike := _alike(prompt, arm)):
                 what = f"the prompt says the same for {alike}: these conditions cannot differ"
-                yield error("TG123", what, document.value_span(path), dotted(path), "name {trait} and {level} in it")
+                yield text.error("TG123", what, place, "name {trait} and {level} in it")
         many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
         if many and place != ("method",):
-            path = text.place((*place, many[0])) if place != ("data",) else path
+            path = (*place, many[0]) if place != ("data",) else place
             what = f"`{many[0]}` has several values; here it is no axis"
-            yield error("TG104", what, document.value_span(path), dotted(path), "give one value, or an arm for each")
+            yield text.error("TG104", what, path, "give one value, or an arm for each")
 
 
 def _alike(prompt: Prompt, arm: Arm) -> str | None:
@@ -285,7 +261,7 @@ def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:
     yield from ((("data",), persona) for persona in generated[:1] if persona and "data" in arm.method.uses)
 
 
-def _texts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _texts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """A text of n words has at least n tokens."""
     if "sampling" in text.faulty:
         return
@@ -293,18 +269,16 @@ def _texts(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
         asked = benchmark.prompts if isinstance(benchmark, Linguistic) else ()
         words = max((int(number) for prompt in asked for number in _WORDS.findall(prompt)), default=0)
         if words > (longest := arm.sampling.max_new_tokens):
-            many = isinstance(text.values.get("benchmarks"), list | tuple)
-            path = text.place(("benchmarks", index) if many else ("benchmarks",))
             what = f"`{benchmark.name}` asks for {words} words, and each text is cut at {longest} tokens"
             hint = f"give: sampling: {{max_new_tokens: {2 * words}, ...}}"
-            yield warning("TG131", what, document.value_span(path), dotted(path), hint)
+            yield text.warning("TG131", what, text.listed("benchmarks", index), hint)
 
 
-def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
+def _zip(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     axes = arm.axes()
     seen: set[str] = set()
     for index, group in enumerate(arm.zip):
-        path = text.place(("zip", index))
+        path = ("zip", index)
         unused = _unzipped(group, text, arm)
         lengths = {name: len(axes[name]) for name in group if name in axes}
         if unused and _inherits(text, "zip"):
@@ -312,16 +286,16 @@ def _zip(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
         if unused:
             what = f"`{unused[0]}` is no axis of method `{arm.method.kind}`"
             there = [name for name in get_args(AxisName) if name in axes]
-            yield error("TG124", what, document.value_span(path), dotted(path), f"its axes are: {', '.join(there)}")
+            yield text.error("TG124", what, path, f"its axes are: {', '.join(there)}")
         elif len(set(group)) < len(group):
             what = f"`{max(group, key=group.count)}` is zipped with itself"
-            yield error("TG124", what, document.value_span(path), dotted(path), "name each axis once")
+            yield text.error("TG124", what, path, "name each axis once")
         elif len(set(lengths.values())) > 1:
             what = "zipped axes must be of one length: " + ", ".join(f"{name} has {n}" for name, n in lengths.items())
-            yield error("TG124", what, document.value_span(path), dotted(path))
+            yield text.error("TG124", what, path)
         elif twice := seen & set(group):
             what = f"`{min(twice)}` is zipped twice"
-            yield error("TG124", what, document.value_span(path), dotted(path), "join the two groups")
+            yield text.error("TG124", what, path, "join the two groups")
         seen |= set(group)
 
 

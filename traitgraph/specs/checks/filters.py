@@ -1,4 +1,7 @@
-"""Whether the entries of include, exclude and when change something: a value that no arm has is a slip of the pen."""
+"""Include, exclude and when, given to the arms that they speak of, where each must change something.
+
+A value that no arm has is a slip of the pen.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from pydantic_core import PydanticCustomError, ValidationError
+from pydantic_core import ValidationError
 
-from traitgraph.specs.fields.axes import shown
 from traitgraph.specs.fields.context import Scope
-from traitgraph.specs.fields.pydantic_errors import each_read, validated
-from traitgraph.specs.fields.wording import diagnose
-from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
+from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, fault, validated
+from traitgraph.specs.fields.wording import shown
+from traitgraph.specs.source.diagnostics import Diagnostic, near_names
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.source.positions import Document
+from traitgraph.specs.source.positions import Document, Path
 from traitgraph.specs.study.filters import KEY_OF_AXIS, Filter, When, same
 from traitgraph.specs.study.study import Arm
 
 from .grid_size import any_left, has_point, number_of_points
-from .usage import Read, dotted
+from .usage import Read
 
 F = TypeVar("F", Filter, When)
 
@@ -28,7 +30,7 @@ MOST = 5_000_000
 """An arm with more points is a slip of the pen (a step of 1e-5 for each of a thousand seeds), not a study."""
 
 
-def with_holes(
+def with_filters(
     data: Mapping[str, object], read: Sequence[Read], document: Document, scope: Scope, found: list[Diagnostic]
 ) -> tuple[Arm, ...]:
     """The arms with their rules, exclusions and inclusions; faults go to `found`."""
@@ -37,27 +39,34 @@ def with_holes(
     rules = _read(When, "when", data, document, scope, found)
     if not read:
         return ()
-    checks = HoleChecks(read, document)
+    checks = FilterChecks(read, document)
     for place, each in enumerate(excluded):
-        found += checks.of_hole(("exclude", place), each)
+        found += checks.excluded(("exclude", place), each)
     for place, rule in enumerate(rules):
-        found += checks.of_rule(("when", place), rule)
+        found += checks.rule(("when", place), rule)
     for place, each in enumerate(included):
-        found += checks.of_extra(("include", place), each)
-    given = tuple(_given(arm, excluded, included, rules) for _, arm in read)
-    found += [_empty(arm, document) for arm in given if (arm.excluded or arm.rules) and not any_left(arm)]
-    found += [_too_many(arm, document) for arm in given if number_of_points(arm) > MOST]
-    return given
-
-
-def _given(arm: Arm, excluded: Sequence[Filter], included: Sequence[Filter], rules: Sequence[When]) -> Arm:
-    return arm.model_copy(
-        update={
-            "excluded": tuple(each for each in excluded if each.speaks_of(arm.name)),
-            "included": tuple(each for each in included if allows(arm, each)),
-            "rules": tuple(each for each in rules if concerns(arm, each)),
-        }
+        found += checks.included(("include", place), each)
+    given = tuple(
+        arm.model_copy(
+            update={
+                "excluded": tuple(each for each in excluded if each.speaks_of(arm.name)),
+                "included": tuple(each for each in included if allows(arm, each)),
+                "rules": tuple(each for each in rules if concerns(arm, each)),
+            }
+        )
+        for _, arm in read
     )
+    for arm in given:
+        if (arm.excluded or arm.rules) and not any_left(arm):
+            what = f"nothing is left of the arm '{arm.name}': `exclude` and `when` take every point of it"
+            hint = "delete the arm, or leave a point of it"
+            found.append(document.error("TG126", what, ("arms", arm.name), hint, at_key=True))
+        if (points := number_of_points(arm)) > MOST:
+            lengths = " x ".join(f"{len(values):,} {axis}" for axis, values in arm.axes().items() if len(values) > 1)
+            what = f"the arm '{arm.name}' has {points:,} points, more than {MOST:,}: {lengths}"
+            hint = "give fewer values, or `zip` axes"
+            found.append(document.error("TG105", what, ("arms", arm.name), hint, at_key=True))
+    return given
 
 
 def _read(
@@ -69,12 +78,12 @@ def _read(
     listed = data[key]
     if not isinstance(listed, tuple):
         hint = "give: a list of mappings, each names axes and values"
-        found.append(error("TG103", f"`{key}` is not a list", document.value_span((key,)), key, hint))
+        found.append(document.error("TG103", f"`{key}` is not a list", (key,), hint))
         return ()
 
     def read(item: object) -> F:
         if not isinstance(item, Mapping):
-            raise PydanticCustomError("dict_type", "not a mapping")
+            raise fault("dict_type")
         return validated(model, item, scope.context)
 
     try:
@@ -83,21 +92,6 @@ def _read(
         found += diagnose(problems, listed, document, lambda path: (key, *path))
         return ()
 
-
-def _empty(arm: Arm, document: Document) -> Diagnostic:
-    path = ("arms", arm.name)
-    what = f"nothing is left of the arm '{arm.name}': `exclude` and `when` take every point of it"
-    return error("TG126", what, document.key_span(path), dotted(path), "delete the arm, or leave a point of it")
-
-
-def _too_many(arm: Arm, document: Document) -> Diagnostic:
-    path = ("arms", arm.name)
-    lengths = " x ".join(f"{len(values):,} {axis}" for axis, values in arm.axes().items() if len(values) > 1)
-    what = f"the arm '{arm.name}' has {number_of_points(arm):,} points, more than {MOST:,}: {lengths}"
-    return error("TG105", what, document.key_span(path), dotted(path), "give fewer values, or `zip` axes")
-
-
-Path = tuple[int | str, ...]
 
 WORDS = ("model", "data", "trait", "level", "merge", "intensity")
 """Axes of names: what a new name stands for is not known here. On the others `include` may give new numbers."""
@@ -136,13 +130,13 @@ def _values(arm: Arm, axis: str) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True)
-class HoleChecks:
+class FilterChecks:
     """The faults of filters, against the arms that they speak of."""
 
     read: Sequence[Read]
     document: Document
 
-    def of_hole(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
+    def excluded(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
         """Points to leave out: each value is that of an arm, and some point has all that is named."""
         arms = self._spoken_of(each)
         if not arms:
@@ -152,27 +146,29 @@ class HoleChecks:
         yield from found
         if not found and not self._faulty(each, arms) and not any(has_point(arm, each) for _, arm in arms):
             what = "this matches nothing: no point of an arm has all of it"
-            yield self._error("TG125", what, path, "delete it, or give values that stand together")
+            yield self.document.error("TG125", what, path, "delete it, or give values that stand together")
 
-    def of_rule(self, path: Path, rule: When) -> Iterator[Diagnostic]:
-        """A rule: the condition is a hole like others, and so are the points to keep, in the arms of the condition."""
-        yield from self.of_hole((*path, "if"), rule.condition)
+    def rule(self, path: Path, rule: When) -> Iterator[Diagnostic]:
+        """A rule: its condition must match points like any filter, and in the same arms so must what is kept."""
+        yield from self.excluded((*path, "if"), rule.condition)
         place = (*path, "only")
         if rule.only.arm:
             what = "`arm` has no effect in `only`: `if` says which arms the rule is about"
-            yield self._error("TG125", what, (*place, "arm"), "move it to `if`", at_key=True)
+            yield self.document.error("TG125", what, (*place, "arm"), "move it to `if`", at_key=True)
         elif not rule.only.axes():
-            yield self._error("TG125", "`only` names no axis: it keeps every point", place, "name an axis and values")
+            what = "`only` names no axis: it keeps every point"
+            yield self.document.error("TG125", what, place, "name an axis and values")
         elif self._spoken_of(rule.condition):
-            yield from self.of_hole(place, rule.only.model_copy(update={"arm": rule.condition.arm}))
+            yield from self.excluded(place, rule.only.model_copy(update={"arm": rule.condition.arm}))
 
-    def of_extra(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
+    def included(self, path: Path, each: Filter) -> Iterator[Diagnostic]:
         """Points beside the product: of an arm that can have them and does not have them all."""
         arms = self._spoken_of(each)
         if not arms:
             yield self._unknown_arm(path, each)
         elif not each.axes():
-            yield self._error("TG125", "this names no axis: it adds no point", path, "name an axis and a new value")
+            what = "this names no axis: it adds no point"
+            yield self.document.error("TG125", what, path, "name an axis and a new value")
         elif self._faulty(each, arms):
             return
         elif lacking := [axis for axis in each.axes() if not any(axis in arm.axes() for _, arm in arms)]:
@@ -182,7 +178,8 @@ class HoleChecks:
         elif not any(allows(arm, each) for _, arm in arms):
             yield self._not_allowed(path, each, arms)
         elif not any(self._adds(arm, each) for _, arm in arms if allows(arm, each)):
-            yield self._error("TG125", "this adds nothing: the product has these points", path, "give a new value")
+            what = "this adds nothing: the product has these points"
+            yield self.document.error("TG125", what, path, "give a new value")
 
     def _not_allowed(self, path: Path, each: Filter, arms: Sequence[Read]) -> Diagnostic:
         for axis in filter(WORDS.__contains__, each.axes()):
@@ -192,14 +189,15 @@ class HoleChecks:
                     what = f"no arm here has the {axis} '{_text(value)}': beside the product only numbers may be new"
                     key = f"method.{axis}" if axis in OF_METHOD else _key_of(axis)
                     hint = f"add it to `{key}` and leave out what you do not want, or give it an arm"
-                    return self._error("TG125", what, (*path, axis), hint)
-        return self._error("TG125", "no arm here has all of these axes and values", path, "write an entry for each arm")
+                    return self.document.error("TG125", what, (*path, axis), hint)
+        what = "no arm here has all of these axes and values"
+        return self.document.error("TG125", what, path, "write an entry for each arm")
 
     def _adds(self, arm: Arm, each: Filter) -> bool:
-        """Whether an entry may add a point: where there are holes, it may fill one."""
-        holed = bool(arm.zip) or "exclude" in self.document.data or "when" in self.document.data
-        new = (value for axis, values in each.axes().items() for value in values if not _among(value, arm.axes()[axis]))
-        return holed or any(True for _ in new)
+        """Whether an entry may add a point: where points are left out, it may bring one back."""
+        if arm.zip or "exclude" in self.document.data or "when" in self.document.data:
+            return True
+        return not all(_among(value, arm.axes()[axis]) for axis, values in each.axes().items() for value in values)
 
     def _axis(self, path: Path, axis: str, values: Sequence[object], arms: Sequence[Read]) -> Iterator[Diagnostic]:
         if any(_key_of(axis) in text.faulty for text, _ in arms):
@@ -211,7 +209,7 @@ class HoleChecks:
         elif unmatched:
             which = f": {_text(unmatched[0])}" if len(values) > 1 else ""
             what = f"`{axis}{which}` matches nothing: no arm here has such a value"
-            yield self._error("TG125", what, (*path, axis), "delete it, or give a value of the axis")
+            yield self.document.error("TG125", what, (*path, axis), "delete it, or give a value of the axis")
 
     def _spoken_of(self, each: Filter) -> list[Read]:
         """The arms that a filter speaks of; none if it names one that does not exist."""
@@ -227,15 +225,11 @@ class HoleChecks:
         unknown = next(name for name in each.arms() if name not in names)
         near = near_names(unknown, names)
         hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names)}"
-        return self._error("TG106", f"unknown arm '{unknown}'", (*path, "arm"), hint)
+        return self.document.error("TG106", f"unknown arm '{unknown}'", (*path, "arm"), hint)
 
     def _no_axis(self, path: Path, hint: str | None = None) -> Diagnostic:
         what = f"`{path[-1]}` has no effect: no arm here has this axis"
-        return self._error("TG120", what, path, hint, at_key=True)
-
-    def _error(self, code: str, what: str, path: Path, hint: str | None = None, *, at_key: bool = False) -> Diagnostic:
-        span = self.document.key_span(path) if at_key else self.document.value_span(path)
-        return error(code, what, span, dotted(path), hint)
+        return self.document.error("TG120", what, path, hint, at_key=True)
 
 
 def _key_of(axis: str) -> str:
@@ -245,6 +239,3 @@ def _key_of(axis: str) -> str:
 
 def _text(value: object) -> str:
     return number_text(value) if isinstance(value, int | Decimal) else shown(getattr(value, "kind", value))
-
-
-# JOINED: Include, exclude and when, given to the arms they speak of.

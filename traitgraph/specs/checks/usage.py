@@ -9,15 +9,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from traitgraph.specs.composition.arms import STUDY_ONLY, ArmText, Path
-from traitgraph.specs.fields.pydantic_errors import keys_of
+from traitgraph.specs.composition.arms import ARM_KEYS, ArmText
 from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, Span, error, near_names
-from traitgraph.specs.source.positions import Document, OverrideLayer
+from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted
 from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.prompts import Prompt
-from traitgraph.specs.study.study import FILLED_IN, Arm
+from traitgraph.specs.study.study import Arm
 
 Read = tuple[ArmText, Arm]
 
@@ -26,11 +25,6 @@ ALWAYS = frozenset({"name", "method", "model", "benchmarks", "analyses", "zip"})
 NEEDED = ("model", "benchmarks")
 
 SHOWN_ARMS = 4
-
-ARM_KEYS = tuple(key for key in keys_of(Arm) if key not in FILLED_IN)
-"""Keys that an arm may have, in the order of the reference."""
-
-STUDY_KEYS = (*STUDY_ONLY, *ARM_KEYS)
 
 UNUSED: dict[str, object] = {
     "traits": (), "levels": (), "data": (), "train": None, "merge": (), "alpha": (), "gamma": (), "onto": None,
@@ -82,14 +76,8 @@ def open_fields(taker: Benchmark | Analysis) -> tuple[str, ...]:
 def _useless(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
     own = text.own if text.prefix else frozenset(text.values)
     for key in sorted((own & frozenset(ARM_KEYS)) - used_by(arm, text.faulty)):
-        path = (*text.prefix, key)
-        yield error("TG120", _no_effect(key, arm), document.key_span(path), dotted(path), _who_uses(key))
-
-
-def _no_effect(key: str, arm: Arm) -> str:
-    if key == "sampling":
-        return "`sampling` has no effect: no benchmark here draws answers"
-    return f"`{key}` has no effect on method `{arm.method.kind}`"
+        why = ": no benchmark here draws answers" if key == "sampling" else f" on method `{arm.method.kind}`"
+        yield document.error("TG120", f"`{key}` has no effect{why}", (*text.prefix, key), _who_uses(key), at_key=True)
 
 
 def _who_uses(key: str) -> str | None:
@@ -104,7 +92,7 @@ def _useless_for_all(data: Mapping[str, object], read: Sequence[Read], document:
         users = [text for text, arm in read if key in used_by(arm, text.faulty)]
         if not users:
             what = "no benchmark of any arm draws answers" if key == "sampling" else "no arm uses it"
-            yield error("TG120", f"`{key}` has no effect: {what}", document.key_span((key,)), key, _who_uses(key))
+            yield document.error("TG120", f"`{key}` has no effect: {what}", (key,), _who_uses(key), at_key=True)
         elif key not in document.referred:
             yield from _overridden(key, data[key], users, document)
 
@@ -122,7 +110,8 @@ def _useless_length(read: Sequence[Read], document: Document) -> Iterator[Diagno
         span = document.key_span(place)
         if span and span.file in (OVERRIDE, str(document.file)):  # a preset serves other studies too
             what = f"`{dotted(place)}` has no effect: no benchmark here writes an answer"
-            yield error("TG120", what, span, dotted(place), "delete it; `mode: choice` compares the letters of options")
+            hint = "delete it; `mode: choice` compares the letters of options"
+            yield document.error("TG120", what, place, hint, at_key=True)
 
 
 def _overridden(key: str, value: object, users: Sequence[ArmText], document: Document) -> Iterator[Diagnostic]:
@@ -152,7 +141,8 @@ def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagn
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
     have = {key for key, value in text.values.items() if value is not None} | text.faulty | meant_keys(text)
     wanted: dict[str, str] = dict.fromkeys(NEEDED, "")
-    wanted |= {key: f": method `{_kind(arm)}` needs it" for key in arm.method.needs if key not in wanted}
+    kind = f"prompt, style {arm.method.style}" if isinstance(arm.method, Prompt) else arm.method.kind
+    wanted |= {key: f": method `{kind}` needs it" for key in arm.method.needs if key not in wanted}
     if isinstance(arm.prompt, Prompt) and "prompt" in arm.method.uses:
         wanted |= {
             key: f": the prompt style `{arm.prompt.style}` needs it" for key in arm.prompt.needs if key not in wanted
@@ -162,25 +152,12 @@ def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic
         wanted |= {key: f": `{name}` needs it" for key in open_fields(taker) if key not in wanted}
     for key, reason in wanted.items():
         if key not in have:
-            yield _absent(key, reason, text, document)
+            span = document.key_span(text.prefix) if text.prefix else document.value_span(())
+            what, hint = f"`{key}` is missing{reason}", f"`{key}`: {Arm.model_fields[key].description}"
+            yield error("TG102", what, span, dotted((*text.prefix, key)), hint)
 
 
 def meant_keys(text: ArmText) -> set[str]:
     """The keys that unknown keys most likely stand for: they are then not missing as well."""
     unknown = [key for key in text.values if key not in ARM_KEYS]
     return {near for key in unknown for near in near_names(key, ARM_KEYS, 1)}
-
-
-def _kind(arm: Arm) -> str:
-    return f"prompt, style {arm.method.style}" if isinstance(arm.method, Prompt) else arm.method.kind
-
-
-def _absent(key: str, reason: str, text: ArmText, document: Document) -> Diagnostic:
-    description = Arm.model_fields[key].description
-    span = document.key_span(text.prefix) if text.prefix else document.value_span(())
-    return error("TG102", f"`{key}` is missing{reason}", span, dotted((*text.prefix, key)), f"`{key}`: {description}")
-
-
-def dotted(path: Sequence[int | str]) -> str:
-    """A path as people write it: 'arms.scaling.alpha'."""
-    return ".".join(map(str, path))

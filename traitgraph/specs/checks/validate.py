@@ -1,4 +1,11 @@
-"""An arm with nothing left open: measures filled from it, what its method does not use emptied."""
+"""From a document to a study: every fault of the file at once, each with its place.
+
+keys      unknown keys of the study
+arms      the study's keys with each arm's own laid over them (`arms.py`), read as one `Arm`
+use       needed keys, options that nothing uses (`usage.py`), keys that contradict each other (`consistency.py`)
+filters   include, exclude, when (`filters.py`)
+defaults  what is left open takes the arm's value, what its method does not use is emptied
+"""
 
 from __future__ import annotations
 
@@ -8,21 +15,20 @@ from typing import TypeVar
 
 from pydantic_core import ValidationError
 
-from traitgraph.specs.composition.arms import ArmText, arm_texts
+from traitgraph.specs.composition.arms import ARM_KEYS, STUDY_KEYS, ArmText, arm_texts
 from traitgraph.specs.fields.context import Scope, key_faults
-from traitgraph.specs.fields.pydantic_errors import validated
-from traitgraph.specs.fields.wording import diagnose, unknown_key
+from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
-from traitgraph.specs.source.positions import Document
-from traitgraph.specs.source.yaml import frozen
+from traitgraph.specs.source.positions import Document, dotted
+from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.coefficients import PerTrait
 from traitgraph.specs.study.study import Arm, Study
 
 from .consistency import check_ablations, check_arm, check_shared
-from .filters import with_holes
-from .usage import ARM_KEYS, STUDY_KEYS, UNUSED, check_use, dotted, meant_keys, open_fields
+from .filters import with_filters
+from .usage import UNUSED, check_use, meant_keys, open_fields
 
 HEAD = ("study", "description", "cluster", "tracking")
 """Keys of the study that are read as they are."""
@@ -43,7 +49,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
 
 def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
     """The study that a document means, or None; and every fault and warning in it, by place."""
-    data = frozen(document.data)
+    data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
     scope = Scope(document.file)
     scope.diagnostics += key_faults(document)
@@ -61,15 +67,15 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
     read = [(text, arm) for text, arm in both if "method" not in text.faulty]
     found += check_use(data, texts, read, document)
     for each in read:
-        found += check_arm(each, document)
+        found += check_arm(each)
     if len(read) == len(texts):
         found += check_shared(read, document)
-        found += [] if has_errors(found) else check_ablations(read, document)
-    settled = [(text, settle(arm, text.name)) for text, arm in both]
-    holed = with_holes(data, settled, document, scope, found) if len(read) == len(texts) else ()
+        found += [] if has_errors(found) else check_ablations(read)
+    filled = [(text, fill_defaults(arm, text.name)) for text, arm in both]
+    given = with_filters(data, filled, document, scope, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}
     try:
-        return validated(Study, {**head, "arms": holed, "file": document.file}, scope.context)
+        return validated(Study, {**head, "arms": given, "file": document.file}, scope.context)
     except ValidationError as problems:
         found += diagnose(problems, data, document)
         return None
@@ -98,7 +104,7 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
 Taker = TypeVar("Taker", Benchmark, Analysis)
 
 
-def settle(arm: Arm, name: str) -> Arm:
+def fill_defaults(arm: Arm, name: str) -> Arm:
     """The arm as the compiler takes it; without a name it is called after its method."""
     used = arm.method.uses | (arm.prompt.uses if arm.prompt else frozenset())
     per_trait = arm.alpha.axes if isinstance(arm.alpha, PerTrait) else {}
@@ -123,14 +129,3 @@ def _filled(taker: Taker, arm: Arm) -> Taker:
     return taker.model_copy(
         update={key: value[0] if key == "data" else value for key, value in values.items() if value}
     )
-
-
-# JOINED: From a document to a study: every fault of the file at once, each with its place.
-#
-#   keys       unknown keys of the study
-#   arms       the study's keys with each arm's own laid over them (`overlay.py`), read as one `Arm`
-#   use        needed keys, options that nothing uses (`consumption.py`), keys that contradict each other
-#   (`coherence.py`)
-#   holes      include, exclude, when (`holes.py`)
-#   settle     what is left open is filled in, what is not used is emptied (`settle.py`)
-#

@@ -12,11 +12,10 @@ from dataclasses import replace
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
 from traitgraph.specs.source.library import GROUPS, find_preset
-from traitgraph.specs.source.positions import Document, OverrideLayer, Step
+from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted, leaves, merged, value_at
 
+from .arms import STUDY_KEYS
 from .overrides import Override, readable, spelled
-
-Path = tuple[Step, ...]
 
 
 class _Impossible(Exception):  # noqa: N818 - becomes a diagnostic, never reaches a user
@@ -58,12 +57,12 @@ def _located(document: Document, override: Override) -> Path:
         if isinstance(place, list):
             index = int(step) if step.isdigit() else len(place)
             if index >= len(place):
-                what = f"{_dotted(path)!r} is a list of {len(place)} elements; there is no {step!r}"
+                what = f"{dotted(path)!r} is a list of {len(place)} elements; there is no {step!r}"
                 raise _Impossible("TG021", what)
             place, path = place[index], (*path, index)
             continue
         if place is not None and not isinstance(place, dict):
-            what = f"{_dotted(path)!r} is {_short(place)} and holds no key {step!r}"
+            what = f"{dotted(path)!r} is {_short(place)} and holds no key {step!r}"
             raise _Impossible("TG021", what, _mapping_instead(path, place, override, document))
         if not isinstance(place, dict) or step not in place:
             if override.action in ("change", "delete"):
@@ -79,17 +78,15 @@ def _mapping_instead(path: Path, place: object, override: Override, document: Do
     group, rest = str(path[-1]), override.path[len(path) :]
     inside = "".join(f"{{{key}: " for key in rest) + value + "}" * len(rest)
     if isinstance(place, str) and group in GROUPS and find_preset(group, place, document.file):
-        part = f"{_dotted(path)}={{preset: {place}, {inside.removeprefix('{')}"
+        part = f"{dotted(path)}={{preset: {place}, {inside.removeprefix('{')}"
         return f"change a part of it: {shlex.quote(part)}"
-    return f"replace it: {shlex.quote(f'{_dotted(path)}={inside}')}"
+    return f"replace it: {shlex.quote(f'{dotted(path)}={inside}')}"
 
 
 def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:
-    from traitgraph.specs.checks.usage import STUDY_KEYS  # it reads documents, as we do
-
-    where = f"in {_dotted(path)!r}" if path else "in the spec"
-    here = [_dotted((*path, name)) for name in near_names(step, place if isinstance(place, dict) else ())]
-    deeper = [_dotted(found) for found in _paths(data) if found[-1] == override.path[-1]]
+    where = f"in {dotted(path)!r}" if path else "in the spec"
+    here = [dotted((*path, name)) for name in near_names(step, place if isinstance(place, dict) else ())]
+    deeper = [dotted(found) for found in _paths(data) if found[-1] == override.path[-1]]
     hints = []
     if near := list(dict.fromkeys([*here, *deeper]))[:3]:
         hints.append("near: " + ", ".join(near))
@@ -104,16 +101,6 @@ def _paths(value: object, path: Path = ()) -> Iterator[Path]:
         for key, item in value.items():
             yield (*path, key)
             yield from _paths(item, (*path, key))
-
-
-def value_at(value: object, path: Path) -> object:
-    """The value at a path; None where there is none."""
-    for step in path:
-        if isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-        else:
-            value = value.get(str(step)) if isinstance(value, dict) else None
-    return value
 
 
 def _with(place: object, path: Path, value: object) -> dict[str, object]:
@@ -137,32 +124,12 @@ def _without(data: dict[str, object], path: Path, override: Override) -> dict[st
     around, name = value_at(data, path[:-1]), path[-1]
     if not isinstance(around, dict):
         raise _Impossible(
-            "TG023", "an element of a list cannot be deleted", f"give the list anew: {_dotted(path[:-1])}=[...]"
+            "TG023", "an element of a list cannot be deleted", f"give the list anew: {dotted(path[:-1])}=[...]"
         )
     if override.values and around[str(name)] != override.value:
         raise _Impossible("TG023", f"{override.key!r} is {_short(around[str(name)])}, not {spelled(override.value)}")
     rest = {key: item for key, item in around.items() if key != name}
     return _with(data, path[:-1], rest) if len(path) > 1 else rest
-
-
-def merged(old: object, new: object) -> object:
-    """Mappings are merged key by key; everything else is replaced."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
-    return new
-
-
-def leaves(path: Path, value: object) -> Iterator[Path]:
-    """The paths of the values at and below `path`: of a mapping, each of its values."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from leaves((*path, key), item)
-    else:
-        yield path
-
-
-def _dotted(path: Path) -> str:
-    return ".".join(map(str, path))
 
 
 def _short(value: object) -> str:

@@ -10,10 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from traitgraph.specs.source.diagnostics import Diagnostic, error
-from traitgraph.specs.source.positions import Document, Step
-
-from .apply import leaves, merged
+from traitgraph.specs.source.diagnostics import Diagnostic
+from traitgraph.specs.source.positions import Document, Path, leaves, merged
 
 AXIS_KEYS: dict[str, str] = {
     "model": "model", "data": "data", "merge": "merge", "trait": "traits", "level": "levels", "seed": "seeds",
@@ -21,7 +19,11 @@ AXIS_KEYS: dict[str, str] = {
 }  # fmt: skip
 """Axis -> the key of an arm that holds it."""
 
-Path = tuple[Step, ...]
+ARM_KEYS = (
+    "method", "model", "traits", "levels", "data", "train", "merge", "alpha", "gamma", "onto", "prompt", "seeds",
+    "benchmarks", "analyses", "sampling", "keep", "zip",
+)  # fmt: skip
+"""Keys that an arm may have, in the order of the reference."""
 
 ARM_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", re.ASCII)
 
@@ -30,6 +32,8 @@ MERGED_KEYS = ("train", "sampling")
 
 STUDY_ONLY = ("study", "description", "arms", "cluster", "tracking", "include", "exclude", "when")
 """Keys of the study that no arm can have."""
+
+STUDY_KEYS = (*STUDY_ONLY, *ARM_KEYS)
 
 
 @dataclass
@@ -43,8 +47,21 @@ class ArmText:
     prefix: Path
     """Path of the arm in the document; () for a study without arms."""
     written: Mapping[str, object]
+    document: Document
     faulty: set[str] = field(default_factory=set)
     """Keys whose values could not be read: later rules do not speak of them again."""
+
+    def error(self, code: str, what: str, path: Path, hint: str | None = None, *, at_key: bool = False) -> Diagnostic:
+        """A fault at a path in `values`, where it was written."""
+        return self.document.error(code, what, self.place(path), hint, at_key=at_key)
+
+    def warning(self, code: str, what: str, path: Path, hint: str | None = None) -> Diagnostic:
+        """A warning at a path in `values`."""
+        return self.document.warning(code, what, self.place(path), hint)
+
+    def listed(self, key: str, index: int) -> Path:
+        """The path of one element of an axis; of the only one, which may stand without a list."""
+        return (key, index) if isinstance(self.values.get(key), list | tuple) else (key,)
 
     def place(self, path: Path) -> Path:
         """The path in the document of a path in `values`."""
@@ -71,11 +88,11 @@ def arm_texts(data: Mapping[str, object], document: Document, found: list[Diagno
     """Every arm of the study with the study's keys filled in; faults in the shape of `arms` go to `found`."""
     shared = {key: value for key, value in data.items() if key not in STUDY_ONLY}
     if "arms" not in data:
-        return [ArmText("", shared, frozenset(), (), {})]
+        return [ArmText("", shared, frozenset(), (), {}, document)]
     arms = data["arms"]
     if not isinstance(arms, Mapping) or not arms:
         hint = "give: arms: {base: {method: direct}, ...}, or no `arms` for a study of one method"
-        found.append(error("TG103", "`arms` is not a mapping of arms", document.value_span(("arms",)), "arms", hint))
+        found.append(document.error("TG103", "`arms` is not a mapping of arms", ("arms",), hint))
         return []
     return [text for name, arm in arms.items() if (text := _arm_text(name, arm, shared, document, found))]
 
@@ -84,20 +101,17 @@ def _arm_text(
     name: str, arm: object, shared: dict[str, object], document: Document, found: list[Diagnostic]
 ) -> ArmText | None:
     if not ARM_NAME.match(name):
-        what, hint = (
-            f"'{name}' is no name for an arm",
-            "a name has letters, digits and - _, and starts with one of the first",
-        )
-        found.append(error("TG104", what, document.key_span(("arms", name)), f"arms.{name}", hint))
+        hint = "a name has letters, digits and - _, and starts with one of the first"
+        found.append(document.error("TG104", f"'{name}' is no name for an arm", ("arms", name), hint, at_key=True))
     arm = {} if arm is None else arm
     if not isinstance(arm, Mapping):
-        span = document.value_span(("arms", name))
-        found.append(error("TG103", f"the arm '{name}' is not a mapping", span, f"arms.{name}", "give: {method: ...}"))
+        what = f"the arm '{name}' is not a mapping"
+        found.append(document.error("TG103", what, ("arms", name), "give: {method: ...}"))
         return None
     values = {**shared, **arm}
     for key in MERGED_KEYS:
         values.update({key: laid_over(shared[key], arm[key])} if key in shared and key in arm else {})
-    return ArmText(name, values, frozenset(arm), ("arms", name), arm)
+    return ArmText(name, values, frozenset(arm), ("arms", name), arm, document)
 
 
 def laid_over(lower: object, upper: object) -> object:
@@ -107,12 +121,12 @@ def laid_over(lower: object, upper: object) -> object:
     return merged(lower, upper)
 
 
-def inside_arm(path: tuple[Step, ...]) -> tuple[Step, ...]:
+def inside_arm(path: Path) -> Path:
     """The path below the arm that it leads into; itself for a key of the study."""
     return path[2:] if path[:1] == ("arms",) else path
 
 
-def an_arm_for_each(path: tuple[Step, ...], values: Sequence[str]) -> str:
+def an_arm_for_each(path: Path, values: Sequence[str]) -> str:
     """The repair, in words, of a list where an arm holds one value.
 
     >>> an_arm_for_each(("train", "steps"), ("2", "3"))

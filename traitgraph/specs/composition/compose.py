@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error
 from traitgraph.specs.source.library import group_exists, preset_names
-from traitgraph.specs.source.positions import Document, Step
+from traitgraph.specs.source.positions import Document, Step, leaves, value_at
 from traitgraph.specs.source.yaml import read_document
 from traitgraph.specs.source.yaml_errors import no_study, written_by_us
 
-from .apply import apply_overrides, leaves, value_at
-from .arms import STUDY_ONLY, an_arm_for_each, inside_arm
+from .apply import apply_overrides
+from .arms import AXIS_KEYS, STUDY_ONLY, an_arm_for_each, inside_arm
 from .hydra_defaults import DEFAULTS, HYDRA, PARAMS, appends_preset, compose_defaults, unread_settings, walk_defaults
 from .interpolation import missing_values, resolve_references
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, quoted, readable, spelled
@@ -98,7 +98,10 @@ def _read(
     if document and (other := no_study(document)):
         return None, [], [other]
     if document and HYDRA in document.data:
-        faults += unread_settings(document, sweep=True) + ([] if sweeps else _unread_sweep(document))
+        faults += unread_settings(document, sweep=True)
+        if not sweeps and value_at(document.data, PARAMS):
+            hint = "add -m for one study per value"
+            faults.append(document.error("TG024", "this file asks for a sweep", PARAMS, hint, at_key=True))
         overrides = [*overrides, *(more_swept(value_at(document.data, PARAMS), overrides) if sweeps else ())]
         document = replace(document, data={key: value for key, value in document.data.items() if key != HYDRA})
     data = document.data if document else {}
@@ -112,13 +115,6 @@ def more_swept(params: object, overrides: Sequence[str]) -> list[str]:
     given = {text.partition("=")[0].lstrip("+~") for text in overrides}
     swept = params.items() if isinstance(params, Mapping) else ()
     return [f"{key}={spelled(value)}" for key, value in swept if key.lstrip("+~") not in given]
-
-
-def _unread_sweep(document: Document) -> list[Diagnostic]:
-    if not value_at(document.data, PARAMS):
-        return []
-    what, hint = "this file asks for a sweep", "add -m for one study per value"
-    return [error("TG024", what, document.key_span(PARAMS), ".".join(PARAMS), hint)]
 
 
 def _given_twice(parsed: Sequence[Override]) -> list[Diagnostic]:
@@ -166,16 +162,15 @@ def _may_choose(override: Override, spec: Document) -> bool:
 
 def _base(spec: Document, candidates: Sequence[Override]) -> Base:
     if DEFAULTS not in spec.data:
-        return Base(spec, tuple(candidates), [_no_list(choice) for choice in candidates])
+        faults = []
+        for choice in candidates:
+            what = f"{choice.key!r} chooses a preset, but this spec has no `defaults:` list"
+            faults.append(error("TG031", what, choice.span("key"), "", "set the value itself: group=name"))
+        return Base(spec, tuple(candidates), faults)
     walk = walk_defaults(spec, candidates)
     choices = tuple(each for each in candidates if not each.path or each.key in walk.keys or appends_preset(each, spec))
     document, faults = compose_defaults(spec, choices, walk)
     return Base(document, choices, faults)
-
-
-def _no_list(choice: Override) -> Diagnostic:
-    what = f"{choice.key!r} chooses a preset, but this spec has no `defaults:` list"
-    return error("TG031", what, choice.span("key"), "", "set the value itself: group=name")
 
 
 def _sweep_without_m(override: Override) -> Diagnostic:
@@ -195,8 +190,6 @@ def _sweep_without_m(override: Override) -> Diagnostic:
 
 def _is_axis(path: tuple[Step, ...]) -> bool:
     """Whether a key of an arm takes a list."""
-    from .arms import AXIS_KEYS
-
     inner: dict[Step, tuple[str, ...]] = {"onto": ("alpha",), "method": ("intensity", "layer", "coefficient")}
     if len(path) == 1:
         return path[0] in (*AXIS_KEYS.values(), "benchmarks", "analyses")

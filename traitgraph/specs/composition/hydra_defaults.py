@@ -1,7 +1,9 @@
-"""A spec with a `defaults:` list, composed of presets in the order that Hydra 1.3 gives them.
+"""Presets that a `defaults:` list names, merged in the order that Hydra 1.3 gives them.
 
-Hydra decides which files take part, where each is placed and which one wins; the files themselves are read by our
-reader, so that numbers stay exact and every value keeps its place. Must not know what a preset holds.
+Hydra decides which files take part, where each is placed and which one wins. It stops at the first preset it misses,
+says neither line nor column, and follows circles until Python gives up. So the lists are walked here first: every file
+is read once by our reader, numbers stay exact, every value keeps its place, and what is missing is told where it is
+named. Must not know what a preset holds.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, Span, error, near_names
 from traitgraph.specs.source.library import GROUPS, LIBRARY, find_preset, group_exists, preset_names, shown_path
-from traitgraph.specs.source.positions import Document, NodeLayer, Step
+from traitgraph.specs.source.positions import Document, NodeLayer, Step, leaves, merged, value_at
 from traitgraph.specs.source.yaml import read_document
 
-from .apply import leaves, merged, value_at
 from .overrides import Override
 
 if TYPE_CHECKING:
@@ -138,21 +139,20 @@ _LIST_FORM = "write `- group: name` for a preset, and `- _self_` where the value
 def _entry(item: object, group: str, place: tuple[Step, ...]) -> Entry | None:
     """`_self_`, a name in the same group, or {group: name}, {optional group: name}, {override group: name}."""
     if isinstance(item, str):
-        target, _, _ = _under(group, item.partition("@")[0]).rpartition(".yaml")
-        parts = split_target(target or _under(group, item.partition("@")[0]))
-        return Entry(parts[0], (parts[1],), f"{parts[0]}/{parts[1]}", False, place)
+        of_group, name = split_target(_under(group, item.partition("@")[0]).removesuffix(".yaml"))
+        return Entry(of_group, (name,), f"{of_group}/{name}", False, place)
     if not isinstance(item, dict) or len(item) != 1:
         return None
     key, value = next(iter(item.items()))
     words = key.split()
     if not words or not set(words[:-1]) <= {"optional", "override"}:
         return None
-    names = value if isinstance(value, list) else [] if value is None else [value]
+    names = _names(value)
     if not all(isinstance(name, str) for name in names):
         return None
     where, at, package = words[-1].partition("@")
     full = _under(group, where)
-    stems = tuple(name.removesuffix(".yaml") for name in names)
+    stems = tuple(str(name).removesuffix(".yaml") for name in names)
     return Entry(full, stems, full + at + package, "optional" in words, (*place, key))
 
 
@@ -187,9 +187,12 @@ def _under(group: str, name: str) -> str:
 
 
 def _chosen(choice: Override) -> Entry:
-    value = choice.value
-    names = value if isinstance(value, list) else [] if value is None else [value]
-    return Entry(choice.key.partition("@")[0], tuple(str(name) for name in names), choice.key, False, ())
+    return Entry(choice.key.partition("@")[0], tuple(map(str, _names(choice.value))), choice.key, False, ())
+
+
+def _names(value: object) -> list[object]:
+    """The presets that an entry or a choice names: one, several or none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _missing(spec: Path, entry: Entry, name: str, span: Span | None) -> Diagnostic:
@@ -217,11 +220,29 @@ NOT_OURS = (DEFAULTS, HYDRA)
 """Keys for Hydra alone: a spec may also be the primary config of a Hydra application."""
 
 
+def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, list[Diagnostic]]:
+    """A preset merged with those of its group that its own list names, for a spec that names it as a value."""
+    whole = Document({}, spec)
+    choice = Override(f"+{group}={name}", "add", group, (name,))
+    document, faults = compose_defaults(whole, (choice,), walk_defaults(whole, (choice,)))
+    if document is None:
+        return None, faults
+    inside = document.data.pop(group, {})
+    layers = tuple(replace(layer, prefix=()) for layer in document.layers if isinstance(layer, NodeLayer))
+    file = find_preset(group, name, spec) or spec
+    composed = Document(inside if isinstance(inside, dict) else {}, file, layers)
+    if document.data:
+        hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
+        what = f"this list reaches beyond the group '{group}'"
+        return None, [composed.error("TG033", what, (DEFAULTS,), hint, at_key=True)]
+    return composed, []
+
+
 def compose_defaults(
     spec: Document, choices: Sequence[Override], walk: Walk
 ) -> tuple[Document | None, list[Diagnostic]]:
     """The spec merged with the presets that its defaults list and the group choices name."""
-    if spec.file.suffix != ".yaml":
+    if DEFAULTS in spec.data and spec.file.suffix != ".yaml":
         what = "a spec with a `defaults:` list must have a name that ends in .yaml"
         return None, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
     if walk.faults:
@@ -248,7 +269,8 @@ def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault]
         with warnings.catch_warnings(), initialize_config_dir(str(spec.file.parent.resolve()), version_base="1.3"):
             warnings.simplefilter("ignore")  # a list without _self_: the spec's own values win, as one expects
             loader = GlobalHydra.instance().config_loader()
-            listed = loader.compute_defaults_list(spec.file.stem, overrides, RunMode.RUN)
+            primary = spec.file.stem if DEFAULTS in spec.data else None
+            listed = loader.compute_defaults_list(primary, overrides, RunMode.RUN)
     except yaml.MarkedYAMLError as problem:
         return [], [_read_differently(problem, walk)]
     except Exception as problem:  # only Hydra runs above: whatever it raises is its answer to these files
@@ -291,13 +313,3 @@ def _merge(spec: Document, order: Sequence[ResultDefault], walk: Walk) -> tuple[
         return None, walk.faults
     assert isinstance(data, dict), "mappings merge to a mapping"
     return Document(data, spec.file, tuple(layers)), []
-
-
-# JOINED: The presets that defaults lists name, read and checked before Hydra composes them.
-#
-#   Hydra stops at the first preset it misses and says neither line nor column, and it follows circles until
-#   Python gives
-#   up. So the lists are walked here first: every file is read once by our reader, and what is missing is told
-#   where it is
-#   named. Which file wins is not decided here (`defaults.py`).
-#

@@ -1,7 +1,8 @@
 """The two marks that a value may carry instead of itself: `${other.key}` and `???`.
 
-`${...}` takes the value of another key (OmegaConf's interpolation, without its resolvers: a spec holds no value of the
-environment). `???` says that the user must give the value: a preset uses it for a number that its paper does not state.
+`${...}` takes the value of another key, as OmegaConf's interpolation does, without its resolvers: a spec holds no value
+of the environment. `${.key}` counts from the mapping around it, one more point from one further out. `???` says that
+the user must give the value: a preset uses it for a number that its paper does not state.
 """
 
 from __future__ import annotations
@@ -11,32 +12,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
-from traitgraph.specs.source.positions import Document, Step
-
-from .overrides import exact
+from traitgraph.specs.source.diagnostics import Diagnostic, near_names
+from traitgraph.specs.source.positions import Document, Path, dotted
 
 REQUIRED = "???"
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)")
 
-_WHOLE = re.compile(r"\$\{\.*[\w-]+(?:\.[\w-]+)*\}", re.ASCII)
-
-Path = tuple[Step, ...]
+_WHOLE = re.compile(r"\$\{(\.*)([\w-]+(?:\.[\w-]+)*)\}", re.ASCII)
 
 
 def missing_values(document: Document, preset: str | None = None) -> list[Diagnostic]:
     """One fault for each value that the spec, or the preset of that name, leaves to the user."""
-    return [_missing(document, path, preset) for path, text in _texts(document.data) if text == REQUIRED]
-
-
-def _missing(document: Document, path: Path, preset: str | None) -> Diagnostic:
-    dotted = ".".join(map(str, path))
-    what = f"`{dotted}` must be given: the source of this file does not state it"
-    hint = f"give it on the command line: {dotted}=VALUE"
-    if preset:
-        hint = f"give it where the preset is named: {{preset: {preset}, {path[0]}: VALUE}}"
-    return error("TG034", what, document.value_span(path), dotted, hint)
+    faults = []
+    for path in (path for path, text in _texts(document.data) if text == REQUIRED):
+        what = f"`{dotted(path)}` must be given: the source of this file does not state it"
+        hint = f"give it on the command line: {dotted(path)}=VALUE"
+        if preset:
+            hint = f"give it where the preset is named: {{preset: {preset}, {path[0]}: VALUE}}"
+        faults.append(document.error("TG034", what, path, hint))
+    return faults
 
 
 def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
@@ -44,17 +39,20 @@ def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
     marked = [(path, text) for path, text in _texts(document.data) if "${" in text]
     if not marked:
         return document, []
-    from omegaconf import OmegaConf
-
     faults = [fault for path, text in marked if (fault := _refused(document, path, text))]
+    for path, text in () if faults else marked:
+        try:
+            _resolved(text, path, document.data)
+        except RecursionError:
+            faults.append(_leads_nowhere(document, path, text, circle=True))
+        except _NowhereError as problem:
+            if problem.path == path:  # another text tells of itself
+                faults.append(_leads_nowhere(document, path, text, problem.circle))
     if faults:
         return document, faults
-    config = OmegaConf.create(_floats(document.data))
-    values: dict[Path, object] = {}
-    faults = [fault for path, _ in marked if (fault := _take(config, path, values, document))]
-    data = {key: _placed(item, (key,), values) for key, item in document.data.items()}
+    data = {key: _resolved(item, (key,), document.data) for key, item in document.data.items()}
     referred = frozenset(name.split(".")[0] for _, text in marked for name in _REFERENCE.findall(text))
-    return replace(document, data=data, referred=referred), faults
+    return replace(document, data=data, referred=referred), []
 
 
 def _refused(document: Document, path: Path, text: str) -> Diagnostic | None:
@@ -64,32 +62,55 @@ def _refused(document: Document, path: Path, text: str) -> Diagnostic | None:
         what = "this is no reference"
     else:
         return None
-    return error("TG035", what, document.value_span(path), ".".join(map(str, path)), "write ${a.b}")
+    return document.error("TG035", what, path, "write ${a.b}")
 
 
-def _take(config: object, path: Path, values: dict[Path, object], document: Document) -> Diagnostic | None:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+class _NowhereError(Exception):
+    """The text at a path names a key that is not there, or itself."""
 
-    place = config
-    try:
-        for step in path:
-            place = place[step]  # type: ignore[index]  # a container of OmegaConf's at every step but the last
-        values[path] = _decimals(OmegaConf.to_container(place, resolve=True) if OmegaConf.is_config(place) else place)
-    except (OmegaConfBaseException, RecursionError) as problem:
-        return _leads_nowhere(document, path, problem)
-    return None
+    def __init__(self, path: Path, *, circle: bool) -> None:
+        self.path, self.circle = path, circle
 
 
-def _leads_nowhere(document: Document, path: Path, problem: Exception) -> Diagnostic:
-    text = _at(document.data, path)
-    wanted = _REFERENCE.findall(str(text))
-    known = [".".join(map(str, found)) for found, _ in _leaves(document.data)]
-    near = near_names(wanted[0], known) if wanted else ()
-    circle = isinstance(problem, RecursionError) or bool(wanted and wanted[0] in known)
+def _resolved(value: object, path: Path, data: dict[str, object], trail: tuple[Path, ...] = ()) -> object:
+    """A value at a path with its references followed; `trail` holds the paths of the texts that led here."""
+    if isinstance(value, dict):
+        return {key: _resolved(item, (*path, key), data, trail) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, (*path, index), data, trail) for index, item in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if path in trail:
+        raise _NowhereError(path, circle=True)
+
+    def follow(found: re.Match[str]) -> object:
+        around = path[: -len(found[1])] if found[1] else ()
+        place: Path = ()
+        target: object = data
+        for step in (*around, *found[2].split(".")):
+            if isinstance(target, list) and str(step).isdigit() and int(step) < len(target):
+                target, place = target[int(step)], (*place, int(step))
+            elif isinstance(target, dict) and step in target:
+                target, place = target[str(step)], (*place, step)
+            else:
+                raise _NowhereError(path, circle=False)
+            if isinstance(target, str):
+                target = _resolved(target, place, data, (*trail, path))
+        return _resolved(target, place, data, (*trail, path))
+
+    if whole := _WHOLE.fullmatch(value):
+        return follow(whole)
+    return _WHOLE.sub(lambda found: _as_text(follow(found)), value)
+
+
+def _as_text(value: object) -> str:
+    return str(float(value)) if isinstance(value, Decimal) else str(value)
+
+
+def _leads_nowhere(document: Document, path: Path, text: str, circle: bool) -> Diagnostic:
+    near = near_names(_REFERENCE.findall(text)[0], [dotted(found) for found, _ in _leaves(document.data)])
     what = f"{text!r} refers to itself in a circle" if circle else f"{text!r} names no key of the spec"
-    hint = "near: " + ", ".join(near) if near and not circle else None
-    return error("TG035", what, document.value_span(path), ".".join(map(str, path)), hint)
+    return document.error("TG035", what, path, "near: " + ", ".join(near) if near and not circle else None)
 
 
 def _leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
@@ -105,36 +126,3 @@ def _leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
 
 def _texts(value: object) -> Iterator[tuple[Path, str]]:
     return ((path, item) for path, item in _leaves(value) if isinstance(item, str))
-
-
-def _at(value: object, path: Path) -> object:
-    for step in path:
-        value = value[step]  # type: ignore[index]  # the path was found in this value
-    return value
-
-
-def _floats(value: object) -> object:
-    """OmegaConf knows no decimals; the shortest text of the float is the decimal again."""
-    if isinstance(value, dict):
-        return {key: _floats(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_floats(item) for item in value]
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _decimals(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _decimals(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_decimals(item) for item in value]
-    return exact(repr(value)) if isinstance(value, float) else value
-
-
-def _placed(value: object, path: Path, values: dict[Path, object]) -> object:
-    if path in values:
-        return values[path]
-    if isinstance(value, dict):
-        return {key: _placed(item, (*path, key), values) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_placed(item, (*path, index), values) for index, item in enumerate(value)]
-    return value

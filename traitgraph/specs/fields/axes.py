@@ -7,25 +7,28 @@ range   {from, to, step} counts exactly; {from, to, count} spaces evenly; {log: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, localcontext
-from itertools import islice
-from math import isfinite
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Any
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ValidationError, core_schema
 
 from traitgraph.specs.source.hashing import number_text
 
 from .base import Spec
-from .pydantic_errors import each_read, located, validated
+from .pydantic_errors import each_read, fault, located, validated
+from .wording import shown
 
 LONGEST = 100_000
 """An axis with more values is a slip of the pen (a step of 1e-9), not a study."""
 
 DIGITS = 12
 """Significant digits of the values of a range by count, whose exact values may have no end (1/3)."""
+
+
+_EXACT = Context(prec=700)
+"""Room for all digits of any number that a spec may hold, and of the sum of two."""
 
 
 class _Range(Spec):
@@ -63,36 +66,22 @@ class LogRange(Spec):
 
 
 def exact(number: object) -> Decimal:
-    """A number as it was written: 0.1 is 0.1. Raises PydanticCustomError for anything that is not a finite number."""
+    """A number as it was written: 0.1 is 0.1. Raises a fault for anything that is not a finite number.
+
+    A text of YAML gives decimals; a float comes from elsewhere, and its shortest text is the decimal that was meant.
+    """
     if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
-        raise PydanticCustomError("number_type", "`{value}` is not a number", {"value": shown(number)})
+        raise fault("number_type", value=shown(number))
     value = number if isinstance(number, Decimal) else Decimal(repr(number))
     if not value.is_finite():
-        raise PydanticCustomError("number_finite", "`{value}` is not a finite number", {"value": shown(number)})
+        raise fault("number_finite", value=shown(number))
     return plain(value)
 
 
 def plain(number: Decimal) -> Decimal:
     """The same number without trailing zeros, exponent or negative zero."""
-    return Decimal(number_text(number))
-
-
-def shown(value: object) -> str:
-    """A value as a message quotes it: short, on one line, in the spelling of YAML."""
-    text = _plain_text(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _plain_text(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {"True": "true", "False": "false"}.get(str(value), "null")
-    if isinstance(value, float) and isfinite(value):
-        return number_text(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: ..." for key in islice(value, 4)) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_plain_text(item) for item in value[:4]) + (", ...]" if len(value) > 4 else "]")
-    return " ".join(str(value)[:100].split())
+    shortest = _EXACT.normalize(number)
+    return _EXACT.quantize(shortest or Decimal(), Decimal(1)) if shortest == shortest.to_integral_value() else shortest
 
 
 def values_of(value: object) -> tuple[Decimal, ...]:
@@ -101,85 +90,67 @@ def values_of(value: object) -> tuple[Decimal, ...]:
     Raises pydantic's errors, located inside the axis, for a range that is wrong, an empty list or a value given twice.
     """
     if isinstance(value, list | tuple):
-        return _each_once(_of_list(value))
+        return _of_list(value)
     if isinstance(value, Mapping):
         return _of_range(value)
     return (exact(value),)
 
 
-def _of_list(items: list[object] | tuple[object, ...]) -> Iterator[tuple[int, Decimal]]:
+def _of_list(items: list[object] | tuple[object, ...]) -> tuple[Decimal, ...]:
     if not items:
-        raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
-    parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
-    return ((place, value) for place, values in enumerate(parts) for value in values)
-
-
-def _each_once(values: Iterable[tuple[int, Decimal]]) -> tuple[Decimal, ...]:
+        raise fault("axis_empty")
     seen: dict[Decimal, None] = {}
-    for place, value in values:
+    parts = each_read(items, lambda item: _of_range(item) if isinstance(item, Mapping) else (exact(item),))
+    for place, value in ((place, value) for place, values in enumerate(parts) for value in values):
         if value in seen:
-            about = {"value": number_text(value)}
-            raise located("axis_twice", "the value {value} stands twice in the axis", about, place, str(value))
+            raise located(place, value, "axis_twice", value=number_text(value))
         seen[value] = None
     return tuple(seen)
 
 
 def _of_range(value: Mapping[str, object]) -> tuple[Decimal, ...]:
     if "log" in value:
-        ends = validated(LogRange, value).log
-        return _log_values(exact(ends.start), exact(ends.stop), ends.count)
+        count, ends = validated(LogRange, value).log.count, value["log"]
+        assert isinstance(ends, Mapping), "it has just been read as one"
+        return _spaced(exact(ends["from"]), exact(ends["to"]), count, log=True)
     if "count" in value:
-        even = validated(CountRange, value)
-        return _even_values(exact(even.start), exact(even.stop), even.count)
-    steps = validated(StepRange, value)
-    return _step_values(exact(steps.start), exact(steps.stop), exact(steps.step))
+        count = validated(CountRange, value).count
+        return _spaced(exact(value["from"]), exact(value["to"]), count)
+    validated(StepRange, value)
+    with localcontext(_EXACT):
+        return _step_values(exact(value["from"]), exact(value["to"]), exact(value["step"]))
 
 
 def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal, ...]:
     if step == 0:
-        raise located("axis_step", "a step of 0 goes nowhere", {}, "step", 0)
+        raise located("step", step, "step_zero")
     if (stop - start) * step < 0:
-        away = f"a step of {number_text(step)} leads away from {number_text(stop)}: turn its sign, or swap the ends"
-        raise located("axis_step", "{about}", {"about": away}, "step", str(step))
+        raise located("step", step, "step_away", step=number_text(step), stop=number_text(stop))
     if abs((stop - start) / step) >= LONGEST:
-        limit = {"longest": LONGEST}
-        raise located("axis_long", "the range has more than {longest} values", limit, "step", str(step))
+        raise located("step", step, "axis_long", longest=LONGEST)
     count, rest = divmod(stop - start, step)
     if rest:
-        about = {"about": _missed(start, stop, step, int(count))}
-        raise located("axis_step", "{about}", about, "step", str(step))
+        raise _missed(start, stop, step, int(count))
     return tuple(plain(start + index * step) for index in range(int(count) + 1))
 
 
-def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> str:
-    before, after = start + count * step, start + (count + 1) * step
-    if count == 0:
-        return f"one step of {number_text(step)} from {number_text(start)} is already past {number_text(stop)}"
-    return (
-        f"the step never reaches {number_text(stop)}: "
-        f"{number_text(start)} + {count} x {number_text(step)} = {number_text(before)}, and then {number_text(after)}"
-    )
+def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> ValidationError:
+    around = {"before": start + count * step, "after": start + (count + 1) * step}
+    told = {name: number_text(each) for name, each in {"start": start, "stop": stop, "step": step, **around}.items()}
+    return located("step", step, "step_missed" if count else "step_past", count=count, **told)
 
 
-def _even_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
-    _must_differ(start, stop)
-    context = Context(prec=DIGITS)
-    inner = (context.plus(start + (stop - start) * index / (count - 1)) for index in range(1, count - 1))
-    return (start, *(plain(value) for value in inner), stop)
-
-
-def _log_values(start: Decimal, stop: Decimal, count: int) -> tuple[Decimal, ...]:
-    _must_differ(start, stop)
-    with localcontext(prec=30):
-        factor = (stop / start).ln() / (count - 1)
-        inner = [start * (factor * index).exp() for index in range(1, count - 1)]
-    return (start, *(plain(Context(prec=DIGITS).plus(value)) for value in inner), stop)
-
-
-def _must_differ(start: Decimal, stop: Decimal) -> None:
+def _spaced(start: Decimal, stop: Decimal, count: int, *, log: bool = False) -> tuple[Decimal, ...]:
+    """`count` values, the distance or the factor of neighbours always the same; both ends are as written."""
     if start == stop:
-        about = {"value": number_text(start)}
-        raise located("axis_step", "both ends of the range are {value}: write the value alone", about, "to", str(stop))
+        raise located("to", stop, "ends_equal", value=number_text(start))
+    with localcontext(prec=30 if log else 28):
+        if log:
+            factor = (stop / start).ln() / (count - 1)
+            inner = [start * (factor * index).exp() for index in range(1, count - 1)]
+        else:
+            inner = [start + (stop - start) * index / (count - 1) for index in range(1, count - 1)]
+    return (start, *(plain(Context(prec=DIGITS).plus(value)) for value in inner), stop)
 
 
 def whole_numbers(value: object) -> tuple[int, ...]:
@@ -187,7 +158,7 @@ def whole_numbers(value: object) -> tuple[int, ...]:
     numbers = values_of(value)
     for number in numbers:
         if number != number.to_integral_value():
-            raise PydanticCustomError("number_whole", "{value} is not a whole number", {"value": number_text(number)})
+            raise fault("number_whole", value=number_text(number))
     return tuple(int(number) for number in numbers)
 
 
@@ -220,14 +191,10 @@ class NumberAxis:
         values = self.read(value)
         for number in values:
             if self.least is not None and number < self.least:
-                raise _outside("number_small", "{value} is too small: it must be at least {limit}", number, self.least)
+                raise fault("number_small", value=number_text(number), limit=self.least)
             if self.most is not None and number > self.most:
-                raise _outside("number_large", "{value} is too large: it must be at most {limit}", number, self.most)
+                raise fault("number_large", value=number_text(number), limit=self.most)
         return values
-
-
-def _outside(kind: LiteralString, message: LiteralString, number: Decimal | int, limit: int) -> PydanticCustomError:
-    return PydanticCustomError(kind, message, {"value": number_text(number), "limit": limit})
 
 
 Axis = Annotated[tuple[Decimal, ...], NumberAxis(values_of, "number")]

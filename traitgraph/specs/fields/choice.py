@@ -1,4 +1,8 @@
-"""A text that is one of the names that the program knows, those of plugins included."""
+"""A field that holds one of several registered models, chosen by a tag: `kind: ties`, or just `ties`.
+
+It does what a discriminated union does and three things more: plugins join it, only the models that a spec uses are
+built (start-up time), and locations of errors hold no tags, so that they are paths of the file.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from .axes import shown
 from .base import Spec
 from .context import Scope, scope_of
-from .pydantic_errors import located, validated
+from .pydantic_errors import fault, located, validated
 from .references import preset_in
 from .registry import Registry, UnknownNameError
+from .wording import shown
 
 S = TypeVar("S", bound=Spec)
 
@@ -56,11 +60,10 @@ class Choice:
         if isinstance(value, str):
             if self.group and value not in self.registry.names():
                 about = self.about(value)
-                about["names"] = (*about["names"], *scope.names(self.group))
-                raise PydanticCustomError("choice_unknown", "unknown {noun} '{value}'", about)
+                raise fault("choice_unknown", **{**about, "names": (*about["names"], *scope.names(self.group))})
             value = {self.tag: value}
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
+            raise fault("choice_type", **self.about(value))
         return self._of_mapping(value, scope)
 
     def _of_mapping(self, value: Mapping[str, object], scope: Scope) -> Spec:
@@ -69,14 +72,14 @@ class Choice:
     def model_of(self, value: Mapping[str, object]) -> type[Spec]:
         """The model that a mapping asks for. Raises pydantic's errors for a tag that is missing or unknown."""
         if self.tag not in value and self.default is None:
-            raise PydanticCustomError("choice_missing", "`{tag}` is missing: which {noun}?", self.about(None))
+            raise fault("choice_missing", **self.about(None))
         name = value.get(self.tag, self.default)
         if isinstance(name, str) and name in self.variants:
             return self.variants[name].model_of(value)
         try:
             return self.registry.get(name if isinstance(name, str) else repr(name))
         except UnknownNameError:
-            raise located("choice_unknown", "unknown {noun} '{value}'", self.about(name), self.tag, name) from None
+            raise located(self.tag, name, "choice_unknown", **self.about(name)) from None
 
     def about(self, value: object) -> dict[str, Any]:
         """What a message about this choice may mention."""
@@ -107,13 +110,4 @@ class KnownName:
         if not self.noun:
             *first, last = (f"'{name}'" for name in self.names())
             raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
-        about = {"noun": self.noun, "value": shown(value), "names": self.names()}
-        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)
-
-
-# JOINED: A field that holds one of several registered models, chosen by a tag: `kind: ties`, or just `ties`.
-#
-#   It does what a discriminated union does and three things more: plugins join it, only the models that a spec
-#   uses are
-#   built (start-up time), and locations of errors hold no tags, so that they are paths of the file.
-#
+        raise fault("name_unknown", noun=self.noun, value=shown(value), names=self.names())

@@ -12,15 +12,15 @@ from typing import TypeVar
 
 from pydantic_core import PydanticCustomError, ValidationError
 
-from traitgraph.specs.composition.apply import merged
+from traitgraph.specs.composition.hydra_defaults import DEFAULTS, compose_preset
 from traitgraph.specs.composition.interpolation import missing_values
 from traitgraph.specs.source.credentials import is_key
-from traitgraph.specs.source.diagnostics import Diagnostic, error
+from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.library import find_preset, preset_names, shown_path
 from traitgraph.specs.source.positions import Document, Step
-from traitgraph.specs.source.yaml import frozen, read_document
+from traitgraph.specs.source.yaml import read_document, to_plain
 
-from .wording import diagnose
+from .pydantic_errors import diagnose, fault
 
 T = TypeVar("T")
 
@@ -71,34 +71,13 @@ class Scope:
     def _read(self, group: str, name: str, path: Path) -> Preset:
         document, problems = read_document(path, shown_path(path))
         document = document or Document({}, path)
-        if "defaults" in document.data:
-            document, more = self._built(group, name, document)
-            problems += more
+        if DEFAULTS in document.data:
+            composed, more = compose_preset(group, name, self.file)
+            document, problems = composed or document, problems + more
         problems += key_faults(document)
-        data = frozen(document.data)
+        data = to_plain(document.data)
         assert isinstance(data, dict), "a document is a mapping"
         return Preset(name, document, data, problems, missing_values(document, preset=name))
-
-    def _built(self, group: str, name: str, document: Document) -> tuple[Document, list[Diagnostic]]:
-        """A preset merged over those of its own group that its `defaults` list names."""
-        own: object = {key: value for key, value in document.data.items() if key != "defaults"}
-        listed = document.data["defaults"]
-        items = listed if isinstance(listed, list) else [listed]
-        data: object = {}
-        layers = document.layers
-        for item in items if "_self_" in items else [*items, "_self_"]:
-            if item == "_self_":
-                data = merged(data, own)
-                continue
-            base = self.preset(group, item) if isinstance(item, str) and item != name else None
-            if base is None:
-                what = f"'{item}' is no preset of the group '{group}'"
-                hint = f"give `defaults: [{group}: {name}]` in the spec: there a preset may build on any other"
-                return document, [error("TG033", what, document.value_span(("defaults",)), "defaults", hint)]
-            data = merged(data, base.document.data)
-            layers = (*base.document.layers, *layers)
-        assert isinstance(data, dict), "mappings merge to a mapping"
-        return Document(data, document.file, layers), []
 
     def reading(self, preset: Preset, read: Callable[[], T], changed: Collection[str] = ()) -> T:
         """What `read` makes of a preset. Its faults are reported at the preset's own lines and raised as one.
@@ -108,16 +87,16 @@ class Scope:
         missing = [each for each in preset.missing if each.path.split(".")[0] not in changed]
         if preset.problems or missing:
             self.diagnostics += preset.problems or missing
-            raise PydanticCustomError("reported", "the preset has faults of its own")
+            raise fault("reported")
         try:
             return read()
         except (ValidationError, PydanticCustomError) as problem:
             if isinstance(problem, ValidationError) and any(
-                set(fault["loc"][:1]) & set(changed) for fault in problem.errors()
+                set(each["loc"][:1]) & set(changed) for each in problem.errors()
             ):
                 raise
             self.diagnostics += diagnose(problem, preset.data, preset.document)
-            raise PydanticCustomError("reported", "the preset has faults of its own") from None
+            raise fault("reported") from None
 
 
 def key_faults(document: Document) -> list[Diagnostic]:
@@ -132,10 +111,9 @@ def key_faults(document: Document) -> list[Diagnostic]:
             pending += [((*path, place), each) for place, each in enumerate(value)]
         texts = {"key": str(path[-1]) if path else "", "value": value if isinstance(value, str) else ""}
         if at := next((side for side, text in texts.items() if is_key(text, path)), None):
-            span = document.key_span(path) if at == "key" else document.value_span(path)
             what = "this looks like a key or a password, and what stands in a spec is read by many"
             hint = "take it out, and make it void if others have seen it\na judge's key: `key_from: VARIABLE`"
-            found.append(error("TG223", what, span, ".".join(map(str, path)), hint))
+            found.append(document.error("TG223", what, path, hint, at_key=at == "key"))
     return found
 
 

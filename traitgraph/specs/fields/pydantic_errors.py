@@ -1,38 +1,46 @@
-"""Faults found by pydantic, kept as pydantic's errors but told in the words of the language.
+"""Faults found by pydantic and by our validators, kept as pydantic's errors until `diagnose` tells them.
 
-A validator of ours that reads a part of a spec by itself raises through `located` and `each_read`, so that every fault
-ends in one list with its path. `validated` adds what a message needs and pydantic does not say: the names that a
-mapping may have, and what a missing key is for.
+A validator of ours raises a `fault`, or one that is `located` inside its value; `each_read` gathers those of a list, so
+that every fault ends in one list with its path. `validated` adds what a message needs and pydantic does not say: the
+names that a mapping may have, and what a missing key is for. The sentences stand in `wording.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import TypeVar, get_args
 
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic_core.core_schema import ErrorType
 
-from traitgraph.specs.source.diagnostics import near_names
-from traitgraph.specs.source.library import NOT_PLAIN, beside, exists, from_folder, is_folder, is_plain
+from traitgraph.specs.composition.arms import an_arm_for_each, inside_arm
+from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, error, near_hint, near_names, odd_character
+from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.source.library import beside, exists, from_folder, is_folder, is_plain
+from traitgraph.specs.source.positions import Document, Path, dotted
 
 from .base import Spec
+from .wording import WORDINGS, Wording, shown
 
 S = TypeVar("S", bound=Spec)
 
 T = TypeVar("T")
 
-Location = tuple[int | str, ...]
+
+def fault(kind: str, /, **facts: object) -> PydanticCustomError:
+    """A fault of the value that is being validated: its kind, and the facts that its message tells."""
+    return PydanticCustomError(kind, WORDINGS[kind].message, facts)
 
 
-def located(kind: str, message: str, about: dict[str, Any], place: str | int, value: object) -> ValidationError:
-    """A fault of ours at a place inside the value that is being validated."""
-    fault = PydanticCustomError(kind, message, about)
-    return ValidationError.from_exception_data("spec", [InitErrorDetails(type=fault, loc=(place,), input=value)])
+def located(place: str | int, written: object, kind: str, /, **facts: object) -> ValidationError:
+    """A fault at a place inside the value that is being validated, where `written` stands."""
+    found = InitErrorDetails(type=fault(kind, **facts), loc=(place,), input=written)
+    return ValidationError.from_exception_data("spec", [found])
 
 
-def existing(path: str, folder: Path, key: str, file: str = "") -> Path:
+def existing(path: str, folder: FilePath, key: str, file: str = "") -> FilePath:
     """The absolute path; `file`: it is one, which ends so. Raises pydantic's error, located at `key`, else."""
     found = from_folder(folder, path)
     if not is_plain(found):
@@ -42,18 +50,16 @@ def existing(path: str, folder: Path, key: str, file: str = "") -> Path:
     return found
 
 
-def file_wanted(path: Path, written: str, key: str, suffix: str) -> ValidationError:
+def file_wanted(path: FilePath, written: str, key: str, suffix: str) -> ValidationError:
     """The fault of a folder in the place of a file, with those that it holds."""
-    about = {"value": written, "names": beside(path / "-", suffix)}
-    return located("file_wanted", "'{value}' is a folder", about, key, written)
+    return located(key, written, "file_wanted", value=written, names=beside(path / "-", suffix))
 
 
-def nothing_at(path: Path, written: str, key: str, suffix: str = "") -> ValidationError:
+def nothing_at(path: FilePath, written: str, key: str, suffix: str = "") -> ValidationError:
     """The fault of a path at which nothing is that can be read, with the names in its folder."""
     if exists(path):
-        return located("path_odd", NOT_PLAIN, {"value": written}, key, written)
-    about = {"value": written, "key": path.name, "names": beside(path, suffix)}
-    return located("path_missing", "there is no file or folder '{value}'", about, key, written)
+        return located(key, written, "path_odd", value=written)
+    return located(key, written, "path_missing", value=written, key=path.name, names=beside(path, suffix))
 
 
 def each_read(items: Iterable[object], read: Callable[[object], T]) -> list[T]:
@@ -72,15 +78,12 @@ def each_read(items: Iterable[object], read: Callable[[object], T]) -> list[T]:
     return results
 
 
-def again(fault: ErrorDetails, before: Location = ()) -> InitErrorDetails:
+def again(found: ErrorDetails, before: Path = ()) -> InitErrorDetails:
     """A fault that was caught, to be raised again with `before` in front of its location."""
-    about = fault.get("ctx", {})
-    same = InitErrorDetails(type=fault["type"], loc=(*before, *fault["loc"]), input=fault["input"], ctx=about)
-    try:
-        PydanticKnownError(fault["type"], about)  # type: ignore[arg-type]  # KeyError says that the type is ours
-    except KeyError:
-        message = fault["msg"].replace("{", "{{")
-        same["type"] = PydanticCustomError(fault["type"], message, about)
+    kind, facts = found["type"], found.get("ctx", {})
+    same = InitErrorDetails(type=kind, loc=(*before, *found["loc"]), input=found["input"], ctx=facts)
+    if kind not in get_args(ErrorType):
+        same["type"] = PydanticCustomError(kind, found["msg"], facts)
     return same
 
 
@@ -92,37 +95,30 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     try:
         return model.model_validate(value, strict=strict, context=context)
     except ValidationError as problems:
-        faults = [fault for fault in problems.errors(include_url=False) if not _counts_sound_elements(fault)]
-        meant = {(*fault["loc"][:-1], near) for fault in faults if (near := _meant(model, fault))}
-        first = [fault for fault in faults if fault["loc"] not in meant]
-        told = [_told(model, fault) for fault in first]
+        faults = problems.errors(include_url=False)
+        meant = {(*found["loc"][:-1], near) for found in faults if (near := _meant(model, found))}
+        told = [_told(model, found) for found in faults if found["loc"] not in meant]
         raise ValidationError.from_exception_data(model.__name__, told) from None
 
 
-def _counts_sound_elements(fault: ErrorDetails) -> bool:
-    """Whether a list counts as too short only because its faulty elements, told by themselves, are left out."""
-    return fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]
-
-
-def _meant(model: type[Spec], fault: ErrorDetails) -> str | None:
+def _meant(model: type[Spec], found: ErrorDetails) -> str | None:
     """The key that an unknown key most likely stands for: it is then not missing as well."""
-    if fault["type"] != "extra_forbidden":
+    if found["type"] != "extra_forbidden":
         return None
-    near = near_names(str(fault["loc"][-1]), keys_of(model_at(model, fault["loc"][:-1])), 1)
+    near = near_names(str(found["loc"][-1]), keys_of(model_at(model, found["loc"][:-1])), 1)
     return near[0] if near else None
 
 
-def _told(model: type[Spec], fault: ErrorDetails) -> InitErrorDetails:
-    if fault["type"] not in ("extra_forbidden", "missing"):
-        return again(fault)
-    key = str(fault["loc"][-1])
-    fields = keys_of(model_at(model, fault["loc"][:-1]))
-    if fault["type"] == "extra_forbidden":
-        told = PydanticCustomError("unknown_key", "unknown key '{key}'", {"key": key, "names": tuple(fields)})
+def _told(model: type[Spec], found: ErrorDetails) -> InitErrorDetails:
+    if found["type"] not in ("extra_forbidden", "missing"):
+        return again(found)
+    key = str(found["loc"][-1])
+    fields = keys_of(model_at(model, found["loc"][:-1]))
+    if found["type"] == "extra_forbidden":
+        told = fault("unknown_key", key=key, names=tuple(fields))
     else:
-        what = fields[key].description or ""
-        told = PydanticCustomError("missing_key", "`{key}` is missing", {"key": key, "what": what})
-    return InitErrorDetails(type=told, loc=fault["loc"], input=fault["input"])
+        told = fault("missing_key", key=key, what=fields[key].description or "")
+    return InitErrorDetails(type=told, loc=found["loc"], input=found["input"])
 
 
 def keys_of(model: type[Spec]) -> dict[str, FieldInfo]:
@@ -130,7 +126,7 @@ def keys_of(model: type[Spec]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def model_at(model: type[Spec], location: Location) -> type[Spec]:
+def model_at(model: type[Spec], location: Path) -> type[Spec]:
     """The model that stands at a location inside `model`, through fields, optional values, tuples and mappings."""
     for step in location:
         field = keys_of(model).get(str(step))
@@ -143,3 +139,91 @@ def _spec_in(annotation: object) -> type[Spec] | None:
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         return annotation
     return next((found for part in get_args(annotation) if (found := _spec_in(part))), None)
+
+
+NUMBERS = ("int_type", "float_type", "number_type")
+"""Types of faults of a value that is no number."""
+
+SCALARS = ("string_type", "int_type", "float_type", "bool_type", "literal_error")
+"""Types of faults of a field that holds one value."""
+
+
+def diagnose(
+    problems: ValidationError | PydanticCustomError,
+    data: object,
+    document: Document | None,
+    place: Callable[[Path], Path] = lambda path: path,
+) -> list[Diagnostic]:
+    """Every fault as a diagnostic. `data` is what was validated; `place` maps its paths to paths of the document."""
+    if isinstance(problems, ValidationError):
+        faults = problems.errors(include_url=False)
+    else:
+        facts = problems.context or {}
+        faults = [ErrorDetails(type=problems.type, loc=(), msg="", input=data, ctx=facts)]
+    told = [each for each in faults if each["type"] != "reported" and not _only_lacks_faulty(each, faults)]
+    return [_diagnostic(each, data, document, place) for each in told]
+
+
+def _only_lacks_faulty(found: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because elements of it are wrong, which is told of them."""
+    inside = (each["loc"] for each in faults if len(each["loc"]) > len(found["loc"]))
+    return found["type"] == "too_short" and any(loc[: len(found["loc"])] == found["loc"] for loc in inside)
+
+
+def _diagnostic(
+    found: ErrorDetails, data: object, document: Document | None, place: Callable[[Path], Path]
+) -> Diagnostic:
+    kind, value = found["type"], found["input"]
+    in_its_words = Wording("TG104", f"{found['msg'].replace('{', '{{').replace('}', '}}')}, and not {{quoted}}")
+    wording, text = WORDINGS.get(kind, in_its_words), shown(value)  # a plugin's field may find what none of ours does
+    facts = {
+        name: number_text(each) if isinstance(each, float) else each for name, each in found.get("ctx", {}).items()
+    }
+    about = {"value": text, "quoted": f"'{text}'" if isinstance(value, str) else f"`{text}`", "input": value, **facts}
+    written = as_written(found["loc"], data)
+    path, span = place(written), None
+    if document:
+        span = document.key_span(path) if wording.at_key and written else document.value_span(path)
+    hint = _one_value(found, path) or odd_character(value, number=kind in NUMBERS) or wording.repair(about)
+    if span and span.file == OVERRIDE and kind == "path_missing":
+        where = "relative paths start at the folder of the spec, or at the one of the call"
+        hint = f"{hint}\n{where}" if hint else where
+    named = place(found["loc"]) if kind == "missing_key" else path
+    return error(wording.code, wording.message.format(**about), span, dotted(named), hint)
+
+
+def _one_value(found: ErrorDetails, path: Path) -> str | None:
+    """The repair of a list that stands where one number or word is wanted."""
+    values = found["input"]
+    if isinstance(values, str) and found["type"] in ("int_type", "float_type"):
+        values = values.split(",")
+    if found["type"] not in SCALARS or not isinstance(values, list | tuple) or len(values) < 2:
+        return None
+    if any(isinstance(step, int) for step in path):
+        return None  # inside a list: no arm can be told by it
+    return "it is no axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
+
+
+def as_written(location: Sequence[int | str], data: object) -> Path:
+    """The longest part of a location that the data have: a shorthand has no inner keys, one value no index."""
+    path: list[int | str] = []
+    for step in location:
+        if isinstance(data, Mapping):
+            if step == 0 and step not in data:
+                continue  # one mapping where a list of them may stand
+            if step not in data:
+                break
+            data = data[step]
+        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            break
+        path.append(step)
+    return tuple(path)
+
+
+def unknown_key(key: str, names: Sequence[str], path: Path, document: Document) -> Diagnostic:
+    """A key that a mapping does not have, with the names that it has."""
+    wording = WORDINGS["unknown_key"]
+    what = wording.message.format(key=shown(key))
+    return document.error(wording.code, what, path, near_hint(key, names), at_key=True)

@@ -1,4 +1,9 @@
-"""A preset where a mapping could stand: `train: big5-chat-sft-8b`, or `{preset: big5-chat-sft-8b, epochs: 2}`."""
+"""Fields that are written as a name or as a mapping: models, data, clusters.
+
+A name is a preset (`llama-3.1-8b-instruct`), a hub id (`owner/name`) or a path (`./folder`, `rows.jsonl`); a mapping is
+told apart by the one key that only its form has (`id`, `path`, `package`, ...), or names a preset and changes parts of
+it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study holds a `Named` model.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,14 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core_schema
 
-from traitgraph.specs.composition.apply import merged
 from traitgraph.specs.source.library import exists, is_file
+from traitgraph.specs.source.positions import merged
 
-from .axes import shown
 from .base import Spec
 from .context import Preset, Scope, scope_of
-from .pydantic_errors import each_read, existing, located, validated
+from .pydantic_errors import each_read, existing, fault, located, validated
 from .registry import Registry
+from .wording import shown
 
 Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
 
@@ -97,24 +102,21 @@ class Reference:
         if not isinstance(value, list | tuple):
             return self._read_one(value, info).variants()
         if not value:
-            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+            raise fault("axis_empty")
         seen: dict[str, Named] = {}
 
         def read(item: object) -> tuple[Named, ...]:
             found = self._read_one(item, info).variants()
             for one in found:
-                if seen.setdefault(one.name, one) is not one:
-                    raise self._twice(one, same=seen[one.name] == one)
+                if one == seen.get(one.name):
+                    raise fault("axis_twice", value=one.name)
+                if one.name in seen:
+                    form = f"{one.key}: {getattr(one, one.key) if one.key == 'id' else '...'}"
+                    raise fault("name_twice", value=one.name, noun=self.noun, form=form)
+                seen[one.name] = one
             return found
 
         return tuple(chain.from_iterable(each_read(value, read)))
-
-    def _twice(self, one: Named, *, same: bool) -> PydanticCustomError:
-        if same:
-            return PydanticCustomError("axis_twice", "'{value}' stands twice in the axis", {"value": one.name})
-        form = f"{one.key}: {getattr(one, one.key) if one.key == 'id' else '...'}"
-        about = {"value": one.name, "noun": self.noun, "form": form}
-        return PydanticCustomError("name_twice", "another {noun} of the axis is called '{value}' too", about)
 
     def _read_one(self, value: object, info: core_schema.ValidationInfo) -> Named:
         scope = scope_of(info.context)
@@ -125,7 +127,7 @@ class Reference:
         if isinstance(value, str):
             return self._of_text(value, scope)
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self._about(value, scope))
+            raise fault("choice_type", **self._about(value, scope))
         return self._of_mapping(value, "", scope)
 
     def _of_text(self, text: str, scope: Scope) -> Named:
@@ -133,26 +135,20 @@ class Reference:
         if form and (text.startswith(("./", "../", "/", "~")) or (form.suffixes and text.endswith(form.suffixes))):
             return _flat(form, "path", text, scope)
         form = next((form for form in self.forms if form.key == "id"), None)
-        if form and "/" in text:
-            self._must_be_hub_id(text, scope)
-            return _flat(form, "id", text, scope)
         if form and exists(scope.folder / text):
+            if "/" in text and not is_file(scope.folder / text):
+                raise fault("name_ambiguous", value=text, noun=self.noun)
             raise self._not_read(text, scope)
-        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(text, scope))
-
-    def _must_be_hub_id(self, text: str, scope: Scope) -> None:
-        if is_file(scope.folder / text):
-            raise self._not_read(text, scope)
-        if exists(scope.folder / text):
-            about = {"value": text, "noun": self.noun}
-            raise PydanticCustomError("name_ambiguous", "'{value}' is a folder here and may be a hub id", about)
+        if form and "/" in text:
+            return _flat(form, "id", text, scope)
+        raise fault("name_unknown", **self._about(text, scope))
 
     def _not_read(self, text: str, scope: Scope) -> PydanticCustomError:
         """The fault of a name at which something lies that no form of the field reads by a bare name."""
         files = [suffix for form in self.forms for suffix in getattr(form, "suffixes", ())]
         form = f"a {self.noun} is read from a file that ends in {' or '.join(files)}"
-        about = {**self._about(text, scope), "form": form if is_file(scope.folder / text) else f"write ./{text}"}
-        return PydanticCustomError("form_unread", "'{value}' is there", about)
+        form = form if is_file(scope.folder / text) else f"write ./{text}"
+        return fault("form_unread", **self._about(text, scope), form=form)
 
     def _of_mapping(self, value: Mapping[str, object], name: str, scope: Scope) -> Named:
         form = self._form_of(value, scope)
@@ -163,8 +159,7 @@ class Reference:
         if len(forms) == 1:
             return forms[0]
         keys = " or ".join(f"`{form.key}`" for form in (forms or self.forms))
-        message = "a {noun} has only one of {keys}" if forms else "a {noun} needs {keys}"
-        raise PydanticCustomError("form_unclear", message, {**self._about(None, scope), "keys": keys})
+        raise fault("form_twice" if forms else "form_missing", noun=self.noun, keys=keys)
 
     def _about(self, value: object, scope: Scope) -> dict[str, Any]:
         return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
@@ -175,9 +170,8 @@ def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
     try:
         return validated(form, {key: text}, scope.context).settled(scope.folder, "")
     except ValidationError as problems:
-        fault = problems.errors(include_url=False)[0]
-        message = fault["msg"].replace("{", "{{")
-        raise PydanticCustomError(fault["type"], message, fault.get("ctx", {})) from None
+        first = problems.errors(include_url=False)[0]
+        raise PydanticCustomError(first["type"], first["msg"], first.get("ctx", {})) from None
 
 
 T = TypeVar("T")
@@ -223,8 +217,7 @@ def preset_in(
     name = value[PRESET]
     preset = scope.preset(group, name) if isinstance(name, str) else None
     if preset is None:
-        named = {**about(name), "names": scope.names(group)}
-        raise located("name_unknown", "unknown {noun} '{value}'", named, PRESET, name)
+        raise located(PRESET, name, "name_unknown", **{**about(name), "names": scope.names(group)})
     return PresetUse(preset, {key: item for key, item in value.items() if key != PRESET}, scope)
 
 
@@ -249,20 +242,10 @@ class PresetOr:
         if use := preset_in(value, self.group, lambda name: self._about(name, scope), scope):
             return use.read(lambda whole: validated(self.model, whole, scope.context))
         if isinstance(value, str):
-            raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", self._about(value, scope))
+            raise fault("name_unknown", **self._about(value, scope))
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self._about(value, scope))
+            raise fault("choice_type", **self._about(value, scope))
         return validated(self.model, value, scope.context)
 
     def _about(self, value: object, scope: Scope) -> dict[str, Any]:
         return {"noun": self.noun, "value": shown(value), "names": scope.names(self.group), "group": self.group}
-
-
-# JOINED: Fields that are written as a name or as a mapping: models, data, clusters.
-#
-#   A name is a preset (`llama-3.1-8b-instruct`), a hub id (`owner/name`) or a path (`./folder`, `rows.jsonl`); a
-#   mapping is
-#   told apart by the one key that only its form has (`id`, `path`, `package`, ...), or names a preset and changes
-#   parts of
-#   it (`{preset: smollm2-135m, dtype: bfloat16}`). Whatever was written, the study holds a `Named` model.
-#

@@ -3,15 +3,21 @@
 Knows names and how to import; must not know what the things are. Built-ins are given as a table by the registry's
 owner, so a reader finds them in one place; plugins come from entry points and are looked for only when a name is not
 built in (reading the entry points of an environment costs more than checking a spec).
+
+An entry point of the group `traitgraph.plugins` names a module, or an object with attributes: each registry takes the
+members that are its own. Each registry has a group of its own as well, whose entry points name one thing each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 T = TypeVar("T")
+
+PLUGINS = "traitgraph.plugins"
+"""The group of entry points whose modules may hold anything that a registry takes."""
 
 
 class UnknownNameError(KeyError):
@@ -33,15 +39,23 @@ class Registry(Generic[T]):
     """Things of one kind by name; a target may be "module:attribute" and is then imported on first use.
 
     `noun` is for messages ("merge method"), `group` the group of entry points of plugins ("traitgraph.merge_methods").
+    `base` says which members of a plugin belong here: its subclasses, by the name that they declare in `tag`, and its
+    instances, by their `name`, else by that of the attribute.
     """
 
-    def __init__(self, noun: str, group: str, builtin: Mapping[str, T | str]) -> None:
-        self.noun, self.group = noun, group
+    every: ClassVar[list[Registry[Any]]] = []
+    """All registries there are, for who tells what plugins add."""
+
+    def __init__(
+        self, noun: str, group: str, builtin: Mapping[str, T | str], *, base: type | None = None, tag: str = "kind"
+    ) -> None:
+        self.noun, self.group, self.base, self.tag = noun, group, base, tag
         self.problems: list[str] = []
         """One sentence for each plugin that could not be loaded; the others still work."""
         self.builtin = frozenset(builtin)
         self._targets: dict[str, T | str] = dict(builtin)
         self._plugins_read = False
+        self.every.append(self)
 
     def register(self, name: str, target: T | str) -> None:
         """Add a thing by hand. Raises DuplicateNameError when the name is taken."""
@@ -79,17 +93,48 @@ class Registry(Generic[T]):
         self._plugins_read = True
         from importlib.metadata import entry_points
 
-        for entry in entry_points(group=self.group):
-            self._add_plugin(entry.name, entry.value)
+        from traitgraph.moved import find_moved_modules
 
-    def _add_plugin(self, name: str, value: str) -> None:
+        find_moved_modules()
+        for entry in entry_points(group=self.group):
+            if self._is_free(entry.name, entry.value):
+                try:
+                    self._targets[entry.name] = entry.load()
+                except Exception as problem:  # a plugin may fail in any way, and must not take the program with it
+                    self.problems.append(f"{self.noun} {entry.name!r} of {entry.value} cannot be loaded: {problem}")
+        for entry in entry_points(group=PLUGINS) if self.base else ():
+            try:
+                members = dict(vars(entry.load()))
+            except Exception as problem:  # the same
+                self.problems.append(f"plugin {entry.name!r} of {entry.value} cannot be loaded: {problem}")
+                continue
+            for attribute, member in members.items():
+                name = self._name_of(member, attribute)
+                if name and self._targets.get(name) is not member and self._is_free(name, entry.value):
+                    self._targets[name] = member
+
+    def _name_of(self, member: Any, attribute: str) -> str | None:
+        """The name of a plugin's member here; None where it belongs elsewhere, as what it imported from us does."""
+        if self.base is None or not isinstance(member, type):
+            mine = isinstance(member, self.base or ()) and member not in self._targets.values()
+            return str(getattr(member, "name", attribute)) if mine else None
+        from inspect import get_annotations
+
+        ours = member.__module__.startswith("traitgraph.")
+        if ours or not issubclass(member, self.base) or self.tag not in get_annotations(member):
+            return None
+        field = getattr(member, "model_fields", {}).get(self.tag)
+        return str(field.default if field else getattr(member, self.tag))
+
+    def _is_free(self, name: str, origin: str) -> bool:
         if name in self._targets:
-            self.problems.append(f"{self.noun} {name!r} of {value} is ignored: the name is taken")
-            return
-        try:
-            self._targets[name] = imported(value)
-        except Exception as problem:  # a plugin may fail in any way, and must not take the program with it
-            self.problems.append(f"{self.noun} {name!r} of {value} cannot be loaded: {problem}")
+            self.problems.append(f"{self.noun} {name!r} of {origin} is ignored: the name is taken")
+        return name not in self._targets
+
+
+def problems() -> list[str]:
+    """A sentence for each plugin that was looked for and could not be used."""
+    return list(dict.fromkeys(problem for registry in Registry.every for problem in registry.problems))
 
 
 def imported(target: str) -> T:  # type: ignore[type-var]  # the table's owner vouches for the type

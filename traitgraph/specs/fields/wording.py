@@ -1,39 +1,38 @@
-"""pydantic's faults in the words of the language: a code, a sentence, a place, a repair.
+"""Every message about a value of a spec: for each kind of fault a code, a sentence, and a repair.
 
-One table says for each type of fault how it reads; a test walks every model of the language to prove it complete.
+Whoever finds a fault names its kind and the facts (`pydantic_errors.fault`); the sentence stands here alone. A test
+walks every model of the language to prove the table complete.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import islice
+from math import isfinite
 from typing import Any, NamedTuple
 
-from pydantic_core import ErrorDetails, PydanticCustomError, ValidationError
-
-from traitgraph.specs.composition.arms import an_arm_for_each, inside_arm
-from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, error, near_hint, odd_character
+from traitgraph.specs.source.diagnostics import near_hint
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.library import DIGEST, HUB_ID, NOT_PLAIN, VARIABLE
-from traitgraph.specs.source.positions import Document
-
-from .axes import shown
 
 SHOWN_FILES = 3
-
-Path = tuple[int | str, ...]
 
 About = Mapping[str, Any]
 
 
 class Wording(NamedTuple):
-    """How one type of fault reads: code, sentence, repair (both filled from the fault); `at_key` marks the key."""
+    """How one kind of fault reads: code, sentence and repair, filled from its facts; `at_key` marks the key."""
 
     code: str
     message: str
-    hint: Callable[[About], str | None] = lambda about: None
+    hint: str | Callable[[About], str | None] | None = None
     at_key: bool = False
+
+    def repair(self, about: About) -> str | None:
+        """What to do, in words; None where nothing is to be said."""
+        return self.hint.format(**about) if isinstance(self.hint, str) else self.hint and self.hint(about)
 
 
 def _near(about: About) -> str | None:
@@ -68,26 +67,18 @@ def _near_task(about: About) -> str:
     return "\n".join((names, *about["unreadable"][:SHOWN_FILES]))
 
 
+def _allowed(about: About) -> str | None:
+    names = str(about["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+    return _near({"value": about["value"], "names": names})
+
+
 def _near_ones(about: About) -> str | None:
     """Those that are near, of too many to list."""
     return "near: " + ", ".join(about["names"]) if about["names"] else None
 
 
 def _purpose(about: About) -> str | None:
-    return f"`{about['key']}`: {about['what']}" if about.get("what") else None
-
-
-def _allowed(about: About) -> str | None:
-    names = str(about["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-    return _near({"value": about["value"], "names": names})
-
-
-def _folder_or_hub(about: About) -> str:
-    return f"write ./{about['value']} for the folder, {{id: {about['value']}}} for the hub"
-
-
-def _own_name(about: About) -> str:
-    return f"give a name of its own: {{{about['form']}, name: {about['value']}-2}}"
+    return f"`{about['key']}`: {about['what']}" if about["what"] else None
 
 
 def _files_of(about: About) -> str | None:
@@ -118,14 +109,28 @@ def _quoted_axis(about: About) -> str:
 
 
 def _bare_number(about: About) -> str | None:
-    return "quote it if it is text" if isinstance(about["input"], int | float) else None
+    return "quote it if it is text" if isinstance(about["input"], int | float | Decimal) else None
 
 
-_RENAME = "give one of them a `name`"
+_OWN_NAME = "give a name of its own: {{{form}, name: {value}-2}}"
 
 _NUMBERS = "give: a number, a list of numbers, or {from, to, step}"
 
 _NAME = "a name has letters, digits and - _ ., and starts with a letter or digit"
+
+
+def _shape(about: About) -> str:
+    pattern = str(about["pattern"])
+    if pattern == HUB_ID:
+        return "a hub id is `owner/name`"
+    if pattern == DIGEST:
+        return "a digest has 32 hex digits"
+    if pattern.startswith("^[^"):
+        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
+    if pattern == VARIABLE:
+        return "give the name of an environment variable: letters, digits and _"
+    return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
+
 
 WORDINGS: dict[str, Wording] = {
     # keys
@@ -137,7 +142,7 @@ WORDINGS: dict[str, Wording] = {
     "int_type": Wording("TG103", "{quoted} is not a whole number", _quoted_number),
     "float_type": Wording("TG103", "{quoted} is not a number", _quoted_number),
     "bool_type": Wording("TG103", "`{value}` is neither true nor false"),
-    "tuple_type": Wording("TG103", "`{value}` is not a list", lambda about: f"give: [{about['value']}]"),
+    "tuple_type": Wording("TG103", "`{value}` is not a list", "give: [{value}]"),
     "dict_type": Wording("TG103", "`{value}` is not a mapping"),
     "model_type": Wording("TG103", "`{value}` is not a mapping"),
     "choice_type": Wording("TG103", "`{value}` is not a {noun}", _near_named),
@@ -158,140 +163,61 @@ WORDINGS: dict[str, Wording] = {
     "int_from_float": Wording("TG103", "{value} is not a whole number"),
     "string_too_short": Wording("TG104", "the text is empty"),
     "string_too_long": Wording("TG104", "the text has more than {max_length} characters"),
-    "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", lambda about: _shape(about)),
+    "string_pattern_mismatch": Wording("TG104", "'{value}' is not allowed here", _shape),
     "too_short": Wording("TG104", "the list has {actual_length} elements, at least {min_length} are needed"),
     "too_long": Wording("TG104", "the list has {actual_length} elements, at most {max_length} are allowed"),
     "value_error": Wording("TG104", "{error}"),
     "no_effect": Wording("TG120", "{message}", at_key=True),
     # axes
-    "zip_flat": Wording("TG103", "these are axes, not groups of axes", lambda about: f"give: [[{about['axes']}]]"),
+    "zip_flat": Wording("TG103", "these are axes, not groups of axes", "give: [[{axes}]]"),
     "axis_empty": Wording("TG105", "this list is empty: it leaves nothing to run"),
     "axis_twice": Wording("TG105", "'{value}' stands twice in the axis"),
-    "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _own_name),
-    "axis_step": Wording("TG105", "{message}"),
+    "name_twice": Wording("TG105", "another {noun} of the axis is called '{value}' too", _OWN_NAME),
+    "step_zero": Wording("TG105", "a step of 0 goes nowhere"),
+    "step_away": Wording("TG105", "a step of {step} leads away from {stop}: turn its sign, or swap the ends"),
+    "step_past": Wording("TG105", "one step of {step} from {start} is already past {stop}"),
+    "step_missed": Wording(
+        "TG105", "the step never reaches {stop}: {start} + {count} x {step} = {before}, and then {after}"
+    ),
+    "ends_equal": Wording("TG105", "both ends of the range are {value}: write the value alone"),
     "axis_long": Wording("TG105", "the range has more than {longest} values"),
     # names
     "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
-    "name_ambiguous": Wording("TG106", "'{value}' is a folder here and may be a hub id", _folder_or_hub),
+    "name_ambiguous": Wording(
+        "TG106", "'{value}' is a folder here and may be a hub id",
+        "write ./{value} for the folder, {{id: {value}}} for the hub",
+    ),
     "choice_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_benchmark),
-    "analysis_twice": Wording("TG106", "two analyses are `{value}`", lambda about: "write an arm for each"),
-    "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", lambda about: _RENAME),
-    "form_unclear": Wording("TG107", "{message}"),
+    "analysis_twice": Wording("TG106", "two analyses are `{value}`", "write an arm for each"),
+    "benchmark_twice": Wording("TG106", "two benchmarks are called '{value}'", "give one of them a `name`"),
+    "form_missing": Wording("TG107", "a {noun} needs {keys}"),
+    "form_twice": Wording("TG107", "a {noun} has only one of {keys}"),
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
     "file_wanted": Wording("TG108", "'{value}' is a folder, a file is wanted", _files_of),
-    "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", lambda about: about["form"]),
+    "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", "{form}"),
     "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
     "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
-    "model_folder": Wording("TG216", "'{value}' {reason}", lambda about: str(about["repair"])),
-    "path_odd": Wording("TG108", NOT_PLAIN, lambda about: "copy its content into a file"),
+    "model_folder": Wording("TG216", "'{value}' {reason}", "{repair}"),
+    "path_odd": Wording("TG108", NOT_PLAIN, "copy its content into a file"),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""
 
-NUMBERS = ("int_type", "float_type", "number_type")
-"""Types of faults of a value that is no number."""
 
-SCALARS = ("string_type", "int_type", "float_type", "bool_type", "literal_error")
-"""Types of faults of a field that holds one value."""
-
-
-def _shape(about: About) -> str:
-    pattern = str(about["pattern"])
-    if pattern == HUB_ID:
-        return "a hub id is `owner/name`"
-    if pattern == DIGEST:
-        return "a digest has 32 hex digits"
-    if pattern.startswith("^[^"):
-        return f"without any of: {' '.join(pattern[3:-3].replace(chr(92) * 2, chr(92)))}"
-    if pattern == VARIABLE:
-        return "give the name of an environment variable: letters, digits and _"
-    return _NAME if pattern.startswith(("^[A-Za-z0-9]", "^([A-Za-z0-9]")) else f"it must match {pattern}"
+def shown(value: object) -> str:
+    """A value as a message quotes it: short, on one line, in the spelling of YAML."""
+    text = _on_one_line(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
-def diagnose(
-    problems: ValidationError | PydanticCustomError,
-    data: object,
-    document: Document | None,
-    place: Callable[[Path], Path] = lambda path: path,
-) -> list[Diagnostic]:
-    """Every fault as a diagnostic. `data` is what was validated; `place` maps its paths to paths of the document."""
-    if isinstance(problems, ValidationError):
-        faults = problems.errors(include_url=False)
-    else:
-        about = problems.context or {}
-        faults = [ErrorDetails(type=problems.type, loc=(), msg=problems.message(), input=data, ctx=about)]
-    told = [fault for fault in faults if fault["type"] != "reported" and not _only_lacks_faulty(fault, faults)]
-    return [_diagnostic(fault, data, document, place) for fault in told]
-
-
-def _only_lacks_faulty(fault: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
-    """Whether a list is too short only because elements of it are wrong, which is told of them."""
-    inside = (each["loc"] for each in faults if len(each["loc"]) > len(fault["loc"]))
-    return fault["type"] == "too_short" and any(loc[: len(fault["loc"])] == fault["loc"] for loc in inside)
-
-
-def _diagnostic(
-    fault: ErrorDetails, data: object, document: Document | None, place: Callable[[Path], Path]
-) -> Diagnostic:
-    wording = WORDINGS[fault["type"]]
-    value = shown(fault["input"])
-    quoted = f"'{value}'" if isinstance(fault["input"], str) else f"`{value}`"
-    known = {"value": value, "quoted": quoted, "input": fault["input"], "message": fault["msg"]}
-    about = {**known, **{name: _readable(value) for name, value in fault.get("ctx", {}).items()}}
-    written = as_written(fault["loc"], data)
-    path = place(written)
-    span = None
-    if document:
-        span = document.key_span(path) if wording.at_key and written else document.value_span(path)
-    named = place(fault["loc"]) if fault["type"] == "missing_key" else path
-    dotted = ".".join(str(step) for step in named)
-    hint = (
-        _one_value(fault, path) or odd_character(fault["input"], number=fault["type"] in NUMBERS) or wording.hint(about)
-    )
-    if span and span.file == OVERRIDE and fault["type"] == "path_missing":
-        hint = "\n".join(
-            filter(None, (hint, "relative paths start at the folder of the spec, or at the one of the call"))
-        )
-    return error(wording.code, wording.message.format(**about), span, dotted, hint)
-
-
-def _one_value(fault: ErrorDetails, path: Path) -> str | None:
-    """The repair of a list that stands where one number or word is wanted."""
-    values = fault["input"]
-    if isinstance(values, str) and fault["type"] in ("int_type", "float_type"):
-        values = values.split(",")
-    if fault["type"] not in SCALARS or not isinstance(values, list | tuple) or len(values) < 2:
-        return None
-    if any(isinstance(step, int) for step in path):
-        return None  # inside a list: no arm can be told by it
-    return "it is no axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
-
-
-def _readable(value: object) -> object:
-    return number_text(value) if isinstance(value, float) else value
-
-
-def as_written(location: Sequence[int | str], data: object) -> Path:
-    """The longest part of a location that the data have: a shorthand has no inner keys, one value no index."""
-    path: list[int | str] = []
-    for step in location:
-        if isinstance(data, Mapping):
-            if step == 0 and step not in data:
-                continue  # one mapping where a list of them may stand
-            if step not in data:
-                break
-            data = data[step]
-        elif isinstance(data, list | tuple) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            break
-        path.append(step)
-    return tuple(path)
-
-
-def unknown_key(key: str, names: Sequence[str], path: Path, document: Document) -> Diagnostic:
-    """A key that a mapping does not have, with the names that it has."""
-    about = {"key": key, "names": tuple(names)}
-    dotted = ".".join(map(str, path))
-    return error("TG101", f"unknown key '{shown(key)}'", document.key_span(path), dotted, _near(about))
+def _on_one_line(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {"True": "true", "False": "false"}.get(str(value), "null")
+    if isinstance(value, Decimal) or (isinstance(value, float) and isfinite(value)):
+        return number_text(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: ..." for key in islice(value, 4)) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_on_one_line(item) for item in value[:4]) + (", ...]" if len(value) > 4 else "]")
+    return " ".join(str(value)[:100].split())

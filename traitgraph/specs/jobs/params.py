@@ -2,35 +2,28 @@
 
 The compiler writes rows, the runtime reads them; neither imports the other. A parameter model lists, per kind, all
 that changes the result of the job and nothing else: it is hashed whole into the job key (with the keys of the inputs).
-What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed.
-
-kind         makes                                                       inputs
-prepare      a folder transformers can load, from a GGUF file            -
-generate     dialogues.jsonl, steered at decoding, for a trait and level model?, expert_model?, expert?, anti?
-train        an adapter (or full weights) for one trait and level        model?, data...?
-train_joint  one adapter for all levels of a trait, or for all traits    model?, data...?
-activations  mean activations of a trait, high minus low, at each layer  model?, data...?
-neurons      statistics of the MLP's gates at both levels of a trait     model?, data...?
-vector       phi = tuned - base, as LoRA factors or tensors, with norms  model?, tuned?, opposite?
-merge        a recipe's record (and weights, when they are kept)         model?, vectors..., onto?
-assess       answers.jsonl and metrics.jsonl of one subject              model?, tuned | merge | activations | neurons?
-analyse      metrics.jsonl of a comparison across subjects               vectors... or assess...
-collect      one table of the metrics of every assessment                assess..., analyse...?
+What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed. What
+else there is to know of a kind of job stands in `kinds.py`.
 """
 
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue, PlainSerializer
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
+from traitgraph.specs.study.steering_operators import STEERING_OPERATORS, SteeringOperator
 from traitgraph.specs.study.training import AnyTraining, Sampling
 from traitgraph.specs.study.traits import Level, Trait
 
 from .benchmarks import ResolvedBenchmark
 from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef
+
+Number = Annotated[Decimal, PlainSerializer(number_text, return_type=str, when_used="json")]
+"""An exact number, from the study to the arithmetic; text only in a row, in its canonical form: '0.3'."""
 
 
 class Demonstrations(Spec):
@@ -57,16 +50,22 @@ class Steering(Spec):
     """Activations shifted by coefficient * direction after one block, counted from 1."""
 
     layer: int
-    coefficient: Decimal
+    coefficient: Number
     positions: Literal["all", "prompt", "response"]
     normalise: bool
+
+
+class OperatorSteering(Steering):
+    """Activations changed by another operator than `add`, which rows leave out: their keys are older than operators."""
+
+    operation: Annotated[SteeringOperator, Choice(STEERING_OPERATORS, strict=False)]
 
 
 class NeuronSteering(Spec):
     """Neurons of a trait's pole turned up by gamma, those of the other pole turned off (NPTI)."""
 
     level: Level
-    gamma: Decimal
+    gamma: Number
     neurons: int
     difference: float
     share: float
@@ -129,7 +128,7 @@ class GenerateParams(JobParams):
     scenarios: Annotated[FileData | HubData, Field(discriminator="kind")]
     limit: int | None = Field(None, description="Only the first n scenarios.")
     combine: Literal["sum", "difference"]
-    gamma: Decimal = Field(description="Strength of the expert.")
+    gamma: Number = Field(description="Strength of the expert.")
     filter_p: float | None = Field(None, description="Nucleus that the model's distribution is cut to first.")
     temperature: float
     top_p: float | None = None
@@ -188,8 +187,8 @@ class MergeParams(JobParams):
     row_fields: ClassVar[tuple[str, ...]] = ("coefficients", "onto")
     model: ModelRef
     method: Annotated[MergeMethod, Choice(MERGE_METHODS, strict=False)] = Field(description="With all its options.")
-    coefficients: tuple[Decimal, ...] = Field(description="Alpha of each vector.")
-    onto: Decimal | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
+    coefficients: tuple[Number, ...] = Field(description="Alpha of each vector.")
+    onto: Number | None = Field(None, description="Factor on the input `onto`, added to the base before the merge.")
     keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")
     names: dict[str, str] | None = Field(
         None, description="Start of a tensor's name in the vectors -> its start in the model, where they differ."
@@ -205,7 +204,7 @@ class AssessParams(JobParams):
     benchmark: ResolvedBenchmark
     sampling: Sampling | None = Field(None, description="Only for a benchmark that draws answers; else absent.")
     prompt: Prompt | None = None
-    steering: Steering | None = Field(None, description="How the input `activations` is applied.")
+    steering: Steering | OperatorSteering | None = Field(None, description="How the input `activations` is applied.")
     neurons: NeuronSteering | None = Field(None, description="How the input `neurons` is applied.")
 
 
@@ -224,23 +223,27 @@ class TraitCorrelation(Spec):
     shuffles: int
 
 
+class PluginAnalysis(Spec):
+    """An analysis of another package, which compares measured scores."""
+
+    kind: Literal["plugin"] = "plugin"
+    analysis: str = Field(description="The kind as a spec writes it.")
+    options: dict[str, JsonValue] = Field({}, description="Every other field.")
+
+
 class AnalyseParams(JobParams):
     """Compare subjects: their vectors, or their measured scores."""
 
     kind: ClassVar[str] = "analyse"
     row_fields: ClassVar[tuple[str, ...]] = ("conditions",)
-    analysis: Annotated[VectorSimilarity | TraitCorrelation, Field(discriminator="kind")]
-    conditions: tuple[str, ...] | None = Field(None, description="Names of the input `vectors`, in their order.")
+    analysis: Annotated[VectorSimilarity | TraitCorrelation | PluginAnalysis, Field(discriminator="kind")]
+    conditions: tuple[str, ...] | None = Field(None, description="Names of the inputs, in their order.")
 
 
 class CollectParams(JobParams):
     """Put the metrics of all assessments into one table."""
 
     kind: ClassVar[str] = "collect"
-
-
-ROW_FIELDS: dict[str, tuple[str, ...]] = {params.kind: params.row_fields for params in JobParams.__subclasses__()}
-"""Kind -> the parameters that vary inside a stage."""
 
 
 class JobRow(Spec):

@@ -13,9 +13,9 @@ from traitgraph.specs.fields.axes import CountRange, LogRange, NumberAxis, StepR
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import Scope
-from traitgraph.specs.fields.references import Named, PresetOr, Reference
+from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
-from traitgraph.specs.study.benchmarks import LM_EVAL_TASKS, questionnaire_names
+from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.traits import TRAITS
 
 Schema = dict[str, Any]
@@ -154,11 +154,8 @@ class Forms:
 
     def reference(self, reference: Reference) -> Schema:
         """A name, id or path, or a mapping of one of the forms."""
-        forms = [*self._presets(reference.group, reference.forms), *map(self._form, reference.forms)]
+        forms = [*self._presets(reference.group, reference.forms), *map(self.model, reference.forms)]
         return one_or_many({"anyOf": forms}) if reference.many else {"anyOf": forms}
-
-    def _form(self, form: type[Named]) -> Schema:
-        return self.model(form)
 
     def preset_or(self, either: PresetOr) -> Schema:
         """A preset, or the mapping itself."""
@@ -189,7 +186,7 @@ class Forms:
         """What the name of a questionnaire or task allows beside it: keys and conditions of what it stands for."""
         whole = standing_for(name)
         assert whole is not None, "listed names stand for something"
-        model = next(model for kind, model in _benchmark_models() if kind == whole["kind"])
+        model = BENCHMARKS.get(str(whole["kind"]))
         allowed = {"propertyNames": {"enum": list(self._properties(model))}}
         conditions = {key: value for key, value in self.definitions[model.__name__].items() if key in CONDITIONS}
         return {"if": {"properties": {"kind": {"const": name}}}, "then": {**allowed, **conditions}}
@@ -213,9 +210,3 @@ class Forms:
     def _per_trait(self, axis: Schema) -> Schema:
         each = {"type": "object", "properties": dict.fromkeys(TRAITS, axis), "additionalProperties": False}
         return {"anyOf": [axis, {**each, "minProperties": 1}]}
-
-
-def _benchmark_models() -> Iterable[tuple[str, type[Spec]]]:
-    from traitgraph.specs.study.benchmarks import BENCHMARKS
-
-    return BENCHMARKS.items()

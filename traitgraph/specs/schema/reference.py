@@ -1,14 +1,18 @@
-"""The reference of the language, docs/language.md, made from the models' own descriptions.
+"""The reference of the language, docs/language.md and docs/language/, made from the models' own descriptions.
 
-`python -m traitgraph.specs.schema.reference > docs/language.md` writes it again; a test fails while it is out of date.
+`make docs` writes it again; a test fails while it is out of date. Without a folder
+`python -m traitgraph.specs.schema.reference` prints all of it, with what the plug-ins of this environment add.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-from traitgraph.specs.checks.usage import ARM_KEYS
+from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.fields.axes import CountRange, LogEnds, StepRange
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.context import Scope
@@ -33,14 +37,14 @@ from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
+from traitgraph.specs.study.steering_operators import STEERING_OPERATORS
 from traitgraph.specs.study.study import Arm, Study, Wandb
-from traitgraph.specs.study.training import Lora, Sampling, Validation
-from traitgraph.specs.study.training_forms import TRAININGS
+from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
 
 INTRODUCTION = """\
 # The language of a study
 
-Made from the sources by `python -m traitgraph.specs.schema.reference`; a test keeps it current.
+Made from the sources by `make docs`; a test keeps it current.
 
 A study is one YAML file. Its keys are the defaults of every arm; an arm is a named block that replaces some of them
 (`train` and `sampling` are merged key by key, every other key is replaced whole). A study without `arms` is one arm.
@@ -68,6 +72,30 @@ def reference() -> str:
     return "\n".join(_lines()).rstrip() + "\n"
 
 
+def pages() -> dict[str, str]:
+    """The reference as a page that leads to one page for each topic: file name -> Markdown."""
+    front, *topics = re.split(r"^## ", reference(), flags=re.MULTILINE)
+    made: dict[str, str] = {}
+    for topic in topics:
+        title, _, text = topic.partition("\n")
+        name = f"language/{title.lower().replace(' ', '-')}.md"
+        made[name] = f"# {title}\n" + text.replace("\n### ", "\n## ").rstrip() + "\n"
+        sections = re.findall(r"^### (.*)", text, flags=re.MULTILINE)
+        links = (f"[{section}]({name}#{section.replace('`', '').replace(' ', '-').lower()})" for section in sections)
+        front += f"## {title}\n\n[{title}]({name})" + "".join(f" · {link}" for link in links) + "\n\n"
+    return {"language.md": front.rstrip() + "\n", **made}
+
+
+def write_pages(folder: Path) -> None:
+    """Write the pages into a folder of documents, and remove those of topics that are gone."""
+    texts = pages()
+    for old in (folder / "language").glob("*.md"):
+        old.unlink()
+    (folder / "language").mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def _lines() -> Iterator[str]:
     yield INTRODUCTION
     yield "## Keys of a study\n"
@@ -83,6 +111,8 @@ def _lines() -> Iterator[str]:
     yield from _models((StepRange, CountRange, LogEnds))
     yield "## Methods\n"
     yield from _registry(METHODS, skip="prompt")
+    yield "## Steering operators\n"
+    yield from _registry(STEERING_OPERATORS)
     yield "## Prompts\n"
     yield "`method: {kind: prompt, style: ...}` makes subjects of the base; the key `prompt` shows the same texts to"
     yield "tuned, merged and steered subjects.\n"
@@ -120,7 +150,7 @@ def _listed(names: Iterable[str]) -> str:
 def _registry(registry: Registry[Any], skip: str = "") -> Iterator[str]:
     """A section for each model, after one for the keys that all of them have."""
     models = {name: model for name, model in registry.items() if name != skip}
-    common = _common(list(models.values()))
+    common = _common(list(models.values())) if len(models) > 1 else []
     if common:
         yield f"### every {registry.noun}\n"
         yield from _table(_rows(next(iter(models.values())), common))
@@ -190,7 +220,7 @@ def _default(key: str, field: dict[str, Any], schema: dict[str, Any]) -> str:
     if value in (None, [], {}, ""):
         return ""
     if isinstance(value, dict):
-        return "its defaults"
+        return f"`{value['kind']}`" if [*value] == ["kind"] else "its defaults"
     if isinstance(value, list):
         return ", ".join(f"`{_name(item)}`" for item in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -255,4 +285,7 @@ def _bounds(field: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    if len(sys.argv) > 1:
+        write_pages(Path(sys.argv[1]))
+    else:
+        print(reference(), end="")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from traitgraph.specs.checks.usage import ALWAYS, ARM_KEYS, NEEDED
+from traitgraph.specs.checks.usage import ALWAYS, NEEDED
+from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.methods import METHODS
@@ -88,13 +89,16 @@ def _only_these(kinds: list[str], *others: Schema) -> Schema:
 def arm_rules() -> list[Schema]:
     """Rules for a study with arms: needed keys stand in the study or in the arm, and every key has an arm to use it."""
     rules: list[Schema] = [_unless_shared(key, {"type": "object", "required": [key]}) for key in ("method", *NEEDED)]
+    inherits = {"if": {"not": {"required": ["method"]}}}
     for shape, method in methods():
         needs = [key for key in method.needs if key not in NEEDED]
         for key in needs:
             rules.append(_unless_shared(key, {"if": is_method(shape), "then": _given(key)}))
-        inherited = {"if": {"not": {"required": ["method"]}}, "then": {"properties": _useless(method)}}
+        inherited = {**inherits, "then": {"properties": _useless(method)}}
         rules.append({"if": is_method(shape), "then": _each_arm(inherited)})
-        rules += [_unless_shared(key, _inheriting(key), also=is_method(shape)) for key in needs]
+        rules += [
+            _unless_shared(key, {**inherits, "then": {"required": [key]}}, also=is_method(shape)) for key in needs
+        ]
     return rules + [_used_somewhere(key) for key in ARM_KEYS if key not in ALWAYS and key not in TAKEN]
 
 
@@ -110,10 +114,6 @@ def _each_arm(rule: Schema) -> Schema:
 def _unless_shared(key: str, rule: Schema, also: Schema | None = None) -> Schema:
     condition: Schema = {"not": _given(key)}
     return {"if": {"allOf": [condition, also]} if also else condition, "then": _each_arm(rule)}
-
-
-def _inheriting(key: str) -> Schema:
-    return {"if": {"not": {"required": ["method"]}}, "then": {"required": [key]}}
 
 
 def _used_somewhere(key: str) -> Schema:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from traitgraph.specs.checks.usage import ARM_KEYS
+from traitgraph.specs.composition.arms import ARM_KEYS, ARM_NAME
 from traitgraph.specs.source.positions import LATIN
 from traitgraph.specs.study.filters import Filter, When
 from traitgraph.specs.study.study import Arm, Study
-from traitgraph.specs.study.training_forms import TRAINING_CHOICE
+from traitgraph.specs.study.training import TRAINING_CHOICE
 
 from .forms import Forms
 from .rules import arm_conditions, arm_rules, flat_rules
@@ -21,8 +21,6 @@ from .rules import arm_conditions, arm_rules, flat_rules
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-ARM_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 def study_schema() -> Schema:
@@ -36,13 +34,14 @@ def study_schema() -> Schema:
     }
     for name in ("Arm", "Study"):
         del forms.definitions[name]
-    loose = {**keys, **_changed_in_parts(forms, keys)}
+    train = {"anyOf": [keys["train"], forms.partial(TRAINING_CHOICE)], "description": keys["train"]["description"]}
+    loose = {**keys, "train": train}  # an arm may change single values of the training
     whole = {
         "$schema": DIALECT,
         "title": "traitgraph study",
         "description": Study.__doc__,
         "type": "object",
-        "properties": {**head, **loose, **_holes(forms), **_arms(loose), **_composition()},
+        "properties": {**head, **loose, **_filters(forms), **_arms(loose), **_composition()},
         "required": ["study"],
         "additionalProperties": False,
         "if": {"required": ["defaults"]},
@@ -57,29 +56,19 @@ def study_schema() -> Schema:
     return greek
 
 
-def _changed_in_parts(forms: Forms, keys: dict[str, Schema]) -> dict[str, Schema]:
-    """Keys of which an arm may change single values."""
-    train = {"anyOf": [keys["train"], forms.partial(TRAINING_CHOICE)], "description": keys["train"]["description"]}
-    return {"train": train}
-
-
-def _holes(forms: Forms) -> dict[str, Schema]:
-    points = {"type": "array", "items": forms.model(Filter)}
+def _filters(forms: Forms) -> dict[str, Schema]:
+    points, rules = ({"type": "array", "items": forms.model(model)} for model in (Filter, When))
     return {
         "include": {**points, "description": "Points beside the product of the axes."},
         "exclude": {**points, "description": "Points of the product that are left out."},
-        "when": {
-            "type": "array",
-            "items": forms.model(When),
-            "description": "Conditions on the points of the product.",
-        },
+        "when": {**rules, "description": "Conditions on the points of the product."},
     }
 
 
 def _arms(keys: dict[str, Schema]) -> dict[str, Schema]:
     arm = {"type": ["object", "null"], "properties": keys, "additionalProperties": False, "allOf": arm_conditions()}
     about = "Named blocks that override the study's keys; a study without arms is one arm."
-    named = {"type": "object", "propertyNames": {"pattern": ARM_NAME}, "minProperties": 1, "description": about}
+    named = {"type": "object", "propertyNames": {"pattern": ARM_NAME.pattern}, "minProperties": 1, "description": about}
     return {"arms": {**named, "additionalProperties": arm}}
 
 
@@ -99,21 +88,11 @@ def with_greek(schema: Any) -> Any:
         return schema
     same = {key: with_greek(value) for key, value in schema.items()}
     for greek, latin in LATIN.items():
-        same = _needed_either_way(_spelled_either_way(same, greek, latin), greek, latin)
+        properties, required = same.get("properties"), same.get("required")
+        if isinstance(properties, dict) and isinstance(properties.get(latin), dict | bool):
+            same["properties"] = {**properties, greek: properties[latin]}
+        if isinstance(required, list) and latin in required:
+            either = {"anyOf": [{"required": [latin]}, {"required": [greek]}]}
+            same["required"] = [key for key in required if key != latin]
+            same["allOf"] = [*same.get("allOf", ()), either]
     return same
-
-
-def _spelled_either_way(schema: Schema, greek: str, latin: str) -> Schema:
-    properties = schema.get("properties")
-    if not isinstance(properties, dict) or not isinstance(properties.get(latin), dict | bool):
-        return schema
-    return {**schema, "properties": {**properties, greek: properties[latin]}}
-
-
-def _needed_either_way(schema: Schema, greek: str, latin: str) -> Schema:
-    required = schema.get("required")
-    if not isinstance(required, list) or latin not in required:
-        return schema
-    others = [key for key in required if key != latin]
-    either = {"anyOf": [{"required": [latin]}, {"required": [greek]}]}
-    return {**schema, "required": others, "allOf": [*schema.get("allOf", ()), either]}

@@ -1,7 +1,8 @@
 """Where presets lie: YAML files named `<group>/<name>.yaml`, beside the spec or in the library that ships with us.
 
-A file beside the spec hides a file of the library with the same name. Knows folders and names; must not know what a
-preset holds.
+A file beside the spec hides a file of the library with the same name. Any text may stand as a path, so nothing here
+raises for what a file system refuses: too long a name, a NUL or the `~` of nobody is a path at which nothing is. Knows
+folders and names; must not know what a preset holds.
 """
 
 from __future__ import annotations
@@ -101,11 +102,3 @@ def group_exists(group: str, spec: Path) -> bool:
 def shown_path(file: Path) -> str:
     """The file as messages show it: one of ours from the package's folder on, any other as it was found."""
     return str(file.relative_to(LIBRARY.parents[2])) if file.is_relative_to(LIBRARY) else str(file)
-
-
-#   JOINED: Paths as a spec writes them: any text may stand there, so nothing here raises for what a file system
-#   refuses.
-#
-#   A name that is too long, holds a NUL or starts with the `~` of nobody is a path at which nothing is.
-#
-# JOINED: Shapes of texts that several models share, and that messages about them know.

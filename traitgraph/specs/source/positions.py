@@ -8,15 +8,15 @@ path tells its place. Knows nothing of YAML syntax rules or of the language.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from .diagnostics import Span
+from .diagnostics import Diagnostic, Span, error, warning
 
 if TYPE_CHECKING:
     from yaml import Mark
@@ -24,10 +24,44 @@ if TYPE_CHECKING:
 
 Step = str | int
 
+Path = tuple[Step, ...]
+"""Steps from the outermost mapping to a value."""
+
 LATIN = {"α": "alpha", "γ": "gamma"}
 """Greek spellings of keys in files; everywhere else the names are Latin."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+def dotted(path: Sequence[Step]) -> str:
+    """A path as people write it: 'arms.scaling.alpha'."""
+    return ".".join(map(str, path))
+
+
+def value_at(value: object, path: Sequence[Step]) -> object:
+    """The value at a path; None where there is none."""
+    for step in path:
+        if isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+        else:
+            value = value.get(str(step)) if isinstance(value, dict) else None
+    return value
+
+
+def merged(old: object, new: object) -> object:
+    """Mappings are merged key by key; everything else is replaced."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+    return new
+
+
+def leaves(path: Path, value: object) -> Iterator[Path]:
+    """The paths of the values at and below `path`: of a mapping, each of its values."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves((*path, key), item)
+    else:
+        yield path
 
 
 class SourceText:
@@ -77,7 +111,7 @@ class NodeLayer:
 
     source: SourceText
     root: Node
-    prefix: tuple[Step, ...] = ()
+    prefix: Path = ()
 
     def find(self, path: Sequence[Step]) -> Place | None:
         """Walk the tree along `path` as far as it goes."""
@@ -101,7 +135,7 @@ class NodeLayer:
 class OverrideLayer:
     """One override of the command line: it wrote everything at and below its path."""
 
-    path: tuple[Step, ...]
+    path: Path
     key: Span
     value: Span
 
@@ -128,7 +162,7 @@ class Document:
     """Plain data (dict, list, str, int, Decimal, bool, None) with the places where it was written."""
 
     data: dict[str, object]
-    file: Path
+    file: FilePath
     layers: tuple[Layer, ...] = field(default=(), repr=False)
     referred: frozenset[str] = field(default=frozenset(), repr=False)
     """Keys of the outermost mapping whose values `${...}` took to another place."""
@@ -149,6 +183,16 @@ class Document:
         """Whether some layer wrote exactly this path."""
         place = self._find(path)
         return place is not None and place.depth == len(path)
+
+    def error(
+        self, code: str, what: str, path: Sequence[Step], hint: str | None = None, *, at_key: bool = False
+    ) -> Diagnostic:
+        """A fault of the value at `path`, or of its key."""
+        return error(code, what, self.key_span(path) if at_key else self.value_span(path), dotted(path), hint)
+
+    def warning(self, code: str, what: str, path: Sequence[Step], hint: str | None = None) -> Diagnostic:
+        """What the user should read about the value at `path`."""
+        return warning(code, what, self.value_span(path), dotted(path), hint)
 
     def _find(self, path: Sequence[Step]) -> Place | None:
         best: Place | None = None

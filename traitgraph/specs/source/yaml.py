@@ -1,7 +1,8 @@
-"""Plain data as the models read them: lists become tuples, exact decimals become int or float.
+"""Text of a spec to a `Document`: YAML with positions, read by the rules of YAML 1.2's core schema.
 
-A number without a fraction is whole however it is written (8.0 is 8, as in JSON Schema). A float keeps up to 15
-significant digits exactly, and axes turn it back into the decimal that was written.
+`1e-4` is a number, `no` is a word, `010` is ten; numbers with a point or an exponent are exact decimals. Keys given
+twice, tags, runaway aliases and deep nesting are refused with their place. Knows nothing of the language's own keys
+except the Greek spellings of alpha and gamma.
 """
 
 from __future__ import annotations
@@ -336,28 +337,12 @@ def _tag_name(node: Node) -> str:
     return "!!" + node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else node.tag
 
 
-def frozen(value: object) -> object:
-    """A copy without lists and decimals; mappings stay dictionaries."""
+def to_plain(value: object) -> object:
+    """The data as the models read them: lists are tuples, and a number without a fraction is whole (8.0 is 8)."""
     if isinstance(value, dict):
-        return {key: frozen(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return tuple(frozen(item) for item in value)
-    if isinstance(value, Decimal):
-        return _number(value)
-    return value
-
-
-def _number(value: Decimal) -> int | float:
-    if value.is_finite() and value == value.to_integral_value() and value.adjusted() < 16:
+        return tuple(to_plain(item) for item in value)
+    if isinstance(value, Decimal) and value.adjusted() < 16 and value == value.to_integral_value():
         return int(value)
-    return float(value)
-
-
-# JOINED: Text of a spec to a `Document`: YAML with positions, read by the rules of YAML 1.2's core schema.
-#
-#   `1e-4` is a number, `no` is a word, `010` is ten; numbers with a point or an exponent are exact decimals.
-#   Duplicate
-#   keys, tags, runaway aliases and deep nesting are refused with their place. Knows nothing of the language's own
-#   keys
-#   except the Greek spellings of alpha and gamma.
-#
+    return value

@@ -1,4 +1,7 @@
-"""Files of ours, or of programs near to us, that are no study: one message that says which command takes them."""
+"""Why a file is no study, in our words: the file system, the encoding, the syntax, or a file for another command.
+
+Translates what Python and PyYAML say, by one table. Must not know what a spec may hold.
+"""
 
 from __future__ import annotations
 
@@ -198,9 +201,3 @@ def no_recipe(document: Document) -> Diagnostic | None:
 
 def _told(path: Path, what: str, hint: str, wanted: str = "a study") -> Diagnostic:
     return error("TG012", f"{path} is {what}, not {wanted}", hint=hint.format(file=shlex.quote(str(path))))
-
-
-# JOINED: Why a file is no YAML text, in our words: the file system, the encoding, the syntax.
-#
-#   Translates what Python and PyYAML say, by one table. Must not know what a spec may hold.
-#

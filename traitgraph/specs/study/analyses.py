@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import scope_of
-from traitgraph.specs.fields.pydantic_errors import each_read, existing
+from traitgraph.specs.fields.pydantic_errors import each_read, existing, fault
 from traitgraph.specs.fields.registry import Registry
 
 from .benchmarks import Measured
@@ -17,7 +17,11 @@ from .generation import Data
 
 
 class Analysis(Spec):
-    """One comparison. `of_vectors` says that it needs a method that makes personality vectors."""
+    """One comparison. `of_vectors` says that it needs a method that makes personality vectors.
+
+    A plugin's analysis is a subclass with a `kind` of its own and a method `compare(scores)`: the mean of every score
+    of each condition ("extraversion high") in one benchmark -> a `Measurement`.
+    """
 
     kind: str
     of_vectors: ClassVar[bool] = False
@@ -87,6 +91,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     "analysis",
     "traitgraph.analyses",
     {"vector_similarity": VectorSimilarity, "layer_similarity": LayerSimilarity, "trait_correlation": TraitCorrelation},
+    base=Analysis,
 )
 
 
@@ -105,7 +110,7 @@ class _AnalysisList(Choice):
             one = self.read(item, info)
             assert isinstance(one, Analysis), "the registry holds analyses"
             if one.shown in seen:
-                raise PydanticCustomError("analysis_twice", "two analyses are `{value}`", {"value": one.shown})
+                raise fault("analysis_twice", value=one.shown)
             seen.add(one.shown)
             return one.settled(folder)
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import Preset, Scope, scope_of
-from traitgraph.specs.fields.pydantic_errors import each_read, validated
+from traitgraph.specs.fields.pydantic_errors import each_read, fault, validated
 
 from .analyses import ANALYSES
 from .benchmarks import BENCHMARKS, LM_EVAL_TASKS, Benchmark, questionnaire_names, questionnaire_path
@@ -42,7 +42,7 @@ class BenchmarkList(Choice):
         def read(item: object) -> Benchmark:
             one = self._read_one(item, scope)
             if one.name in seen:
-                raise PydanticCustomError("benchmark_twice", "two benchmarks are called '{value}'", {"value": one.name})
+                raise fault("benchmark_twice", value=one.name)
             seen.add(one.name)
             return one
 
@@ -54,7 +54,7 @@ class BenchmarkList(Choice):
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", self.about(value))
+            raise fault("choice_type", **self.about(value))
         name = value.get("kind")
         changes = {key: item for key, item in value.items() if key != "kind"}
         if not isinstance(name, str) or name in self.registry:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 import signal
-from importlib.metadata import entry_points
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -22,6 +21,7 @@ from pydantic import (
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import KnownName
+from traitgraph.specs.jobs.kinds import KINDS
 
 OUT_OF_MEMORY = "out of memory"
 
@@ -43,29 +43,16 @@ def death_cause(code: int) -> str:
 MEMORY_CAUSES = frozenset({OUT_OF_MEMORY, death_cause(-signal.SIGKILL)})
 """Causes after which a task asks for more memory; the kernel ends a process that has too much by SIGKILL."""
 
-JOB_KINDS = (
-    "prepare", "generate", "train", "train_joint", "activations", "neurons", "vector", "merge", "assess", "analyse",
-    "collect",
-)  # fmt: skip
-
-JOB_PLUGINS = "traitgraph.jobs"
-"""Entry points under which other packages add kinds of job."""
-
-
-def job_kinds() -> tuple[str, ...]:
-    """Every kind of job, those of plugins last."""
-    return (*JOB_KINDS, *(point.name for point in entry_points(group=JOB_PLUGINS)))
-
 
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
     from .benchmarks import BENCHMARKS
-    from .training_forms import TRAININGS
+    from .training import TRAININGS
 
     return (*TRAININGS.names(), *BENCHMARKS.names(), "layer_similarity")
 
 
-JobKindName = Annotated[str, KnownName("kind of job", job_kinds)]
+JobKindName = Annotated[str, KnownName("kind of job", KINDS.names)]
 
 EnvironmentName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 

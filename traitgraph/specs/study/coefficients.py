@@ -52,8 +52,7 @@ def _trait(key: object) -> Trait:
     for trait in TRAITS:
         if key == trait:
             return trait
-    about = {"key": str(key), "names": TRAITS}
-    raise located("unknown_key", "unknown key '{key}'", about, str(key), key)
+    raise located(str(key), key, "unknown_key", key=str(key), names=TRAITS)
 
 
 class _Alpha:

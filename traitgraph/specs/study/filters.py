@@ -14,14 +14,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
-from traitgraph.specs.fields.axes import Axis, LayerAxis, SeedAxis, StrengthAxis, shown
+from traitgraph.specs.fields.axes import Axis, LayerAxis, SeedAxis, StrengthAxis
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.pydantic_errors import each_read
+from traitgraph.specs.fields.pydantic_errors import each_read, fault
+from traitgraph.specs.fields.wording import shown
 
-from .merge_methods import MergeMethod
-from .training_forms import Merges
+from .merge_methods import MergeMethod, Merges
 from .traits import Levels, Traits
 
 AxisName = Literal[
@@ -45,15 +45,13 @@ class _Texts:
     def _read(self, value: object) -> tuple[str | int, ...]:
         items = value if isinstance(value, list | tuple) else (value,)
         if not items:
-            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+            raise fault("axis_empty")
         return tuple(each_read(items, _text))
 
 
 def _text(value: object) -> str | int:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise PydanticCustomError(
-            "word_type", "`{value}` is neither a word nor a whole number", {"value": shown(value)}
-        )
+        raise fault("word_type", value=shown(value))
     return value
 
 
@@ -140,7 +138,7 @@ class When(Spec):
 def _groups(value: object) -> object:
     """Refuses names in the place of groups."""
     if isinstance(value, tuple) and value and all(isinstance(each, str) for each in value):
-        raise PydanticCustomError("zip_flat", "", {"axes": ", ".join(value)})
+        raise fault("zip_flat", axes=", ".join(value))
     return value
 
 

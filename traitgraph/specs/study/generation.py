@@ -20,7 +20,7 @@ from traitgraph.specs.source.hashing import number_text
 from .data import DATA_FORMS, DataSpec, Rows
 from .models import Model
 from .prompts import AnyPrompt
-from .training_forms import Train
+from .training import Train
 
 
 def _trained_whole(schema: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class Generation(Spec):
     def _anti_expert_has_effect(self) -> Self:
         if self.combine == "sum" and "anti_expert" in self.model_fields_set:
             useless = "`anti_expert` has no effect with `combine: sum`, which subtracts nothing"
-            raise located("no_effect", useless, {}, "anti_expert", self.anti_expert)
+            raise located("anti_expert", self.anti_expert, "no_effect", message=useless)
         return self
 
 

@@ -52,10 +52,10 @@ def _names_below(folder: Path) -> Iterator[str]:
 def family_of(folder: Path, name: str) -> Path | None:
     """The likeliest folder of the harness's tasks that defines a task, group or tag; None where no text does."""
     first = ELSEWHERE.get(name, name)
-    families = [each for each in folder.iterdir() if each.is_dir()]
-    for likely in ([each for each in families if first.startswith(each.name)], families):
-        likely.sort(key=lambda each: -SequenceMatcher(None, each.name, first).ratio())  # of all of them it takes 10 ms
-        if found := next((family for family in likely if name in _names_below(family)), None):
+    families = [each.name for each in os.scandir(folder) if each.is_dir()]
+    for likely in (list(filter(first.startswith, families)), families):
+        likely.sort(key=lambda each: -SequenceMatcher(None, each, first).ratio())  # of all of them it takes 10 ms
+        if found := next((folder / each for each in likely if name in _names_below(folder / each)), None):
             return found
     return None
 

@@ -1,7 +1,7 @@
 """Who rates free answers: a model behind an HTTP interface, or a local one. The judge is part of every result it makes.
 
-A package adds a kind of judge by an entry point of the group `traitgraph.judges`: a subclass of `JudgeSpec` with a
-`kind` and a `key` of its own, whose `function` opens it.
+A package adds a kind of judge as a member of its plug-in: a subclass of `JudgeSpec` with a `kind` and a `key` of its
+own, whose `function` opens it.
 """
 
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ class LocalJudgeSpec(JudgeSpec):
 
 
 JUDGES: Registry[type[JudgeSpec]] = Registry(
-    "judge", "traitgraph.judges", {"api": ApiJudgeSpec, "local": LocalJudgeSpec}
+    "judge", "traitgraph.judges", {"api": ApiJudgeSpec, "local": LocalJudgeSpec}, base=JudgeSpec
 )
 
 Judge = Annotated[JudgeSpec, Reference("judge", "judge", registry=JUDGES)]

@@ -21,6 +21,7 @@ from traitgraph.specs.fields.registry import Registry
 
 from .method import Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
+from .steering_operators import Add, AnySteeringOperator
 from .traits import TRAITS, Combination, Level, Trait
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]
@@ -92,7 +93,10 @@ class Compose(Method):
 
 
 class Steer(Method):
-    """Activations shifted at one layer by coefficient * (mean at the level - mean at the opposite level)."""
+    """Activations shifted at one layer by coefficient * (mean at the level - mean at the opposite level).
+
+    `operation` names another way to steer by the same difference, which a package outside may add.
+    """
 
     kind: Literal["steer"] = Field("steer", description="Activations shifted at one layer.")
     uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels", "data", "prompt"})
@@ -112,6 +116,7 @@ class Steer(Method):
         "(CAA, Persona Vectors).",
     )
     normalise: bool = Field(False, description="Scale the difference to length 1; both sources leave it as it is.")
+    operation: AnySteeringOperator = Field(Add(), description="What is done to the activations with the difference.")
 
     def own_axes(self) -> dict[str, tuple[object, ...]]:
         """Layers and coefficients."""
@@ -160,6 +165,7 @@ METHODS: Registry[type[Method]] = Registry(
         "steer": Steer,
         "npti": Npti,
     },
+    base=Method,
 )
 
 AnyMethod = Annotated[Method, Choice(METHODS, variants={"prompt": Choice(PROMPT_STYLES, "style", "instruction")})]

@@ -1,4 +1,8 @@
-"""Vectors carried onto another model of the same base: theta = base + a * (domain - base) + alpha * vector."""
+"""Base models, and the model that vectors are carried onto.
+
+`model: llama-3.1-8b-instruct` names a preset, `owner/name` the hub, `./folder` or `file.gguf` this machine. After
+validation an arm holds one of the three classes below, with a name and an absolute path.
+"""
 
 import os
 from pathlib import Path
@@ -71,8 +75,8 @@ class LocalModelSpec(ModelSpec, Local):
                 where, trusted = Path(settled.path), self.trust_remote_code
                 check_model(where, trusted=trusted, needs_tokenizer=self.needs_tokenizer)
             except ModelFolderError as fault:
-                about = {"value": self.path, "reason": fault.reason, "repair": fault.repair}
-                raise located("model_folder", "'{value}' {reason}", about, "path", self.path) from fault
+                facts = {"value": self.path, "reason": fault.reason, "repair": fault.repair}
+                raise located("path", self.path, "model_folder", **facts) from fault
         return settled
 
     def config(self) -> dict[str, Any]:
@@ -125,7 +129,10 @@ Models = Annotated[tuple[ModelSpec, ...], Reference("model", "model", *MODEL_FOR
 
 
 class Onto(Spec):
-    """The model that the vectors are added to, and how much of it. Papers state neither: both must be given."""
+    """The model that the vectors are added to, and how much of it. Papers state neither: both must be given.
+
+    theta = base + a * (domain - base) + alpha * vector
+    """
 
     model: TunedModel = Field(description="A tuned model of the same base, or a vision-language model built on it.")
     alpha: Axis = Field(description="Axis: how much of the domain, domain - base, is taken; 1 is the model itself.")
@@ -134,10 +141,3 @@ class Onto(Spec):
         description="Start of a tensor's name in the base: its start in the model, {model.: model.language_model.}; "
         "tensors without a partner (vision parts) stay as they are.",
     )
-
-
-# JOINED: Base models: a preset, a hub id, a local path, or a mapping.
-#
-#   `model: llama-3.1-8b-instruct` names a preset, `owner/name` the hub, `./folder` or `file.gguf` this machine.
-#   After validation an arm holds one of the three classes below, with a name and an absolute path.
-#

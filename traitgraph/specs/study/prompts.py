@@ -217,6 +217,8 @@ PROMPT_STYLES: Registry[type[Prompt]] = Registry(
         "adjectives": AdjectivesPrompt,
         "intensity": IntensityPrompt,
     },
+    base=Prompt,
+    tag="style",
 )
 
 AnyPrompt = Annotated[Prompt, Choice(PROMPT_STYLES, tag="style", default="instruction")]

@@ -23,12 +23,11 @@ from .cluster import Cluster
 from .coefficients import AlphaAxis
 from .filters import Filter, When, Zip
 from .generation import DataAxis
-from .merge_methods import TaskArithmetic
+from .merge_methods import Merges, TaskArithmetic
 from .methods import AnyMethod, Compose
 from .models import Models, Onto
 from .prompts import AnyPrompt
-from .training import Sampling
-from .training_forms import Merges, Samplings, Train
+from .training import Sampling, Samplings, Train
 from .traits import LEVELS, Levels, Trait, Traits
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]

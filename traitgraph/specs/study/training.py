@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,14 +13,15 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from traitgraph.specs.fields.axes import shown
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import KnownName
-from traitgraph.specs.fields.pydantic_errors import each_read, located
+from traitgraph.specs.fields.choice import Choice, KnownName
+from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
+from traitgraph.specs.fields.references import PresetOr
 from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.fields.templates import ConditionText
+from traitgraph.specs.fields.wording import shown
 
 MOST = 1_000_000
 """More repeats or tokens of an answer are a slip of the pen."""
@@ -28,10 +29,21 @@ MOST = 1_000_000
 
 OWN_ENGINE = "transformers"
 
-ENGINES: Registry[Any] = Registry(
-    "engine", "traitgraph.engines", {OWN_ENGINE: "traitgraph.runtime.models.engines:InProcess"}
+
+class AnswerEngine:
+    """What computes answers; `traitgraph.runtime.models.engines.Engine` says which methods it has."""
+
+    name: ClassVar[str]
+
+
+ENGINES: Registry[type[AnswerEngine]] = Registry(
+    "engine",
+    "traitgraph.engines",
+    {OWN_ENGINE: "traitgraph.runtime.models.engines:InProcess"},
+    base=AnswerEngine,
+    tag="name",
 )
-"""What computes answers: name -> class without parameters that is an `Engine` of the runtime."""
+"""Name -> class without parameters."""
 
 
 def _own_is_none(name: str) -> str | None:
@@ -76,14 +88,13 @@ class _Targets:
             return tuple(sorted(set(each_read(value, _name))))
         if isinstance(value, str) and value in WORDS:
             return value
-        about = {"noun": "target of adapters", "value": shown(value), "names": WORDS}
-        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)
+        raise fault("name_unknown", noun="target of adapters", value=shown(value), names=WORDS)
 
 
 def _name(value: object) -> str:
     if isinstance(value, str) and value:
         return value
-    raise PydanticCustomError("choice_type", "`{value}` is not a {noun}", {"noun": "module", "value": shown(value)})
+    raise fault("choice_type", noun="module", value=shown(value))
 
 
 Targets = Annotated[str | tuple[str, ...], _Targets()]
@@ -173,7 +184,7 @@ class Training(Spec):
     def _place_of_something(self) -> Self:
         if self.instruction_place and self.instruction is None:
             place, useless = "instruction_place", "`instruction_place` has no effect without an `instruction`"
-            raise located("no_effect", useless, {}, place, self.instruction_place)
+            raise located(place, self.instruction_place, "no_effect", message=useless)
         return self
 
 
@@ -195,5 +206,14 @@ class DpoTraining(Training):
 
 AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
 
+TRAININGS: Registry[type[Training]] = Registry(
+    "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
+)
 
-# JOINED: Which modules get an adapter: a word for the usual ones, or a list of names of one's own.
+TRAINING_CHOICE = Choice(TRAININGS, tag="method", group="train")
+
+Train = Annotated[SftTraining | DpoTraining, TRAINING_CHOICE]
+"""How personality models are trained: a preset, or a mapping with `method`."""
+
+Samplings = Annotated[Sampling, PresetOr("way of sampling", "sampling", Sampling)]
+"""How answers are drawn: a preset, or a mapping."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
-from traitgraph.specs.fields.axes import shown
-from traitgraph.specs.fields.pydantic_errors import each_read, located
+from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
+from traitgraph.specs.fields.wording import shown
 
 Trait = Literal["openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"]
 
@@ -48,18 +48,17 @@ class WordAxis:
         if not isinstance(value, list | tuple):
             return (self._word(value),)
         if not value:
-            raise PydanticCustomError("axis_empty", "the axis is empty: it leaves nothing to run", {})
+            raise fault("axis_empty")
         words = each_read(value, self._word)
         for place, word in enumerate(words):
             if word in words[:place]:
-                raise located("axis_twice", "{value} stands twice in the axis", {"value": word}, place, word)
+                raise located(place, word, "axis_twice", value=word)
         return tuple(words)
 
     def _word(self, value: object) -> str:
         if isinstance(value, str) and value in self.words:
             return value
-        about = {"noun": self.noun, "value": shown(value), "names": self.words}
-        raise PydanticCustomError("name_unknown", "unknown {noun} '{value}'", about)
+        raise fault("name_unknown", noun=self.noun, value=shown(value), names=self.words)
 
 
 Traits = Annotated[tuple[Trait, ...], WordAxis("trait", TRAITS)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.site.limits import Limits, most_of
-from traitgraph.launchers.worker_process import TRAININGS
+from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.study.cluster import MEMORY_CAUSES, OUT_OF_TIME, Cluster, Escalation, Resources
 
@@ -64,7 +64,7 @@ def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster) -> Resource
     rows = list(rows)
     asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
     most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
-    return most if all(row.kind in TRAININGS for row in rows) else most.model_copy(update={"nodes": 1})
+    return most if all(is_training(row.kind) for row in rows) else most.model_copy(update={"nodes": 1})
 
 
 def _shortage(task: Task, shortages: Mapping[str, Shortage]) -> Shortage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from traitgraph.launchers.slurm.site.limits import Problem
-from traitgraph.launchers.worker_process import TRAININGS
+from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.study.cluster import Resources
 
@@ -14,7 +14,7 @@ from .layout import TaskArray
 
 def processes_on_node(asked: Resources, kinds: Iterable[str]) -> int:
     """Processes that one task starts on each of its nodes; only training shares its work."""
-    if not set(kinds) <= TRAININGS or asked.model_parallel:
+    if asked.model_parallel or not all(map(is_training, kinds)):
         return 1
     return max(1, asked.gpus or 0)
 
@@ -33,7 +33,8 @@ def training_problems(arrays: Sequence[TaskArray], table: JobTable) -> Iterator[
 
 
 def _task_problems(asked: Resources, rows: Sequence[JobRow]) -> Iterator[Problem]:
-    if not {row.kind for row in rows} <= TRAININGS:
+    kinds = {row.kind for row in rows}
+    if not all(map(is_training, kinds)):
         return
     nodes = asked.nodes or 1
     if asked.model_parallel and nodes > 1:
@@ -42,7 +43,7 @@ def _task_problems(asked: Resources, rows: Sequence[JobRow]) -> Iterator[Problem
             "ask for one node with more GPUs: {nodes: 1}",
         )
         return
-    processes = nodes * processes_on_node(asked, TRAININGS)
+    processes = nodes * processes_on_node(asked, kinds)
     for size in sorted(set(_rows_of_steps(rows))):
         if size % processes:
             fitting = [each for each in range(1, asked.gpus or 1) if size % (nodes * each) == 0]

@@ -23,10 +23,9 @@ from traitgraph.runtime.data.data_files import (
     shown,
     text_of,
 )
-from traitgraph.specs.fields.pydantic_errors import keys_of, model_at, validated
-from traitgraph.specs.fields.wording import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
-from traitgraph.specs.source.yaml import frozen
+from traitgraph.specs.source.yaml import to_plain
 
 from .items import Questionnaire
 
@@ -45,7 +44,7 @@ def read_questionnaire(path: Path) -> Questionnaire:
         raise QuestionnaireError([fault_at(path, None, 'a questionnaire is a mapping: {"name": ..., "items": [...]}')])
     faults, read = _misspelt(path, text, value), None
     try:
-        read = validated(Questionnaire, _frozen(value))
+        read = validated(Questionnaire, _plainly(value))
     except ValidationError as problems:
         faults += _told(problems, path, text, value)
     if read is None or faults:
@@ -125,8 +124,8 @@ def _misspelt(path: Path, text: str, value: dict[str, Any]) -> list[Diagnostic]:
     return faults
 
 
-def _frozen(value: dict[str, Any]) -> dict[str, object]:
-    return {key: frozen(item) for key, item in value.items()}
+def _plainly(value: dict[str, Any]) -> dict[str, object]:
+    return {key: to_plain(item) for key, item in value.items()}
 
 
 def _mappings(value: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:

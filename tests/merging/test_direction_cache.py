@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.runtime.merging.direction_cache import KeptEnd, KeptFloats, kept_tensor
+from traitgraph.runtime.merging.direction_cache import CachedEnd, CachedFloats, cached_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -48,8 +48,8 @@ def test_any_two_checkpoints_give_the_bits_of_their_difference(
     base, tuned = (torch.cat([torch.tensor([p[side] for p in pairs]), many]) for side in (0, 1))
     base, tuned = base.to(getattr(torch, dtype)), tuned.to(getattr(torch, dtype))
     direction = tuned.float() - base.float()
-    kept, out = kept_tensor(base, direction), torch.empty_like(base)
-    assert isinstance(kept, KeptEnd)
+    kept, out = cached_tensor(base, direction), torch.empty_like(base)
+    assert isinstance(kept, CachedEnd)
     kept.add(base, strength, out)
     assert torch.equal(out, stepped(base, direction, strength))
     assert torch.equal(kept.rows(base, 0, len(base)), direction)
@@ -63,8 +63,8 @@ def test_a_fine_tune_takes_half_of_the_memory_and_gives_every_bit(dtype: str, st
     base, tuned = noisy(1_000_003, dtype)
     base[:300] = torch.randn(300).mul_(1e-30).to(base.dtype)  # differences are rounded
     direction = tuned.float() - base.float()
-    kept, out = kept_tensor(base, direction), torch.empty_like(base)
-    assert isinstance(kept, KeptEnd)
+    kept, out = cached_tensor(base, direction), torch.empty_like(base)
+    assert isinstance(kept, CachedEnd)
     assert kept.nbytes < 0.51 * direction.nbytes
     kept.add(base, strength, out)
     assert torch.equal(out, stepped(base, direction, strength))
@@ -87,8 +87,8 @@ def test_the_few_elements_whose_direction_is_rounded_are_kept_apart(
 
     start, change = torch.zeros(1000).bfloat16(), torch.zeros(1000)
     start[7], change[7] = base, direction
-    kept, out = kept_tensor(start, change), torch.empty_like(start)
-    assert isinstance(kept, KeptEnd)
+    kept, out = cached_tensor(start, change), torch.empty_like(start)
+    assert isinstance(kept, CachedEnd)
     kept.add(start, strength, out)
     assert torch.equal(out, stepped(start, change, strength))
     assert not torch.equal(out, torch.lerp(start, (start + change).bfloat16(), strength))
@@ -99,8 +99,8 @@ def test_a_direction_that_ends_between_two_numbers_is_kept_as_it_is() -> None:
 
     base, tuned = noisy(1000, "bfloat16")
     direction = 0.3 * (tuned.float() - base.float())
-    kept, out = kept_tensor(base, direction), torch.empty_like(base)
-    assert isinstance(kept, KeptFloats)
+    kept, out = cached_tensor(base, direction), torch.empty_like(base)
+    assert isinstance(kept, CachedFloats)
     kept.add(base, 1.7, out)
     assert torch.equal(out, stepped(base, direction, 1.7))
-    assert isinstance(kept_tensor(base.float(), direction), KeptFloats)
+    assert isinstance(cached_tensor(base.float(), direction), CachedFloats)

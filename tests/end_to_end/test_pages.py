@@ -1,0 +1,85 @@
+"""The documents hold together: links and anchors lead somewhere, modules that they name exist, pictures are current."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from traitgraph import __version__
+
+PROJECT = Path(__file__).parents[2]
+PAGES = sorted(
+    page for within in (".", "docs", "docs/*", "benchmarks", "examples/data") for page in PROJECT.glob(f"{within}/*.md")
+)
+FENCES = re.compile(r"^```.*?^```", flags=re.MULTILINE | re.DOTALL)
+
+
+def links(page: Path) -> Iterator[tuple[Path, str]]:
+    """Files and anchors that a page leads to."""
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", FENCES.sub("", page.read_text(encoding="utf-8"))):
+        file, _, anchor = link.partition("#")
+        yield (page.parent / file if file else page).resolve(), anchor
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as code hosts and the site name them."""
+    headings = re.findall(r"^#+ (.*)$", FENCES.sub("", page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    dead = [
+        f"{file.name}#{anchor}"
+        for file, anchor in links(page)
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file))
+    ]
+    assert not dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_modules_and_folders_that_a_page_names_exist(page: Path) -> None:
+    floors = "specs|compiler|runtime|launchers|api|cli"
+    named = re.findall(rf"`(?:traitgraph/)?((?:{floors})/[\w/.]*)`", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (PROJECT / "traitgraph" / path).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def rooms() -> ModuleType:
+    """The script that draws the rooms."""
+    spec = importlib.util.spec_from_file_location("rooms", PROJECT / "docs" / "rooms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_code(rooms: ModuleType, rewrite_golden: bool) -> None:
+    """`make docs` draws it again; that no two rooms import each other is found out on the way."""
+    page = PROJECT / "docs" / "architecture.md"
+    drawn = rooms.written(page.read_text(encoding="utf-8"))
+    if rewrite_golden:
+        page.write_text(drawn, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == drawn
+
+
+def test_rooms_that_import_each_other_are_not_drawn(rooms: ModuleType) -> None:
+    assert rooms.without_detours({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
+    with pytest.raises(ValueError, match="rooms import each other: b -> a -> b"):
+        rooms.without_detours({"a": {"b"}, "b": {"a"}})
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    cited = re.search(r"^version: (.*)$", (PROJECT / "CITATION.cff").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    told = re.search(r"^## (\S+)", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert cited is not None
+    assert told is not None
+    assert {project["version"], cited[1], told[1]} == {__version__}

@@ -1,0 +1,97 @@
+"""What a package of others may import, and what of it stays where it is: everything else in the house may move.
+
+A plug-in is a module and one entry point of the group `traitgraph.plugins` that names it (or an object with
+attributes). Each of its members is registered by what it is, so nothing else is edited:
+
+    a method                  a subclass of `Method` with `lower(group, builder)`
+    a prompt style            a subclass of `Prompt` with `system(trait, level, intensity)`
+    a merge method            a subclass of `MergeMethod` with `steps()`
+    a steering operator       a subclass of `SteeringOperator` with `apply(hidden, direction, coefficient)`
+    an analysis               a subclass of `Analysis` with `compare(scores)`
+    a job kind                a `JobKind`
+
+docs/extending/ has a page for each, whose code runs in the tests. Names are loaded when they are asked for: importing
+this module loads neither torch nor the compiler.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same for type checkers; a test compares
+    from traitgraph.compiler.ir.builder import Builder as Builder
+    from traitgraph.compiler.ir.builder import Group as Group
+    from traitgraph.compiler.ir.builder import Made as Made
+    from traitgraph.compiler.ir.ir import Column as Column
+    from traitgraph.compiler.ir.ir import Input as Input
+    from traitgraph.compiler.ir.ir import Table as Table
+    from traitgraph.compiler.ir.ir import row_ids as row_ids
+    from traitgraph.runtime.assessment.measurement import Measurement as Measurement
+    from traitgraph.runtime.assessment.measurement import Metric as Metric
+    from traitgraph.runtime.jobs.context import JobContext as JobContext
+    from traitgraph.runtime.jobs.context import without_torch as without_torch
+    from traitgraph.runtime.merging.steps import Drop as Drop
+    from traitgraph.runtime.merging.steps import Election as Election
+    from traitgraph.runtime.merging.steps import RankDrop as RankDrop
+    from traitgraph.runtime.merging.steps import Steps as Steps
+    from traitgraph.runtime.merging.steps import Trim as Trim
+    from traitgraph.runtime.merging.steps import TrimBothEnds as TrimBothEnds
+    from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
+    from traitgraph.runtime.models.loading import open_model as open_model
+    from traitgraph.specs.fields.axes import Axis as Axis
+    from traitgraph.specs.jobs.kinds import JobKind as JobKind
+    from traitgraph.specs.jobs.params import AssessParams as AssessParams
+    from traitgraph.specs.jobs.params import JobParams as JobParams
+    from traitgraph.specs.jobs.params import Prompt as PromptText  # noqa: F401  # for others
+    from traitgraph.specs.jobs.params import Steering as Steering
+    from traitgraph.specs.jobs.refs import ModelRef as ModelRef
+    from traitgraph.specs.study.analyses import Analysis as Analysis
+    from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
+    from traitgraph.specs.study.method import Method as Method
+    from traitgraph.specs.study.prompts import Prompt as Prompt
+    from traitgraph.specs.study.steering_operators import SteeringOperator as SteeringOperator
+
+PLACES = {
+    "Axis": "traitgraph.specs.fields.axes:Axis",
+    "Builder": "traitgraph.compiler.ir.builder:Builder",
+    "Group": "traitgraph.compiler.ir.builder:Group",
+    "Made": "traitgraph.compiler.ir.builder:Made",
+    "Column": "traitgraph.compiler.ir.ir:Column",
+    "Input": "traitgraph.compiler.ir.ir:Input",
+    "Table": "traitgraph.compiler.ir.ir:Table",
+    "row_ids": "traitgraph.compiler.ir.ir:row_ids",
+    "Measurement": "traitgraph.runtime.assessment.measurement:Measurement",
+    "Metric": "traitgraph.runtime.assessment.measurement:Metric",
+    "JobContext": "traitgraph.runtime.jobs.context:JobContext",
+    "without_torch": "traitgraph.runtime.jobs.context:without_torch",
+    **{
+        name: f"traitgraph.runtime.merging.steps:{name}"
+        for name in ("Steps", "Trim", "TrimBothEnds", "Drop", "RankDrop", "Election")
+    },
+    "LoadedModel": "traitgraph.runtime.models.loading:LoadedModel",
+    "open_model": "traitgraph.runtime.models.loading:open_model",
+    "AssessParams": "traitgraph.specs.jobs.params:AssessParams",
+    "JobParams": "traitgraph.specs.jobs.params:JobParams",
+    "PromptText": "traitgraph.specs.jobs.params:Prompt",
+    "Steering": "traitgraph.specs.jobs.params:Steering",
+    "JobKind": "traitgraph.specs.jobs.kinds:JobKind",
+    "ModelRef": "traitgraph.specs.jobs.refs:ModelRef",
+    "Analysis": "traitgraph.specs.study.analyses:Analysis",
+    "MergeMethod": "traitgraph.specs.study.merge_methods:MergeMethod",
+    "Method": "traitgraph.specs.study.method:Method",
+    "Prompt": "traitgraph.specs.study.prompts:Prompt",
+    "SteeringOperator": "traitgraph.specs.study.steering_operators:SteeringOperator",
+}
+"""What is for others -> where it is."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"traitgraph.plugins has no {name!r}; it has: {', '.join(sorted(PLACES))}")
+    module, _, attribute = PLACES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(PLACES)
