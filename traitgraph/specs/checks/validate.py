@@ -23,7 +23,7 @@ from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_error
 from traitgraph.specs.source.positions import Document, dotted
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
-from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.coefficients import PerTrait
 from traitgraph.specs.study.study import Arm, Study
 
@@ -100,7 +100,7 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
         return None
 
 
-Taker = TypeVar("Taker", Instrument, Analysis)
+Taker = TypeVar("Taker", Benchmark, Analysis)
 
 
 def fill_defaults(arm: Arm, name: str) -> Arm:
