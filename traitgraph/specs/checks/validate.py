@@ -23,7 +23,7 @@ from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_error
 from traitgraph.specs.source.positions import Document, dotted
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
-from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.coefficients import PerTrait
 from traitgraph.specs.study.study import Arm, Study
 
@@ -43,7 +43,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     study, found = validate(document)
     if study is None or has_errors(diagnostics):
         raise SpecError([*diagnostics, *found])
-    return study
+    return study.model_copy(update={"overrides": tuple(overrides)}) if overrides else study
 
 
 def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
@@ -100,7 +100,7 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
         return None
 
 
-Taker = TypeVar("Taker", Instrument, Analysis)
+Taker = TypeVar("Taker", Benchmark, Analysis)
 
 
 def fill_defaults(arm: Arm, name: str) -> Arm:
