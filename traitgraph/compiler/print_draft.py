@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from traitgraph.compiler.ir.dimensions import text_of
 from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
+from traitgraph.specs.study.benchmarks import BENCHMARKS
 
 STATUS = {0: "present", 1: "missing", 2: "unneeded"}
 
@@ -66,8 +68,10 @@ def _template(values: Mapping[str, object]) -> str:
 def flat(value: object) -> str:
     """A parameter on one line: only what differs from the defaults of its model."""
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields
-        given = {name: item for name, item in value if name == "kind" or item != fields[name].default}
+        defaults = {name: field.default for name, field in type(value).model_fields.items() if name != "kind"}
+        if isinstance(value, ResolvedBenchmark) and value.kind in BENCHMARKS.builtin:
+            defaults |= {name: field.default for name, field in BENCHMARKS.get(value.kind).model_fields.items()}
+        given = {name: item for name, item in value if name == "kind" or item != defaults.get(name)}
         kind = str(given.pop("kind", type(value).__name__))
         return f"{kind}({', '.join(f'{name}={flat(item)}' for name, item in given.items())})"
     if isinstance(value, tuple | list):
