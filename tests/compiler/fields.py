@@ -343,6 +343,7 @@ NO_FLIP = {
     "Arm.rules": "only chooses points: the golden file zipped_and_conditional",
     "Steer.operation": "only `add` is built in: tests/end_to_end/test_steering_operators.py",
     "Study.arms": "Arm.*",
+    "Study.overrides": "what was typed behind the file: told in the report",
     "Study.file": "where the spec lies: not written in it",
     "SftTraining.method": "the method of the arm, Arm.method",
     "DpoTraining.method": "the method of the arm, Arm.method",
