@@ -55,14 +55,16 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["merging", *_HOME_OF]  # strings, from the table above
 
 
-def __getattr__(name: str) -> object:
-    if name == "merging":
-        return import_module(".merging", __name__)
-    if name not in _HOME_OF:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    found: object = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+
+    def __getattr__(name: str) -> object:
+        if name == "merging":
+            return import_module(".merging", __name__)
+        if name not in _HOME_OF:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+        found: object = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

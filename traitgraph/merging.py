@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "MergeError", "merge_state_dicts", "merge_vectors"]
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    found: object = getattr(import_module(".runtime.merging", __package__), name)
-    return found
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+        found: object = getattr(import_module(".runtime.merging", __package__), name)
+        return found
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Literal
@@ -85,12 +85,8 @@ class _Group:
     indices: tuple[int, ...] | None = None
 
 
-def _no_limit(asked: Resources) -> float | None:
-    return None
-
-
 def lay_out(
-    tasks: Sequence[TaskRequest], array_size: int, longest: Callable[[Resources], float | None] = _no_limit
+    tasks: Sequence[TaskRequest], array_size: int, longest: Callable[[Resources], float | None] = lambda asked: None
 ) -> tuple[TaskArray, ...]:
     """Arrays in an order in which they can be submitted, none with an index of `array_size` or more.
 
@@ -195,13 +191,12 @@ def _aligned(block: Sequence[TaskRequest], placed: Mapping[str, Place]) -> list[
         ranks[arrays, index] += 1
     if len(groups) > MOST_ARRAYS:
         return None
-    return [_aligned_group(arrays, members) for (arrays, _), members in groups.items()]
-
-
-def _aligned_group(arrays: Iterable[str], members: Sequence[tuple[int, TaskRequest]]) -> _Group:
-    members = sorted(members, key=lambda member: member[0])
-    edges = tuple(Edge("aftercorr", array) for array in sorted(arrays))
-    return _Group(tuple(task for _, task in members), edges, tuple(index for index, _ in members))
+    found = []
+    for (arrays, _), members in groups.items():
+        members.sort(key=lambda member: member[0])
+        edges = tuple(Edge("aftercorr", array) for array in sorted(arrays))
+        found.append(_Group(tuple(task for _, task in members), edges, tuple(index for index, _ in members)))
+    return found
 
 
 def _by_parents(
@@ -211,29 +206,25 @@ def _by_parents(
     groups: dict[frozenset[Place], list[TaskRequest]] = defaultdict(list)
     for task in block:
         groups[frozenset(_parents(task, placed).values())].append(task)
-    edges = {parents: _array_task_edges(parents, members, placed, sizes) for parents, members in groups.items()}
+    edges = {parents: _array_task_edges(members, placed, sizes) for parents, members in groups.items()}
     if len(groups) > MOST_ARRAYS or any(len(each) > MOST_ARRAY_TASKS for each in edges.values()):
         return None
     return [_Group(tuple(members), edges[parents]) for parents, members in groups.items()]
 
 
 def _array_task_edges(
-    parents: Iterable[Place], members: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]
+    members: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]
 ) -> tuple[Edge, ...]:
     """Edges to exactly these array tasks; an array of which all are named is named as a whole."""
-    kind_of = {parent: _kind(members, parent) for member in members[:1] for parent in _parents(member, placed)}
     named: dict[tuple[EdgeKind, str], list[int]] = defaultdict(list)
-    for parent, kind in kind_of.items():
+    for parent in _parents(members[0], placed):  # all members have the same ones
+        kind: EdgeKind = "afterok" if all(parent in member.hard for member in members) else "afterany"
         named[kind, placed[parent].array].append(placed[parent].index)
     edges: list[Edge] = []
     for (kind, array), indices in sorted(named.items()):
         whole = len(indices) == sizes[array]
         edges += [Edge(kind, array)] if whole else [Edge(kind, array, index) for index in sorted(indices)]
     return tuple(edges)
-
-
-def _kind(members: Iterable[TaskRequest], parent: str) -> EdgeKind:
-    return "afterok" if all(parent in member.hard for member in members) else "afterany"
 
 
 def _whole(block: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]) -> _Group:

@@ -130,7 +130,11 @@ def count_shortages(causes: Iterable[tuple[str, str]]) -> dict[str, Shortage]:
 def hard_parents(table: JobTable) -> dict[str, frozenset[str]]:
     """For each task the parents whose failure leaves it nothing to do: each of its jobs needs all of theirs."""
     jobs_of = {task.id: set(task.jobs) for task in table.tasks}
-    ancestors = _ancestors(table)
+    ancestors: dict[str, frozenset[str]] = {}
+    """Every job that a job needs, near and far."""
+    for row in table.rows:  # in topological order
+        direct = {key for keys in row.inputs.values() for key in keys}
+        ancestors[row.key] = frozenset(direct).union(*(ancestors.get(key, frozenset()) for key in direct))
     return {
         task.id: frozenset(
             parent
@@ -139,12 +143,3 @@ def hard_parents(table: JobTable) -> dict[str, frozenset[str]]:
         )
         for task in table.tasks
     }
-
-
-def _ancestors(table: JobTable) -> dict[str, frozenset[str]]:
-    """Every job that each job needs, near and far. Rows are in topological order."""
-    found: dict[str, frozenset[str]] = {}
-    for row in table.rows:
-        direct = {key for keys in row.inputs.values() for key in keys}
-        found[row.key] = frozenset(direct).union(*(found.get(key, frozenset()) for key in direct))
-    return found

@@ -52,6 +52,11 @@ class QueueEntry:
     nodes: str
 
     @property
+    def task_id(self) -> str:
+        """SLURM's id of an array task, '12_3'."""
+        return f"{self.job}_{self.index}"
+
+    @property
     def is_active(self) -> bool:
         """Whether it waits or runs, now or again."""
         return self.state in ACTIVE
@@ -146,9 +151,6 @@ def job_id(text: str) -> str:
     return "".join(found[-1])
 
 
-_QUEUE_FORMAT = "%F|%K|%T|%r|%N|%j"
-
-
 def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
     """Every job of a user with one of these names that SLURM remembers, array tasks one by one: one query.
 
@@ -158,13 +160,13 @@ def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
     if not wanted:
         return []
     whose = f"--user={user or getuser()}"
-    text = call("squeue", "-h", "-r", "-t", "all", whose, f"--name={wanted}", "-o", _QUEUE_FORMAT)
-    return [_queue_entry(line) for line in text.splitlines() if line.count("|") >= 5]
-
-
-def _queue_entry(line: str) -> QueueEntry:
-    job, index, state, reason, nodes, name = line.split("|", 5)
-    return QueueEntry(job, int(index) if index.isdigit() else None, name, state, reason, nodes)
+    text = call("squeue", "-h", "-r", "-t", "all", whose, f"--name={wanted}", "-o", "%F|%K|%T|%r|%N|%j")
+    found = []
+    for line in text.splitlines():
+        if line.count("|") >= 5:  # else a site's wrapper printed it
+            job, index, state, reason, nodes, name = line.split("|", 5)
+            found.append(QueueEntry(job, int(index) if index.isdigit() else None, name, state, reason, nodes))
+    return found
 
 
 def active_names() -> set[str]:
@@ -200,18 +202,13 @@ def accounting(names: Iterable[str], since: str, user: str | None = None) -> lis
         text = call("sacct", "-X", "--parsable2", "-o", fields, *which, seconds=30)
     except SchedulerError:
         return None
-    return [
-        AccountingEntry(job, entry["JobName"], entry["State"].split(" ")[0], entry["ExitCode"], entry["NodeList"])
-        for job, entry in _read_accounting(text).items()
-    ]
-
-
-def _read_accounting(text: str) -> Mapping[str, Mapping[str, str]]:
-    """submitit's reading of sacct's table: one entry per array task, ranges of waiting array tasks expanded."""
     from submitit.slurm.slurm import SlurmInfoWatcher
 
-    entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)
-    return entries
+    entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)  # expands ranges of waiting tasks
+    return [
+        AccountingEntry(job, entry["JobName"], entry["State"].split(" ")[0], entry["ExitCode"], entry["NodeList"])
+        for job, entry in entries.items()
+    ]
 
 
 def cancel(jobs: Iterable[str]) -> None:

@@ -143,8 +143,10 @@ def _variable(array: str) -> str:
 def arrays_text(table: JobTable, cluster: Cluster) -> str:
     """One line for each array. Asks no controller: limits are the cluster file's, else SLURM's own defaults."""
     rows: list[tuple[str, ...]] = [("arrays", "elements", "nodes", "gpus", "cpus", "memory", "time limit", "partition")]
-    for array in plan_arrays(table, cluster, offline_limits(cluster)):
-        rows.append((array.id, f"{len(array.tasks):,}", *_asked(array.resources)))
+    rows += [
+        (array.id, f"{len(array.tasks):,}", *_asked(array.resources))
+        for array in plan_arrays(table, cluster, offline_limits(cluster))
+    ]
     return "\n".join(aligned(rows)) + "\n"
 
 

@@ -84,7 +84,9 @@ class _Reading:
         causes: dict[str, set[str]] = defaultdict(set)
         for failure in failures:
             causes[failure.task].add(failure.cause)
-        tasks = [_as_blocked(task) if causes[task.id] == {BLOCKED} else task for task in tasks]
+        tasks = [
+            replace(task, state="blocked", cause=BLOCKED) if causes[task.id] == {BLOCKED} else task for task in tasks
+        ]
         if not self.submitted and any(task.state == "later" for task in tasks):
             self.notes.append("nothing of this run has been submitted yet")
         return RunStatus(
@@ -146,7 +148,7 @@ class _Reading:
             return self._task(task, "blocked", None, cause=PROBE_FAILED, message=self.barred)
         if entry and entry.is_dead:
             dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
-            return self._task(task, "blocked", attempt, job=_job(entry), cause=BLOCKED, message=dropped)
+            return self._task(task, "blocked", attempt, job=entry.task_id, cause=BLOCKED, message=dropped)
         if entry and entry.is_active:
             return self._active(task, attempt, entry)
         if attempt and attempt.state in ("failed", "done"):
@@ -155,7 +157,7 @@ class _Reading:
             )
             return self._task(task, "failed", attempt, cause=attempt.cause, message=message)
         if entry:
-            return self._ended(task, attempt, _job(entry), entry.state, entry.nodes)
+            return self._ended(task, attempt, entry.task_id, entry.state, entry.nodes)
         if self.record.is_cancelled:
             return self._task(task, "cancelled", attempt, cause="cancelled")
         if attempt is None and (array.id, index) not in self.submitted:
@@ -168,9 +170,9 @@ class _Reading:
     def _active(self, task: Task, attempt: Attempt | None, entry: QueueEntry) -> TaskStatus:
         if entry.state != "PENDING":
             current = current_step(self.record.run.log_path(task.id)) if attempt and attempt.state == "running" else ""
-            return self._task(task, "running", attempt, job=_job(entry), node=entry.nodes, current=current)
+            return self._task(task, "running", attempt, job=entry.task_id, node=entry.nodes, current=current)
         again: TaskState = "held" if is_held(entry.reason) else "requeued" if attempt else "waiting"
-        return self._task(task, again, attempt, job=_job(entry), message=entry.reason)
+        return self._task(task, again, attempt, job=entry.task_id, message=entry.reason)
 
     def _ended(self, task: Task, attempt: Attempt | None, job: str, state: str, node: str) -> TaskStatus:
         """A task whose job has ended without a word of its array task."""
@@ -275,14 +277,6 @@ class _Reading:
             return log if log.is_file() and log.stat().st_size else None
         array, index = self.places[task.id]
         return log_of(self.record, task.id, array.id, index)
-
-
-def _job(entry: QueueEntry) -> str:
-    return f"{entry.job}_{entry.index}"
-
-
-def _as_blocked(task: TaskStatus) -> TaskStatus:
-    return replace(task, state="blocked", cause=BLOCKED)
 
 
 def run_of(folder: Path) -> SubmissionRecord:
