@@ -7,6 +7,10 @@ attributes). Each of its members is registered by what it is, so nothing else is
     a prompt style            a subclass of `Prompt` with `system(trait, level, intensity)`
     a merge method            a subclass of `MergeMethod` with `steps()`
     a steering operator       a subclass of `SteeringOperator` with `apply(hidden, direction, coefficient)`
+    a questionnaire mode      a `Mode`
+    a benchmark               a subclass of `Benchmark` whose `function` measures
+    a judge                   a subclass of `JudgeSpec` whose `function` opens it
+    an engine                 a subclass of `AnswerEngine` with `write(...)` and `likelihoods(...)`
     an analysis               a subclass of `Analysis` with `compare(scores)`
     a job kind                a `JobKind`
 
@@ -29,16 +33,30 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.compiler.ir.ir import row_ids as row_ids
     from traitgraph.runtime.assessment.measurement import Measurement as Measurement
     from traitgraph.runtime.assessment.measurement import Metric as Metric
+    from traitgraph.runtime.assessment.questionnaires.modes import domain_means as domain_means
+    from traitgraph.runtime.assessment.questionnaires.modes import items_of as items_of
+    from traitgraph.runtime.data.dialogues import load_dialogues as load_dialogues
     from traitgraph.runtime.jobs.context import JobContext as JobContext
     from traitgraph.runtime.jobs.context import without_torch as without_torch
+    from traitgraph.runtime.jobs.locations import verified as verified
     from traitgraph.runtime.merging.steps import Drop as Drop
     from traitgraph.runtime.merging.steps import Election as Election
     from traitgraph.runtime.merging.steps import RankDrop as RankDrop
     from traitgraph.runtime.merging.steps import Steps as Steps
     from traitgraph.runtime.merging.steps import Trim as Trim
     from traitgraph.runtime.merging.steps import TrimBothEnds as TrimBothEnds
+    from traitgraph.runtime.models.chat import answer_ids as answer_ids
+    from traitgraph.runtime.models.chat import prompt_ids as prompt_ids
+    from traitgraph.runtime.models.engines import engine_of as engine_of
+    from traitgraph.runtime.models.generation import Written as Written
+    from traitgraph.runtime.models.generation import written as written
+    from traitgraph.runtime.models.generation import written_texts as written_texts
+    from traitgraph.runtime.models.likelihood import Likelihood as Likelihood
+    from traitgraph.runtime.models.likelihood import Request as Request
+    from traitgraph.runtime.models.likelihood import continuation_likelihoods as continuation_likelihoods
     from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
     from traitgraph.runtime.models.loading import open_model as open_model
+    from traitgraph.runtime.models.prompt_messages import lead_of as lead_of
     from traitgraph.specs.fields.axes import Axis as Axis
     from traitgraph.specs.jobs.kinds import JobKind as JobKind
     from traitgraph.specs.jobs.params import AssessParams as AssessParams
@@ -47,10 +65,16 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.jobs.params import Steering as Steering
     from traitgraph.specs.jobs.refs import ModelRef as ModelRef
     from traitgraph.specs.study.analyses import Analysis as Analysis
+    from traitgraph.specs.study.benchmarks import Benchmark as Benchmark
+    from traitgraph.specs.study.benchmarks import Mode as Mode
+    from traitgraph.specs.study.generation import Data as Data
+    from traitgraph.specs.study.judges import JudgeSpec as JudgeSpec
     from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
     from traitgraph.specs.study.method import Method as Method
     from traitgraph.specs.study.prompts import Prompt as Prompt
     from traitgraph.specs.study.steering_operators import SteeringOperator as SteeringOperator
+    from traitgraph.specs.study.training import AnswerEngine as AnswerEngine
+    from traitgraph.specs.study.training import Sampling as Sampling
 
 PLACES = {
     "Axis": "traitgraph.specs.fields.axes:Axis",
@@ -82,6 +106,26 @@ PLACES = {
     "Method": "traitgraph.specs.study.method:Method",
     "Prompt": "traitgraph.specs.study.prompts:Prompt",
     "SteeringOperator": "traitgraph.specs.study.steering_operators:SteeringOperator",
+    "domain_means": "traitgraph.runtime.assessment.questionnaires.modes:domain_means",
+    "items_of": "traitgraph.runtime.assessment.questionnaires.modes:items_of",
+    "answer_ids": "traitgraph.runtime.models.chat:answer_ids",
+    "prompt_ids": "traitgraph.runtime.models.chat:prompt_ids",
+    "engine_of": "traitgraph.runtime.models.engines:engine_of",
+    "written": "traitgraph.runtime.models.generation:written",
+    "written_texts": "traitgraph.runtime.models.generation:written_texts",
+    "Request": "traitgraph.runtime.models.likelihood:Request",
+    "Likelihood": "traitgraph.runtime.models.likelihood:Likelihood",
+    "Written": "traitgraph.runtime.models.generation:Written",
+    "continuation_likelihoods": "traitgraph.runtime.models.likelihood:continuation_likelihoods",
+    "lead_of": "traitgraph.runtime.models.prompt_messages:lead_of",
+    "load_dialogues": "traitgraph.runtime.data.dialogues:load_dialogues",
+    "verified": "traitgraph.runtime.jobs.locations:verified",
+    "Benchmark": "traitgraph.specs.study.benchmarks:Benchmark",
+    "Mode": "traitgraph.specs.study.benchmarks:Mode",
+    "JudgeSpec": "traitgraph.specs.study.judges:JudgeSpec",
+    "AnswerEngine": "traitgraph.specs.study.training:AnswerEngine",
+    "Sampling": "traitgraph.specs.study.training:Sampling",
+    "Data": "traitgraph.specs.study.generation:Data",
 }
 """What is for others -> where it is."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import traitgraph
+from traitgraph import plugins
 from traitgraph.cli.main import COMMANDS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "surface"
@@ -58,10 +59,11 @@ def command_line() -> Iterator[str]:
 
 
 def plug_ins() -> Iterator[str]:
-    """The groups of entry points that other packages register in, as the source names them."""
+    """The groups of entry points that other packages register in, as the source names them, and what they import."""
     source = Path(traitgraph.__file__).parent
     texts = (path.read_text(encoding="utf-8") for path in source.rglob("*.py"))
     yield from sorted({each for text in texts for each in GROUP.findall(text)})
+    yield from (f"traitgraph.plugins {name}" for name in dir(plugins))
 
 
 SURFACES = {"library": library, "command_line": command_line, "plug_ins": plug_ins}
@@ -81,7 +83,7 @@ def test_the_names_for_editors_are_the_names_that_are_found() -> None:
     told = re.findall(r"import \w+ as (\w+)", Path(traitgraph.__file__).read_text(encoding="utf-8"))
     assert sorted(told) == sorted(traitgraph.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'runn'"):
-        traitgraph.runn  # noqa: B018
+        traitgraph.runn  # type: ignore[attr-defined]  # noqa: B018
 
 
 LIGHT = """

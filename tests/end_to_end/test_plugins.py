@@ -32,7 +32,12 @@ traits: [extraversion]
 levels: [high, low]
 data: ./dialogues.jsonl
 train: {method: sft, learning_rate: 1e-2, steps: 2, batch_size: 2, max_length: 128, lora: {rank: 2, alpha: 4}}
-benchmarks: [reply_contrast]
+benchmarks:
+  - reply_contrast
+  - {kind: exclamations, question: What do you do on Fridays?}
+  - {kind: questionnaire, name: by_wording, items: mini-ipip, mode: wording}
+  - {kind: questionnaire, name: by_words, items: mini-ipip, mode: interview, judge: {counts: party}}
+sampling: {temperature: 0.6, repeats: 1, max_new_tokens: 4, engine: plain}
 analyses: [{kind: span, scale: 4}]
 arms:
   base: {method: direct, analyses: []}
@@ -42,7 +47,7 @@ arms:
   turned: {method: {kind: steer, layer: 1, coefficient: 1, operation: remove}}
   voted: {method: vector, merge: {kind: voted, density: 0.5}, alpha: 1}
 """
-ADDED = ("slogan", "oath", "random_direction", "span", "remove", "voted")
+ADDED = ("slogan", "oath", "random_direction", "span", "remove", "voted", "exclamations")
 ODD = '''
 from decimal import Decimal
 from typing import Literal
@@ -106,6 +111,7 @@ def test_schema_and_reference_have_what_plugins_add(call: Call, folder: Path) ->
     env = {**environment(), "PYTHONPATH": str(folder / "site")}
     reference = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
     assert [name for name in ADDED if f"### `{name}`" not in reference] == []
+    assert all(word in reference for word in ("wording: the step whose wording is likeliest", "`counts`", "`plain`"))
     assert "| `times` | whole number > 0 | `1` | How often it is said. |" in reference
 
 
@@ -136,6 +142,8 @@ def test_what_plugins_add_is_planned_run_and_reported(call: Call, folder: Path) 
     two = ("told", "sworn", "turned", "voted")
     assert Counter(row["arm"] for row in scores) == {"base": 1, "control": 4, **dict.fromkeys(two, 2)}
     assert len({row["value"] for row in scores}) == len(scores), "every subject is another one"
+    measured = {row["benchmark"] for row in rows if row["metric"] in ("marks", "extraversion")}
+    assert {"exclamations", "by_wording", "by_words"} <= measured
     spans = {row["arm"]: row["value"] for row in rows if row["benchmark"] == "span reply_contrast"}
     high, low = (float(row["value"]) for row in scores if row["arm"] == "told")
     assert float(spans["told"]) == pytest.approx(abs(high - low) / 4)

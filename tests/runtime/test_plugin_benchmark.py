@@ -33,9 +33,9 @@ sampling: {{temperature: 0.6, repeats: 3, max_new_tokens: 5}}
 
 
 def shown(language: str) -> str:
-    """The one block of a language in the document."""
-    (block,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL)
-    return str(block)
+    """The block of a language under the heading of benchmarks."""
+    section = DOCUMENT.partition("## A benchmark of your own")[2]
+    return str(re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)[0])
 
 
 @pytest.fixture(params=[("traitgraph.benchmarks", "traitgraph.measures"), ("traitgraph.benchmarks",)])
