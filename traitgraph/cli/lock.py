@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.compiler.views.lock import lock_differences, lock_document, unpinned
     from traitgraph.runtime.store.artifacts import installed_versions
 
-    _, _, plan = plan_of(options)
+    plan = plan_of(options)
     lock = lock_document(plan, installed_versions())
     path = options.output or options.spec.with_suffix(".lock.json")
     if options.check:

@@ -25,10 +25,10 @@ from traitgraph.specs.jobs.kinds import KINDS
 
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
-    from .benchmarks import INSTRUMENTS
+    from .benchmarks import BENCHMARKS
     from .training import TRAININGS
 
-    return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
+    return (*TRAININGS.names(), *BENCHMARKS.names(), "layer_similarity")
 
 
 JobKindName = Annotated[str, KnownName("kind of job", KINDS.names)]

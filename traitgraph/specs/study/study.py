@@ -130,6 +130,7 @@ class Study(Spec):
     )
     tracking: Tracking = Field(Tracking(), description="Where the run is mirrored.")
     file: Path = Field(description="The file it was read from; relative paths of the spec started at its folder.")
+    overrides: tuple[str, ...] = Field((), description="What was put in place of the file's values, as it was typed.")
 
     def resolved_arms(self) -> tuple[Arm, ...]:
         """Every arm with the study's keys filled in, presets and paths resolved, and axes as tuples of exact values."""
