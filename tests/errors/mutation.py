@@ -24,7 +24,7 @@ def _texts(*patterns: str) -> tuple[str, ...]:
 
 
 SOUND = _texts("examples/*.yaml", "examples/papers/*.yaml")
-SEEDS = _texts("tests/errors/*.yaml")
+SEEDS = _texts("tests/errors/*.yaml", "tests/golden/*/*.yaml")
 KNOWN = """
 method kind style from to step count log lora rank epochs steps learning_rate generate expert if only arm trait level
 preset path id url local direct prompt sft dpo vector compose steer npti all high low openness ties task_arithmetic

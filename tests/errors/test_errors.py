@@ -1,7 +1,8 @@
 """A corpus of faulty specs: each is told of within a second, without a traceback, in these words.
 
-`NAME.yaml` is the spec, `NAME.txt` all that `traitgraph check` says about it: errors, of exit code 2, or warnings. A first line `# call: ...` adds overrides
-to the call. `pytest tests/errors --rewrite-golden` writes the texts anew; read the difference like code.
+`NAME.yaml` is the spec, `NAME.txt` all that `traitgraph check` says about it: errors, of exit code 2, or warnings. A
+first line `# call: ...` adds overrides to the call. `pytest tests/errors --rewrite-golden` writes the texts anew; read
+the difference like code.
 """
 
 from __future__ import annotations
