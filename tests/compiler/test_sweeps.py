@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitgraph.api.tracking import _fitting, subject_runs
+from traitgraph.api.tracking import fitting_name, subject_runs
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.report.results import ResultRow
@@ -155,5 +155,5 @@ def test_a_tracker_gets_no_label_or_name_that_it_refuses(tmp_path: Path) -> None
     runs = list(subject_runs(rows_of(plan)))
     assert {tag for run in runs for tag in run.tags} == {*TRAITS, "high", "low"}
     long = [replace(run, name=run.name + "x" * 200, id=f"{place:08x}") for place, run in enumerate(runs)]
-    assert len({_fitting(run) for run in long}) == len(long)
-    assert all(len(_fitting(run)) <= 128 for run in long)
+    assert len({fitting_name(run) for run in long}) == len(long)
+    assert all(len(fitting_name(run)) <= 128 for run in long)

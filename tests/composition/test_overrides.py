@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from traitgraph.specs.composition.apply import apply_overrides
-from traitgraph.specs.composition.overrides import Override, _by_grammar, _plain, parse_overrides
+from traitgraph.specs.composition.overrides import Override, parse_by_grammar, parse_overrides, parse_plain
 from traitgraph.specs.source.diagnostics import Diagnostic, Span
 from traitgraph.specs.source.positions import Document
 from traitgraph.specs.source.yaml import read_text
@@ -57,9 +57,9 @@ WORDS = st.from_regex(r"[A-Za-z_0-9.+~/@-]{1,12}", fullmatch=True)
 @given(prefix=st.sampled_from(["", "+", "++", "~"]), key=st.sampled_from(["a", "a.b", "a.0.b-c"]), word=WORDS)
 def test_the_short_way_reads_what_hydra_reads(prefix: str, key: str, word: str) -> None:
     """A number or a word is read without Hydra; it must mean the same and be refused never, only passed on."""
-    short = _plain(f"{prefix}{key}={word}")
+    short = parse_plain(f"{prefix}{key}={word}")
     if short is not None:
-        assert short == _by_grammar(short.text, presets)
+        assert short == parse_by_grammar(short.text, presets)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_terminals_get_bars_with_the_running_job() -> None:
         assert isinstance(view, Bars)
         view(ended("a", "job_started"))
         view(ended("a", "progress", done=3, total=12, what="steps [of 12]"))
-        view._progress.refresh()
+        view.progress.refresh()
         assert "3/12" in stream.getvalue()
         assert "steps [of 12]" in stream.getvalue()
         view(ended("a", seconds=4.0))

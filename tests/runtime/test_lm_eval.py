@@ -244,7 +244,7 @@ def test_an_unknown_task_names_the_near_ones(run: Run) -> None:
 
 def test_long_prompts_are_cut_from_the_left_as_the_harness_cuts_them() -> None:
     """The model sees at most `max_length` tokens before the last one; the continuation stays whole."""
-    from traitgraph.runtime.assessment.harness.model import _fitted
+    from traitgraph.runtime.assessment.harness.model import fitting_request
 
-    assert _fitted([1, 2, 3, 4], [5, 6], max_length=3) == ((3, 4), (5, 6))
-    assert _fitted([1, 2], [5, 6], max_length=3) == ((1, 2), (5, 6))
+    assert fitting_request([1, 2, 3, 4], [5, 6], max_length=3) == ((3, 4), (5, 6))
+    assert fitting_request([1, 2], [5, 6], max_length=3) == ((1, 2), (5, 6))

@@ -49,9 +49,9 @@ def test_a_model_that_one_gpu_does_not_hold_goes_on_on_the_next(monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (free[gpu], 100))
     for count in (0, 1):
         monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
-        assert loading._placement() == {}
+        assert loading.placement() == {}
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert loading._placement() == {"device_map": "sequential", "max_memory": {0: 80, 1: 40}}
+    assert loading.placement() == {"device_map": "sequential", "max_memory": {0: 80, 1: 40}}
 
 
 def test_a_placed_model_is_the_model(
@@ -61,7 +61,7 @@ def test_a_placed_model_is_the_model(
 
     context = make_context(VectorParams(model=model_ref))
     plain = load_model(context, model_ref)
-    monkeypatch.setattr(loading, "_placement", lambda: {"device_map": {"": "cpu"}, "max_memory": {"cpu": 10**9}})
+    monkeypatch.setattr(loading, "placement", lambda: {"device_map": {"": "cpu"}, "max_memory": {"cpu": 10**9}})
     placed = load_model(context, model_ref)
     assert not placed.model.training
     ids = torch.tensor([[1, 2, 3]], device=placed.device)

@@ -112,14 +112,14 @@ def test_gradient_checkpointing_leaves_no_trace(
     """As on a GPU, where it is on: afterwards no module has a hook, and none checkpoints."""
     from traitgraph.runtime.training import training
 
-    plain = training._arguments
+    plain = training.trainer_arguments
 
     def with_checkpointing(*arguments: Any) -> Any:
         made = plain(*arguments)
         made.gradient_checkpointing = True
         return made
 
-    monkeypatch.setattr(training, "_arguments", with_checkpointing)
+    monkeypatch.setattr(training, "trainer_arguments", with_checkpointing)
     train(make_context(params), params)
     assert not any(module._forward_hooks for module in loaded.model.modules())
     assert not loaded.model.is_gradient_checkpointing

@@ -21,13 +21,13 @@ def params(model_ref: FolderModel, dialogue_data: FileData) -> TrainParams:
 
 def test_the_instruction_leads_every_row(make_context: MakeContext, params: TrainParams) -> None:
     told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{Trait} - {level}"})})
-    rows = module._rows(make_context(told), told)
+    rows = module.trainer_rows(make_context(told), told)
     assert {row["prompt"][0]["content"] for row in rows} == {"Extraversion - high"}
     assert all(row["prompt"][0]["role"] == "system" for row in rows)
-    plain = module._rows(make_context(params), params)
+    plain = module.trainer_rows(make_context(params), params)
     assert all(row["prompt"][0]["role"] == "user" for row in plain)
     ahead = told.model_copy(update={"training": told.training.model_copy(update={"instruction_place": "user"})})
-    for row, alone in zip(module._rows(make_context(ahead), ahead), plain, strict=True):
+    for row, alone in zip(module.trainer_rows(make_context(ahead), ahead), plain, strict=True):
         content = f"Extraversion - high\n\n{alone['prompt'][0]['content']}"
         assert row["prompt"] == [{"role": "user", "content": content}]
 
@@ -39,7 +39,7 @@ def test_a_lone_process_that_sees_several_gpus_trains_one_batch(
     import transformers
 
     monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda self: getattr(self, "_n_gpu", 4) or 4))
-    arguments = module._arguments(params, loaded, make_context(params).out)
+    arguments = module.trainer_arguments(params, loaded, make_context(params).out)
     assert arguments._n_gpu == 1
     assert arguments.train_batch_size == SFT.batch_size
 
@@ -70,9 +70,9 @@ def test_optimiser_and_gradient_norm_reach_the_trainer(
 ) -> None:
     changed = SFT.model_copy(update={"optimiser": "adafactor", "max_gradient_norm": 0.3})
     context = make_context(params)
-    arguments = module._arguments(params.model_copy(update={"training": changed}), loaded, context.out)
+    arguments = module.trainer_arguments(params.model_copy(update={"training": changed}), loaded, context.out)
     assert (str(arguments.optim.value), arguments.max_grad_norm) == ("adafactor", 0.3)
-    usual = module._arguments(params, loaded, context.out)
+    usual = module.trainer_arguments(params, loaded, context.out)
     assert (str(usual.optim.value), usual.max_grad_norm) == ("adamw_torch_fused", 1.0)
 
 

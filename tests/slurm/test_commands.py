@@ -10,7 +10,7 @@ import pytest
 
 from tests.tiny_model import save_tiny_model
 from traitgraph.api.study_runs import RunWatch, TaskLog
-from traitgraph.cli.logs import _once_started
+from traitgraph.cli.logs import logs_once_started
 from traitgraph.cli.main import main
 from traitgraph.launchers.slurm.record.logs import follow
 from traitgraph.launchers.slurm.site import scheduler
@@ -124,7 +124,7 @@ def test_following_a_log_waits_for_the_start_of_its_task_and_ends_after_a_hard_k
 
 def _waiting(store: Store, study: str) -> Future[list[TaskLog]]:
     """`logs -f` for the training, in a thread."""
-    return ThreadPoolExecutor(1).submit(_once_started, store, study, "train")
+    return ThreadPoolExecutor(1).submit(logs_once_started, store, study, "train")
 
 
 def test_following_a_log_of_a_task_that_never_starts_comes_to_an_end(
@@ -133,4 +133,4 @@ def test_following_a_log_of_a_task_that_never_starts_comes_to_an_end(
     later = CLUSTER.model_copy(update={"options": {"begin": "now+1hour"}})
     study = table({"train": [[job("train", trace)]]})
     cancel(run_of(launch(study, store, later, probe=False).run))
-    assert _once_started(store, study.study, "train") == []
+    assert logs_once_started(store, study.study, "train") == []

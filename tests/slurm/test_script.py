@@ -8,7 +8,7 @@ import pytest
 
 from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray
 from traitgraph.launchers.slurm.layout.script import Site, array_script, continuation_script, index_ranges, probe_script
-from traitgraph.launchers.slurm.site.limits import _gpus
+from traitgraph.launchers.slurm.site.limits import gpus_of
 from traitgraph.launchers.slurm.site.scheduler import minutes_of
 from traitgraph.launchers.slurm.submit.export import submit_script
 from traitgraph.specs.study.cluster import Cluster, Resources
@@ -96,4 +96,4 @@ def test_time_limits_are_read_as_slurm_writes_them(text: str, minutes: float | N
     ],
 )
 def test_gpus_are_read_as_slurm_writes_them(gres: str, count: int, types: tuple[str, ...]) -> None:
-    assert _gpus(gres) == (count, types)
+    assert gpus_of(gres) == (count, types)

@@ -215,7 +215,7 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
     place.mkdir(parents=True, exist_ok=True)
     with wandb.init(
         project=tracker.project, entity=tracker.entity, mode=tracker.mode, id=run.id, resume="allow",
-        name=_fitting(run), group=study, job_type=run.job_type, tags=[*tracker.tags, *run.tags],
+        name=fitting_name(run), group=study, job_type=run.job_type, tags=[*tracker.tags, *run.tags],
         config=dict(run.config), dir=place, settings=settings,
     ) as sent:  # fmt: skip
         for entry in run.history:
@@ -229,7 +229,7 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
         sent.summary.update(dict(run.summary))
 
 
-def _fitting(run: MirrorRun) -> str:
+def fitting_name(run: MirrorRun) -> str:
     """A name that the service takes: of a longer one the start, and that of the run's id, so that none are alike."""
     return run.name if len(run.name) <= LONGEST else f"{run.name[: LONGEST - 9]} {run.id[:8]}"
 

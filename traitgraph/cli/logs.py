@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     store = Store(options.store)
     wanted = options.job or {row.key for row in whole_table(study, store, select=options.select).rows}
     if options.follow:
-        found = _once_started(store, study.study, wanted)
+        found = logs_once_started(store, study.study, wanted)
     elif options.job:
         found = _of_the_spec_first(store, study, options.job)
     else:
@@ -81,7 +81,7 @@ def _near(job: str, labels: list[str]) -> str:
     return "".join(f"\n  near: {label}" for label in near_labels(job, labels))
 
 
-def _once_started(store: Store, study: str, wanted: str | set[str]) -> list[TaskLog]:
+def logs_once_started(store: Store, study: str, wanted: str | set[str]) -> list[TaskLog]:
     """Logs in the newest run that has the job, as soon as there is one; none when it ended without."""
     from traitgraph.api.study_runs import RunWatch, logs_in, newest_run_with
 

@@ -194,7 +194,7 @@ class Bars:
         self._left = left
         self._settled: set[str] = set()
         self._jobs: dict[str, TaskID] = {}
-        self._progress: Progress = Progress(
+        self.progress: Progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
@@ -202,35 +202,35 @@ class Bars:
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(file=stream),
         )
-        self._all = self._progress.add_task("jobs", total=len(left.sorts), note="")
+        self._all = self.progress.add_task("jobs", total=len(left.sorts), note="")
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self.progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for job in self._jobs.values():
-            self._progress.remove_task(job)
-        self._progress.stop()
+            self.progress.remove_task(job)
+        self.progress.stop()
 
     def __call__(self, event: Event) -> None:
         """Move the bars."""
         if event.event == "job_started":
-            self._jobs[event.key] = self._progress.add_task(event.label or event.kind, total=None, note="")
+            self._jobs[event.key] = self.progress.add_task(event.label or event.kind, total=None, note="")
         elif event.event == "progress" and event.key in self._jobs:
-            self._progress.update(self._jobs[event.key], completed=event.done, total=event.total, note=event.what)
+            self.progress.update(self._jobs[event.key], completed=event.done, total=event.total, note=event.what)
         elif event.event in _ENDINGS:
             self._end(event)
         elif event.event in ("damaged", "job_waiting"):
-            self._progress.console.print(_told(event), style="yellow", markup=False, highlight=False)
+            self.progress.console.print(_told(event), style="yellow", markup=False, highlight=False)
 
     def _end(self, event: Event) -> None:
         if job := self._jobs.pop(event.key, None):
-            self._progress.remove_task(job)
+            self.progress.remove_task(job)
         self._settled.add(event.key)
         self._left.hear(event)
         seconds = self._left.seconds()
         note = f"about {duration_text(seconds)} left" if seconds else ""
-        self._progress.update(self._all, completed=len(self._settled), note=note)
+        self.progress.update(self._all, completed=len(self._settled), note=note)
         if event.event == "job_failed":
-            self._progress.console.print(f"failed: {_told(event)}", style="red", markup=False, highlight=False)
+            self.progress.console.print(f"failed: {_told(event)}", style="red", markup=False, highlight=False)

@@ -110,7 +110,7 @@ def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **wh
         check_model(Path(source), trusted=trusted, needs_tokenizer=False)
     with quiet_libraries():
         # Cast by loading: model.to(bfloat16) would also round the rotary frequencies, changing logits by up to 0.5.
-        options = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": trusted, **_placement(), **where}
+        options = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": trusted, **placement(), **where}
         model, found = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
     if lost := [name for name, _ in model.named_parameters() if name in found["missing_keys"]]:
         what = f"lacks weights, which would be drawn at random: {', '.join(lost[:5])}"
@@ -124,7 +124,7 @@ def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **wh
     return loaded
 
 
-def _placement() -> dict[str, Any]:
+def placement() -> dict[str, Any]:
     """Options of from_pretrained by which a model that one GPU does not hold goes on on the next ones.
 
     They are filled in their order (accelerate's "sequential"), to the share that leaves room for activations; a model

@@ -72,7 +72,7 @@ def train(context: JobContext, params: AnyTrain) -> None:
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
-    rows = _rows(context, params)
+    rows = trainer_rows(context, params)
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
         own = load_model(context, params.model, "float32")
@@ -89,7 +89,8 @@ train_joint = train
 """The job of that kind: its parameters say the rest."""
 
 
-def _rows(context: JobContext, params: AnyTrain) -> list[Row]:
+def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
+    """What the trainer is given: replies of the level, or pairs of replies."""
     dialogues = load_dialogues(context, params.data)
     if isinstance(params.training, DpoTraining):
         return [
@@ -230,7 +231,7 @@ def _trainer(
     reference = {"ref_model": load_model(context, params.model, "float32").model} if dpo and not lora else {}
     trainer: Trainer = resumable(DPOTrainer if dpo else SFTTrainer)(
         model=loaded.model,
-        args=_arguments(params, loaded, context.partial or context.out),
+        args=trainer_arguments(params, loaded, context.partial or context.out),
         train_dataset=_dataset(rows),
         eval_dataset=_dataset(held) if held else None,
         processing_class=loaded.tokenizer,
@@ -248,7 +249,7 @@ def _dataset(rows: Sequence[Row]) -> Dataset:
     return Dataset.from_list(list(rows)).remove_columns(ASKED)
 
 
-def _arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig | DPOConfig:
+def trainer_arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SFTConfig | DPOConfig:
     """trl's arguments, with its defaults for GPUs (bf16, gradient checkpointing) replaced by what the device can do."""
     from trl import DPOConfig, SFTConfig
 

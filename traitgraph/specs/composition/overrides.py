@@ -118,7 +118,7 @@ def parse_overrides(
     while left:
         text = left.pop(0)
         try:
-            overrides.append(_plain(text) or _by_grammar(text, options))
+            overrides.append(parse_plain(text) or parse_by_grammar(text, options))
         except _Unreadable as problem:
             fault, key = problem.diagnostic, text.partition("=")[0]
             if parted := _parted(text, left, options):
@@ -136,7 +136,7 @@ def _parted(text: str, after: Sequence[str], options: Options) -> int:
     words = list(takewhile(lambda word: "=" not in word, after)) if "=" in text else []
     for count in range(1, len(words) + 1):
         with suppress(_Unreadable):
-            _by_grammar(" ".join([text, *words[:count]]), options)
+            parse_by_grammar(" ".join([text, *words[:count]]), options)
             return count
     return 0
 
@@ -146,7 +146,7 @@ class _Unreadable(Exception):  # noqa: N818 - carries a diagnostic, never reache
         self.diagnostic = error(code, message, Override(text, "change", "", ()).span(), "", hint)
 
 
-def _plain(text: str) -> Override | None:
+def parse_plain(text: str) -> Override | None:
     """The override when its value is one number or one word, else None."""
     if _DELETE.fullmatch(text):
         return Override(text, "delete", text[1:], ())
@@ -172,7 +172,7 @@ def _fits(number: float) -> bool:
     return isfinite(number) and (number == 0 or abs(number) > 1e-300)
 
 
-def _by_grammar(text: str, options: Options) -> Override:
+def parse_by_grammar(text: str, options: Options) -> Override:
     """The override by Hydra's own parser."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException

@@ -85,7 +85,7 @@ class _Resolver:
         self.depth -= 1
 
 
-def _composer(text: str) -> Any:
+def composer_of(text: str) -> Any:
     """A PyYAML composer over `text`: libyaml's where it is there, else the pure one with equal results."""
     try:
         from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
@@ -161,7 +161,7 @@ _NODE_NAMES = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.
 def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
     """The tree of YAML nodes, or the one place where the syntax breaks."""
     try:
-        composer = _composer(text)
+        composer = composer_of(text)
         try:
             return composer.get_single_node(), []
         except _TooMuchError as problem:

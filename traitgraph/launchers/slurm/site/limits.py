@@ -104,7 +104,7 @@ def read_partitions() -> dict[str, Partition]:
         label, state, limit, size, count, cpus, memory, gres = line.split("|", 7)
         name = label.rstrip("*")
         before = found.get(name)
-        shape = NodeShape(_number(cpus), _number(memory) / 1024, *_gpus(gres), _number(count))
+        shape = NodeShape(_number(cpus), _number(memory) / 1024, *gpus_of(gres), _number(count))
         shapes = (*(before.shapes if before else ()), shape)
         most = _number(size.rpartition("-")[2]) or None
         found[name] = Partition(name, label.endswith("*"), minutes_of(limit), shapes, state, most)
@@ -116,7 +116,7 @@ def _number(text: str) -> int:
     return int(digits.group()) if digits else 0
 
 
-def _gpus(gres: str) -> tuple[int, tuple[str, ...]]:
+def gpus_of(gres: str) -> tuple[int, tuple[str, ...]]:
     """Number of GPUs and their types of '(null)', 'gpu:2', 'gpu:a100:4(S:0-1),gpu:1g.10gb:7'."""
     parts = [part.split(":") for part in re.sub(r"\([^)]*\)", "", gres).split(",") if part.startswith("gpu")]
     return sum(_number(part[-1]) for part in parts), tuple(sorted({part[1] for part in parts if len(part) == 3}))

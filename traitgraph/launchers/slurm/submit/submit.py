@@ -115,6 +115,7 @@ class _Submission:
             return Progress(0, 0, 0, 0)
         self._guard(with_probe)
         waiting = self._submit_arrays()
+        # Also what an interrupted submission left held: from here on every child of it is known to SLURM.
         held = self.held | {entry.job for entry in self.entries if entry.reason == "JobHeldUser"}
         scheduler.release(held)
         return Progress(self.calls, self.count, waiting, self.blocked)
@@ -132,7 +133,7 @@ class _Submission:
         found = {(e.name[prefix:], e.index): e.job for e in self.entries if e.index is not None}
         if len(self.jobs.keys() | found.keys()) < sum(len(array.tasks) for array in self.arrays.values()):
             found |= self._left_attempts()
-        for array in self.arrays.values():
+        for array in self.arrays.values():  # a sbatch that was not noted made one job of these tasks
             unknown = {index: found[array.id, index] for index in array.tasks if (array.id, index) in found}
             unknown = {index: job for index, job in unknown.items() if (array.id, index) not in self.jobs}
             for job, indices in groupby(sorted(unknown, key=unknown.__getitem__), key=unknown.__getitem__):
@@ -262,6 +263,7 @@ class _Submission:
         for edge in array.edges:
             parents = self._parents(edge, index)
             ended = [place for place in parents if place not in self.live]
+            # Whether it ended well is asked of the store, which remembers what SLURM forgets.
             if edge.kind != "afterany" and not all(self._is_done(place) for place in ended):
                 return None
             parts += self._terms(edge, [place for place in parents if place in self.live])

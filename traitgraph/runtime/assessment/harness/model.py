@@ -37,9 +37,8 @@ def harness_model(loaded: LoadedModel) -> HFLM:
         def _loglikelihood_tokens(
             self, requests: list[EncodedRequest], disable_tqdm: bool = False, override_bs: int | None = None
         ) -> list[tuple[float, bool]]:
-            scores = continuation_likelihoods(
-                loaded, [_fitted(context, rest, self.max_length) for _, context, rest in requests], self.on_batch
-            )
+            fitting = [fitting_request(context, rest, self.max_length) for _, context, rest in requests]
+            scores = continuation_likelihoods(loaded, fitting, self.on_batch)
             return [(score.total, score.greedy) for score in scores]
 
         def _model_generate(self, context: torch.Tensor, **options: Any) -> torch.Tensor:
@@ -57,7 +56,7 @@ def harness_model(loaded: LoadedModel) -> HFLM:
     return SharedPrefixModel(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=GENERATION_BATCH)
 
 
-def _fitted(context: list[int], continuation: list[int], max_length: int) -> Request:
+def fitting_request(context: list[int], continuation: list[int], max_length: int) -> Request:
     """The request cut from the left to what the model can see, as the harness cuts it."""
     tokens = tuple(context + continuation)[-(max_length + 1) :]
     return Request(tokens[: -len(continuation)], tokens[-len(continuation) :])
