@@ -7,6 +7,10 @@ attributes). Each of its members is registered by what it is, so nothing else is
     a prompt style            a subclass of `Prompt` with `system(trait, level, intensity)`
     a merge method            a subclass of `MergeMethod` with `steps()`
     a steering operator       a subclass of `SteeringOperator` with `apply(hidden, direction, coefficient)`
+    a benchmark               a subclass of `Benchmark` whose `function` names what measures
+    a mode of questionnaires  a `Mode`, whose `function` asks and reads the items
+    a judge                   a subclass of `JudgeSpec` whose `function` opens it
+    an engine                 a subclass of `AnswerEngine` with `write` and `likelihoods`
     an analysis               a subclass of `Analysis` with `compare(scores)`
     a job kind                a `JobKind`
 
@@ -47,10 +51,14 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.jobs.params import Steering as Steering
     from traitgraph.specs.jobs.refs import ModelRef as ModelRef
     from traitgraph.specs.study.analyses import Analysis as Analysis
+    from traitgraph.specs.study.benchmarks import Benchmark as Benchmark
+    from traitgraph.specs.study.benchmarks import Mode as Mode
+    from traitgraph.specs.study.judges import JudgeSpec as JudgeSpec
     from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
     from traitgraph.specs.study.method import Method as Method
     from traitgraph.specs.study.prompts import Prompt as Prompt
     from traitgraph.specs.study.steering_operators import SteeringOperator as SteeringOperator
+    from traitgraph.specs.study.training import AnswerEngine as AnswerEngine
 
 PLACES = {
     "Axis": "traitgraph.specs.fields.axes:Axis",
@@ -78,6 +86,10 @@ PLACES = {
     "JobKind": "traitgraph.specs.jobs.kinds:JobKind",
     "ModelRef": "traitgraph.specs.jobs.refs:ModelRef",
     "Analysis": "traitgraph.specs.study.analyses:Analysis",
+    "AnswerEngine": "traitgraph.specs.study.training:AnswerEngine",
+    "Benchmark": "traitgraph.specs.study.benchmarks:Benchmark",
+    "JudgeSpec": "traitgraph.specs.study.judges:JudgeSpec",
+    "Mode": "traitgraph.specs.study.benchmarks:Mode",
     "MergeMethod": "traitgraph.specs.study.merge_methods:MergeMethod",
     "Method": "traitgraph.specs.study.method:Method",
     "Prompt": "traitgraph.specs.study.prompts:Prompt",

@@ -33,8 +33,9 @@ sampling: {{temperature: 0.6, repeats: 3, max_new_tokens: 5}}
 
 
 def shown(language: str) -> str:
-    """The one block of a language in the document."""
-    (block,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    """The one block of a language in the document that is about this package."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    (block,) = [each for each in blocks if "my_benchmarks" in each]
     return str(block)
 
 

@@ -46,7 +46,7 @@ NUMBERS = 2
 class Mode:
     """How an item of a questionnaire is asked, and how its answer is read.
 
-    A package adds one as a member of its plug-in (docs/extending/benchmarks.md).
+    A package adds one as a member of its plug-in (docs/data.md).
     """
 
     name: str
