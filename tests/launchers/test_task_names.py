@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.api.preflight import unknown_tasks
+from traitgraph.api.preflight import check_tasks
 from traitgraph.cli.main import main
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.source.hashing import digest
@@ -29,11 +29,11 @@ def table_of(tasks: Sequence[str], definition: str | None = None) -> JobTable:
 
 
 def test_tasks_and_groups_of_the_harness_are_known() -> None:
-    assert unknown_tasks(table_of(["arc_easy", "openbookqa", "mmlu_anatomy", "leaderboard"])) == []
+    check_tasks(table_of(["arc_easy", "openbookqa", "mmlu_anatomy", "leaderboard"]))
 
 
 def test_a_task_with_a_folder_is_not_looked_up_in_the_harness() -> None:
-    assert unknown_tasks(table_of(["arc_easyy"], definition=digest("path", "x"))) == []
+    check_tasks(table_of(["arc_easyy"], definition=digest("path", "x")))
 
 
 def test_an_unknown_task_is_refused_with_near_names_before_anything_starts(

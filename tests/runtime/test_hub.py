@@ -12,14 +12,14 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from tests.tiny_model import save_tiny_model
-from traitgraph.cli.output import UsageError
-from traitgraph.cli.run import _check_hub
+from traitgraph.api.calls import UsageError
+from traitgraph.api.preflight import check_hub
 from traitgraph.launchers.slurm.watch.node_check import hub_models
 from traitgraph.runtime.data.dialogues import load_questions
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, pinned
 from traitgraph.runtime.models.loading import load_model
+from traitgraph.runtime.store.causes import cause_of
 from traitgraph.runtime.store.errors import HubError
-from traitgraph.runtime.store.records import cause_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, VectorParams
 from traitgraph.specs.jobs.refs import HubData, HubModel
 from traitgraph.specs.source.hashing import digest
@@ -113,5 +113,5 @@ def test_experts_and_judges_of_the_hub_are_looked_for_before_anything_runs() -> 
     asked = table(expert=REF.model_dump(mode="json"), benchmark=judged, data=data)
     assert hub_models(asked) == (("some-owner/some-model", "main"), ("a/judge", "main"))
     with pytest.raises(UsageError, match=r"OFFLINE is set.*\n  some-owner/some-model at main\n  a/judge at main"):
-        _check_hub(asked)
-    _check_hub(table(data=data))
+        check_hub(asked)
+    check_hub(table(data=data))

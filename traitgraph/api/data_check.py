@@ -50,7 +50,7 @@ from traitgraph.specs.study.task_folder import TaskFolder
 from traitgraph.specs.study.training import DpoTraining, Validation
 from traitgraph.specs.study.traits import TRAITS
 
-from .preflight import thin_arms
+from .preflight import Sample
 
 SHARED_ROWS, SHARED_PROMPTS = "TG226", "TG227"
 
@@ -115,12 +115,12 @@ def stops_a_run(fault: Diagnostic) -> bool:
     return fault.code != SHARED_PROMPTS
 
 
-def study_data_faults(study: Study) -> list[Diagnostic]:
+def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
     files: Read = {}
     faults: dict[Diagnostic, None] = {}
     seen = set[object]()
-    for _, builder in thin_arms(study):
+    for _, builder in arms:
         locations = _small(builder.resolver.locations)
         offsets = tuple(accumulate((stage.rows for stage in builder.stages), initial=0))
         for stage in builder.stages:

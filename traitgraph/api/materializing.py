@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import Locations
 from traitgraph.runtime.merging.materialize import outputs_of, write_outputs
@@ -19,23 +18,55 @@ from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.worker.job_kinds import job_kind
 from traitgraph.specs.jobs.params import JobRow, MergeParams
 from traitgraph.specs.jobs.refs import HubModel
+from traitgraph.specs.study.study import Study
+
+from .calls import UsageError
+from .planning import Plan, planned
 
 
-def materialize_merges(
-    plan: Plan,
-    store: Store,
-    folder: Path,
+def materialize(
+    what: Plan | Study | str | Path,
+    folder: str | Path,
+    store: Store | str | Path | None = None,
     *,
+    select: str | Sequence[str] = (),
     form: Literal["weights", "adapter"] = "weights",
     rank: int | None = None,
-    dtype: str | None = None,
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Path]:
-    """Write every merge behind the plan's (selected) results to a folder of its own below `folder`; their paths.
+    """Write every merge behind the selected results of a study to a folder of its own below `folder`; their paths.
 
-    Merges of one base are written in one pass over it, after all of them were checked. Raises MergeError when there is
-    none, one has not been made, or one cannot be written so; ChangedFileError for a base that is not the planned one.
+    Merges of one base are written in one pass over it, after all of them were checked. `form`: weights, which
+    transformers loads, in the number format `dtype`; or an adapter for peft and vLLM, exact or the best of a `rank`.
+    `progress` hears bytes done, of how many, of what. Raises UsageError when there is no merge, one has not been made,
+    or one cannot be written so; ChangedFileError for a base that is not the planned one.
     """
+    check_form(form, rank, dtype)
+    plan = planned(what, store, select)
+    try:
+        return _materialize(plan, Path(folder), form, rank, dtype, progress)
+    except (MergeError, OSError) as problem:
+        raise UsageError(str(problem)) from problem
+
+
+def check_form(form: str, rank: int | None, dtype: str | None) -> None:
+    """Refuse options that the form of the output has not."""
+    if form == "weights" and rank is not None:
+        raise UsageError("--rank is for --form adapter; weights have none")
+    if form == "adapter" and dtype is not None:
+        raise UsageError("--dtype is for --form weights; adapters are written in float32")
+
+
+def _materialize(
+    plan: Plan,
+    folder: Path,
+    form: Literal["weights", "adapter"],
+    rank: int | None,
+    dtype: str | None,
+    progress: Callable[[int, int, str], None] | None,
+) -> list[Path]:
+    store = plan.store
     rows = _merges_of(plan)
     if not rows:
         raise MergeError("no merged model is selected; methods with vectors have them, for example --select 'alpha>0'")

@@ -1,10 +1,11 @@
-"""What is to be known of the lm-eval tasks of a study before anything starts.
-
-The built-in tasks of a saved plan are looked up here; those of a spec are when it is read.
+"""What is to be known of a study, a plan or a job table before anything starts: parts that cannot run, packages, tasks
+of lm-eval, keys of judges, models of the hub. Names of tasks in a spec are looked up when it is read; those of a saved
+plan are here.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,11 +22,21 @@ from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
 from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.source.library import LIBRARY
 from traitgraph.specs.study.benchmarks import LM_EVAL_TASKS, LmEval
 from traitgraph.specs.study.harness_tasks import family_of, near_tasks, tasks_folder
+from traitgraph.specs.study.judges import LIMITS
 from traitgraph.specs.study.study import Arm, Study
 from traitgraph.specs.study.task_folder import TaskFolder
+
+from .calls import UsageError
+
+Sample = tuple[Arm, Builder]
+"""An arm with the stages of a few of its subjects."""
+
+# ---------------------------------------------------------------- parts that can be planned and not run
 
 
 def without_runtime(plan: Plan) -> list[str]:
@@ -37,6 +48,47 @@ def without_runtime(plan: Plan) -> list[str]:
         if missing and (reason := _lacking(stage)):
             counts[reason] += missing
     return [f"{reason}: {count:,} job{'s' * (count != 1)}" for reason, count in counts.items()]
+
+
+def arms_without_runtime(arms: Iterable[Sample]) -> dict[str, list[str]]:
+    """What no run can do yet of a study that was only read -> names of the arms that ask for it."""
+    found = dict[str, list[str]]()
+    for arm, builder in arms:
+        for reason in dict.fromkeys(filter(None, map(_lacking, builder.stages))):
+            found.setdefault(reason, []).append(arm.name)
+    return found
+
+
+def sample_arms(study: Study) -> Iterator[Sample]:
+    """Each arm with the stages of one value of its axes of numbers, which stands for all; no file is read for it."""
+    context = Context(
+        digest_of=lambda path: digest("path", str(path)),
+        count_rows=lambda path, fields: {},
+        count_items=lambda path: 0,
+    )
+    for arm in study.resolved_arms():
+        builder = Builder(Resolver(context))
+        lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)
+        yield arm, builder
+
+
+def _thinned(arm: Arm) -> Arm:
+    """The arm with one value on each axis of numbers, and without filters that could leave nothing of it."""
+    one = {key: getattr(arm, key)[-1:] for key in ("alpha", "gamma", "seeds")}
+    alphas = {trait: values[-1:] for trait, values in arm.alpha_of.items()}
+    return arm.model_copy(update={**one, "alpha_of": alphas, "zip": (), "excluded": (), "included": (), "rules": ()})
+
+
+def _lacking(stage: Stage) -> str | None:
+    template: Any = stage.template
+    if stage.kind != "assess" or template["benchmark"].kind != PLUGIN:
+        return None
+    from traitgraph.runtime.assessment.job import lacking_benchmark  # loaded for plugins only: plans are quick
+
+    return lacking_benchmark(template["benchmark"])
+
+
+# ---------------------------------------------------------------- what lies in packages and files
 
 
 def missing_packages(table: JobTable) -> list[str]:
@@ -57,51 +109,17 @@ def package_faults(locations: Iterable[str]) -> list[str]:
     return list(faults)
 
 
-def arms_without_runtime(study: Study) -> dict[str, list[str]]:
-    """What no run can do yet of a study that was only read -> names of the arms that ask for it."""
-    found = dict[str, list[str]]()
-    for arm, builder in thin_arms(study):
-        for reason in dict.fromkeys(filter(None, (_lacking(stage) for stage in builder.stages))):
-            found.setdefault(reason, []).append(arm.name)
-    return found
-
-
-def thin_arms(study: Study) -> Iterator[tuple[Arm, Builder]]:
-    """Each arm with the stages of one value of its axes of numbers, which stands for all; no file is read for it."""
-    context = Context(
-        digest_of=lambda path: digest("path", str(path)),
-        count_rows=lambda path, fields: {},
-        count_items=lambda path: 0,
-    )
-    for arm in study.resolved_arms():
-        builder = Builder(Resolver(context))
-        lower_arm(expand_arm(study, thinned := _thinned(arm)), thinned, builder)
-        yield arm, builder
-
-
-def _thinned(arm: Arm) -> Arm:
-    """The arm with one value on each axis of numbers, and without holes that could leave nothing of it."""
-    one = {key: getattr(arm, key)[-1:] for key in ("alpha", "gamma", "seeds")}
-    alphas = {trait: values[-1:] for trait, values in arm.alpha_of.items()}
-    return arm.model_copy(update={**one, "alpha_of": alphas, "zip": (), "excluded": (), "included": (), "rules": ()})
-
-
-def _lacking(stage: Stage) -> str | None:
-    template: Any = stage.template
-    if stage.kind != "assess" or template["benchmark"].kind != PLUGIN:
-        return None
-    from traitgraph.runtime.assessment.job import lacking_benchmark  # loaded for plugins only: plans are quick
-
-    return lacking_benchmark(template["benchmark"])
-
-
-def unknown_tasks(table: JobTable) -> list[str]:
-    """A line for each built-in task that jobs name and the harness lacks; none where it is not installed."""
-    if (folder := tasks_folder()) is None:
+def small_data_faults(plan: Plan) -> list[Diagnostic]:
+    """What is wrong with the small files of the user's that missing jobs read; without such files nothing is loaded."""
+    elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
+    if all(where.startswith(elsewhere) for where in plan.draft.locations.values()):
         return []
-    wanted = sorted(set(_built_in_tasks(table)).difference(LM_EVAL_TASKS))
-    unknown = {name: ", ".join(near_tasks(folder, name)) for name in wanted if family_of(folder, name) is None}
-    return [f"'{name}'" + (f"; near: {near}" if near else "") for name, near in unknown.items()]
+    from .data_check import data_faults
+
+    return data_faults(plan, whole=False)
+
+
+# ---------------------------------------------------------------- tasks of lm-eval
 
 
 def tasks_of(study: Study) -> list[LmEval]:
@@ -136,6 +154,20 @@ def remarks(study: Study, plan: Plan) -> Iterator[str]:
         yield f"not pinned, read as it stands today: {', '.join(loose)}"
 
 
+# ---------------------------------------------------------------- refusals of a job table
+
+
+def check_tasks(table: JobTable) -> None:
+    """Refuse tasks that lm-eval does not have: a job would find out after everything that it needs is made."""
+    if (folder := tasks_folder()) is None:
+        return
+    wanted = sorted(set(_built_in_tasks(table)).difference(LM_EVAL_TASKS))
+    unknown = {name: ", ".join(near_tasks(folder, name)) for name in wanted if family_of(folder, name) is None}
+    lines = [f"\n  '{name}'" + (f"; near: {near}" if near else "") for name, near in unknown.items()]
+    if lines:
+        raise UsageError("the installed lm-eval has no task or group of this name:" + "".join(lines))
+
+
 def _built_in_tasks(table: JobTable) -> Iterator[str]:
     for row in table.rows:
         benchmark = row.params.get("benchmark")
@@ -143,7 +175,27 @@ def _built_in_tasks(table: JobTable) -> Iterator[str]:
             yield str(benchmark["task"])
 
 
-# JOINED: Which parts of a study have no runtime: they can be declared, checked, planned and priced, and not yet run.
-#
-#   What the runtime knows is asked in one place, `_lacking`; a check asks it about the arms, a plan about its jobs.
-#
+def check_packages(table: JobTable) -> None:
+    """Refuse packages with models that are not installed."""
+    if packages := missing_packages(table):
+        raise UsageError("\n  ".join(packages))
+
+
+def check_keys(table: JobTable) -> None:
+    """Refuse to start while the key of a judge is missing."""
+    from traitgraph.launchers.worker_process import unset_keys
+
+    if names := unset_keys(table, os.environ):
+        lines = "\n  ".join(f"export {name}=..." for name in names)
+        raise UsageError(f"keys of judges (`key_from`) are read from variables that are not set:\n  {lines}")
+
+
+def check_hub(table: JobTable) -> None:
+    """Refuse models of the hub that cannot be had here: a job would find out after everything that it needs is made."""
+    from traitgraph.launchers.slurm.node.probe import hub_answers, in_hub_cache
+    from traitgraph.launchers.slurm.watch.node_check import hub_models
+
+    absent = [f"{name} at {revision}" for name, revision in hub_models(table) if not in_hub_cache(name, revision)]
+    if absent and not hub_answers():
+        why = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE") else "the hub does not answer"
+        raise UsageError(f"{why}, and the cache of this machine lacks these models:\n  " + "\n  ".join(absent))

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from traitgraph import __version__
-from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.plan import Plan as CompiledPlan
 from traitgraph.runtime.report import About, Failure, ItemScores, describe_results, write_report
 from traitgraph.runtime.report.results import ResultRow, result_rows
 from traitgraph.runtime.store.durable import make_folder, write_json
@@ -24,8 +24,11 @@ from traitgraph.specs.checks.validate import HEAD
 from traitgraph.specs.source.hashing import digest, digest_file
 from traitgraph.specs.study.study import Study
 
+from .calls import Tell, UsageError, silent, tell_people
 from .data_check import overlap_faults
+from .planning import Plan, planned, set_aside_damaged
 from .status import study_status
+from .tracking import mirror
 
 STAMP = "made-from.json"
 
@@ -33,11 +36,35 @@ LONGEST = 80
 """Letters of a study's name, and of its overrides, in the name of a folder."""
 
 
-def write_study_report(study: Study, plan: Plan, store: Store, *, overrides: Sequence[str] = ()) -> Path:
+class NoResultError(UsageError):
+    """The store holds no result of a study."""
+
+
+def report(
+    what: Plan | Study | str | Path, store: Store | str | Path | None = None, *, tell: Tell | None = tell_people
+) -> Path:
+    """Render the report of what the store holds of a study; the path of the page. Mirrors it where the study says so.
+
+    Damaged results are set aside and told. Raises NoResultError where the store holds none.
+    """
+    if isinstance(what, Plan):  # of all that there is, whatever it selects
+        store, what = store or what.store, what.spec
+    plan = planned(what, store)
+    for damage in set_aside_damaged(plan.cells, plan.store):
+        (tell or silent)(damage)
+    if not any(plan.store.has("assess", cell.job) for cell in plan.cells):
+        raise NoResultError(f"no result of study {plan.study} is in {plan.store.root}; run it first")
+    page = write_study_report(plan.spec, plan, plan.store)
+    if told := mirror(plan.spec, plan, plan.store, page):
+        (tell or silent)(told)
+    return page
+
+
+def write_study_report(study: Study, plan: CompiledPlan, store: Store) -> Path:
     """Write the report of what the store holds of a study; returns the path of the page."""
     rows, missing = result_rows(plan.cells, store)
-    about = _about(study, plan, store, overrides)
-    folder = report_folder(store, study.study, overrides)
+    about = _about(study, plan, store)
+    folder = report_folder(store, study.study, study.overrides)
     page, made_from = folder / "report.html", _digest_of(rows, about)
     if page.is_file() and _stamp(folder).get("made_from") == made_from and not report_faults(folder):
         return page
@@ -87,7 +114,7 @@ def _variant(overrides: Sequence[str]) -> list[str]:
     return ["+".join(words)[:LONGEST], digest("overrides", texts)[:8]]
 
 
-def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> About:
+def _about(study: Study, plan: CompiledPlan, store: Store) -> About:
     failures = [
         Failure(cause, [each.label for each in group], group[0].log)
         for cause, group in by_cause(study_status(plan, store).failures)
@@ -98,7 +125,7 @@ def _about(study: Study, plan: Plan, store: Store, overrides: Sequence[str]) -> 
         plan.cells,
         store,
         description=study.description,
-        overrides=overrides,
+        overrides=study.overrides,
         names={digest: PurePath(place).name for digest, place in plan.draft.locations.items()},
         failures=failures,
         notes=[f"{fault.message}." for fault in overlap_faults(plan, plan.draft.locations)],

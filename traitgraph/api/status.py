@@ -6,14 +6,19 @@ The store is the truth. Runs leave records of failures; a failure counts while i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from traitgraph.compiler.plan import Plan
+from traitgraph.compiler.plan import Plan as CompiledPlan
 from traitgraph.compiler.views.print_plan import aligned
 from traitgraph.launchers.summary import failure_lines
 from traitgraph.runtime.store.records import Failure, RunRecord, by_cause
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.study.study import Study
+
+from . import slurm
+from .planning import Plan, planned
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,21 @@ class KindStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """Counts by kind, what is running, and the failures that still stand."""
+    """Counts by kind, what is running, the failures that still stand, and how the newest SLURM run goes."""
 
     study: str
     kinds: tuple[KindStatus, ...]
     running: tuple[str, ...]
     """Labels of jobs that a living worker has claimed."""
     failures: tuple[Failure, ...]
+    """Of each job that is still missing, the newest: cause, message and log."""
+    slurm: slurm.RunStatus | None = None
+    """The newest SLURM run of the study, while jobs are missing."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has failed, and no SLURM run that is over has left something out."""
+        return not self.failures and not (self.slurm and self.slurm.exit_code)
 
     @property
     def missing(self) -> int:
@@ -43,7 +56,17 @@ class StudyStatus:
         return sum(kind.jobs - kind.present for kind in self.kinds)
 
 
-def study_status(plan: Plan, store: Store) -> StudyStatus:
+def status(
+    what: Plan | Study | str | Path, store: Store | str | Path | None = None, *, select: str | Sequence[str] = ()
+) -> StudyStatus:
+    """How far a study is, as its store, the records of its runs and SLURM tell it. Writes nothing."""
+    plan = planned(what, store, select)
+    found = study_status(plan, plan.store)
+    submission = slurm.newest_submission(plan.store, plan.study) if found.missing else None
+    return replace(found, slurm=slurm.read_status(plan.store, submission)) if submission else found
+
+
+def study_status(plan: CompiledPlan, store: Store) -> StudyStatus:
     """The state of a study as the store and the records of its runs tell it. Writes nothing."""
     table = plan.job_table()
     running = [row for row in table.rows if store.claims.is_held(row.key)]
@@ -75,9 +98,10 @@ def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
 
 def status_text(status: StudyStatus, again: str) -> str:
     """The status for people; `again` is the command that goes on."""
+    head = [slurm.status_text(status.slurm), ""] if status.slurm else []
     table: list[Sequence[str]] = [("jobs", "all", "in store", "running", "failed")]
     table += [(each.kind, *_numbers(each)) for each in status.kinds]
-    lines = [f"study {status.study}", *(f"  {line}" for line in aligned(table))]
+    lines = [*head, f"study {status.study}", *(f"  {line}" for line in aligned(table))]
     lines += [f"running: {label}" for label in status.running]
     for cause, failures in by_cause(status.failures):
         lines += failure_lines(cause, failures)
@@ -102,4 +126,4 @@ def status_json(status: StudyStatus) -> dict[str, object]:
         },
         "running": list(status.running),
         "failures": [failure.model_dump(exclude={"traceback"}) for failure in status.failures],
-    }
+    } | ({"slurm": slurm.status_json(status.slurm)} if status.slurm else {})

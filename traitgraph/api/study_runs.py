@@ -8,12 +8,14 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from traitgraph.launchers.slurm.record.logs import find_tasks, logs_of
+from traitgraph.launchers.slurm.record.logs import find_tasks, follow, keys_of, logs_of, readable
 from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.watch.run_status import ACTIVE_STATES
 from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
+
+__all__ = ["RunWatch", "TaskLog", "find_logs", "follow", "keys_of", "logs_in", "newest_run_with", "readable", "runs_of"]
 
 
 def runs_of(store: Store, study: str, *, submitted: bool = False) -> Iterator[RunRecord]:

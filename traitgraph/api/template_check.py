@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,26 @@ from traitgraph.compiler.ir.ir import Stage
 from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, ChatTemplateError, Lead, Message, heard, messages
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.diagnostics import Diagnostic, error, warning
-from traitgraph.specs.study.study import Study
 
-from .preflight import thin_arms
+from .preflight import Sample
 
 Render = Callable[[list[Message]], str]
 
 
-def template_faults(study: Study) -> list[Diagnostic]:
+def template_faults(arms: Iterable[Sample]) -> list[Diagnostic]:
     """A word for each model whose template moves the text of a condition, an error where one is lost; each once."""
-    leads: dict[str, dict[Lead, None]] = {}
-    for _, builder in thin_arms(study):
+    texts: dict[str, dict[Lead, None]] = {}
+    for _, builder in arms:
         for stage in builder.stages:
             if isinstance(model := stage.template.get("model"), FolderModel):
-                said = leads.setdefault(builder.resolver.locations[model.digest], {})
-                said |= dict.fromkeys(_leads(stage))
-    renders = [(render, where) for where in leads if (render := _renderer(Path(where)))]
-    found = (_fault(render, lead, where) for render, where in renders for lead in leads[where])
+                said = texts.setdefault(builder.resolver.locations[model.digest], {})
+                said |= dict.fromkeys(_texts(stage))
+    renders = [(render, where) for where in texts if (render := _renderer(Path(where)))]
+    found = (_fault(render, text, where) for render, where in renders for text in texts[where])
     return list(dict.fromkeys(filter(None, found)))
 
 
-def _leads(stage: Stage) -> Iterator[Lead]:
+def _texts(stage: Stage) -> Iterator[Lead]:
     """The texts that precede what the model of a stage is asked."""
     template: Any = stage.template
     if getattr(template.get("benchmark"), "chat_template", True):
@@ -42,8 +41,8 @@ def _leads(stage: Stage) -> Iterator[Lead]:
         yield Lead(template["training"].instruction, template["training"].instruction_place or "system")
 
 
-def _fault(render: Render, lead: Lead, model: str) -> Diagnostic | None:
-    asked = messages("?", lead)
+def _fault(render: Render, text: Lead, model: str) -> Diagnostic | None:
+    asked = messages("?", text)
     try:
         if heard(asked, render)[0] is asked:
             return None

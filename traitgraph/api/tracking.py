@@ -185,7 +185,7 @@ def study_run(study: Study, plan: Plan, rows: Sequence[ResultRow]) -> MirrorRun:
         id=digest("wandb study", study.study),
         name=study.study,
         job_type="study",
-        config=study.model_dump(mode="json", exclude={"file"}),
+        config=study.model_dump(mode="json", exclude={"file", "overrides"}),
         summary={
             "jobs": plan.counts.jobs,
             "assessments": len(jobs),

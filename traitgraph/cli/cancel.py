@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .options import add_spec, add_store, same_call
-from .output import UsageError, say
+from .output import say
 from .slurm import add_run, submission_of
 
 
@@ -18,13 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Cancel what waits and runs of one run and of no other; what is in the store stays."""
-    from traitgraph.launchers.slurm.site.scheduler import SchedulerError
-    from traitgraph.launchers.slurm.watch.control import NotYoursError, cancel
+    from traitgraph.api.slurm import cancel
 
-    _, record = submission_of(options)
-    try:
-        count = cancel(record)
-    except (NotYoursError, SchedulerError) as refusal:
-        raise UsageError(str(refusal)) from refusal
+    _, _, record = submission_of(options)
+    count = cancel(record)
     say(f"run {record.run.id}: {count} tasks cancelled; next: {same_call('run', options)} --launcher slurm")
     return 0

@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Remove it and say how much that was; 1 when something cannot go. Artifacts and what a run may use stay."""
+    from traitgraph import Store
     from traitgraph.api.cleaning import WHAT, leftovers
-    from traitgraph.runtime.store.store import Store
 
     if unknown := set(options.kinds) - WHAT.keys():
         raise UsageError(f"nothing to clean is called {', '.join(sorted(unknown))}; there are: {', '.join(WHAT)}")

@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what would run again; names, comments and resources are no difference."""
+    from traitgraph import Store
     from traitgraph.api.planning import plan_study
     from traitgraph.compiler.views.diff import diff_json, diff_plans, diff_text
-    from traitgraph.runtime.store.store import Store
     from traitgraph.specs.checks.validate import load_study
 
     store = Store(options.store)

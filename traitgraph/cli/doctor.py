@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from .options import add_json, add_spec, add_store, same_call, study_of
 from .output import print_json, say
-from .slurm import check_installed, cluster_of
-
-if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.watch.node_check import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,16 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every check as it is made, or all of them as JSON; 1 when one of them is bad."""
-    from traitgraph.api.planning import whole_table
-    from traitgraph.launchers.slurm.watch.doctor import examine
-    from traitgraph.runtime.store.store import Store
+    from traitgraph.api.slurm import check_installed, examine_site
 
     check_installed()
     study = study_of(options)
-    store, cluster = Store(options.store), cluster_of(study)
-    checks: list[Check] = []
-    table = whole_table(study, store, cluster=cluster)
-    for check in examine(store, cluster, table, probe_seconds=options.timeout):
+    checks = []
+    for check in examine_site(study, options.store, options.timeout):
         checks.append(check)
         if not options.json:
             print(check, flush=True)

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .options import add_store, plan_of
 from .output import UsageError
-
-if TYPE_CHECKING:
-    from traitgraph.runtime.store.store import Store
-    from traitgraph.specs.jobs.params import JobRow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the explanation of a code or of a job."""
     if options.spec is not None:
+        from traitgraph.api.planning import stored_rows
         from traitgraph.compiler.views.explain import explain_job, find_job
 
-        _, store, plan = plan_of(options)
+        plan = plan_of(options)
         row = find_job(plan, options.what)
-        sys.stdout.write(explain_job(plan, row, _stored(store, plan.draft.locate(row)[0].kind)))
+        sys.stdout.write(explain_job(plan, row, stored_rows(plan.store, plan.draft.locate(row)[0].kind)))
         return 0
     from traitgraph.specs.source.codes import CODES, explain
     from traitgraph.specs.source.diagnostics import near_names
@@ -47,14 +42,3 @@ def run(options: argparse.Namespace) -> int:
         )
     sys.stdout.write(text)
     return 0
-
-
-def _stored(store: Store, kind: str) -> Iterator[JobRow]:
-    """Rows of the artifacts of a kind."""
-    from traitgraph.runtime.store.artifacts import BadArtifactError, read_manifest
-
-    for key in store.keys(kind):
-        try:
-            yield read_manifest(store.path(kind, key)).row
-        except (BadArtifactError, OSError):
-            continue

@@ -23,6 +23,6 @@ def run(options: argparse.Namespace) -> int:
     """Print the graph."""
     from traitgraph.compiler.views.graph import graph_text
 
-    _, _, plan = plan_of(options)
+    plan = plan_of(options)
     sys.stdout.write(graph_text(plan.draft, options.format, full=options.full).rstrip("\n") + "\n")
     return 0

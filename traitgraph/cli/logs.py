@@ -12,9 +12,8 @@ from .options import add_select, add_store, study_of
 from .output import UsageError, say
 
 if TYPE_CHECKING:
+    from traitgraph import Store, Study
     from traitgraph.api.study_runs import RunWatch, TaskLog
-    from traitgraph.runtime.store.store import Store
-    from traitgraph.specs.study.study import Study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the newest log of each task that has the job."""
+    from traitgraph import Store
     from traitgraph.api.planning import whole_table
     from traitgraph.api.study_runs import RunWatch, find_logs
-    from traitgraph.runtime.store.store import Store
 
     if bool(options.job) == bool(options.select):
         raise UsageError("name one job, or select some with --select: traitgraph logs SPEC 'train extraversion'")
@@ -62,8 +61,7 @@ def run(options: argparse.Namespace) -> int:
 def _of_the_spec_first(store: Store, study: Study, job: str) -> list[TaskLog]:
     """Logs of the spec's own jobs of this name; where none has run, of those that other values gave, with a note."""
     from traitgraph.api.planning import whole_table
-    from traitgraph.api.study_runs import find_logs
-    from traitgraph.launchers.slurm.record.logs import keys_of
+    from traitgraph.api.study_runs import find_logs, keys_of
 
     own = keys_of(whole_table(study, store), job)
     if own and (found := find_logs(store, study.study, own)):
@@ -103,7 +101,7 @@ def _once_started(store: Store, study: str, wanted: str | set[str]) -> list[Task
 
 
 def _print_log(log: TaskLog, watch: RunWatch, options: argparse.Namespace) -> None:
-    from traitgraph.launchers.slurm.record.logs import follow, readable
+    from traitgraph.api.study_runs import follow, readable
 
     for line in follow(log.path, lambda: not options.follow or watch.is_over(log.task)):
         if options.events or readable(line):

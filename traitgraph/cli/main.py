@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
-from traitgraph import __version__
-from traitgraph.runtime.store.errors import StoreError
+from traitgraph import StoreError, __version__
+from traitgraph.api.calls import NEEDED, colour_wanted, from_home, not_installed, write_to_nobody
 from traitgraph.specs.fields.registry import problems
 from traitgraph.specs.source.diagnostics import SpecError, render_text
 
-from .options import from_home, from_spec
-from .output import NEEDED, Plain, UsageError, colour_wanted, not_installed, say, write_to_nobody
+from .options import from_spec
+from .output import Plain, UsageError, say
 
 COMMANDS: dict[str, str] = {
     "init": "Write a first spec, and the schema that editors check it with",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .options import add_select, add_spec, add_store, plan_of
-from .output import UsageError, bytes_bar, say
+from .output import bytes_bar, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,27 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write every selected merge that the store holds, in one pass over the base."""
-    if options.form == "weights" and options.rank is not None:
-        raise UsageError("--rank is for --form adapter; weights have none")
-    if options.form == "adapter" and options.dtype is not None:
-        raise UsageError("--dtype is for --form weights; adapters are written in float32")
-    from traitgraph.api.materializing import materialize_merges
-    from traitgraph.runtime.tensors.errors import MergeError
+    from traitgraph.api.materializing import check_form, materialize
 
-    _, store, plan = plan_of(options)
-    try:
-        with bytes_bar("writing") as progress:
-            folders = materialize_merges(
-                plan,
-                store,
-                options.output,
-                form=options.form,
-                rank=options.rank,
-                dtype=options.dtype,
-                progress=progress,
-            )
-    except (MergeError, OSError) as problem:
-        raise UsageError(str(problem)) from problem
+    check_form(options.form, options.rank, options.dtype)
+    plan = plan_of(options)
+    with bytes_bar("writing") as progress:
+        folders = materialize(
+            plan, options.output, form=options.form, rank=options.rank, dtype=options.dtype, progress=progress
+        )
     for folder in folders:
         print(folder)
     say(f"{len(folders)} written to {options.output}")

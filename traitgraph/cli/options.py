@@ -11,26 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.api.calls import STORE_VARIABLE, default_store
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.library import exists
 
 from .output import say
 
 if TYPE_CHECKING:
-    from traitgraph.compiler.plan import Plan
-    from traitgraph.runtime.store.store import Store
+    from traitgraph.api.planning import Plan
     from traitgraph.specs.study.study import Study
 
-
-STORE_VARIABLE = "TRAITGRAPH_STORE"
-
-
-def from_home(text: str) -> Path:
-    """A path of the command line, `~` replaced."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111  # the shell leaves `--store=~/x` alone; no such user is no error
-
-
-DEFAULT_STORE = from_home(os.environ.get(STORE_VARIABLE) or ".traitgraph")
+DEFAULT_STORE = default_store()
 
 
 def add_spec(parser: argparse.ArgumentParser) -> None:
@@ -102,31 +93,20 @@ def study_of(options: argparse.Namespace) -> Study:
 
     Where neither the call nor the environment names a store, the one of the study's cluster becomes `options.store`.
     """
-    study = _load(options)
-    named = os.environ.get(STORE_VARIABLE) or getattr(options, "store", None) != DEFAULT_STORE
-    if not named and study.cluster is not None and study.cluster.store:
-        options.store = Path(os.path.expandvars(study.cluster.store)).expanduser()
+    from traitgraph.api.planning import load_study, store_of
+
+    study = load_study(options.spec, options.overrides, sweep=options.multirun)
+    if getattr(options, "store", None) == DEFAULT_STORE:
+        options.store = store_of(study)
     return study
 
 
-def _load(options: argparse.Namespace) -> Study:
-    if options.multirun:
-        from traitgraph.specs.checks.multirun import load_sweep
+def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> Plan:
+    """The plan of a study, reduced to the selection; `on_cluster`: packed for the study's cluster."""
+    from traitgraph.api.planning import planned
 
-        return load_sweep(options.spec, options.overrides)
-    from traitgraph.specs.checks.validate import load_study
-
-    return load_study(options.spec, options.overrides)
-
-
-def plan_of(options: argparse.Namespace, *, on_cluster: bool = False) -> tuple[Study, Store, Plan]:
-    """The study, its store and its plan, reduced to the selection; `on_cluster`: packed for the study's cluster."""
-    from traitgraph.api.planning import plan_study
-    from traitgraph.runtime.store.store import Store
-
-    study, select = study_of(options), getattr(options, "select", ())
-    store = Store(options.store)
-    return study, store, plan_study(study, store, select=select, cluster=study.cluster if on_cluster else None)
+    study = study_of(options)
+    return planned(study, options.store, getattr(options, "select", ()), on_cluster=on_cluster)
 
 
 def same_call(command: str, options: argparse.Namespace) -> str:

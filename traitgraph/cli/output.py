@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from traitgraph.api.calls import UsageError, say
 from traitgraph.specs.source.diagnostics import without_escapes
 
-NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
-"""Libraries without which no job runs; some commands need one of them as well."""
-
-
-def not_installed(libraries: Sequence[str]) -> str:
-    """What is missing, and the line that installs it."""
-    return f"not installed: {', '.join(libraries)}; to run jobs here: pip install 'traitgraph[run]'"
-
-
-class UsageError(Exception):
-    """A call that cannot be carried out as it stands: exit code 2, and a sentence that says what to do."""
+__all__ = ["Plain", "UsageError", "bytes_bar", "print_json", "say", "size_text", "write_whole"]
 
 
 class Plain:
@@ -39,32 +29,9 @@ class Plain:
         return getattr(self._stream, name)
 
 
-def say(text: str, *, painted: bool = False) -> None:
-    """Tell the person at the terminal something that is not data; whether anybody hears it changes nothing.
-
-    `painted`: it has colours of ours, and nothing of anybody else that could hold some.
-    """
-    try:
-        print(text if painted else without_escapes(text), file=sys.stderr, flush=True)
-    except OSError:  # a closed pipe or terminal
-        write_to_nobody(sys.stderr)
-
-
-def write_to_nobody(stream: TextIO) -> None:
-    """Drop what is printed from now on: the reader of this stream went away, or its disk is full."""
-    with suppress(OSError):
-        stream.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def print_json(document: object) -> None:
     """Print one JSON document for machines."""
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
-
-
-def colour_wanted() -> bool:
-    """True when standard error is a terminal (and nobody asked for plain text)."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 @contextmanager

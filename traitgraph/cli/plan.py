@@ -7,18 +7,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from traitgraph.api.calls import colour_wanted
 from traitgraph.specs.source.diagnostics import Diagnostic, has_errors, render_json, render_text
-from traitgraph.specs.source.library import LIBRARY
-from traitgraph.specs.study.judges import LIMITS
 
 from .options import DEFAULT_STORE, add_json, add_select, add_spec, add_store, plan_of, same_call
-from .output import UsageError, colour_wanted, print_json, say, write_whole
-from .slurm import cluster_of
-
-if TYPE_CHECKING:
-    from traitgraph.compiler.plan import Plan
+from .output import UsageError, print_json, say, write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,21 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
-    from traitgraph.api.preflight import missing_packages, package_faults, unversioned_tasks, without_runtime
-    from traitgraph.compiler.views.print_plan import plan_json, plan_text
+    from traitgraph.api.preflight import (
+        missing_packages,
+        package_faults,
+        small_data_faults,
+        unversioned_tasks,
+        without_runtime,
+    )
 
-    study, _, plan = plan_of(options, on_cluster=True)
-    lacking, faults = without_runtime(plan), _data_faults(plan)
+    plan = plan_of(options, on_cluster=True)
+    lacking, faults = without_runtime(plan), small_data_faults(plan)
     if options.json:
         told = render_json(faults)["diagnostics"]
+        from traitgraph.compiler.views.print_plan import plan_json
+
         print_json({**plan_json(plan), "without_runtime": lacking, "data_faults": told})
     else:
-        sys.stdout.write(plan_text(plan))
-        if study.cluster and plan.counts.missing:
-            from traitgraph.launchers.slurm.submit.export import arrays_text
-
-            sys.stdout.write("\n" + arrays_text(plan.job_table(), cluster_of(study)))
-    for text in unversioned_tasks(study):
+        sys.stdout.write(f"{plan}\n")
+    for text in unversioned_tasks(plan.spec):
         say(text)
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
@@ -67,19 +64,9 @@ def run(options: argparse.Namespace) -> int:
         say(f"saved; next: {shlex.join(['traitgraph', 'run', str(options.output), *where])}")
     elif not options.json:
         rest = "    # the rest, by --select" if lacking else ""
-        where_to = " --launcher slurm" if study.cluster and plan.counts.missing else ""
+        where_to = " --launcher slurm" if plan.spec.cluster and plan.counts.missing else ""
         say(f"next: {same_call('run' if plan.counts.missing else 'report', options)}{where_to}{rest}")
     return 0
-
-
-def _data_faults(plan: Plan) -> list[Diagnostic]:
-    """What is wrong with the small files of the user's that missing jobs read."""
-    elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
-    if all(where.startswith(elsewhere) for where in plan.draft.locations.values()):
-        return []
-    from traitgraph.api.data_check import data_faults
-
-    return data_faults(plan, whole=False)
 
 
 def _with_faults(faults: Sequence[Diagnostic], options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from .options import add_spec, add_store, plan_of
-from .output import UsageError, say
+from .output import UsageError
 from .slurm import run_call
 
 
@@ -18,19 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the report and print its path; mirror the study where the spec asks for it."""
-    from traitgraph.api.planning import set_aside_damaged
-    from traitgraph.api.reporting import write_study_report
-    from traitgraph.api.tracking import mirror
+    from traitgraph.api.reporting import NoResultError, report
 
-    study, store, plan = plan_of(options)
-    for damage in set_aside_damaged(plan.cells, store):
-        say(damage)
-    if not any(store.has("assess", cell.job) for cell in plan.cells):
-        raise UsageError(
-            f"no result of study {plan.study} is in {options.store}; next: {run_call(options, store, plan.study)}"
-        )
-    page = write_study_report(study, plan, store, overrides=options.overrides)
+    plan = plan_of(options)
+    try:
+        page = report(plan)
+    except NoResultError as nothing:
+        what = f"no result of study {plan.study} is in {options.store}"
+        raise UsageError(f"{what}; next: {run_call(options, plan)}") from nothing
     sys.stdout.write(f"{page}\n")
-    if told := mirror(study, plan, store, page):
-        say(told)
     return 0

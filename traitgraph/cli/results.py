@@ -22,23 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every row whose assessment is in the store; say on standard error how many assessments are missing."""
-    from traitgraph.api.planning import set_aside_damaged
-    from traitgraph.runtime.report.results import result_rows, to_json, write_csv
+    from traitgraph.api.reading import results, to_json, write_csv
 
-    _, store, plan = plan_of(options)
-    for damage in set_aside_damaged(plan.cells, store):
-        say(damage)
-    rows, missing = result_rows(plan.cells, store)
-    if not rows:
-        raise UsageError(
-            f"no result of {plan.study} is in {options.store}; next: {run_call(options, store, plan.study)}"
-        )
+    plan = plan_of(options)
+    found = results(plan)
+    if not found:
+        raise UsageError(f"no result of {plan.study} is in {options.store}; next: {run_call(options, plan)}")
     if options.json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json(found))
     else:
-        write_csv(rows, sys.stdout)
-    if missing:
-        absent, asked = len({cell.job for cell in missing}), len({cell.job for cell in plan.cells})
-        say(f"{absent:,} of {asked:,} assessments are not in {options.store}")
-        say(f"next: {run_call(options, store, plan.study)}")
+        write_csv(found, sys.stdout)
+    if found.missing:
+        say(f"{found.absent:,} of {found.asked:,} assessments are not in {options.store}")
+        say(f"next: {run_call(options, plan)}")
     return 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from .options import add_spec, add_store, same_call, study_of
-from .output import UsageError, say
-from .slurm import add_run, cluster_of, submission_of
+from .options import add_spec, add_store, same_call
+from .output import say
+from .slurm import add_run, submission_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,17 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Submit a new run of the missing jobs."""
-    from traitgraph.launchers.slurm.site.scheduler import SchedulerError
-    from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError
-    from traitgraph.launchers.slurm.submit.submit import BusyError
-    from traitgraph.launchers.slurm.watch.control import retry
+    from traitgraph.api.slurm import retry
 
-    store, record = submission_of(options)
-    study = study_of(options)
-    try:
-        tried = retry(store, record, cluster_of(study) if study.cluster else None)
-    except (SubmissionRefusedError, SchedulerError, BusyError) as refusal:
-        raise UsageError(str(refusal)) from refusal
+    study, store, record = submission_of(options)
+    tried = retry(store, record, study)
     if tried.launch is None:
         waiting = f"; {tried.left_out} jobs are left to tasks that still wait or run" if tried.left_out else ""
         say(f"run {record.run.id}: nothing to try again{waiting}")

@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from .options import add_json, add_select, add_spec, add_store, plan_of
-from .output import print_json
-from .slurm import newest_submission, next_call, slurm_status, watch_until_over
+from .output import print_json, say
+from .slurm import next_call
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,24 +26,17 @@ def run(options: argparse.Namespace) -> int:
 
     1 when a job has failed, or when the SLURM run is over and has left something out.
     """
-    _, store, plan = plan_of(options)
-    submission = newest_submission(store, plan.study)
-    if options.watch and submission is not None:
-        watch_until_over(store, submission, options.every)
-        _, store, plan = plan_of(options)
-    from traitgraph.api.status import status_json, status_text, study_status
+    from traitgraph.api.slurm import newest_submission, watch
+    from traitgraph.api.slurm import status_text as slurm_text
+    from traitgraph.api.status import status, status_json, status_text
 
-    status = study_status(plan, store)
-    slurm = slurm_status(store, submission) if submission is not None and status.missing else None
-    code = 1 if status.failures or (slurm is not None and slurm.exit_code) else 0
+    plan = plan_of(options)
+    submission = newest_submission(plan.store, plan.study) if options.watch else None
+    if submission:
+        watch(plan.store, submission, lambda found: say(slurm_text(found)), seconds=options.every)
+    found = status(plan)
     if options.json:
-        from traitgraph.launchers.slurm.watch.run_status import status_json as slurm_json
-
-        print_json(status_json(status) | ({"slurm": slurm_json(slurm)} if slurm else {}))
-        return code
-    if slurm is not None:
-        from traitgraph.launchers.slurm.watch.run_status import status_text as slurm_text
-
-        sys.stdout.write(slurm_text(slurm) + "\n\n")
-    sys.stdout.write(status_text(status, next_call(options, store, plan.study, slurm)) + "\n")
-    return code
+        print_json(status_json(found))
+    else:
+        sys.stdout.write(status_text(found, next_call(options, plan, found.slurm)) + "\n")
+    return 0 if found.ok else 1

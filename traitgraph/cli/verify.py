@@ -19,8 +19,8 @@ def run(options: argparse.Namespace) -> int:
 
     What cannot be read, or was written by another version, stays, and is no success either.
     """
+    from traitgraph import Store
     from traitgraph.api.reporting import report_faults
-    from traitgraph.runtime.store.store import Store
 
     if not options.store.is_dir():
         raise UsageError(f"there is no store at {options.store}")

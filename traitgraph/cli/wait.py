@@ -12,7 +12,7 @@ from .output import say
 from .slurm import add_run, submission_of
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.watch.run_status import RunStatus
+    from traitgraph.api.slurm import RunStatus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Wait, and say on standard error why tasks wait whenever that changes; 0 when every job of the run is done."""
-    from traitgraph.launchers.slurm.watch.control import watch
-    from traitgraph.launchers.slurm.watch.run_status import status_text
+    from traitgraph.api.slurm import status_text, watch
 
-    store, record = submission_of(options)
+    _, store, record = submission_of(options)
     status = watch(store, record, _said_once(), seconds=options.every, timeout=options.timeout)
     sys.stdout.write(status_text(status) + "\n")
     if status.is_active:

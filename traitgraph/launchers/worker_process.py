@@ -1,4 +1,4 @@
-"""Find keys of judges that a run would miss: told by the name of their variable, before anything starts."""
+"""The command and the environment of a worker process: the same on this machine and on a cluster's node."""
 
 from __future__ import annotations
 
@@ -70,6 +70,3 @@ def _judge(row: JobRow) -> ResolvedJudge | None:
     benchmark: Any = row.params.get("benchmark") if row.kind == "assess" else None
     judge = benchmark.get("judge") if benchmark else None
     return ResolvedJudge.model_validate(judge) if judge and judge["kind"] == "api" else None
-
-
-# JOINED: The command and the environment of a worker process: the same on this machine and on a cluster's node.

@@ -53,7 +53,9 @@ def load_sweep(path: Path, overrides: Sequence[str]) -> Study:
     ]
     if faults := list(_equal_values(values, contents)):
         raise SpecError(faults)
-    return studies[0][1].model_copy(update={"arms": tuple(_arms(studies, values, contents))})
+    return studies[0][1].model_copy(
+        update={"arms": tuple(_arms(studies, values, contents)), "overrides": tuple(overrides)}
+    )
 
 
 def _one_name(studies: Sequence[Study]) -> list[Diagnostic]:

@@ -19,11 +19,8 @@ from traitgraph.specs.study.prompts import Prompt
 from traitgraph.specs.study.study import Arm
 
 Read = tuple[ArmText, Arm]
-
 ALWAYS = frozenset({"name", "method", "model", "benchmarks", "analyses", "zip"})
-
 NEEDED = ("model", "benchmarks")
-
 SHOWN_ARMS = 4
 
 UNUSED: dict[str, object] = {

@@ -16,6 +16,7 @@ from typing import TypeVar
 from pydantic_core import ValidationError
 
 from traitgraph.specs.composition.arms import ARM_KEYS, STUDY_KEYS, ArmText, arm_texts
+from traitgraph.specs.composition.compose import compose
 from traitgraph.specs.fields.context import Scope, key_faults
 from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
@@ -36,15 +37,13 @@ HEAD = ("study", "description", "cluster", "tracking")
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """The study of a spec file with overrides applied. Raises SpecError with all its faults."""
-    from traitgraph.specs.composition.compose import compose
-
     document, diagnostics = compose(path, overrides)
     if document is None:
         raise SpecError(diagnostics)
     study, found = validate(document)
     if study is None or has_errors(diagnostics):
         raise SpecError([*diagnostics, *found])
-    return study
+    return study.model_copy(update={"overrides": tuple(overrides)}) if overrides else study
 
 
 def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:

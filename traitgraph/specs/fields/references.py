@@ -175,7 +175,6 @@ def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
 
 
 T = TypeVar("T")
-
 PRESET = "preset"
 
 

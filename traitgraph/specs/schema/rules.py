@@ -1,6 +1,6 @@
 """Which keys a method needs and which have no effect, as conditions of JSON Schema.
 
-The same rules as `consumption.py`, as far as they can be told without reading other files.
+The same rules as `usage.py`, as far as they can be told without reading other files.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 
 Schema = dict[str, Any]
-
 _NOT_NULL: Schema = {"not": {"type": "null"}}
-
 DEFAULT_STYLE = "instruction"
 
 TAKEN = ("traits", "data", "sampling")

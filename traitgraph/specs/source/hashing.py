@@ -19,7 +19,6 @@ from typing import BinaryIO
 from pydantic import BaseModel
 
 DIGEST_BYTES = 16
-
 SCHEME = b"traitgraph/1"
 
 

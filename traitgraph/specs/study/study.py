@@ -34,6 +34,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
 
 
+# Where a run is mirrored for watching: nothing here changes a result, and nothing is read back from there.
 class Wandb(Spec):
     """Weights & Biases. Offline by default: compute nodes often have no network, and results never depend on it."""
 
@@ -129,10 +130,8 @@ class Study(Spec):
     )
     tracking: Tracking = Field(Tracking(), description="Where the run is mirrored.")
     file: Path = Field(description="The file it was read from; relative paths of the spec started at its folder.")
+    overrides: tuple[str, ...] = Field((), description="What was put in place of the file's values, as it was typed.")
 
     def resolved_arms(self) -> tuple[Arm, ...]:
         """Every arm with the study's keys filled in, presets and paths resolved, and axes as tuples of exact values."""
         return self.arms
-
-
-# JOINED: Where a run is mirrored for watching. Nothing here changes a result, and nothing is read back from there.
