@@ -196,7 +196,7 @@ class MergeParams(JobParams):
 
 
 class AssessParams(JobParams):
-    """Administer one benchmark to one subject (base, prompted, adapter, merge)."""
+    """Measure one subject (base, prompted, adapter, merge) with one benchmark."""
 
     kind: ClassVar[str] = "assess"
     row_fields: ClassVar[tuple[str, ...]] = ("prompt", "steering", "neurons")

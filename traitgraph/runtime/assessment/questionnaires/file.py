@@ -31,7 +31,7 @@ from .items import Questionnaire
 
 
 class QuestionnaireError(DataError):
-    """A questionnaire file that cannot be administered."""
+    """A questionnaire file whose items cannot be asked."""
 
 
 def read_questionnaire(path: Path) -> Questionnaire:

@@ -1,6 +1,6 @@
 """Questionnaires: items on a scale of answers, each with its domain and the direction it is keyed in.
 
-The models are the format of the files; `questionnaire_file.py` reads them.
+The models are the format of the files; `file.py` reads them.
 """
 
 from __future__ import annotations
