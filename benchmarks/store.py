@@ -88,7 +88,7 @@ def make_plugin(folder: Path) -> None:
     info = folder / "site" / "toy_jobs-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-jobs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[traitgraph.jobs]\ntoy = toy_jobs:toy\n")
+    (info / "entry_points.txt").write_text("[traitgraph.jobs]\ntoy = toy_jobs:TOY\n")
     os.environ["PYTHONPATH"] = f"{info.parent}:{PROJECT / 'tests' / 'launchers'}"
 
 

@@ -283,7 +283,7 @@ def _benchmarks() -> Iterator[Flip]:
     options: dict[str, object] = {"shots": 3, "chat_template": False, "limit": 10, "filters": ["none"]}
     for option, given in options.items():
         yield Flip(f"LmEval.{option}", f"{place}.5.{option}", given, "assess", stage="own")
-    yield Flip("Instrument.name", f"{place}.5.name", "our-task")
+    yield Flip("Benchmark.name", f"{place}.5.name", "our-task")
     analyses = "arms.measured.analyses"
     yield Flip("VectorSimilarity.scope", f"{analyses}.0.scope", "layer", "analyse", stage="vector_similarity")
     yield Flip("LayerSimilarity.data", f"{analyses}.1.data", "other.jsonl", "assess", stage="layer_similarity")
@@ -332,6 +332,7 @@ FLIPS = (
 )  # fmt: skip
 
 NO_FLIP = {
+    "Sampling.engine": "there is one of ours: tests/end_to_end/test_plugin_answers.py",
     "Arm.name": "test_names_of_arms_and_studies_change_no_key",
     "Arm.train": "Training.*",
     "Arm.sampling": "Sampling.*",
@@ -345,7 +346,7 @@ NO_FLIP = {
     "Study.file": "where the spec lies: not written in it",
     "SftTraining.method": "the method of the arm, Arm.method",
     "DpoTraining.method": "the method of the arm, Arm.method",
-    "Instrument.kind": "Arm.benchmarks",
+    "Measured.kind": "Arm.benchmarks",
     "Analysis.kind": "Arm.analyses",
     "GeneratedDataSpec.generate": "Generation.*",
     "Generation.expert": "Expert.*",

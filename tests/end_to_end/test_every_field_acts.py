@@ -19,6 +19,8 @@ from tests.judge_server import JudgeServer, judge_server
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs import params
 from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.study.analyses import LayerSimilarity
+from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
 from traitgraph.specs.study.training import Sampling
 
 from .conftest import command, environment
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.xdist_group("every-field")
 
 
 NO_EFFECT = {
-    **dict.fromkeys(("Arm.name", "Instrument.name", "Study.study", "Study.description"), "names things"),
+    **dict.fromkeys(("Arm.name", "Benchmark.name", "Study.study", "Study.description"), "names things"),
     **dict.fromkeys(("Arm.zip", "Arm.excluded", "Arm.included", "Arm.rules"), "chooses points: tests/compiler"),
     **dict.fromkeys(("HubModelSpec.id", "HubModelSpec.revision"), "asks the hub: tests/runtime/test_models.py"),
     **dict.fromkeys(("HubDataSpec.id", "HubDataSpec.revision", "HubDataSpec.config", "HubDataSpec.split"),
@@ -40,7 +42,8 @@ NO_EFFECT = {
     **dict.fromkeys(("Generation.expert", "Generation.decoding", "GeneratedDataSpec.generate", "Study.arms"),
                     "holds fields that have lines of their own"),
     **dict.fromkeys(("SftTraining.method", "DpoTraining.method"), "follows the method of the arm"),
-    **dict.fromkeys(("Instrument.kind", "Analysis.kind", "TaskArithmetic.kind"), "every kind is an arm's"),
+    **dict.fromkeys(("Measured.kind", "Analysis.kind", "TaskArithmetic.kind"), "every kind is an arm's"),
+    "Sampling.engine": "there is one of ours: tests/end_to_end/test_plugin_answers.py",
     "Steer.operation": "others than `add` are of other packages: tests/end_to_end/test_steering_operators.py",
     "Training.max_cut": "lets rows be cut or refuses: tests/runtime/test_training.py",
     "Arm.alpha_of": "filled in from alpha",
@@ -60,8 +63,11 @@ UNREAD = {
 }
 """Parameters that tell keys apart and that nobody has to read, by the name of the field."""
 
-ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "ResolvedPlugin", "OperatorSteering")
+ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "OperatorSteering")
 """Models of what this study cannot have: the hub, a GGUF file, parts of other packages. They have own tests."""
+
+RATERS = {"api": ("url", "model", "temperature"), "local": ("model", "temperature")}
+"""What a job carries of a judge, by its kind."""
 
 
 @dataclass
@@ -196,5 +202,8 @@ def test_the_runtime_reads_every_parameter_of_a_job(done: Done) -> None:
         model for kind in JobParams.__subclasses__() if kind.__module__ == params.__name__ for model in models_in(kind)
     }
     fields = {(model.__name__, name) for model in models for name in model.model_fields if name != "kind"}
+    forms: dict[str, type[Measured]] = {**dict(BENCHMARKS.items()), "layer_similarity": LayerSimilarity}
+    fields |= {(kind, name) for kind, form in forms.items() for name in form.in_jobs}
+    fields |= {(kind, name) for kind, names in RATERS.items() for name in names}
     unread = {(model, name) for model, name in fields - reads if model not in ELSEWHERE and name not in UNREAD}
     assert not unread

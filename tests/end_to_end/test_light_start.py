@@ -86,10 +86,10 @@ def test_every_part_of_an_example_can_be_run(spec: str) -> None:
 MOODS = """\
 from typing import Literal
 
-from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.benchmarks import Benchmark
 
 
-class Mood(Instrument):
+class Mood(Benchmark):
     \"\"\"How a subject feels.\"\"\"
 
     kind: Literal["mood"] = "mood"

@@ -19,7 +19,7 @@ from traitgraph.specs.jobs.params import JobParams, JobRow, JobTable, TrainParam
 from traitgraph.specs.jobs.refs import HubData, HubModel
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
-from traitgraph.specs.study.training import Lora, SftTraining
+from traitgraph.specs.study.training import ENGINES, Lora, SftTraining
 
 from .values import instances, seen_in, to_be_seen
 
@@ -37,6 +37,7 @@ class Blurred(MergeMethod):
 @pytest.fixture(autouse=True)
 def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MERGE_METHODS, "_targets", {**MERGE_METHODS._targets, "blurred": Blurred})
+    monkeypatch.setattr(ENGINES, "_targets", {**ENGINES._targets, "parrot": object})
 
 
 def travelled(params: JobParams) -> tuple[JobRow, JobParams]:

@@ -19,8 +19,13 @@ from pydantic import JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.fields.choice import Choice, KnownName
+from traitgraph.specs.jobs.benchmarks import PLUGIN, ResolvedBenchmark, ResolvedJudge
+from traitgraph.specs.jobs.refs import FileData, FolderModel, HubData
 from traitgraph.specs.source.library import DIGEST
+from traitgraph.specs.study.analyses import LayerSimilarity
+from traitgraph.specs.study.benchmarks import BENCHMARKS, MODES, Measured
+from traitgraph.specs.study.training import OWN_ENGINE
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), min_size=1, max_size=6)
 JSON = st.recursive(
@@ -39,9 +44,36 @@ class Wanted:
     none: bool
 
 
+DIGESTS = st.integers(0, 9).map(lambda number: f"{number:032x}")
+DATA = st.builds(FileData, digest=DIGESTS) | st.builds(HubData, id=TEXT, revision=TEXT)
+JUDGE = st.builds(ResolvedJudge, kind=st.just("api"), url=TEXT, model=TEXT, temperature=st.just(0.5)) | st.builds(
+    ResolvedJudge, kind=st.just("local"), model=st.builds(FolderModel, digest=DIGESTS), temperature=st.just(0.5)
+)
+JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("data", "questions"), DATA), "items": DIGESTS, "lexicon": DIGESTS, "task": TEXT, "judge": JUDGE,
+    "definition": st.none() | DIGESTS, "rows": st.integers(1, 9), "mode": st.sampled_from(MODES.names()),
+    "chat_template": st.booleans(), **dict.fromkeys(("traits", "prompts"), st.lists(TEXT, max_size=2)),
+    **dict.fromkeys(("harness", "filters", "shots", "limit", "numbers"), st.none() | st.just(2)),
+}  # fmt: skip
+PACKAGE = {"benchmark": TEXT, "options": st.dictionaries(TEXT, JSON), "files": st.dictionaries(TEXT, DIGESTS)}
+FORMS: dict[str, type[Measured]] = {**dict(BENCHMARKS.items()), "layer_similarity": LayerSimilarity}
+BENCHMARK = st.one_of(
+    *(
+        st.builds(ResolvedBenchmark, kind=st.just(kind), **{name: JOB_VALUES[name] for name in form.in_jobs})
+        for kind, form in FORMS.items()
+        if kind in BENCHMARKS.builtin or kind == "layer_similarity"
+    ),
+    st.builds(ResolvedBenchmark, kind=st.just(PLUGIN), **PACKAGE, data=st.none() | DATA, judge=JUDGE),
+    st.builds(ResolvedBenchmark, kind=st.just(PLUGIN), **PACKAGE, data=st.none() | DATA),
+)
+"""What a job carries of a benchmark, of every kind."""
+
+
 @st.composite
 def instances(draw: st.DrawFn, model: type[Spec], wanted: Wanted | None = None) -> Spec:
     """A model with a value for every field, often its default; with something wanted inside where it can be."""
+    if model is ResolvedBenchmark:
+        return draw(BENCHMARK)  # type: ignore[no-any-return]
     fields = {name: draw(values) for name, values in _fields(model, wanted).items()}
     own, none = (wanted.field, wanted.none) if wanted and wanted.model is model else ("", False)
     if {"epochs", "steps"} <= set(fields):  # `Training` wants exactly one of them
@@ -85,6 +117,8 @@ def of(annotation: Any, metadata: tuple[Any, ...] = (), wanted: Wanted | None = 
     if choice := next((each for each in metadata if isinstance(each, Choice)), None):
         models = _leading_to([model for _, model in choice.registry.items()], wanted)
         return st.one_of(*(instances(model, wanted) for model in models))
+    if known := next((each for each in metadata if isinstance(each, KnownName)), None):
+        return st.sampled_from([name for name in known.names() if name != OWN_ENGINE])
     if annotation == JsonValue:
         return JSON
     origin, inner = get_origin(annotation), get_args(annotation)

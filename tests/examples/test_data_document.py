@@ -9,7 +9,7 @@ from tests.tiny_model import model_like
 from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
 from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
 from traitgraph.specs.checks.validate import load_study
-from traitgraph.specs.study.benchmarks import Instrument, Linguistic, Questionnaire
+from traitgraph.specs.study.benchmarks import Benchmark, Linguistic, Questionnaire
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def shown(language: str, heading: str) -> str:
     return str(block)
 
 
-def benchmark_of(folder: Path, heading: str) -> Instrument:
+def benchmark_of(folder: Path, heading: str) -> Benchmark:
     """The one benchmark of a study with what a section shows, and with what the section on tracking does."""
     text = HEAD + shown("yaml", heading) + shown("yaml", "Weights & Biases")
     (folder / "study.yaml").write_text(text, encoding="utf-8")

@@ -103,7 +103,7 @@ def test_nothing_is_left_of_an_output_that_fails(
     tmp_path: Path, bench: Bench, base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = bench.merge(base_folder, full_vectors(bench, base_folder, tmp_path), ["1", "1"])
-    from traitgraph.runtime.merging import on_disk
+    from traitgraph.runtime.merging import composition
     from traitgraph.runtime.tensors.rounding import round_to as original
 
     calls = []
@@ -114,7 +114,7 @@ def test_nothing_is_left_of_an_output_that_fails(
             raise OSError("no space left")
         return original(*given, **options)
 
-    monkeypatch.setattr(on_disk, "round_to", fail_late)
+    monkeypatch.setattr(composition, "round_to", fail_late)
     (tmp_path / "outs").mkdir()
     with pytest.raises(OSError, match="no space"):
         materialize(folders(bench, [key]), [tmp_path / "outs" / "a"], base_folder)

@@ -20,7 +20,7 @@ def test_recipe_names_vectors_by_key_and_fingerprint(tmp_path: Path, bench: Benc
     (vector,) = low_rank_vectors(bench, base_folder, tmp_path, 1)
     record = bench.record("merge", bench.merge(base_folder, [vector], ["0.30"]), "recipe.json")
     loaded = load_vector(bench.store.path("vector", vector))
-    assert record["params"]["coefficients"] == ["0.30"]
+    assert record["params"]["coefficients"] == ["0.3"]
     assert record["vectors"] == [{"key": vector, "fingerprint": loaded.id, "norm": loaded.record["norm"]}]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
@@ -45,7 +45,7 @@ def assessed(make_context: MakeContext, loaded: LoadedModel, params: AssessParam
     """What the benchmark finds about the subject."""
     context = assess_context(make_context, params, folder)
     with subject(context, loaded, params):
-        return administer(context, loaded, params)
+        return run_benchmark(context, loaded, params)
 
 
 def hooks_of(model: torch.nn.Module) -> int:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import write_questionnaire
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.questionnaires.items import Scale
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.generation import Written, written, written_texts
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -85,9 +85,9 @@ def test_failures_are_counted_and_left_out(
     """A random model writes no numbers: the share of failures says so, and a domain without answers has no value."""
     path = write_questionnaire(tmp_path / "four.json")
     locations[digest_path(path)] = str(path)
-    benchmark = ResolvedQuestionnaire(items=digest_path(path), mode="generate")
+    benchmark = ResolvedBenchmark(kind="questionnaire", items=digest_path(path), mode="generate")
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=Sampling(repeats=2))
-    measured = administer(make_context(params), loaded, params)
+    measured = run_benchmark(make_context(params), loaded, params)
     usable = [row for row in measured.answers if row["answer"] is not None]
     assert [row["scale"] for row in measured.answers] == [(1, 5)] * 8
     assert measured.metrics[-1].metric == "parse_failures"

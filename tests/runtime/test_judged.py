@@ -21,7 +21,7 @@ from tests.runtime.questionnaires import ITEMS, write_questionnaire
 from tests.runtime.test_decoding import save_adapter
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.job import assess
-from traitgraph.runtime.assessment.judged import judges
+from traitgraph.runtime.assessment.judged import http_judge as over_http
 from traitgraph.runtime.assessment.judged.answers import Judged, outcome_metrics
 from traitgraph.runtime.assessment.judged.interview import judge_prompt
 from traitgraph.runtime.assessment.judged.judges import JudgeError, ModelJudge
@@ -35,17 +35,13 @@ from traitgraph.runtime.models.resumable_generation import KeptTexts
 from traitgraph.runtime.subjects.subjects import leave_subject
 from traitgraph.runtime.worker.task import signals_heeded
 from traitgraph.specs.jobs.benchmarks import (
-    LIMITS,
-    ApiJudge,
-    LocalJudge,
+    ResolvedBenchmark,
     ResolvedJudge,
-    ResolvedOpenQuestions,
-    ResolvedQuestionnaire,
 )
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
-from traitgraph.specs.study.benchmarks import JudgeLimits
+from traitgraph.specs.study.judges import LIMITS, JudgeLimits
 from traitgraph.specs.study.training import Sampling
 
 KEY = "a-secret-of-the-test"
@@ -60,7 +56,7 @@ QUESTIONS = [
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judges, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(over_http, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setenv("JUDGE_KEY", KEY)
 
 
@@ -84,17 +80,17 @@ def interview(
     def make(judge: ResolvedJudge, **changes: Any) -> tuple[JobContext, AssessParams]:
         path = write_questionnaire(tmp_path / "four.json", **changes)
         locations[digest_path(path)] = str(path)
-        if isinstance(judge, ApiJudge):
+        if judge.kind == "api":
             locations[judge.key_name] = "environment:JUDGE_KEY"
-        items = ResolvedQuestionnaire(items=digest_path(path), mode="interview", judge=judge)
+        items = ResolvedBenchmark(kind="questionnaire", items=digest_path(path), mode="interview", judge=judge)
         params = AssessParams(model=model_ref, benchmark=items, sampling=TWO_REPEATS)
         return dataclasses.replace(make_context(params), partial=partial), params
 
     return make
 
 
-def http_judge(url: str) -> ApiJudge:
-    return ApiJudge(url=url, model="judge-1", temperature=0.0)
+def http_judge(url: str) -> ResolvedJudge:
+    return ResolvedJudge(kind="api", url=url, model="judge-1", temperature=0.0)
 
 
 def rows_of(folder: Path, name: str = "answers") -> list[dict[str, Any]]:
@@ -179,7 +175,7 @@ def test_a_redirect_is_not_followed(interview: Interview) -> None:
 def test_a_judge_that_never_answers_is_given_up(
     interview: Interview, fault: int | bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judges, "ATTEMPTS", 2)
+    monkeypatch.setattr(over_http, "ATTEMPTS", 2)
     with judge_server(lambda prompt: fault) as server:
         context, params = interview(http_judge(server.url))
         with pytest.raises(JudgeError, match="gave up after"):
@@ -187,7 +183,7 @@ def test_a_judge_that_never_answers_is_given_up(
 
 
 def test_an_unreachable_judge_is_named(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judges, "ATTEMPTS", 2)
+    monkeypatch.setattr(over_http, "ATTEMPTS", 2)
     context, params = interview(http_judge("http://127.0.0.1:9/v1"))
     with pytest.raises(JudgeError, match=r"127\.0\.0\.1:9/v1/chat/completions: not reachable"):
         assess(context, params)
@@ -200,14 +196,14 @@ def test_a_missing_key_is_told_by_its_name(interview: Interview, monkeypatch: py
         assess(context, params)
 
 
-def limited(context: JobContext, judge: ApiJudge, **limits: Any) -> JobContext:
+def limited(context: JobContext, judge: ResolvedJudge, **limits: Any) -> JobContext:
     place = {judge.limits_name: LIMITS + JudgeLimits(**limits).model_dump_json()}
     return dataclasses.replace(context, locations={**context.locations, **place})
 
 
 def test_a_reply_is_read_up_to_the_limit_and_no_further(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends without end is cut, said to be too long, and given up."""
-    monkeypatch.setattr(judges, "ATTEMPTS", 2)
+    monkeypatch.setattr(over_http, "ATTEMPTS", 2)
     sent: list[int] = []
 
     def flood(prompt: str) -> Iterator[bytes]:
@@ -264,7 +260,7 @@ ODD = {
 def test_odd_answers_are_faults_within_the_limits_and_tell_no_part_of_the_key(
     interview: Interview, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(judges, "ATTEMPTS", 1)
+    monkeypatch.setattr(over_http, "ATTEMPTS", 1)
     pieces, told = ODD[fault]
     with judge_server(lambda prompt: (0, iter(pieces))) as server:
         judge = http_judge(server.url)
@@ -277,7 +273,7 @@ def test_odd_answers_are_faults_within_the_limits_and_tell_no_part_of_the_key(
 @pytest.mark.parametrize("line", [b"X: y\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_a_head_without_end_is_cut(interview: Interview, monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
     """Headers, and interim answers, are read no further than a reply may be long."""
-    monkeypatch.setattr(judges, "ATTEMPTS", 1)
+    monkeypatch.setattr(over_http, "ATTEMPTS", 1)
     sent: list[int] = []
 
     def head(prompt: str) -> Iterator[bytes]:
@@ -297,8 +293,8 @@ def test_a_head_without_end_is_cut(interview: Interview, monkeypatch: pytest.Mon
 
 
 def test_a_stop_is_heard_while_a_reply_is_waited_for(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judges, "LISTEN_SECONDS", 0.02)
-    monkeypatch.setattr(judges, "GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(over_http, "LISTEN_SECONDS", 0.02)
+    monkeypatch.setattr(over_http, "GRACE_SECONDS", 0.02)
     over = threading.Event()
 
     def silence(prompt: str) -> Iterator[bytes]:
@@ -333,7 +329,7 @@ def test_a_signal_ends_the_wait_for_a_reply_at_once(interview: Interview) -> Non
 def test_a_reply_nested_without_end_is_an_unreadable_reply(
     interview: Interview, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judges, "ATTEMPTS", 1)
+    monkeypatch.setattr(over_http, "ATTEMPTS", 1)
     with judge_server(lambda prompt: body) as server:
         context, params = interview(http_judge(server.url))
         with pytest.raises(JudgeError, match="no chat completion"):
@@ -395,7 +391,7 @@ def test_rows_of_another_job_are_made_again(interview: Interview, capsys: pytest
 
 def test_nothing_is_asked_twice_after_an_interruption(interview: Interview, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after some ratings, with a torn line as a kill leaves it: only the rest is asked."""
-    monkeypatch.setattr(judges, "REQUESTS_AT_ONCE", 2)
+    monkeypatch.setattr(over_http, "REQUESTS_AT_ONCE", 2)
     with judge_server(by_statement) as server:
         context, params = interview(http_judge(server.url))
         stopping = dataclasses.replace(context, stop_wanted=lambda: len(server.bodies) >= 2)
@@ -444,7 +440,7 @@ def test_a_local_judge_reads_the_answers_with_the_base_as_it_was(
         ref = FolderModel(digest=digest_path(folder))
         locations[ref.digest] = str(folder)
     before = weights_checksum(loaded.model)
-    context, params = interview(LocalJudge(model=ref, temperature=0.7))
+    context, params = interview(ResolvedJudge(kind="local", model=ref, temperature=0.7))
     assess(context, params)
     first = rows_of(context.out)
     assert any(row["judge"] for row in first)
@@ -468,7 +464,7 @@ def test_open_questions_give_trait_and_fluency_with_errors(
 
     with judge_server(reply) as server:
         questions = FileData(digest=digest_path(path))
-        benchmark = ResolvedOpenQuestions(questions=questions, judge=http_judge(server.url))
+        benchmark = ResolvedBenchmark(kind="open_questions", questions=questions, judge=http_judge(server.url))
         sampling = TWO_REPEATS.model_copy(update={"repeats": 1})
         params = AssessParams(model=model_ref, benchmark=benchmark, sampling=sampling)
         context = make_context(params)
@@ -489,7 +485,7 @@ def test_a_judge_is_not_under_the_influence_of_the_subject(
 ) -> None:
     """The subject is the judge's own base with an adapter: replies are those of the base."""
     adapter = save_adapter(model_folder, tmp_path / "tuned")
-    context, params = interview(LocalJudge(model=model_ref, temperature=0))
+    context, params = interview(ResolvedJudge(kind="local", model=model_ref, temperature=0))
     context.inputs = {"tuned": (adapter,)}
     context.row = context.row.model_copy(update={"inputs": {"tuned": ("f" * 32,)}})
     assess(context, params)
@@ -528,7 +524,7 @@ def test_other_repeats_than_the_spec_asks_for_are_refused(
 ) -> None:
     """A benchmark that measures once what should be measured twice would have another n than the study says."""
     once = Measurement([], [Metric("openness", 3.0, 4, repeat=0)])
-    monkeypatch.setattr("traitgraph.runtime.assessment.job.administer", lambda *_: once)
+    monkeypatch.setattr("traitgraph.runtime.assessment.job.run_benchmark", lambda *_: once)
     context, params = interview(http_judge("http://127.0.0.1:9"))
     with pytest.raises(ValueError, match="asks for 2 repeats, and the benchmark measured openness in 1"):
         assess(context, params)

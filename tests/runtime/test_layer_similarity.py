@@ -20,7 +20,7 @@ from traitgraph.runtime.models.likelihood import NoNumbersError
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import Positions
 from traitgraph.runtime.subjects.shift import steer_block
-from traitgraph.specs.jobs.benchmarks import ResolvedLayerSimilarity
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -33,7 +33,9 @@ TALK = "You talk to everyone, at length."
 
 @pytest.fixture
 def params(model_ref: FolderModel, dialogue_data: FileData) -> AssessParams:
-    return AssessParams(model=model_ref, benchmark=ResolvedLayerSimilarity(data=dialogue_data, rows=5))
+    return AssessParams(
+        model=model_ref, benchmark=ResolvedBenchmark(kind="layer_similarity", data=dialogue_data, rows=5)
+    )
 
 
 def rows_of(folder: Path) -> list[dict[str, object]]:

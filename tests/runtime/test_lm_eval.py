@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.harness.model import harness_model
 from traitgraph.runtime.assessment.harness.requests import Rendering, TaskError, frozen_tasks
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.models.chat import ChatTemplateError, Lead
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -104,10 +104,10 @@ def run(
     locations[definition] = str(task_folder)
 
     def run(task: str = "tiny_choice", system: str | None = None, **options: Any) -> Measurement:
-        benchmark = ResolvedLmEval(task=task, definition=definition, **options)
+        benchmark = ResolvedBenchmark(kind="lm_eval", task=task, definition=definition, **options)
         prompt = Prompt(system=system) if system else None
         params = AssessParams(model=model_ref, benchmark=benchmark, prompt=prompt)
-        return administer(make_context(params), loaded, params)
+        return run_benchmark(make_context(params), loaded, params)
 
     return run
 
@@ -197,7 +197,9 @@ def test_a_prompt_is_all_that_differs_between_base_and_prompted(
     """The same rendering for both: without the prompt's text, a prompted subject reads what the base reads."""
     definition = digest_path(task_folder)
     locations[definition] = str(task_folder)
-    benchmark = ResolvedLmEval(task="tiny_choice", definition=definition, shots=1, chat_template=chat)
+    benchmark = ResolvedBenchmark(
+        kind="lm_eval", task="tiny_choice", definition=definition, shots=1, chat_template=chat
+    )
     model = harness_model(loaded)
     base, prompted, in_front = (
         frozen_tasks(locations, model, Rendering(benchmark, lead)).tasks[0].documents

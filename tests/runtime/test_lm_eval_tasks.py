@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.harness.requests import TaskError
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -104,16 +104,16 @@ def run(make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, 
     def run(folder: Path, task: str, **options: Any) -> Measurement:
         definition = digest_path(folder)
         locations[definition] = str(folder)
-        benchmark = ResolvedLmEval(task=task, definition=definition, **options)
+        benchmark = ResolvedBenchmark(kind="lm_eval", task=task, definition=definition, **options)
         context = make_context(AssessParams(model=model_ref, benchmark=benchmark))
-        measured = administer(context, loaded, context_params(model_ref, benchmark))
+        measured = run_benchmark(context, loaded, context_params(model_ref, benchmark))
         write_measurement(context.out, measured)  # everything can be written
         return measured
 
     return run
 
 
-def context_params(model: FolderModel, benchmark: ResolvedLmEval) -> AssessParams:
+def context_params(model: FolderModel, benchmark: ResolvedBenchmark) -> AssessParams:
     return AssessParams(model=model, benchmark=benchmark)
 
 

@@ -40,7 +40,7 @@ def params_of(model: FolderModel, data: FileData) -> NeuronsParams:
     )  # fmt: skip
 
 
-def measured(make_context: MakeContext, model: FolderModel, data: FileData) -> Path:
+def run_benchmark(make_context: MakeContext, model: FolderModel, data: FileData) -> Path:
     """The folder of a `neurons` artifact."""
     params = params_of(model, data)
     context = make_context(params)
@@ -90,7 +90,7 @@ def test_the_job_measures_the_tokens_of_the_answers_under_both_prompts(
     """Shares above zero as from plain passes, one answer at a time, over the answers that the artifact keeps."""
     import torch
 
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
     answers = [json.loads(line) for line in (folder / "replies.jsonl").read_text().splitlines()]
     assert [each["level"] for each in answers] == ["high"] * 2 + ["low"] * 2, "the two training questions, twice"
     found, record = tensors(folder), json.loads((folder / "neurons.json").read_text())
@@ -127,7 +127,7 @@ def test_an_interrupted_job_gives_the_same_answers_and_bits(
 
     monkeypatch.setattr("traitgraph.runtime.models.resumable_generation.BATCH_ROWS", {"cpu": 2})
     monkeypatch.setattr("traitgraph.runtime.models.generation.BATCH_ROWS", {"cpu": 2})
-    whole, params = measured(make_context, model_ref, dialogue_data), params_of(model_ref, dialogue_data)
+    whole, params = run_benchmark(make_context, model_ref, dialogue_data), params_of(model_ref, dialogue_data)
     partial = tmp_path / "partial"
     partial.mkdir()
 
@@ -240,7 +240,7 @@ def test_gates_are_changed_by_the_formula_where_the_reply_is_predicted(
     """At the last position of a prompt and everywhere in a reply; nowhere else."""
     import torch
 
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
     how = steering(gamma=Decimal("0.5"), neurons=20)
     boost, off = neuron_sets(tensors(folder), how)
     params = contrast_of(model_ref, dialogue_data, neurons=how)
@@ -267,7 +267,7 @@ def test_strengths_are_subjects_of_their_own_and_the_base_comes_back(
     from safetensors.torch import save_file
 
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
 
     def scores(how: NeuronSteering | None, folder: Path = folder) -> list[dict[str, object]]:
         return assessed(make_context, loaded, contrast_of(model_ref, dialogue_data, neurons=how), folder).answers

@@ -14,11 +14,11 @@ from traitgraph.api.preflight import without_runtime
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.assessment.administer import MEASURES, administer
+from traitgraph.runtime.assessment.job import FUNCTIONS, run_benchmark
 from traitgraph.runtime.models.loading import open_model
 from traitgraph.specs.checks.validate import load_study
 from traitgraph.specs.jobs.params import AssessParams
-from traitgraph.specs.study.benchmarks import INSTRUMENTS
+from traitgraph.specs.study.benchmarks import BENCHMARKS
 
 from .conftest import MakeContext
 
@@ -51,7 +51,7 @@ def groups(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     (info.parent / "my_benchmarks.py").write_text(shown("python"))
     monkeypatch.syspath_prepend(str(info.parent))
     importlib.invalidate_caches()
-    for registry in (INSTRUMENTS, MEASURES):
+    for registry in (BENCHMARKS, FUNCTIONS):
         monkeypatch.setattr(registry, "_targets", dict(registry._targets))
         monkeypatch.setattr(registry, "_plugins_read", False)
     monkeypatch.delitem(sys.modules, "my_benchmarks", raising=False)
@@ -76,6 +76,6 @@ def test_it_is_planned_keyed_by_its_options_and_measured(
     assert without_runtime(one) == []
     params = AssessParams.model_validate(rows[0].params)
     context = make_context(params)
-    measured = administer(context, open_model(context, params.model), params)
+    measured = run_benchmark(context, open_model(context, params.model), params)
     assert [(metric.metric, metric.n) for metric in measured.metrics] == [("words", 3)]
     assert len(measured.answers) == 3

@@ -10,7 +10,7 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from tests.runtime.questionnaires import DOCUMENT, ITEMS, write_questionnaire
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
 from traitgraph.runtime.assessment.questionnaires.items import Questionnaire
@@ -22,7 +22,7 @@ from traitgraph.runtime.assessment.questionnaires.scores import (
 )
 from traitgraph.runtime.models.chat import Lead, prompt_ids
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -108,9 +108,9 @@ def administered(
 ) -> tuple[AssessParams, Measurement]:
     path = write_questionnaire(tmp_path / "four.json")
     locations[digest_path(path)] = str(path)
-    benchmark = ResolvedQuestionnaire(items=digest_path(path))
+    benchmark = ResolvedBenchmark(kind="questionnaire", items=digest_path(path))
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=SAMPLING)
-    return params, administer(make_context(params), loaded, params)
+    return params, run_benchmark(make_context(params), loaded, params)
 
 
 def test_option_likelihoods_are_those_of_a_plain_forward_pass(
@@ -149,9 +149,9 @@ def test_administering_again_gives_the_same_numbers_and_a_prompt_gives_others(
     administered: tuple[AssessParams, Measurement], make_context: MakeContext, loaded: LoadedModel
 ) -> None:
     params, first = administered
-    assert administer(make_context(params), loaded, params) == first
+    assert run_benchmark(make_context(params), loaded, params) == first
     prompted = params.model_copy(update={"prompt": Prompt(system="You are a person who loves parties.")})
-    assert administer(make_context(prompted), loaded, prompted).answers != first.answers
+    assert run_benchmark(make_context(prompted), loaded, prompted).answers != first.answers
 
 
 def test_other_scales_are_reversed_about_their_own_middle(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_braces_in_items_and_anchors_are_text(
 
     for module in ("likelihood", "written"):
         monkeypatch.setattr(f"traitgraph.runtime.assessment.questionnaires.{module}.prompt_ids", noted)
-    benchmark = ResolvedQuestionnaire(items=digest_path(path), mode=mode)
+    benchmark = ResolvedBenchmark(kind="questionnaire", items=digest_path(path), mode=mode)
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=SAMPLING)
-    administer(make_context(params), loaded, params)
+    run_benchmark(make_context(params), loaded, params)
     assert len(asked) == {"choice": 3, "generate": 1}[mode] * len(items)
     assert all(text.endswith(f"Statement: I am {odd}.") for text in asked)
     assert all(f"4 {odd}" in text for text in asked if "Yes or No" not in text)

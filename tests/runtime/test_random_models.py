@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.report.rows import DOMAINS, row
 from tests.tiny_model import save_tiny_model
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, item_answers
 from traitgraph.runtime.models.loading import open_model
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.summaries import summarise
-from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -40,7 +40,7 @@ def test_random_weights_under_prompts_get_clear_verdicts_by_chance_only(
     """Three models, five traits, a hundred repeats: fifteen gaps, of which chance makes less than one clear."""
     form = Path(str(files("traitgraph.specs") / "library" / "questionnaire" / "mini-ipip.json"))
     locations[digest_path(form)] = str(form)
-    benchmark = ResolvedQuestionnaire(items=digest_path(form), mode="choice")
+    benchmark = ResolvedBenchmark(kind="questionnaire", items=digest_path(form), mode="choice")
     answers, rows = {}, []
     for seed in range(3):
         folder = save_tiny_model(tmp_path / f"model-{seed}", seed=seed)
@@ -51,7 +51,7 @@ def test_random_weights_under_prompts_get_clear_verdicts_by_chance_only(
                 prompt = Prompt(system=f"You are a person with {level} {trait}.")
                 params = AssessParams(model=model, benchmark=benchmark, sampling=HUNDRED, prompt=prompt)
                 context = make_context(params)
-                measured = administer(context, open_model(context, model), params)
+                measured = run_benchmark(context, open_model(context, model), params)
                 answers[job := f"{seed} {trait} {level}"] = item_answers(measured.answers, HUNDRED.temperature)
                 rows += [
                     row(arm="told", model=str(seed), method="prompt", trait=trait, level=level, benchmark="mini-ipip",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.jobs.context import JobContext, Session
 from traitgraph.runtime.jobs.locations import ChangedFileError, locate
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.gguf import prepare
 from traitgraph.runtime.models.loading import open_model
-from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, JobRow, PrepareParams
 from traitgraph.specs.jobs.refs import FileData, GgufModel
 from traitgraph.specs.source.hashing import digest_file, digest_path
@@ -76,9 +76,11 @@ def test_converted_model_speaks_and_is_measured(tmp_path: Path) -> None:
     spoken = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10)
     assert "Paris" in loaded.tokenizer.decode(spoken[0, ids.shape[1] :])
 
-    benchmark = ResolvedReplyContrast(data=FileData(digest=digest_path(data)), traits=("extraversion",))
+    benchmark = ResolvedBenchmark(
+        kind="reply_contrast", data=FileData(digest=digest_path(data)), traits=("extraversion",)
+    )
     params = AssessParams(model=ref, benchmark=benchmark)
-    metrics = {metric.metric: metric.value for metric in administer(context, loaded, params).metrics}
+    metrics = {metric.metric: metric.value for metric in run_benchmark(context, loaded, params).metrics}
     assert -8 < (metrics["extraversion.high_loglik"] or 0) < -1.5
     assert -8 < (metrics["extraversion.low_loglik"] or 0) < -1.5
     assert -3 < (metrics["extraversion"] or 99) < 3

@@ -11,21 +11,21 @@ import pytest
 from tests.runtime.conftest import MakeContext, located
 from tests.runtime.dialogues import dialogue_rows
 from tests.runtime.test_likelihood import one_by_one
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.models.chat import Lead, turn
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
 
 
 def contrast(ref: FolderModel, data: FileData, system: str | None = None) -> AssessParams:
-    benchmark = ResolvedReplyContrast(data=data, traits=("extraversion", "neuroticism"))
+    benchmark = ResolvedBenchmark(kind="reply_contrast", data=data, traits=("extraversion", "neuroticism"))
     return AssessParams(model=ref, benchmark=benchmark, prompt=Prompt(system=system) if system else None)
 
 
@@ -34,7 +34,7 @@ def measured(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
 ) -> Measurement:
     params = contrast(model_ref, dialogue_data)
-    return administer(make_context(params), loaded, params)
+    return run_benchmark(make_context(params), loaded, params)
 
 
 def test_value_is_the_mean_gap_per_token_over_held_out_pairs(measured: Measurement, loaded: LoadedModel) -> None:
@@ -74,7 +74,7 @@ def test_a_system_prompt_is_part_of_the_context(
 ) -> None:
     """A prompted subject is scored after its system message, so its values differ from the base's."""
     params = contrast(model_ref, dialogue_data, "You are a person with high extraversion.")
-    assert administer(make_context(params), loaded, params).metrics[0].value != measured.metrics[0].value
+    assert run_benchmark(make_context(params), loaded, params).metrics[0].value != measured.metrics[0].value
 
 
 def test_files_written(measured: Measurement, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_held_out_rows_that_stand_in_training_are_refused_before_the_work(
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
     context = located(make_context(params, tuned=(tmp_path,)), tmp_path / "rows.jsonl")
     with pytest.raises(DialogueError, match="2 held-out rows also stand in training, prompt and reply: row"):
-        administer(context, loaded, params)
+        run_benchmark(context, loaded, params)
 
 
 def test_who_has_learnt_nothing_may_be_asked_what_others_are_trained_on(
@@ -121,7 +121,7 @@ def test_who_has_learnt_nothing_may_be_asked_what_others_are_trained_on(
     """A study without training passes `check`, and its jobs are done."""
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training(None)))
     context = located(make_context(params), tmp_path / "rows.jsonl")
-    assert {each.metric for each in administer(context, loaded, params).metrics} >= {"neuroticism", SHARED_PROMPTS}
+    assert {each.metric for each in run_benchmark(context, loaded, params).metrics} >= {"neuroticism", SHARED_PROMPTS}
 
 
 def test_pairs_with_one_reply_at_both_levels_are_left_out_and_counted(
@@ -134,14 +134,14 @@ def test_pairs_with_one_reply_at_both_levels_are_left_out_and_counted(
             row["reply"] = "It depends."
     params = contrast(model_ref, own_data(tmp_path, rows))
     context = located(make_context(params), tmp_path / "rows.jsonl")
-    metrics = {each.metric: each for each in administer(context, loaded, params).metrics}
+    metrics = {each.metric: each for each in run_benchmark(context, loaded, params).metrics}
     assert (metrics["neuroticism"].n, metrics["extraversion"].n) == (1, 2)
     assert (metrics[SAME_REPLIES].value, metrics[SAME_REPLIES].n) == (1 / 4, 4)
     rows = [{**row, "reply": "It depends."} if row["trait"] == "neuroticism" else row for row in rows]
     params = contrast(model_ref, own_data(tmp_path, rows))
     context = located(context, tmp_path / "rows.jsonl")
     with pytest.raises(DialogueError, match="every held-out pair of neuroticism has the same reply"):
-        administer(context, loaded, params)
+        run_benchmark(context, loaded, params)
 
 
 def test_the_share_of_held_out_prompts_that_stand_in_training_is_measured(
@@ -149,7 +149,7 @@ def test_the_share_of_held_out_prompts_that_stand_in_training_is_measured(
 ) -> None:
     params = contrast(model_ref, own_data(tmp_path, repeated_in_training("Something else.")))
     context = located(make_context(params), tmp_path / "rows.jsonl")
-    (shared,) = [each for each in administer(context, loaded, params).metrics if each.metric == SHARED_PROMPTS]
+    (shared,) = [each for each in run_benchmark(context, loaded, params).metrics if each.metric == SHARED_PROMPTS]
     held = [row for row in dialogue_rows() if row["split"] == "heldout"]
     repeated = {row["prompt"] for row in repeated_in_training("x")[-2:]}
     same = [row for row in held if row["prompt"] in repeated]

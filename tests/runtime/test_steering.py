@@ -33,7 +33,7 @@ from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
 
 
-def measured(make_context: MakeContext, model: FolderModel, data: FileData, **options: Any) -> Path:
+def run_benchmark(make_context: MakeContext, model: FolderModel, data: FileData, **options: Any) -> Path:
     """The folder of an `activations` artifact."""
     params = ActivationsParams(model=model, data=data, trait=TRAIT, **{"read_out": "response", **options})
     context = make_context(params)
@@ -62,7 +62,7 @@ def test_the_direction_is_the_difference_of_the_mean_hidden_states_of_replies(
 
     The last of those states is behind the final norm; there the norm of our mean is compared instead.
     """
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
     means = {}
     for level in ("high", "low"):
         rows = training_rows(read_dialogues(dialogue_file), TRAIT, level)
@@ -100,7 +100,7 @@ def test_the_last_block_is_read_before_the_final_norm(
         with torch.no_grad(), seen_by([loaded.model.model.layers[-1]], seen.append):
             loaded.model(torch.tensor([before + after[:-1]]))
         means.append(seen[0][0, len(before) :].mean(0))
-    found = tensors(measured(make_context, model_ref, dialogue_data))["high"][-1]
+    found = tensors(run_benchmark(make_context, model_ref, dialogue_data))["high"][-1]
     torch.testing.assert_close(found, torch.stack(means).mean(0), atol=1e-5, rtol=1e-5)
 
 
@@ -108,7 +108,7 @@ def test_prompts_that_do_not_differ_by_level_have_no_direction(
     make_context: MakeContext, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
     with pytest.raises(DialogueError, match="needs prompts that differ by level"):
-        measured(make_context, model_ref, dialogue_data, read_out="last_prompt")
+        run_benchmark(make_context, model_ref, dialogue_data, read_out="last_prompt")
 
 
 def test_an_interrupted_job_gives_the_same_bits(
@@ -117,7 +117,7 @@ def test_an_interrupted_job_gives_the_same_bits(
 ) -> None:  # fmt: skip
     """Stopped after each batch in turn, in a new process each time as far as the job can see."""
     monkeypatch.setattr("traitgraph.runtime.steering.spans.BATCH_TOKENS", {"cpu": 1})
-    whole = measured(make_context, model_ref, dialogue_data)
+    whole = run_benchmark(make_context, model_ref, dialogue_data)
     params = ActivationsParams(model=model_ref, data=dialogue_data, trait=TRAIT, read_out="response")
     partial = tmp_path / "partial"
     partial.mkdir()
@@ -179,7 +179,7 @@ def outputs(model: Any, blocks: Sequence[torch.nn.Module]) -> tuple[list[torch.T
 def test_a_layer_beyond_the_last_is_refused(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
     with pytest.raises(SteeringError, match="layer 3: the model has 2 blocks"):
         assessed(make_context, loaded, contrast_of(model_ref, dialogue_data, steering(3, "1")), folder)
     assert hooks_of(loaded.model) == 0
@@ -385,7 +385,7 @@ def test_a_coefficient_of_zero_scores_as_the_base_and_the_base_comes_back(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
 
     def scores(at: Steering | None) -> list[dict[str, object]]:
         return assessed(make_context, loaded, contrast_of(model_ref, dialogue_data, at), folder).answers
@@ -409,7 +409,7 @@ def test_steering_raises_the_projection_by_coefficient_times_length(
     make_context: MakeContext, loaded: LoadedModel, model_ref: FolderModel, dialogue_data: FileData
 ) -> None:
     """A normalised direction has length 1, so that the coefficient is the shift itself."""
-    folder = measured(make_context, model_ref, dialogue_data)
+    folder = run_benchmark(make_context, model_ref, dialogue_data)
     direction = tensors(folder)["direction"][0]
     ids = torch.tensor([prompt_ids(loaded.tokenizer, "Hello?")])
 
@@ -436,7 +436,7 @@ def test_the_reply_contrast_follows_the_direction(
     folder = model_of_words(model_folder, tmp_path / "words")
     locations[digest_path(folder)] = str(folder)
     model = FolderModel(digest=digest_path(folder))
-    direction = measured(make_context, model, dialogue_data)
+    direction = run_benchmark(make_context, model, dialogue_data)
     loaded = open_model(make_context(contrast_of(model, dialogue_data)), model)
 
     def contrast(coefficient: str) -> float:

@@ -10,12 +10,12 @@ import pytest
 
 from tests.runtime.conftest import MakeContext
 from traitgraph.cli.main import main
-from traitgraph.runtime.assessment.administer import administer
 from traitgraph.runtime.assessment.harness.requests import TaskError
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -56,8 +56,10 @@ def run(
         definition = digest_path(folder)
         locations[definition] = str(folder)
         monkeypatch.chdir(folder.parent / "elsewhere")
-        params = AssessParams(model=model_ref, benchmark=ResolvedLmEval(task=task, definition=definition))
-        return administer(make_context(params), loaded, params)
+        params = AssessParams(
+            model=model_ref, benchmark=ResolvedBenchmark(kind="lm_eval", task=task, definition=definition)
+        )
+        return run_benchmark(make_context(params), loaded, params)
 
     return run
 
@@ -206,9 +208,11 @@ def test_a_built_in_task_of_another_release_than_planned_is_refused(
 ) -> None:
     here = harness_identity("arc_easy")
     assert here is not None
-    params = AssessParams(model=model_ref, benchmark=ResolvedLmEval(task="arc_easy", harness="lm_eval 0.4.8 ab"))
+    params = AssessParams(
+        model=model_ref, benchmark=ResolvedBenchmark(kind="lm_eval", task="arc_easy", harness="lm_eval 0.4.8 ab")
+    )
     with pytest.raises(TaskError, match=f"'arc_easy' was planned with lm_eval 0.4.8 ab, here is {here}: plan again"):
-        administer(make_context(params), loaded, params)
+        run_benchmark(make_context(params), loaded, params)
 
 
 def test_a_task_of_a_folder_under_another_release_than_planned_is_refused(
@@ -221,10 +225,11 @@ def test_a_task_of_a_folder_under_another_release_than_planned_is_refused(
     digest = digest_path(folder)
     locations[digest] = str(folder)
     params = AssessParams(
-        model=model_ref, benchmark=ResolvedLmEval(task="t", definition=digest, harness="lm_eval 0.4.8")
+        model=model_ref,
+        benchmark=ResolvedBenchmark(kind="lm_eval", task="t", definition=digest, harness="lm_eval 0.4.8"),
     )
     with pytest.raises(TaskError, match=f"'t' was planned with lm_eval 0.4.8, here is {harness_identity(None)}: plan"):
-        administer(make_context(params), loaded, params)
+        run_benchmark(make_context(params), loaded, params)
 
 
 def test_a_definition_that_is_a_link_out_of_the_folder_is_refused(folder: Path, run: Run, tmp_path: Path) -> None:

@@ -130,13 +130,13 @@ def test_training_starts_from_the_base_though_a_subject_stands_on_it(
 ) -> None:
     """After an assessment of a tuned subject in the same session, training gives the same bytes as before it."""
     from traitgraph.runtime.subjects.subjects import subject
-    from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+    from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
     from traitgraph.specs.jobs.params import AssessParams
 
     tuned = make_context(params)
     train(tuned, params)
     first = (tuned.out / "adapter" / "adapter_model.safetensors").read_bytes()
-    benchmark = ResolvedReplyContrast(data=FileData(digest="0" * 32), traits=("extraversion",))
+    benchmark = ResolvedBenchmark(kind="reply_contrast", data=FileData(digest="0" * 32), traits=("extraversion",))
     assessed = AssessParams(model=params.model, benchmark=benchmark)
     context = make_context(assessed, tuned=(tuned.out,))
     context.row = context.row.model_copy(update={"inputs": {"tuned": (tuned.row.key,)}})

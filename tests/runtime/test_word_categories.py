@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.assessment.administer import administer
+from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
 from traitgraph.runtime.assessment.texts.word_categories import TextRow, word_metrics
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.generation import written
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedLinguistic, ResolvedStory
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -54,21 +54,21 @@ def lexicon(tmp_path: Path, locations: dict[str, str]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", [ResolvedLinguistic, ResolvedStory])
+@pytest.mark.parametrize("kind", ["linguistic", "story"])
 def test_raw_texts_hold_every_metric_and_come_again(
     make_context: MakeContext,
     loaded: LoadedModel,
     model_ref: FolderModel,
     lexicon: Path,
-    kind: type[ResolvedLinguistic] | type[ResolvedStory],
+    kind: str,
 ) -> None:
     """Each prompt is answered `repeats` times; the same job writes the same texts, a prompt or seed changes them."""
 
     def measure(seed: int = 0, prompt: Prompt | None = None) -> Measurement:
-        benchmark = kind(lexicon=digest_path(lexicon), prompts=PROMPTS)
+        benchmark = ResolvedBenchmark(kind=kind, lexicon=digest_path(lexicon), prompts=PROMPTS)
         sampling = Sampling(temperature=1.0, repeats=3, seed=seed, max_new_tokens=24)
         params = AssessParams(model=model_ref, benchmark=benchmark, sampling=sampling, prompt=prompt)
-        return administer(make_context(params), loaded, params)
+        return run_benchmark(make_context(params), loaded, params)
 
     found = measure()
     assert [(each["repeat"], each["prompt"]) for each in found.answers] == [(n, p) for n in range(3) for p in PROMPTS]

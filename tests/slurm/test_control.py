@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from traitgraph.launchers.slurm.record.attempts import account_path
+from traitgraph.launchers.slurm.record.attempts import attempt_path
 from traitgraph.launchers.slurm.record.logs import follow, logs_of
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.limits import read_limits
@@ -323,7 +323,7 @@ def test_what_the_queue_forgot_the_accounting_knows(
         return sum(entry.state == "CANCELLED" for entry in scheduler.accounting(record.job_names, since) or ())
 
     wait_until(lambda: cancelled() > 0, "sacct knows", seconds=30)
-    account_path(launched.run, "01-train-000").unlink()
+    attempt_path(launched.run, "01-train-000").unlink()
     monkeypatch.setattr(scheduler, "queue", lambda *_: [])  # as MinJobAge seconds later
     status = read_status(store, record)
     assert [(task.state, task.cause) for task in status.tasks] == [("cancelled", "cancelled")] * 2

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.small_disk import small_disk
-from traitgraph.launchers.slurm.record.attempts import account_path, read_account
+from traitgraph.launchers.slurm.record.attempts import attempt_path, read_attempt
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
 from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
@@ -68,9 +68,9 @@ def agree(store: Store, launched: Launch) -> None:
 
 
 def slurm_id(launched: Launch, task: str) -> str:
-    account = read_account(account_path(launched.run, task))
-    assert account is not None, f"{task} has not begun"
-    return account.job
+    attempt = read_attempt(attempt_path(launched.run, task))
+    assert attempt is not None, f"{task} has not begun"
+    return attempt.job
 
 
 def at_step(trace: Path, name: str, step: int) -> None:
@@ -369,9 +369,9 @@ def orphaned(three_nodes: SlurmCluster, tmp_path_factory: pytest.TempPathFactory
     """A task whose node lost its daemon, killed first so that SLURM notices while other tests run."""
     run = begin(three_nodes, tmp_path_factory.mktemp("orphaned"), on_whole_nodes(), steps=3, until="taken over")
     at_step(run.trace, "train", 2)
-    account = read_account(account_path(run.launched.run, "01-train-000"))
-    assert account is not None
-    three_nodes.kill_node(account.node)
+    attempt = read_attempt(attempt_path(run.launched.run, "01-train-000"))
+    assert attempt is not None
+    three_nodes.kill_node(attempt.node)
     return run
 
 
@@ -384,21 +384,21 @@ def test_a_node_set_down_gives_its_task_to_another(fragile: SlurmCluster, store:
     study = table({"train": [[job("train", trace, steps=4, until="told")]]})
     launched = launch(study, store, on_whole_nodes(), probe=False)
     at_step(trace, "train", 4)
-    account = read_account(account_path(launched.run, "01-train-000"))
-    assert account is not None
-    fragile.call("scontrol", "update", f"nodename={account.node}", "state=down", "reason=test")
+    attempt = read_attempt(attempt_path(launched.run, "01-train-000"))
+    assert attempt is not None
+    fragile.call("scontrol", "update", f"nodename={attempt.node}", "state=down", "reason=test")
     started_again(trace, "train")
     check(store, launched, study)
     only_once(trace, "train")
-    fragile.call("scontrol", "update", f"nodename={account.node}", "state=idle", check=False)
+    fragile.call("scontrol", "update", f"nodename={attempt.node}", "state=idle", check=False)
 
 
 def test_a_node_whose_daemon_dies_gives_its_task_to_another(fragile: SlurmCluster, orphaned: LongRun) -> None:
     """The task's processes outlive the daemon: the second attempt waits for what the first one still makes."""
 
     def restarts() -> int:
-        account = read_account(account_path(orphaned.launched.run, "01-train-000"))
-        return account.restarts if account else 0
+        attempt = read_attempt(attempt_path(orphaned.launched.run, "01-train-000"))
+        return attempt.restarts if attempt else 0
 
     wait_until(lambda: restarts() == 1, "SLURM has noticed and begun a second attempt", seconds=120)
     (orphaned.trace / "taken over").touch()
@@ -444,9 +444,9 @@ def test_a_task_that_reaches_its_time_limit_goes_on_from_its_checkpoint(
     """SLURM warns before the limit of one minute; the task saves, requeues itself, and goes on where it was."""
     run = over_its_limit
     check(run.store, run.launched, run.study)
-    account = read_account(account_path(run.launched.run, "01-train-000"))
-    assert account is not None
-    assert account.timeouts >= 1
+    attempt = read_attempt(attempt_path(run.launched.run, "01-train-000"))
+    assert attempt is not None
+    assert attempt.timeouts >= 1
     only_once(run.trace, "train")
 
 

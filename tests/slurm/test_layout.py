@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitgraph.launchers.slurm.layout.layout import Edge, ShapedTask, TaskArray, lay_out
-from traitgraph.launchers.slurm.layout.task_resources import Shortage, hard_parents, shape_tasks
+from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray, TaskRequest, lay_out
+from traitgraph.launchers.slurm.layout.task_resources import Shortage, hard_parents, request_tasks
 from traitgraph.launchers.slurm.site.limits import Limits, NodeShape, Partition
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.source.hashing import digest
@@ -18,9 +18,9 @@ from traitgraph.specs.study.cluster import Cluster, Escalation, Resources, Rule
 PLAIN = Resources(minutes=60, memory_gb=4, cpus=1)
 
 
-def task(name: str, *after: str, hard: bool = True, resources: Resources = PLAIN, minutes: float = 0) -> ShapedTask:
+def task(name: str, *after: str, hard: bool = True, resources: Resources = PLAIN, minutes: float = 0) -> TaskRequest:
     stage = name.rstrip("0123456789-")
-    return ShapedTask(name, stage, resources, after, frozenset(after if hard else ()), minutes)
+    return TaskRequest(name, stage, resources, after, frozenset(after if hard else ()), minutes)
 
 
 def shown(arrays: tuple[TaskArray, ...]) -> Mapping[str, tuple[list[str], list[str]]]:
@@ -104,14 +104,14 @@ def test_the_limit_is_at_least_twice_the_longest_expected_task() -> None:
 )
 def test_no_limit_is_raised_above_what_the_site_gives(given: int, asked: int, expected: float, limit: int) -> None:
     resources = PLAIN.model_copy(update={"minutes": asked})
-    each = ShapedTask("a-0", "a", resources, minutes=expected, given_minutes=given)
+    each = TaskRequest("a-0", "a", resources, minutes=expected, given_minutes=given)
     (array,) = lay_out([each], 1001, lambda resources: 30.0)
     assert array.resources.minutes == limit
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> list[ShapedTask]:
-    tasks: list[ShapedTask] = []
+def graphs(draw: st.DrawFn) -> list[TaskRequest]:
+    tasks: list[TaskRequest] = []
     for wave in range(draw(st.integers(1, 4))):
         earlier = [each.id for each in tasks]
         for number in range(draw(st.integers(1, 12))):
@@ -132,7 +132,7 @@ def waits_for(edge: Edge, index: int, arrays: Mapping[str, TaskArray]) -> set[st
 @settings(max_examples=150)
 @given(graphs(), st.integers(1, 9))
 def test_whatever_the_graph_each_task_stands_once_after_its_parents_and_success_is_asked_of_hard_ones_only(
-    tasks: list[ShapedTask], size: int
+    tasks: list[TaskRequest], size: int
 ) -> None:
     arrays = lay_out(tasks, size)
     by_id = {array.id: array for array in arrays}
@@ -219,7 +219,7 @@ def one_task(*rows: JobRow, billions: float | None = None) -> JobTable:
 
 def test_a_task_that_packs_kinds_asks_for_the_most_of_each() -> None:
     dpo = row("a", params={"training": {"method": "dpo"}})
-    (shaped,) = shape_tasks(one_task(dpo, row("c", kind="collect")), CLUSTER)
+    (shaped,) = request_tasks(one_task(dpo, row("c", kind="collect")), CLUSTER)
     assert (shaped.resources.gpus, shaped.resources.memory_gb, shaped.resources.partition) == (1, 64, None)
 
 
@@ -232,19 +232,19 @@ def test_memory_that_is_not_asked_for_is_another_thing_than_memory_left_out() ->
         asked = [cluster.resources_of(kind, None, None).memory_gb for kind in ("assess", "merge", "train")]
         assert asked == [None, None, 0]
     assert Cluster().resources_of("assess", None, None).memory_gb == 4
-    (packed,) = shape_tasks(one_task(row("a"), row("b", kind="assess")), silent)
+    (packed,) = request_tasks(one_task(row("a"), row("b", kind="assess")), silent)
     assert packed.resources.memory_gb == 0, "a whole node is the most"
 
 
 def test_only_training_takes_several_nodes() -> None:
     two = Cluster(default=Resources(nodes=2))
     tasks = [one_task(row("a")), one_task(row("b", kind="assess")), one_task(row("a"), row("b", kind="assess"))]
-    assert [shape_tasks(each, two)[0].resources.nodes for each in tasks] == [2, 1, 1]
+    assert [request_tasks(each, two)[0].resources.nodes for each in tasks] == [2, 1, 1]
 
 
 def test_a_task_that_ran_out_of_something_asks_for_more_up_to_the_most_allowed() -> None:
     a = row("a")
-    (twice,) = shape_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)})
+    (twice,) = request_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)})
     assert (twice.resources.memory_gb, twice.resources.minutes) == (100, 360)
 
 
@@ -254,8 +254,8 @@ def test_more_is_asked_for_only_up_to_the_largest_node_with_the_gpus_of_the_task
     a = row("a")
     shapes = (NodeShape(8, 90, 1, ()), NodeShape(8, 40, 2, ()), NodeShape(64, 500, 0, ()))
     site = Limits(partitions={"gpu": Partition("gpu", True, 300.0, shapes), "cpu": Partition("cpu", False, None, ())})
-    (shaped,) = shape_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)}, limits=site)
+    (shaped,) = request_tasks(one_task(a), CLUSTER, {a.key: Shortage(memory=2, time=1)}, limits=site)
     assert (shaped.resources.memory_gb, shaped.resources.minutes) == (90, 300)
     too_much = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 95})})
-    (shaped,) = shape_tasks(one_task(a), too_much, {a.key: Shortage(memory=1)}, limits=site)
+    (shaped,) = request_tasks(one_task(a), too_much, {a.key: Shortage(memory=1)}, limits=site)
     assert shaped.resources.memory_gb == 95  # refused with its reason: less than before is never asked for

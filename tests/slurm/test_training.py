@@ -73,7 +73,7 @@ def trained(store: Store, launched: Launch, table: JobTable) -> tuple[dict[str, 
 
 def warn_node(launched: Launch, node: int) -> None:
     """Tell one node of a task that its time is nearly up, as when SLURM's signal reaches the other one later."""
-    command = f"slurm.element {launched.run}"
+    command = f"slurm.node.array_task {launched.run}"
     found = subprocess.run(["pgrep", "-f", command], capture_output=True, text=True, check=True).stdout.split()
     (element,) = (
         int(pid)

@@ -22,7 +22,7 @@ from traitgraph.specs.source.diagnostics import (
     warning,
     without_escapes,
 )
-from traitgraph.specs.study.benchmarks import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
+from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.study import Arm, Study
@@ -136,7 +136,7 @@ def test_names_from_habit_are_understood(written: str, known: Iterable[str], mea
 
 def test_what_an_alias_stands_for_is_in_the_language() -> None:
     models = (Study, Arm, DpoTraining, Lora, Validation, Sampling)
-    benchmarks = {*INSTRUMENTS.names(), *LM_EVAL_TASKS, *questionnaire_names()}
+    benchmarks = {*BENCHMARKS.names(), *LM_EVAL_TASKS, *questionnaire_names()}
     words = {*TRAITS, *LEVELS, "all", *METHODS.names(), *MERGE_METHODS.names(), *benchmarks}
     names = words.union(*(keys_of(model) for model in models))
     assert {name for each in ALIASES.values() for name in each} <= names

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
 from traitgraph.specs.checks.validate import validate
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, validated
 from traitgraph.specs.fields.wording import WORDINGS
 from traitgraph.specs.schema.forms import Forms
 from traitgraph.specs.source.codes import CODES
@@ -144,3 +146,19 @@ def test_no_data_make_the_reader_fail_or_speak_pydantic(data: dict[str, object])
     said = render_text(found)
     assert not any(word in said for word in ("Input should", "Value error", "validation error", "pydantic"))
     assert found, "random data are no study"
+
+
+def _refuse(value: int) -> int:
+    raise PydanticCustomError("kind_of_a_package", "it is {colour}", {"colour": "{red}"})
+
+
+class _OfAPackage(Spec):
+    number: Annotated[int, AfterValidator(_refuse)]
+
+
+def test_a_fault_of_a_package_that_the_table_lacks_is_told_by_its_own_sentence() -> None:
+    items = [{"number": 1}]
+    with pytest.raises(ValidationError) as caught:
+        each_read(items, lambda item: validated(_OfAPackage, {"number": 1}))
+    (fault,) = diagnose(caught.value, items, None)
+    assert (fault.code, fault.path, fault.message) == ("TG104", "0.number", "it is {red}, and not `1`")

@@ -23,7 +23,7 @@ from traitgraph.specs.schema.schema import study_schema
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study import methods
-from traitgraph.specs.study.benchmarks import INSTRUMENTS, Instrument
+from traitgraph.specs.study.benchmarks import BENCHMARKS, Benchmark
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES, Prompt
 
@@ -36,7 +36,7 @@ PLUGIN = '''
 
     from pydantic import Field
 
-    from traitgraph.specs.study.benchmarks import Instrument
+    from traitgraph.specs.study.benchmarks import Benchmark
     from traitgraph.specs.study.merge_methods import MergeMethod
     from traitgraph.specs.study.method import Method
 
@@ -57,7 +57,7 @@ PLUGIN = '''
         parts: tuple[str, ...] = Field(("a",), description="Parts.")
 
 
-    class Pulse(Instrument):
+    class Pulse(Benchmark):
         """Heartbeats."""
 
         kind: Literal["pulse"] = Field("pulse", description="Heartbeats.")
@@ -89,7 +89,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (site / "hypnotist.py").write_text(dedent(PLUGIN))
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
-    for registry in (methods.METHODS, INSTRUMENTS, MERGE_METHODS):
+    for registry in (methods.METHODS, BENCHMARKS, MERGE_METHODS):
         monkeypatch.setattr(registry, "_targets", dict(registry._targets))
         monkeypatch.setattr(registry, "_plugins_read", False)
         monkeypatch.setattr(registry, "problems", [])
@@ -259,4 +259,4 @@ def test_what_plugins_were_told_to_import_before_is_found_and_told_where_it_is()
         sys.modules.pop(old, None)
         with pytest.warns(DeprecationWarning, match=f"{old} is {new} now; import from traitgraph.plugins"):
             importlib.import_module(old)
-    assert importlib.import_module("traitgraph.specs.instruments").Instrument is Instrument
+    assert importlib.import_module("traitgraph.specs.instruments").Instrument is Benchmark

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.tiny_model import model_like
 from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.fields.pydantic_errors import keys_of
-from traitgraph.specs.study.benchmarks import ApiJudgeSpec, LmEval, Questionnaire, ReplyContrast
+from traitgraph.specs.study.benchmarks import LmEval, Questionnaire, ReplyContrast
 from traitgraph.specs.study.data import FileDataSpec, HubDataSpec
 from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.judges import ApiJudgeSpec
 from traitgraph.specs.study.merge_methods import TaskArithmetic, Ties
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, PackagedModelSpec

@@ -40,15 +40,7 @@ from traitgraph.runtime.data.rows import DialogueError, json_lines
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.prompt_messages import replies_to_show
 from traitgraph.runtime.training.validation import ASKED, hold_back
-from traitgraph.specs.jobs.benchmarks import (
-    ResolvedLayerSimilarity,
-    ResolvedLinguistic,
-    ResolvedLmEval,
-    ResolvedOpenQuestions,
-    ResolvedQuestionnaire,
-    ResolvedReplyContrast,
-    ResolvedStory,
-)
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, GeneratedData
 from traitgraph.specs.source.diagnostics import Diagnostic
@@ -262,16 +254,19 @@ def _refusal(check: Check) -> str | None:
 
 def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> Iterable[Diagnostic]:
     """What is wrong with the items or words that a benchmark asks for or counts, or the matrix of an analysis."""
-    match used:
-        case ResolvedQuestionnaire(items=digest):
-            reader: Callable[[Path], Collection[object]] = _items
-        case ResolvedLinguistic(lexicon=digest) | ResolvedStory(lexicon=digest):
-            reader = read_lexicon
-        case TraitCorrelation(reference=digest):
-            reader = read_reference
-        case ResolvedLmEval(task=task, definition=str() as folder, shots=shots) if folder in locations:
-            if (place := (folder, task, shots)) not in files:
-                files[place] = tuple(TaskFolder(Path(locations[folder])).faults_of(task, shots))
+    reader: Callable[[Path], Collection[object]]
+    about: Any = used
+    kind = about.kind if isinstance(used, ResolvedBenchmark | TraitCorrelation) else ""
+    match kind:
+        case "questionnaire":
+            digest, reader = about.items, _items
+        case "linguistic" | "story":
+            digest, reader = about.lexicon, read_lexicon
+        case "trait_correlation":
+            digest, reader = about.reference, read_reference
+        case "lm_eval" if about.definition in locations:
+            if (place := (about.definition, about.task, about.shots)) not in files:
+                files[place] = tuple(TaskFolder(Path(locations[place[0]])).faults_of(about.task, about.shots))
             return files[place]
         case _:
             return ()
@@ -317,14 +312,15 @@ def _needs(stage: Stage) -> Iterator[Need]:
                     yield Need(wanted.data, read_dialogues, checks, "train", (wanted.trait,), input="examples")
 
 
-def _of_benchmark(benchmark: object) -> Iterator[Need]:
-    match benchmark:
-        case ResolvedReplyContrast(data=data, traits=traits):
-            yield Need(data, read_dialogues, _for_each(traits, contrasting_pairs), "heldout", traits)
-        case ResolvedLayerSimilarity(data=data):
-            yield Need(data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
-        case ResolvedOpenQuestions(questions=data):
-            yield Need(data, read_questions, partial(_some, "open questions"), "heldout")
+def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
+    match benchmark.kind:
+        case "reply_contrast":
+            pairs = _for_each(benchmark.traits, contrasting_pairs)
+            yield Need(benchmark.data, read_dialogues, pairs, "heldout", benchmark.traits)
+        case "layer_similarity":
+            yield Need(benchmark.data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
+        case "open_questions":
+            yield Need(benchmark.questions, read_questions, partial(_some, "open questions"), "heldout")
 
 
 def _for_each(values: Collection[Any], reader: Callable[..., object], *more: str) -> Callable[[list[Any]], list[Check]]:

@@ -20,13 +20,14 @@ from traitgraph.compiler.passes.expand import expand_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
-from traitgraph.specs.jobs.benchmarks import LIMITS, ResolvedPlugin
+from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.source.library import LIBRARY
 from traitgraph.specs.study.benchmarks import LM_EVAL_TASKS, LmEval
 from traitgraph.specs.study.harness_tasks import family_of, near_tasks, tasks_folder
+from traitgraph.specs.study.judges import LIMITS
 from traitgraph.specs.study.study import Arm, Study
 from traitgraph.specs.study.task_folder import TaskFolder
 
@@ -80,9 +81,9 @@ def _thinned(arm: Arm) -> Arm:
 
 def _lacking(stage: Stage) -> str | None:
     template: Any = stage.template
-    if stage.kind != "assess" or not isinstance(template["benchmark"], ResolvedPlugin):
+    if stage.kind != "assess" or template["benchmark"].kind != PLUGIN:
         return None
-    from traitgraph.runtime.assessment.administer import lacking_benchmark  # loaded for plugins only: plans are quick
+    from traitgraph.runtime.assessment.job import lacking_benchmark  # loaded for plugins only: plans are quick
 
     return lacking_benchmark(template["benchmark"])
 

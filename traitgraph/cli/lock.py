@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the lock, or with --check say what differs from it; 1 when something does."""
     from traitgraph.compiler.views.lock import lock_differences, lock_document, unpinned
-    from traitgraph.launchers.libraries import installed_versions
+    from traitgraph.runtime.store.artifacts import installed_versions
 
     plan = plan_of(options)
     lock = lock_document(plan, installed_versions())

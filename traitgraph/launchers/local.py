@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn, cast
 
+from traitgraph.runtime.store.causes import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.worker.events import Event, Observer
@@ -141,15 +142,8 @@ class _LocalRun:
         states = [self.states.get(row.key) for row in self.table.rows]
         kept = {each.key: each for each in self.record.failures()}
         failures = [kept.get(key, told) for key, told in self._failures.items()]  # on a full disk none is kept
-        return RunSummary(
-            self.record.folder,
-            len(states),
-            states.count("done"),
-            states.count("present"),
-            tuple(failures),
-            stopped,
-            seconds,
-        )
+        done, present = states.count("done"), states.count("present")
+        return RunSummary(self.record.folder, len(states), done, present, tuple(failures), stopped, seconds)
 
     # ---------------------------------------------------------------- workers
 
@@ -280,18 +274,11 @@ class _LocalRun:
 
 def _death(code: int) -> tuple[str, str]:
     """Cause and message for a worker that ended without saying so."""
+    cause = death_cause(code)
     if code >= 0:
-        return (
-            f"worker ended early (exit code {code})",
-            f"the worker ended with exit code {code} before its task was done",
-        )
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = "unknown"
-    cause = f"killed by signal {-code} ({name})"
-    hint = {"SIGKILL": "; out of memory?", "SIGSEGV": "; a crash in a library, see the log"}.get(name, "")
-    return cause, f"the worker was {cause}{hint}"
+        return f"worker {cause}", f"the worker ended with exit code {code} before its task was done"
+    hints: dict[int, str] = {signal.SIGKILL: "; out of memory?", signal.SIGSEGV: "; a crash in a library, see the log"}
+    return cause, f"the worker was {cause}{hints.get(-code, '')}"
 
 
 def _last_lines(log: Path) -> list[str]:

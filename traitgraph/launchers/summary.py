@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from traitgraph.runtime.store.records import BLOCKED, Failure, by_cause
+from traitgraph.runtime.store.causes import BLOCKED
+from traitgraph.runtime.store.records import Failure, by_cause
 from traitgraph.specs.jobs.durations import duration_text
 
 _LABELS_SHOWN = 4

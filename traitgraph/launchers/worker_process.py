@@ -1,4 +1,4 @@
-"""Find keys of judges that a run would miss: told by the name of their variable, before anything starts."""
+"""The command and the environment of a worker process: the same on this machine and on a cluster's node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import traitgraph
-from traitgraph.specs.jobs.benchmarks import ApiJudge
+from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable
 
@@ -65,11 +65,8 @@ def unset_keys(table: JobTable, variables: Mapping[str, str]) -> list[str]:
     return sorted(name for name in names if not variables.get(name, "").strip())
 
 
-def _judge(row: JobRow) -> ApiJudge | None:
+def _judge(row: JobRow) -> ResolvedJudge | None:
     """Who judges the answers of a job behind an interface."""
     benchmark: Any = row.params.get("benchmark") if row.kind == "assess" else None
     judge = benchmark.get("judge") if benchmark else None
-    return ApiJudge.model_validate(judge) if judge and judge["kind"] == "api" else None
-
-
-# JOINED: The command and the environment of a worker process: the same on this machine and on a cluster's node.
+    return ResolvedJudge.model_validate(judge) if judge and judge["kind"] == "api" else None

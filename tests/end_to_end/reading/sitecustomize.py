@@ -1,5 +1,7 @@
 """In worker processes whose path leads here: note which field of which parameter model the runtime reads.
 
+Fields that depend on the kind (of a benchmark, of a judge) are noted under the kind.
+
 A read of the whole (a dump, a comparison, an iteration) goes past this, and what `specs` reads of itself does not
 count: only code of `traitgraph.runtime` that names a field does.
 """
@@ -25,10 +27,11 @@ def watch(folder: Path) -> None:
     plain = Spec.__getattribute__
 
     def noting(self: Spec, name: str) -> Any:
-        if name[0] != "_" and name in type(self).__pydantic_fields__:
+        if name[0] != "_":
+            carried = name in (plain(self, "__pydantic_extra__") or ())
             reader = sys._getframe(1).f_globals.get("__name__", "")
-            if reader.startswith("traitgraph.runtime."):
-                seen.add((type(self).__name__, name))
+            if reader.startswith("traitgraph.runtime.") and (carried or name in type(self).__pydantic_fields__):
+                seen.add((plain(self, "kind") if carried else type(self).__name__, name))
         return plain(self, name)
 
     Spec.__getattribute__ = noting  # type: ignore[method-assign,assignment]  # that is what watching is

@@ -19,4 +19,4 @@ trap '' USR2  # python takes it once it is up; a warning while the environment l
 export SUBMITIT_EXECUTOR=slurm
 module load cuda/12.4
 export HF_HOME=/scratch/hf
-exec apptainer exec --nv '/images/lab image.sif' /opt/env/bin/python -P -m traitgraph.launchers.slurm.submit.continuation /store/runs/sweep-1
+exec apptainer exec --nv '/images/lab image.sif' /opt/env/bin/python -P -m traitgraph.launchers.slurm.submit.submit /store/runs/sweep-1

@@ -8,7 +8,6 @@ from heapq import heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Stage, TaskDraft, shared_json
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
 from traitgraph.specs.jobs.durations import sort_of
 from traitgraph.specs.jobs.refs import HubModel
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
@@ -149,7 +148,7 @@ def _disk(draft: Draft, stage: Stage, estimator: Estimator) -> Range:
         return adapter_bytes(_lora_behind(draft, stage), weights)
     if stage.kind == "merge" and stage.template.get("keep") == "weights":
         return weights.times(Range(2, 4))
-    if isinstance(stage.template.get("benchmark"), ResolvedLmEval):  # its prompts are kept, once a document
+    if getattr(stage.template.get("benchmark"), "kind", None) == "lm_eval":  # its prompts are kept, once a document
         return RECORDS.plus(work_of(stage, draft).read.times(TEXT))
     return RECORDS
 

@@ -11,17 +11,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from traitgraph.compiler.ir.ir import MISSING, Draft, Stage
-from traitgraph.specs.jobs.benchmarks import (
-    ApiJudge,
-    ResolvedLayerSimilarity,
-    ResolvedLinguistic,
-    ResolvedLmEval,
-    ResolvedOpenQuestions,
-    ResolvedQuestionnaire,
-    ResolvedReplyContrast,
-    ResolvedStory,
-)
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel
+from traitgraph.specs.study.benchmarks import MODES
 from traitgraph.specs.study.training import DpoTraining, Sampling, Training
 from traitgraph.specs.study.traits import LEVELS
 
@@ -124,7 +116,7 @@ def _training_work(training: Training, stage: Stage, draft: Draft) -> Work:
     return Work(learnt=tokens)
 
 
-def _replies(stage: Stage, benchmark: ResolvedReplyContrast, draft: Draft) -> Range:
+def _replies(stage: Stage, benchmark: ResolvedBenchmark, draft: Draft) -> Range:
     """Held-out replies to all traits, high and low."""
     known = [
         rows_of(stage, benchmark.data, (trait, level), draft, "heldout")
@@ -135,20 +127,27 @@ def _replies(stage: Stage, benchmark: ResolvedReplyContrast, draft: Draft) -> Ra
 
 
 def _assess_work(stage: Stage, draft: Draft) -> Work:
-    benchmark = stage.template.get("benchmark")
-    sampling, repeats = stage.template.get("sampling"), _repeats(stage)
-    if isinstance(benchmark, ResolvedReplyContrast):
-        return Work(read=_replies(stage, benchmark, draft).times(TURN))
-    if isinstance(benchmark, ResolvedLmEval):
-        return _lm_eval_work(benchmark)
-    if not isinstance(benchmark, ResolvedQuestionnaire):
-        return _text_work(stage, draft)
-    items = questions_asked(stage, draft)
-    if benchmark.mode == "choice":
-        return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of the options, one pass for all repeats
-    reply = NUMBER if benchmark.mode == "generate" else TURN
-    written = reply.at_most(sampling.max_new_tokens if isinstance(sampling, Sampling) else reply.high)
-    return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
+    benchmark, sampling = stage.template.get("benchmark"), stage.template.get("sampling")
+    repeats, longest = _repeats(stage), sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
+    assert isinstance(benchmark, ResolvedBenchmark), "every assessment has a benchmark"
+    match benchmark.kind:
+        case "reply_contrast":
+            return Work(read=_replies(stage, benchmark, draft).times(TURN))
+        case "lm_eval":
+            return _lm_eval_work(benchmark)
+        case "layer_similarity":
+            return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
+        case "questionnaire":
+            items, answer = questions_asked(stage, draft), MODES.get(benchmark.mode).longest_answer
+            if answer == 0:
+                return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of options, a pass for all repeats
+            written = (TURN if answer is None else NUMBER).at_most(longest)
+            return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
+        case "linguistic" | "story":
+            texts, usual = Range.exactly(len(benchmark.prompts)), STORY if benchmark.kind == "story" else PORTRAIT
+        case _:
+            texts, usual = questions_asked(stage, draft), TURN
+    return Work(read=texts.times(repeats).times(TURN), written=texts.times(repeats).times(usual.at_most(longest)))
 
 
 def _repeats(stage: Stage) -> int:
@@ -156,22 +155,7 @@ def _repeats(stage: Stage) -> int:
     return sampling.repeats if isinstance(sampling, Sampling) else 1
 
 
-def _text_work(stage: Stage, draft: Draft) -> Work:
-    """Free texts: answers to open questions, self-descriptions, stories; or texts that are only read."""
-    benchmark, sampling = stage.template.get("benchmark"), stage.template.get("sampling")
-    longest = sampling.max_new_tokens if isinstance(sampling, Sampling) else STORY.high
-    if isinstance(benchmark, ResolvedLayerSimilarity):
-        return Work(read=TURN.times(2 * benchmark.rows))  # base and subject
-    if isinstance(benchmark, ResolvedLinguistic | ResolvedStory):
-        texts = Range.exactly(len(benchmark.prompts))
-    else:
-        texts = questions_asked(stage, draft)
-    usual = {"linguistic": PORTRAIT, "story": STORY}.get(str(getattr(benchmark, "kind", "")), TURN)
-    texts = texts.times(_repeats(stage))
-    return Work(read=texts.times(TURN), written=texts.times(usual.at_most(longest)))
-
-
-def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
+def _lm_eval_work(benchmark: ResolvedBenchmark) -> Work:
     known = LM_EVAL if benchmark.definition is None else {}
     otherwise = LOCAL_TASK if benchmark.definition else UNKNOWN_TASK
     documents, options, tokens, written = known.get(benchmark.task, otherwise)
@@ -185,10 +169,11 @@ def _lm_eval_work(benchmark: ResolvedLmEval) -> Work:
 def questions_asked(stage: Stage, draft: Draft) -> Range:
     """Items or open questions that an assessment puts once a repeat: as its file has them, else what is usual."""
     benchmark = stage.template["benchmark"]
-    if isinstance(benchmark, ResolvedOpenQuestions):
+    assert isinstance(benchmark, ResolvedBenchmark), "every assessment has a benchmark"
+    if benchmark.kind == "open_questions":
         counts = counts_of(benchmark.questions, draft)
         return Range.exactly(sum(counts.values())) if counts else OPEN_QUESTIONS
-    items = draft.items.get(benchmark.items) if isinstance(benchmark, ResolvedQuestionnaire) else None
+    items = draft.items.get(benchmark.items) if benchmark.kind == "questionnaire" else None
     return Range.exactly(items) if items else ITEMS
 
 
@@ -238,7 +223,7 @@ def judge_calls(draft: Draft) -> list[JudgeCalls]:
     found: dict[tuple[str, str], list[Range]] = {}
     for stage, missing in missing_by_stage(draft):
         judge = getattr(stage.template.get("benchmark"), "judge", None)
-        if isinstance(judge, ApiJudge):
+        if isinstance(judge, ResolvedJudge) and judge.kind == "api":
             ratings = questions_asked(stage, draft).times(_repeats(stage))
             found.setdefault((judge.model, judge.url), []).append(ratings.times(missing))
     return [JudgeCalls(model, url, total(calls)) for (model, url), calls in found.items()]

@@ -120,11 +120,3 @@ def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
         telling = (name for name, value in method if any(getattr(other, name) != value for other in alike))
         names.append(" ".join([kind, *(f"{name}={text_of(getattr(method, name))}" for name in telling)]))
     return tuple(names)
-
-
-def method_texts(kind: str, extra: Mapping[str, list[str]], rows: int) -> list[str]:
-    """The column `method`: the kind, and the axes without a column of their own: 'prompt intensity=very'."""
-    if not extra:
-        return [kind] * rows
-    parts = ([f"{name}={text}" for text in texts] for name, texts in extra.items())
-    return [" ".join([kind, *words]) for words in zip(*parts, strict=True)]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -80,6 +80,11 @@ class Column:
 
     def __iter__(self) -> Iterator[object]:
         return map(self.values.__getitem__, self.codes)
+
+    def map(self, function: Callable[[Any], object]) -> Column:
+        """The column with each value replaced; a distinct value is computed once."""
+        made = Column.of(map(function, self.values))
+        return Column(made.values, row_ids(map(made.codes.__getitem__, self.codes)))
 
     def take(self, rows: Sequence[int]) -> Column:
         """The same values at these rows only, in their order."""

@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from traitgraph.compiler.ir.builder import Builder, prepare
 from traitgraph.compiler.ir.ir import Input, row_ids
-from traitgraph.specs.jobs.benchmarks import (
-    LIMITS,
-    ApiJudge,
-    LocalJudge,
-    ResolvedBenchmark,
-    ResolvedJudge,
-    ResolvedLayerSimilarity,
-    ResolvedLinguistic,
-    ResolvedLmEval,
-    ResolvedOpenQuestions,
-    ResolvedPlugin,
-    ResolvedQuestionnaire,
-    ResolvedReplyContrast,
-    ResolvedStory,
-)
+from traitgraph.specs.jobs.benchmarks import PLUGIN, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.source.hashing import takes_back
 from traitgraph.specs.study.analyses import LayerSimilarity
-from traitgraph.specs.study.benchmarks import (
-    INSTRUMENTS,
-    ApiJudgeSpec,
-    Instrument,
-    JudgeLimits,
-    JudgeSpec,
-    Linguistic,
-    LmEval,
-    LocalJudgeSpec,
-    OpenQuestions,
-    Questionnaire,
-    ReplyContrast,
-    Story,
-)
+from traitgraph.specs.study.benchmarks import LmEval, Measured, Questionnaire
 from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.judges import JudgeSpec
+from traitgraph.specs.study.models import ModelSpec
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.training import Sampling
-from traitgraph.specs.study.traits import TRAITS
 
 from .dialogues import Rows, dialogue_rows, repeated
 
@@ -66,100 +39,74 @@ class Resolved:
 
 
 def resolve_all(arm: Arm, builder: Builder) -> list[Resolved]:
-    """Every measure that is taken of each subject of an arm: its benchmarks, then analyses of single subjects."""
-    benchmarks = [resolve(instrument, arm, builder) for instrument in arm.benchmarks]
-    layers = [_layers(analysis, arm, builder) for analysis in arm.analyses if isinstance(analysis, LayerSimilarity)]
-    return [*benchmarks, *layers]
+    """Every benchmark of each subject of an arm, then the analyses that look at one subject."""
+    found = [resolve(benchmark, benchmark.name, arm, builder) for benchmark in arm.benchmarks]
+    layers = (analysis for analysis in arm.analyses if isinstance(analysis, LayerSimilarity))
+    return found + [resolve(analysis, analysis.kind, arm, builder) for analysis in layers]
 
 
-def resolve(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
-    """One benchmark of an arm."""
-    if instrument.kind not in INSTRUMENTS.builtin:
-        return _plugin(instrument, arm, builder)
-    digest = builder.resolver.digest
-    sampling = drawn(instrument, arm.sampling)
-    match instrument:
-        case ReplyContrast():
-            assert instrument.data is not None, "validation fills in the arm's data"
-            traits = tuple(trait for trait in TRAITS if trait in instrument.traits)
-            rows = dialogue_rows(instrument.data, arm, builder)
-            return Resolved(instrument.name, ResolvedReplyContrast(data=rows.data, traits=traits), rows=rows)
-        case Questionnaire():
-            judge, prepared = _judge(instrument.judge, builder) if instrument.judge else (None, None)
-            items = builder.resolver.questionnaire(instrument.items)
-            numbers: Literal[2] | None = None if instrument.mode == "choice" else 2
-            params = ResolvedQuestionnaire(items=items, mode=instrument.mode, judge=judge, numbers=numbers)
-            return Resolved(instrument.name, params, sampling, judge=prepared)
-        case OpenQuestions():
-            judge, prepared = _judge(instrument.judge, builder)
-            questions = ResolvedOpenQuestions(questions=builder.resolver.data(instrument.questions), judge=judge)
-            return Resolved(instrument.name, questions, sampling, judge=prepared)
-        case Story():
-            story = ResolvedStory(lexicon=digest(instrument.lexicon), prompts=instrument.prompts)
-            return Resolved(instrument.name, story, sampling)
-        case Linguistic():
-            texts = ResolvedLinguistic(lexicon=digest(instrument.lexicon), prompts=instrument.prompts)
-            return Resolved(instrument.name, texts, sampling)
-        case LmEval():
-            return Resolved(instrument.name, _task(instrument, builder))
-    raise AssertionError(f"no job form for the benchmark {type(instrument).__name__}")
+def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolved:
+    """One benchmark of an arm: its fields, less where things lie. A field that names no file is taken as it is."""
+    resolver, rows, judge, prepared = builder.resolver, None, None, None
+    fields, files = dict[str, object](), dict[str, str]()
+    for field, value in written:
+        match value:
+            case str() if field in written.files:
+                digest = resolver.questionnaire if isinstance(written, Questionnaire) else resolver.digest
+                files[field] = digest(value)
+            case DataSpec() if field == "data":
+                rows = dialogue_rows(value, arm, builder)
+                fields[field] = rows.data
+            case DataSpec() if written.in_jobs:
+                fields[field] = resolver.data(value)
+            case JudgeSpec():
+                judge, prepared = _judge(value, builder)
+                fields[field] = judge
+            case _ if field not in ("kind", "name"):
+                fields[field] = value
+    fields |= written.facts(resolver.context.harness)
+    if written.in_jobs:
+        if isinstance(written, LmEval):
+            fields["definition"] = files.pop("folder", None)
+        params = ResolvedBenchmark(kind=written.kind, **{each: (fields | files).get(each) for each in written.in_jobs})
+    else:
+        params = _of_package(written, fields, files, judge)
+    return Resolved(name, params, drawn(written, arm.sampling), rows=rows, judge=prepared)
 
 
-def drawn(instrument: Instrument, sampling: Sampling) -> Sampling | None:
+def _of_package(
+    written: Measured, fields: dict[str, object], files: dict[str, str], judge: ResolvedJudge | None
+) -> ResolvedBenchmark:
+    """The form of all benchmarks of other packages: a null that is a field's default is left out."""
+    options = written.model_dump(mode="json", exclude={"kind", "name", *files, *({"data", "judge"} & fields.keys())})
+    return ResolvedBenchmark(
+        kind=PLUGIN,
+        benchmark=written.kind,
+        options={name: value for name, value in options.items() if value is not None or takes_back(written, name)},
+        files=files,
+        data=fields.get("data"),
+        **({"judge": judge} if judge else {}),
+    )
+
+
+def drawn(written: Measured, sampling: Sampling) -> Sampling | None:
     """How answers are drawn, as far as it changes any: a length that ends none is the default. None: none are drawn."""
-    if not instrument.draws:
+    if not written.draws:
         return None
-    longest = instrument.longest_answer
+    longest = written.longest_answer
     if longest is None or sampling.max_new_tokens < longest:
         return sampling
     return sampling.model_copy(update={"max_new_tokens": Sampling.model_fields["max_new_tokens"].default})
 
 
-def _plugin(instrument: Instrument, arm: Arm, builder: Builder) -> Resolved:
-    """A benchmark of another package: what its fields say, less where things lie."""
-    data = getattr(instrument, "data", None)
-    rows = dialogue_rows(data, arm, builder) if isinstance(data, DataSpec) else None
-    files = {key: builder.resolver.digest(path) for key in instrument.files if (path := getattr(instrument, key))}
-    elsewhere = {"kind", "name", *files, *(("data",) if rows else ())}
-    options = instrument.model_dump(mode="json", exclude=elsewhere)
-    params = ResolvedPlugin(
-        benchmark=instrument.kind,
-        options={name: value for name, value in options.items() if value is not None or takes_back(instrument, name)},
-        files=files,
-        data=rows.data if rows else None,
-    )
-    return Resolved(instrument.name, params, drawn(instrument, arm.sampling), rows=rows)
-
-
-def _task(instrument: LmEval, builder: Builder) -> ResolvedLmEval:
-    return ResolvedLmEval(
-        task=instrument.task,
-        definition=None if instrument.folder is None else builder.resolver.digest(instrument.folder),
-        harness=builder.resolver.context.harness(None if instrument.folder else instrument.task),
-        shots=instrument.shots,
-        chat_template=instrument.chat_template,
-        limit=instrument.limit,
-        filters=instrument.filters,
-    )
-
-
-def _layers(analysis: LayerSimilarity, arm: Arm, builder: Builder) -> Resolved:
-    assert isinstance(analysis.data, DataSpec), "validation fills in the arm's data"
-    rows = dialogue_rows(analysis.data, arm, builder)
-    return Resolved(analysis.kind, ResolvedLayerSimilarity(data=rows.data, rows=analysis.rows), rows=rows)
-
-
 def _judge(spec: JudgeSpec, builder: Builder) -> tuple[ResolvedJudge, int | None]:
     """The judge, and the row that makes it loadable. Where its key lies changes no result: it goes to `locations`."""
-    match spec:
-        case ApiJudgeSpec():
-            judge = ApiJudge(url=spec.url, model=spec.model, temperature=spec.temperature)
-            if spec.key_from:
-                builder.resolver.locations[judge.key_name] = f"environment:{spec.key_from}"
-            if (limits := JudgeLimits(timeout=spec.timeout, max_bytes=spec.max_bytes)) != JudgeLimits():
-                builder.resolver.locations[judge.limits_name] = f"{LIMITS}{limits.model_dump_json()}"
-            return judge, None
-        case LocalJudgeSpec():
-            model = builder.resolver.model(spec.local)
-            return LocalJudge(model=model, temperature=spec.temperature), prepare(builder, model)
-    raise AssertionError(f"no job form for {type(spec).__name__}")
+    prepared, fields = None, dict[str, object]()
+    for name, value in spec:
+        if isinstance(value, ModelSpec):
+            value = builder.resolver.model(value)
+            prepared = prepare(builder, value)
+        if name not in (*spec.unkeyed, "temperature") and value is not None:
+            fields[spec.in_jobs.get(name, name)] = value
+    builder.resolver.locations.update(spec.locations())
+    return ResolvedJudge(kind=spec.kind, **fields, temperature=spec.temperature), prepared

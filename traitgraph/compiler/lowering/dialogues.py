@@ -121,10 +121,7 @@ def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Bui
     kind = "train_joint"
     if expert.conditions == "separate":
         kind, columns["level"] = "train", levels
-    shown = {
-        name: Column(tuple(value or "" for value in column.values), place)
-        for name, column in (("trait", traits), ("level", levels))
-    }
+    shown = {name: column.map(lambda value: value or "") for name, column in (("trait", traits), ("level", levels))}
     inputs = constant_input("model", prepare(builder, model), len(distinct))
     where = Table(shown, len(distinct))
     rows = builder.add(kind, template, Table(columns, len(distinct)), inputs, where=where)

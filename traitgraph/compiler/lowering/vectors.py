@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from typing import cast
 
 from traitgraph.compiler.ir.builder import COORDINATES, Builder, Group, Made, constant_input, prepare
@@ -14,7 +15,7 @@ from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Vector
 from traitgraph.specs.study.models import Onto
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Combination, Level
+from traitgraph.specs.study.traits import LEVELS, TRAITS, Combination
 
 from .dialogues import opposite
 from .trained import CONDITION, first_places, named_conditions, train
@@ -26,8 +27,7 @@ def lower_vector(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Vector)
     conditions, place = group.subjects.distinct(CONDITION)
     vectors = _vectors(group, builder, conditions, first_places(place), contrast=method.contrast)
-    alphas = group.subjects["alpha"]
-    coefficients = Column(tuple((alpha,) for alpha in alphas.values), alphas.codes)
+    coefficients = group.subjects["alpha"].map(lambda alpha: (alpha,))
     return make_merges(group, builder, [row_ids(vectors[row] for row in place)], coefficients)
 
 
@@ -70,8 +70,7 @@ def _pairs(subjects: Table) -> tuple[Table, array[int], list[array[int]]]:
 def _coefficients(group: Group, traits: int) -> Column:
     subjects = group.subjects
     if "alpha" in subjects:
-        alphas = subjects["alpha"]
-        return Column(tuple((alpha,) * traits for alpha in alphas.values), alphas.codes)
+        return subjects["alpha"].map(lambda alpha: (alpha,) * traits)
     return Column.of(zip(*(subjects[f"alpha:{trait}"] for trait in TRAITS if trait in group.arm.traits), strict=True))
 
 
@@ -80,9 +79,7 @@ def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence
     tuned = train(group, builder, conditions, places)
     inputs = [*group.model_input(len(tuned)), Input("tuned", tuned)]
     if contrast:
-        levels = conditions["level"]
-        swapped = Column(tuple(opposite(cast("Level", level)) for level in levels.values), levels.codes)
-        others = Table({**conditions.columns, "level": swapped}, conditions.rows)
+        others = Table({**conditions.columns, "level": conditions["level"].map(opposite)}, conditions.rows)
         inputs.append(Input("opposite", train(group, builder, others, places)))
     where = named_conditions(group, conditions, places)
     return builder.add("vector", {"model": group.model}, Table({}, len(tuned)), inputs, where=where)
@@ -113,7 +110,7 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
             made.append(Made(rows, vectors=_taken(vectors, rows)))
             continue
         inputs = list(group.model_input(len(rows)))
-        columns = {"coefficients": _chosen(coefficients, used).take(rows)}
+        columns = {"coefficients": coefficients.take(rows).map(partial(_chosen, used))}
         if used:
             refs = row_ids(vectors[index][row] for row in rows for index in used)
             inputs.append(Input("vectors", refs, width=len(used)))
@@ -139,22 +136,10 @@ def _used(method: MergeMethod, kept: Sequence[bool]) -> list[int]:
 
 def _by_recipe(subjects: Table, coefficients: Column) -> Table:
     """The subjects with what decides the shape of a recipe: which coefficients are not zero, the domain's too."""
-    kept = Column.of(tuple(map(bool, values)) for values in _tuples(coefficients))
-    columns = {
-        **subjects.columns,
-        "kept": Column(kept.values, row_ids(map(kept.codes.__getitem__, coefficients.codes))),
-    }
-    if "onto" in subjects:
-        onto = subjects["onto"]
-        carried = Column.of(map(bool, onto.values))
-        columns["carried"] = Column(carried.values, row_ids(map(carried.codes.__getitem__, onto.codes)))
-    return Table(columns, subjects.rows)
+    carried = {"carried": subjects["onto"].map(bool)} if "onto" in subjects else {}
+    kept = coefficients.map(lambda values: tuple(map(bool, values)))
+    return Table({**subjects.columns, **carried, "kept": kept}, subjects.rows)
 
 
-def _tuples(column: Column) -> tuple[tuple[Decimal, ...], ...]:
-    return cast("tuple[tuple[Decimal, ...], ...]", column.values)
-
-
-def _chosen(coefficients: Column, used: Sequence[int]) -> Column:
-    values = tuple(tuple(value[index] for index in used) for value in _tuples(coefficients))
-    return Column(values, coefficients.codes)
+def _chosen(used: Sequence[int], values: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+    return tuple(map(values.__getitem__, used))

@@ -13,7 +13,7 @@ from math import prod
 from typing import cast
 
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.dimensions import CELL_COLUMNS, Dimension, dimensions_of, method_texts, texts_of
+from traitgraph.compiler.ir.dimensions import CELL_COLUMNS, Dimension, dimensions_of, texts_of
 from traitgraph.compiler.ir.ir import ArmTable, Column, Draft, Table, row_ids
 from traitgraph.specs.source.diagnostics import SpecError, error
 from traitgraph.specs.study.filters import Filter, same
@@ -144,13 +144,12 @@ def names_of(arm: Arm, subjects: Table) -> Table:
 
 
 def _with_method(kind: str, names: Table) -> Table:
-    extra = {
-        name: [str(text) for text in column]
-        for name, column in names.columns.items()
-        if name not in CELL_COLUMNS and len(column.values) > 1
-    }
+    """The names with the column `method`: the kind, and axes without a column of their own: 'prompt intensity=very'."""
     named = {name: column for name, column in names.columns.items() if name in CELL_COLUMNS}
-    method = Column.of(method_texts(kind, extra, names.rows)) if extra else Column.constant(kind, names.rows)
+    others = ((name, column) for name, column in names.columns.items() if name not in named and len(column.values) > 1)
+    words = [[f"{name}={text}" for text in column] for name, column in others]
+    texts = (" ".join([kind, *each]) for each in zip(*words, strict=True))
+    method = Column.of(texts) if words else Column.constant(kind, names.rows)
     return Table({"method": method, **named}, names.rows)
 
 

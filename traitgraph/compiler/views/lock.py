@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from traitgraph import __version__
 from traitgraph.compiler.ir.ir import to_json
 from traitgraph.compiler.plan import Plan
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import SCHEME, digest
 
@@ -50,7 +50,7 @@ def _sources(plan: Plan) -> Iterator[dict[str, object]]:
 def _sources_in(value: object) -> Iterator[dict[str, object]]:
     if not isinstance(value, BaseModel):
         return
-    if isinstance(value, ResolvedLmEval) and value.definition is None:
+    if isinstance(value, ResolvedBenchmark) and value.kind == "lm_eval" and value.definition is None:
         yield {"id": f"data of lm-eval's {value.task}", "revision": "main", "harness": value.harness, "pinned": False}
     names = type(value).model_fields
     if "revision" in names or ("digest" in names and "kind" in names):

@@ -1,16 +1,28 @@
-"""The job `assess`: put one subject on the loaded base, administer one benchmark, write what it found."""
+"""The job `assess`: put one subject on the loaded base, measure it with one benchmark, write what was found.
+
+The function that measures is named by the benchmark's written form, as text: no benchmark is imported here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.quiet import quiet_libraries
 from traitgraph.runtime.models.chat import Lead, as_heard, messages
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.specs.fields.registry import Registry, imported
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark, written_form
 from traitgraph.specs.jobs.params import AssessParams
 
-from .administer import administer
 from .layer_similarity import remember_base
 from .measurement import Measurement, Metric, write_measurement
+
+BenchmarkFunction = Callable[[JobContext, LoadedModel, AssessParams, ResolvedBenchmark], Measurement]
+
+FUNCTIONS: Registry[BenchmarkFunction] = Registry("function of a benchmark", "traitgraph.measures", {})
+"""Functions of packages whose benchmark names none itself, by its kind."""
 
 
 def assess(context: JobContext, params: AssessParams) -> None:
@@ -24,11 +36,30 @@ def assess(context: JobContext, params: AssessParams) -> None:
     loaded = open_model(context, params.model)
     remember_base(context, loaded, params)
     with subject(context, loaded, params):
-        measurement = administer(context, loaded, params)
+        measurement = run_benchmark(context, loaded, params)
     if _stands_with_user(loaded, params):
         measurement.metrics.append(Metric("system_as_user", 1.0, len(measurement.answers), role="validity"))
     _check_repeats(measurement, params)
     write_measurement(context.out, measurement)
+
+
+def run_benchmark(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Measurement:
+    """What the benchmark of the parameters finds about the model as it stands now."""
+    benchmark = params.benchmark
+    if lack := lacking_benchmark(benchmark):
+        raise NotImplementedError(f"{lack} cannot be run by this version")
+    named = written_form(benchmark.written).function
+    function: BenchmarkFunction = imported(named) if named else FUNCTIONS.get(benchmark.written)
+    with quiet_libraries():
+        return function(context, loaded, params, benchmark)
+
+
+def lacking_benchmark(benchmark: ResolvedBenchmark) -> str | None:
+    """Why a benchmark cannot be run, as a short phrase; None when it can."""
+    name = benchmark.written
+    if written_form(name).function or name in FUNCTIONS.names():
+        return None
+    return f"benchmark '{name}', for which no package gives a function (`{FUNCTIONS.group}`)"
 
 
 def _check_repeats(measurement: Measurement, params: AssessParams) -> None:

@@ -19,7 +19,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import reading
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.subjects.subjects import leave_subject
-from traitgraph.specs.jobs.benchmarks import ResolvedLayerSimilarity
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
 from .measurement import Measurement, Metric, mean, standard_error
@@ -45,15 +45,15 @@ def remember_base(context: JobContext, loaded: LoadedModel, params: AssessParams
     Raises DialogueError when the data hold no row.
     """
     benchmark = params.benchmark
-    if not isinstance(benchmark, ResolvedLayerSimilarity) or (key := _key(context, params)) in context.session:
+    if benchmark.kind != "layer_similarity" or (key := _key(context, params)) in context.session:
         return
     leave_subject(context, loaded)
     rows = spread_rows(load_dialogues(context, benchmark.data), benchmark.rows)
     context.session.get(key, lambda: Base(rows, mean_states(loaded, _turns(loaded, rows, None))))
 
 
-def measure_layer_similarity(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedLayerSimilarity
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """`layer K`: the mean over rows of the cosine after block K, counted from 0, with its standard error over rows."""
     import torch

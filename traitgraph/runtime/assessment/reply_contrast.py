@@ -15,7 +15,7 @@ from traitgraph.runtime.models.chat import turn
 from traitgraph.runtime.models.likelihood import Likelihood, Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedReplyContrast
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
 from .measurement import Measurement, Metric, mean, standard_error
@@ -27,8 +27,8 @@ SAME_REPLIES = "same_replies"
 """Share of the held-out pairs with one reply at both levels, which are left out; absent where there is none."""
 
 
-def measure_reply_contrast(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedReplyContrast
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """The contrast of each trait with its standard error over pairs. [nats/token]
 

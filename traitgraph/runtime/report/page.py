@@ -10,7 +10,7 @@ from importlib.resources import files
 from itertools import chain
 from string import Template
 
-from traitgraph.runtime.store.records import BLOCKED
+from traitgraph.runtime.store.causes import BLOCKED
 
 from .about import About
 from .charts import Chart, condition_chart, gap_chart, strength_charts

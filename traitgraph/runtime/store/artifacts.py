@@ -11,6 +11,7 @@ import platform
 import stat
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,17 +31,9 @@ from .hardware import hardware
 MANIFEST = "manifest.json"
 
 LIBRARIES = (
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "datasets",
-    "lm_eval",
-    "accelerate",
-    "safetensors",
-    "numpy",
-    "gguf",
-)
+    "torch", "transformers", "peft", "trl", "datasets", "lm_eval", "accelerate", "safetensors", "numpy", "gguf",
+)  # fmt: skip
+"""Those whose versions may change what a job makes."""
 
 _IGNORED = (".DS_Store",)  # put by a file browser, never by a job
 
@@ -218,6 +211,15 @@ def _digests(folder: Path, names: list[str]) -> list[tuple[str, int, str]]:
         with ThreadPoolExecutor(_HASHING_THREADS) as pool:
             hexes = list(pool.map(digest_file, paths))
     return list(zip(names, sizes, hexes, strict=True))
+
+
+def installed_versions() -> dict[str, str]:
+    """Library -> version, of those that run jobs and are installed here."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _versions() -> dict[str, str]:

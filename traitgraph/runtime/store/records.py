@@ -28,10 +28,8 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.source.credentials import masked
 
-from .durable import is_disk_full, make_folder, write_json
-from .errors import HubError
-
-BLOCKED = "blocked"
+from .causes import BLOCKED, GPU_OUT_OF_MEMORY, cause_of
+from .durable import make_folder, write_json
 
 
 class Failure(Spec):
@@ -187,56 +185,10 @@ def now() -> str:
     return datetime.fromtimestamp(time.time(), UTC).isoformat()
 
 
-GPU_OUT_OF_MEMORY = "out of GPU memory"
-
 _GPU_HINT = (
     "= a smaller batch_size of `train` (with more accumulation the steps stay the same), or GPUs with more memory: "
     "`gpu_type`, `constraint` or `partition` in the cluster file"
 )
-
-_CAUSES: tuple[tuple[str, str], ...] = (  # (pattern in "Type: message", cause); the first that matches
-    (
-        r"\bOutOfMemoryError|\b(CUDA|HIP|XPU|MPS)\b.*out of memory|CU(BLAS|DNN)_STATUS_ALLOC_FAILED",
-        GPU_OUT_OF_MEMORY,  # torch's OutOfMemoryError is the device's; the host's is a MemoryError or plain text
-    ),
-    (r"MemoryError|out of memory|Cannot allocate memory", "out of memory"),
-    (r"NoNumbersError", "the model computes NaN"),
-    (r"DamagedArtifactError", "damaged input"),
-    (r"UnknownKindError", "no runtime for a job kind"),
-    (r"ModuleNotFoundError|ImportError", "a library is missing"),
-    (r"OfflineModeIsEnabled|LocalEntryNotFoundError|ConnectionError|ConnectTimeout|MaxRetryError", "no network"),
-    (r"GatedRepoError|401 Client Error|403 Client Error", "no access to a repository of the hub"),
-    (r"RepositoryNotFoundError|RevisionNotFoundError", "unknown repository or revision on the hub"),
-)
-
-
-_NAMED = (
-    r"\S*[/\\]\S*|\b[\w-]+\.(?:ya?ml|jsonl?|csv|gguf|safetensors|py|so)\b|[=<>~]=\s?\d[\w.]*|\bv?\d+(?:\.\d+){2,}\w*"
-)
-"""A path, the name of a file, a version."""
-
-
-def cause_of(error: BaseException) -> str:
-    """A short name that failures of the same cause share."""
-    if is_disk_full(error):
-        return "disk full"
-    if isinstance(error, HubError):
-        return str(error)  # which model it is, is the cause
-    text = f"{type(error).__name__}: {error}"
-    for pattern, cause in _CAUSES:
-        if re.search(pattern, text):
-            return cause
-    first_line = str(error).strip().partition("\n")[0][:1000]  # what names a file or a release is slow to tell
-    return f"{type(error).__name__}: {_without_particulars(first_line)}"[:160].rstrip(": ")
-
-
-def _without_particulars(text: str) -> str:
-    """Text without digests and numbers, so that the same fault of many jobs is one group.
-
-    Numbers in paths and versions stay: they say which file and which release it is.
-    """
-    without_digests = re.sub(r"\b[0-9a-f]{8,}\b", "#", text)
-    return re.sub(rf"({_NAMED})|\d+(\.\d+)?", lambda found: found[1] or "#", without_digests)
 
 
 def _message(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""How much memory a job needed at its worst moment, for its log."""
+"""What a worker tells the process that started it, one JSON line per event, and its log: the memory that a job took."""
 
 from __future__ import annotations
 
@@ -119,6 +119,3 @@ def peak_memory() -> str:
     if torch is not None and torch.cuda.is_available():
         text += f", {torch.cuda.max_memory_allocated() / 1e9:.1f} GB on the GPU"
     return text
-
-
-# JOINED: What a worker tells the process that started it: one JSON line per event on its standard output.

@@ -265,11 +265,11 @@ def _texts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """A text of n words has at least n tokens."""
     if "sampling" in text.faulty:
         return
-    for index, instrument in enumerate(arm.benchmarks):
-        asked = instrument.prompts if isinstance(instrument, Linguistic) else ()
+    for index, benchmark in enumerate(arm.benchmarks):
+        asked = benchmark.prompts if isinstance(benchmark, Linguistic) else ()
         words = max((int(number) for prompt in asked for number in _WORDS.findall(prompt)), default=0)
         if words > (longest := arm.sampling.max_new_tokens):
-            what = f"`{instrument.name}` asks for {words} words, and each text is cut at {longest} tokens"
+            what = f"`{benchmark.name}` asks for {words} words, and each text is cut at {longest} tokens"
             hint = f"give: sampling: {{max_new_tokens: {2 * words}, ...}}"
             yield text.warning("TG131", what, text.listed("benchmarks", index), hint)
 

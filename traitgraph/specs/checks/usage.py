@@ -13,17 +13,14 @@ from traitgraph.specs.composition.arms import ARM_KEYS, ArmText
 from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, Span, error, near_names
 from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted
 from traitgraph.specs.study.analyses import Analysis
-from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.prompts import Prompt
 from traitgraph.specs.study.study import Arm
 
 Read = tuple[ArmText, Arm]
-
 ALWAYS = frozenset({"name", "method", "model", "benchmarks", "analyses", "zip"})
-
 NEEDED = ("model", "benchmarks")
-
 SHOWN_ARMS = 4
 
 UNUSED: dict[str, object] = {
@@ -56,19 +53,19 @@ def used_by(arm: Arm, faulty: set[str]) -> frozenset[str]:
         keys |= arm.prompt.uses
     for taker in takers(arm):
         keys |= set(open_fields(taker))
-    if "benchmarks" in faulty or any(instrument.draws for instrument in arm.benchmarks):
+    if "benchmarks" in faulty or any(benchmark.draws for benchmark in arm.benchmarks):
         keys |= {"sampling"}
     if {"benchmarks", "analyses"} & faulty:
         keys |= {"traits", "data"}
     return keys
 
 
-def takers(arm: Arm) -> tuple[Instrument | Analysis, ...]:
+def takers(arm: Arm) -> tuple[Benchmark | Analysis, ...]:
     """What takes values of the arm where it leaves a field open."""
     return (*arm.benchmarks, *arm.analyses)
 
 
-def open_fields(taker: Instrument | Analysis) -> tuple[str, ...]:
+def open_fields(taker: Benchmark | Analysis) -> tuple[str, ...]:
     """The fields that the arm fills."""
     return tuple(key for key in taker.fills if not getattr(taker, key))
 

@@ -16,13 +16,14 @@ from typing import TypeVar
 from pydantic_core import ValidationError
 
 from traitgraph.specs.composition.arms import ARM_KEYS, STUDY_KEYS, ArmText, arm_texts
+from traitgraph.specs.composition.compose import compose
 from traitgraph.specs.fields.context import Scope, key_faults
 from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
 from traitgraph.specs.source.positions import Document, dotted
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
-from traitgraph.specs.study.benchmarks import Instrument
+from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.coefficients import PerTrait
 from traitgraph.specs.study.study import Arm, Study
 
@@ -36,8 +37,6 @@ HEAD = ("study", "description", "cluster", "tracking")
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """The study of a spec file with overrides applied. Raises SpecError with all its faults."""
-    from traitgraph.specs.composition.compose import compose
-
     document, diagnostics = compose(path, overrides)
     if document is None:
         raise SpecError(diagnostics)
@@ -101,7 +100,7 @@ def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
         return None
 
 
-Taker = TypeVar("Taker", Instrument, Analysis)
+Taker = TypeVar("Taker", Benchmark, Analysis)
 
 
 def fill_defaults(arm: Arm, name: str) -> Arm:

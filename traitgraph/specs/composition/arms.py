@@ -38,7 +38,7 @@ STUDY_KEYS = (*STUDY_ONLY, *ARM_KEYS)
 
 @dataclass
 class ArmText:
-    """One arm as it was written: its settings after the overlay, and where each of them stands in the document."""
+    """One arm as it was written: its settings laid over the study's, and where each of them stands in the document."""
 
     name: str
     values: dict[str, object]

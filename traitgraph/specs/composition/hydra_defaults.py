@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 DEFAULTS = "defaults"
-
 HYDRA = "hydra"
-
 PARAMS = (HYDRA, "sweeper", "params")
 
 DEEPEST = 32

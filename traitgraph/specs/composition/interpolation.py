@@ -16,9 +16,7 @@ from traitgraph.specs.source.diagnostics import Diagnostic, near_names
 from traitgraph.specs.source.positions import Document, Path, dotted
 
 REQUIRED = "???"
-
 _REFERENCE = re.compile(r"\$\{([^{}]*)")
-
 _WHOLE = re.compile(r"\$\{(\.*)([\w-]+(?:\.[\w-]+)*)\}", re.ASCII)
 
 

@@ -24,28 +24,20 @@ if TYPE_CHECKING:
 
 
 Options = Callable[[str], Sequence[str]]
-
 Action = Literal["change", "add", "force", "delete"]
-
 ACTIONS: dict[str, Action] = {"": "change", "+": "add", "++": "force", "~": "delete"}
 
 DIGITS = 15
 """Decimal digits that survive a binary float; a longer number is one that a program printed (0.30000000000000004)."""
 
 LONGEST_SWEEP = 10_000
-
 _KEY = r"[A-Za-z_][\w-]*(?:\.(?:[A-Za-z_][\w-]*|0|[1-9][0-9]*))*"
-
 _PLAIN = re.compile(rf"(\+\+|\+|~)?({_KEY})=([^\s,'\"(){{}}\[\]=\\$:]+)", re.ASCII)
-
 _DELETE = re.compile(rf"~{_KEY}", re.ASCII)
-
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-
 _FLOAT = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)\.|(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][+-]?[0-9]+)?"
 )
-
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
 
 _NUMBERS = re.compile(
@@ -55,7 +47,6 @@ _NUMBERS = re.compile(
 """Texts in quotes, and whole values that are numbers or look like them: not the 007 of `agent 007`."""
 
 _HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
-
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from .base import Spec
 from .context import Scope, scope_of
@@ -88,10 +88,13 @@ class Choice:
 
 
 class KnownName:
-    """Annotation of a text; `names` is asked when one is read, so that plugins are found late."""
+    """Annotation of a text; `names` is asked when one is read, so that plugins are found late.
 
-    def __init__(self, noun: str, names: Callable[[], tuple[str, ...]]) -> None:
-        self.noun, self.names = noun, names
+    Without a noun it is told as pydantic tells a `Literal`, all names in the message.
+    """
+
+    def __init__(self, noun: str, names: Callable[[], tuple[str, ...]], builtin: frozenset[str] = frozenset()) -> None:
+        self.noun, self.names, self.builtin = noun, names, builtin
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read a name; the annotated text is for readers and mypy."""
@@ -99,9 +102,12 @@ class KnownName:
 
     def __get_pydantic_json_schema__(self, *_: object) -> dict[str, Any]:
         """One of the names."""
-        return {"enum": list(self.names())}
+        return {"enum": list(self.names()), **({} if self.noun else {"type": "string"})}
 
     def _read(self, value: object) -> str:
-        if isinstance(value, str) and value in self.names():
+        if isinstance(value, str) and (value in self.builtin or value in self.names()):
             return value
+        if not self.noun:
+            *first, last = (f"'{name}'" for name in self.names())
+            raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
         raise fault("name_unknown", noun=self.noun, value=shown(value), names=self.names())

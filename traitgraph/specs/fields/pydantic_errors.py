@@ -25,7 +25,6 @@ from .base import Spec
 from .wording import WORDINGS, Wording, shown
 
 S = TypeVar("S", bound=Spec)
-
 T = TypeVar("T")
 
 
@@ -160,8 +159,12 @@ def diagnose(
     else:
         facts = problems.context or {}
         faults = [ErrorDetails(type=problems.type, loc=(), msg="", input=data, ctx=facts)]
-    told = [each for each in faults if each["type"] != "reported" and not _only_lacks_faulty(each, faults)]
-    return [_diagnostic(each, data, document, place) for each in told]
+    return [_diagnostic(each, data, document, place) for each in to_be_told(faults)]
+
+
+def to_be_told(faults: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """The faults without those that are told already, or follow from others."""
+    return [each for each in faults if each["type"] != "reported" and not _only_lacks_faulty(each, faults)]
 
 
 def _only_lacks_faulty(found: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:

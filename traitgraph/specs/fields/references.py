@@ -22,6 +22,7 @@ from traitgraph.specs.source.positions import merged
 from .base import Spec
 from .context import Preset, Scope, scope_of
 from .pydantic_errors import each_read, existing, fault, located, validated
+from .registry import Registry
 from .wording import shown
 
 Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
@@ -73,10 +74,21 @@ class Local(Named):
 
 
 class Reference:
-    """Annotation: a name, or a mapping of one of the forms; `many` makes it an axis (one of them, or a list)."""
+    """Annotation: a name, or a mapping of one of the forms; `many` makes it an axis (one of them, or a list).
 
-    def __init__(self, noun: str, group: str, *forms: type[Named], many: bool = False) -> None:
-        self.noun, self.group, self.forms, self.many = noun, group, forms, many
+    With a `registry` the forms are those that it holds, so that packages add to them.
+    """
+
+    def __init__(
+        self, noun: str, group: str, *forms: type[Named], registry: Registry[Any] | None = None, many: bool = False
+    ) -> None:
+        self.noun, self.group, self.many = noun, group, many
+        self._forms, self._registry = forms, registry
+
+    @property
+    def forms(self) -> tuple[type[Named], ...]:
+        """The forms of a mapping; packages are asked only now."""
+        return tuple(form for _, form in self._registry.items()) if self._registry else self._forms
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read through the scope of the spec; the annotated type is only for readers and mypy."""
@@ -163,7 +175,6 @@ def _flat(form: type[Named], key: str, text: str, scope: Scope) -> Named:
 
 
 T = TypeVar("T")
-
 PRESET = "preset"
 
 

@@ -71,7 +71,7 @@ class Registry(Generic[T]):
             raise UnknownNameError(self.noun, name, self.names())
         target = self._targets[name]
         if isinstance(target, str):
-            self._targets[name] = target = _imported(target)
+            self._targets[name] = target = imported(target)
         return target
 
     def __contains__(self, name: str) -> bool:
@@ -137,7 +137,8 @@ def problems() -> list[str]:
     return list(dict.fromkeys(problem for registry in Registry.every for problem in registry.problems))
 
 
-def _imported(target: str) -> T:  # type: ignore[type-var]  # the table's owner vouches for the type
+def imported(target: str) -> T:  # type: ignore[type-var]  # the table's owner vouches for the type
+    """What "module:attribute" names."""
     module, _, attribute = target.partition(":")
     found: T = getattr(import_module(module), attribute)
     return found

@@ -18,7 +18,6 @@ from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.library import DIGEST, HUB_ID, NOT_PLAIN, VARIABLE
 
 SHOWN_FILES = 3
-
 About = Mapping[str, Any]
 
 
@@ -113,9 +112,7 @@ def _bare_number(about: About) -> str | None:
 
 
 _OWN_NAME = "give a name of its own: {{{form}, name: {value}-2}}"
-
 _NUMBERS = "give: a number, a list of numbers, or {from, to, step}"
-
 _NAME = "a name has letters, digits and - _ ., and starts with a letter or digit"
 
 

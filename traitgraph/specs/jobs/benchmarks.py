@@ -1,144 +1,110 @@
-"""What a subject is measured with: reply contrast, questionnaires, reasoning tasks of lm-eval.
+"""What a job carries of a benchmark and of a judge: the fields of their written form, for every kind alike.
 
-`ResolvedBenchmark` is what a job carries: names of files are replaced by digests of their content.
+Paths are replaced by digests of content, models and data by references. Which fields a kind has is said once, in
+`specs/study/benchmarks.py` and `specs/study/judges.py`.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, JsonValue
+from pydantic import TypeAdapter, model_validator
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.study.traits import Trait
+from traitgraph.specs.study.analyses import ANALYSES
+from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
+from traitgraph.specs.study.judges import key_name, limits_name
 
-from .refs import DataRef, Digest, ModelRef
+from .refs import DataRef, ModelRef
 
-NUMBERS = "Edition of the rules by which numbers are read from texts; only identity. Absent: none are read."
+PLUGIN = "plugin"
+"""Kind of every benchmark of another package; its own stands in the field `benchmark`."""
+
+OF_PACKAGES: Mapping[str, object] = {"benchmark": "", "options": {}, "files": {}, "data": None}
+"""What a job carries of a benchmark of another package, and its value where a row leaves it out.
+
+benchmark   the kind as a spec writes it
+options     every other field that is given
+files       field that names a file or folder -> digest of its content
+data        dialogues, where it has a field `data`
+judge       who rates, where it has a field `judge` and that is given
+"""
 
 
-LIMITS = "limits:"
-"""What a location begins with that holds no place, but the limits of a judge."""
+class _Carried(Spec, extra="allow"):
+    """Fields that depend on the kind."""
+
+    kind: str
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A field of this kind."""
 
 
-class ApiJudge(Spec):
-    """A model behind an HTTP interface; where its key lies stands in the job table's locations, never here."""
+class ResolvedJudge(_Carried):
+    """Who rates answers. What it needs on a machine (its key) stands in the job table's locations, never here."""
 
-    kind: Literal["api"] = "api"
-    url: str
-    model: str
-    temperature: float
+    @model_validator(mode="before")
+    @classmethod
+    def _typed(cls, value: Any) -> Any:
+        model = value.get("model")
+        return {**value, "model": _reader("model").validate_python(model)} if isinstance(model, Mapping) else value
 
     @property
     def key_name(self) -> str:
-        """Under which name the locations of a job table say where its key lies."""
-        return f"key of {self.url} {self.model}"
+        """Under which name the locations of a job table say where the key of an interface lies."""
+        return key_name(self.url, self.model)
 
     @property
     def limits_name(self) -> str:
         """Under which name they say how long and how much is read, where it is not the default."""
-        return f"limits of {self.url} {self.model}"
+        return limits_name(self.url, self.model)
 
 
-class LocalJudge(Spec):
-    """A judging model that runs here."""
+class ResolvedBenchmark(_Carried):
+    """What a subject is measured with: `benchmark.items`, or `benchmark.options["question"]` of another package."""
 
-    kind: Literal["local"] = "local"
-    model: ModelRef
-    temperature: float
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """Every field of the kind, in its order, with references read; raises ValueError for what the kind has not."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+            return value
+        kind = value["kind"]
+        if kind != PLUGIN and kind not in BENCHMARKS.builtin | ANALYSES.builtin:
+            raise ValueError(f"no benchmark '{kind}' of ours")
+        fields = _fields(kind) if kind != PLUGIN else {**OF_PACKAGES, **({"judge": None} if "judge" in value else {})}
+        if unknown := value.keys() - fields.keys() - {"kind"}:
+            raise ValueError(f"benchmark '{kind}' has no {', '.join(sorted(unknown))}")
+        return {"kind": kind, **{name: _read(name, value.get(name, default)) for name, default in fields.items()}}
 
-
-ResolvedJudge = Annotated[ApiJudge | LocalJudge, Field(discriminator="kind")]
-
-
-class ResolvedReplyContrast(Spec):
-    """Log-likelihood gap per token between high and low held-out replies to the same prompt, for each trait."""
-
-    kind: Literal["reply_contrast"] = "reply_contrast"
-    data: DataRef
-    traits: tuple[Trait, ...] = Field(description="Traits whose held-out replies are scored.")
-
-
-class ResolvedQuestionnaire(Spec):
-    """Items answered on a scale, scored per domain, with validity checks."""
-
-    kind: Literal["questionnaire"] = "questionnaire"
-    items: Digest
-    mode: Literal["choice", "generate", "interview"] = Field(
-        "choice",
-        description="choice: likelihood of the option letters, both orders. generate: a written number. "
-        "interview: free answers, rated by `judge`.",
-    )
-    judge: ResolvedJudge | None = None
-    numbers: Literal[2] | None = Field(None, description=NUMBERS)
+    @property
+    def written(self) -> str:
+        """The kind as a spec writes it."""
+        return str(self.benchmark) if self.kind == PLUGIN else self.kind
 
 
-class ResolvedLmEval(Spec):
-    """One task of lm-evaluation-harness."""
-
-    kind: Literal["lm_eval"] = "lm_eval"
-    task: str = Field(description="Name of the task.")
-    definition: Digest | None = Field(None, description="Digest of a local task folder; absent: built in.")
-    harness: str | None = Field(
-        None, description="Release of the harness, and digest of what defines a built-in task; None: not installed."
-    )
-    shots: int | None = Field(None, ge=0, description="Worked examples in the prompt; absent: the task's own number.")
-    chat_template: bool = Field(
-        True, description="Whether all subjects read the chat template, prompts being system messages; else plain text."
-    )
-    limit: int | None = Field(None, ge=1, description="Only the first n documents.")
-    filters: tuple[str, ...] | None = Field(None, description="Only these answer filters; absent: all.")
+def written_form(kind: str) -> type[Measured]:
+    """The written form of a benchmark, or of an analysis that looks at one subject. Raises UnknownNameError."""
+    form: Any = (ANALYSES if kind in ANALYSES.builtin else BENCHMARKS).get(kind)
+    return form  # type: ignore[no-any-return]  # only what is measured of each subject has a job form
 
 
-class ResolvedOpenQuestions(Spec):
-    """Free answers to questions about each trait, rated by a judge."""
-
-    kind: Literal["open_questions"] = "open_questions"
-    questions: DataRef
-    judge: ResolvedJudge
-    numbers: Literal[2] = Field(2, description=NUMBERS)
+def _fields(kind: str) -> dict[str, object]:
+    """Field -> its value where a row leaves it out."""
+    form = written_form(kind)
+    given = {name: field.default for name, field in form.model_fields.items() if not field.is_required()}
+    return {name: given.get(name) for name in form.in_jobs}
 
 
-class ResolvedLinguistic(Spec):
-    """Shares of word categories in free texts."""
-
-    kind: Literal["linguistic"] = "linguistic"
-    lexicon: Digest
-    prompts: tuple[str, ...]
+def _read(name: str, value: object) -> object:
+    return _reader(name).validate_python(value) if name in _READ and value is not None else value
 
 
-class ResolvedStory(Spec):
-    """Shares of word categories in stories."""
-
-    kind: Literal["story"] = "story"
-    lexicon: Digest
-    prompts: tuple[str, ...]
+_READ: Mapping[str, Any] = {"data": DataRef, "questions": DataRef, "judge": ResolvedJudge, "model": ModelRef}
 
 
-class ResolvedLayerSimilarity(Spec):
-    """Cosine between the hidden states of base and subject after every block."""
-
-    kind: Literal["layer_similarity"] = "layer_similarity"
-    data: DataRef
-    rows: int
-
-
-class ResolvedPlugin(Spec):
-    """A benchmark of another package: its kind and options, with digests in the place of files."""
-
-    kind: Literal["plugin"] = "plugin"
-    benchmark: str = Field(description="The kind as a spec writes it.")
-    options: dict[str, JsonValue] = Field({}, description="Every other field that is given.")
-    files: dict[str, Digest] = Field({}, description="Field that names a file or folder -> digest of its content.")
-    data: DataRef | None = Field(None, description="Dialogues, where it has a field `data`.")
-
-
-ResolvedBenchmark = Annotated[
-    ResolvedReplyContrast
-    | ResolvedQuestionnaire
-    | ResolvedLmEval
-    | ResolvedOpenQuestions
-    | ResolvedLinguistic
-    | ResolvedStory
-    | ResolvedLayerSimilarity
-    | ResolvedPlugin,
-    Field(discriminator="kind"),
-]
+@cache
+def _reader(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_READ[name])

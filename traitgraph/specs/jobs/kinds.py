@@ -1,8 +1,8 @@
 """One record for each kind of job: what the compiler, the worker, the launchers and the report know of it.
 
-A package outside adds a kind by an entry point in the group `traitgraph.jobs` that names its record. The models of the
-parameters stand in `params.py` and the functions in the runtime: both are named here as text and imported on first use.
-Knows nothing of how a study is written.
+A package outside adds a kind by a record in the module that its entry point names. The models of the parameters stand
+in `params.py` and the functions in the runtime: both are named here as text and imported on first use. Must not know
+how a study is written.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import Scope
 from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
-from traitgraph.specs.study.benchmarks import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
+from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.traits import TRAITS
 
 Schema = dict[str, Any]
@@ -173,7 +173,7 @@ class Forms:
         return one_or_many(one, at_least=0)
 
     def _standing(self, members: Iterable[tuple[str, type[Spec], tuple[str, ...]]]) -> Schema:
-        """A mapping whose kind is a questionnaire, a task or a preset, with the keys of any instrument."""
+        """A mapping whose kind is a questionnaire, a task or a preset, with the keys of any benchmark."""
         kinds = [name for name, _, _ in members]
         loose = {key: value for _, member, _ in members for key, value in self._properties(member).items()}
         kind = {"type": "string", "not": {"enum": kinds}, "examples": [*questionnaire_names(), *LM_EVAL_TASKS]}
@@ -186,7 +186,7 @@ class Forms:
         """What the name of a questionnaire or task allows beside it: keys and conditions of what it stands for."""
         whole = standing_for(name)
         assert whole is not None, "listed names stand for something"
-        model = INSTRUMENTS.get(str(whole["kind"]))
+        model = BENCHMARKS.get(str(whole["kind"]))
         allowed = {"propertyNames": {"enum": list(self._properties(model))}}
         conditions = {key: value for key, value in self.definitions[model.__name__].items() if key in CONDITIONS}
         return {"if": {"properties": {"kind": {"const": name}}}, "then": {**allowed, **conditions}}

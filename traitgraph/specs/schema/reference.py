@@ -23,16 +23,15 @@ from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.library import GROUPS
 from traitgraph.specs.study.analyses import ANALYSES
 from traitgraph.specs.study.benchmarks import (
-    INSTRUMENTS,
+    BENCHMARKS,
     LM_EVAL_TASKS,
-    ApiJudgeSpec,
-    LocalJudgeSpec,
     questionnaire_names,
 )
 from traitgraph.specs.study.cluster import Cluster
 from traitgraph.specs.study.data import DATA_FORMS
 from traitgraph.specs.study.filters import Filter, When
 from traitgraph.specs.study.generation import Decoding, Expert, GeneratedDataSpec, Generation
+from traitgraph.specs.study.judges import JUDGES
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.methods import METHODS
@@ -130,8 +129,8 @@ def _lines() -> Iterator[str]:
     yield from _models((*DATA_FORMS, GeneratedDataSpec, Generation, Expert, Decoding))
     yield "## Benchmarks\n"
     yield f"Names that need no mapping: {_listed((*questionnaire_names(), *LM_EVAL_TASKS))}.\n"
-    yield from _registry(INSTRUMENTS)
-    yield from _models((ApiJudgeSpec, LocalJudgeSpec, Sampling))
+    yield from _registry(BENCHMARKS)
+    yield from _models((*(judge for _, judge in JUDGES.items()), Sampling))
     yield "## Analyses\n"
     yield from _registry(ANALYSES)
     yield "## Holes in the product\n"
@@ -232,7 +231,6 @@ def _name(item: object) -> object:
 
 
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-
 TYPES = {"number": "number", "integer": "whole number", "string": "text", "boolean": "true or false", "null": "null"}
 
 

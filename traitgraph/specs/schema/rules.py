@@ -1,6 +1,6 @@
 """Which keys a method needs and which have no effect, as conditions of JSON Schema.
 
-The same rules as `consumption.py`, as far as they can be told without reading other files.
+The same rules as `usage.py`, as far as they can be told without reading other files.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from typing import Any
 
 from traitgraph.specs.checks.usage import ALWAYS, NEEDED
 from traitgraph.specs.composition.arms import ARM_KEYS
-from traitgraph.specs.study.benchmarks import INSTRUMENTS, LM_EVAL_TASKS, questionnaire_names
+from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 
 Schema = dict[str, Any]
-
 _NOT_NULL: Schema = {"not": {"type": "null"}}
-
 DEFAULT_STYLE = "instruction"
 
 TAKEN = ("traits", "data", "sampling")
@@ -70,12 +68,12 @@ def _useless(method: type[Method]) -> Schema:
 
 def _taken_by_none(key: str) -> Schema:
     """No benchmark uses this key of the arm, and there is no analysis that might."""
-    names = [*questionnaire_names(), *LM_EVAL_TASKS, *INSTRUMENTS.names()]
+    names = [*questionnaire_names(), *LM_EVAL_TASKS, *BENCHMARKS.names()]
     if key == "sampling":
-        drawing = [name for name, model in INSTRUMENTS.items() if model.draws]
+        drawing = [name for name, model in BENCHMARKS.items() if model.draws]
         idle = [name for name in names if name not in {*drawing, *questionnaire_names()}]
         return {"properties": {"benchmarks": _only_these(idle)}, "required": ["benchmarks"]}
-    takers = [name for name, model in INSTRUMENTS.items() if key in model.fills]
+    takers = [name for name, model in BENCHMARKS.items() if key in model.fills]
     given = _mapping({"kind": {"enum": takers}}, "kind", key)
     benchmarks = _only_these([name for name in names if name not in takers], given)
     return {"properties": {"benchmarks": benchmarks, "analyses": False}, "required": ["benchmarks"]}

@@ -19,7 +19,6 @@ from .forms import Forms
 from .rules import arm_conditions, arm_rules, flat_rules
 
 Schema = dict[str, Any]
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

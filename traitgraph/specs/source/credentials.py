@@ -37,11 +37,8 @@ _NAMED = re.compile(
     r"""(?x)((?<![A-Za-z0-9_])(?i:api_?key|key|(?:access_?|auth_?)?token|password|passwd|secret|key_from)["']?\s*:\s*["']?)
     (?![A-Z][A-Z0-9_]*(?:[\s"',}]|$))([^\s"',{}]{4,})"""
 )
-
 _BEFORE_COMMIT = re.compile(r"(?:revision|digest|commit)[\"']?\s*[:=]?\s*[\"']?$|[/@]$")
-
 _HEX = re.compile(r"(?i)[0-9a-f]{40}")
-
 _RUN = re.compile(
     r"(?<![A-Za-z0-9/])[A-Za-z0-9]{28,}(?![A-Za-z0-9/])|(?<![\w/+.=-])[A-Za-z0-9][A-Za-z0-9/+]{39}(?![\w/+.=-])"
 )

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .diagnostics import Diagnostic, Span, error
 from .library import exists, is_plain
-from .positions import LATIN, Document, NodeLayer, SourceText, Step
+from .positions import LATIN, Document, NodeLayer, Path, SourceText, dotted
 from .yaml_errors import cannot_open, control_character, not_utf8, not_yaml
 
 if TYPE_CHECKING:
@@ -25,46 +25,27 @@ if TYPE_CHECKING:
     from yaml.error import Mark
 
 
-Where = tuple[Step, ...]
-
 KEY_TWICE = "TG007"
-
 MAX_BYTES = 4_000_000
-
 MAX_DEPTH = 64
-
 TOO_DEEP, SIX_LEVELS = f"values are nested more than {MAX_DEPTH} deep", "a spec needs about six levels"
-
 MAX_VALUES = 200_000
-
 MAX_KEYS = 2_000
-
 MAX_DIGITS = 40
-
 MAX_EXPONENT = 300
-
 _INTEGER = re.compile(r"[-+]?[0-9]+")
-
 _DECIMAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
-
 _PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-
 _WORDS: dict[str, object] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-
 _IF_TEXT = "quote it if it is text"
-
 _NO_MERGE_KEY = "values at the top of a study are the defaults of every arm; or use a `defaults:` list"
-
 _PLAIN, _QUOTED = "plain", "quoted"
-
 _TAG = "tag:yaml.org,2002:"
-
 _TAGGED: dict[str, Callable[[object], bool]] = {
     _TAG + "int": lambda value: type(value) is int,
     _TAG + "float": lambda value: isinstance(value, Decimal) or type(value) is int,
@@ -130,7 +111,7 @@ def _composer(text: str) -> Any:
     return Fast(text)
 
 
-def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
+def read_document(path: FilePath, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
     """The file as a document, or None, with everything that is wrong. Never raises for what is in the file.
 
     Of a key that stands twice the first value is read, so that all other faults are told as well.
@@ -156,7 +137,7 @@ def read_document(path: Path, shown_as: str | None = None) -> tuple[Document | N
     return read_text(text, path, shown)
 
 
-def read_text(text: str, path: Path, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
+def read_text(text: str, path: FilePath, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
     """Like `read_document` for text that is already at hand; `path` is only remembered."""
     source = SourceText(shown_as or str(path), text)
     root, faults = compose_nodes(source, text)
@@ -223,7 +204,7 @@ class _Reader:
         self._open: set[int] = set()
         self._top: Node | None = None
 
-    def value(self, node: Node, path: Where) -> object:
+    def value(self, node: Node, path: Path) -> object:
         self._values += 1
         if self._values > MAX_VALUES:
             self._runaway(path)
@@ -238,7 +219,7 @@ class _Reader:
         self._open.discard(id(node))
         return inside
 
-    def mapping(self, node: MappingNode, path: Where) -> dict[str, object]:
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         self._check_tag(node, "map", path)
         data: dict[str, object] = {}
         places: dict[str, Node] = {}
@@ -255,11 +236,11 @@ class _Reader:
             data[name] = self.value(item, (*path, name))
         return data
 
-    def _sequence(self, node: Node, path: Where) -> list[object]:
+    def _sequence(self, node: Node, path: Path) -> list[object]:
         self._check_tag(node, "seq", path)
         return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
 
-    def _scalar(self, node: ScalarNode, path: Where) -> object:
+    def _scalar(self, node: ScalarNode, path: Path) -> object:
         text: str = node.value
         if node.tag == _PLAIN:
             return self._plain(text, node, path)
@@ -274,7 +255,7 @@ class _Reader:
             self._report("TG009", f"{text!r} is not of the type that its tag {_tag_name(node)} says", node, path)
         return value
 
-    def _plain(self, text: str, node: Node, path: Where) -> object:
+    def _plain(self, text: str, node: Node, path: Path) -> object:
         """A plain scalar by YAML 1.2's core schema."""
         if text in _WORDS:
             return _WORDS[text]
@@ -295,7 +276,7 @@ class _Reader:
             return None
         return text
 
-    def _key(self, key: Node, path: Where) -> str | None:
+    def _key(self, key: Node, path: Path) -> str | None:
         if not isinstance(key, yaml.ScalarNode):
             self._report("TG011", f"a key is a word, not a {_NODE_NAMES[type(key)]}", key, path, _IF_TEXT)
             return None
@@ -310,27 +291,27 @@ class _Reader:
             return None
         return LATIN.get(key.value, key.value)
 
-    def _check_tag(self, node: Node, plain: str, path: Where) -> None:
+    def _check_tag(self, node: Node, plain: str, path: Path) -> None:
         if node.tag not in (_QUOTED, _TAG + plain):
             self._bad_tag(node, path)
 
-    def _bad_tag(self, node: Node, path: Where) -> None:
+    def _bad_tag(self, node: Node, path: Path) -> None:
         self._report("TG009", f"the tag {_tag_name(node)} is not allowed", node, path, "write the value plainly")
 
-    def _duplicate(self, name: str, first: Node, second: Node, path: Where) -> None:
+    def _duplicate(self, name: str, first: Node, second: Node, path: Path) -> None:
         where = f"{first.start_mark.line + 1}:{first.start_mark.column + 1}"
         spelled = f" (as {first.value!r})" if first.value != second.value else ""
         what = f"the key {second.value!r} is given twice: first at {where}{spelled}, again here"
         self._report(KEY_TWICE, what, second, (*path, name), "keep one of the two")
 
-    def _runaway(self, path: Where) -> None:
+    def _runaway(self, path: Path) -> None:
         if self._values == MAX_VALUES + 1 and self._top is not None:
             what = f"up to here the file makes more than {MAX_VALUES:,} values, with its aliases written out"
             self._report("TG008", what, self._top, path[:1], "a grid is written as an axis: {from, to, step}")
 
-    def _report(self, code: str, what: str, node: Node, path: Where, hint: str | None = None) -> None:
+    def _report(self, code: str, what: str, node: Node, path: Path, hint: str | None = None) -> None:
         span = self.source.between(node.start_mark, node.end_mark)
-        self.faults.append(error(code, what, span, ".".join(map(str, path)), hint))
+        self.faults.append(error(code, what, span, dotted(path), hint))
 
 
 def _tag_name(node: Node) -> str:

@@ -69,13 +69,9 @@ class Wording(NamedTuple):
 
 
 _CANNOT_START = "cannot start any token"
-
 _ALIGN = "align it with the other keys of its block"
-
 _BLOCK = " (the block begins at line {line})"
-
 _AFTER_A_GLUED_KEY = ("mapping values are not allowed", "could not find expected ':'")
-
 _SYNTAX: dict[str, Wording] = {  # what libyaml or PyYAML says -> what we say
     "found a tab character": Wording("a tab cannot indent or separate here", "use spaces"),
     "mapping values are not allowed": Wording(

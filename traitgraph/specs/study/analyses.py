@@ -12,6 +12,7 @@ from traitgraph.specs.fields.context import scope_of
 from traitgraph.specs.fields.pydantic_errors import each_read, existing, fault
 from traitgraph.specs.fields.registry import Registry
 
+from .benchmarks import Measured
 from .generation import Data
 
 
@@ -49,7 +50,7 @@ class VectorSimilarity(Analysis):
         return f"{self.kind}, scope {self.scope}"
 
 
-class LayerSimilarity(Analysis):
+class LayerSimilarity(Analysis, Measured):
     """Cosine between the hidden states of base and subject after every block (Personality Vector).
 
     Of the means over the tokens of a reply that both read: our choice.
@@ -59,6 +60,8 @@ class LayerSimilarity(Analysis):
         "layer_similarity", description="Cosine of hidden states, base and subject."
     )
     fills: ClassVar[tuple[str, ...]] = ("data",)
+    function: ClassVar[str] = "traitgraph.runtime.assessment.layer_similarity:measure"
+    in_jobs: ClassVar[tuple[str, ...]] = ("data", "rows")
     data: Data | None = Field(None, validate_default=False, description="Texts that are read; absent: the arm's data.")
     rows: PositiveInt = Field(
         100, description="At most n rows, evenly spaced over the held-out ones (over all, where none is); our choice."

@@ -17,29 +17,29 @@ from traitgraph.specs.fields.context import Preset, Scope, scope_of
 from traitgraph.specs.fields.pydantic_errors import each_read, fault, validated
 
 from .analyses import ANALYSES
-from .benchmarks import INSTRUMENTS, LM_EVAL_TASKS, Instrument, questionnaire_names, questionnaire_path
+from .benchmarks import BENCHMARKS, LM_EVAL_TASKS, Benchmark, questionnaire_names, questionnaire_path
 
 PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3", "neo-ffi", "neo-ffi-3")
 """Questionnaires of the Big Five that people ask for and that we may not ship."""
 
 
 class BenchmarkList(Choice):
-    """Annotation: one instrument or a list of them, each with a name of its own."""
+    """Annotation: one benchmark or a list of them, each with a name of its own."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read one instrument or a list of them."""
+        """Read one benchmark or a list of them."""
         return core_schema.with_info_plain_validator_function(self.read_list)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """A mark that `schema.py` replaces."""
         return {"x-benchmarks": self}
 
-    def read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Instrument, ...]:
-        """Every instrument of a list. Raises pydantic's errors, those of all entries together."""
+    def read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Benchmark, ...]:
+        """Every benchmark of a list. Raises pydantic's errors, those of all entries together."""
         items = value if isinstance(value, list | tuple) else (value,)
         scope, seen = scope_of(info.context), set[str]()
 
-        def read(item: object) -> Instrument:
+        def read(item: object) -> Benchmark:
             one = self._read_one(item, scope)
             if one.name in seen:
                 raise fault("benchmark_twice", value=one.name)
@@ -48,8 +48,8 @@ class BenchmarkList(Choice):
 
         return tuple(each_read(items, read))
 
-    def _read_one(self, value: object, scope: Scope) -> Instrument:
-        if isinstance(value, Instrument):
+    def _read_one(self, value: object, scope: Scope) -> Benchmark:
+        if isinstance(value, Benchmark):
             return value
         if isinstance(value, str):
             value = {"kind": value}
@@ -63,13 +63,13 @@ class BenchmarkList(Choice):
             return self._of_preset(preset, changes, scope)
         return self._validated({**(standing_for(name) or {"kind": name}), **changes}, scope)
 
-    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Instrument:
+    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Benchmark:
         value = {"name": preset.name, **preset.data, **changes}
         return scope.reading(preset, lambda: self._validated(value, scope), changes)
 
-    def _validated(self, value: Mapping[str, object], scope: Scope) -> Instrument:
+    def _validated(self, value: Mapping[str, object], scope: Scope) -> Benchmark:
         model = self.model_of(value)
-        assert issubclass(model, Instrument), "the registry holds instruments"
+        assert issubclass(model, Benchmark), "the registry holds benchmarks"
         return validated(model, value, scope.context).settled(scope.folder)
 
     def about(self, value: object) -> dict[str, Any]:
@@ -98,5 +98,5 @@ def standing_for(name: str) -> dict[str, object] | None:
     return {"kind": "lm_eval", "task": name} if name in LM_EVAL_TASKS else None
 
 
-Benchmarks = Annotated[tuple[Instrument, ...], BenchmarkList(INSTRUMENTS)]
-"""A list of instruments, or one."""
+Benchmarks = Annotated[tuple[Benchmark, ...], BenchmarkList(BENCHMARKS)]
+"""A list of benchmarks, or one."""

@@ -8,10 +8,13 @@ linguistic       word categories in free self-descriptions
 story            word categories in a written story
 lm_eval          any task or group of lm-evaluation-harness
 
-The compiler turns each into a `Resolved*` of `benchmarks.py`. Where they are read: `benchmark_list.py`.
+Each class is the one record of its benchmark: what a spec may write, what of it is in a job's key, which function
+measures. Where lists of them are read: `benchmark_list.py`.
 """
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -19,81 +22,102 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validato
 from pydantic_core import ValidationError
 
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import KnownName
 from traitgraph.specs.fields.pydantic_errors import existing, file_wanted, located, nothing_at
-from traitgraph.specs.fields.references import Name, Named, Reference
+from traitgraph.specs.fields.references import Name
 from traitgraph.specs.fields.registry import Registry
-from traitgraph.specs.source.library import LIBRARY, VARIABLE, from_folder, is_file, is_folder
+from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder
 
 from .data import Rows
 from .generation import Data
 from .harness_tasks import family_of, near_tasks, tasks_folder
-from .models import Model
+from .judges import Judge
 from .task_folder import TaskFolder
-from .traits import Traits
-
-
-class JudgeLimits(Spec):
-    """How long and how much is read of one reply. They change no result, so they stand in no job's identity."""
-
-    timeout: float = Field(
-        60.0, gt=0, le=3600, allow_inf_nan=False, description="Longest time from a request to the last byte. [s]"
-    )
-    max_bytes: int = Field(4 << 20, ge=1 << 10, le=1 << 30, description="Longest reply. [bytes]")
-
-
-class JudgeSpec(Named):
-    """What every judge has."""
-
-    temperature: float = Field(0.0, ge=0, description="Softmax temperature of the judge. (0: Personality Vector)")
-
-
-class ApiJudgeSpec(JudgeSpec, JudgeLimits):
-    """A model behind an HTTP interface of chat completions."""
-
-    key: ClassVar[str] = "url"
-    url: str = Field(pattern="^https?://", description="Base address of the interface.")
-    model: str = Field(min_length=1, description="Name of the model there, best a dated one.")
-    key_from: str | None = Field(
-        None,
-        pattern=VARIABLE,
-        description="Environment variable that holds the key; never the key itself.",
-    )
-
-    def own_name(self) -> str:
-        """The model's name."""
-        return self.model.rsplit("/", 1)[-1]
-
-
-class LocalJudgeSpec(JudgeSpec):
-    """A model that runs here."""
-
-    key: ClassVar[str] = "local"
-    local: Model = Field(description="The judging model.")
-
-    def own_name(self) -> str:
-        """The model's name."""
-        return self.local.name
-
-
-Judge = Annotated[JudgeSpec, Reference("judge", "judge", ApiJudgeSpec, LocalJudgeSpec)]
-"""A judge: a preset, or a mapping with `url` or `local`."""
+from .traits import TRAITS, Traits
 
 WRITTEN_NUMBER = 16
 """A number at the head of an answer needs no more. [tokens]"""
 
+NUMBERS = 2
+"""Edition of the rules by which numbers are read from texts: a part of keys that nobody reads."""
 
-class Instrument(Spec):
-    """One measure.
 
-    `draws` says whether answers are sampled; `fills` which keys of the arm fill fields of that name when they are left
-    out here. A plugin's benchmark is a subclass with a `kind` of its own; `files` are its fields that name a file or
-    folder (docs/data.md).
+@dataclass(frozen=True)
+class Mode:
+    """How an item of a questionnaire is asked, and how its answer is read.
+
+    A package adds one as a member of its plug-in (docs/extending/benchmarks.md).
     """
 
+    name: str
+    about: str
+    """What it does, for people."""
+    function: str
+    """"module:function" of the runtime, which is called as that of a benchmark is (`Measured`)."""
+    judged: bool = False
+    """Whether a judge rates the answers."""
+    longest_answer: int | None = None
+    """Tokens after which an answer ends in any case; 0: none is written; None: only `sampling` ends it."""
+    reads_numbers: bool = True
+    """Whether a number is read from a text: by which edition of the rules is then part of the key."""
+
+
+MODES: Registry[Mode] = Registry(
+    "mode of a questionnaire",
+    "traitgraph.questionnaire_modes",
+    {
+        "choice": Mode(
+            "choice",
+            "likelihood of the option letters, both orders; nothing is written",
+            "traitgraph.runtime.assessment.questionnaires.likelihood:measure",
+            longest_answer=0,
+            reads_numbers=False,
+        ),
+        "generate": Mode(
+            "generate",
+            f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
+            "traitgraph.runtime.assessment.questionnaires.written:measure",
+            longest_answer=WRITTEN_NUMBER,
+        ),
+        "interview": Mode(
+            "interview",
+            "it answers an open question, and `judge` puts the answer on the scale",
+            "traitgraph.runtime.assessment.judged.interview:measure",
+            judged=True,
+        ),
+    },
+    base=Mode,
+)
+
+
+class Measured(Spec):
+    """What is measured of each subject: a benchmark, or an analysis that looks at one subject."""
+
     kind: str
-    draws: ClassVar[bool] = False
-    fills: ClassVar[tuple[str, ...]] = ()
+    function: ClassVar[str] = ""
+    """"module:function" of the runtime: `function(context, loaded, params, benchmark) -> Measurement`."""
     files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a file or folder: a job carries the digest of its content."""
+    fills: ClassVar[tuple[str, ...]] = ()
+    """Keys of the arm that fill the fields of that name when they are left out."""
+    draws: ClassVar[bool] = False
+    """Whether answers are sampled."""
+    in_jobs: ClassVar[tuple[str, ...]] = ()
+    """What a job carries of a built-in one, in this order; one of a package is carried in a form for all."""
+
+    @property
+    def longest_answer(self) -> int | None:
+        """Tokens after which a drawn answer ends in any case; 0: none is written; None: only `sampling` ends it."""
+        return None
+
+    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
+        """What a job carries that is no field, or not as it was written; `harness`: the release of lm-eval."""
+        return {}
+
+
+class Benchmark(Measured):
+    """One benchmark. That of a package is a subclass with a `kind` of its own (docs/data.md)."""
+
     name: Name = Field(
         "", description="Name in results; absent: the task's, the kind's, or the `name` in the questionnaire's file."
     )
@@ -103,21 +127,18 @@ class Instrument(Spec):
         paths = {key: str(existing(getattr(self, key), folder, key)) for key in self.files if getattr(self, key)}
         return self.model_copy(update={"name": self.name or self.own_name(), **paths})
 
-    @property
-    def longest_answer(self) -> int | None:
-        """Tokens after which a drawn answer ends in any case; 0: none is written; None: only `sampling` ends it."""
-        return None
-
     def own_name(self) -> str:
         """The name when the spec gives none."""
         return self.kind
 
 
-class ReplyContrast(Instrument):
+class ReplyContrast(Benchmark):
     """Log-likelihood gap per token between high and low held-out replies to the same prompt, for each trait."""
 
     kind: Literal["reply_contrast"] = Field("reply_contrast", description="Gap between high and low held-out replies.")
     fills: ClassVar[tuple[str, ...]] = ("traits", "data")
+    function: ClassVar[str] = "traitgraph.runtime.assessment.reply_contrast:measure"
+    in_jobs: ClassVar[tuple[str, ...]] = ("data", "traits")
     data: Data | None = Field(
         None, validate_default=False, description="Rows of split `test` are scored; absent: the arm's data."
     )
@@ -125,43 +146,62 @@ class ReplyContrast(Instrument):
         (), validate_default=False, description="Traits whose replies are scored; absent: the arm's."
     )
 
+    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
+        """The traits in an order of their own: that of the spec changes nothing."""
+        return {"traits": tuple(trait for trait in TRAITS if trait in self.traits)}
 
-def _judge_for_interviews(schema: dict[str, Any]) -> None:
+
+def _judge_where_one_rates(schema: dict[str, Any]) -> None:
     """Tell JSON Schema what `Questionnaire` checks: an interview, and nothing else, has a judge."""
-    interview = {"properties": {"mode": {"const": "interview"}}, "required": ["mode"]}
+    rated = [name for name, mode in MODES.items() if mode.judged]
+    interview = {
+        "properties": {"mode": {"const": rated[0]} if len(rated) == 1 else {"enum": rated}},
+        "required": ["mode"],
+    }
     judged = {"required": ["judge"], "properties": {"judge": {"not": {"type": "null"}}}}
     schema.update({"if": interview, "then": judged, "else": {"not": judged}})
 
 
-class Questionnaire(Instrument):
+def _about_modes(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema and reference what each mode does, those of packages included."""
+    schema["description"] = " ".join(f"{name}: {mode.about}." for name, mode in MODES.items())
+
+
+class Questionnaire(Benchmark):
     """Items answered on a scale, scored per domain, with validity checks."""
 
-    model_config = ConfigDict(json_schema_extra=_judge_for_interviews)
+    model_config = ConfigDict(json_schema_extra=_judge_where_one_rates)
 
     kind: Literal["questionnaire"] = Field("questionnaire", description="Items answered on a scale.")
     draws: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = ("items",)
+    function: ClassVar[str] = "traitgraph.runtime.assessment.questionnaires.modes:measure"
+    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers")
     items: str = Field(min_length=1, description="A questionnaire of the library, or the path of a JSON file of items.")
-    mode: Literal["choice", "generate", "interview"] = Field(
-        "choice",
-        description="choice: likelihood of the option letters, both orders; nothing is written. "
-        f"generate: the model writes a number, of {WRITTEN_NUMBER} tokens at most. "
-        "interview: it answers an open question, and `judge` puts the answer on the scale.",
+    mode: Annotated[str, KnownName("", MODES.names, MODES.builtin)] = Field(
+        "choice", description="How items are asked and answers read.", json_schema_extra=_about_modes
     )
     judge: Judge | None = Field(None, validate_default=False, description="Who rates the answers of an interview.")
 
     @model_validator(mode="after")
     def _judge_where_needed(self) -> Self:
-        if self.mode == "interview" and self.judge is None:
-            raise ValueError("an interview needs a `judge`")
-        if self.mode != "interview" and self.judge is not None:
+        judged = MODES.get(self.mode).judged
+        if judged and self.judge is None:
+            what = "an interview" if self.mode == "interview" else f"`mode: {self.mode}`"
+            raise ValueError(f"{what} needs a `judge`")
+        if not judged and self.judge is not None:
             useless = f"`judge` has no effect with `mode: {self.mode}`"
             raise located("judge", self.judge.name, "no_effect", message=useless)
         return self
 
     @property
     def longest_answer(self) -> int | None:
-        """None is written where letters are compared, and a number is short."""
-        return {"choice": 0, "generate": WRITTEN_NUMBER}.get(self.mode)
+        """As the mode has it: none is written where letters are compared, and a number is short."""
+        return MODES.get(self.mode).longest_answer
+
+    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
+        """By which edition of the rules numbers are read from texts."""
+        return {"numbers": NUMBERS if MODES.get(self.mode).reads_numbers else None}
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
@@ -169,7 +209,7 @@ class Questionnaire(Instrument):
         if not is_file(path):
             raise self._missing(path)
         named = self.name or _name_inside(path) or path.stem
-        return super().settled(folder).model_copy(update={"items": str(path), "name": named})
+        return self.model_copy(update={"items": str(path), "name": named})
 
     def _missing(self, path: Path) -> ValidationError:
         """Why there are no items: no file at a path, or no questionnaire of that name."""
@@ -181,16 +221,22 @@ class Questionnaire(Instrument):
         return located("items", self.items, "name_unknown", **facts)
 
 
-class OpenQuestions(Instrument):
+class OpenQuestions(Benchmark):
     """Free answers to questions about each trait; a judge rates trait and fluency from 1 to 5 (NPTI)."""
 
     kind: Literal["open_questions"] = Field("open_questions", description="Free answers, rated by a judge.")
     draws: ClassVar[bool] = True
+    function: ClassVar[str] = "traitgraph.runtime.assessment.judged.open_questions:measure"
+    in_jobs: ClassVar[tuple[str, ...]] = ("questions", "judge", "numbers")
     questions: Rows = Field(description="Rows with a prompt and a trait.")
     judge: Judge = Field(description="Who rates the answers.")
 
+    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
+        """By which edition of the rules numbers are read from texts."""
+        return {"numbers": NUMBERS}
 
-class Linguistic(Instrument):
+
+class Linguistic(Benchmark):
     """Shares of word categories in the words of free texts about oneself, `sampling.repeats` texts for each prompt.
 
     Dictionaries such as LIWC are the property of others: bring your own.
@@ -198,6 +244,9 @@ class Linguistic(Instrument):
 
     kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
     draws: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = ("lexicon",)
+    function: ClassVar[str] = "traitgraph.runtime.assessment.texts.word_categories:measure"
+    in_jobs: ClassVar[tuple[str, ...]] = ("lexicon", "prompts")
     lexicon: str = Field(
         min_length=1,
         description="Path of a dictionary: a JSON file, category -> words; `*` at the end: any ending. (docs/data.md; "
@@ -210,7 +259,7 @@ class Linguistic(Instrument):
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its dictionary."""
         path = existing(self.lexicon, folder, "lexicon", ".json")
-        return super().settled(folder).model_copy(update={"lexicon": str(path)})
+        return self.model_copy(update={"name": self.name or self.own_name(), "lexicon": str(path)})
 
 
 class Story(Linguistic):
@@ -224,10 +273,15 @@ class Story(Linguistic):
     )
 
 
-class LmEval(Instrument):
+class LmEval(Benchmark):
     """A task or group of lm-evaluation-harness: one of its own, or a local task folder."""
 
     kind: Literal["lm_eval"] = Field("lm_eval", description="A task or group of lm-evaluation-harness.")
+    files: ClassVar[tuple[str, ...]] = ("folder",)
+    function: ClassVar[str] = "traitgraph.runtime.assessment.harness.task:measure"
+    in_jobs: ClassVar[tuple[str, ...]] = (
+        "task", "definition", "harness", "shots", "chat_template", "limit", "filters",
+    )  # fmt: skip
     task: str = Field(
         min_length=1,
         description="Name of the task, group or tag. It is looked up when the spec is read: in `folder`, or in the "
@@ -261,7 +315,7 @@ class LmEval(Instrument):
     def settled(self, folder: Path) -> Self:
         """Itself with an absolute folder that exists and defines the task. Raises pydantic's errors."""
         settled = super().settled(folder)
-        found = existing(self.folder, folder, "folder") if self.folder else None
+        found = Path(settled.folder) if settled.folder else None
         if found and not is_folder(found):
             raise located("folder", self.folder, "folder_wanted", value=self.folder)
         tasks = None if found or self.task in LM_EVAL_TASKS else tasks_folder()
@@ -277,7 +331,11 @@ class LmEval(Instrument):
         for name in self.filters or ():
             if filters and name not in filters:
                 raise located("filters", name, "name_unknown", noun="filter", value=name, names=filters)
-        return settled.model_copy(update={"folder": str(found)} if found else {})
+        return settled
+
+    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
+        """Release of the harness and, of a built-in task, a digest of what defines it; None: not installed."""
+        return {"harness": harness(None if self.folder else self.task)}
 
     def built_in(self) -> TaskFolder | None:
         """The folder of the installed harness that defines the task; None where there is none."""
@@ -290,7 +348,7 @@ class LmEval(Instrument):
         return self.task
 
 
-INSTRUMENTS: Registry[type[Instrument]] = Registry(
+BENCHMARKS: Registry[type[Benchmark]] = Registry(
     "benchmark",
     "traitgraph.benchmarks",
     {
@@ -301,7 +359,7 @@ INSTRUMENTS: Registry[type[Instrument]] = Registry(
         "story": Story,
         "lm_eval": LmEval,
     },
-    base=Instrument,
+    base=Benchmark,
 )
 
 LM_EVAL_TASKS = (
@@ -336,4 +394,7 @@ def _name_inside(path: Path) -> str:
         return ""
 
 
-# JOINED: Who rates free answers: a model behind an API, or a local one. The judge is part of every result it makes.
+def __getattr__(name: str) -> Any:
+    if name == "Instrument":  # what plug-ins were told to subclass before
+        return Benchmark
+    raise AttributeError(name)

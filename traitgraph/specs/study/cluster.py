@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import signal
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -23,33 +22,13 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import KnownName
 from traitgraph.specs.jobs.kinds import KINDS
 
-OUT_OF_MEMORY = "out of memory"
-
-OUT_OF_TIME = "time limit"
-
-PREEMPTED = "preempted"
-
-
-def death_cause(code: int) -> str:
-    """Why a process ended, of its exit code as Python sees it; equal text for equal causes."""
-    if code >= 0:
-        return f"ended early (exit code {code})"
-    try:
-        return f"killed by signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"killed by signal {-code}"
-
-
-MEMORY_CAUSES = frozenset({OUT_OF_MEMORY, death_cause(-signal.SIGKILL)})
-"""Causes after which a task asks for more memory; the kernel ends a process that has too much by SIGKILL."""
-
 
 def job_methods() -> tuple[str, ...]:
     """What tells jobs of a kind apart: methods of training, and kinds of benchmark."""
-    from .benchmarks import INSTRUMENTS
+    from .benchmarks import BENCHMARKS
     from .training import TRAININGS
 
-    return (*TRAININGS.names(), *INSTRUMENTS.names(), "layer_similarity")
+    return (*TRAININGS.names(), *BENCHMARKS.names(), "layer_similarity")
 
 
 JobKindName = Annotated[str, KnownName("kind of job", KINDS.names)]

@@ -34,6 +34,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
 
 
+# Where a run is mirrored for watching: nothing here changes a result, and nothing is read back from there.
 class Wandb(Spec):
     """Weights & Biases. Offline by default: compute nodes often have no network, and results never depend on it."""
 
@@ -134,6 +135,3 @@ class Study(Spec):
     def resolved_arms(self) -> tuple[Arm, ...]:
         """Every arm with the study's keys filled in, presets and paths resolved, and axes as tuples of exact values."""
         return self.arms
-
-
-# JOINED: Where a run is mirrored for watching. Nothing here changes a result, and nothing is read back from there.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.fields.choice import Choice, KnownName
 from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
 from traitgraph.specs.fields.references import PresetOr
 from traitgraph.specs.fields.registry import Registry
@@ -19,6 +27,33 @@ MOST = 1_000_000
 """More repeats or tokens of an answer are a slip of the pen."""
 
 
+OWN_ENGINE = "transformers"
+
+
+class AnswerEngine:
+    """What computes answers; `traitgraph.runtime.models.engines.Engine` says which methods it has."""
+
+    name: ClassVar[str]
+
+
+ENGINES: Registry[type[AnswerEngine]] = Registry(
+    "engine",
+    "traitgraph.engines",
+    {OWN_ENGINE: "traitgraph.runtime.models.engines:InProcess"},
+    base=AnswerEngine,
+    tag="name",
+)
+"""Name -> class without parameters."""
+
+
+def _own_is_none(name: str) -> str | None:
+    """Our own engine stands in no key: one that is named is the one that is left out."""
+    return None if name == OWN_ENGINE else name
+
+
+EngineName = Annotated[str, KnownName("engine", ENGINES.names, ENGINES.builtin), AfterValidator(_own_is_none)]
+
+
 class Sampling(Spec):
     """How answers are drawn."""
 
@@ -26,6 +61,11 @@ class Sampling(Spec):
     repeats: int = Field(5, ge=1, le=MOST, description="Independent administrations of each sampled benchmark.")
     seed: int = Field(0, ge=0, description="Seed of the first repeat; repeat r uses a stream of its own.")
     max_new_tokens: int = Field(128, ge=1, le=MOST, description="Longest free answer. [tokens]")
+    engine: EngineName | None = Field(
+        None,
+        exclude_if=lambda name: name is None,
+        description="What computes the answers: an engine of another package; absent: transformers, in the worker.",
+    )
 
 
 WORDS = ("all-linear", "attention", "mlp")

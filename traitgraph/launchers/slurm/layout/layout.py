@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Literal
@@ -21,14 +21,14 @@ from traitgraph.specs.study.cluster import Resources
 MOST_ARRAYS = 4
 """A stage is split for the sake of finer edges into at most this many arrays: each one is a call of sbatch."""
 
-MOST_ELEMENTS = 8
-"""An array names at most this many single elements of others; beyond that it waits for whole arrays."""
+MOST_ARRAY_TASKS = 8
+"""An array names at most this many single tasks of others; beyond that it waits for whole arrays."""
 
 EdgeKind = Literal["afterok", "afterany", "aftercorr"]
 
 
 @dataclass(frozen=True, slots=True)
-class ShapedTask:
+class TaskRequest:
     """A task as the layout sees it."""
 
     id: str
@@ -47,11 +47,12 @@ class ShapedTask:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An array waits for another one: for all of it, for the element of its own index, or for one element."""
+    """An array waits for another one: for all of it, for the task of its own index, or for one task."""
 
     kind: EdgeKind
     array: str
     element: int | None = None
+    """Index of that one task; the name under which submissions on disk know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class TaskArray:
 
     id: str
     tasks: Mapping[int, str]
-    """Array index -> task id. Indices may have holes, where the elements of a parent array decide them."""
+    """Array index -> task id. Indices may have holes, where those of a parent array decide them."""
     resources: Resources
     edges: tuple[Edge, ...] = ()
     outside: tuple[str, ...] = ()
@@ -79,17 +80,13 @@ class Place:
 class _Group:
     """Tasks of one block that share their edges; `indices` only where the parents decide them."""
 
-    tasks: tuple[ShapedTask, ...]
+    tasks: tuple[TaskRequest, ...]
     edges: tuple[Edge, ...] = ()
     indices: tuple[int, ...] | None = None
 
 
-def _no_limit(asked: Resources) -> float | None:
-    return None
-
-
 def lay_out(
-    tasks: Sequence[ShapedTask], array_size: int, longest: Callable[[Resources], float | None] = _no_limit
+    tasks: Sequence[TaskRequest], array_size: int, longest: Callable[[Resources], float | None] = lambda asked: None
 ) -> tuple[TaskArray, ...]:
     """Arrays in an order in which they can be submitted, none with an index of `array_size` or more.
 
@@ -108,7 +105,7 @@ def lay_out(
     return tuple(arrays)
 
 
-def _blocks(tasks: Sequence[ShapedTask]) -> list[list[ShapedTask]]:
+def _blocks(tasks: Sequence[TaskRequest]) -> list[list[TaskRequest]]:
     """Tasks of equal depth, stage and resources, parents first, in their given order.
 
     Those that wait for other runs stand apart from those that need not.
@@ -117,14 +114,14 @@ def _blocks(tasks: Sequence[ShapedTask]) -> list[list[ShapedTask]]:
     depth: dict[str, int] = {}
     for name in TopologicalSorter({task.id: [p for p in task.after if p in known] for task in tasks}).static_order():
         depth[name] = 1 + max((depth[parent] for parent in known[name].after if parent in known), default=0)
-    blocks: dict[tuple[int, str, Resources, bool], list[ShapedTask]] = defaultdict(list)
+    blocks: dict[tuple[int, str, Resources, bool], list[TaskRequest]] = defaultdict(list)
     for task in tasks:
         blocks[depth[task.id], task.stage, task.resources, bool(task.outside)].append(task)
     return [blocks[key] for key in sorted(blocks, key=lambda key: key[0])]
 
 
 def _arrays_of(
-    block: Sequence[ShapedTask],
+    block: Sequence[TaskRequest],
     placed: Mapping[str, Place],
     sizes: Mapping[str, int],
     array_size: int,
@@ -149,7 +146,7 @@ def _unused(stage: str, number: int | None, taken: Mapping[str, int]) -> str:
     raise ValueError(f"stage {stage} has more than 26 resource shapes: write fewer rules in the cluster file")
 
 
-def _with_time(tasks: Sequence[ShapedTask], longest: Callable[[Resources], float | None]) -> Resources:
+def _with_time(tasks: Sequence[TaskRequest], longest: Callable[[Resources], float | None]) -> Resources:
     """The shared resources with a limit of twice the longest expected task, if that is more than they say.
 
     What the cluster file does not ask for itself stays under the longest limit of the site: a task goes on from its
@@ -172,17 +169,17 @@ def _cut(group: _Group, array_size: int) -> Iterator[_Group]:
         yield replace(group, tasks=group.tasks[start : start + array_size])
 
 
-def _parents(task: ShapedTask, placed: Mapping[str, Place]) -> dict[str, Place]:
+def _parents(task: TaskRequest, placed: Mapping[str, Place]) -> dict[str, Place]:
     return {parent: placed[parent] for parent in task.after if parent in placed}
 
 
-def _aligned(block: Sequence[ShapedTask], placed: Mapping[str, Place]) -> list[_Group] | None:
-    """Groups in which element i waits for the elements i of its parent arrays; None where that takes too many arrays.
+def _aligned(block: Sequence[TaskRequest], placed: Mapping[str, Place]) -> list[_Group] | None:
+    """Groups in which task i waits for the tasks i of its parent arrays; None where that takes too many arrays.
 
-    Several children of one parent element go to several arrays, one each.
+    Several children of one parent go to several arrays, one each.
     """
     ranks: dict[tuple[frozenset[str], int], int] = defaultdict(int)
-    groups: dict[tuple[frozenset[str], int], list[tuple[int, ShapedTask]]] = defaultdict(list)
+    groups: dict[tuple[frozenset[str], int], list[tuple[int, TaskRequest]]] = defaultdict(list)
     for task in block:
         parents = _parents(task, placed)
         indices = {place.index for place in parents.values()}
@@ -194,35 +191,34 @@ def _aligned(block: Sequence[ShapedTask], placed: Mapping[str, Place]) -> list[_
         ranks[arrays, index] += 1
     if len(groups) > MOST_ARRAYS:
         return None
-    return [_aligned_group(arrays, members) for (arrays, _), members in groups.items()]
-
-
-def _aligned_group(arrays: Iterable[str], members: Sequence[tuple[int, ShapedTask]]) -> _Group:
-    members = sorted(members, key=lambda member: member[0])
-    edges = tuple(Edge("aftercorr", array) for array in sorted(arrays))
-    return _Group(tuple(task for _, task in members), edges, tuple(index for index, _ in members))
+    found = []
+    for (arrays, _), members in groups.items():
+        members.sort(key=lambda member: member[0])
+        edges = tuple(Edge("aftercorr", array) for array in sorted(arrays))
+        found.append(_Group(tuple(task for _, task in members), edges, tuple(index for index, _ in members)))
+    return found
 
 
 def _by_parents(
-    block: Sequence[ShapedTask], placed: Mapping[str, Place], sizes: Mapping[str, int]
+    block: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]
 ) -> list[_Group] | None:
-    """Groups of tasks that wait for the same few elements; None where that takes too many arrays or elements."""
-    groups: dict[frozenset[Place], list[ShapedTask]] = defaultdict(list)
+    """Groups of tasks that wait for the same few array tasks; None where that takes too many arrays or edges."""
+    groups: dict[frozenset[Place], list[TaskRequest]] = defaultdict(list)
     for task in block:
         groups[frozenset(_parents(task, placed).values())].append(task)
-    edges = {parents: _element_edges(parents, members, placed, sizes) for parents, members in groups.items()}
-    if len(groups) > MOST_ARRAYS or any(len(each) > MOST_ELEMENTS for each in edges.values()):
+    edges = {parents: _array_task_edges(members, placed, sizes) for parents, members in groups.items()}
+    if len(groups) > MOST_ARRAYS or any(len(each) > MOST_ARRAY_TASKS for each in edges.values()):
         return None
     return [_Group(tuple(members), edges[parents]) for parents, members in groups.items()]
 
 
-def _element_edges(
-    parents: Iterable[Place], members: Sequence[ShapedTask], placed: Mapping[str, Place], sizes: Mapping[str, int]
+def _array_task_edges(
+    members: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]
 ) -> tuple[Edge, ...]:
-    """Edges to exactly these elements; an array of which all are named is named as a whole."""
-    kind_of = {parent: _kind(members, parent) for member in members[:1] for parent in _parents(member, placed)}
+    """Edges to exactly these array tasks; an array of which all are named is named as a whole."""
     named: dict[tuple[EdgeKind, str], list[int]] = defaultdict(list)
-    for parent, kind in kind_of.items():
+    for parent in _parents(members[0], placed):  # all members have the same ones
+        kind: EdgeKind = "afterok" if all(parent in member.hard for member in members) else "afterany"
         named[kind, placed[parent].array].append(placed[parent].index)
     edges: list[Edge] = []
     for (kind, array), indices in sorted(named.items()):
@@ -231,12 +227,8 @@ def _element_edges(
     return tuple(edges)
 
 
-def _kind(members: Iterable[ShapedTask], parent: str) -> EdgeKind:
-    return "afterok" if all(parent in member.hard for member in members) else "afterany"
-
-
-def _whole(block: Sequence[ShapedTask], placed: Mapping[str, Place], sizes: Mapping[str, int]) -> _Group:
-    """One group that waits for whole arrays: hard only where every task needs every element."""
+def _whole(block: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]) -> _Group:
+    """One group that waits for whole arrays: hard only where every task needs every array task."""
     parents = {task.id: _parents(task, placed) for task in block}
     arrays = sorted({place.array for places in parents.values() for place in places.values()})
 

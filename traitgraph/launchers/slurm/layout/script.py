@@ -1,4 +1,4 @@
-"""The text that reaches SLURM: one batch script per array and the options that name its elements and its edges.
+"""The text that reaches SLURM: one batch script per array and the options that name its tasks and its edges.
 
 Pure functions; their texts are golden files. What is known only at submission (job ids, indices) stands on the command
 line of sbatch, so a script never changes once it is written.
@@ -15,9 +15,9 @@ from traitgraph.specs.study.cluster import Cluster, Resources
 
 from .layout import TaskArray
 
-ELEMENT = "traitgraph.launchers.slurm.node.array_task"
+ARRAY_TASK = "traitgraph.launchers.slurm.node.array_task"
 
-CONTINUATION = "traitgraph.launchers.slurm.submit.continuation"
+CONTINUATION = "traitgraph.launchers.slurm.submit.submit"
 
 PROBE = "traitgraph.launchers.slurm.node.probe"
 
@@ -65,14 +65,14 @@ def job_name(run: str, array: str) -> str:
 
 
 def array_script(array: TaskArray, site: Site) -> str:
-    """The batch script of an array's elements."""
+    """The batch script that each task of an array runs."""
     nodes = array.resources.nodes or 1
-    command = f"{site.interpreter} -m {ELEMENT} {shlex.quote(str(site.run))} {shlex.quote(array.id)}"
-    if nodes > 1:  # one element on each node; the first speaks for all
+    command = f"{site.interpreter} -m {ARRAY_TASK} {shlex.quote(str(site.run))} {shlex.quote(array.id)}"
+    if nodes > 1:  # one array task on each node; the first speaks for all
         cores = array.resources.cpus or 1  # srun does not take it from sbatch
         shape = f"--nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --cpus-per-task={cores}"
         command = f"srun {shape} --kill-on-bad-exit=1 {command}"
-    warned = "" if nodes > 1 else "B:"  # the batch shell becomes the element; srun passes signals to its steps
+    warned = "" if nodes > 1 else "B:"  # the batch shell becomes the array task; srun passes signals to its steps
     options = {
         "output": f"{_literal(site.run)}/slurm/output/{array.id}-%a.log",
         **_resource_options(array.resources, site.cluster),
@@ -190,5 +190,5 @@ def index_ranges(indices: Iterable[int]) -> str:
 
 
 def array_option(indices: Iterable[int], throttle: int | None) -> str:
-    """The option that names elements and how many may run at once."""
+    """The option that names array tasks and how many may run at once."""
     return f"--array={index_ranges(indices)}" + (f"%{throttle}" if throttle else "")

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.site.limits import Limits, most_of
+from traitgraph.runtime.store.causes import MEMORY_CAUSES, OUT_OF_TIME
 from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
-from traitgraph.specs.study.cluster import MEMORY_CAUSES, OUT_OF_TIME, Cluster, Escalation, Resources
+from traitgraph.specs.study.cluster import Cluster, Escalation, Resources
 
-from .layout import ShapedTask
+from .layout import TaskRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,13 @@ class Shortage:
     time: int = 0
 
 
-def shape_tasks(
+def request_tasks(
     table: JobTable,
     cluster: Cluster,
     shortages: Mapping[str, Shortage] | None = None,
     outside: Mapping[str, frozenset[str]] | None = None,
     limits: Limits | None = None,
-) -> list[ShapedTask]:
+) -> list[TaskRequest]:
     """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
 
     A task that packs several kinds asks for the most of each resource. More than before is asked for within `limits`.
@@ -38,7 +39,7 @@ def shape_tasks(
     hard = hard_parents(table)
     given = {task.id: _resources(task, [rows[key] for key in task.jobs], cluster) for task in table.tasks}
     return [
-        ShapedTask(
+        TaskRequest(
             id=task.id,
             stage=stage_of(task),
             resources=escalated(
@@ -129,7 +130,11 @@ def count_shortages(causes: Iterable[tuple[str, str]]) -> dict[str, Shortage]:
 def hard_parents(table: JobTable) -> dict[str, frozenset[str]]:
     """For each task the parents whose failure leaves it nothing to do: each of its jobs needs all of theirs."""
     jobs_of = {task.id: set(task.jobs) for task in table.tasks}
-    ancestors = _ancestors(table)
+    ancestors: dict[str, frozenset[str]] = {}
+    """Every job that a job needs, near and far."""
+    for row in table.rows:  # in topological order
+        direct = {key for keys in row.inputs.values() for key in keys}
+        ancestors[row.key] = frozenset(direct).union(*(ancestors.get(key, frozenset()) for key in direct))
     return {
         task.id: frozenset(
             parent
@@ -138,12 +143,3 @@ def hard_parents(table: JobTable) -> dict[str, frozenset[str]]:
         )
         for task in table.tasks
     }
-
-
-def _ancestors(table: JobTable) -> dict[str, frozenset[str]]:
-    """Every job that each job needs, near and far. Rows are in topological order."""
-    found: dict[str, frozenset[str]] = {}
-    for row in table.rows:
-        direct = {key for keys in row.inputs.values() for key in keys}
-        found[row.key] = frozenset(direct).union(*(found.get(key, frozenset()) for key in direct))
-    return found

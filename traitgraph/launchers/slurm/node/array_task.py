@@ -1,10 +1,10 @@
-"""What runs inside one array element: starts the worker of its task, watches over it, and leaves a true account.
+"""What runs inside one array task: starts the worker of its task, watches over it, and records the attempt.
 
     python -m traitgraph.launchers.slurm.node.array_task RUN_FOLDER ARRAY
 
-The element outlives its worker, so that a worker killed by the kernel is told apart from one that failed. Before the
+The array task outlives its worker, so that a worker killed by the kernel is told apart from one that failed. Before the
 time limit or a preemption SLURM sends USR2: the worker is asked to save and stop, and the job goes back to the queue.
-The element watches the clock itself as well, because a controller that restarts then, or a container, loses the signal.
+It watches the clock itself as well, because a controller that restarts then, or a container, loses the signal.
 Its exit code is the worker's: 0 if and only if every job of the task is in the store. Reads text only, no pickles.
 """
 
@@ -23,42 +23,43 @@ from pathlib import Path
 from types import FrameType
 
 from traitgraph.launchers.slurm.record.attempts import (
-    Account,
-    AccountState,
     ArrayRecord,
-    account_path,
+    Attempt,
+    AttemptState,
     array_path,
+    attempt_path,
     output_path,
-    read_account,
     read_array,
+    read_attempt,
     warning_path,
+    write_record,
 )
 from traitgraph.launchers.worker_process import worker_environment
-from traitgraph.runtime.store.durable import make_folder, write_json
-from traitgraph.specs.study.cluster import OUT_OF_TIME, PREEMPTED, death_cause
+from traitgraph.runtime.store.causes import OUT_OF_TIME, PREEMPTED, death_cause
+from traitgraph.runtime.store.durable import make_folder
 
-from .environment import ElementEnvironment
+from .environment import ArrayTaskEnvironment
 from .torchrun import node_command
 
 FIRST_NODE_SECONDS = 60.0
 """The other nodes of a task that was warned wait so long for the first one to put it back into the queue."""
 
 
-class Element:
+class ArrayTask:
     """One attempt at one task."""
 
-    def __init__(self, run: Path, array: ArrayRecord, environment: ElementEnvironment) -> None:
+    def __init__(self, run: Path, array: ArrayRecord, environment: ArrayTaskEnvironment) -> None:
         self.run_folder = run
         self.array = array
         self.environment = environment
         self.task = array.tasks[environment.index]
-        self._path = account_path(run, self.task)
+        self._path = attempt_path(run, self.task)
         self._warning = warning_path(run, self.task, environment.job_id, environment.restarts)
         self._worker: subprocess.Popen[bytes] | None = None
         self._warned = threading.Event()
         self._told_to_end = threading.Event()
         self._started = time.time()
-        before = read_account(self._path)
+        before = read_attempt(self._path)
         self._timeouts = before.timeouts if before and before.job == environment.job_id else 0
 
     def run(self) -> int:
@@ -66,7 +67,7 @@ class Element:
         self._take_over_output()
         self.environment.handle_signals(self._warn, self._end)
         _later(self._seconds_left() - self.array.signal_seconds, self._save_and_requeue)
-        self._account("running")
+        self._note("running")
         with self._scratch() as variables:
             code = self._run_workers(variables)
         if code != 0 and self._was_warned():
@@ -102,10 +103,10 @@ class Element:
 
     def _finish(self, code: int) -> int:
         if code and self._told_to_end.is_set():
-            self._account("stopped", exit_code=code)
+            self._note("stopped", exit_code=code)
             return 1
         cause = "" if code in (0, 1) else death_cause(code)  # 1: some jobs failed, and each left its own record
-        self._account("failed" if code else "done", exit_code=code, cause=cause)
+        self._note("failed" if code else "done", exit_code=code, cause=cause)
         if cause:
             _say(f"{self.task}: the worker was {cause}")
         return code if code >= 0 else 128 - code
@@ -122,11 +123,11 @@ class Element:
             message = (
                 f"reached its time limit {self._timeouts} times; the cluster file allows {self.array.continuations}"
             )
-            self._account("failed", exit_code=code, cause=cause, message=message)
+            self._note("failed", exit_code=code, cause=cause, message=message)
             return 1
-        self._account("requeued", exit_code=code, cause=cause)
+        self._note("requeued", exit_code=code, cause=cause)
         if refusal := self.environment.requeue():
-            self._account("stopped", exit_code=code, cause=cause, message=refusal)
+            self._note("stopped", exit_code=code, cause=cause, message=refusal)
         return 1
 
     def _is_near_limit(self) -> bool:
@@ -149,7 +150,7 @@ class Element:
         """Time to save. A worker that has not stopped shortly before the limit is ended as it is.
 
         The job must be back in the queue before SLURM ends it for its time: `afterok` counts an array as failed for
-        good once an element of it was ended so, even if it was requeued and went well.
+        good once a task of it was ended so, even if it was requeued and went well.
         """
         if self._warned.is_set():
             return
@@ -206,13 +207,11 @@ class Element:
         with tempfile.TemporaryDirectory(prefix="traitgraph-", dir=parent, ignore_cleanup_errors=True) as folder:
             yield {"TMPDIR": folder}
 
-    def _account(
-        self, state: AccountState, *, exit_code: int | None = None, cause: str = "", message: str = ""
-    ) -> None:
-        """Write the account of this task; losing it loses no result."""
+    def _note(self, state: AttemptState, *, exit_code: int | None = None, cause: str = "", message: str = "") -> None:
+        """Record how this attempt goes; losing that loses no result."""
         if self.environment.rank:  # the first node speaks for all
             return
-        account = Account(
+        attempt = Attempt(
             task=self.task,
             array=self.array.id,
             job=self.environment.job_id,
@@ -227,7 +226,7 @@ class Element:
             message=message,
         )
         with suppress(OSError):
-            write_json(self._path, account.as_json())
+            write_record(self._path, attempt)
 
 
 def children(pid: int) -> list[int]:
@@ -251,9 +250,9 @@ def _say(text: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the element that the environment of SLURM names; the exit code of the job."""
+    """Run the array task that the environment of SLURM names; the exit code of the job."""
     run, array = list(sys.argv[1:] if argv is None else argv)
-    return Element(Path(run), read_array(array_path(Path(run), array)), ElementEnvironment()).run()
+    return ArrayTask(Path(run), read_array(array_path(Path(run), array)), ArrayTaskEnvironment()).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The environment of an array element: what submitit reads from SLURM's variables, and our signals.
+"""The environment of an array task: what submitit reads from SLURM's variables, and our signals.
 
 From submitit: ids, ranks, host names, the warning signal and its override. Ours: the handlers and the requeue.
 submitit's own handler saves a pickle and gives up when SLURM has requeued the job already; ours saves nothing itself,
@@ -20,8 +20,8 @@ from traitgraph.launchers.slurm.site.scheduler import SchedulerError, call
 Handler = Callable[[int, FrameType | None], None]
 
 
-class ElementEnvironment(SlurmJobEnvironment):  # type: ignore[misc]  # submitit is not read by the type checker
-    """What SLURM says about this element."""
+class ArrayTaskEnvironment(SlurmJobEnvironment):  # type: ignore[misc]  # submitit is not read by the type checker
+    """What SLURM says about this array task."""
 
     @property
     def index(self) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from traitgraph.launchers.slurm.record.logs import last_lines
+from traitgraph.runtime.store.causes import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.worker.events import Event
-from traitgraph.specs.study.cluster import death_cause
 
 _LINES_KEPT = 5
 

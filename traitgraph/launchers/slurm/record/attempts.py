@@ -1,26 +1,29 @@
-"""The small files beside a run's job table by which submission, elements and `status` speak with each other.
+"""The small files beside a run's job table by which submission, array tasks and `status` speak with each other.
 
-    STORE/runs/RUN/slurm/arrays/<array>.json     what an array's elements need; written before it is submitted
-    STORE/runs/RUN/slurm/accounts/<task>.json    what became of a task's last attempt; written by its element
+    STORE/runs/RUN/slurm/arrays/<array>.json     what the tasks of an array need; written before it is submitted
+    STORE/runs/RUN/slurm/accounts/<task>.json    what became of a task's last attempt; written by its array task
     STORE/runs/RUN/slurm/warnings/<attempt>      there once a node of an attempt on several nodes was warned
 
-Standard library only: every element reads this on its way up. Accounts are hints; the store is the truth.
+What is told of attempts are hints; the store is the truth. Fields that another version wrote are passed over.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-AccountState = Literal["running", "done", "failed", "requeued", "stopped"]
+from pydantic import TypeAdapter
+
+from traitgraph.runtime.store.durable import write_json
+
+AttemptState = Literal["running", "done", "failed", "requeued", "stopped"]
 
 
 @dataclass(frozen=True)
 class ArrayRecord:
-    """What the elements of one array need to know."""
+    """What the tasks of one array need to know."""
 
     id: str
     tasks: Mapping[int, str]
@@ -46,34 +49,22 @@ class ArrayRecord:
         """Whether several processes share one training."""
         return self.nodes * self.processes > 1
 
-    def as_json(self) -> dict[str, object]:
-        """Plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Self:
-        """The record of plain data; indices become numbers again."""
-        known = _known(cls, data)
-        tasks = known.pop("tasks")
-        assert isinstance(tasks, Mapping), "written by as_json"
-        return cls(tasks={int(index): str(task) for index, task in tasks.items()}, **known)  # type: ignore[arg-type]
-
 
 @dataclass(frozen=True)
-class Account:
+class Attempt:
     """What became of the last attempt at a task."""
 
     task: str
     array: str
     job: str
-    """Job id as SLURM prints it, '12_3' for an element."""
+    """Job id as SLURM prints it, '12_3' for an array task."""
     node: str
-    state: AccountState
+    state: AttemptState
     restarts: int = 0
     timeouts: int = 0
     """Times this job reached its time limit and went on."""
     started: float = 0.0
-    """Seconds since the epoch on the node's clock; only differences within one account mean anything."""
+    """Seconds since the epoch on the node's clock; only differences within one attempt mean anything."""
     ended: float | None = None
     exit_code: int | None = None
     cause: str = ""
@@ -83,15 +74,6 @@ class Account:
     def seconds(self) -> float | None:
         """Length of the attempt, None while it runs."""
         return None if self.ended is None else self.ended - self.started
-
-    def as_json(self) -> dict[str, object]:
-        """Plain data."""
-        return asdict(self)
-
-
-def _known(cls: type[ArrayRecord] | type[Account], data: Mapping[str, object]) -> dict[str, object]:
-    names = {field.name for field in fields(cls)}
-    return {name: value for name, value in data.items() if name in names}
 
 
 def slurm_folder(run: Path) -> Path:
@@ -104,8 +86,8 @@ def array_path(run: Path, array: str) -> Path:
     return slurm_folder(run) / "arrays" / f"{array}.json"
 
 
-def account_path(run: Path, task: str) -> Path:
-    """The account of one task."""
+def attempt_path(run: Path, task: str) -> Path:
+    """What is told of the last attempt at a task; the folder's name is older than ours for it."""
     return slurm_folder(run) / "accounts" / f"{task}.json"
 
 
@@ -115,18 +97,26 @@ def warning_path(run: Path, task: str, job: str, restarts: int) -> Path:
 
 
 def output_path(run: Path, array: str, index: int) -> Path:
-    """What SLURM and the batch script printed before an element took over; gone when that was nothing."""
+    """What SLURM and the batch script printed before an array task took over; gone when that was nothing."""
     return slurm_folder(run) / "output" / f"{array}-{index}.log"
+
+
+_ARRAY, _ATTEMPT = TypeAdapter(ArrayRecord), TypeAdapter(Attempt)
+
+
+def write_record(path: Path, record: ArrayRecord | Attempt) -> None:
+    """Put the record of an array or an attempt at its place."""
+    write_json(path, asdict(record))
 
 
 def read_array(path: Path) -> ArrayRecord:
     """The record of an array. Raises OSError or ValueError when it cannot be read."""
-    return ArrayRecord.from_json(json.loads(path.read_bytes()))
+    return _ARRAY.validate_json(path.read_bytes())
 
 
-def read_account(path: Path) -> Account | None:
-    """The account of a task, None when there is none that can be read."""
+def read_attempt(path: Path) -> Attempt | None:
+    """The last attempt at a task, None when there is none that can be read."""
     try:
-        return Account(**_known(Account, json.loads(path.read_bytes())))  # type: ignore[arg-type]  # written by as_json
-    except (OSError, ValueError, TypeError):
+        return _ATTEMPT.validate_json(path.read_bytes())
+    except (OSError, ValueError):
         return None

@@ -25,7 +25,7 @@ def logs_of(record: SubmissionRecord, wanted: str | Set[str]) -> list[tuple[str,
 
 
 def log_of(record: SubmissionRecord, task: str, array: str, index: int) -> Path | None:
-    """The log of a task, or what SLURM wrote for one that died before its element was up; None where neither is."""
+    """The log of a task, or what SLURM wrote for one that died before its log began; None where neither is."""
     log, before = record.run.log_path(task), output_path(record.run.folder, array, index)
     if log.is_file():
         return log

@@ -1,10 +1,10 @@
 """What a run remembers of its submission: frozen arrays, written before the first sbatch, and a line after each one.
 
     STORE/runs/RUN/slurm/submission.json     cluster, arrays and edges; never changed
-    STORE/runs/RUN/slurm/submitted.jsonl     one line per sbatch: name, elements, job id
+    STORE/runs/RUN/slurm/submitted.jsonl     one line per sbatch: array, indices, job id
     STORE/runs/RUN/slurm/cancelled           there once its user cancelled the run
     STORE/runs/RUN/slurm/scripts/            the batch scripts
-    STORE/runs/RUN/slurm/output/             what SLURM printed before an element took over
+    STORE/runs/RUN/slurm/output/             what SLURM printed before an array task took over
 
 A process that dies between sbatch and its line leaves a job whose name tells run and array: it is found in the queue.
 """
@@ -22,7 +22,7 @@ from typing import Self
 
 from pydantic import Field
 
-from traitgraph.launchers.slurm.layout.layout import Edge, EdgeKind, TaskArray
+from traitgraph.launchers.slurm.layout.layout import TaskArray
 from traitgraph.launchers.slurm.layout.script import Site, array_script, continuation_script, job_name, probe_script
 from traitgraph.launchers.slurm.layout.training_processes import processes_on_node
 from traitgraph.runtime.store.durable import make_folder, write_json
@@ -30,35 +30,12 @@ from traitgraph.runtime.store.records import RunRecord, now
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.hashing import digest
-from traitgraph.specs.study.cluster import Cluster, Resources
+from traitgraph.specs.study.cluster import Cluster
 
-from .attempts import ArrayRecord, array_path, slurm_folder
+from .attempts import ArrayRecord, array_path, slurm_folder, write_record
 
 CONTINUE, PROBE = "continue", "probe"
 """Names of the two helpers beside the arrays."""
-
-
-class EdgeText(Spec):
-    """An edge as it is kept."""
-
-    kind: EdgeKind
-    array: str
-    element: int | None = None
-
-
-class ArrayText(Spec):
-    """An array as it is kept."""
-
-    id: str
-    tasks: dict[int, str]
-    resources: Resources
-    edges: tuple[EdgeText, ...] = ()
-    outside: tuple[str, ...] = ()
-
-    def laid_out(self) -> TaskArray:
-        """The array as the layout made it."""
-        edges = tuple(Edge(edge.kind, edge.array, edge.element) for edge in self.edges)
-        return TaskArray(self.id, self.tasks, self.resources, edges, self.outside)
 
 
 class SubmissionText(Spec):
@@ -72,14 +49,14 @@ class SubmissionText(Spec):
     python: str = Field(description="Interpreter on the compute nodes.")
     source: str = Field("", description="Where compute nodes import traitgraph from, if it is not installed.")
     store: str = Field(description="The store, as the compute nodes see it.")
-    most_submitted: int | None = Field(description="Jobs in the queue at once, elements counted; read again later.")
+    most_submitted: int | None = Field(description="Jobs in the queue at once, array tasks counted; read again later.")
     retry_of: str | None = Field(None, description="The run whose missing jobs these are.")
-    arrays: tuple[ArrayText, ...]
+    arrays: tuple[TaskArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """One successful sbatch: these elements of this array are that job."""
+    """One successful sbatch: the tasks of these indices of this array are that job."""
 
     array: str
     indices: tuple[int, ...]
@@ -113,7 +90,7 @@ class SubmissionRecord:
     @property
     def arrays(self) -> tuple[TaskArray, ...]:
         """The arrays in the order in which they are submitted."""
-        return tuple(array.laid_out() for array in self.text.arrays)
+        return self.text.arrays
 
     @property
     def site(self) -> Site:
@@ -188,18 +165,31 @@ class SubmissionRecord:
         kinds = {row.key: row.kind for row in table.rows}
         kinds_of = {task.id: {kinds[key] for key in task.jobs} for task in table.tasks}
         for array in arrays:
-            write_json(array_path(run.folder, array.id), array_record(array, site.cluster, root, kinds_of).as_json())
+            write_record(array_path(run.folder, array.id), array_record(array, site.cluster, root, kinds_of))
             record.script(array.id).write_text(array_script(array, site), encoding="utf-8")
         record.script(CONTINUE).write_text(continuation_script(site), encoding="utf-8")
         if arrays:
             record.script(PROBE).write_text(probe_script(site, root, arrays[0].resources), encoding="utf-8")
         run.keep_copy()
-        write_json(record._path, _text(run, arrays, site, root, most_submitted, retry_of).model_dump(mode="json"))
+        text = SubmissionText(
+            run=run.id,
+            user=getpass.getuser(),
+            host=socket.gethostname(),
+            at=now(),
+            cluster=site.cluster,
+            python=site.python,
+            source=site.source,
+            store=str(root),
+            most_submitted=most_submitted,
+            retry_of=retry_of,
+            arrays=tuple(arrays),
+        )
+        write_json(record._path, text.model_dump(mode="json"))
         return record
 
 
 def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mapping[str, Iterable[str]]) -> ArrayRecord:
-    """What the elements of an array need to know; only training shares its work among processes."""
+    """What the tasks of an array need to know; only training shares its work among processes."""
     asked = array.resources
     kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
     return ArrayRecord(
@@ -214,38 +204,6 @@ def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mappi
         cores=asked.cpus or 1,
         scratch=cluster.scratch or "",
         kinds=tuple(kinds),
-    )
-
-
-def _text(
-    run: RunRecord,
-    arrays: Sequence[TaskArray],
-    site: Site,
-    root: Path,
-    most_submitted: int | None,
-    retry_of: str | None,
-) -> SubmissionText:
-    return SubmissionText(
-        run=run.id,
-        user=getpass.getuser(),
-        host=socket.gethostname(),
-        at=now(),
-        cluster=site.cluster,
-        python=site.python,
-        source=site.source,
-        store=str(root),
-        most_submitted=most_submitted,
-        retry_of=retry_of,
-        arrays=tuple(
-            ArrayText(
-                id=array.id,
-                tasks=dict(array.tasks),
-                resources=array.resources,
-                edges=tuple(EdgeText(kind=e.kind, array=e.array, element=e.element) for e in array.edges),
-                outside=array.outside,
-            )
-            for array in arrays
-        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from traitgraph.specs.study.cluster import Cluster, Resources
@@ -25,6 +25,12 @@ class NodeShape:
     gpu_types: tuple[str, ...]
     count: int = 1
     """Nodes of this kind."""
+
+    def fits(self, asked: Resources) -> bool:
+        """Whether one such node has what a task asks for on each."""
+        has_type = not asked.gpus or asked.gpu_type is None or asked.gpu_type in self.gpu_types
+        sizes = ((asked.gpus, self.gpus), (asked.cpus, self.cpus), (asked.memory_gb, self.memory_gb))
+        return has_type and all((wanted or 0) <= most for wanted, most in sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Limits:
 
     array_size: int = DEFAULT_ARRAY_SIZE
     submitted: int | None = None
-    """Jobs in the queue at once, elements counted one by one; None: no limit is known."""
+    """Jobs in the queue at once, array tasks counted one by one; None: no limit is known."""
     submitted_source: str = ""
     """Who says so."""
     running: int | None = None
@@ -77,10 +83,7 @@ def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
 
     Raises SchedulerError when SLURM does not answer.
     """
-    config = read_config()
-    partitions = read_partitions()
-    accounting = "none" not in config.get("AccountingStorageType", "none").rpartition("/")[2]
-    quota = read_quota(cluster, asked)
+    config, partitions, quota = read_config(), read_partitions(), read_quota(cluster, asked)
     return Limits(
         array_size=cluster.limits.array_size or int(config.get("MaxArraySize", str(DEFAULT_ARRAY_SIZE))),
         submitted=quota.submitted,
@@ -88,7 +91,7 @@ def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
         running=quota.running,
         requeue=config.get("JobRequeue", "1") == "1",
         preempt_mode=config.get("PreemptMode", "OFF"),
-        accounting=accounting,
+        accounting="none" not in config.get("AccountingStorageType", "none").rpartition("/")[2],
         partitions=partitions,
         walls=quota.walls,
     )
@@ -130,16 +133,6 @@ class Problem:
         return f"{self.what}\n  = {self.hint}" if self.hint else self.what
 
 
-def _fits(asked: Resources, shape: NodeShape) -> bool:
-    type_fits = not asked.gpus or asked.gpu_type is None or asked.gpu_type in shape.gpu_types
-    return (
-        (asked.gpus or 0) <= shape.gpus
-        and (asked.cpus or 0) <= shape.cpus
-        and (asked.memory_gb or 0) <= shape.memory_gb
-        and type_fits
-    )
-
-
 def most_of(asked: Resources, limits: Limits) -> tuple[float, float]:
     """(memory, minutes) that every partition of a task can give, on nodes with its GPUs; infinite where not known.
 
@@ -147,17 +140,7 @@ def most_of(asked: Resources, limits: Limits) -> tuple[float, float]:
     """
     known = [limits.partitions[name] for name in limits.partitions_of(asked) if name in limits.partitions]
     slim = asked.model_copy(update={"memory_gb": None})
-    fitting = [[s.memory_gb for s in each.shapes if _fits(slim, s)] for each in known]
+    fitting = [[s.memory_gb for s in each.shapes if s.fits(slim)] for each in known]
     memory = min((max(sizes) for sizes in fitting if sizes), default=math.inf)
     longest = limits.longest(asked)
     return memory, math.inf if longest is None else longest
-
-
-def _largest(shapes: Sequence[NodeShape]) -> NodeShape:
-    types = tuple(sorted({name for shape in shapes for name in shape.gpu_types}))
-    return NodeShape(
-        max((shape.cpus for shape in shapes), default=0),
-        max((shape.memory_gb for shape in shapes), default=0),
-        max((shape.gpus for shape in shapes), default=0),
-        types,
-    )

@@ -41,7 +41,7 @@ class Wall:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Jobs that may be in the queue and that may run at once, elements counted one by one; None: no limit is known."""
+    """Jobs that may be in the queue and that may run at once, each array task counted; None: no limit is known."""
 
     submitted: int | None = None
     running: int | None = None

@@ -41,7 +41,7 @@ class SchedulerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One job, or one element of an array, as squeue knows it."""
+    """One job, or one array task, as squeue knows it."""
 
     job: str
     """Id of the job or of the whole array."""
@@ -50,6 +50,11 @@ class QueueEntry:
     state: str
     reason: str
     nodes: str
+
+    @property
+    def task_id(self) -> str:
+        """SLURM's id of an array task, '12_3'."""
+        return f"{self.job}_{self.index}"
 
     @property
     def is_active(self) -> bool:
@@ -64,7 +69,7 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class AccountingEntry:
-    """One job or element as the accounting knows it."""
+    """One job or array task as the accounting knows it."""
 
     job: str
     name: str
@@ -146,11 +151,8 @@ def job_id(text: str) -> str:
     return "".join(found[-1])
 
 
-_QUEUE_FORMAT = "%F|%K|%T|%r|%N|%j"
-
-
 def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
-    """Every job of a user with one of these names that SLURM remembers, array elements one by one: one query.
+    """Every job of a user with one of these names that SLURM remembers, array tasks one by one: one query.
 
     Without `user` it is about us.
     """
@@ -158,13 +160,13 @@ def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
     if not wanted:
         return []
     whose = f"--user={user or getuser()}"
-    text = call("squeue", "-h", "-r", "-t", "all", whose, f"--name={wanted}", "-o", _QUEUE_FORMAT)
-    return [_queue_entry(line) for line in text.splitlines() if line.count("|") >= 5]
-
-
-def _queue_entry(line: str) -> QueueEntry:
-    job, index, state, reason, nodes, name = line.split("|", 5)
-    return QueueEntry(job, int(index) if index.isdigit() else None, name, state, reason, nodes)
+    text = call("squeue", "-h", "-r", "-t", "all", whose, f"--name={wanted}", "-o", "%F|%K|%T|%r|%N|%j")
+    found = []
+    for line in text.splitlines():
+        if line.count("|") >= 5:  # else a site's wrapper printed it
+            job, index, state, reason, nodes, name = line.split("|", 5)
+            found.append(QueueEntry(job, int(index) if index.isdigit() else None, name, state, reason, nodes))
+    return found
 
 
 def active_names() -> set[str]:
@@ -184,7 +186,7 @@ def active_jobs() -> set[str]:
 
 
 def count_queued(qos: str = "") -> int:
-    """Jobs of this user, or only those under one QoS, that wait or run, array elements counted one by one."""
+    """Jobs of this user, or only those under one QoS, that wait or run, array tasks counted one by one."""
     only = [f"--qos={qos}"] if qos else []
     return len(call("squeue", "-h", "-r", f"--user={getuser()}", *only, "-o", "%i").split())
 
@@ -200,18 +202,13 @@ def accounting(names: Iterable[str], since: str, user: str | None = None) -> lis
         text = call("sacct", "-X", "--parsable2", "-o", fields, *which, seconds=30)
     except SchedulerError:
         return None
-    return [
-        AccountingEntry(job, entry["JobName"], entry["State"].split(" ")[0], entry["ExitCode"], entry["NodeList"])
-        for job, entry in _read_accounting(text).items()
-    ]
-
-
-def _read_accounting(text: str) -> Mapping[str, Mapping[str, str]]:
-    """submitit's reading of sacct's table: one entry per element, ranges of waiting elements expanded."""
     from submitit.slurm.slurm import SlurmInfoWatcher
 
-    entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)
-    return entries
+    entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)  # expands ranges of waiting tasks
+    return [
+        AccountingEntry(job, entry["JobName"], entry["State"].split(" ")[0], entry["ExitCode"], entry["NodeList"])
+        for job, entry in entries.items()
+    ]
 
 
 def cancel(jobs: Iterable[str]) -> None:

@@ -1,4 +1,9 @@
-"""The arrays that a plan would become on a cluster, as a table: what each element asks for."""
+"""The scripts of a run as text, to look at before submitting or to carry to a site where Python may not run.
+
+An exported folder is a run folder with one file more, `submit.sh`, which does with a POSIX shell what `launch` does: it
+submits every array once, roots held until the end, cancels what it submitted when SLURM refuses one, and can be run
+again after an interruption.
+"""
 
 from __future__ import annotations
 
@@ -138,8 +143,10 @@ def _variable(array: str) -> str:
 def arrays_text(table: JobTable, cluster: Cluster) -> str:
     """One line for each array. Asks no controller: limits are the cluster file's, else SLURM's own defaults."""
     rows: list[tuple[str, ...]] = [("arrays", "elements", "nodes", "gpus", "cpus", "memory", "time limit", "partition")]
-    for array in plan_arrays(table, cluster, offline_limits(cluster)):
-        rows.append((array.id, f"{len(array.tasks):,}", *_asked(array.resources)))
+    rows += [
+        (array.id, f"{len(array.tasks):,}", *_asked(array.resources))
+        for array in plan_arrays(table, cluster, offline_limits(cluster))
+    ]
     return "\n".join(aligned(rows)) + "\n"
 
 
@@ -148,13 +155,3 @@ def _asked(resources: Resources) -> tuple[str, ...]:
     time = f"{resources.minutes} min" if resources.minutes else "-"
     counts = (resources.nodes or 1, resources.gpus or 0, resources.cpus or 1)
     return (*map(str, counts), memory, time, resources.partition or "-")
-
-
-# JOINED: The scripts of a run as text: to look at before submitting, or to carry to a site where Python may not run.
-#
-#   An exported folder is a run folder with one file more, `submit.sh`, which does with a POSIX shell what
-#   `launch` does: it
-#   submits every array once, roots held until the end, cancels what it submitted when SLURM refuses one, and can
-#   be run
-#   again after an interruption.
-#

@@ -22,7 +22,7 @@ from site import getusersitepackages
 import traitgraph
 from traitgraph.launchers.slurm.layout.layout import TaskArray, lay_out
 from traitgraph.launchers.slurm.layout.script import Site, job_name
-from traitgraph.launchers.slurm.layout.task_resources import Shortage, shape_tasks
+from traitgraph.launchers.slurm.layout.task_resources import Shortage, request_tasks
 from traitgraph.launchers.slurm.layout.training_processes import training_problems
 from traitgraph.launchers.slurm.node.probe import read_findings, site_digest
 from traitgraph.launchers.slurm.record.record import PROBE, SubmissionRecord
@@ -46,7 +46,7 @@ from .open_runs import (
     slurm_runs,
     submitting_alone,
 )
-from .probe_state import explain, read_gate
+from .probe_state import explain, read_probe_state
 from .problems import find_problems
 from .submit import Progress, submit
 
@@ -205,7 +205,7 @@ def source_folder() -> str:
 
 def asked_resources(table: JobTable, cluster: Cluster) -> set[Resources]:
     """What the tasks of a table ask of a cluster."""
-    return {task.resources for task in shape_tasks(table, cluster)}
+    return {task.resources for task in request_tasks(table, cluster)}
 
 
 def plan_arrays(
@@ -216,7 +216,7 @@ def plan_arrays(
     outside: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[TaskArray, ...]:
     """The arrays of a table on a cluster, nothing checked and nothing written."""
-    return lay_out(shape_tasks(table, cluster, shortages, outside, limits), limits.array_size, limits.longest)
+    return lay_out(request_tasks(table, cluster, shortages, outside, limits), limits.array_size, limits.longest)
 
 
 def _launched(
@@ -267,9 +267,9 @@ def _probe_problem(record: SubmissionRecord) -> Problem | None:
     name = job_name(record.run.id, PROBE)
     deadline = time.monotonic() + PROBE_SECONDS
     while time.monotonic() < deadline:
-        gate = read_gate(record, scheduler.queue([name]))
-        if gate.state != "waiting":
-            return explain(record, gate) if gate.state == "failed" else None
+        probe = read_probe_state(record, scheduler.queue([name]))
+        if probe.state != "waiting":
+            return explain(record, probe) if probe.state == "failed" else None
         time.sleep(0.25)
     return None
 

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from traitgraph.launchers.slurm.layout.script import job_name
-from traitgraph.launchers.slurm.record.attempts import account_path, read_account
+from traitgraph.launchers.slurm.record.attempts import attempt_path, read_attempt
 from traitgraph.launchers.slurm.record.record import CONTINUE, SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry
@@ -120,7 +120,7 @@ def _will_make(record: SubmissionRecord, keys: set[str]) -> bool:
     if not keys.isdisjoint(failure.key for failure in record.run.failures()):
         return False
     active = {(entry.name, entry.index) for entry in _active(record)}
-    later = {task for task in unsubmitted(record) if not read_account(account_path(record.run.folder, task))}
+    later = {task for task in unsubmitted(record) if not read_attempt(attempt_path(record.run.folder, task))}
     places = {task: (job_name(record.run.id, a.id), index) for a in record.arrays for index, task in a.tasks.items()}
     return all(
         task.id in later or places[task.id] in active

@@ -1,4 +1,4 @@
-"""The gate of a run: the probe that all of its arrays wait for on a site's first run, and what became of it.
+"""What became of the probe that all arrays of a run wait for on a site's first run.
 
 A passed probe leaves its findings. One that failed leaves its exit code, in a file or, where the node does not see the
 store, in SLURM's memory alone.
@@ -23,7 +23,7 @@ PROBE_FAILED = "the probe of the site failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class ProbeState:
     """A run's probe now."""
 
     state: Literal["none", "waiting", "passed", "failed"]
@@ -34,33 +34,33 @@ class Gate:
     """Why it waits, as squeue says it."""
 
 
-def read_gate(record: SubmissionRecord, entries: Iterable[QueueEntry]) -> Gate:
+def read_probe_state(record: SubmissionRecord, entries: Iterable[QueueEntry]) -> ProbeState:
     """The probe of a run, of its files and of what SLURM remembers of the run's jobs."""
     name = job_name(record.run.id, PROBE)
     known = {entry.job: entry for entry in entries if entry.name == name}
     active = [entry for entry in known.values() if entry.is_active]
     if active:
-        return Gate("waiting", active[-1].job, active[-1].state, active[-1].reason)
+        return ProbeState("waiting", active[-1].job, active[-1].state, active[-1].reason)
     job = record.probe_job or max(known, key=int, default="")
     state = known[job].state if job in known else ""
     findings = read_findings(record.run.folder)
     if state == "COMPLETED" or (findings is not None and not findings.fatal):
-        return Gate("passed", job, state)
-    return Gate("failed", job, state) if job else Gate("none")
+        return ProbeState("passed", job, state)
+    return ProbeState("failed", job, state) if job else ProbeState("none")
 
 
-def explain(record: SubmissionRecord, gate: Gate) -> Problem:
+def explain(record: SubmissionRecord, probe: ProbeState) -> Problem:
     """Why the probe of a run failed, and the repair. Asks SLURM only where no file tells."""
     folder = record.run.folder
     findings = read_findings(folder)
     if findings is not None and findings.fatal:
         return Problem(findings.fatal, "repair the environment of the compute nodes, then run again")
     code = left_exit(folder)
-    code = scheduler.exit_code(gate.job) if code is None else code
+    code = scheduler.exit_code(probe.job) if code is None else code
     if code in REPAIRS:
         return Problem(explain_exit(code, Path(record.text.store), record.text.python), REPAIRS[code])
-    if gate.slurm_state not in ("", "FAILED", "COMPLETED"):
-        return Problem(f"the probe ended as {gate.slurm_state}", "try: traitgraph doctor")
+    if probe.slurm_state not in ("", "FAILED", "COMPLETED"):
+        return Problem(f"the probe ended as {probe.slurm_state}", "try: traitgraph doctor")
     if code:
         return Problem(f"the probe ended with exit code {code}", f"see {probe_log(folder)}, or try: traitgraph doctor")
     return Problem("the probe ended without a word", "do the compute nodes see the store? try: traitgraph doctor")

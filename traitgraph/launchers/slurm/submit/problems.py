@@ -1,4 +1,4 @@
-"""TODO."""
+"""Everything about the arrays of a run that a site cannot give, told before anything is submitted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from traitgraph.launchers.slurm.layout.layout import TaskArray
-from traitgraph.launchers.slurm.site.limits import Limits, Partition, Problem, _fits, _largest
+from traitgraph.launchers.slurm.site.limits import Limits, Partition, Problem
 from traitgraph.launchers.slurm.site.quotas import FEWEST, place_of
 from traitgraph.specs.study.cluster import Cluster, Resources
 
@@ -67,18 +67,17 @@ def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Prob
         yield Problem(f"{where} is {partition.state}", "wait, or choose another `partition`")
     if asked.minutes and partition.minutes is not None and asked.minutes > partition.minutes:
         yield _too_long(asked.minutes, where, partition.minutes)
-    if any(_fits(asked, shape) for shape in partition.shapes):
-        fitting = sum(shape.count for shape in partition.shapes if _fits(asked, shape))
+    if fitting := sum(shape.count for shape in partition.shapes if shape.fits(asked)):
         nodes = min(fitting, partition.most_nodes or fitting)
         if (asked.nodes or 1) > nodes:
             yield Problem(f"{asked.nodes} such nodes are more than {where} gives to one task, {nodes}", "lower `nodes`")
         return
-    most = _largest(partition.shapes)
-    for field_name, value, limit, unit in (
-        ("gpus", asked.gpus or 0, most.gpus, "GPUs"),
-        ("cpus", asked.cpus or 0, most.cpus, "CPU cores"),
-        ("memory_gb", asked.memory_gb or 0, round(most.memory_gb, 1), "GiB of memory"),
+    for field_name, value, limits, unit in (
+        ("gpus", asked.gpus or 0, [shape.gpus for shape in partition.shapes], "GPUs"),
+        ("cpus", asked.cpus or 0, [shape.cpus for shape in partition.shapes], "CPU cores"),
+        ("memory_gb", asked.memory_gb or 0, [round(s.memory_gb, 1) for s in partition.shapes], "GiB of memory"),
     ):
+        limit = max(limits, default=0)
         if value > limit:
             what = f"{value:g} {unit} on one node are more than a node of {where} has, {limit:g}"
             yield Problem(what, f"lower `{field_name}`, or choose another `partition`")

@@ -1,34 +1,43 @@
-"""Bring the arrays of a run into the queue: each element once, whatever was interrupted where, and nothing by halves.
+"""Bring the arrays of a run into the queue: each task once, whatever was interrupted where, and nothing by halves.
 
 Arrays without parents are held until everything is submitted. So no parent can end before its children are known to
 SLURM, and what a refusal by sbatch leaves in the queue can be withdrawn before any of it has run. On a site's first run
 every array waits for the probe as well: an edge `afterany` holds when SLURM drops the parent. What does not fit under
-the site's limit is left to a continuation: a small job that does this again when the first part of the work has ended.
+the site's limit is left to a continuation, so that no controller has to live: a small job that does this again when the
+first part of the work has ended.
+
+    python -m traitgraph.launchers.slurm.submit.submit RUN_FOLDER
 """
 
 from __future__ import annotations
 
 import math
 import os
+import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
 from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray
 from traitgraph.launchers.slurm.layout.script import array_option, job_name
 from traitgraph.launchers.slurm.node.probe import clear_probe
-from traitgraph.launchers.slurm.record.attempts import Account, account_path, read_account
+from traitgraph.launchers.slurm.record.attempts import Attempt, attempt_path, read_attempt, write_record
 from traitgraph.launchers.slurm.record.record import CONTINUE, PROBE, SubmissionRecord, Submitted
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.quotas import FEWEST, read_quota
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
-from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.store.records import BLOCKED
+from traitgraph.runtime.store.causes import BLOCKED
+from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 
-from .probe_state import read_gate
+from .probe_state import read_probe_state
 
 WAIT_FOR_ROOM = "now+5minutes"
+
+ATTEMPTS, PAUSE_SECONDS = 5, 20.0
+"""How often a continuation tries, and how long it waits in between: nobody is there to start it again."""
 
 
 class BusyError(Exception):
@@ -51,7 +60,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Elements of one array that go into the queue by one sbatch."""
+    """Array tasks of one array that go into the queue by one sbatch."""
 
     array: TaskArray
     indices: tuple[int, ...]
@@ -80,13 +89,13 @@ class _Submission:
     jobs: dict[tuple[str, int], str] = field(default_factory=dict)
     """(array, index) -> job id, of everything submitted."""
     live: set[tuple[str, int]] = field(default_factory=set)
-    """Elements that wait or run."""
+    """Array tasks that wait or run."""
     entries: list[QueueEntry] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     calls: int = 0
     count: int = 0
     blocked: int = 0
-    gate: str = ""
+    probe: str = ""
     """Job id of the probe that everything waits for; empty once it has ended well."""
 
     def __post_init__(self) -> None:
@@ -122,7 +131,7 @@ class _Submission:
         self.live = {(e.name[prefix:], e.index) for e in self.entries if e.index is not None and e.is_active}
         found = {(e.name[prefix:], e.index): e.job for e in self.entries if e.index is not None}
         if len(self.jobs.keys() | found.keys()) < sum(len(array.tasks) for array in self.arrays.values()):
-            found |= self._left_accounts()
+            found |= self._left_attempts()
         for array in self.arrays.values():
             unknown = {index: found[array.id, index] for index in array.tasks if (array.id, index) in found}
             unknown = {index: job for index, job in unknown.items() if (array.id, index) not in self.jobs}
@@ -131,32 +140,32 @@ class _Submission:
                 self.record.note(submitted)
                 self._place(submitted)
 
-    def _left_accounts(self) -> dict[tuple[str, int], str]:
-        """Jobs of elements that have ended and that the queue has forgotten."""
+    def _left_attempts(self) -> dict[tuple[str, int], str]:
+        """Jobs of array tasks that have ended and that the queue has forgotten."""
         found: dict[tuple[str, int], str] = {}
         for array in self.arrays.values():
             for index, task in array.tasks.items():
-                account = read_account(account_path(self.record.run.folder, task))
-                if account and account.job:
-                    found[array.id, index] = account.job.partition("_")[0]
+                attempt = read_attempt(attempt_path(self.record.run.folder, task))
+                if attempt and attempt.job:
+                    found[array.id, index] = attempt.job.partition("_")[0]
         return found
 
     # ---------------------------------------------------------------- what goes in
 
     def _guard(self, with_probe: bool) -> None:
         """Let what follows wait for the probe: the one that still waits, or a new one after a failure."""
-        gate = read_gate(self.record, self.entries)
-        if gate.state == "waiting":
-            self.gate = gate.job
-        elif with_probe or gate.state == "failed":
+        probe = read_probe_state(self.record, self.entries)
+        if probe.state == "waiting":
+            self.probe = probe.job
+        elif with_probe or probe.state == "failed":
             clear_probe(self.record.run.folder)
-            self.gate = self._sbatch(PROBE, "--hold")
-            self.record.note(Submitted(PROBE, (), self.gate))
-            self.held.add(self.gate)
+            self.probe = self._sbatch(PROBE, "--hold")
+            self.record.note(Submitted(PROBE, (), self.probe))
+            self.held.add(self.probe)
 
-    def _after_gate(self, *terms: str) -> list[str]:
+    def _after_probe(self, *terms: str) -> list[str]:
         """The option that names these dependencies and the probe, where there are any."""
-        every = [term for term in (*terms, self.gate and f"afterok:{self.gate}") if term]
+        every = [term for term in (*terms, self.probe and f"afterok:{self.probe}") if term]
         return [f"--dependency={','.join(every)}"] if every else []
 
     def _submit_arrays(self) -> int:
@@ -176,7 +185,7 @@ class _Submission:
         return 0
 
     def _room(self, wanted: int) -> tuple[float, float]:
-        """Places in the queue that we may fill, and the most elements of one piece.
+        """Places in the queue that we may fill, and the most array tasks of one piece.
 
         Pieces of half the limit: when the first one ends, there is room for the next while the other one runs.
         """
@@ -196,7 +205,7 @@ class _Submission:
         return room - 1, max(1, quota.submitted // 2)  # one place for the continuation
 
     def _pieces(self, array: TaskArray, indices: Sequence[int], most: float) -> Iterator[_Piece]:
-        """Elements with equal dependencies together; those that can never run are written off."""
+        """Array tasks with equal dependencies together; those that can never run are written off."""
         resolved = [(index, self._dependency(array, index)) for index in indices]
         for index, dependency in resolved:
             if dependency is None:
@@ -210,7 +219,7 @@ class _Submission:
 
     def _submit(self, piece: _Piece) -> None:
         options = [array_option(piece.indices, self.record.text.cluster.throttle)]
-        dependency = self._after_gate(piece.dependency, self._outside(piece.array))
+        dependency = self._after_probe(piece.dependency, self._outside(piece.array))
         options += dependency or ["--hold"]
         job = self._sbatch(piece.array.id, *options)
         submitted = Submitted(piece.array.id, piece.indices, job)
@@ -239,13 +248,13 @@ class _Submission:
             return
         first = next((job for place, job in self.jobs.items() if place in self.live), None)
         when = [] if first else [f"--begin={WAIT_FOR_ROOM}"]
-        when += self._after_gate(f"afterany:{first}" if first else "")
+        when += self._after_probe(f"afterany:{first}" if first else "")
         self._sbatch(CONTINUE, *when)
 
     # ---------------------------------------------------------------- edges
 
     def _dependency(self, array: TaskArray, index: int) -> str | None:
-        """What an element waits for, as sbatch takes it; None when it can never run.
+        """What an array task waits for, as sbatch takes it; None when it can never run.
 
         A parent that has ended is never named: SLURM forgets ended jobs and takes a forgotten one for a success.
         """
@@ -273,7 +282,7 @@ class _Submission:
         return [":".join([edge.kind, *(f"{job}{suffix}" for job in jobs)])]
 
     def _outside(self, array: TaskArray) -> str:
-        """What an array waits for in other runs. If it fails there, the element says so when it starts."""
+        """What an array waits for in other runs. If it fails there, the array task says so when it starts."""
         live = [job for job in array.outside if job in self._others]
         return ":".join(["afterany", *live]) if live else ""
 
@@ -282,11 +291,11 @@ class _Submission:
         return all(self.store.has(self._kinds[key], key) for key in self._jobs_of[task])
 
     def _write_off(self, array: TaskArray, index: int) -> None:
-        """Leave an account of a task that is not submitted because a parent of it failed."""
+        """Record a failed attempt for a task that is not submitted because a parent of it failed."""
         task = array.tasks[index]
-        path = account_path(self.record.run.folder, task)
-        account = Account(task, array.id, "", "", "failed", cause=BLOCKED, message="a task before it failed")
-        write_json(path, account.as_json())
+        path = attempt_path(self.record.run.folder, task)
+        attempt = Attempt(task, array.id, "", "", "failed", cause=BLOCKED, message="a task before it failed")
+        write_record(path, attempt)
         self.blocked += 1
 
 
@@ -299,3 +308,24 @@ def unsubmitted(record: SubmissionRecord) -> Mapping[str, str]:
         for index, task in array.tasks.items()
         if (array.id, index) not in known
     }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Go on with a submission; 0 when SLURM took it."""
+    (run,) = list(sys.argv[1:] if argv is None else argv)
+    record = SubmissionRecord(RunRecord(Path(run)))
+    with Store(Path(record.text.store)) as store:
+        for attempt in range(ATTEMPTS):
+            try:
+                progress = submit(store, record)
+            except (SchedulerError, BusyError) as error:
+                print(f"attempt {attempt + 1}: {error}", file=sys.stderr, flush=True)
+                time.sleep(PAUSE_SECONDS)
+            else:
+                print(f"{progress.submitted} tasks submitted, {progress.waiting} wait for room", flush=True)
+                return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.layout.task_resources import Shortage, count_shortages
@@ -12,7 +12,7 @@ from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
 from traitgraph.launchers.slurm.submit.open_runs import part_of, slurm_runs
-from traitgraph.runtime.store.records import Failure, RunRecord
+from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.cluster import Cluster
@@ -111,15 +111,11 @@ def remaining_table(table: JobTable, store: Store, status: RunStatus) -> tuple[J
 
 def past_shortages(store: Store, record: SubmissionRecord, status: RunStatus) -> dict[str, Shortage]:
     """How often each job ran out of memory or time, in this run and in those that it tried again."""
-    causes = list(_causes(status.failures))
+    failures = [*status.failures]
     known = {each.run.id: each for each in slurm_runs(store)}
     earlier = record.text.retry_of
     while earlier in known:
         found = known.pop(earlier)
-        causes += _causes(read_status(store, found).failures)
+        failures += read_status(store, found).failures
         earlier = found.text.retry_of
-    return count_shortages(causes)
-
-
-def _causes(failures: Iterable[Failure]) -> Iterable[tuple[str, str]]:
-    return ((failure.key, failure.cause) for failure in failures)
+    return count_shortages((failure.key, failure.cause) for failure in failures)

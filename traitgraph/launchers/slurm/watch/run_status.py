@@ -1,4 +1,4 @@
-"""Why tasks wait: SLURM's word for it, and what that means for the person who waits."""
+"""What is known of a run at one moment, task by task, and how it is told: also why tasks wait, in words for people."""
 
 from __future__ import annotations
 
@@ -260,6 +260,3 @@ def _line(reason: str, jobs: list[str]) -> str:
         return line
     arrays = ",".join(dict.fromkeys(job.partition("_")[0] for job in jobs))
     return f"{line}; scontrol release {arrays}"
-
-
-# JOINED: What is known of a run at one moment, task by task, and how it is told.

@@ -16,16 +16,16 @@ from pathlib import Path
 from traitgraph.launchers.slurm.layout.script import job_name
 from traitgraph.launchers.slurm.layout.task_resources import stage_of
 from traitgraph.launchers.slurm.node.probe import probe_log
-from traitgraph.launchers.slurm.record.attempts import Account, account_path, output_path, read_account
+from traitgraph.launchers.slurm.record.attempts import Attempt, attempt_path, output_path, read_attempt
 from traitgraph.launchers.slurm.record.logs import current_step, last_lines, log_of
 from traitgraph.launchers.slurm.record.record import CONTINUE, SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
-from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED, Gate, explain, read_gate
-from traitgraph.runtime.store.records import BLOCKED, Failure, RunRecord
+from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED, ProbeState, explain, read_probe_state
+from traitgraph.runtime.store.causes import BLOCKED, OUT_OF_MEMORY, OUT_OF_TIME
+from traitgraph.runtime.store.records import Failure, RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
-from traitgraph.specs.study.cluster import OUT_OF_MEMORY, OUT_OF_TIME
 
 from .run_status import ACTIVE_STATES, RunStatus, TaskState, TaskStatus, guess_seconds_left, is_held, meaning_of
 
@@ -84,7 +84,9 @@ class _Reading:
         causes: dict[str, set[str]] = defaultdict(set)
         for failure in failures:
             causes[failure.task].add(failure.cause)
-        tasks = [_as_blocked(task) if causes[task.id] == {BLOCKED} else task for task in tasks]
+        tasks = [
+            replace(task, state="blocked", cause=BLOCKED) if causes[task.id] == {BLOCKED} else task for task in tasks
+        ]
         if not self.submitted and any(task.state == "later" for task in tasks):
             self.notes.append("nothing of this run has been submitted yet")
         return RunStatus(
@@ -109,17 +111,19 @@ class _Reading:
             self.notes.append(f"SLURM does not answer ({error}); what follows is from files alone")
             return None
         if found or self.record.text.user == getuser():  # others may not be shown the jobs of this user
-            self._note_gate(read_gate(self.record, found))
+            self._note_probe(read_probe_state(self.record, found))
             self._note_continuation(found)
         prefix = len(self.record.run.id) + 1
         return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
 
-    def _note_gate(self, gate: Gate) -> None:
-        if gate.state == "waiting" and gate.slurm_state == "PENDING":
-            self.notes.append(f"every task waits for the probe of the site, job {gate.job} ({meaning_of(gate.reason)})")
-        elif gate.state == "failed" and not self.record.is_cancelled:
+    def _note_probe(self, probe: ProbeState) -> None:
+        if probe.state == "waiting" and probe.slurm_state == "PENDING":
+            self.notes.append(
+                f"every task waits for the probe of the site, job {probe.job} ({meaning_of(probe.reason)})"
+            )
+        elif probe.state == "failed" and not self.record.is_cancelled:
             self.queries += 1
-            problem = explain(self.record, gate)
+            problem = explain(self.record, probe)
             self.barred = f"{problem.what}\n= {problem.hint}"
 
     def _note_continuation(self, entries: Iterable[QueueEntry]) -> None:
@@ -135,54 +139,54 @@ class _Reading:
 
     def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
         """The task by what its files and the queue say; None where only the accounting can tell."""
-        account = read_account(account_path(self.record.run.folder, task.id))
+        attempt = read_attempt(attempt_path(self.record.run.folder, task.id))
         if self.present.issuperset(task.jobs):
-            return self._task(task, "done", account)
+            return self._task(task, "done", attempt)
         array, index = self.places[task.id]
         entry = entries.get((array.id, index))
-        if self.barred and account is None and not (entry and entry.is_active and not entry.is_dead):
+        if self.barred and attempt is None and not (entry and entry.is_active and not entry.is_dead):
             return self._task(task, "blocked", None, cause=PROBE_FAILED, message=self.barred)
         if entry and entry.is_dead:
             dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
-            return self._task(task, "blocked", account, job=_job(entry), cause=BLOCKED, message=dropped)
+            return self._task(task, "blocked", attempt, job=entry.task_id, cause=BLOCKED, message=dropped)
         if entry and entry.is_active:
-            return self._active(task, account, entry)
-        if account and account.state in ("failed", "done"):
-            message = account.message or (
-                "ended well, but its artifact is not in the store" if account.state == "done" else ""
+            return self._active(task, attempt, entry)
+        if attempt and attempt.state in ("failed", "done"):
+            message = attempt.message or (
+                "ended well, but its artifact is not in the store" if attempt.state == "done" else ""
             )
-            return self._task(task, "failed", account, cause=account.cause, message=message)
+            return self._task(task, "failed", attempt, cause=attempt.cause, message=message)
         if entry:
-            return self._ended(task, account, _job(entry), entry.state, entry.nodes)
+            return self._ended(task, attempt, entry.task_id, entry.state, entry.nodes)
         if self.record.is_cancelled:
-            return self._task(task, "cancelled", account, cause="cancelled")
-        if account is None and (array.id, index) not in self.submitted:
+            return self._task(task, "cancelled", attempt, cause="cancelled")
+        if attempt is None and (array.id, index) not in self.submitted:
             if self.goes_on:
                 return self._task(task, "later", None)
             why = "the job that submits the rest has ended; run the study again to go on"
             return self._task(task, "failed", None, cause="not submitted", message=why)
         return None
 
-    def _active(self, task: Task, account: Account | None, entry: QueueEntry) -> TaskStatus:
+    def _active(self, task: Task, attempt: Attempt | None, entry: QueueEntry) -> TaskStatus:
         if entry.state != "PENDING":
-            current = current_step(self.record.run.log_path(task.id)) if account and account.state == "running" else ""
-            return self._task(task, "running", account, job=_job(entry), node=entry.nodes, current=current)
-        again: TaskState = "held" if is_held(entry.reason) else "requeued" if account else "waiting"
-        return self._task(task, again, account, job=_job(entry), message=entry.reason)
+            current = current_step(self.record.run.log_path(task.id)) if attempt and attempt.state == "running" else ""
+            return self._task(task, "running", attempt, job=entry.task_id, node=entry.nodes, current=current)
+        again: TaskState = "held" if is_held(entry.reason) else "requeued" if attempt else "waiting"
+        return self._task(task, again, attempt, job=entry.task_id, message=entry.reason)
 
-    def _ended(self, task: Task, account: Account | None, job: str, state: str, node: str) -> TaskStatus:
-        """A task whose job has ended without a word of its element."""
+    def _ended(self, task: Task, attempt: Attempt | None, job: str, state: str, node: str) -> TaskStatus:
+        """A task whose job has ended without a word of its array task."""
         kind, cause = _SLURM_CAUSES.get(state, ("failed", f"the job ended as {state}"))
-        if account and account.cause:
-            cause = account.cause
+        if attempt and attempt.cause:
+            cause = attempt.cause
         array, index = self.places[task.id]
         said = last_lines(output_path(self.record.run.folder, array.id, index))
-        if state == "FAILED" and account is None:
+        if state == "FAILED" and attempt is None:
             cause = "did not start"
-        return self._task(task, kind, account, job=job, node=node, cause=cause, message="\n".join(said))
+        return self._task(task, kind, attempt, job=job, node=node, cause=cause, message="\n".join(said))
 
     def _unknown(self, task: Task) -> TaskStatus:
-        return self._task(task, "unknown", read_account(account_path(self.record.run.folder, task.id)))
+        return self._task(task, "unknown", read_attempt(attempt_path(self.record.run.folder, task.id)))
 
     def _from_accounting(self, tasks: Sequence[Task]) -> dict[str, TaskStatus]:
         self.queries += 1
@@ -198,21 +202,21 @@ class _Reading:
     def _accounted(self, task: Task, found: Mapping[str, scheduler.AccountingEntry]) -> TaskStatus:
         array, index = self.places[task.id]
         job = f"{self.submitted.get((array.id, index), '')}_{index}"
-        account = read_account(account_path(self.record.run.folder, task.id))
+        attempt = read_attempt(attempt_path(self.record.run.folder, task.id))
         if job in found and found[job].state not in scheduler.ACTIVE:
-            return self._ended(task, account, job, found[job].state, found[job].nodes)
-        if account and account.state == "stopped":
-            return self._task(task, "cancelled", account, cause="cancelled")
-        if account is None and self._parents_failed(task):
+            return self._ended(task, attempt, job, found[job].state, found[job].nodes)
+        if attempt and attempt.state == "stopped":
+            return self._task(task, "cancelled", attempt, cause="cancelled")
+        if attempt is None and self._parents_failed(task):
             return self._task(task, "blocked", None, job=job, cause=BLOCKED)
-        if account is None and not output_path(self.record.run.folder, array.id, index).exists():
+        if attempt is None and not output_path(self.record.run.folder, array.id, index).exists():
             return self._task(
                 task, "cancelled", None, job=job, cause="cancelled", message="it left the queue unstarted"
             )
-        return self._task(task, "failed", account, job=job, cause="SLURM does not know its job any more")
+        return self._task(task, "failed", attempt, job=job, cause="SLURM does not know its job any more")
 
     def _task(
-        self, task: Task, state: TaskState, account: Account | None, *, job: str = "", node: str = "", cause: str = "",
+        self, task: Task, state: TaskState, attempt: Attempt | None, *, job: str = "", node: str = "", cause: str = "",
         message: str = "", current: str = "",
     ) -> TaskStatus:  # fmt: skip
         return TaskStatus(
@@ -221,12 +225,12 @@ class _Reading:
             state=state,
             jobs=len(task.jobs),
             done=len(self.present.intersection(task.jobs)),
-            job=job or (account.job if account else ""),
-            node=node or (account.node if account else ""),
+            job=job or (attempt.job if attempt else ""),
+            node=node or (attempt.node if attempt else ""),
             cause=cause,
             message=message,
-            seconds=account.seconds if account else None,
-            restarts=account.restarts if account else 0,
+            seconds=attempt.seconds if attempt else None,
+            restarts=attempt.restarts if attempt else 0,
             current=current,
         )
 
@@ -273,14 +277,6 @@ class _Reading:
             return log if log.is_file() and log.stat().st_size else None
         array, index = self.places[task.id]
         return log_of(self.record, task.id, array.id, index)
-
-
-def _job(entry: QueueEntry) -> str:
-    return f"{entry.job}_{entry.index}"
-
-
-def _as_blocked(task: TaskStatus) -> TaskStatus:
-    return replace(task, state="blocked", cause=BLOCKED)
 
 
 def run_of(folder: Path) -> SubmissionRecord:

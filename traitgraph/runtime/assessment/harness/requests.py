@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import ChatTemplateError, Lead, Message, led
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import near_hint, near_names
 from traitgraph.specs.study.harness_tasks import harness_identity
 from traitgraph.specs.study.task_folder import PACKAGED, TaskFolder, placed
@@ -42,7 +42,7 @@ class TaskError(ValueError):
 class Rendering(NamedTuple):
     """What decides the prompts of a task: equal renderings share their requests."""
 
-    benchmark: ResolvedLmEval
+    benchmark: ResolvedBenchmark
     lead: Lead | None
 
 
@@ -148,7 +148,7 @@ def frozen_tasks(locations: Mapping[str, str], model: HFLM, rendering: Rendering
     return TaskSet([FrozenTask(name, task, benchmark.filters, folder) for name, task in tasks.items()], groups)
 
 
-def _check_filters(tasks: Mapping[str, Task], benchmark: ResolvedLmEval) -> None:
+def _check_filters(tasks: Mapping[str, Task], benchmark: ResolvedBenchmark) -> None:
     known = dict.fromkeys(name for task in tasks.values() for name in filters_of(task))
     for name in benchmark.filters or ():
         if name not in known:
@@ -158,7 +158,7 @@ def _check_filters(tasks: Mapping[str, Task], benchmark: ResolvedLmEval) -> None
             raise TaskError(f"lm-eval task '{name}' has none of the filters; it has: {', '.join(filters_of(task))}")
 
 
-def _built_in(benchmark: ResolvedLmEval) -> dict[str, Any]:
+def _built_in(benchmark: ResolvedBenchmark) -> dict[str, Any]:
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager()
@@ -170,7 +170,7 @@ def _built_in(benchmark: ResolvedLmEval) -> dict[str, Any]:
     return found
 
 
-def _local(benchmark: ResolvedLmEval, folder: Path, scratch: Path) -> dict[str, Any]:
+def _local(benchmark: ResolvedBenchmark, folder: Path, scratch: Path) -> dict[str, Any]:
     """What a folder of definitions has under a name, all paths in it being the folder's own."""
     from lm_eval.tasks import TaskManager
 

@@ -15,7 +15,7 @@ from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedLmEval
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.source.hashing import digest
 
@@ -35,8 +35,8 @@ NO_ANSWER = ("", "[invalid]")
 """What the harness's filters leave of a generated answer in which they find nothing."""
 
 
-def measure_lm_eval(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedLmEval
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """The task's own metrics, `<metric>` or, for a named filter, `<metric>.<filter>`; a group adds `<task>.<metric>`.
 

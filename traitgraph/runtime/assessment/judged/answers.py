@@ -8,6 +8,7 @@ from typing import NamedTuple
 from traitgraph.runtime.assessment.measurement import Metric, disclaimers, mean
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.engines import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
@@ -74,7 +75,7 @@ def _answers(
         write_missing(
             context, loaded, named, kept, f"answers, repeat {repeat + 1} of {sampling.repeats}",
             temperature=sampling.temperature, max_new_tokens=sampling.max_new_tokens,
-            stream=f"{sampling.seed}/{repeat}",
+            stream=f"{sampling.seed}/{repeat}", write=engine_of(sampling).write,
         )  # fmt: skip
     return kept.texts
 

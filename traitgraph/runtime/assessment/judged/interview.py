@@ -1,4 +1,4 @@
-"""Administer a questionnaire as an interview: an open question for each item, and a judge who rates the answer.
+"""Mode `interview` of a questionnaire: an open question for each item, and a judge who rates the answer.
 
 The judge rates agreement with the item, not the trait, so reversed items are turned round as in every other mode (the
 option conversion of InCharacter, arXiv:2310.17976). What it cannot rate is counted and never given a middle value.
@@ -6,26 +6,23 @@ option conversion of InCharacter, arXiv:2310.17976). What it cannot rate is coun
 
 from __future__ import annotations
 
-from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
-from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
+from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire
+from traitgraph.runtime.assessment.questionnaires.modes import domain_means, items_of, steps_of
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number
-from traitgraph.runtime.assessment.questionnaires.scores import keyed_value
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
 from .answers import Judged, judged_answers, outcome_metrics
 
 
-def measure_interview(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """Domain means of each repeat over the items with a rating (`n`); `refusals` and `parse_failures` are shares."""
-    assert benchmark.judge is not None, "the specs give every interview a judge"
-    questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
+    questionnaire = items_of(context, benchmark)
     items = questionnaire.items
 
     def prompt_of(number: int, answer: str) -> str:
@@ -34,8 +31,9 @@ def measure_interview(
     questions = [question_of(questionnaire, item) for item in items]
     judged = judged_answers(context, loaded, params, benchmark.judge, questions, prompt_of)
     rows = [_row(questionnaire, each) for each in judged]
+    ratings = ((items[each.number], each.repeat, rating_of(questionnaire, each)) for each in judged)
     outcomes = [str(row["outcome"]) for row in rows]
-    return Measurement(rows, [*_scores(questionnaire, judged), *outcome_metrics(outcomes, judged)])
+    return Measurement(rows, [*domain_means(questionnaire, ratings), *outcome_metrics(outcomes, judged)])
 
 
 def question_of(questionnaire: Questionnaire, item: Item) -> str:
@@ -51,8 +49,7 @@ def question_of(questionnaire: Questionnaire, item: Item) -> str:
 
 def judge_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
     """What the judge reads: the item, the scale with its anchors, the question and the answer."""
-    scale = questionnaire.response_scale
-    steps = "\n".join(f"{number} = {anchor}" for number, anchor in enumerate(scale.anchors, start=scale.min))
+    scale, steps = questionnaire.response_scale, steps_of(questionnaire, "\n")
     return (
         "You rate an answer from an interview about personality. Decide how accurately the statement describes the "
         f"person who answered, judging by the answer alone.\n\nScale:\n{steps}\n\n"
@@ -84,13 +81,3 @@ def _row(questionnaire: Questionnaire, judged: Judged) -> dict[str, object]:
         "rating": rating,
         "outcome": "refused" if is_refusal(judged.reply) else rated,
     }
-
-
-def _scores(questionnaire: Questionnaire, judged: list[Judged]) -> list[Metric]:
-    found: dict[tuple[str, int], list[float]] = {}
-    for each in judged:
-        item = questionnaire.items[each.number]
-        values = found.setdefault((item.trait, each.repeat), [])
-        if (rating := rating_of(questionnaire, each)) is not None:
-            values.append(keyed_value(questionnaire, item, rating))
-    return [Metric(trait, mean(values), len(values), repeat=repeat) for (trait, repeat), values in found.items()]

@@ -14,7 +14,7 @@ from traitgraph.runtime.data.dialogues import Question, load_questions
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedOpenQuestions
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
 from .answers import Judged, judged_answers, outcome_metrics
@@ -33,8 +33,8 @@ class Rating(NamedTuple):
     """rated, refused or unreadable; the last two have no ratings."""
 
 
-def measure_open_questions(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedOpenQuestions
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """Mean rating of each trait and of the fluency of its answers, with standard errors over questions, each repeat.
 

@@ -23,7 +23,7 @@ from traitgraph.runtime.data.data_files import (
     shown,
     text_of,
 )
-from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at, validated
+from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at, to_be_told, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
 from traitgraph.specs.source.yaml import to_plain
 
@@ -54,7 +54,7 @@ def read_questionnaire(path: Path) -> Questionnaire:
 
 def _told(problems: ValidationError, path: Path, text: str, value: dict[str, Any]) -> list[Diagnostic]:
     """Every fault in the words of the format: which item, which field; what many items have is told once."""
-    faults = problems.errors(include_url=False)
+    faults = to_be_told(problems.errors(include_url=False))
     if _only_wording_lacks(faults, value):
         return [_without_wording(path, len(faults))]
     alike: dict[tuple[object, str], list[Diagnostic]] = {}

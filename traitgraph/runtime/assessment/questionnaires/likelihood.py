@@ -1,4 +1,4 @@
-"""Administer a questionnaire by the likelihood of its answer options.
+"""Mode `choice` of a questionnaire: the likelihood of its answer options.
 
 Each item is asked twice, with the options in scale order and reversed, because small models prefer a letter whatever it
 stands for; and once as a yes/no question, to see whether a model that agrees also agrees with the opposite.
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import Lead, answer_ids, prompt_ids
-from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
+from traitgraph.runtime.models.engines import Engine, engine_of
+from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.training import Sampling
 
-from .file import read_questionnaire
 from .items import Questionnaire
+from .modes import items_of
 from .scores import ItemAnswers, questionnaire_metrics, sampled_step
 
 NO_SAMPLING = Sampling(temperature=1.0, repeats=1)
@@ -39,18 +39,18 @@ class _Form(NamedTuple):
     answers: tuple[str, ...]
 
 
-def measure_questionnaire(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
-    """Domain scores of each repeat and their expectation, with validity checks; see `questionnaire_scores`."""
-    questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
+    """Domain scores of each repeat and their expectation, with validity checks; see `scores.py`."""
+    questionnaire = items_of(context, benchmark)
     sampling = params.sampling or NO_SAMPLING
     lead = lead_of(context, params.prompt)
     forms = _forms(questionnaire)
     logprobs = []
     for number, form in enumerate(forms):
         context.progress(number, len(forms), "forms of the questionnaire")
-        logprobs.append(_option_logprobs(loaded, questionnaire, form, lead))
+        logprobs.append(_option_logprobs(loaded, questionnaire, form, lead, engine_of(sampling)))
     context.progress(len(forms), len(forms), "forms of the questionnaire")
     answers = [
         ItemAnswers(item, (forward, backward), yes_no)
@@ -79,14 +79,14 @@ def _choice_prompt(letters: Sequence[str], anchors: Sequence[str]) -> str:
 
 
 def _option_logprobs(
-    loaded: LoadedModel, questionnaire: Questionnaire, form: _Form, lead: Lead | None
+    loaded: LoadedModel, questionnaire: Questionnaire, form: _Form, lead: Lead | None, engine: Engine
 ) -> list[tuple[float, ...]]:
     """For each item, log p of each answer of the form, in scale order. [nats]"""
     tokenizer = loaded.tokenizer
     prompts = [form.prompt + questionnaire.statement(item) for item in questionnaire.items]
     answers = [answer_ids(tokenizer, prompts[0], answer, lead) for answer in form.answers]
     contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
-    scores = continuation_likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])
+    scores = engine.likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])
     width = len(answers)
     return [
         tuple(score.total for score in scores[at * width : (at + 1) * width]) for at in range(len(questionnaire.items))

@@ -1,4 +1,4 @@
-"""Administer a questionnaire by letting the model write a number, one item a conversation, no history.
+"""Mode `generate` of a questionnaire: the model writes a number, one item a conversation, no history.
 
 What names no single number of the scale is a failure, counted and never replaced by a middle value.
 Source of the procedure: BIG5-CHAT (arXiv:2410.16491), whose parser kept the last character of a line.
@@ -6,56 +6,66 @@ Source of the procedure: BIG5-CHAT (arXiv:2410.16491), whose parser kept the las
 
 from __future__ import annotations
 
+from typing import Any
+
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, disclaimers, mean
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.generation import written_texts
+from traitgraph.runtime.models.engines import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedQuestionnaire
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.benchmarks import WRITTEN_NUMBER
 from traitgraph.specs.study.training import Sampling
 
-from .file import read_questionnaire
 from .items import Item, Questionnaire
+from .modes import domain_means, items_of, steps_of
 from .rated_numbers import rated_number
-from .scores import keyed_value
 
 
-def measure_written_questionnaire(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedQuestionnaire
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
-    questionnaire = read_questionnaire(verified(context.locations, benchmark.items))
+    questionnaire = items_of(context, benchmark)
     sampling = params.sampling or Sampling()
     lead = lead_of(context, params.prompt)
     prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), lead) for item in questionnaire.items]
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for repeat in range(sampling.repeats):
-        texts = written_texts(
+        texts = engine_of(sampling).write(
             loaded,
             prompts,
             temperature=sampling.temperature,
             max_new_tokens=min(sampling.max_new_tokens, WRITTEN_NUMBER),
             stream=f"{sampling.seed}/{repeat}",
         )
-        rows += [_row(questionnaire, item, repeat, text) for item, text in zip(questionnaire.items, texts, strict=True)]
+        rows += [
+            _row(questionnaire, item, repeat, text) for item, (text, _) in zip(questionnaire.items, texts, strict=True)
+        ]
         context.progress(repeat + 1, sampling.repeats, "repeats")
-    return Measurement(rows, _metrics(questionnaire, rows, sampling))
+    answers = zip(questionnaire.items * sampling.repeats, rows, strict=True)
+    by_trait = sorted(answers, key=lambda each: questionnaire.traits().index(each[0].trait))
+    failures = [float(row["answer"] is None) for row in rows]
+    metrics = [
+        *domain_means(questionnaire, ((item, row["repeat"], row["answer"]) for item, row in by_trait)),
+        disclaimers([row["text"] for row in rows]),
+        Metric("parse_failures", mean(failures), len(failures), role="validity"),
+    ]
+    return Measurement(rows, metrics)
 
 
 def _prompt(questionnaire: Questionnaire, item: Item) -> str:
     scale = questionnaire.response_scale
-    steps = ", ".join(f"{number} = {anchor}" for number, anchor in enumerate(scale.anchors, start=scale.min))
+    steps = steps_of(questionnaire, ", ")
     return (
         f"How accurately does a statement describe you, on a scale from {scale.min} to {scale.max}? {steps}. "
         f"Write the number only.\nStatement: {item.second_person or questionnaire.statement(item)}"
     )
 
 
-def _row(questionnaire: Questionnaire, item: Item, repeat: int, text: str) -> dict[str, object]:
+def _row(questionnaire: Questionnaire, item: Item, repeat: int, text: str) -> dict[str, Any]:
     return {
         "item": item.id,
         "repeat": repeat,
@@ -65,20 +75,3 @@ def _row(questionnaire: Questionnaire, item: Item, repeat: int, text: str) -> di
         "text": text,
         "answer": rated_number(text, questionnaire.response_scale.ends),
     }
-
-
-def _metrics(questionnaire: Questionnaire, rows: list[dict[str, object]], sampling: Sampling) -> list[Metric]:
-    items = {item.id: item for item in questionnaire.items}
-    metrics = []
-    for trait in questionnaire.traits():
-        for repeat in range(sampling.repeats):
-            values = [
-                keyed_value(questionnaire, items[number], answer)
-                for row in rows
-                if row["trait"] == trait and row["repeat"] == repeat
-                if isinstance(number := row["item"], int) and isinstance(answer := row["answer"], int)
-            ]
-            metrics.append(Metric(trait, mean(values), len(values), repeat=repeat))
-    failures = [1.0 if row["answer"] is None else 0.0 for row in rows]
-    share = Metric("parse_failures", mean(failures), len(failures), role="validity")
-    return [*metrics, disclaimers([str(row["text"]) for row in rows]), share]

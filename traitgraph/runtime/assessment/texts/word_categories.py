@@ -14,18 +14,19 @@ from traitgraph.runtime.assessment.measurement import Measurement, Metric, discl
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.generation import Written, written
+from traitgraph.runtime.models.engines import engine_of
+from traitgraph.runtime.models.generation import Written
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedLinguistic, ResolvedStory
+from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.training import Sampling
 
 from .lexicon import CUT, EMPTY, WORDS, Lexicon, category_counts, read_lexicon, words_of
 
 
-def measure_word_categories(
-    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedLinguistic | ResolvedStory
+def measure(
+    context: JobContext, loaded: LoadedModel, params: AssessParams, benchmark: ResolvedBenchmark
 ) -> Measurement:
     """For each category the mean over texts of its share of a text's words; `sampling.repeats` texts a prompt.
 
@@ -34,7 +35,7 @@ def measure_word_categories(
     lexicon = read_lexicon(verified(context.locations, benchmark.lexicon))
     sampling, lead = params.sampling or Sampling(), lead_of(context, params.prompt)
     asked = list(product(range(sampling.repeats), benchmark.prompts))
-    texts = written(
+    texts = engine_of(sampling).write(
         loaded,
         [prompt_ids(loaded.tokenizer, prompt, lead) for _, prompt in asked],
         temperature=sampling.temperature,
