@@ -67,7 +67,9 @@ def flat(value: object) -> str:
     """A parameter on one line: only what differs from the defaults of its model."""
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        given = {name: item for name, item in value if name == "kind" or item != fields[name].default}
+        given = {
+            name: item for name, item in value if name not in fields or name == "kind" or item != fields[name].default
+        }
         kind = str(given.pop("kind", type(value).__name__))
         return f"{kind}({', '.join(f'{name}={flat(item)}' for name, item in given.items())})"
     if isinstance(value, tuple | list):
