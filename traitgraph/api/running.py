@@ -12,7 +12,8 @@ from traitgraph.compiler.views.print_plan import judge_texts, selection_text
 from traitgraph.compiler.views.saved import check_fit, read_plan
 from traitgraph.launchers.local import run_locally
 from traitgraph.launchers.progress import progress_view
-from traitgraph.launchers.slurm.submit.launch import Launch
+from traitgraph.launchers.slurm.submit import export as scripts
+from traitgraph.launchers.slurm.submit.launch import Launch, launch
 from traitgraph.launchers.summary import RunSummary
 from traitgraph.runtime.report.results import result_rows, rounding_losses
 from traitgraph.runtime.store.digests import DigestMemory
@@ -22,6 +23,7 @@ from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.diagnostics import SpecError, has_errors
 from traitgraph.specs.source.yaml_errors import is_saved_plan
+from traitgraph.specs.study.cluster import Cluster
 from traitgraph.specs.study.study import Study
 
 from . import slurm
@@ -113,23 +115,14 @@ def run(
         if max_gpu_hours is not None:
             raise UsageError("a saved plan holds no price: --max-gpu-hours goes with a spec")
         return _run_saved(Path(what), store, workers, tell, shows)
-    on_slurm, hands_over = launcher == "slurm", dry_run or export is not None
-    if on_slurm and not hands_over:  # scripts put no question to SLURM
+    on_slurm = launcher == "slurm"
+    if on_slurm and not dry_run and export is None:  # scripts put no question to SLURM
         slurm.check_installed()
     plan = _ready_plan(what, store, select, on_slurm, max_gpu_hours, tell)
     summary = None
     cluster = slurm.cluster_of(plan.spec) if on_slurm else None
     if plan.counts.missing and cluster:
-        table = plan.job_table()
-        check_tasks(table)
-        if dry_run:
-            return Outcome(plan.study, scripts=slurm.batch_scripts(table, plan.store, cluster))
-        if export is not None:
-            return Outcome(plan.study, export=slurm.export(table, plan.store, cluster, Path(export)))
-        check_keys(table)  # tasks get the variables that sbatch is called with
-        launch = slurm.submit(table, plan.store, cluster)
-        tell(launch)
-        return Outcome(plan.study, launch=launch)
+        return _hand_over(plan, cluster, dry_run, export, tell)
     if plan.counts.missing:
         summary = _run_here(plan.job_table(), plan.store, workers, tell, shows, plan.seconds_by_sort)
         if plan.select and not summary.ok:
@@ -186,6 +179,21 @@ def _check_texts(plan: Plan, tell: Tell) -> None:
         raise SpecError(faults)
     if faults:
         tell(tuple(faults))
+
+
+def _hand_over(plan: Plan, cluster: Cluster, dry_run: bool, export: str | Path | None, tell: Tell) -> Outcome:
+    """Submit a plan to SLURM, or give away the scripts that would."""
+    table, store = plan.job_table(), plan.store
+    check_tasks(table)
+    with slurm.refusals():
+        if dry_run:
+            return Outcome(plan.study, scripts=scripts.dry_run(table, store, cluster))
+        if export is not None:
+            return Outcome(plan.study, export=scripts.export(table, store, cluster, Path(export)))
+        check_keys(table)  # tasks get the variables that sbatch is called with
+        launched = launch(table, store, cluster)
+    tell(launched)
+    return Outcome(plan.study, launch=launched)
 
 
 def _run_here(

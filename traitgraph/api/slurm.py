@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.site.scheduler import NOT_INSTALLED, SchedulerError, is_installed
 from traitgraph.launchers.slurm.site.shell import with_shell
-from traitgraph.launchers.slurm.submit import export as scripts
-from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch, scancel_call
+from traitgraph.launchers.slurm.submit.export import arrays_text
+from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, scancel_call
 from traitgraph.launchers.slurm.submit.open_runs import lost_runs
 from traitgraph.launchers.slurm.submit.submit import BusyError
 from traitgraph.launchers.slurm.watch import control
@@ -21,7 +21,6 @@ from traitgraph.launchers.slurm.watch.doctor import examine
 from traitgraph.launchers.slurm.watch.run_status import RunStatus, status_json, status_text
 from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.cluster import Cluster
 from traitgraph.specs.study.study import Study
 
@@ -55,7 +54,7 @@ def cluster_of(study: Study) -> Cluster:
 
 def arrays_of(plan: Plan) -> str:
     """The arrays that a plan would become on its study's cluster, as a table."""
-    return scripts.arrays_text(plan.job_table(), cluster_of(plan.spec))
+    return arrays_text(plan.job_table(), cluster_of(plan.spec))
 
 
 def examine_site(study: Study, place: Path, seconds: float) -> Iterator[Check]:
@@ -65,9 +64,6 @@ def examine_site(study: Study, place: Path, seconds: float) -> Iterator[Check]:
     yield from examine(store, cluster, whole_table(study, store, cluster=cluster), probe_seconds=seconds)
 
 
-# ---------------------------------------------------------------- submitting
-
-
 @contextmanager
 def refusals() -> Iterator[None]:
     """What SLURM, or our check before it, refuses, as a UsageError."""
@@ -75,24 +71,6 @@ def refusals() -> Iterator[None]:
         yield
     except (SubmissionRefusedError, SchedulerError, BusyError, NotYoursError, FileExistsError) as refusal:
         raise UsageError(str(refusal)) from refusal
-
-
-def submit(table: JobTable, store: Store, cluster: Cluster) -> Launch:
-    """Submit every task of a table."""
-    with refusals():
-        return launch(table, store, cluster)
-
-
-def batch_scripts(table: JobTable, store: Store, cluster: Cluster) -> str:
-    """What would be submitted, as text."""
-    with refusals():
-        return scripts.dry_run(table, store, cluster)
-
-
-def export(table: JobTable, store: Store, cluster: Cluster, folder: Path) -> Path:
-    """Write what would be submitted into a folder; the path of the script that submits it."""
-    with refusals():
-        return scripts.export(table, store, cluster, folder)
 
 
 # ---------------------------------------------------------------- runs that were submitted

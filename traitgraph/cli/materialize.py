@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_select, add_spec, add_store, plan_of
+from .options import add_select, add_spec, add_store, study_of
 from .output import bytes_bar, say
 
 
@@ -27,10 +27,17 @@ def run(options: argparse.Namespace) -> int:
     from traitgraph.api.materializing import check_form, materialize
 
     check_form(options.form, options.rank, options.dtype)
-    plan = plan_of(options)
+    study = study_of(options)
     with bytes_bar("writing") as progress:
         folders = materialize(
-            plan, options.output, form=options.form, rank=options.rank, dtype=options.dtype, progress=progress
+            study,
+            options.output,
+            options.store,
+            select=options.select,
+            form=options.form,
+            rank=options.rank,
+            dtype=options.dtype,
+            progress=progress,
         )
     for folder in folders:
         print(folder)

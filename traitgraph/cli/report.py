@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_spec, add_store, plan_of
+from .options import add_spec, add_store, study_of
 from .output import UsageError
 from .slurm import run_call
 
@@ -20,11 +20,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the report and print its path; mirror the study where the spec asks for it."""
     from traitgraph.api.reporting import NoResultError, report
 
-    plan = plan_of(options)
+    study = study_of(options)
     try:
-        page = report(plan)
+        page = report(study, options.store)
     except NoResultError as nothing:
-        what = f"no result of study {plan.study} is in {options.store}"
-        raise UsageError(f"{what}; next: {run_call(options, plan)}") from nothing
+        what = f"no result of study {study.study} is in {options.store}"
+        raise UsageError(f"{what}; next: {run_call(options, study)}") from nothing
     sys.stdout.write(f"{page}\n")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_select, add_spec, add_store, plan_of
+from .options import add_select, add_spec, add_store, study_of
 from .output import UsageError, say
 from .slurm import run_call
 
@@ -24,15 +24,15 @@ def run(options: argparse.Namespace) -> int:
     """Print every row whose assessment is in the store; say on standard error how many assessments are missing."""
     from traitgraph.api.reading import results, to_json, write_csv
 
-    plan = plan_of(options)
-    found = results(plan)
+    study = study_of(options)
+    found = results(study, options.store, select=options.select)
     if not found:
-        raise UsageError(f"no result of {plan.study} is in {options.store}; next: {run_call(options, plan)}")
+        raise UsageError(f"no result of {study.study} is in {options.store}; next: {run_call(options, study)}")
     if options.json:
         sys.stdout.write(to_json(found))
     else:
         write_csv(found, sys.stdout)
     if found.missing:
         say(f"{found.absent:,} of {found.asked:,} assessments are not in {options.store}")
-        say(f"next: {run_call(options, plan)}")
+        say(f"next: {run_call(options, study)}")
     return 0

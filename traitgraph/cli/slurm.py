@@ -9,7 +9,6 @@ from .options import same_call, study_of
 
 if TYPE_CHECKING:
     from traitgraph import Store, Study
-    from traitgraph.api.planning import Plan
     from traitgraph.api.slurm import RunStatus, SubmissionRecord
 
 
@@ -29,16 +28,18 @@ def submission_of(options: argparse.Namespace) -> tuple[Study, Store, Submission
     return study, store, find_submission(store, study.study, options.run_id, options.store)
 
 
-def run_call(options: argparse.Namespace, plan: Plan) -> str:
+def run_call(options: argparse.Namespace, study: Study) -> str:
     """The words that run what is missing of a study: where it went before, lest a login node trains."""
+    from traitgraph import Store
     from traitgraph.api.slurm import newest_submission
 
-    return same_call("run", options) + (" --launcher slurm" if newest_submission(plan.store, plan.study) else "")
+    before = newest_submission(Store(options.store), study.study)
+    return same_call("run", options) + (" --launcher slurm" if before else "")
 
 
-def next_call(options: argparse.Namespace, plan: Plan, slurm: RunStatus | None) -> str:
+def next_call(options: argparse.Namespace, study: Study, slurm: RunStatus | None) -> str:
     """The words that go on with a study whose newest SLURM run stands so: wait for it, try again, or run."""
     if slurm is None or not (slurm.is_active or slurm.failures):
-        return run_call(options, plan)
+        return run_call(options, study)
     whole = argparse.Namespace(**{**vars(options), "select": []})  # of a run, not of a selection
     return same_call("wait" if slurm.is_active else "retry", whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_json, add_select, add_spec, add_store, plan_of
+from .options import add_json, add_select, add_spec, add_store, study_of
 from .output import print_json, say
 from .slurm import next_call
 
@@ -26,17 +26,18 @@ def run(options: argparse.Namespace) -> int:
 
     1 when a job has failed, or when the SLURM run is over and has left something out.
     """
+    from traitgraph import Store
     from traitgraph.api.slurm import newest_submission, watch
     from traitgraph.api.slurm import status_text as slurm_text
     from traitgraph.api.status import status, status_json, status_text
 
-    plan = plan_of(options)
-    submission = newest_submission(plan.store, plan.study) if options.watch else None
-    if submission:
-        watch(plan.store, submission, lambda found: say(slurm_text(found)), seconds=options.every)
-    found = status(plan)
+    study = study_of(options)
+    store = Store(options.store)
+    if options.watch and (submission := newest_submission(store, study.study)):
+        watch(store, submission, lambda found: say(slurm_text(found)), seconds=options.every)
+    found = status(study, store, select=options.select)
     if options.json:
         print_json(status_json(found))
     else:
-        sys.stdout.write(status_text(found, next_call(options, plan, found.slurm)) + "\n")
+        sys.stdout.write(status_text(found, next_call(options, study, found.slurm)) + "\n")
     return 0 if found.ok else 1
