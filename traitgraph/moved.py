@@ -22,7 +22,7 @@ MOVED = {
     "traitgraph.runtime.generation": "traitgraph.runtime.models.generation",
     "traitgraph.runtime.dialogues": "traitgraph.runtime.data.dialogues",
 }
-RENAMED: dict[str, str] = {}
+RENAMED = {"Instrument": "Benchmark"}
 
 
 class _OldNames(MetaPathFinder, Loader):
@@ -36,7 +36,12 @@ class _OldNames(MetaPathFinder, Loader):
         warnings.warn(
             f"{module.__name__} is {new} now; import from traitgraph.plugins", DeprecationWarning, stacklevel=2
         )
-        module.__dict__["__getattr__"] = lambda name: getattr(import_module(new), RENAMED.get(name) or name)
+
+        def moved(name: str) -> object:
+            found: object = getattr(import_module(new), RENAMED.get(name, name))
+            return found
+
+        module.__dict__["__getattr__"] = moved
 
 
 def find_moved_modules() -> None:

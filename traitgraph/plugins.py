@@ -76,69 +76,45 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.study.training import AnswerEngine as AnswerEngine
     from traitgraph.specs.study.training import Sampling as Sampling
 
-PLACES = {
-    "Axis": "traitgraph.specs.fields.axes:Axis",
-    "Builder": "traitgraph.compiler.ir.builder:Builder",
-    "Group": "traitgraph.compiler.ir.builder:Group",
-    "Made": "traitgraph.compiler.ir.builder:Made",
-    "Column": "traitgraph.compiler.ir.ir:Column",
-    "Input": "traitgraph.compiler.ir.ir:Input",
-    "Table": "traitgraph.compiler.ir.ir:Table",
-    "row_ids": "traitgraph.compiler.ir.ir:row_ids",
-    "Measurement": "traitgraph.runtime.assessment.measurement:Measurement",
-    "Metric": "traitgraph.runtime.assessment.measurement:Metric",
-    "JobContext": "traitgraph.runtime.jobs.context:JobContext",
-    "without_torch": "traitgraph.runtime.jobs.context:without_torch",
-    **{
-        name: f"traitgraph.runtime.merging.steps:{name}"
-        for name in ("Steps", "Trim", "TrimBothEnds", "Drop", "RankDrop", "Election")
-    },
-    "LoadedModel": "traitgraph.runtime.models.loading:LoadedModel",
-    "open_model": "traitgraph.runtime.models.loading:open_model",
-    "AssessParams": "traitgraph.specs.jobs.params:AssessParams",
-    "JobParams": "traitgraph.specs.jobs.params:JobParams",
-    "PromptText": "traitgraph.specs.jobs.params:Prompt",
-    "Steering": "traitgraph.specs.jobs.params:Steering",
-    "JobKind": "traitgraph.specs.jobs.kinds:JobKind",
-    "ModelRef": "traitgraph.specs.jobs.refs:ModelRef",
-    "Analysis": "traitgraph.specs.study.analyses:Analysis",
-    "AnswerEngine": "traitgraph.specs.study.training:AnswerEngine",
-    "Benchmark": "traitgraph.specs.study.benchmarks:Benchmark",
-    "JudgeSpec": "traitgraph.specs.study.judges:JudgeSpec",
-    "Mode": "traitgraph.specs.study.benchmarks:Mode",
-    "MergeMethod": "traitgraph.specs.study.merge_methods:MergeMethod",
-    "Method": "traitgraph.specs.study.method:Method",
-    "Prompt": "traitgraph.specs.study.prompts:Prompt",
-    "SteeringOperator": "traitgraph.specs.study.steering_operators:SteeringOperator",
-    "domain_means": "traitgraph.runtime.assessment.questionnaires.modes:domain_means",
-    "items_of": "traitgraph.runtime.assessment.questionnaires.modes:items_of",
-    "answer_ids": "traitgraph.runtime.models.chat:answer_ids",
-    "prompt_ids": "traitgraph.runtime.models.chat:prompt_ids",
-    "engine_of": "traitgraph.runtime.models.engines:engine_of",
-    "written": "traitgraph.runtime.models.generation:written",
-    "written_texts": "traitgraph.runtime.models.generation:written_texts",
-    "Request": "traitgraph.runtime.models.likelihood:Request",
-    "Likelihood": "traitgraph.runtime.models.likelihood:Likelihood",
-    "Written": "traitgraph.runtime.models.generation:Written",
-    "continuation_likelihoods": "traitgraph.runtime.models.likelihood:continuation_likelihoods",
-    "lead_of": "traitgraph.runtime.models.prompt_messages:lead_of",
-    "load_dialogues": "traitgraph.runtime.data.dialogues:load_dialogues",
-    "verified": "traitgraph.runtime.jobs.locations:verified",
-    "Benchmark": "traitgraph.specs.study.benchmarks:Benchmark",
-    "Mode": "traitgraph.specs.study.benchmarks:Mode",
-    "JudgeSpec": "traitgraph.specs.study.judges:JudgeSpec",
-    "AnswerEngine": "traitgraph.specs.study.training:AnswerEngine",
-    "Sampling": "traitgraph.specs.study.training:Sampling",
-    "Data": "traitgraph.specs.study.generation:Data",
+HOMES = {
+    "traitgraph.compiler.ir.builder": ("Builder", "Group", "Made"),
+    "traitgraph.compiler.ir.ir": ("Column", "Input", "Table", "row_ids"),
+    "traitgraph.runtime.assessment.measurement": ("Measurement", "Metric"),
+    "traitgraph.runtime.assessment.questionnaires.modes": ("domain_means", "items_of"),
+    "traitgraph.runtime.data.dialogues": ("load_dialogues",),
+    "traitgraph.runtime.jobs.context": ("JobContext", "without_torch"),
+    "traitgraph.runtime.jobs.locations": ("verified",),
+    "traitgraph.runtime.merging.steps": ("Drop", "Election", "RankDrop", "Steps", "Trim", "TrimBothEnds"),
+    "traitgraph.runtime.models.chat": ("answer_ids", "prompt_ids"),
+    "traitgraph.runtime.models.engines": ("engine_of",),
+    "traitgraph.runtime.models.generation": ("Written", "written", "written_texts"),
+    "traitgraph.runtime.models.likelihood": ("Likelihood", "Request", "continuation_likelihoods"),
+    "traitgraph.runtime.models.loading": ("LoadedModel", "open_model"),
+    "traitgraph.runtime.models.prompt_messages": ("lead_of",),
+    "traitgraph.specs.fields.axes": ("Axis",),
+    "traitgraph.specs.jobs.kinds": ("JobKind",),
+    "traitgraph.specs.jobs.params": ("AssessParams", "JobParams", "PromptText", "Steering"),
+    "traitgraph.specs.jobs.refs": ("ModelRef",),
+    "traitgraph.specs.study.analyses": ("Analysis",),
+    "traitgraph.specs.study.benchmarks": ("Benchmark", "Mode"),
+    "traitgraph.specs.study.generation": ("Data",),
+    "traitgraph.specs.study.judges": ("JudgeSpec",),
+    "traitgraph.specs.study.merge_methods": ("MergeMethod",),
+    "traitgraph.specs.study.method": ("Method",),
+    "traitgraph.specs.study.prompts": ("Prompt",),
+    "traitgraph.specs.study.steering_operators": ("SteeringOperator",),
+    "traitgraph.specs.study.training": ("AnswerEngine", "Sampling"),
 }
-"""What is for others -> where it is."""
+"""What is for others, by the module where it is."""
+RENAMED = {"PromptText": "Prompt"}
+"""Names that two modules have."""
+PLACES = {name: module for module, names in HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in PLACES:
         raise AttributeError(f"traitgraph.plugins has no {name!r}; it has: {', '.join(sorted(PLACES))}")
-    module, _, attribute = PLACES[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return getattr(import_module(PLACES[name]), RENAMED.get(name, name))
 
 
 def __dir__() -> list[str]:

@@ -155,8 +155,8 @@ def test_what_others_may_import_is_there_and_the_same_for_type_checkers() -> Non
     tree = ast.parse(Path(plugins.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
-    typed = {each.asname: f"{node.module}:{each.name}" for node in imports for each in node.names}
-    assert typed == plugins.PLACES
+    typed = {each.asname: (node.module, each.name) for node in imports for each in node.names}
+    assert typed == {name: (home, plugins.RENAMED.get(name, name)) for name, home in plugins.PLACES.items()}
     assert all(getattr(plugins, name) is not None for name in dir(plugins))
     with pytest.raises(AttributeError, match=r"traitgraph\.plugins has no 'Methods'; it has: Analysis"):
         plugins.Methods  # noqa: B018

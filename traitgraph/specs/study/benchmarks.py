@@ -392,9 +392,3 @@ def _name_inside(path: Path) -> str:
         return TypeAdapter(Name).validate_python(content.get("name"))
     except (OSError, ValueError, AttributeError):  # what is wrong with the file is said when its items are read
         return ""
-
-
-def __getattr__(name: str) -> Any:
-    if name == "Instrument":  # what plug-ins were told to subclass before
-        return Benchmark
-    raise AttributeError(name)
