@@ -25,7 +25,6 @@ WHAT = {
     "damaged": "artifacts that were set aside",
     "partial": "unfinished work, which begins anew",
 }
-
 FRESH_SECONDS = 60.0
 """A run that begins has no sign of life for a moment."""
 

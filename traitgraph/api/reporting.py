@@ -31,7 +31,6 @@ from .status import study_status
 from .tracking import mirror
 
 STAMP = "made-from.json"
-
 LONGEST = 80
 """Letters of a study's name, and of its overrides, in the name of a folder."""
 

@@ -34,10 +34,8 @@ from traitgraph.specs.study.study import Study, Wandb
 
 MAX_RUNS = 2000
 """Subjects beyond this are left to the table of the study's run: each run takes the client about 0.1 s."""
-
 LONGEST = 128
 """Characters that the service takes in a name."""
-
 NOTE = "wandb.json"
 
 

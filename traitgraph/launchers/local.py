@@ -30,9 +30,7 @@ from .summary import RunSummary
 from .worker_process import usable_cores, worker_command, worker_environment
 
 GRACE_SECONDS = 10.0  # between asking a worker to end and ending it
-
 SAVING_SECONDS = 25.0  # that a training has for its step and its checkpoint: less than what schedulers grant us
-
 _LOG_TAIL_LINES = 5
 
 

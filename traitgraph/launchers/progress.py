@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 RECENT = 25
 """Jobs of a sort that an estimate rests on."""
-
 _ENDINGS = {"job_done": "done", "job_present": "there", "job_failed": "failed", "job_blocked": "blocked"}
 
 

@@ -131,7 +131,6 @@ PER_RANK = Range(15, 45)
 
 TEXT = Range(1, 4)
 """Of a token that is read, the options of a question sharing its text. [bytes]"""
-
 RECORDS = Range(2e3, 4e5)
 """Answers, metrics and the manifest of one job. [bytes]"""
 

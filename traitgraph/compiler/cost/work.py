@@ -35,23 +35,16 @@ class Work:
 
 TURN = Range(40, 250)
 """A chat turn with its prompt. [tokens]"""
-
 REPLIES_OF_A_TRAIT = Range(20, 200)
-
 NUMBER = Range(2, 20)
 """A written answer on a scale. [tokens]"""
-
 PORTRAIT, STORY = Range(150, 600), Range(400, 1500)
 """300 words about oneself (Personality Vector), a story of 800 words (PersonaLLM). [tokens]"""
-
 OPEN_QUESTIONS = Range(90, 450)
 """Questions about one trait, or about all five (NPTI)."""
-
 ITEMS = Range(20, 120)
-
 ITEM = Range(60, 150)
 """A questionnaire item with its instruction and options. [tokens]"""
-
 ITEM_ALONE = Range(20, 80)
 """The same after the instruction, which is read once for all items. [tokens]"""
 
@@ -72,12 +65,9 @@ LM_EVAL: dict[str, tuple[int, int, Range, Range]] = {
     "truthfulqa_mc2": (817, 7, Range(200, 320), NOTHING),
     "winogrande": (1267, 2, Range(25, 50), NOTHING),
 }
-
 UNKNOWN_TASK = (1500, 4, Range(40, 400), Range(0, 64))
-
 OPTION = Range(0.05, 0.5)
 """What a further option costs: its document is read once. [share of a request]"""
-
 LOCAL_TASK = (200, 4, Range(30, 120), Range(0, 8))
 """A task folder of one's own is small, most often multiple choice."""
 
@@ -191,7 +181,6 @@ def distinct_models(stage: Stage) -> list[object]:
 
 
 UNKNOWN_SIZE = Range(1e8, 1.5e10)
-
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mMbB])(?![A-Za-z0-9])")
 
 

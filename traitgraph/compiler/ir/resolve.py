@@ -16,7 +16,6 @@ from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, ModelSpe
 from .context import Context, Counts
 
 ModelReference = HubModel | FolderModel | GgufModel
-
 DataReference = FileData | HubData
 
 

@@ -24,10 +24,8 @@ from traitgraph.specs.source.diagnostics import Diagnostic, Span, SpecError, nea
 from .dimensions import FURTHER
 
 NAMES = (*(name for name in Cell._fields if name != "job"), *FURTHER, "kind", "key")
-
 BY_FIRST_WORD = ("method", "merge")
 """Names whose texts begin with a kind: 'prompt intensity=very', 'ties density=0.2'."""
-
 OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -35,7 +33,6 @@ OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     ">": operator.gt,
 }
 """What orders numbers; = and != compare texts as well."""
-
 _CONDITION = r"\s*(?P<name>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
 
 

@@ -13,7 +13,6 @@ from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, near_name
 from .diff import Change, field_changes
 
 STATUS = {PRESENT: "in the store", MISSING: "has to run"}
-
 SHOWN = 5
 
 

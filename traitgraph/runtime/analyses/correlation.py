@@ -24,13 +24,10 @@ if TYPE_CHECKING:
 
 
 SEED = 0
-
 SAME = 1e-5
 """Correlations that differ by less are written with other numbers of digits."""
-
 REFERENCE = "reference."
 """Start of the names under which the entries of the reference stand."""
-
 Scores = Mapping[str, float]
 
 

@@ -16,9 +16,7 @@ from traitgraph.runtime.vectors.layers import places
 
 OUTSIDE = -1
 """Stands for embeddings, head and final norm."""
-
 Place = int | str | None
-
 Products = Mapping[Place, float]
 
 

@@ -12,12 +12,9 @@ from typing import Literal, NamedTuple
 from traitgraph.runtime.store.durable import AS_JSON
 
 ANSWERS_FILE = "answers.jsonl"
-
 METRICS_FILE = "metrics.jsonl"
-
 OF_TASKS = ("higher_is_better", "filter")
 """Fields that only the metrics of a task have."""
-
 _AI = re.compile(
     r"\b(?:as|i am|i['\u2019]m)\s+(?:just|only|merely)?\s*an?\s+"
     r"(?:AI\b|artificial intelligence|(?:large )?language model)",

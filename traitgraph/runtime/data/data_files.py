@@ -19,10 +19,8 @@ from traitgraph.specs.source.yaml import read_text
 from traitgraph.specs.source.yaml_errors import not_utf8
 
 CODE = "TG212"
-
 ALMOST = 0.85
 """Likeness (difflib's) from which an unknown field is taken for a slip: `splt`, `questions`, `stm`."""
-
 SHOWN_FAULTS = 20
 """Faults of one file that are told; the others are counted."""
 

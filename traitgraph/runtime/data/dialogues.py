@@ -24,10 +24,8 @@ from .rows import DialogueError, Fields, Row, checked, json_lines
 
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
-
 GENERATED_FILE = "dialogues.jsonl"
 """Rows of a `generate` artifact, with our own field names."""
-
 SHOWN_OVERLAPS = 5
 """Pairs of rows that a message names."""
 

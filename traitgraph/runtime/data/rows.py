@@ -84,10 +84,8 @@ def json_lines(path: Path) -> Iterator[Row]:
 
 OURS = ("id", "trait", "level", "split", "prompt", "reply", "pair")
 """Names of fields that mean something to us."""
-
 CHATS = ("messages", "conversations", "conversation")
 """Fields of rows that hold whole conversations."""
-
 BESIDE_INSTRUCTION = ("input", "context", "system", "history")
 """Fields of instruction data (Alpaca, Dolly) that are a part of what is asked."""
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 HARMLESS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 """Said to the authors of programs: what a library means to rename."""
-
 TALKATIVE = ("lm_eval", "httpx")
 """lm_eval warns of a model that is given to it loaded, as ours always is; httpx tells every request."""
 

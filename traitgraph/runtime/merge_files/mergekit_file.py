@@ -43,20 +43,14 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
 _OF_THE_MERGE = ("lambda", "normalize", "rescale", "int8_mask")
 
 _KNOWN = (*_OF_THE_MERGE, "weight", "density", "t", "gamma", "epsilon")
-
 _DEFAULTS = {"gamma": 0.01, "epsilon": 0.15}
-
 _ELECT = ("ties", "dare_ties", "breadcrumbs_ties", "della")
-
 _RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
-
 _CODE = "TG140"
-
 _TRUTH = TypeAdapter(bool)
 """mergekit's own reading of a truth value: 0, 1, no, yes and the like as well."""
 
 Parameters = dict[str, Any]
-
 Place = tuple[Step, ...]
 
 

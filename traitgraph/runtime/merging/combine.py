@@ -87,7 +87,6 @@ def majority(signs: torch.Tensor) -> float:
 
 NEARLY_PARALLEL = 0.9995
 """Above this |cos| the arc is a line: sin(angle) in the denominator would lose all digits. (the value of mergekit)"""
-
 _SHORT = 1e-8
 
 

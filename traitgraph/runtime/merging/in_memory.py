@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 Tensors = Mapping[str, "torch.Tensor"]
-
 _FORMATS = "float32, bfloat16, float16 or float64"
 
 

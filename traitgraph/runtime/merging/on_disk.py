@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 
 Progress = Callable[[int, int, str], None]
-
 BESIDE_WEIGHTS = (
     "config.json", "generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*",
     "merges.txt", "*.model", "*.jinja", "chat_template*", "preprocessor_config.json", "processor_config.json",

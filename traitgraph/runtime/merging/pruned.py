@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 
 
 Value = TypeVar("Value")
-
 Place = tuple[str, int, int]
-
 _PROBES = 16
-
 Cache = dict[tuple[str, ...], Any]
 """What was counted: by what was done to which vector, and the tensor where it belongs to one."""
 

@@ -24,10 +24,8 @@ from .composition import BaseRows, Composition
 from .pruned import Cache, counts_of, counts_record
 
 RECIPE = "recipe.json"
-
 FORMAT = 2
 """Changes when the record no longer has what this program reads from it."""
-
 Application = Literal["adapter", "in place"]
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 WARN_BELOW = 0.9
-
 InnerProduct = Callable[[Difference, Difference], float]
 
 

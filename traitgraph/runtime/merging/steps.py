@@ -13,7 +13,6 @@ from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.specs.study.merge_methods import MERGEKIT_NO_SUM, MergeMethod, impossible_drop
 
 Kept = Literal["threshold", "mergelm", "exact", "exact_or_one"]
-
 Rescale = Literal["inverse", "l1", "none"]
 
 

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 
 _ROWS, _WIDTH = 64, 4096
-
 _PRIME = 0x9E3779B1
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Part = Literal["prompt", "prompt_end", "reply"] | int
 """What a pass reads: a beginning of prompts; prompts up to where the reply begins, padded on the left; replies. Both
 prompts and replies: the column in which every reply begins."""
-
 Positions = Literal["all", "prompt", "response"]
 
 _NONE, _LAST, _ALL = slice(0, 0), slice(-1, None), slice(None)

@@ -22,9 +22,7 @@ from .summaries import summarise
 __all__ = ["About", "Failure", "ItemScores", "Stage", "describe_results", "write_report"]
 
 PAGE = "report.html"
-
 TABLE = "results.csv"
-
 FIGURES = "figures"
 
 

@@ -17,12 +17,9 @@ from .summaries import BenchmarkScores, Scores, Subject, strength
 
 KINDS = ("vector_similarity", "trait_correlation")
 """First words of the names under which analyses across subjects stand in the results."""
-
 BETWEEN = " ~ "
-
 AGAINST_NEUROTICISM = ("conscientiousness", "extraversion", "agreeableness")
 """Traits that correlate negatively with it in every sample of people that we know."""
-
 MOST_SHOWN = 40
 """More tables than this are left to results.csv."""
 
@@ -146,7 +143,6 @@ NOTE = (
 )
 
 Group = tuple[str, str, str, str]
-
 Pairs = Mapping[Group, list[tuple[float, float]]]
 
 

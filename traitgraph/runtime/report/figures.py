@@ -17,26 +17,16 @@ if TYPE_CHECKING:
 
 
 DPI = 160
-
 PANEL_INCHES = (4.2, 3.0)
-
 ALONE_INCHES = 7.0
 """Width of the only panel of a chart."""
-
 LETTER_POINTS = 4.5
-
 MAX_COLUMNS = 3
-
 HEAD_INCHES, FOOT_INCHES = 0.75, 0.55
-
 INK, GRID = "#22262b", "#dcdedf"
-
 COLOURS = {"high": "#0b68ad", "low": "#c24a12", "direct": "#5d646d", "chance": "#8a8f96", "other": "#6d4ba0"}
-
 MARKERS = {"high": "o", "low": "s", "direct": "o"}
-
 HOLLOW_SIZE = 6
-
 REFERENCES: dict[str, dict[str, Any]] = {
     "direct": {"linestyle": (0, (2, 1)), "linewidth": 4, "alpha": 0.35},
     "high": {"linestyle": (0, (0.1, 2.9)), "linewidth": 2.4, "dash_capstyle": "round"},
@@ -44,9 +34,7 @@ REFERENCES: dict[str, dict[str, Any]] = {
     "chance": {"linestyle": (0, (2, 2)), "linewidth": 1.1},
 }
 """Drawn so that lines of equal height show each other."""
-
 DASHES: dict[str, Any] = {"low": (0, (5, 2)), "other": (0, (7, 2, 2, 2))}
-
 STYLE = {
     "font.size": 9,
     "axes.edgecolor": INK,

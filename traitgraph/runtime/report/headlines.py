@@ -31,7 +31,6 @@ from .validity import faults_of, partial_faults_of
 CONTRAST_LIMIT = (
     "It says which of two written replies the model finds likelier: a preference of style as much as of trait."
 )
-
 MOST_NAMED = 10
 """Subjects without usable answers that a card names; more are counted."""
 

@@ -13,7 +13,6 @@ from .statistics import Estimate
 from .summaries import BenchmarkScores, Score, Subject
 
 MINUS = "\N{MINUS SIGN}"
-
 VERDICTS: Mapping[str, tuple[str, str]] = {
     "moves": ("●", "as intended"),
     "shifts": ("◐", "as intended, one level"),

@@ -164,7 +164,6 @@ LEADING: tuple[Verdict, ...] = (
     "null", "holds",
 )  # fmt: skip
 """Verdicts that a card leads with, the most telling first."""
-
 COUNTED = {"suffers": "with a loss", "holds": "without a loss", "failed": "without usable answers"}
 """Words of a verdict after a count, where they are others than alone."""
 

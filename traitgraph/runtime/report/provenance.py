@@ -14,7 +14,6 @@ from .summaries import subject_of
 from .tables import table
 
 KEY_DIGITS = 8
-
 MAX_KEYS = 2000
 
 

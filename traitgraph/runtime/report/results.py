@@ -24,7 +24,6 @@ from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
 from traitgraph.specs.source.diagnostics import without_escapes
 
 METRICS_FILE = "metrics.jsonl"
-
 _FORMULA, _NUMBER = re.compile(r"\s*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]"), re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 """What a spreadsheet would compute; an apostrophe before it keeps it a text. A negative number stays a number."""
 

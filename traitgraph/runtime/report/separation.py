@@ -19,23 +19,18 @@ from .validity import failing
 
 FEWEST = 5
 """Items (pairs of replies, questions) below which nothing is judged: the spread of so few is hardly known itself."""
-
 SHORTEST_SCALE = 4
 """The same for a questionnaire, whose items are a fixed scale: the shortest in use (Mini-IPIP) has four."""
-
 SHARE_OF_SCALE = 1 / 16
 """Margin of equivalence of a questionnaire, a share of its scale: a quarter point of 1 to 5. Ours, as the next two.
 
 About half of the standard deviation between people (IPIP-NEO norms: 0.40 to 0.69 points).
 """
-
 NATS, CORRECT = 0.1, 0.05
 """Margins of equivalence of a reply contrast [nats per token], and of a share of right answers."""
 
 Lack = Literal["few", "same", "failed", "missing"]
-
 TaskVerdict = Literal["suffers", "holds", "floor", "few", "inconclusive"]
-
 Verdict = Literal["moves", "shifts", "reversed", "shared", "null"] | Lack | TaskVerdict
 
 

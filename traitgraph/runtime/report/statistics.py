@@ -20,16 +20,12 @@ __all__ = ["ERROR", "Estimate", "Omnibus", "combined", "holm", "keyed_contrast",
 
 ERROR = 0.05
 """Probability, on both sides together, with which chance alone may give a verdict."""
-
 POWER = 0.8
-
 SAME_SHARE = 0.05
 """Share of the variance of an answer below which a difference between conditions is none, however small its p."""
-
 EXCLUDED_SHARE = 0.15
 """Share of the variance that must be excluded before conditions are said not to differ. Ours: ten, of 44 items and five
 repeats, that differ by nothing but chance have a limit of 4 %, and two of 20 items one of 20 %."""
-
 SAME = 0.01
 """Largest difference of an answer, in units of its scale, that still counts as none where nothing is drawn."""
 

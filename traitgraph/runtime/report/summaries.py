@@ -19,7 +19,6 @@ from .statistics import Estimate, combined
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
-
 MOST_CATEGORIES = 12
 """More categories of words than this are left to results.csv."""
 

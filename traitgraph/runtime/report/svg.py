@@ -13,17 +13,11 @@ from .markup import Markup, element
 
 WIDTH, WIDE = 400.0, 760.0
 """Of one panel among several, and of one alone."""
-
 HEIGHT = 272.0
-
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 10.0, 52.0, 46.0
-
 ROW = 26.0
-
 NOTES = 15.0
-
 NAME_WIDTH, WIDE_NAME_WIDTH = 190.0, 260.0
-
 LETTER = 6.5
 
 Scale = Callable[[float], float]

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 
 RECORD = "activations.json"
-
 _PARTIAL = "sums.safetensors"
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 RECORD, REPLIES = "neurons.json", "replies.jsonl"
 
 Answer = dict[str, Any]
-
 Leads = Mapping[str, Lead | None]
 
 

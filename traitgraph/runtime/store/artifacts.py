@@ -29,18 +29,14 @@ from .durable import sync, write_json
 from .hardware import hardware
 
 MANIFEST = "manifest.json"
-
 LIBRARIES = (
     "torch", "transformers", "peft", "trl", "datasets", "lm_eval", "accelerate", "safetensors", "numpy", "gguf",
 )  # fmt: skip
 """Those whose versions may change what a job makes."""
 
 _IGNORED = (".DS_Store",)  # put by a file browser, never by a job
-
 _HASHING_THREADS = 4
-
 _WORTH_THREADS = 1 << 24  # bytes; below this a thread costs more than it brings
-
 NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """Damage. Any other refusal to be read (no permission, a stale handle of a network file system) says nothing of it."""
 

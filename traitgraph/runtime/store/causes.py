@@ -19,7 +19,6 @@ OUT_OF_MEMORY = "out of memory"
 GPU_OUT_OF_MEMORY = "out of GPU memory"
 
 OUT_OF_TIME = "time limit"
-
 PREEMPTED = "preempted"
 
 

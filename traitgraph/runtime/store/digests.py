@@ -17,9 +17,7 @@ from traitgraph.specs.source.hashing import counted_files, digest, digest_path
 from .durable import make_folder, write_json
 
 _SMALL = 1 << 20  # bytes: below this, reading is as fast as remembering
-
 _PIECE = 1 << 12  # bytes of a sample
-
 _SETTLED = 2.0  # a file changed later than so many seconds ago may change again without another time stamp
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
 _FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
 
 AS_JSON = "backslashreplace"

@@ -74,11 +74,8 @@ __all__ = [
 ]
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
-
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")
-
 _KEY = re.compile("[0-9a-f]{32}")
-
 _DURATIONS_READ = 30  # artifacts of each kind: enough for a median, however large the store is
 
 

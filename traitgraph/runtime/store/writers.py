@@ -23,7 +23,6 @@ from traitgraph.specs.source.hashing import digest
 from .durable import make_folder, share_with_group
 
 BEAT_SECONDS = 10.0
-
 DEAD_AFTER_SECONDS = 90.0  # nine missed beats: a stalled network file system is not a death
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 _ADAPTER = "subject"
-
 _SHARE_OF_MEMORY = 0.5
 
 

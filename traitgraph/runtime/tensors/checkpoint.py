@@ -33,16 +33,11 @@ DTYPES = {
     "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
 }  # fmt: skip
 """Names of the safetensors format -> names in torch."""
-
 HEADS = ("lm_head.weight", "embed_out.weight")
-
 EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 """Ends of the names of output heads and of the tables that may be tied to them."""
-
 FLOATS = ("float64", "float32", "float16", "bfloat16")
-
 _BUFFERS = re.compile(r"(inv_freq|\.(cos|sin)_cached|\.masked_bias|(^|\.)position_ids)$")
-
 _MAX_HEADER = 100_000_000
 
 

@@ -18,12 +18,9 @@ if TYPE_CHECKING:
 
 ONE = 1 << 31
 """How many values the bits have."""
-
 HALF = ONE // 2
 """Bits are uniform in [-HALF, HALF)."""
-
 _BLOCK = 1 << 32
-
 _MULTIPLIERS = (0x7FEB352D, 0x846CA68B)
 
 

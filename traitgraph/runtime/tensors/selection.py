@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 _HIGH_BINS, _LOW_BINS = 1 << 15, 1 << 16
-
 _MANY = 1 << 20
-
 _FIRST_NONFINITE = 0x7F80  # upper bits of infinity
 
 

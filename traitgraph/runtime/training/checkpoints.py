@@ -26,13 +26,10 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN = 300.0
 """Chosen so that a kill costs at most some five minutes, and a training of seconds saves nothing."""
-
 SAVING_SHARE = 0.02
 """Saving may take this share of a training's time; where it takes longer, as for all weights, we save less often."""
-
 MARK = "complete"
 """File that is written last into a checkpoint: name -> digest of every other one."""
-
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle"})
 """Endings of files from which a library might unpickle."""
 

@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 
 
 ADAPTER_FOLDER = "adapter"
-
 MODEL_FOLDER = "model"
-
 RECORD_FILE = "training.json"
 
 TARGETS: dict[str, str | list[str]] = {
@@ -62,7 +60,6 @@ MAX_CUT = 0.05
 """Share of rows that may lose their end where a spec does not say: of more, the model learns not to stop."""
 
 Row = dict[str, Any]
-
 AnyTrain = TrainParams | TrainJointParams
 
 

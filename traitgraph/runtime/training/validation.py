@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 
 _FILE = "best"
-
 ASKED = "asked"
 """Field of a row that holds its prompt, without the instruction that tells its condition."""
-
 Row = dict[str, Any]
 
 

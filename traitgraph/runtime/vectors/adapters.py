@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 
 MERGE_FIRST = "merge it into its base with peft (merge_and_unload) and give the merged checkpoint"
-
 _PREFIX = "base_model.model."
-
 _UNSUPPORTED = {
     "layer_replication": "it repeats layers of the base",
     "target_parameters": "it changes parameters that are not modules",
@@ -39,20 +37,16 @@ _UNSUPPORTED = {
     "arrow_config": "its parts are chosen for each token",
     "megatron_config": "its layers are those of Megatron",
 }
-
 _CHANGED_BASES = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Initialisations that also change the base: B A is then no difference to the published base weights."""
 
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_fpw_module"}
 """What compilation, sharding and checkpointing put into the names of modules."""
-
 CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp", "clvp_decoder")
 """Types of models whose blocks keep [inputs, outputs] (transformers' Conv1D), in the modules that `_CONV1D` finds."""
-
 _CONV1D = re.compile(r"\.(c_attn|q_attn|c_proj|c_fc)\.weight$")
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-
 _CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
 """A folder of the hub's cache: owner and name."""
 

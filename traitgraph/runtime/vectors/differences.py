@@ -40,7 +40,6 @@ _OF_TOKENS = re.compile(
 
 PIECE = 1 << 17
 """Elements of a piece on a processor: ten float32 pieces of this size fit into a second-level cache."""
-
 PIECE_ON_ACCELERATOR = 1 << 25
 
 

@@ -36,12 +36,9 @@ if TYPE_CHECKING:
 
 
 TENSORS = "vector.safetensors"
-
 RECORD = "vector.json"
-
 FORMAT = 1
 """Changes when the record or the tensors no longer are what this program reads."""
-
 Stored = Literal["float32", "bfloat16"]
 
 

@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
 Vocabulary = Literal["refuse", "common", "base"]
 """Embedding and head of unequal sizes: refuse; change the rows that both have; or leave them as in the base."""
-
 NameMap = Mapping[str, str]
 """Start of a tensor's name in the vector -> its start in the base; the longest start that fits is taken."""
 
 _VISION = {"vision_tower.": "model.vision_tower.", "multi_modal_projector.": "model.multi_modal_projector."}
-
 KNOWN_STARTS: tuple[NameMap, ...] = (
     {"model.": "model.language_model.", "visual.": "model.visual."},
     {"model.": "language_model.model.", "lm_head.": "language_model.lm_head."},

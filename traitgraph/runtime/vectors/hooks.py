@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 Terms = Sequence[tuple[float, Factors]]
-
 Removable = Callable[[], None]
-
 Rows = Callable[[int], slice]
 """Rows of a batch of that many rows."""
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer|resblocks)\.(\d+)\.")
-
 _INPUT = re.compile(r"embed|wte|wpe")
 
 

@@ -21,10 +21,8 @@ from traitgraph.specs.jobs.params import JobRow
 
 PATIENCE = timedelta(days=30)
 """Followers wait so long for the next job: rank 0 may wait for another run's artifact. torchrun ends them with it."""
-
 SETTLE_SECONDS = 60.0
 """A process whose part of a job has ended waits so long for the others; longer means that they wait for it in vain."""
-
 END = "end"
 
 

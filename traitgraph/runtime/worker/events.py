@@ -26,7 +26,6 @@ EventName = Literal[
     "damaged",  # an artifact did not verify and was moved away
     "task_ended",
 ]
-
 PROGRESS_SECONDS = 0.1
 
 

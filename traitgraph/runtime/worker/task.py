@@ -43,10 +43,8 @@ from .job_kinds import RunnableKind, job_kind
 __all__ = ["JobContext", "Session", "Stopped", "TaskRunner", "main", "without_torch"]
 
 Outcome = Literal["done", "present", "failed", "blocked", "waiting"]
-
 COMMITS_FILE = "hub_commits.json"
 """In an artifact: model of the hub at a revision -> commit that was read, for a revision that names none."""
-
 WAIT_SECONDS = 1.0  # between two looks at a job that another writer is making
 
 

@@ -22,12 +22,10 @@ from .validate import validate
 
 LONGEST = 60
 """Letters of a swept value in the name of an arm."""
-
 DIGITS = 10
 """Hex digits that tell values apart which would have one name."""
 
 Place = tuple[int, ...]
-
 Contents = Mapping[str, Mapping[Place, str]]
 """Name of an arm -> place of a member -> digest of the arm there."""
 

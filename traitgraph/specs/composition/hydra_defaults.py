@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 DEFAULTS = "defaults"
 HYDRA = "hydra"
 PARAMS = (HYDRA, "sweeper", "params")
-
 DEEPEST = 32
 """Presets that name presets that name presets: a longer chain is a mistake."""
 

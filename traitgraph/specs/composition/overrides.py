@@ -39,13 +39,11 @@ _FLOAT = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]*)\.|(?:0|[1-9][0-9]*)?\.[0-9]+|(?:0|[1-9][0-9]*)(?=[eE]))(?:[eE][+-]?[0-9]+)?"
 )
 _WORD = re.compile(r"[A-Za-z_][\w./@+-]*", re.ASCII)
-
 _NUMBERS = re.compile(
     r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?P<before>[=,(\[]\s*|[{,]\s*[\w.-]+\s*:\s*)"""
     r"(?P<number>0x[0-9a-fA-F]+|0o[0-7]+|[+-]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?)(?=\s*(?:[,)\]}]|$))"
 )
 """Texts in quotes, and whole values that are numbers or look like them: not the 007 of `agent 007`."""
-
 _HOME = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?<=[=,:({[\s])(~[\w.-]*/[^\s,'"(){}\[\]=]*)""")
 _RESERVED: dict[str, object] = {"true": True, "false": False, "null": None}
 

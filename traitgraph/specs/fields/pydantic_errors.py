@@ -142,7 +142,6 @@ def _spec_in(annotation: object) -> type[Spec] | None:
 
 NUMBERS = ("int_type", "float_type", "number_type")
 """Types of faults of a value that is no number."""
-
 SCALARS = ("string_type", "int_type", "float_type", "bool_type", "literal_error")
 """Types of faults of a field that holds one value."""
 

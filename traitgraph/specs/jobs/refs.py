@@ -8,7 +8,6 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.source.library import DIGEST
 
 Digest = Annotated[str, Field(pattern=DIGEST, description="BLAKE2b-128 of the content, 32 hex digits.")]
-
 Dtype = Annotated[
     Literal["float32", "bfloat16", "float16"], Field(description="Number format of the loaded base weights.")
 ]

@@ -18,7 +18,6 @@ from traitgraph.specs.study.prompts import PROMPT_STYLES
 Schema = dict[str, Any]
 _NOT_NULL: Schema = {"not": {"type": "null"}}
 DEFAULT_STYLE = "instruction"
-
 TAKEN = ("traits", "data", "sampling")
 """Keys that benchmarks may use as well."""
 

@@ -32,7 +32,6 @@ _SHAPES = re.compile(
     | (?<![A-Za-z0-9_])(?i:api_?key|access_?token|auth_?token|password|passwd|secret)["']?\s*=\s*["']?[^\s"',}]{4,}
     """
 )
-
 _NAMED = re.compile(
     r"""(?x)((?<![A-Za-z0-9_])(?i:api_?key|key|(?:access_?|auth_?)?token|password|passwd|secret|key_from)["']?\s*:\s*["']?)
     (?![A-Z][A-Z0-9_]*(?:[\s"',}]|$))([^\s"',{}]{4,})"""

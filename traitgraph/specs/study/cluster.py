@@ -193,7 +193,6 @@ OPTION_FIELDS = {
     "gres": "use `default: {gpus}`",
     "gpus-per-node": "use `default: {gpus}`",
 }
-
 OPTIONS_WE_SET = frozenset(OPTION_FIELDS) | {
     "array", "dependency", "error", "hold", "job-name", "kill-on-invalid-dep", "ntasks", "ntasks-per-node", "open-mode",
     "output", "parsable", "requeue", "signal",

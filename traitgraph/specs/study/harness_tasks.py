@@ -20,11 +20,8 @@ from traitgraph.specs.source.hashing import digest_path
 
 ELSEWHERE = {"boolq": "super_glue", "social_iqa": "siqa"}
 """Well-known names that their folder does not begin: where to look first."""
-
 _NAMED = re.compile(rb"""^["']?(?:task|group)["']?[ ]*:[ ]*["']?([^\s"'#\[]+)["']?[ ]*(?:#.*)?$""", re.MULTILINE)
-
 _TAGGED = re.compile(rb"""^["']?tag["']?[ ]*:(.*\n(?:[ ]*-.*(?:\n|\Z))*)""", re.MULTILINE)
-
 _WORD = re.compile(rb"""[^\s"'#\[\],-][^\s"'#\[\],]*""")
 
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 Options = TypeVar("Options", bound="MergeMethod")
 
 _ELECTION = {"elect": "mass", "elect_on": "weighted", "zero_sum": "positive", "mean": "count"}
-
 _TRIM = {"scope": "model", "kept": "threshold"}
-
 _AUTHORS_ELECTION = {"elect_on": "plain", "zero_sum": "majority"}
 
 PAPER: dict[str, dict[str, Any]] = {

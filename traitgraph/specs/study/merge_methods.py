@@ -28,41 +28,32 @@ from traitgraph.specs.fields.registry import Registry
 from .merge_conventions import conditions, objection, resolve
 
 Density = Annotated[float, Field(ge=0, le=1, description="Share of the elements that is kept. [0, 1]")]
-
 Scale = Annotated[float, Field(allow_inf_nan=False, description="Lambda: one factor after the merge.")]
-
 ScaleIfAny = Annotated[
     float | None, Field(allow_inf_nan=False, description="Lambda: one factor after the merge; absent: 1.")
 ]
-
 Seed = Annotated[int, Field(ge=0, description="Seed of the random masks.")]
 
 Conventions = Literal["paper", "authors", "mergekit", "peft", "mergelm", "personality-vector-repo"]
-
 Scope = Annotated[
     Literal["model", "tensor"] | None,
     Field(description="Trim over the whole vector (the papers) or each tensor (mergekit, peft)."),
 ]
-
 Kept = Annotated[
     Literal["threshold", "exact"] | None,
     Field(description="Elements equal at the cut: keep all of them (threshold), or exactly int(density * n)."),
 ]
-
 Elect = Annotated[
     Literal["mass", "count"] | None, Field(description="Sign by the sum of the values, or by the number of the signs.")
 ]
-
 ElectOn = Annotated[
     Literal["weighted", "plain"] | None,
     Field(description="Elect on coefficient * vector, or on the vector alone (peft, the papers' w = 1)."),
 ]
-
 ZeroSum = Annotated[
     Literal["positive", "majority"] | None,
     Field(description="Sign where the election is a draw: +, or the majority of all elected signs (the authors)."),
 ]
-
 Mean = Annotated[
     Literal["count", "weight", "sum"] | None,
     Field(
@@ -70,12 +61,10 @@ Mean = Annotated[
         "a single vector cancels), or not at all."
     ),
 ]
-
 Rescale = Annotated[
     Literal["inverse", "l1", "none"] | None,
     Field(description="After dropping: divide by the density, restore each tensor's L1 norm (mergekit), or leave."),
 ]
-
 Normalise = Annotated[
     bool | None, Field(description="Divide by the sum of the coefficients, so that a common factor of them cancels.")
 ]

@@ -13,24 +13,17 @@ from pathlib import Path
 from typing import Any
 
 INDEX = "model.safetensors.index.json"
-
 SINGLE = "model.safetensors"
-
 ADAPTER_CONFIG = "adapter_config.json"
-
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-
 VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
-
 _CAUSAL = "\nMODEL_FOR_CAUSAL_LM_MAPPING_NAMES = "
 
 PLAIN = "give the model in float32, bfloat16 or float16"
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts")
 """Keys of config.json that say how many experts a layer has."""
-
 LOADED_AS_STORED = ("gpt_oss", "llama4", "llama4_text", "dbrx", "granitemoe", "granitemoeshared", "granitemoehybrid")
 """Types of mixtures of experts whose files hold all experts of a layer in one tensor, as the loaded model does."""
 

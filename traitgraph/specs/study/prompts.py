@@ -69,7 +69,6 @@ FEWEST = 9
 StepAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1, most=5)]
 
 Modifier = Literal["a bit", "plain", "very", "extremely"]
-
 MODIFIERS: tuple[str, ...] = ("a bit", "plain", "very", "extremely")
 
 

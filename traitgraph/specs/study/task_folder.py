@@ -19,15 +19,12 @@ from traitgraph.specs.source.library import exists, from_folder, is_plain
 from traitgraph.specs.source.positions import SourceText
 
 IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
-
 PACKAGED = frozenset({
     "json", "csv", "parquet", "text", "arrow", "xml", "pandas", "webdataset",
     "imagefolder", "audiofolder", "videofolder",
 })  # fmt: skip
 """Readers of files that `dataset_path` can name."""
-
 PATHS = ("data_files", "data_dir", "dataset_path", "use_prompt")
-
 LINES = (".jsonl", ".csv", ".tsv")
 """Files whose examples can be counted without a library, by a line each (and one of names in a table)."""
 

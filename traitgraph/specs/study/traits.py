@@ -11,11 +11,9 @@ from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
 from traitgraph.specs.fields.wording import shown
 
 Trait = Literal["openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"]
-
 Level = Literal["high", "low"]
 
 TRAITS: tuple[Trait, ...] = get_args(Trait)
-
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Combination = tuple[tuple[Trait, Level], ...]

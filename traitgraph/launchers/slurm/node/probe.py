@@ -32,9 +32,7 @@ from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.study.cluster import Cluster
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "lm_eval", "submitit")
-
 NO_TRAITGRAPH = 1
-
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS")
 """Where SLURM says which GPUs a job was given."""
 

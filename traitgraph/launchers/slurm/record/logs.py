@@ -13,7 +13,6 @@ from .attempts import output_path
 from .record import SubmissionRecord
 
 TAIL_LINES = 5
-
 _TAIL_BYTES = 8000
 
 

@@ -17,7 +17,6 @@ from .scheduler import SchedulerError, call, minutes_of, read_config
 
 FEWEST = 3
 """Places that a refill needs: one for a task, one for the continuation, and one for the next one, which it submits."""
-
 ENFORCED = frozenset({"limits", "safe", "all"})
 """Words of AccountingStorageEnforce under which limits bind."""
 

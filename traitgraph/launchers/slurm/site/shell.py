@@ -18,12 +18,10 @@ FIELDS = {
     "SBATCH_QOS": "qos",
     "SBATCH_CONSTRAINT": "constraint",
 }
-
 OPTIONS = {"SBATCH_RESERVATION": "reservation", "SBATCH_WCKEY": "wckey"}
 
 REACHING = ("SLURM_CONF", "SLURM_JWT")
 """Where the controller is, and the token by which some sites know who asks."""
-
 COMMANDS = ("SLURM_", "SLURMD_", "SRUN_", "SALLOC_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
 """Beginnings of variables that change what SLURM's commands do and print, or that belong to an enclosing job."""
 

@@ -27,7 +27,6 @@ from traitgraph.specs.source.hashing import digest
 from .submit import BusyError, unsubmitted
 
 RUNS_READ = 50
-
 CLAIM_SECONDS = 120.0
 """Longer than it takes to see that a process on another machine is dead."""
 

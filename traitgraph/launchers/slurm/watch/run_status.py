@@ -16,9 +16,7 @@ from traitgraph.specs.jobs.params import Task
 TaskState = Literal[
     "done", "running", "waiting", "held", "requeued", "later", "unknown", "failed", "blocked", "cancelled"
 ]
-
 QUEUED_STATES = frozenset({"waiting", "held", "requeued"})
-
 ACTIVE_STATES = QUEUED_STATES | {"running", "later", "unknown"}
 """States of a task that may still end well; `unknown` while SLURM does not answer, `held` until somebody acts."""
 
@@ -219,7 +217,6 @@ _MEANINGS = {
     "Reservation": "their reservation has not begun",
     "Resources": "next in line as soon as nodes are free",
 }
-
 _LIMITS = ("Assoc", "QOS", "MaxJobs", "MaxGRES", "MaxCpu", "MaxMem", "MaxNode")
 
 

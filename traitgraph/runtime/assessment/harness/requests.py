@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 LOADING_SEED = 0
 """Of Python's generator while a task loads: GPQA shuffles its options with it. (the harness's random_seed)"""
-
 SAMPLING_SEED = 1234
 """Of worked examples and of sampled answers. (the harness's fewshot, numpy and torch seeds)"""
 

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 
 Results = dict[str, Any]
-
 Answered = tuple[dict[str, Any], Mapping[str, Any]]
-
 NO_ANSWER = ("", "[invalid]")
 """What the harness's filters leave of a generated answer in which they find nothing."""
 

@@ -27,24 +27,17 @@ if TYPE_CHECKING:
 
 
 REQUESTS_AT_ONCE = 8
-
 ATTEMPTS = 6
-
 ATTEMPTS_BEYOND_LIMITS = 2
 """After so many replies that took too long or were too long, a server is given up: a silent one must cost little."""
-
 LISTEN_SECONDS = 0.5
 """Between two looks whether we are asked to stop."""
-
 GRACE_SECONDS = 3.0
 """How long replies that are on their way are waited for after a failure or a stop."""
-
 FIRST_PAUSE_SECONDS = 1.0
-
 LONGEST_PAUSE_SECONDS = 60.0
 
 _ENVIRONMENT = "environment:"
-
 _HINTS = {
     401: "the key is wrong or missing: see `key_from` of the judge",
     403: "the key has no right to this model",

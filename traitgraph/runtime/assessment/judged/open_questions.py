@@ -20,7 +20,6 @@ from traitgraph.specs.jobs.params import AssessParams
 from .answers import Judged, judged_answers, outcome_metrics
 
 SCALE = (1, 5)
-
 _LINE = r"^[\W_]*{name}(?:\W*(?:rating|score))?(?:\s*\([^()\n]*\))?[\s*_\"'`]*[:=](.*)$"
 
 

@@ -27,7 +27,6 @@ from .modes import items_of
 from .scores import ItemAnswers, questionnaire_metrics, sampled_step
 
 NO_SAMPLING = Sampling(temperature=1.0, repeats=1)
-
 YES_NO = ("Yes", "No")
 
 

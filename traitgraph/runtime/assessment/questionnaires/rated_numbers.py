@@ -20,27 +20,22 @@ REFUSAL = "x"
 """What a judge writes where there is nothing to rate."""
 
 _THOUGHTS = re.compile(r"^\s*<(think|thinking)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-
 _NUMBER = re.compile(
     r"(?<![A-Za-z\d^])(?<!\d[.,])(?<!(?<!\.)\.)((?:(?<![\w)\]*])[-+])?\d+(?:[.,]\d+)?)(?![A-Za-z\d^%+])(?![.,]\d)"
 )
-
 _COUNTED = re.compile(
     r"[\s*_-]*(?:options?|choices|statements|questions|items|answers|numbers|levels|categories|steps|point|times|years?"
     r"|months?|weeks?|days?|hours?|minutes?|people|percent)\b|\s*(?:~|to|through|or|and)\s*$|[\s*_]*(?:/|out of)\s*\d",
     re.IGNORECASE,
 )
 """After a number that counts something, begins a range that was cut off, or is measured against another top."""
-
 _ENDED = re.compile(
     r"\s*(?:$|\n|[^A-Za-z\s])|\s+(?:because|since|as|for|on|out|to|here|is|with|given|stars?|points?)\b", re.IGNORECASE
 )
-
 _LED_TO = re.compile(
     r"\b(?:answer|rat(?:e|ing)|score|number|choice|choose|pick|select|option|say|give|with|is|it|as|at|be|a)[\W_]*$",
     re.IGNORECASE,
 )
-
 _NOT_MEANT = re.compile(
     r"(?:\bnot|n['\u2019]t|\bnever|\b(?:scale of|from|between))(?:\s+(?:a|an|be|it|say|give|the))*[\W_]*$"
     r"|\b(?:statement|question|item|step|page)[\W_]*$|[\u2264\u2265]\s*$|\d\s*\+\s*$",

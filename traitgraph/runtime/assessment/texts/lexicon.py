@@ -29,7 +29,6 @@ from traitgraph.runtime.data.data_files import (
 
 WORDS, EMPTY, CUT = RESERVED = ("words", "empty_texts", "cut_texts")
 """Metrics that stand beside the categories."""
-
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -51,7 +50,6 @@ class Category:
 
 
 Lexicon = Mapping[str, Category]
-
 Told = tuple[tuple[str | int, ...], str]
 """Place in a file, category and number of the word, and what is wrong there."""
 
