@@ -124,10 +124,6 @@ PLACES = {
     "lead_of": "traitgraph.runtime.models.prompt_messages:lead_of",
     "load_dialogues": "traitgraph.runtime.data.dialogues:load_dialogues",
     "verified": "traitgraph.runtime.jobs.locations:verified",
-    "Benchmark": "traitgraph.specs.study.benchmarks:Benchmark",
-    "Mode": "traitgraph.specs.study.benchmarks:Mode",
-    "JudgeSpec": "traitgraph.specs.study.judges:JudgeSpec",
-    "AnswerEngine": "traitgraph.specs.study.training:AnswerEngine",
     "Sampling": "traitgraph.specs.study.training:Sampling",
     "Data": "traitgraph.specs.study.generation:Data",
 }
