@@ -52,6 +52,7 @@ NO_EFFECT = {
     "Study.cluster": "where it runs: tests/slurm",
     "Study.tracking": "mirrors the run: tests/end_to_end/test_tracking.py",
     "Study.file": "where the spec lies: not written in it",
+    "Study.overrides": "what was typed behind the file: told in the report",
 }  # fmt: skip
 """Fields of the language that change nothing that is made, and why; or what shows it instead."""
 
@@ -63,7 +64,7 @@ UNREAD = {
 }
 """Parameters that tell keys apart and that nobody has to read, by the name of the field."""
 
-ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "OperatorSteering")
+ELSEWHERE = ("HubModel", "HubData", "GgufModel", "PrepareParams", "OperatorSteering", "PluginAnalysis")
 """Models of what this study cannot have: the hub, a GGUF file, parts of other packages. They have own tests."""
 
 RATERS = {"api": ("url", "model", "temperature"), "local": ("model", "temperature")}
