@@ -1,4 +1,4 @@
-"""How a table of results was made: what the spec cannot say, read from the manifests in the store."""
+"""How a table of results was made and what it rests on: read from the manifests in the store."""
 
 from __future__ import annotations
 
@@ -227,6 +227,3 @@ def _seeds(value: object) -> Iterator[object]:
             yield seed
         for each in value.values():
             yield from _seeds(each)
-
-
-# JOINED: What results rest on, from the manifests in the store: when, on which machines, which models, files and seeds.

@@ -1,4 +1,7 @@
-"""Which words go with a level: correlations of word categories with high and low, as PersonaLLM has them."""
+"""Comparisons across subjects: square tables of cosines and correlations, and which words go with a level.
+
+The latter are correlations of word categories with high and low, as PersonaLLM has them.
+"""
 
 from __future__ import annotations
 
@@ -184,6 +187,3 @@ def _is_pushed(subject: Subject) -> bool:
 def _enough(pairs: Sequence[tuple[float, float]]) -> bool:
     high = sum(level for level, _ in pairs)
     return min(high, len(pairs) - high) >= FEWEST
-
-
-# JOINED: Comparisons across subjects as square tables: cosines of vectors, correlations of traits.

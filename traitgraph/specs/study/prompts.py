@@ -44,6 +44,7 @@ PAIRS: dict[Trait, str] = {
     "happy/depressed, unselfconscious/self-conscious, level-headed/impulsive, contented/discontented, "
     "emotionally stable/emotionally unstable",
 }
+"""Adjectives of the poles, low/high: markers of Serapio-Garcia et al. 2023 (arXiv:2307.00184), after Goldberg."""
 
 
 def adjectives(trait: Trait, level: Level) -> tuple[str, ...]:
@@ -222,9 +223,3 @@ PROMPT_STYLES: Registry[type[Prompt]] = Registry(
 
 AnyPrompt = Annotated[Prompt, Choice(PROMPT_STYLES, tag="style", default="instruction")]
 """A prompt: the name of a style, or a mapping with `style` and its parameters."""
-
-
-# JOINED: Adjectives that mark the poles of the Big Five: 52 pairs, low and high.
-#
-#   Source: the adjectival markers of Serapio-Garcia et al. 2023 (arXiv:2307.00184), after Goldberg's trait markers.
-#

@@ -1,4 +1,7 @@
-"""Axes of words: traits, levels, intensities. One word, a list of words, or `all`."""
+"""The Big Five and their two levels, and axes of words: one word, a list of words, or `all`.
+
+Levels are words everywhere. Some published code writes 0 for high and 1 for low; no such digit enters this program.
+"""
 
 from __future__ import annotations
 
@@ -64,10 +67,3 @@ Traits = Annotated[tuple[Trait, ...], WordAxis("trait", TRAITS)]
 
 Levels = Annotated[tuple[Level, ...], WordAxis("level", LEVELS)]
 """An axis of levels."""
-
-
-# JOINED: The Big Five: the five names, their order in the literature, and the two levels.
-#
-#   Levels are words everywhere. Some published code writes 0 for high and 1 for low; no such digit enters this
-#   program.
-#
