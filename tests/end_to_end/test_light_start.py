@@ -12,7 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 
-BLOCKED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "numpy", "matplotlib", "submitit", "wandb")
+BLOCKED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "numpy", "submitit", "wandb")
 
 PROGRAM = f"""
 import socket, sys

@@ -38,7 +38,7 @@ def test_a_run_leaves_a_report_a_table_and_figures(undisturbed: Path) -> None:
     report = undisturbed / "reports" / "tiny"
     assert (report / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (report / "results.csv").read_text(encoding="utf-8").splitlines()[0].split(",") == list(RESULT_COLUMNS)
-    assert list((report / "figures").glob("*.png"))
+    assert list((report / "figures").glob("*.svg"))
 
 
 def test_no_merged_weights_are_written(undisturbed: Path) -> None:

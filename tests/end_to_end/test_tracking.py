@@ -121,7 +121,7 @@ def test_the_study_is_a_run_with_its_spec_its_table_its_figures_and_its_report(
     (logged,) = run.history
     with (undisturbed / "reports" / "tiny" / "results.csv").open(newline="") as stream:
         assert logged["results/nrows"] == len(list(csv.DictReader(stream)))
-    assert logged["figures/reply_contrast/_type"] == "image-file"
+    assert logged["figures/reply_contrast/_type"] == "html-file"
     assert run.artifacts
 
 

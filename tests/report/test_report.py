@@ -12,10 +12,10 @@ import pytest
 
 from tests.report.rows import ALPHAS, FAILURE, TRAITS, about, row, study_rows
 from traitgraph.runtime.report import write_report
-from traitgraph.runtime.report.charts import labelled, ticks
+from traitgraph.runtime.report.charts import charts_of, labelled, ticks
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.labels import axis_title
-from traitgraph.runtime.report.page import charts_of, render_page
+from traitgraph.runtime.report.page import render_page
 from traitgraph.runtime.report.results import ResultRow
 from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
 from traitgraph.specs.jobs.durations import duration_text
@@ -79,9 +79,9 @@ def test_a_second_report_replaces_the_first_and_leaves_no_old_figure(rows: list[
     page = write_report(contrast, about(), tmp_path)
     assert "mini-ipip" not in page.read_text()
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "reply_contrast-conditions.png",
-        "reply_contrast-gaps.png",
-        "reply_contrast.png",
+        "reply_contrast-conditions.svg",
+        "reply_contrast-gaps.svg",
+        "reply_contrast.svg",
     ]
     assert not list(tmp_path.glob(".*"))
 
@@ -140,7 +140,7 @@ def test_a_hostile_name_makes_a_harmless_file_name(tmp_path: Path) -> None:
     ]
     write_report(rows, about(study="$x_1$ ../.."), tmp_path)
     figures = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert figures == ["a-b-2.png", "a-b.png", "etc-passwd.png"]
+    assert figures == ["a-b-2.svg", "a-b.svg", "etc-passwd.svg"]
 
 
 def test_every_trait_and_level_has_its_curve(rows: list[ResultRow], page: Page) -> None:

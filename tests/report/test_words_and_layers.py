@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-from traitgraph.runtime.report.charts import Panel, condition_chart, strength_charts
+from traitgraph.runtime.report.charts import Panel, condition_chart, layer_charts, strength_charts
 from traitgraph.runtime.report.comparisons import levels_section
 from traitgraph.runtime.report.findings import findings_of
-from traitgraph.runtime.report.layer_charts import layer_charts
 from traitgraph.runtime.report.page import render_page
 from traitgraph.runtime.report.results import ResultRow
 from traitgraph.runtime.report.summaries import MOST_CATEGORIES, BenchmarkScores, summarise

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from traitgraph.launchers.slurm.submit.launch import Launch
     from traitgraph.launchers.summary import RunSummary
 
-NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval", "matplotlib")
+NEEDED = ("torch", "transformers", "peft", "trl", "datasets", "lm_eval")
 """Libraries without which no job runs; some calls need one of them as well."""
 
 STORE_VARIABLE = "TRAITGRAPH_STORE"

@@ -72,7 +72,7 @@ def write_study_report(study: Study, plan: CompiledPlan, store: Store) -> Path:
     make_folder(folder, store.root)
     (folder / STAMP).unlink(missing_ok=True)
     page = write_report(rows, about, folder, ItemScores(store), missing)
-    files = (page, folder / "results.csv", *folder.glob("figures/*.png"))
+    files = (page, folder / "results.csv", *folder.glob("figures/*.svg"))
     sealed = {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
     write_json(folder / STAMP, {"made_from": made_from, "files": sealed})
     return page

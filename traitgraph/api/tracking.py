@@ -221,7 +221,10 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
         if table:
             columns = list(RESULT_COLUMNS)
             data = [[row[column] for column in columns] for row in table]  # type: ignore[literal-required]
-            figures = {f"figures/{path.stem}": wandb.Image(str(path)) for path in sorted(folder.glob("figures/*.png"))}
+            figures = {
+                f"figures/{path.stem}": wandb.Html(path.read_text(encoding="utf-8"), inject=False)
+                for path in sorted(folder.glob("figures/*.svg"))
+            }
             sent.log({"results": wandb.Table(columns=columns, data=data), **figures})
             sent.log_artifact(_artifact(run.name, folder))
         sent.summary.update(dict(run.summary))

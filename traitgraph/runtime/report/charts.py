@@ -1,19 +1,19 @@
-"""Which charts a study has: small multiples of score against strength, and of conditions without a strength.
+"""Which charts a study has: small multiples of score against strength, of hidden states layer by layer, of conditions.
 
-A chart is data; `svg` and `figures` draw it, for the page and for files.
+A chart is data; `drawing` draws it.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from traitgraph.runtime.assessment.layer_similarity import LAYER
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
-from .curves import Curve, Point, family_labels, own_curves, without_strength
+from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
 from .labels import (
     arm_name,
@@ -27,9 +27,10 @@ from .labels import (
     subject_name,
     subject_names,
     unit,
+    variant_of,
     with_spread,
 )
-from .summaries import BenchmarkScores, Score, Subject, subject_order
+from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -110,9 +111,21 @@ class Chart(NamedTuple):
 
     title: str
     name: str
-    """Name of its file: unlike `title`, never shared by two charts of a study."""
+    """What its file is called: unlike `title`, never shared by two charts of a study."""
     panels: tuple[Panel | DotPanel, ...]
     note: str
+    section: Literal["moved", "curves", "conditions", "layers"]
+    """Where it stands on the page."""
+
+
+def charts_of(judged: Sequence[Findings]) -> list[Chart]:
+    """Every chart of a study: of each benchmark its curves over strength or layers, its conditions, then its gaps."""
+    charts: list[Chart] = []
+    for found in judged:
+        benchmark = found.benchmark
+        charts += [*strength_charts(benchmark), *layer_charts(benchmark)]
+        charts += [chart for chart in (condition_chart(benchmark), gap_chart(found)) if chart is not None]
+    return charts
 
 
 def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
@@ -120,69 +133,45 @@ def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
 
     Of words one chart per family and trait, one panel per category.
     """
-    if benchmark.kind == "words":
-        return _word_charts(benchmark)
     curves = own_curves(benchmark)
     labels = family_labels(curves)
+    words = benchmark.kind == "words"
     groups: dict[tuple[str, str, str], list[Curve]] = {}
     for curve in curves:
-        metric = "" if benchmark.about_traits else curve.metric
-        groups.setdefault((curve.axis, labels[curve.family], metric), []).append(curve)
-    return [
-        _strength_chart(benchmark, _title(benchmark, label, metric), of) for (_, label, metric), of in groups.items()
-    ]
+        apart = curve.family.trait if words else "" if benchmark.about_traits else curve.metric
+        groups.setdefault((curve.axis, apart, labels[curve.family]), []).append(curve)
+    charts = []
+    for (_, apart, label), of in groups.items():
+        shown = words or len(benchmark.main_metrics) > 1 or benchmark.kind == "layers"
+        title = " · ".join(filter(None, (benchmark.name, apart if shown else "", label)))
+        charts.append(_strength_chart(benchmark, title, of))
+    return charts
 
 
 def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
     points = [point for curve in curves for point in curve.points]
     x_range = padded([point.effective for point in points], 0.04)
-    y_range = _y_range(benchmark, curves)
-    panels = tuple(_panel(benchmark, trait, of, x_range, y_range) for trait, of in _by_trait(curves))
-    return Chart(title, title, panels, spread_note([point.score for point in points], single(benchmark)))
+    panels: dict[str, list[Curve]] = {}
+    if benchmark.kind == "words":
+        for curve in curves:
+            panels.setdefault(curve.metric, []).append(curve)
+        ranges = {metric: _y_range(benchmark, of) for metric, of in panels.items()}
+    else:
+        for curve in sorted(curves, key=lambda each: subject_order(each.family)):
+            panels.setdefault(curve.family.trait, []).append(curve)
+        ranges = dict.fromkeys(panels, _y_range(benchmark, curves))
+    drawn = tuple(_panel(benchmark, name or of[0].family.arm, of, x_range, ranges[name]) for name, of in panels.items())
+    return Chart(title, title, drawn, spread_note([point.score for point in points], single(benchmark)), "curves")
 
 
-def _word_charts(benchmark: BenchmarkScores) -> list[Chart]:
-    curves = own_curves(benchmark)
-    labels = family_labels(curves)
-    groups: dict[tuple[str, str, str], dict[str, list[Curve]]] = {}
-    for curve in curves:
-        group = groups.setdefault((curve.axis, curve.family.trait, labels[curve.family]), {})
-        group.setdefault(curve.metric, []).append(curve)
-    return [
-        _word_chart(benchmark, " · ".join(filter(None, (benchmark.name, trait, label))), of)
-        for (_, trait, label), of in groups.items()
-    ]
-
-
-def _word_chart(benchmark: BenchmarkScores, title: str, curves: Mapping[str, Sequence[Curve]]) -> Chart:
-    points = [point for of in curves.values() for curve in of for point in curve.points]
-    x_range = padded([point.effective for point in points], 0.04)
-    panels = tuple(
-        _panel(benchmark, of[0].family.trait, of, x_range, _y_range(benchmark, of))._replace(title=metric)
-        for metric, of in curves.items()
-    )
-    return Chart(title, title, panels, spread_note([point.score for point in points], single(benchmark)))
-
-
-def _title(benchmark: BenchmarkScores, family: str, metric: str) -> str:
-    metric = metric if len(benchmark.main_metrics) > 1 or benchmark.kind == "layers" else ""
-    return " · ".join(part for part in (benchmark.name, metric, family) if part)
-
-
-def _by_trait(curves: Iterable[Curve]) -> Iterator[tuple[str, list[Curve]]]:
-    ordered = sorted(curves, key=lambda curve: subject_order(curve.family))
-    for trait, members in itertools.groupby(ordered, key=lambda curve: curve.family.trait):
-        yield trait, list(members)
-
-
-def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_range: Range, y_range: Range) -> Panel:
+def _panel(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve], x_range: Range, y_range: Range) -> Panel:
     first = curves[0]
     return Panel(
-        title=trait or first.family.arm,
+        title=title,
         x_title=max((curve.axis_title for curve in curves), key=len),
         y_title=axis_title(benchmark, first.metric),
         lines=tuple(_line(curve) for curve in curves),
-        references=tuple(_references(benchmark, first.metric, trait, first.family.model)),
+        references=tuple(_references(benchmark, first.metric, first.family)),
         x_range=x_range,
         y_range=y_range,
         x_notes={0.0: "base", 1.0: "tuned"} if first.family.method == "vector" else {},
@@ -190,24 +179,22 @@ def _panel(benchmark: BenchmarkScores, trait: str, curves: Sequence[Curve], x_ra
 
 
 def _line(curve: Curve) -> Line:
-    level = curve.family.level
-    marks = tuple(
-        Mark(each.effective, each.score.value, each.score.half, _mark_label(curve, each))
-        for each in sorted(curve.points, key=lambda point: point.effective)
-    )
-    return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", marks)
+    level, axis = curve.family.level, strength_name(curve.family, curve.axis)
+    marks = []
+    for point in sorted(curve.points, key=lambda each: each.effective):
+        left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
+        label = f"{level} {axis} {plain(point.strength)}{left}: {_value(point.score)}".strip()
+        marks.append(Mark(point.effective, point.score.value, point.score.half, label))
+    return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", tuple(marks))
 
 
-def _mark_label(curve: Curve, point: Point) -> str:
-    value = with_spread(point.score.value, point.score.half)
-    left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
-    axis = strength_name(curve.family, curve.axis)
-    return f"{curve.family.level} {axis} {plain(point.strength)}{left}: {value}".strip()
+def _value(score: Score) -> str:
+    return with_spread(score.value, score.half)
 
 
-def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str) -> Iterator[Reference]:
+def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Iterator[Reference]:
     """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
-    scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == model}
+    scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == family.model}
     direct = [(subject, score) for subject, score in scores.items() if subject.method == "direct"]
     if direct:
         yield Reference(arm_name(direct[0][0]), "direct", direct[0][1].value)
@@ -215,13 +202,58 @@ def _references(benchmark: BenchmarkScores, metric: str, trait: str, model: str)
         prompts = [
             (subject, score)
             for subject, score in scores.items()
-            if (method_kind(subject), subject.trait, subject.level) == ("prompt", trait, level)
+            if (method_kind(subject), subject.trait, subject.level) == ("prompt", family.trait, level)
         ]
         if len(prompts) == 1:
             yield Reference(f"{arm_name(prompts[0][0])} {level}", level, prompts[0][1].value)
     chance = chance_of(benchmark, metric)
     if chance is not None:
         yield Reference("chance", "chance", chance)
+
+
+def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
+    """Cosine of hidden states with the base's against the layer: a panel a trait, a line a level; none of other kinds.
+
+    A chart for each arm, model and merge, at the largest strength where there are several.
+    """
+    if benchmark.kind != "layers":
+        return []
+    farthest: dict[Subject, Subject] = {}
+    for subject in next(iter(benchmark.scores.values())):
+        if subject.trait and subject.level in LEVELS:
+            family = subject._replace(alpha="", gamma="")
+            farthest[family] = max(
+                farthest.get(family, subject), subject, key=lambda each: (strength(each.gamma), strength(each.alpha))
+            )
+    several = len({subject.model for subject in farthest.values()}) > 1
+    groups: dict[str, list[Subject]] = {}
+    for subject in sorted(farthest.values(), key=subject_order):
+        axis = axis_of(subject)
+        at = f"{strength_name(subject, axis)} {plain(strength(getattr(subject, axis)))}" if axis else ""
+        parts = (benchmark.name, subject.arm, variant_of(subject), subject.model if several else "", subject.merge, at)
+        groups.setdefault(" · ".join(filter(None, parts)), []).append(subject)
+    return [_layer_chart(benchmark, title, of) for title, of in groups.items()]
+
+
+def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subject]) -> Chart:
+    lines: dict[str, list[Line]] = {}
+    found: list[Score] = []
+    for subject in subjects:
+        scores = {
+            int(metric.removeprefix(LAYER)): of[subject] for metric, of in benchmark.scores.items() if subject in of
+        }
+        marks = tuple(
+            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {_value(score)}")
+            for layer, score in scores.items()
+        )
+        found += scores.values()
+        lines.setdefault(subject.trait, []).append(Line(f"{arm_name(subject)} {subject.level}", subject.level, marks))
+    x_range = padded([mark.x for of in lines.values() for line in of for mark in line.marks], 0.04)
+    y_range, y_title = padded([1.0, *_ends(found)], 0.06), axis_title(benchmark, LAYER)
+    panels = tuple(
+        Panel(trait, "after block", y_title, tuple(of), (), x_range, y_range, x_notes={}) for trait, of in lines.items()
+    )
+    return Chart(title, title, panels, spread_note(found, "rows"), "layers")
 
 
 def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
@@ -235,27 +267,16 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     if benchmark.about_traits and traits & shown.keys():
         shown = {metric: found for metric, found in shown.items() if metric in traits}
     everything = [score for found in shown.values() for _, score in found]
-    own_range = benchmark.kind == "words"  # rare words and frequent ones have no scale in common
-    panels = tuple(
-        DotPanel(
-            metric,
-            axis_title(benchmark, metric),
-            tuple(_bar(s, score, metric) for s, score in found),
-            _value_range(benchmark, [score for _, score in found] if own_range else everything),
-        )
-        for metric, found in shown.items()
-    )
-    return Chart(
-        benchmark.name,
-        f"{benchmark.name} conditions",
-        panels,
-        " ".join(
-            [
-                spread_note(everything, single(benchmark)),
-                *(["Diamonds: conditions made for another trait."] if any(map(_has_others, panels)) else []),
-            ]
-        ),
-    )
+    panels = []
+    for metric, found in shown.items():
+        # Rare words and frequent ones have no scale in common.
+        scale = [score for _, score in found] if benchmark.kind == "words" else everything
+        bars = tuple(_bar(subject, score, metric) for subject, score in found)
+        panels.append(DotPanel(metric, axis_title(benchmark, metric), bars, _value_range(benchmark, scale)))
+    note = spread_note(everything, single(benchmark))
+    if any(bar.role == "other" for panel in panels for bar in panel.bars):
+        note += " Diamonds: conditions made for another trait."
+    return Chart(benchmark.name, f"{benchmark.name} conditions", tuple(panels), note, "conditions")
 
 
 def gap_chart(found: Findings) -> Chart | None:
@@ -276,11 +297,7 @@ def gap_chart(found: Findings) -> Chart | None:
     name = found.benchmark.name
     panel = DotPanel("High minus low", unit(found.benchmark), bars, padded([0.0, *reach], 0.06))
     note = "Bars: 95 % interval of each gap by itself. Circles: as intended, and the checks hold."
-    return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note)
-
-
-def _has_others(panel: DotPanel) -> bool:
-    return any(bar.role == "other" for bar in panel.bars)
+    return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note, "moved")
 
 
 def _conditions(benchmark: BenchmarkScores, metric: str, curves: Sequence[Curve]) -> list[tuple[Subject, Score]]:
@@ -313,12 +330,17 @@ def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
 
     A cosine with the base starts at 1.
     """
-    values = [score.value + sign * (score.half or 0) for score in scores for sign in (-1, 1)]
+    values = _ends(scores)
     if benchmark.kind == "questionnaire":
         return benchmark.scale or padded(values, 0.06)
     if benchmark.kind == "task" and all(0 <= score.value <= 1 for score in scores):
         return (0.0, 1.0)
     return padded([1.0 if benchmark.kind == "layers" else 0.0, *values], 0.06)
+
+
+def _ends(scores: Iterable[Score]) -> list[float]:
+    """Both ends of every interval; the score itself where there is none."""
+    return [score.value + sign * (score.half or 0) for score in scores for sign in (-1, 1)]
 
 
 def padded(values: Sequence[float], share: float) -> Range:

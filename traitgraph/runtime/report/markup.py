@@ -22,12 +22,16 @@ def element(name: str, *children: str | None, **attributes: object) -> Markup:
     """One element; children that are plain text are escaped, None children and attributes are left out.
 
     An attribute's trailing underscore is dropped and inner ones become hyphens: `class_`, `aria_label`, `text_anchor`.
+    Numbers with a point are written short.
 
     >>> element("p", "1 < 2", class_="note")
     '<p class="note">1 &lt; 2</p>'
     """
-    given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    opening = name + "".join(f' {key}="{escape(str(value))}"' for key, value in given.items())
+    opening = name
+    for key, value in attributes.items():
+        if value is not None:
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            opening += f' {key.rstrip("_").replace("_", "-")}="{escape(text)}"'
     content = "".join(as_markup(child) for child in children if child is not None)
     if name in VOID and not content:
         return Markup(f"<{opening}/>")

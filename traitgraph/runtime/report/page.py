@@ -13,18 +13,17 @@ from string import Template
 from traitgraph.runtime.store.causes import BLOCKED
 
 from .about import About
-from .charts import Chart, condition_chart, gap_chart, strength_charts
+from .charts import condition_chart, gap_chart, layer_charts, strength_charts
 from .comparisons import comparisons_section, is_comparison, levels_section
+from .drawing import chart_on_page, style_sheet
 from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
 from .labels import VERDICTS, plural, sample_size, unit
-from .layer_charts import layer_charts
 from .markup import Markup, element, join
 from .provenance import provenance
 from .results import ResultRow, rounding_losses
 from .separation import Verdict
 from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
-from .svg import chart_svg, legend
 from .tables import (
     checks_table,
     chip,
@@ -37,23 +36,10 @@ from .tables import (
 from .validity import checks_of, faults_of
 
 
-def charts_of(judged: Sequence[Findings]) -> list[Chart]:
-    """Every chart of a study: of each benchmark its curves over strength or layers, its conditions, then its gaps."""
-    charts: list[Chart] = []
-    for found in judged:
-        benchmark = found.benchmark
-        charts += [*strength_charts(benchmark), *layer_charts(benchmark)]
-        if (conditions := condition_chart(benchmark)) is not None:
-            charts.append(conditions)
-        if (gaps := gap_chart(found)) is not None:
-            charts.append(gaps)
-    return charts
-
-
 def render_page(
     rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), judged: Sequence[Findings] | None = None
 ) -> str:
-    """The whole report as HTML; `figures` are the names of the PNG files that stand beside it.
+    """The whole report as HTML; `figures` are the names of the SVG files that stand beside it.
 
     `judged` is what is found in the rows; without it they are judged alone, without single items.
     """
@@ -93,7 +79,7 @@ def _document(study: str, body: Markup) -> str:
     return Template(folder.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'",
         title=join([f"{study} · traitgraph report"]),
-        style=folder.joinpath("style.css").read_text(encoding="utf-8"),
+        style=style_sheet("style.css") + style_sheet("chart.css"),
         body=body,
         script=script,
     )
@@ -141,7 +127,7 @@ def _moved(found: Sequence[Findings]) -> Markup | None:
         return None
     rules = element("details", element("summary", "The rules behind these words"), element("p", RULES, class_="note"))
     charts = [chart for each in found if (chart := gap_chart(each)) is not None]
-    return join([element("div", *cards, class_="cards"), rules, *map(_chart, charts)])
+    return join([element("div", *cards, class_="cards"), rules, *map(chart_on_page, charts)])
 
 
 def _card(found: Findings) -> Markup | None:
@@ -202,7 +188,7 @@ def _curves(benchmarks: Sequence[BenchmarkScores], found: Sequence[Findings]) ->
                 class_="note"),
         correlations_table(benchmarks),
     ]  # fmt: skip
-    return join([*map(_chart, charts), *(tables if any(each.over_strengths for each in found) else [])])
+    return join([*map(chart_on_page, charts), *(tables if any(each.over_strengths for each in found) else [])])
 
 
 FAMILY_NOTE = (
@@ -218,22 +204,12 @@ def _conditions(benchmarks: Sequence[BenchmarkScores], found: Sequence[Findings]
     if not charts and gaps is None:
         return None
     title = element("h3", "High minus low, for each condition at both levels") if gaps else None
-    return join([*map(_chart, charts), title, element("p", FAMILY_NOTE, class_="note") if gaps else None, gaps])
+    return join([*map(chart_on_page, charts), title, element("p", FAMILY_NOTE, class_="note") if gaps else None, gaps])
 
 
 def _layers(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     charts = list(chain.from_iterable(map(layer_charts, benchmarks)))
-    return join(map(_chart, charts)) if charts else None
-
-
-def _chart(chart: Chart) -> Markup:
-    return element(
-        "figure",
-        element("h3", chart.title),
-        legend(chart),
-        chart_svg(chart),
-        element("figcaption", chart.note, class_="note"),
-    )
+    return join(map(chart_on_page, charts)) if charts else None
 
 
 def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
