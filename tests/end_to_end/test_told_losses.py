@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny_model import save_tiny_model, tiny_tokenizer
 from traitgraph.cli.main import main
-from traitgraph.specs.study.model_folder import LOADED_AS_STORED, fuses_experts
+from traitgraph.specs.folders.model_folder import LOADED_AS_STORED, fuses_experts
 
 SPEC = """
 study: told

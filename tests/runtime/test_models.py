@@ -15,10 +15,10 @@ from traitgraph.runtime.models.chat import ChatTemplateError, Lead, prompt_text,
 from traitgraph.runtime.models.gguf import convert
 from traitgraph.runtime.models.loading import LoadedModel, MissingInputError, load_model, load_network, open_model
 from traitgraph.runtime.models.loading import model_folder as model_folder_of
+from traitgraph.specs.folders.model_folder import ModelFolderError
 from traitgraph.specs.jobs.params import VectorParams
 from traitgraph.specs.jobs.refs import FolderModel, GgufModel
 from traitgraph.specs.source.hashing import digest_path
-from traitgraph.specs.study.model_folder import ModelFolderError
 
 
 def test_a_session_loads_a_model_once(make_context: MakeContext, model_ref: FolderModel) -> None:

@@ -15,11 +15,11 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.specs.folders.harness_tasks import harness_identity
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.hashing import digest_path
-from traitgraph.specs.study.harness_tasks import harness_identity
 
 TASK = """task: {name}
 test_split: {split}
@@ -189,7 +189,7 @@ def test_includes_functions_prompts_and_data_sets_outside_are_refused(
 
 
 def test_data_of_the_hub_are_left_alone_and_named_as_not_pinned(folder: Path) -> None:
-    from traitgraph.specs.study.task_folder import TaskFolder
+    from traitgraph.specs.folders.task_folder import TaskFolder
 
     define(folder, "dataset_path: owner/name\ndataset_kwargs: {data_files: {test: test/x.jsonl}}")
     define(folder, f"dataset_path: owner/pinned\ndataset_kwargs: {{revision: {'a' * 40}}}", "u", "u.yaml")

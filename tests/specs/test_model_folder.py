@@ -11,10 +11,8 @@ from tests.tiny_model import model_like, tiny_llama
 from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.specs.checks.validate import load_study
-from traitgraph.specs.source.diagnostics import SpecError
-from traitgraph.specs.source.hashing import digest_path
-from traitgraph.specs.study import model_folder
-from traitgraph.specs.study.model_folder import (
+from traitgraph.specs.folders import model_folder
+from traitgraph.specs.folders.model_folder import (
     INDEX,
     ModelFolderError,
     check_adapter,
@@ -22,6 +20,8 @@ from traitgraph.specs.study.model_folder import (
     read_config,
     weight_files,
 )
+from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.models import HubModelSpec
 
 VECTORS = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.specs.reading import faults_of, read
-from traitgraph.specs.study.task_folder import TaskFolder
+from traitgraph.specs.folders.task_folder import TaskFolder
 
 SPEC = """
 study: s

@@ -18,10 +18,10 @@ from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifac
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks import validate
 from traitgraph.specs.checks.multirun import load_sweep
+from traitgraph.specs.folders.harness_tasks import harness_identity
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.study.cluster import Cluster
-from traitgraph.specs.study.harness_tasks import harness_identity
 from traitgraph.specs.study.study import Study
 
 from .calls import STORE_VARIABLE, default_store

@@ -20,16 +20,16 @@ from traitgraph.compiler.passes.expand import expand_arm
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
+from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_folder
+from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.source.library import LIBRARY
 from traitgraph.specs.study.benchmarks import LM_EVAL_TASKS, LmEval
-from traitgraph.specs.study.harness_tasks import family_of, near_tasks, tasks_folder
 from traitgraph.specs.study.judges import LIMITS
 from traitgraph.specs.study.study import Arm, Study
-from traitgraph.specs.study.task_folder import TaskFolder
 
 from .calls import UsageError
 

@@ -44,12 +44,12 @@ from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.fields.context import key_faults
 from traitgraph.specs.fields.pydantic_errors import diagnose, validated
+from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 from traitgraph.specs.jobs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.positions import Document
 from traitgraph.specs.source.yaml import read_document, to_plain
 from traitgraph.specs.source.yaml_errors import A_RECIPE, no_recipe, written_by_us
-from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 
 from .mergekit_file import is_mergekit, read_mergekit
 from .request import NamedModels, Request, Source

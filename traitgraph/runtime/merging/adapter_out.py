@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.tensors.writer import check_new, drafted
 from traitgraph.runtime.vectors.hooks import stacked
-from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 from .composition import Composition
 from .model_card import model_card

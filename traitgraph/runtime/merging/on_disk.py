@@ -19,7 +19,7 @@ from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, read_o
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.tensors.writer import BackgroundWriter, Slot, TensorFile, check_new, drafted
 from traitgraph.runtime.vectors.differences import piece_size, pieces
-from traitgraph.specs.study.model_folder import INDEX, SINGLE
+from traitgraph.specs.folders.model_folder import INDEX, SINGLE
 
 from .composition import Composition
 from .model_card import model_card

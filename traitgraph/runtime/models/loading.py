@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, named, pinned, verified
+from traitgraph.specs.folders.model_folder import ModelFolderError, check_model
 from traitgraph.specs.jobs.refs import Dtype, FolderModel, GgufModel, HubModel, ModelRef
-from traitgraph.specs.study.model_folder import ModelFolderError, check_model
 
 from .gguf import MODEL_FOLDER
 

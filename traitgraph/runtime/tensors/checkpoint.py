@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from traitgraph.specs.study.model_folder import PLAIN, ModelFolderError, quantised_by, read_json, weight_files
+from traitgraph.specs.folders.model_folder import PLAIN, ModelFolderError, quantised_by, read_json, weight_files
 
 from .errors import MergeError
 

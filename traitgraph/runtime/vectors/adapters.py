@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, Positiv
 
 from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS, HEADS, Checkpoint, as_merge_error, quantised, read_object
 from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from traitgraph.specs.study.merge_methods import Pattern
-from traitgraph.specs.study.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from traitgraph.runtime.tensors.checkpoint import Checkpoint, CheckpointView, is
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.tensors.writer import Slot, TensorFile
-from traitgraph.specs.study.model_folder import ADAPTER_CONFIG
+from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG
 
 from .adapters import MERGE_FIRST, Adapter, Factors, changed_names, read_adapter
 from .differences import (

@@ -10,6 +10,7 @@ from typing import get_args
 
 from traitgraph.specs.composition.arms import ArmText
 from traitgraph.specs.fields.templates import filled
+from traitgraph.specs.folders.model_folder import PARTLY, PLAIN, fuses_experts, quantised_by
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document
@@ -20,7 +21,6 @@ from traitgraph.specs.study.filters import KEY_OF_AXIS, AxisName
 from traitgraph.specs.study.generation import GeneratedDataSpec
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
-from traitgraph.specs.study.model_folder import PARTLY, PLAIN, fuses_experts, quantised_by
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import LEVELS

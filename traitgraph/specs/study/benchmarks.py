@@ -26,13 +26,13 @@ from traitgraph.specs.fields.choice import KnownName
 from traitgraph.specs.fields.pydantic_errors import existing, file_wanted, located, nothing_at
 from traitgraph.specs.fields.references import Name
 from traitgraph.specs.fields.registry import Registry
+from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_folder
+from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder
 
 from .data import Rows
 from .generation import Data
-from .harness_tasks import family_of, near_tasks, tasks_folder
 from .judges import Judge
-from .task_folder import TaskFolder
 from .traits import TRAITS, Traits
 
 WRITTEN_NUMBER = 16

@@ -14,9 +14,8 @@ from traitgraph.specs.fields.axes import Axis
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import located
 from traitgraph.specs.fields.references import Local, Named, Reference
+from traitgraph.specs.folders.model_folder import ModelFolderError, check_model, read_config
 from traitgraph.specs.source.library import DIGEST, HUB_ID, VARIABLE, is_file
-
-from .model_folder import ModelFolderError, check_model, read_config
 
 
 def _config_in(folder: Path) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import ChatTemplateError, Lead, Message, led
+from traitgraph.specs.folders.harness_tasks import harness_identity
+from traitgraph.specs.folders.task_folder import PACKAGED, TaskFolder, placed
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import near_hint, near_names
-from traitgraph.specs.study.harness_tasks import harness_identity
-from traitgraph.specs.study.task_folder import PACKAGED, TaskFolder, placed
 
 if TYPE_CHECKING:
     from lm_eval.api.group import Group
