@@ -320,7 +320,7 @@ def test_a_signal_that_kills_the_worker_at_once_is_no_success(slurm: SlurmCluste
     launched = launch(study, store, CLUSTER, probe=False)
     at_step(trace, "train", 2)
     pids = subprocess.run(
-        ["pgrep", "-f", f"runtime.task {launched.run}"], capture_output=True, text=True
+        ["pgrep", "-f", f"runtime.worker.task {launched.run}"], capture_output=True, text=True
     ).stdout.split()
     for pid in pids:
         os.kill(int(pid), signal.SIGSEGV)
