@@ -7,6 +7,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -141,6 +142,38 @@ def test_a_hostile_name_makes_a_harmless_file_name(tmp_path: Path) -> None:
     write_report(rows, about(study="$x_1$ ../.."), tmp_path)
     figures = sorted(path.name for path in (tmp_path / "figures").iterdir())
     assert figures == ["a-b-2.svg", "a-b.svg", "etc-passwd.svg"]
+
+
+def test_a_figure_is_whole_by_itself_and_has_no_code_of_a_name(tmp_path: Path) -> None:
+    """Programs that read SVG know XML, and neither variables nor the page's style sheet."""
+    rows = [
+        row(
+            method="vector",
+            alpha=alpha,
+            trait="t",
+            level=level,
+            benchmark=f"{HOSTILE} \x00\uffff",
+            metric="m",
+            value=1.0,
+        )
+        for alpha in ("0", "1")
+        for level in ("high", "low")
+    ]
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "of-an-earlier-version.png").write_bytes(b"")
+    write_report(rows, about(study="s"), tmp_path)
+    figures = list((tmp_path / "figures").iterdir())
+    assert figures
+    for path in figures:
+        text = path.read_text(encoding="utf-8")
+        tags = {each.tag.rpartition("}")[2] for each in ElementTree.fromstring(text).iter()}
+        assert (
+            {"text", "style", "path"}
+            <= tags
+            <= {"svg", "style", "rect", "text", "g", "line", "path", "circle", "title"}
+        )
+        assert "var(" not in text
+        assert "<script" not in text
 
 
 def test_every_trait_and_level_has_its_curve(rows: list[ResultRow], page: Page) -> None:
