@@ -175,7 +175,7 @@ def test_after_a_cancellation_the_rest_goes_into_a_run_of_its_own_whose_status_i
     rest = remaining_table(study, store, read_status(store, run_of(first.run)))[0]
     second = launch(rest, store, cluster, probe=False)
     assert second.run != first.run
-    wait_until(lambda: not read_status(store, run_of(second.run)).is_active, "the second run is over")
+    wait_until(lambda: not read_status(store, run_of(second.run)).is_active, "the second run is over", seconds=120)
     assert read_status(store, run_of(second.run)).ok
     assert results(store, study) == undisturbed(study)
 
