@@ -127,9 +127,7 @@ _BUILT_IN = (
     ),
 )  # fmt: skip
 
-KINDS: Registry[JobKind] = Registry(
-    "job kind", "traitgraph.jobs", {kind.name: kind for kind in _BUILT_IN}, base=JobKind
-)
+KINDS: Registry[JobKind] = Registry("job kind", "traitgraph.jobs", _BUILT_IN, base=JobKind)
 
 
 def kind_of(name: str) -> JobKind:

@@ -88,10 +88,7 @@ class TraitCorrelation(Analysis):
 
 
 ANALYSES: Registry[type[Analysis]] = Registry(
-    "analysis",
-    "traitgraph.analyses",
-    {"vector_similarity": VectorSimilarity, "layer_similarity": LayerSimilarity, "trait_correlation": TraitCorrelation},
-    base=Analysis,
+    "analysis", "traitgraph.analyses", (VectorSimilarity, LayerSimilarity, TraitCorrelation), base=Analysis
 )
 
 

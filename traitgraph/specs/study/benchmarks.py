@@ -65,27 +65,27 @@ class Mode:
 MODES: Registry[Mode] = Registry(
     "mode of a questionnaire",
     "traitgraph.questionnaire_modes",
-    {
-        "choice": Mode(
+    (
+        Mode(
             "choice",
             "likelihood of the option letters, both orders; nothing is written",
             "traitgraph.runtime.assessment.questionnaires.likelihood:measure",
             longest_answer=0,
             reads_numbers=False,
         ),
-        "generate": Mode(
+        Mode(
             "generate",
             f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
             "traitgraph.runtime.assessment.questionnaires.written:measure",
             longest_answer=WRITTEN_NUMBER,
         ),
-        "interview": Mode(
+        Mode(
             "interview",
             "it answers an open question, and `judge` puts the answer on the scale",
             "traitgraph.runtime.assessment.judged.interview:measure",
             judged=True,
         ),
-    },
+    ),
     base=Mode,
 )
 
@@ -351,14 +351,7 @@ class LmEval(Benchmark):
 BENCHMARKS: Registry[type[Benchmark]] = Registry(
     "benchmark",
     "traitgraph.benchmarks",
-    {
-        "reply_contrast": ReplyContrast,
-        "questionnaire": Questionnaire,
-        "open_questions": OpenQuestions,
-        "linguistic": Linguistic,
-        "story": Story,
-        "lm_eval": LmEval,
-    },
+    (ReplyContrast, Questionnaire, OpenQuestions, Linguistic, Story, LmEval),
     base=Benchmark,
 )
 

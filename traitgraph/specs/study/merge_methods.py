@@ -333,21 +333,12 @@ class Slerp(MergeMethod):
 MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
     "merge method",
     "traitgraph.merge_methods",
-    {
-        "task_arithmetic": TaskArithmetic,
-        "linear": Linear,
-        "common_mode": CommonMode,
-        "ties": Ties,
-        "dare": Dare,
-        "dare_ties": DareTies,
-        "magnitude_prune": MagnitudePrune,
-        "breadcrumbs": Breadcrumbs,
-        "della": Della,
-        "della_linear": DellaLinear,
-        "slerp": Slerp,
-    },
+    (
+        TaskArithmetic, Linear, CommonMode, Ties, Dare, DareTies, MagnitudePrune, Breadcrumbs, Della, DellaLinear,
+        Slerp,
+    ),
     base=MergeMethod,
-)
+)  # fmt: skip
 """Every merge method by its name, plugins' included."""
 
 

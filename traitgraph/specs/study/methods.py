@@ -153,19 +153,7 @@ class Npti(Method):
 
 
 METHODS: Registry[type[Method]] = Registry(
-    "method",
-    "traitgraph.methods",
-    {
-        "direct": Direct,
-        "prompt": Prompt,
-        "sft": Sft,
-        "dpo": Dpo,
-        "vector": Vector,
-        "compose": Compose,
-        "steer": Steer,
-        "npti": Npti,
-    },
-    base=Method,
+    "method", "traitgraph.methods", (Direct, Prompt, Sft, Dpo, Vector, Compose, Steer, Npti), base=Method
 )
 
 AnyMethod = Annotated[Method, Choice(METHODS, variants={"prompt": Choice(PROMPT_STYLES, "style", "instruction")})]

@@ -42,7 +42,7 @@ class Add(SteeringOperator):
 
 
 STEERING_OPERATORS: Registry[type[SteeringOperator]] = Registry(
-    "steering operator", "traitgraph.steering_operators", {"add": Add}, base=SteeringOperator
+    "steering operator", "traitgraph.steering_operators", (Add,), base=SteeringOperator
 )
 
 AnySteeringOperator = Annotated[SteeringOperator, Choice(STEERING_OPERATORS)]

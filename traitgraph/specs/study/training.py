@@ -207,7 +207,7 @@ class DpoTraining(Training):
 AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
 
 TRAININGS: Registry[type[Training]] = Registry(
-    "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
+    "training method", "traitgraph.trainings", (SftTraining, DpoTraining), tag="method"
 )
 
 TRAINING_CHOICE = Choice(TRAININGS, tag="method", group="train")
