@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from traitgraph.specs.jobs.durations import duration_text
+from traitgraph.specs.jobs.results import duration_text
 
 from .about import About, Failure, Stage
 from .labels import plural, subject_name

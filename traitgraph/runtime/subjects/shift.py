@@ -9,7 +9,7 @@ from traitgraph.runtime.models.blocks import decoder_blocks
 from traitgraph.runtime.models.positions import Passes, Positions
 from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import OperatorSteering, Steering
-from traitgraph.specs.study.steering_operators import Add, SteeringOperator
+from traitgraph.specs.study.method import Add, SteeringOperator
 
 if TYPE_CHECKING:
     import torch

@@ -16,14 +16,13 @@ from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document
 from traitgraph.specs.study.analyses import Analysis, TraitCorrelation
 from traitgraph.specs.study.benchmarks import Linguistic, Questionnaire
-from traitgraph.specs.study.coefficients import PerTrait
+from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.filters import KEY_OF_AXIS, AxisName
-from traitgraph.specs.study.generation import GeneratedDataSpec
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import LEVELS
+from traitgraph.specs.study.traits import LEVELS, PerTrait
 
 from .usage import Read
 

@@ -16,7 +16,7 @@ from pydantic_core import CoreSchema, ValidationError, core_schema
 
 from traitgraph.specs.source.hashing import number_text
 
-from .base import Spec
+from .base import FORM, Spec
 from .pydantic_errors import each_read, fault, located, validated
 from .wording import shown
 
@@ -179,8 +179,8 @@ class NumberAxis:
         return core_schema.no_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces by the forms of an axis."""
-        return {"x-axis": self}
+        """A mark that `schema/forms.py` replaces by the forms of an axis."""
+        return {FORM: self}
 
     def bounds(self) -> dict[str, int]:
         """The limits as JSON Schema writes them."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+FORM = "x-form"
+"""Key under which a field with more forms than pydantic knows leaves its annotation; `schema/forms.py` replaces it."""
+
 
 class Spec(BaseModel):
     """A frozen value of the language that refuses unknown keys.

@@ -7,14 +7,14 @@ built (start-up time), and locations of errors hold no tags, so that they are pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from .base import Spec
+from .base import FORM, Spec
 from .context import Scope, scope_of
-from .pydantic_errors import fault, located, validated
+from .pydantic_errors import each_read, fault, located, validated
 from .references import preset_in
 from .registry import Registry, UnknownNameError
 from .wording import shown
@@ -47,8 +47,8 @@ class Choice:
         return core_schema.with_info_plain_validator_function(self.read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces by the union of all registered models."""
-        return {"x-choice": self}
+        """A mark that `schema/forms.py` replaces by the union of all registered models."""
+        return {FORM: self}
 
     def read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
         """The model of a mapping or a name. Raises pydantic's errors."""
@@ -85,6 +85,42 @@ class Choice:
         """What a message about this choice may mention."""
         names = self.registry.names()
         return {"noun": self.registry.noun, "tag": self.tag, "value": shown(value), "names": names}
+
+
+class Choices(Choice):
+    """Annotation: one of a choice or a list of them, no two alike; the study holds a tuple."""
+
+    twice: ClassVar[str] = "axis_twice"
+    """Kind of fault of a second one that is alike."""
+    may_be_empty: ClassVar[bool] = True
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read one or a list of them; the annotated tuple is for readers and mypy."""
+        return core_schema.with_info_plain_validator_function(self._read_all)
+
+    def told_apart_by(self, one: Any) -> object:
+        """What no two of a list may share."""
+        return one
+
+    def settled(self, one: Any, scope: Scope) -> Spec:
+        """As the study holds it."""
+        read: Spec = one
+        return read
+
+    def _read_all(self, value: object, info: core_schema.ValidationInfo) -> tuple[Spec, ...]:
+        items = value if isinstance(value, list | tuple) else (value,)
+        if not items and not self.may_be_empty:
+            raise fault("axis_empty")
+        seen: list[object] = []
+
+        def read(item: object) -> Spec:
+            one = self.read(item, info)
+            if (known_by := self.told_apart_by(one)) in seen:
+                raise fault(self.twice, value=known_by if isinstance(known_by, str) else shown(item))
+            seen.append(known_by)
+            return self.settled(one, scope_of(info.context))
+
+        return tuple(each_read(items, read))
 
 
 class KnownName:

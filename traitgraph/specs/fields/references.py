@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, ValidationError, core
 from traitgraph.specs.source.library import exists, is_file
 from traitgraph.specs.source.positions import merged
 
-from .base import Spec
+from .base import FORM, Spec
 from .context import Preset, Scope, scope_of
 from .pydantic_errors import each_read, existing, fault, located, validated
 from .registry import Registry
@@ -95,8 +95,8 @@ class Reference:
         return core_schema.with_info_plain_validator_function(self._read_axis if self.many else self._read_one)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces by a name or the union of the forms."""
-        return {"x-reference": self}
+        """A mark that `schema/forms.py` replaces by a name or the union of the forms."""
+        return {FORM: self}
 
     def _read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Named, ...]:
         if not isinstance(value, list | tuple):
@@ -231,8 +231,8 @@ class PresetOr:
         return core_schema.with_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces by a name or the model."""
-        return {"x-preset-or": self}
+        """A mark that `schema/forms.py` replaces by a name or the model."""
+        return {FORM: self}
 
     def _read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
         scope = scope_of(info.context)

@@ -13,31 +13,28 @@ from pathlib import Path
 from typing import Any
 
 from traitgraph.specs.composition.arms import ARM_KEYS
-from traitgraph.specs.fields.axes import CountRange, LogEnds, StepRange
-from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.axes import CountRange, LogEnds, NumberAxis, StepRange
+from traitgraph.specs.fields.base import FORM, Spec
+from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import Scope
 from traitgraph.specs.fields.pydantic_errors import keys_of
+from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.source.codes import CODES
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.library import GROUPS
 from traitgraph.specs.study.analyses import ANALYSES
-from traitgraph.specs.study.benchmarks import (
-    BENCHMARKS,
-    LM_EVAL_TASKS,
-    questionnaire_names,
-)
+from traitgraph.specs.study.benchmark_list import BenchmarkList
+from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.cluster import Cluster
-from traitgraph.specs.study.data import DATA_FORMS
+from traitgraph.specs.study.data import DATA_FORMS, Decoding, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.filters import Filter, When
-from traitgraph.specs.study.generation import Decoding, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.judges import JUDGES
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
-from traitgraph.specs.study.method import Method
+from traitgraph.specs.study.method import STEERING_OPERATORS, Method
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
-from traitgraph.specs.study.steering_operators import STEERING_OPERATORS
 from traitgraph.specs.study.study import Arm, Study, Wandb
 from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
 
@@ -236,17 +233,17 @@ TYPES = {"number": "number", "integer": "whole number", "string": "text", "boole
 
 def _type(field: dict[str, Any]) -> str:
     """What a value looks like, in a few words."""
-    if "x-choice" in field:
-        return str(field["x-choice"].registry.noun)
-    if "x-reference" in field:
-        return f"{field['x-reference'].noun}, or several" if field["x-reference"].many else field["x-reference"].noun
-    if "x-preset-or" in field:
-        return str(field["x-preset-or"].noun)
-    if "x-benchmarks" in field:
-        return "benchmarks"
-    if "x-axis" in field:
-        bounds = _bounds(field["x-axis"].bounds())
-        return " ".join(["axis of", "whole numbers" if field["x-axis"].item == "integer" else "numbers", *bounds])
+    match field.get(FORM):
+        case BenchmarkList():
+            return "benchmarks"
+        case Choice(registry=registry):
+            return registry.noun
+        case Reference(noun=noun, many=many):
+            return f"{noun}, or several" if many else noun
+        case PresetOr(noun=noun):
+            return noun
+        case NumberAxis() as axis:
+            return " ".join(["axis of", f"{TYPES[axis.item]}s", *_bounds(axis.bounds())])
     if "enum" in field:
         return ", ".join(f"`{word}`" for word in field["enum"])
     if "const" in field:

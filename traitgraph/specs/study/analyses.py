@@ -1,19 +1,18 @@
 """What is compared across the subjects of an arm, beside the scores of each."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt
-from pydantic_core import CoreSchema, core_schema
+from pydantic import Field, PositiveInt
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import scope_of
-from traitgraph.specs.fields.pydantic_errors import each_read, existing, fault
+from traitgraph.specs.fields.choice import Choices
+from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.pydantic_errors import existing
 from traitgraph.specs.fields.registry import Registry
 
 from .benchmarks import Measured
-from .generation import Data
+from .data import Data
 
 
 class Analysis(Spec):
@@ -92,26 +91,14 @@ ANALYSES: Registry[type[Analysis]] = Registry(
 )
 
 
-class _AnalysisList(Choice):
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self._read_list)
+class _AnalysisList(Choices):
+    twice = "analysis_twice"
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"x-choice": self, "x-many": True, "x-empty": True}
+    def told_apart_by(self, one: Analysis) -> str:
+        return one.shown
 
-    def _read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
-        folder = scope_of(info.context).folder
-        seen: set[str] = set()
-
-        def read(item: object) -> Analysis:
-            one = self.read(item, info)
-            assert isinstance(one, Analysis), "the registry holds analyses"
-            if one.shown in seen:
-                raise fault("analysis_twice", value=one.shown)
-            seen.add(one.shown)
-            return one.settled(folder)
-
-        return tuple(each_read(value if isinstance(value, list | tuple) else (value,), read))
+    def settled(self, one: Analysis, scope: Scope) -> Analysis:
+        return one.settled(scope.folder)
 
 
 Analyses = Annotated[tuple[Analysis, ...], _AnalysisList(ANALYSES)]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import core_schema
 
-from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import Preset, Scope, scope_of
-from traitgraph.specs.fields.pydantic_errors import each_read, fault, validated
+from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import Choices
+from traitgraph.specs.fields.context import Scope, scope_of
+from traitgraph.specs.fields.pydantic_errors import fault, validated
 
 from .analyses import ANALYSES
 from .benchmarks import BENCHMARKS, LM_EVAL_TASKS, Benchmark, questionnaire_names, questionnaire_path
@@ -23,49 +23,31 @@ PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3"
 """Questionnaires of the Big Five that people ask for and that we may not ship."""
 
 
-class BenchmarkList(Choice):
+class BenchmarkList(Choices):
     """Annotation: one benchmark or a list of them, each with a name of its own."""
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read one benchmark or a list of them."""
-        return core_schema.with_info_plain_validator_function(self.read_list)
+    twice = "benchmark_twice"
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces."""
-        return {"x-benchmarks": self}
+    def told_apart_by(self, one: Benchmark) -> str:
+        """The name in results."""
+        return one.name
 
-    def read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Benchmark, ...]:
-        """Every benchmark of a list. Raises pydantic's errors, those of all entries together."""
-        items = value if isinstance(value, list | tuple) else (value,)
-        scope, seen = scope_of(info.context), set[str]()
-
-        def read(item: object) -> Benchmark:
-            one = self._read_one(item, scope)
-            if one.name in seen:
-                raise fault("benchmark_twice", value=one.name)
-            seen.add(one.name)
-            return one
-
-        return tuple(each_read(items, read))
-
-    def _read_one(self, value: object, scope: Scope) -> Benchmark:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
+        """The benchmark of a mapping or a name, with a name and absolute paths. Raises pydantic's errors."""
         if isinstance(value, Benchmark):
             return value
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping):
             raise fault("choice_type", **self.about(value))
-        name = value.get("kind")
+        scope, name = scope_of(info.context), value.get("kind")
         changes = {key: item for key, item in value.items() if key != "kind"}
         if not isinstance(name, str) or name in self.registry:
             return self._validated(value, scope)
         if preset := scope.preset("benchmark", name):
-            return self._of_preset(preset, changes, scope)
+            whole = {"name": preset.name, **preset.data, **changes}
+            return scope.reading(preset, lambda: self._validated(whole, scope), changes)
         return self._validated({**(standing_for(name) or {"kind": name}), **changes}, scope)
-
-    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Benchmark:
-        value = {"name": preset.name, **preset.data, **changes}
-        return scope.reading(preset, lambda: self._validated(value, scope), changes)
 
     def _validated(self, value: Mapping[str, object], scope: Scope) -> Benchmark:
         model = self.model_of(value)

@@ -30,8 +30,7 @@ from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder
 
-from .data import Rows
-from .generation import Data
+from .data import Data, Rows
 from .judges import Judge
 from .traits import TRAITS, Traits
 

@@ -9,20 +9,10 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.pydantic_errors import each_read, fault
+from traitgraph.specs.fields.choice import Choices
 from traitgraph.specs.fields.registry import Registry
 
 from .merge_conventions import conditions, objection, resolve
@@ -342,34 +332,9 @@ MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
 """Every merge method by its name, plugins' included."""
 
 
-class _Axis(Choice):
-    """One merge method or a list of them: an axis."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces."""
-        return {"x-choice": self, "x-many": True}
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read one or a list."""
-        return core_schema.with_info_plain_validator_function(self.read_axis)
-
-    def read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Spec, ...]:
-        """Every method of the axis. Raises pydantic's errors, those of all entries together."""
-        if not isinstance(value, list | tuple):
-            return (self.read(value, info),)
-        if not value:
-            raise fault("axis_empty")
-        seen: list[Spec] = []
-
-        def read(item: object) -> Spec:
-            one = self.read(item, info)
-            if one in seen:
-                raise fault("axis_twice", **self.about(item))
-            seen.append(one)
-            return one
-
-        return tuple(each_read(value, read))
+class _MergeAxis(Choices):
+    may_be_empty = False
 
 
-Merges = Annotated[tuple[MergeMethod, ...], _Axis(MERGE_METHODS)]
+Merges = Annotated[tuple[MergeMethod, ...], _MergeAxis(MERGE_METHODS)]
 """An axis of merge methods: names, or mappings with `kind`."""

@@ -19,9 +19,8 @@ from traitgraph.specs.fields.axes import Axis, LayerAxis
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.registry import Registry
 
-from .method import Method
+from .method import Add, AnySteeringOperator, Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
-from .steering_operators import Add, AnySteeringOperator
 from .traits import TRAITS, Combination, Level, Trait
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]

@@ -20,15 +20,14 @@ from traitgraph.specs.fields.references import Name, PresetOr
 from .analyses import Analyses
 from .benchmark_list import Benchmarks
 from .cluster import Cluster
-from .coefficients import AlphaAxis
+from .data import DataAxis
 from .filters import Filter, When, Zip
-from .generation import DataAxis
 from .merge_methods import Merges, TaskArithmetic
 from .methods import AnyMethod, Compose
 from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
-from .traits import LEVELS, Levels, Trait, Traits
+from .traits import LEVELS, AlphaAxis, Levels, Trait, Traits
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""

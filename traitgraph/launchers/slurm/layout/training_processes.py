@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from traitgraph.launchers.slurm.site.limits import Problem
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.study.cluster import Resources
+from traitgraph.specs.study.job_kinds import is_training
 
 from .layout import TaskArray
 
