@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from traitgraph.specs.schema.starter import SCHEMA_FILE, starter_spec
+from traitgraph.specs.schema.schema import SCHEMA_FILE, starter_spec
 
 from .reading import study_of
 from .test_schema import text_of, validator

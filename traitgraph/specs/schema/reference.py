@@ -28,14 +28,14 @@ from traitgraph.specs.study.benchmark_list import BenchmarkList
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.cluster import Cluster
 from traitgraph.specs.study.data import DATA_FORMS, Decoding, Expert, GeneratedDataSpec, Generation
-from traitgraph.specs.study.filters import Filter, When
+from traitgraph.specs.study.filters import FILTER_KEYS, Filter, When
 from traitgraph.specs.study.judges import JUDGES
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.method import STEERING_OPERATORS, Method
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
-from traitgraph.specs.study.study import Arm, Study, Wandb
+from traitgraph.specs.study.study import HEAD, Arm, Study, Wandb
 from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
 
 INTRODUCTION = """\
@@ -97,12 +97,12 @@ def _lines() -> Iterator[str]:
     yield INTRODUCTION
     yield "## Keys of a study\n"
     yield "Every key of an arm may stand here as well, as the default of all arms.\n"
-    yield from _table(_rows(Study, ("study", "description", "cluster", "tracking")))
+    yield from _table(_rows(Study, HEAD))
     yield _row("arms", "mapping: name -> arm", "", "The arms; a study without them is one arm.")
-    yield _row("include", "list of filters", "", "Points beside the product of the axes.")
-    yield _row("exclude", "list of filters", "", "Points of the product that are left out.")
-    yield _row("when", "list of whens", "", "Conditions on the points of the product.") + "\n"
-    yield "## Keys of an arm\n"
+    yield from (
+        _row(key, f"list of {_words(model.__name__)}s", "", about) for key, (model, about) in FILTER_KEYS.items()
+    )
+    yield "\n## Keys of an arm\n"
     yield from _table(_rows(Arm, ARM_KEYS))
     yield "\n## Axes\n"
     yield from _models((StepRange, CountRange, LogEnds))

@@ -135,6 +135,14 @@ class When(Spec):
         return not self.condition.matches(point) or self.only.matches(point)
 
 
+FILTER_KEYS: dict[str, tuple[type[Filter | When], str]] = {
+    "include": (Filter, "Points beside the product of the axes."),
+    "exclude": (Filter, "Points of the product that are left out."),
+    "when": (When, "Conditions on the points of the product."),
+}
+"""Keys of a study that hold lists of filters, and what each of them is for."""
+
+
 def _groups(value: object) -> object:
     """Refuses names in the place of groups."""
     if isinstance(value, tuple) and value and all(isinstance(each, str) for each in value):

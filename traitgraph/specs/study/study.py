@@ -114,6 +114,9 @@ class Arm(Spec):
         return all(rule.admits(point) for rule in self.rules) and not any(hole.matches(point) for hole in self.excluded)
 
 
+HEAD = ("study", "description", "cluster", "tracking")
+"""Keys of a study that are read as they are."""
+
 FILLED_IN = ("name", "alpha_of", "excluded", "included", "rules")
 """Fields of an arm that no one writes in it."""
 
