@@ -20,9 +20,8 @@ from traitgraph.runtime.report.results import ResultRow, result_rows
 from traitgraph.runtime.store.durable import make_folder, write_json
 from traitgraph.runtime.store.records import by_cause
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.checks.validate import HEAD
 from traitgraph.specs.source.hashing import digest, digest_file
-from traitgraph.specs.study.study import Study
+from traitgraph.specs.study.study import HEAD, Study
 
 from .calls import Tell, UsageError, silent, tell_people
 from .data_check import overlap_faults

@@ -38,30 +38,7 @@ from traitgraph.specs.study.prompts import PROMPT_STYLES
 from traitgraph.specs.study.study import HEAD, Arm, Study, Wandb
 from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
 
-INTRODUCTION = """\
-# The language of a study
-
-Made from the sources by `make docs`; a test keeps it current.
-
-A study is one YAML file. Its keys are the defaults of every arm; an arm is a named block that replaces some of them
-(`train` and `sampling` are merged key by key, every other key is replaced whole). A study without `arms` is one arm.
-
-- An **axis** is a value, a list, or a range: `0.5`, `[0, 0.5, 1]`, `{from: 0.1, to: 2.0, step: 0.1}` (exact decimals:
-  20 values), `{from: 0, to: 1, count: 5}`, `{log: {from: 0.01, to: 100, count: 5}}`; a list may hold ranges. The
-  subjects of an arm are the product of the axes that its method uses.
-- `zip`, `when`, `include` and `exclude` make holes in the product, or add to it. Each concerns the arms that have the
-  axes it names; a composed subject matches when one of its vectors has the trait, the level and the alpha.
-- A **preset** is a file `GROUP/NAME.yaml` beside the spec or in the library. Its name stands for its content, and
-  `{preset: NAME, key: value}` changes parts of it, mappings in it key by key.
-- Relative **paths** start at the folder of the spec. `owner/name` is a hub id, `./name` a folder.
-- `α` and `γ` are other spellings of `alpha` and `gamma`, in files only.
-- No key is ever ignored: unknown keys, options that nothing uses and values given twice are errors.
-- Numbers that a paper does not state have no default: they must be given.
-- Composition is Hydra's: a `defaults:` list, `key=value`, `+key=value` and `~key` on the command line, `-m` for sweeps.
-  Its arms are named after what is swept, `vector+alpha=0.5`; `--select arm=alpha=0.5` takes those of one value. An arm
-  that the sweep does not change keeps its name and is there once. Values that make the same study twice, and an
-  override that a later one takes back, are errors.
-"""
+INTRODUCTION = Path(__file__).with_name("introduction.md")
 
 
 def reference() -> str:
@@ -94,7 +71,7 @@ def write_pages(folder: Path) -> None:
 
 
 def _lines() -> Iterator[str]:
-    yield INTRODUCTION
+    yield INTRODUCTION.read_text(encoding="utf-8")
     yield "## Keys of a study\n"
     yield "Every key of an arm may stand here as well, as the default of all arms.\n"
     yield from _table(_rows(Study, HEAD))

@@ -12,9 +12,10 @@ With w = gamma / (1 + gamma), `sum` at gamma is `difference` from the base at w,
 """
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, JsonValue, PositiveInt, model_validator
+from pydantic.config import JsonDict
 
 from traitgraph.specs.fields.axes import StrengthAxis
 from traitgraph.specs.fields.base import Spec
@@ -65,22 +66,23 @@ Rows = Annotated[DataSpec, Reference("data set", "data", *DATA_FORMS)]
 """Data that are there: a name, or a mapping with `path` or `id`."""
 
 
-def _trained_whole(schema: dict[str, Any]) -> None:
-    """Tell JSON Schema what `Expert` checks: `data` and `train` stand together."""
-    given = {key: {"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in ("data", "train")}
-    schema["oneOf"] = [{"allOf": list(given.values())}, {"not": {"anyOf": list(given.values())}}]
+_GIVEN: list[JsonValue] = [
+    {"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in ("data", "train")
+]
+_TRAINED_WHOLE: JsonDict = {"oneOf": [{"allOf": _GIVEN}, {"not": {"anyOf": _GIVEN}}]}
+"""What `Expert` checks, for JSON Schema: `data` and `train` stand together."""
 
-
-def _no_anti_expert_in_sums(schema: dict[str, Any]) -> None:
-    """Tell JSON Schema what `Generation` checks: a sum subtracts nothing."""
-    schema["if"] = {"properties": {"combine": {"const": "sum"}}, "required": ["combine"]}
-    schema["then"] = {"properties": {"anti_expert": False}}
+_NO_ANTI_EXPERT_IN_SUMS: JsonDict = {
+    "if": {"properties": {"combine": {"const": "sum"}}, "required": ["combine"]},
+    "then": {"properties": {"anti_expert": False}},
+}
+"""What `Generation` checks, for JSON Schema: a sum subtracts nothing."""
 
 
 class Expert(Spec):
     """The model that pulls towards a trait and level: trained here from `data`, or ready-made without `data`."""
 
-    model_config = ConfigDict(json_schema_extra=_trained_whole)
+    model_config = ConfigDict(json_schema_extra=_TRAINED_WHOLE)
 
     model: Model = Field(description="Base of the expert; without `data` and `train`, the expert itself.")
     data: Rows | None = Field(None, description="Rows that the expert is trained on, with trait and level.")
@@ -112,7 +114,7 @@ class Decoding(Spec):
 class Generation(Spec):
     """One steered reply to each scenario, for each trait and level of the arm."""
 
-    model_config = ConfigDict(json_schema_extra=_no_anti_expert_in_sums)
+    model_config = ConfigDict(json_schema_extra=_NO_ANTI_EXPERT_IN_SUMS)
 
     model: Model = Field(description="Model that writes the dialogues. (BIG5-CHAT: 70B)")
     expert: Expert = Field(description="What pulls towards the trait and level. (BIG5-CHAT: 8B)")

@@ -11,10 +11,9 @@ onto, intensity, layer, coefficient), to one value of each.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from traitgraph.specs.fields.axes import Axis, LayerAxis, SeedAxis, StrengthAxis
 from traitgraph.specs.fields.base import Spec
@@ -32,50 +31,45 @@ KEY_OF_AXIS: dict[str, str] = {"trait": "traits", "level": "levels", "seed": "se
 """The key of an arm that holds an axis, where it is not the axis' own name."""
 
 
-class _Texts:
-    """One text or a list of texts or whole numbers."""
+def _texts(value: object) -> tuple[str | int, ...]:
+    def text(item: object) -> str | int:
+        if isinstance(item, bool) or not isinstance(item, str | int):
+            raise fault("word_type", value=shown(item))
+        return item
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        one = {"type": ["string", "integer"]}
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
-
-    def _read(self, value: object) -> tuple[str | int, ...]:
-        items = value if isinstance(value, list | tuple) else (value,)
-        if not items:
-            raise fault("axis_empty")
-        return tuple(each_read(items, _text))
+    items = value if isinstance(value, list | tuple) else (value,)
+    if not items:
+        raise fault("axis_empty")
+    return tuple(each_read(items, text))
 
 
-def _text(value: object) -> str | int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise fault("word_type", value=shown(value))
-    return value
-
-
-Texts = Annotated[tuple[str | int, ...], _Texts()]
+_ONE = {"type": ["string", "integer"]}
+Texts = Annotated[
+    tuple[str | int, ...],
+    PlainValidator(_texts),
+    WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
+]
+"""One text or a list of texts or whole numbers."""
 
 
 class Filter(Spec):
     """Points that have, on every axis that is named, one of the values that are named."""
 
-    arm: Texts = Field((), validate_default=False, description="Names of arms.")
-    model: Texts = Field((), validate_default=False, description="Names of models.")
-    data: Texts = Field((), validate_default=False, description="Names of data sets.")
-    trait: Traits = Field((), validate_default=False, description="Traits.")
-    level: Levels = Field((), validate_default=False, description="Levels.")
-    seed: SeedAxis = Field((), validate_default=False, description="Seeds.")
-    merge: Merges = Field(
-        (), validate_default=False, description="Merge methods; options that are not given may be any."
-    )
-    alpha: Axis = Field((), validate_default=False, description="Alphas.")
-    gamma: StrengthAxis = Field((), validate_default=False, description="Gammas.")
-    onto: Axis = Field((), validate_default=False, description="Alphas of the domain that vectors are carried onto.")
-    intensity: Texts = Field((), validate_default=False, description="Intensities of a prompt.")
-    layer: LayerAxis = Field((), validate_default=False, description="Layers.")
-    coefficient: Axis = Field((), validate_default=False, description="Coefficients of steering.")
+    model_config = ConfigDict(validate_default=False)  # an axis that is named is never empty
+
+    arm: Texts = Field((), description="Names of arms.")
+    model: Texts = Field((), description="Names of models.")
+    data: Texts = Field((), description="Names of data sets.")
+    trait: Traits = Field((), description="Traits.")
+    level: Levels = Field((), description="Levels.")
+    seed: SeedAxis = Field((), description="Seeds.")
+    merge: Merges = Field((), description="Merge methods; options that are not given may be any.")
+    alpha: Axis = Field((), description="Alphas.")
+    gamma: StrengthAxis = Field((), description="Gammas.")
+    onto: Axis = Field((), description="Alphas of the domain that vectors are carried onto.")
+    intensity: Texts = Field((), description="Intensities of a prompt.")
+    layer: LayerAxis = Field((), description="Layers.")
+    coefficient: Axis = Field((), description="Coefficients of steering.")
 
     def axes(self) -> dict[str, tuple[object, ...]]:
         """The axes that are named, without `arm`, and the values that are allowed on them."""
