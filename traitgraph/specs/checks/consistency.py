@@ -38,8 +38,7 @@ _WORDS = re.compile(r"(\d+) words")
 def check_arm(read: Read) -> Iterator[Diagnostic]:
     """What does not fit together in one arm."""
     for check in (
-        _training, _joint, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts,
-        _texts,
+        _training, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts, _texts,
     ):  # fmt: skip
         yield from check(*read)
 
@@ -50,16 +49,12 @@ def _training(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         what = f"method `{wanted}` cannot train by `{arm.train.method}`"
         hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
         yield text.error("TG121", what, ("train", "method"), hint)
-
-
-def _joint(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
-    if not isinstance(arm.method, Tuned) or arm.method.conditions != "joint" or not arm.train:
-        return
-    told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
-    if len(set(told)) < len(told):
-        what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
-        hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
-        yield text.error("TG122", what, ("method", "conditions"), hint)
+    if isinstance(arm.method, Tuned) and arm.method.conditions == "joint" and arm.train:
+        told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
+        if len(set(told)) < len(told):
+            what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
+            hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
+            yield text.error("TG122", what, ("method", "conditions"), hint)
 
 
 def _alpha(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
@@ -115,13 +110,11 @@ def _experts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         return
     if lora and lora.targets not in ("all-linear", "mlp") and not arm.onto:
         return
-    for model in arm.model:
-        if fuses_experts(model.config()):
-            path = ("train", "lora", "targets") if lora and not arm.onto else ("method",)
-            what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
-            hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
-            yield text.error("TG219", what, path, None if arm.onto else hint)
-            return
+    if model := next((each for each in arm.model if fuses_experts(each.config())), None):
+        path = ("train", "lora", "targets") if lora and not arm.onto else ("method",)
+        what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
+        hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
+        yield text.error("TG219", what, path, None if arm.onto else hint)
 
 
 def _quantised(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:

@@ -75,9 +75,7 @@ def _read(
     model: type[F], key: str, data: Mapping[str, object], document: Document, scope: Scope, found: list[Diagnostic]
 ) -> tuple[F, ...]:
     """Every entry of a list of the study that can be read."""
-    if key not in data:
-        return ()
-    listed = data[key]
+    listed = data.get(key, ())
     if not isinstance(listed, tuple):
         hint = "give: a list of mappings, each names axes and values"
         found.append(document.error("TG103", f"`{key}` is not a list", (key,), hint))
@@ -179,7 +177,7 @@ class FilterChecks:
             yield self._no_axis((*path, lacking[0]), hint if composed else None)
         elif not any(allows(arm, each) for _, arm in arms):
             yield self._not_allowed(path, each, arms)
-        elif not any(self._adds(arm, each) for _, arm in arms if allows(arm, each)):
+        elif all(self._has_all(arm, each) for _, arm in arms if allows(arm, each)):
             what = "this adds nothing: the product has these points"
             yield self.document.error("TG125", what, path, "give a new value")
 
@@ -195,11 +193,11 @@ class FilterChecks:
         what = "no arm here has all of these axes and values"
         return self.document.error("TG125", what, path, "write an entry for each arm")
 
-    def _adds(self, arm: Arm, each: Filter) -> bool:
-        """Whether an entry may add a point: where points are left out, it may bring one back."""
+    def _has_all(self, arm: Arm, each: Filter) -> bool:
+        """Whether an entry adds no point; where points are left out, it may bring one back."""
         if arm.zip or "exclude" in self.document.data or "when" in self.document.data:
-            return True
-        return not all(_among(value, arm.axes()[axis]) for axis, values in each.axes().items() for value in values)
+            return False
+        return all(_among(value, arm.axes()[axis]) for axis, values in each.axes().items() for value in values)
 
     def _axis(self, path: Path, axis: str, values: Sequence[object], arms: Sequence[Read]) -> Iterator[Diagnostic]:
         if any(_key_of(axis) in text.faulty for text, _ in arms):

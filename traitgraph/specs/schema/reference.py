@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from traitgraph.specs.composition.arms import ARM_KEYS
+from traitgraph.specs.fields import base
 from traitgraph.specs.fields.axes import CountRange, LogEnds, NumberAxis, StepRange
-from traitgraph.specs.fields.base import FORM, Spec
+from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.context import Scope
 from traitgraph.specs.fields.pydantic_errors import keys_of
@@ -130,7 +131,10 @@ def _registry(registry: Registry[Any], skip: str = "") -> Iterator[str]:
         yield from _table(_rows(next(iter(models.values())), common))
         yield ""
     for name, model in models.items():
-        yield from _section(f"`{name}`", model, _uses(model), common)
+        more = ""
+        if issubclass(model, Method) and model.uses:
+            more = f"Uses {_listed(key for key in ARM_KEYS if key in model.uses)}; needs {_listed(model.needs)}."
+        yield from _section(f"`{name}`", model, more, common)
 
 
 def _common(models: list[type[Spec]]) -> list[str]:
@@ -143,7 +147,7 @@ def _common(models: list[type[Spec]]) -> list[str]:
 
 def _models(models: Iterable[type[Spec]]) -> Iterator[str]:
     for model in models:
-        yield from _section(_words(model.__name__.removesuffix("Spec")), model, "")
+        yield from _section(_words(model.__name__.removesuffix("Spec")), model)
 
 
 def _words(name: str) -> str:
@@ -151,13 +155,7 @@ def _words(name: str) -> str:
     return {"log ends": "log range", "api judge": "API judge"}.get(spaced, spaced)
 
 
-def _uses(model: type[Spec]) -> str:
-    if not issubclass(model, Method) or not model.uses:
-        return ""
-    return f"Uses {_listed(key for key in ARM_KEYS if key in model.uses)}; needs {_listed(model.needs)}."
-
-
-def _section(title: str, model: type[Spec], more: str, told: Iterable[str] = ()) -> Iterator[str]:
+def _section(title: str, model: type[Spec], more: str = "", told: Iterable[str] = ()) -> Iterator[str]:
     yield f"### {title}\n"
     about = (model.__doc__ or "").strip().split("\n\n")[0]
     yield " ".join([*about.split(), *more.split()]) + "\n"
@@ -196,12 +194,8 @@ def _default(key: str, field: dict[str, Any], schema: dict[str, Any]) -> str:
     if isinstance(value, dict):
         return f"`{value['kind']}`" if [*value] == ["kind"] else "its defaults"
     if isinstance(value, list):
-        return ", ".join(f"`{_name(item)}`" for item in value)
+        return ", ".join(f"`{item['kind'] if isinstance(item, dict) else item}`" for item in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _name(item: object) -> object:
-    return item.get("kind", item) if isinstance(item, dict) else item
 
 
 BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
@@ -210,47 +204,38 @@ TYPES = {"number": "number", "integer": "whole number", "string": "text", "boole
 
 def _type(field: dict[str, Any]) -> str:
     """What a value looks like, in a few words."""
-    match field.get(FORM):
-        case BenchmarkList():
+    match field:
+        case {base.FORM: BenchmarkList()}:
             return "benchmarks"
-        case Choice(registry=registry):
+        case {base.FORM: Choice(registry=registry)}:
             return registry.noun
-        case Reference(noun=noun, many=many):
+        case {base.FORM: Reference(noun=noun, many=many)}:
             return f"{noun}, or several" if many else noun
-        case PresetOr(noun=noun):
+        case {base.FORM: PresetOr(noun=noun)}:
             return noun
-        case NumberAxis() as axis:
-            return " ".join(["axis of", f"{TYPES[axis.item]}s", *_bounds(axis.bounds())])
-    if "enum" in field:
-        return ", ".join(f"`{word}`" for word in field["enum"])
-    if "const" in field:
-        return f"`{field['const']}`"
-    if "$ref" in field:
-        return _words(field["$ref"].rsplit("/", 1)[-1])
-    if "anyOf" in field:
-        return _either(field["anyOf"])
-    return _plain(field)
-
-
-def _either(forms: list[dict[str, Any]]) -> str:
-    words = [_type(form) for form in forms]
-    lists = [form for form in forms if form.get("type") == "array"]
-    if lists and {"const": "all"} in forms:
-        return f"`all`, one or several of {_type(lists[0]['items'])}"
-    return " or ".join(dict.fromkeys(words))
-
-
-def _plain(field: dict[str, Any]) -> str:
-    kind = field.get("type")
-    if kind == "array":
-        return f"list of {_type(field.get('items', {}))}"
-    if kind == "object":
-        inner = field.get("additionalProperties")
-        keys = _type(field["propertyNames"]) if "propertyNames" in field else "text"
-        return f"mapping: {keys} -> {_type(inner)}" if isinstance(inner, dict) else "mapping"
-    if isinstance(kind, list):
-        return " or ".join(TYPES[each] for each in kind)
-    return " ".join([TYPES.get(str(kind), "value"), *_bounds(field)])
+        case {base.FORM: NumberAxis() as axis}:
+            return " ".join([f"axis of {TYPES[axis.item]}s", *_bounds(axis.bounds())])
+        case {"enum": words}:
+            return ", ".join(f"`{word}`" for word in words)
+        case {"const": word}:
+            return f"`{word}`"
+        case {"$ref": str() as name}:
+            return _words(name.rsplit("/", 1)[-1])
+        case {"anyOf": forms}:
+            lists = [form for form in forms if form.get("type") == "array"]
+            if lists and {"const": "all"} in forms:
+                return f"`all`, one or several of {_type(lists[0]['items'])}"
+            return " or ".join(dict.fromkeys(map(_type, forms)))
+        case {"type": "array"}:
+            return f"list of {_type(field.get('items', {}))}"
+        case {"type": "object", "additionalProperties": dict() as inner}:
+            keys = _type(field["propertyNames"]) if "propertyNames" in field else "text"
+            return f"mapping: {keys} -> {_type(inner)}"
+        case {"type": "object"}:
+            return "mapping"
+        case {"type": list() as kinds}:
+            return " or ".join(TYPES[each] for each in kinds)
+    return " ".join([TYPES.get(str(field.get("type")), "value"), *_bounds(field)])
 
 
 def _bounds(field: dict[str, Any]) -> list[str]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
-from pydantic_core import ValidationError
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import KnownName
@@ -97,6 +96,8 @@ class Measured(Spec):
     """"module:function" of the runtime: `function(context, loaded, params, benchmark) -> Measurement`."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file or folder: a job carries the digest of its content."""
+    file_ending: ClassVar[str] = ""
+    """End of the names of these files; empty: of any name, or folders."""
     fills: ClassVar[tuple[str, ...]] = ()
     """Keys of the arm that fill the fields of that name when they are left out."""
     draws: ClassVar[bool] = False
@@ -123,7 +124,9 @@ class Benchmark(Measured):
 
     def settled(self, folder: Path) -> Self:
         """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
-        paths = {key: str(existing(getattr(self, key), folder, key)) for key in self.files if getattr(self, key)}
+        paths = {
+            key: str(existing(getattr(self, key), folder, key, self.file_ending)) for key in self.files if getattr(self, key)
+        }
         return self.model_copy(update={"name": self.name or self.own_name(), **paths})
 
     def own_name(self) -> str:
@@ -205,19 +208,15 @@ class Questionnaire(Benchmark):
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
         path = questionnaire_path(self.items) or from_folder(folder, self.items)
+        if is_folder(path):
+            raise file_wanted(path, self.items, "items", ".json")
+        if not is_file(path) and ("/" in self.items or self.items.endswith(".json")):
+            raise nothing_at(path, self.items, "items", ".json")
         if not is_file(path):
-            raise self._missing(path)
+            facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+            raise located("items", self.items, "name_unknown", **facts)
         named = self.name or _name_inside(path) or path.stem
         return self.model_copy(update={"items": str(path), "name": named})
-
-    def _missing(self, path: Path) -> ValidationError:
-        """Why there are no items: no file at a path, or no questionnaire of that name."""
-        if is_folder(path):
-            return file_wanted(path, self.items, "items", ".json")
-        if "/" in self.items or self.items.endswith(".json"):
-            return nothing_at(path, self.items, "items", ".json")
-        facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
-        return located("items", self.items, "name_unknown", **facts)
 
 
 class OpenQuestions(Benchmark):
@@ -244,6 +243,7 @@ class Linguistic(Benchmark):
     kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("lexicon",)
+    file_ending: ClassVar[str] = ".json"
     function: ClassVar[str] = "traitgraph.runtime.assessment.texts.word_categories:measure"
     in_jobs: ClassVar[tuple[str, ...]] = ("lexicon", "prompts")
     lexicon: str = Field(
@@ -254,11 +254,6 @@ class Linguistic(Benchmark):
     prompts: tuple[str, ...] = Field(
         ("Tell me about yourself in 300 words.",), min_length=1, description="What is asked. (Personality Vector)"
     )
-
-    def settled(self, folder: Path) -> Self:
-        """Itself with the absolute path of its dictionary."""
-        path = existing(self.lexicon, folder, "lexicon", ".json")
-        return self.model_copy(update={"name": self.name or self.own_name(), "lexicon": str(path)})
 
 
 class Story(Linguistic):
