@@ -20,9 +20,8 @@ from traitgraph.runtime.models.likelihood import NoNumbersError
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import Positions
 from traitgraph.runtime.subjects.shift import steer_block
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.jobs.refs import FileData, FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from traitgraph.runtime.assessment.texts.word_categories import TextRow, word_me
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.generation import written
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import Sampling
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from traitgraph.compiler.ir.dimensions import text_of
 from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import BENCHMARKS
 
 STATUS = {0: "present", 1: "missing", 2: "unneeded"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import traitgraph
-from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.params import JobRow, JobTable
+from traitgraph.specs.jobs.refs import ResolvedJudge
 from traitgraph.specs.study.job_kinds import is_training
 
 DEFAULTS: dict[str, str] = {

@@ -19,8 +19,8 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import reading
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.subjects.subjects import leave_subject
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
 from .measurement import Measurement, Metric, mean, standard_error
 

@@ -15,8 +15,8 @@ from traitgraph.runtime.models.chat import turn
 from traitgraph.runtime.models.likelihood import Likelihood, Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
 from .measurement import Measurement, Metric, mean, standard_error
 

@@ -20,8 +20,7 @@ from traitgraph.specs.study.method import STEERING_OPERATORS, SteeringOperator
 from traitgraph.specs.study.training import AnyTraining, Sampling
 from traitgraph.specs.study.traits import Level, Trait
 
-from .benchmarks import ResolvedBenchmark
-from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef
+from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef, ResolvedBenchmark
 
 Number = Annotated[Decimal, PlainSerializer(number_text, return_type=str, when_used="json")]
 """An exact number, from the study to the arithmetic; text only in a row, in its canonical form: '0.3'."""

@@ -125,7 +125,9 @@ class Benchmark(Measured):
     def settled(self, folder: Path) -> Self:
         """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
         paths = {
-            key: str(existing(getattr(self, key), folder, key, self.file_ending)) for key in self.files if getattr(self, key)
+            key: str(existing(getattr(self, key), folder, key, self.file_ending))
+            for key in self.files
+            if getattr(self, key)
         }
         return self.model_copy(update={"name": self.name or self.own_name(), **paths})
 

@@ -15,8 +15,8 @@ from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest
 
 from .model import harness_model

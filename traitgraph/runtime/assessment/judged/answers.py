@@ -12,8 +12,8 @@ from traitgraph.runtime.models.engines import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
-from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedJudge
 from traitgraph.specs.study.training import Sampling
 
 from .judges import open_judge

@@ -12,8 +12,8 @@ from traitgraph.runtime.assessment.questionnaires.modes import domain_means, ite
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
 from .answers import Judged, judged_answers, outcome_metrics
 

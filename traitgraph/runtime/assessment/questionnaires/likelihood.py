@@ -18,8 +18,8 @@ from traitgraph.runtime.models.engines import Engine, engine_of
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.training import Sampling
 
 from .items import Questionnaire

@@ -9,8 +9,8 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.fields.registry import imported
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import MODES
 
 from .file import read_questionnaire

@@ -14,8 +14,8 @@ from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.engines import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import WRITTEN_NUMBER
 from traitgraph.specs.study.training import Sampling
 
