@@ -18,7 +18,7 @@ from traitgraph.specs.composition.interpolation import missing_values
 from traitgraph.specs.source.credentials import is_key
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.library import find_preset, preset_names, shown_path
-from traitgraph.specs.source.positions import Document, Step, merged
+from traitgraph.specs.source.positions import Document, merged, walk
 from traitgraph.specs.source.yaml import read_document, to_plain
 
 from .pydantic_errors import diagnose, fault, located
@@ -125,14 +125,8 @@ def context_of(info: core_schema.ValidationInfo) -> ReadContext:
 
 def key_faults(document: Document) -> list[Diagnostic]:
     """Every value, or name of a key, that looks like a key or a password; it is not repeated in full."""
-    pending: list[tuple[tuple[Step, ...], object]] = [((), document.data)]
     found = []
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, Mapping):
-            pending += [((*path, str(key)), each) for key, each in value.items()]
-        elif isinstance(value, list | tuple):
-            pending += [((*path, place), each) for place, each in enumerate(value)]
+    for path, value in walk(document.data):
         texts = {"key": str(path[-1]) if path else "", "value": value if isinstance(value, str) else ""}
         if at := next((side for side, text in texts.items() if is_key(text, path)), None):
             what = "this looks like a key or a password, and what stands in a spec is read by many"
