@@ -6,7 +6,7 @@ built (start-up time), and locations of errors hold no tags, so that they are pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeVar
 
 from pydantic_core import PydanticKnownError, core_schema
@@ -87,7 +87,7 @@ class KnownName(FieldForm):
     Without a noun it is told as pydantic tells a `Literal`, all names in the message.
     """
 
-    def __init__(self, noun: str, names: Callable[[], tuple[str, ...]], builtin: frozenset[str] = frozenset()) -> None:
+    def __init__(self, noun: str, names: Callable[[], tuple[str, ...]], builtin: Container[str] = ()) -> None:
         self.noun, self.names, self.builtin = noun, names, builtin
 
     def __get_pydantic_json_schema__(self, *_: object) -> dict[str, Any]:
