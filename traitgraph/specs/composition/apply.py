@@ -7,12 +7,12 @@ know how overrides are written, nor what keys mean.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
 from traitgraph.specs.source.library import GROUPS, find_preset
-from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted, leaves, merged, value_at
+from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted, leaves, merged, value_at, walk
 
 from .arms import STUDY_KEYS
 from .overrides import Override, readable, spelled
@@ -86,21 +86,14 @@ def _mapping_instead(path: Path, place: object, override: Override, document: Do
 def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:
     where = f"in {dotted(path)!r}" if path else "in the spec"
     here = [dotted((*path, name)) for name in near_names(step, place if isinstance(place, dict) else ())]
-    deeper = [dotted(found) for found in _paths(data) if found[-1] == override.path[-1]]
+    keys = (found for found, _ in walk(data) if all(isinstance(each, str) for each in found))  # none inside a list
+    deeper = [dotted(found) for found in keys if found[-1:] == override.path[-1:]]
     hints = []
     if near := list(dict.fromkeys([*here, *deeper]))[:3]:
         hints.append("near: " + ", ".join(near))
     if override.action == "change" and (path or step in STUDY_KEYS):
         hints.append(f"add it with {shlex.quote(f'+{override.typed}')}")
     return _Impossible("TG021", f"no key {step!r} {where}", "\n".join(hints) or None)
-
-
-def _paths(value: object, path: Path = ()) -> Iterator[Path]:
-    """Every path to a key, outer ones first."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield (*path, key)
-            yield from _paths(item, (*path, key))
 
 
 def _with(place: object, path: Path, value: object) -> dict[str, object]:

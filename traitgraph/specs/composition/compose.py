@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error
 from traitgraph.specs.source.library import group_exists, preset_names
-from traitgraph.specs.source.positions import Document, Step, leaves, value_at
+from traitgraph.specs.source.positions import Document, leaves, value_at
 from traitgraph.specs.source.yaml import read_document
 from traitgraph.specs.source.yaml_errors import no_study, written_by_us
 
@@ -173,12 +173,20 @@ def _base(spec: Document, candidates: Sequence[Override]) -> Base:
     return Base(document, choices, faults)
 
 
+_LISTED = {
+    *((key,) for key in (*AXIS_KEYS.values(), "benchmarks", "analyses")),
+    *(("method", key) for key in ("intensity", "layer", "coefficient")),
+    ("onto", "alpha"),
+}
+"""Paths in an arm at which several values may stand."""
+
+
 def _sweep_without_m(override: Override) -> Diagnostic:
     what, hint = "this is a sweep of several values", "add -m for one study per value"
     path = inside_arm(override.path)
     if path == ("study",):
         hint = "a study has one name"
-    elif _is_axis(path):
+    elif path in _LISTED:
         prefix = override.text.partition(override.key)[0]
         hint += f"\nor give the axis a list: {shlex.quote(f'{prefix}{override.key}={readable(override.values)}')}"
     elif path and path[0] not in STUDY_ONLY:
@@ -186,11 +194,3 @@ def _sweep_without_m(override: Override) -> Diagnostic:
     if " " in override.text.strip():
         hint += f"\nor quote it if it is text: {quoted(override.text)}"
     return error("TG024", what, override.span("value"), override.key, hint)
-
-
-def _is_axis(path: tuple[Step, ...]) -> bool:
-    """Whether a key of an arm takes a list."""
-    inner: dict[Step, tuple[str, ...]] = {"onto": ("alpha",), "method": ("intensity", "layer", "coefficient")}
-    if len(path) == 1:
-        return path[0] in (*AXIS_KEYS.values(), "benchmarks", "analyses")
-    return len(path) == 2 and path[1] in inner.get(path[0], ())

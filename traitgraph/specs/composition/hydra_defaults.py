@@ -97,18 +97,12 @@ def _visit_names(walk: Walk, entry: Entry, trail: tuple[str, ...], span: Span | 
             circle = " -> ".join((*trail[trail.index(target) if target in trail else 0 :], target))
             walk.faults.append(error("TG032", f"these presets name each other in a circle: {circle}", span, DEFAULTS))
             continue
-        file = find_preset(*split_target(target), walk.spec.file)
+        file = find_preset(*target.rpartition("/")[::2], walk.spec.file)
         if file is None:
             if not entry.optional:
                 walk.faults.append(_missing(walk.spec.file, entry, name, span))
         elif file not in walk.files and (document := walk.read(file)) is not None:
             _visit(walk, document, (*trail, target))
-
-
-def split_target(target: str) -> tuple[str, str]:
-    """Group and name of `group/name`."""
-    group, _, name = target.rpartition("/")
-    return group, name
 
 
 def _entries(walk: Walk, document: Document, group: str) -> Iterator[Entry]:
@@ -136,7 +130,7 @@ _LIST_FORM = "write `- group: name` for a preset, and `- _self_` where the value
 def _entry(item: object, group: str, place: tuple[Step, ...]) -> Entry | None:
     """`_self_`, a name in the same group, or {group: name}, {optional group: name}, {override group: name}."""
     if isinstance(item, str):
-        of_group, name = split_target(_under(group, item.partition("@")[0]).removesuffix(".yaml"))
+        of_group, name = _under(group, item.partition("@")[0]).removesuffix(".yaml").rpartition("/")[::2]
         return Entry(of_group, (name,), f"{of_group}/{name}", False, place)
     if not isinstance(item, dict) or len(item) != 1:
         return None
@@ -211,10 +205,6 @@ def _missing(spec: Path, entry: Entry, name: str, span: Span | None) -> Diagnost
 def appends_preset(choice: Override, spec: Document) -> bool:
     """Whether `+group=name` adds a preset to the list rather than a value to the spec."""
     return choice.action in ("add", "force") and choice.key not in spec.data
-
-
-NOT_OURS = (DEFAULTS, HYDRA)
-"""Keys for Hydra alone: a spec may also be the primary config of a Hydra application."""
 
 
 def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, list[Diagnostic]]:
@@ -295,13 +285,14 @@ def _merge(spec: Document, order: Sequence[ResultDefault], walk: Walk) -> tuple[
     data: object = {}
     layers: list[NodeLayer] = []
     for item in order:
-        file = spec.file if item.primary else find_preset(*split_target(str(item.config_path)), spec.file)
+        file = spec.file if item.primary else find_preset(*str(item.config_path).rpartition("/")[::2], spec.file)
         document = walk.read(file) if file is not None else None
         if document is None:
             continue
         walk.faults += [] if item.primary else unread_settings(document)
         prefix = tuple(item.package.split(".")) if item.package else ()
-        content: object = {key: value for key, value in document.data.items() if key not in NOT_OURS}
+        # a spec may also be the primary config of a Hydra application, with these two keys for Hydra alone
+        content: object = {key: value for key, value in document.data.items() if key not in (DEFAULTS, HYDRA)}
         for step in reversed(prefix):
             content = {step: content}
         data = merged(data, content)

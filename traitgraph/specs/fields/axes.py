@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, ValidationError, core_schema
+from pydantic import Field
+from pydantic_core import ValidationError, core_schema
 
 from traitgraph.specs.source.hashing import number_text
 
-from .base import FORM, Spec
+from .base import FieldForm, Spec
 from .pydantic_errors import each_read, fault, located, validated
 from .wording import shown
 
@@ -162,33 +162,26 @@ def whole_numbers(value: object) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
-class NumberAxis:
+class NumberAxis(FieldForm):
     """Annotation of an axis: whatever is written becomes a tuple of exact values between `least` and `most`."""
 
     def __init__(
         self,
-        read: Callable[[object], tuple[Any, ...]],
+        values: Callable[[object], tuple[Any, ...]],
         item: str,
         least: int | None = None,
         most: int | None = None,
     ) -> None:
-        self.read, self.item, self.least, self.most = read, item, least, most
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read with exact decimals; the annotated tuple is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema/forms.py` replaces by the forms of an axis."""
-        return {FORM: self}
+        self.values, self.item, self.least, self.most = values, item, least, most
 
     def bounds(self) -> dict[str, int]:
         """The limits as JSON Schema writes them."""
         limits = {"minimum": self.least, "maximum": self.most}
         return {name: limit for name, limit in limits.items() if limit is not None}
 
-    def _read(self, value: object) -> tuple[Any, ...]:
-        values = self.read(value)
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Any, ...]:
+        """The values of the axis. Raises pydantic's errors."""
+        values = self.values(value)
         for number in values:
             if self.least is not None and number < self.least:
                 raise fault("number_small", value=number_text(number), limit=self.least)

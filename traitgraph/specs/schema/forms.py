@@ -1,7 +1,7 @@
 """JSON Schema of the forms that a value may be written in: names, choices, references, axes.
 
-pydantic makes the schema of each model; where a field of ours has more forms than pydantic knows, it left its
-annotation under the key `FORM`, which is replaced here. Every model becomes one definition, plugins' included.
+pydantic makes the schema of each model; a field that we read ourselves left its annotation there, a `FieldForm`, which
+is replaced here. Every model becomes one definition, plugins' included.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from traitgraph.specs.fields.axes import CountRange, LogRange, NumberAxis, StepRange
 from traitgraph.specs.fields.base import FORM, Spec
 from traitgraph.specs.fields.choice import Choice, Choices
-from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
@@ -35,7 +35,7 @@ class Forms:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Schema] = {}
-        self._scope = Scope()
+        self._context = ReadContext()
         self._named: dict[int, str] = {}
 
     def model(self, model: type[Spec]) -> Schema:
@@ -121,7 +121,7 @@ class Forms:
         name = {
             "type": "string",
             "description": f"Preset of the group `{group}`.",
-            "examples": list(self._scope.names(group)),
+            "examples": list(self._context.names(group)),
         }
         mapping = {"type": "object", "properties": {**loose, "preset": name}, "required": ["preset"]}
         return [name, {**mapping, "additionalProperties": False}]

@@ -17,7 +17,7 @@ from traitgraph.specs.fields import base
 from traitgraph.specs.fields.axes import CountRange, LogEnds, NumberAxis, StepRange
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.pydantic_errors import keys_of
 from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.fields.registry import Registry
@@ -113,7 +113,7 @@ def _lines() -> Iterator[str]:
     yield "## Cluster and tracking\n"
     yield from _models((Cluster, Wandb))
     yield "## Presets of the library\n"
-    yield from (f"- `{group}`: {_listed(names)}" for group in GROUPS if (names := Scope().names(group)))
+    yield from (f"- `{group}`: {_listed(names)}" for group in GROUPS if (names := ReadContext().names(group)))
     yield "\n## Codes of messages\n"
     yield from (f"- **{code}** {title}. {text}" for code, (title, text) in CODES.items())
 

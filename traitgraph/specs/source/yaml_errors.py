@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .diagnostics import Diagnostic, Span, error, near_names
-from .library import is_file
+from .library import beside, is_file
 from .positions import Document, SourceText
 
 if TYPE_CHECKING:
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
 def cannot_open(shown: str, path: Path, problem: OSError) -> Diagnostic:
     """The file is missing, a folder, or closed to us; names the files beside it that look alike."""
     if isinstance(problem, FileNotFoundError):
-        near = near_names(path.name, _specs_beside(path))
+        near = near_names(path.name, (*beside(path, ".yaml"), *beside(path, ".yml")))
         return error("TG001", f"no such file: {shown}", hint="near: " + ", ".join(near) if near else None)
     if isinstance(problem, IsADirectoryError):
         return error("TG001", f"{shown} is a folder, not a spec file", None)
     return error("TG001", f"cannot read {shown}: {problem.strerror or type(problem).__name__}", None)
-
-
-def _specs_beside(path: Path) -> list[str]:
-    try:
-        return sorted(item.name for item in path.parent.iterdir() if item.suffix in (".yaml", ".yml"))
-    except OSError:
-        return []
 
 
 def not_utf8(shown: str, raw: bytes, offset: int) -> Diagnostic:
@@ -68,7 +61,6 @@ class Wording(NamedTuple):
     """What it says instead, and where the parser stopped, when the part begins on the same line."""
 
 
-_CANNOT_START = "cannot start any token"
 _ALIGN = "align it with the other keys of its block"
 _BLOCK = " (the block begins at line {line})"
 _AFTER_A_GLUED_KEY = ("mapping values are not allowed", "could not find expected ':'")
@@ -135,7 +127,7 @@ def _glued_key(source: SourceText, span: Span) -> Span | None:
 
 
 def _without_wording(problem: str, span: Span) -> tuple[str, str | None]:
-    if _CANNOT_START not in problem:
+    if "cannot start any token" not in problem:
         return f"not YAML: {problem}", None
     character = span.text[span.column - 1 : span.column]
     if character == "\t":

@@ -7,7 +7,6 @@ from pydantic import Field, PositiveInt
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choices
-from traitgraph.specs.fields.context import Scope
 from traitgraph.specs.fields.pydantic_errors import existing
 from traitgraph.specs.fields.registry import Registry
 
@@ -97,8 +96,8 @@ class _AnalysisList(Choices):
     def told_apart_by(self, one: Analysis) -> str:
         return one.shown
 
-    def settled(self, one: Analysis, scope: Scope) -> Analysis:
-        return one.settled(scope.folder)
+    def settled(self, one: Analysis, folder: Path) -> Analysis:
+        return one.settled(folder)
 
 
 Analyses = Annotated[tuple[Analysis, ...], _AnalysisList(ANALYSES)]

@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 from pydantic_core import core_schema
 
-from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choices
-from traitgraph.specs.fields.context import Scope, scope_of
+from traitgraph.specs.fields.context import ReadContext, context_of
 from traitgraph.specs.fields.pydantic_errors import fault, validated
 
 from .analyses import ANALYSES
@@ -32,7 +31,7 @@ class BenchmarkList(Choices):
         """The name in results."""
         return one.name
 
-    def read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
+    def read_one(self, value: object, info: core_schema.ValidationInfo) -> Benchmark:
         """The benchmark of a mapping or a name, with a name and absolute paths. Raises pydantic's errors."""
         if isinstance(value, Benchmark):
             return value
@@ -40,19 +39,19 @@ class BenchmarkList(Choices):
             value = {"kind": value}
         if not isinstance(value, Mapping):
             raise fault("choice_type", **self.about(value))
-        scope, name = scope_of(info.context), value.get("kind")
+        context, name = context_of(info), value.get("kind")
         changes = {key: item for key, item in value.items() if key != "kind"}
         if not isinstance(name, str) or name in self.registry:
-            return self._validated(value, scope)
-        if preset := scope.preset("benchmark", name):
+            return self._validated(value, context)
+        if preset := context.preset("benchmark", name):
             whole = {"name": preset.name, **preset.data, **changes}
-            return scope.reading(preset, lambda: self._validated(whole, scope), changes)
-        return self._validated({**(standing_for(name) or {"kind": name}), **changes}, scope)
+            return context.reading(preset, lambda _: self._validated(whole, context), changes)
+        return self._validated({**(standing_for(name) or {"kind": name}), **changes}, context)
 
-    def _validated(self, value: Mapping[str, object], scope: Scope) -> Benchmark:
+    def _validated(self, value: Mapping[str, object], context: ReadContext) -> Benchmark:
         model = self.model_of(value)
         assert issubclass(model, Benchmark), "the registry holds benchmarks"
-        return validated(model, value, scope.context).settled(scope.folder)
+        return validated(model, value, context).settled(context.folder)
 
     def about(self, value: object) -> dict[str, Any]:
         """What a message may mention; names are kinds, questionnaires and tasks."""

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
 from traitgraph.specs.fields.axes import NumberAxis, values_of
+from traitgraph.specs.fields.base import FieldForm
 from traitgraph.specs.fields.pydantic_errors import again, each_read, fault, located
 from traitgraph.specs.fields.wording import shown
 
@@ -31,31 +31,26 @@ TRAIT_OF_LETTER: dict[str, Trait] = {trait[0].upper(): trait for trait in TRAITS
 """Questionnaire keys name a domain by its first letter: O, C, E, A, N."""
 
 
-class WordAxis:
+class WordAxis(FieldForm):
     """Annotation of an axis of known words; the study holds them as a tuple in the order they are written."""
 
     def __init__(self, noun: str, words: tuple[str, ...]) -> None:
         self.noun, self.words = noun, words
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read words; the annotated tuple is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
         """`all`, a word, or a list of different words."""
         word = {"enum": list(self.words)}
         many = {"type": "array", "items": word, "minItems": 1, "uniqueItems": True}
         return {"anyOf": [{"const": "all"}, word, many]}
 
-    def read(self, value: object) -> tuple[str, ...]:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[str, ...]:
         """The words of an axis. Raises pydantic's errors, those of all words together."""
         if value == "all":
             return self.words
-        if not isinstance(value, list | tuple):
-            return (self._word(value),)
-        if not value:
+        items = value if isinstance(value, list | tuple) else (value,)
+        if not items:
             raise fault("axis_empty")
-        words = each_read(value, self._word)
+        words = each_read(items, self._word)
         for place, word in enumerate(words):
             if word in words[:place]:
                 raise located(place, word, "axis_twice", value=word)
