@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import islice, product
 from typing import get_args
 
-from traitgraph.specs.composition.arms import ArmText
+from traitgraph.specs.composition.arms import AXIS_KEYS, ArmText
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.folders.model_folder import PARTLY, PLAIN, fuses_experts, quantised_by
 from traitgraph.specs.source.diagnostics import Diagnostic
@@ -17,7 +17,7 @@ from traitgraph.specs.source.positions import Document
 from traitgraph.specs.study.analyses import Analysis, TraitCorrelation
 from traitgraph.specs.study.benchmarks import Linguistic, Questionnaire
 from traitgraph.specs.study.data import GeneratedDataSpec
-from traitgraph.specs.study.filters import KEY_OF_AXIS, AxisName
+from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
@@ -294,4 +294,4 @@ def _zip(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
 def _unzipped(group: Sequence[str], text: ArmText, arm: Arm) -> list[str]:
     """The axes of a group that the arm does not have."""
     axes = arm.axes()
-    return [name for name in group if name not in axes and KEY_OF_AXIS.get(name, name) not in text.faulty]
+    return [name for name in group if name not in axes and AXIS_KEYS.get(name, name) not in text.faulty]

@@ -15,13 +15,14 @@ from typing import TypeVar
 
 from pydantic_core import ValidationError
 
+from traitgraph.specs.composition.arms import AXIS_KEYS
 from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, fault, validated
 from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document, Path
-from traitgraph.specs.study.filters import KEY_OF_AXIS, Filter, When, same
+from traitgraph.specs.study.filters import Filter, When, same
 from traitgraph.specs.study.study import Arm
 
 from .usage import Read
@@ -239,7 +240,7 @@ class FilterChecks:
 
 def _key_of(axis: str) -> str:
     """The key of an arm that holds an axis."""
-    return "method" if axis in OF_METHOD else KEY_OF_AXIS.get(axis, axis)
+    return "method" if axis in OF_METHOD else AXIS_KEYS.get(axis, axis)
 
 
 def _text(value: object) -> str:

@@ -27,9 +27,6 @@ AxisName = Literal[
     "model", "data", "trait", "level", "seed", "merge", "alpha", "gamma", "onto", "intensity", "layer", "coefficient"
 ]
 
-KEY_OF_AXIS: dict[str, str] = {"trait": "traits", "level": "levels", "seed": "seeds"}
-"""The key of an arm that holds an axis, where it is not the axis' own name."""
-
 
 def _texts(value: object) -> tuple[str | int, ...]:
     def text(item: object) -> str | int:
