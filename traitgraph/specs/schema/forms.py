@@ -6,9 +6,9 @@ is replaced here. Every model becomes one definition, plugins' included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import singledispatchmethod
-from typing import Any
+from typing import Any, TypeVar
 
 from traitgraph.specs.fields.axes import CountRange, LogRange, NumberAxis, StepRange
 from traitgraph.specs.fields.base import FORM, Spec
@@ -19,6 +19,7 @@ from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.traits import TRAITS, TraitAxis
 
+A = TypeVar("A")
 Schema = dict[str, Any]
 Member = tuple[str, type[Spec], tuple[str, ...]]
 """Name and model of a member of a choice, and the tags that a mapping must have to mean it."""
@@ -36,7 +37,7 @@ class Forms:
     def __init__(self) -> None:
         self.definitions: dict[str, Schema] = {}
         self._context = ReadContext()
-        self._named: dict[int, str] = {}
+        self._names: dict[int, str] = {}
 
     def model(self, model: type[Spec]) -> Schema:
         """A reference to the definition of a model, which is added when it is new."""
@@ -65,26 +66,34 @@ class Forms:
         """What may be written where this annotation of ours stands."""
         raise TypeError(f"no form of a value: {annotation!r}")
 
+    def _once(self, annotation: A, noun: str, make: Callable[[A], Schema]) -> Schema:
+        """A reference to the definition of a form, which is made when it is new."""
+        if id(annotation) not in self._names:
+            taken = [name for name in self.definitions if name == noun or name.startswith(f"{noun} ")]
+            self._names[id(annotation)] = name = f"{noun} {len(taken) + 1}" if taken else noun
+            self.definitions[name] = {}
+            self.definitions[name] = make(annotation)
+        return _reference_to(self._names[id(annotation)])
+
     # -- choices --
 
     @form.register
     def choice(self, choice: Choice) -> Schema:
         """A name that needs no parameters, a preset, or a mapping with the tag; one definition."""
-        name, is_new = self._definition(choice, choice.registry.noun)
-        if is_new:
-            members = list(_members(choice))
-            bare = [pair for pair in choice.registry.items() if pair[0] not in choice.variants]
-            inner = [(name, each) for name, each in choice.variants.items() if each.default is not None]
-            names = [name for name, member in bare if self._needs_nothing(member, choice.tag)]
-            names += [
-                name for name, each in inner if self._needs_nothing(each.registry.get(str(each.default)), each.tag)
-            ]
-            forms: list[Schema] = [{"enum": list(dict.fromkeys(names))}] if names else []
-            forms += [self._tagged(member, tags) for _, member, tags in members]
-            if choice.group:
-                forms += self._presets(choice.group, [member for _, member, _ in members])
-            self.definitions[name] = {"anyOf": forms}
-        return _reference_to(name)
+        return self._once(choice, choice.registry.noun, self._union)
+
+    def _union(self, choice: Choice) -> Schema:
+        members = list(_members(choice))
+        alone = [(name, each, choice.tag) for name, each in choice.registry.items() if name not in choice.variants]
+        alone += [
+            (name, each.registry.get(each.default), each.tag) for name, each in choice.variants.items() if each.default
+        ]
+        names = [name for name, member, tag in alone if self._needs_nothing(member, tag)]
+        forms: list[Schema] = [{"enum": list(dict.fromkeys(names))}] if names else []
+        forms += [self._tagged(member, tags) for _, member, tags in members]
+        if choice.group:
+            forms += self._presets(choice.group, [member for _, member, _ in members])
+        return {"anyOf": forms}
 
     @form.register
     def choices(self, choices: Choices) -> Schema:
@@ -138,19 +147,11 @@ class Forms:
     @form.register
     def reference(self, reference: Reference) -> Schema:
         """A name, id or path, or a mapping of one of the forms; one definition."""
-        name, is_new = self._definition(reference, reference.noun)
-        if is_new:
-            forms = [*self._presets(reference.group, reference.forms), *map(self.model, reference.forms)]
-            self.definitions[name] = _one_or_many({"anyOf": forms}) if reference.many else {"anyOf": forms}
-        return _reference_to(name)
+        return self._once(reference, reference.noun, self._named)
 
-    def _definition(self, annotation: object, noun: str) -> tuple[str, bool]:
-        """The name of the definition of a form, and whether it is still to be made."""
-        if is_new := id(annotation) not in self._named:
-            taken = [name for name in self.definitions if name == noun or name.startswith(f"{noun} ")]
-            self._named[id(annotation)] = name = f"{noun} {len(taken) + 1}" if taken else noun
-            self.definitions[name] = {}
-        return self._named[id(annotation)], is_new
+    def _named(self, reference: Reference) -> Schema:
+        forms = [*self._presets(reference.group, reference.forms), *map(self.model, reference.forms)]
+        return _one_or_many({"anyOf": forms}) if reference.many else {"anyOf": forms}
 
     @form.register
     def preset_or(self, either: PresetOr) -> Schema:

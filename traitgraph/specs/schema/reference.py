@@ -125,7 +125,7 @@ def _listed(names: Iterable[str]) -> str:
 def _registry(registry: Registry[Any], skip: str = "") -> Iterator[str]:
     """A section for each model, after one for the keys that all of them have."""
     models = {name: model for name, model in registry.items() if name != skip}
-    common = _common(list(models.values())) if len(models) > 1 else []
+    common = _common(models.values()) if len(models) > 1 else []
     if common:
         yield f"### every {registry.noun}\n"
         yield from _table(_rows(next(iter(models.values())), common))
@@ -137,12 +137,12 @@ def _registry(registry: Registry[Any], skip: str = "") -> Iterator[str]:
         yield from _section(f"`{name}`", model, more, common)
 
 
-def _common(models: list[type[Spec]]) -> list[str]:
+def _common(models: Iterable[type[Spec]]) -> list[str]:
     """Keys that mean the same in every model, without the tag."""
-    first, *others = (keys_of(model) for model in models)
-    about = {key: (field.description, field.default) for key, field in first.items()}
-    alike = [key for key in about if all(key in each for each in others)]
-    return [key for key in alike if all((each[key].description, each[key].default) == about[key] for each in others)]
+    first, *others = (
+        [(key, each.description, each.default) for key, each in keys_of(model).items()] for model in models
+    )
+    return [about[0] for about in first if all(about in each for each in others)]
 
 
 def _models(models: Iterable[type[Spec]]) -> Iterator[str]:
