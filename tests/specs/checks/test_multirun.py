@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.specs.composition.files import write
+from tests.specs.files import write
 from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.source.diagnostics import SpecError

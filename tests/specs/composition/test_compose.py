@@ -12,13 +12,12 @@ from hydra import initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from tests.specs.files import Files, write
 from traitgraph.specs.composition.compose import compose, compose_many
 from traitgraph.specs.source import library
 from traitgraph.specs.source.diagnostics import Diagnostic, Span
 from traitgraph.specs.source.library import find_preset, preset_names
 from traitgraph.specs.source.positions import Document
-
-from .files import Files, write
 
 PRESETS: Files = {
     "model/small.yaml": "id: owner/small\ndtype: float32\n",

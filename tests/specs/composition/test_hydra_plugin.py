@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .files import write
+from tests.specs.files import write
 
 APPLICATION = """\
 import sys

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.specs.files import write
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.checks.validate import load_study
 from traitgraph.specs.source.diagnostics import SpecError
-
-from .files import write
 
 STUDY = """\
 defaults: [{train: mine}, _self_]

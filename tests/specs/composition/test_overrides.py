@@ -168,5 +168,5 @@ def test_a_plain_override_does_not_import_hydra() -> None:
         "compose(Path(sys.argv[1]), ['alpha=0.5', '+train.epochs=2', '~model']);"
         "sys.exit(any(name.partition('.')[0] in ('hydra', 'omegaconf', 'antlr4') for name in sys.modules))"
     )
-    file = Path(__file__).with_name("conftest.py").parent / "plain.yaml"
+    file = Path(__file__).with_name("plain.yaml")
     assert subprocess.run([sys.executable, "-c", code, str(file)], check=False).returncode == 0

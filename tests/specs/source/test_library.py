@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.specs.composition.files import write
+from tests.specs.files import write
 from traitgraph.api.planning import plan_study
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study, validate
