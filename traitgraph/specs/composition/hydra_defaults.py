@@ -9,7 +9,7 @@ named. Must not know what a preset holds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -75,14 +75,28 @@ def walk_defaults(spec: Document, choices: Sequence[Override]) -> Walk:
 
 
 def _visit(walk: Walk, document: Document, trail: tuple[str, ...]) -> None:
+    """Follow the list of one file; the last of the trail is its own group and name."""
     group = trail[-1].rpartition("/")[0]
-    for entry in _entries(walk, document, group):
-        walk.keys.add(entry.key)
-        span = document.value_span(entry.place)
-        if entry.key in walk.choices:
-            choice = walk.choices[entry.key]
-            entry, span = entry._replace(names=_chosen(choice).names), choice.span("value")
-        _visit_names(walk, entry, trail, span)
+    listed = document.data.get(DEFAULTS, [])
+    if not isinstance(listed, list):
+        what = "`defaults` is a list of presets"
+        walk.faults.append(error("TG033", what, document.value_span((DEFAULTS,)), DEFAULTS, _LIST_FORM))
+        return
+    for index, item in enumerate(listed):
+        entry = _entry(item, group, (DEFAULTS, index))
+        if entry is None:
+            what = "this is no element of a defaults list"
+            place = document.value_span((DEFAULTS, index))
+            walk.faults.append(error("TG033", what, place, f"{DEFAULTS}.{index}", _LIST_FORM))
+        elif entry.group.partition("/")[0] == HYDRA:
+            if (entry.group, entry.names) != ("hydra/sweeper", ("traitgraph",)) and not in_application():
+                walk.faults.append(_not_read(entry.group, document.value_span(entry.place)))
+        elif item != "_self_":
+            walk.keys.add(entry.key)
+            span = document.value_span(entry.place)
+            if choice := walk.choices.get(entry.key):
+                entry, span = entry._replace(names=_chosen(choice).names), choice.span("value")
+            _visit_names(walk, entry, trail, span)
 
 
 def _visit_names(walk: Walk, entry: Entry, trail: tuple[str, ...], span: Span | None) -> None:
@@ -103,25 +117,6 @@ def _visit_names(walk: Walk, entry: Entry, trail: tuple[str, ...], span: Span | 
                 walk.faults.append(_missing(walk.spec.file, entry, name, span))
         elif file not in walk.files and (document := walk.read(file)) is not None:
             _visit(walk, document, (*trail, target))
-
-
-def _entries(walk: Walk, document: Document, group: str) -> Iterator[Entry]:
-    listed = document.data.get(DEFAULTS, [])
-    if not isinstance(listed, list):
-        what = "`defaults` is a list of presets"
-        walk.faults.append(error("TG033", what, document.value_span((DEFAULTS,)), DEFAULTS, _LIST_FORM))
-        return
-    for index, item in enumerate(listed):
-        entry = _entry(item, group, (DEFAULTS, index))
-        if entry is None:
-            what = "this is no element of a defaults list"
-            place = document.value_span((DEFAULTS, index))
-            walk.faults.append(error("TG033", what, place, f"{DEFAULTS}.{index}", _LIST_FORM))
-        elif entry.group.partition("/")[0] == HYDRA:
-            if (entry.group, entry.names) != ("hydra/sweeper", ("traitgraph",)) and not in_application():
-                walk.faults.append(_not_read(entry.group, document.value_span(entry.place)))
-        elif item != "_self_":
-            yield entry
 
 
 _LIST_FORM = "write `- group: name` for a preset, and `- _self_` where the values of this file come in"

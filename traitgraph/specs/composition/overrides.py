@@ -181,7 +181,7 @@ def parse_by_grammar(text: str, options: Options) -> Override:
     except (HydraException, RecursionError) as problem:
         _refuse_greek(text, text)
         raise _Unreadable(text, *_complaint(text, str(problem))) from problem
-    return Override(text, _action(parsed), key, values, swept)
+    return Override(text, ACTIONS[text[: len(text) - len(text.lstrip("+~"))]], key, values, swept)
 
 
 def _as_in_files(found: re.Match[str]) -> str:
@@ -194,14 +194,6 @@ def _as_in_files(found: re.Match[str]) -> str:
     if re.match("0[xo]", text):
         return f"{before}{int(text, 0)}"
     return before + re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
-
-
-def _action(parsed: HydraOverride) -> Action:
-    if parsed.is_delete():
-        return "delete"
-    if parsed.is_force_add():
-        return "force"
-    return "add" if parsed.is_add() else "change"
 
 
 def _values(parsed: HydraOverride, text: str, options: Options) -> Sequence[object]:

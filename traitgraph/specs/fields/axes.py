@@ -12,7 +12,7 @@ from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any
 
 from pydantic import Field
-from pydantic_core import ValidationError, core_schema
+from pydantic_core import core_schema
 
 from traitgraph.specs.source.hashing import number_text
 
@@ -130,14 +130,10 @@ def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal,
         raise located("step", step, "axis_long", longest=LONGEST)
     count, rest = divmod(stop - start, step)
     if rest:
-        raise _missed(start, stop, step, int(count))
+        facts = {"start": start, "stop": stop, "step": step, "before": stop - rest, "after": stop - rest + step}
+        told = {name: number_text(each) for name, each in facts.items()}
+        raise located("step", step, "step_missed" if count else "step_past", count=int(count), **told)
     return tuple(plain(start + index * step) for index in range(int(count) + 1))
-
-
-def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> ValidationError:
-    around = {"before": start + count * step, "after": start + (count + 1) * step}
-    told = {name: number_text(each) for name, each in {"start": start, "stop": stop, "step": step, **around}.items()}
-    return located("step", step, "step_missed" if count else "step_past", count=count, **told)
 
 
 def _spaced(start: Decimal, stop: Decimal, count: int, *, log: bool = False) -> tuple[Decimal, ...]:
@@ -166,11 +162,7 @@ class NumberAxis(FieldForm):
     """Annotation of an axis: whatever is written becomes a tuple of exact values between `least` and `most`."""
 
     def __init__(
-        self,
-        values: Callable[[object], tuple[Any, ...]],
-        item: str,
-        least: int | None = None,
-        most: int | None = None,
+        self, values: Callable[[object], tuple[Any, ...]], item: str, least: int | None = None, most: int | None = None
     ) -> None:
         self.values, self.item, self.least, self.most = values, item, least, most
 

@@ -1,7 +1,7 @@
 """Where presets lie: YAML files named `<group>/<name>.yaml`, beside the spec or in the library that ships with us.
 
-A file beside the spec hides a file of the library with the same name. Any text may stand as a path, so nothing here
-raises for what a file system refuses: too long a name, a NUL or the `~` of nobody is a path at which nothing is. Knows
+A file beside the spec hides a file of the library with the same name. Any text may be given as a path, so nothing here
+raises for one that the file system refuses (too long a name, a NUL, `~` with an unknown user): nothing is there. Knows
 folders and names; must not know what a preset holds.
 """
 

@@ -203,9 +203,5 @@ class Document:
         return warning(code, what, self.value_span(path), dotted(path), hint)
 
     def _find(self, path: Sequence[Step]) -> Place | None:
-        best: Place | None = None
-        for layer in self.layers:
-            place = layer.find(path)
-            if place is not None and (best is None or place.depth >= best.depth):
-                best = place
-        return best
+        places = filter(None, (layer.find(path) for layer in reversed(self.layers)))
+        return max(places, key=lambda place: place.depth, default=None)
