@@ -47,8 +47,10 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.merging.steps import TrimBothEnds as TrimBothEnds
     from traitgraph.runtime.models.chat import answer_ids as answer_ids
     from traitgraph.runtime.models.chat import prompt_ids as prompt_ids
-    from traitgraph.runtime.models.engines import engine_of as engine_of
+    from traitgraph.runtime.models.chat import prompt_message_of as lead_of  # noqa: F401  # the old name
+    from traitgraph.runtime.models.chat import prompt_message_of as prompt_message_of
     from traitgraph.runtime.models.generation import Written as Written
+    from traitgraph.runtime.models.generation import engine_of as engine_of
     from traitgraph.runtime.models.generation import written as written
     from traitgraph.runtime.models.generation import written_texts as written_texts
     from traitgraph.runtime.models.likelihood import Likelihood as Likelihood
@@ -56,7 +58,6 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.models.likelihood import continuation_likelihoods as continuation_likelihoods
     from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
     from traitgraph.runtime.models.loading import open_model as open_model
-    from traitgraph.runtime.models.prompt_messages import lead_of as lead_of
     from traitgraph.specs.fields.axes import Axis as Axis
     from traitgraph.specs.jobs.kinds import JobKind as JobKind
     from traitgraph.specs.jobs.params import AssessParams as AssessParams
@@ -85,12 +86,10 @@ HOMES = {
     "traitgraph.runtime.jobs.context": ("JobContext", "without_torch"),
     "traitgraph.runtime.jobs.locations": ("verified",),
     "traitgraph.runtime.merging.steps": ("Drop", "Election", "RankDrop", "Steps", "Trim", "TrimBothEnds"),
-    "traitgraph.runtime.models.chat": ("answer_ids", "prompt_ids"),
-    "traitgraph.runtime.models.engines": ("engine_of",),
-    "traitgraph.runtime.models.generation": ("Written", "written", "written_texts"),
+    "traitgraph.runtime.models.chat": ("answer_ids", "lead_of", "prompt_ids", "prompt_message_of"),
+    "traitgraph.runtime.models.generation": ("Written", "engine_of", "written", "written_texts"),
     "traitgraph.runtime.models.likelihood": ("Likelihood", "Request", "continuation_likelihoods"),
     "traitgraph.runtime.models.loading": ("LoadedModel", "open_model"),
-    "traitgraph.runtime.models.prompt_messages": ("lead_of",),
     "traitgraph.specs.fields.axes": ("Axis",),
     "traitgraph.specs.jobs.kinds": ("JobKind",),
     "traitgraph.specs.jobs.params": ("AssessParams", "JobParams", "PromptText", "Steering"),
@@ -106,8 +105,8 @@ HOMES = {
     "traitgraph.specs.study.training": ("AnswerEngine", "Sampling"),
 }
 """What is for others, by the module where it is."""
-RENAMED = {"PromptText": "Prompt"}
-"""Names that two modules have."""
+RENAMED = {"PromptText": "Prompt", "lead_of": "prompt_message_of"}
+"""Names that two modules have, and old ones."""
 PLACES = {name: module for module, names in HOMES.items() for name in names}
 
 

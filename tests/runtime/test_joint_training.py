@@ -38,7 +38,7 @@ def test_one_adapter_answers_as_its_instruction_says(
     from peft import PeftModel
 
     from traitgraph.runtime.data.dialogues import read_dialogues, reply_pairs
-    from traitgraph.runtime.models.chat import Lead, turn
+    from traitgraph.runtime.models.chat import PromptMessage, turn
     from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 
     params = joint(model_ref, dialogue_data, "extraversion", training)
@@ -48,8 +48,8 @@ def test_one_adapter_answers_as_its_instruction_says(
 
     def gap(level: Level) -> float:
         """Mean of high less low. [nats per token]"""
-        lead = Lead(f"You have {level} extraversion.")
-        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), lead) for p in pairs for side in LEVELS]
+        prompt_message = PromptMessage(f"You have {level} extraversion.")
+        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), prompt_message) for p in pairs for side in LEVELS]
         found = continuation_likelihoods(loaded, [Request(*each) for each in turns])
         signs = [1 if side == "high" else -1 for _ in pairs for side in LEVELS]
         return sum(sign * each.per_token for sign, each in zip(signs, found, strict=True)) / len(pairs)

@@ -12,8 +12,8 @@ import pytest
 from tests.runtime.conftest import MakeContext
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.training.rows import hold_back
 from traitgraph.runtime.training.training import train, train_joint
-from traitgraph.runtime.training.validation import hold_back
 from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path

@@ -141,7 +141,7 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
         return json_lines(verified(context.locations, data.digest))
     from datasets import load_dataset
 
-    from traitgraph.runtime.jobs.quiet import quiet_libraries
+    from traitgraph.runtime.jobs.context import quiet_libraries
 
     if Path(data.id).exists():
         reason = f"a folder of this name lies in {Path.cwd()}, and `datasets` would read it in place of the hub's"

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.jobs.quiet import quiet_libraries
-from traitgraph.runtime.models.chat import Lead, prompt_ids
+from traitgraph.runtime.jobs.context import JobContext, Stopped, quiet_libraries
+from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import BATCH_ROWS
 from traitgraph.runtime.models.likelihood import Tokens
 from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptRows
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.runtime.vectors.adapters import read_adapter
 from traitgraph.runtime.vectors.hooks import Terms, module_of, takes_low_rank
 from traitgraph.specs.jobs.params import GenerateParams
@@ -51,8 +49,8 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     writer = open_model(context, params.model)
     leave_subject(context, writer)
     variants = _variants(context, params, writer)
-    lead = lead_of(context, params.persona)
-    prompts = [_prompts(params, scenario, variants, lead) for scenario in scenarios]
+    prompt_message = prompt_message_of(context, params.persona)
+    prompts = [_prompts(params, scenario, variants, prompt_message) for scenario in scenarios]
     started = time.monotonic()
     kept = KeptRows(context.partial, "replies")
     written = sum(len(reply["tokens"]) for reply in _write(context, params, variants, scenarios, prompts, kept))
@@ -117,12 +115,12 @@ def _merged(base: LoadedModel, adapter: Path) -> LoadedModel:
 
 
 def _prompts(
-    params: GenerateParams, scenario: Scenario, variants: Sequence[Variant], lead: Lead | None
+    params: GenerateParams, scenario: Scenario, variants: Sequence[Variant], prompt_message: PromptMessage | None
 ) -> list[Tokens]:
     """What each variant reads: the writer the scene under its persona, the others their instruction alone."""
     told = (params.instruction, params.opposite or "")
     others = [prompt_ids(v.loaded.tokenizer, text) for v, text in zip(variants[1:], told, strict=False)]
-    return [prompt_ids(variants[0].loaded.tokenizer, scenario.prompt, lead), *others]
+    return [prompt_ids(variants[0].loaded.tokenizer, scenario.prompt, prompt_message), *others]
 
 
 def _write(

@@ -1,9 +1,15 @@
-"""Render conversations as token ids with the tokenizer's own chat template."""
+"""Conversations under the prompt that makes a subject, as token ids by the tokenizer's own chat template."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, training_rows
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.specs.jobs.params import Demonstrations, Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -11,6 +17,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, str]
 
+PLACE = "{examples}"
 TEMPLATE_VARIABLES = {"date_string": "26 Jul 2024"}
 """Llama's templates print a date, and today's when none is given; the day of a run must not change its results. (The
 value is the one that the template of Llama 3.1 falls back to.)"""
@@ -29,7 +36,7 @@ class Turn(NamedTuple):
     """The reply and its end-of-turn token, without the line break that a template puts after it."""
 
 
-class Lead(NamedTuple):
+class PromptMessage(NamedTuple):
     """Text that comes before what a user says: the prompt that makes a subject."""
 
     text: str
@@ -37,32 +44,63 @@ class Lead(NamedTuple):
     """A message of its own, or the head of every user message."""
 
 
-def messages(user: str, lead: Lead | None = None) -> list[Message]:
-    """A conversation of one user message, after its lead when there is one."""
-    return led([{"role": "user", "content": user}], lead)
+def prompt_message_of(context: JobContext, prompt: Prompt | None) -> PromptMessage | None:
+    """What precedes a conversation under a prompt; None without one.
+
+    Raises DialogueError when the data hold fewer replies than the prompt shows.
+    """
+    if prompt is None:
+        return None
+    text = prompt.system
+    if prompt.examples is not None:
+        wanted = prompt.examples
+        replies = replies_to_show(load_dialogues(context, wanted.data, "examples"), wanted)
+        drawn = random.Random(wanted.seed).sample(replies, wanted.count)  # without repeats
+        text = text.replace(PLACE, "\n".join(f"- {reply}" for reply in drawn))
+    return PromptMessage(text, prompt.place or "system")
 
 
-def led(conversation: list[Message], lead: Lead | None) -> list[Message]:
-    """The conversation with a lead that is not empty."""
-    if lead is None or not lead.text:
+def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> list[str]:
+    """Distinct training replies of the condition, each on one line. Raises DialogueError for fewer than are shown."""
+    rows = training_rows(dialogues, wanted.trait, wanted.level)
+    replies = list(dict.fromkeys(" ".join(row.reply.split()) for row in rows))
+    if len(replies) < wanted.count:
+        raise DialogueError(
+            f"a prompt shows {wanted.count} replies of {wanted.trait} {wanted.level}, and the data hold {len(replies)}"
+        )
+    return replies
+
+
+def messages(user: str, prompt_message: PromptMessage | None = None) -> list[Message]:
+    """A conversation of one user message under a prompt message, when there is one."""
+    return with_prompt_message([{"role": "user", "content": user}], prompt_message)
+
+
+def with_prompt_message(conversation: list[Message], prompt_message: PromptMessage | None) -> list[Message]:
+    """The conversation under a prompt message, when there is one and it is not empty."""
+    if prompt_message is None or not prompt_message.text:
         return conversation
-    if lead.place == "system":
-        return [{"role": "system", "content": lead.text}, *conversation]
+    if prompt_message.place == "system":
+        return [{"role": "system", "content": prompt_message.text}, *conversation]
     return [
-        {**each, "content": f"{lead.text}\n\n{each['content']}"} if each["role"] == "user" else each
+        {**each, "content": f"{prompt_message.text}\n\n{each['content']}"} if each["role"] == "user" else each
         for each in conversation
     ]
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> tuple[int, ...]:
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, user: str, prompt_message: PromptMessage | None = None
+) -> tuple[int, ...]:
     """Token ids of a user message up to where the assistant's reply begins."""
-    return _ids(tokenizer, prompt_text(tokenizer, user, lead))
+    return _ids(tokenizer, prompt_text(tokenizer, user, prompt_message))
 
 
-def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None = None) -> Turn:
+def turn(
+    tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt_message: PromptMessage | None = None
+) -> Turn:
     """A user message and a given reply, cut where the reply begins."""
-    before = prompt_text(tokenizer, user, lead)
-    whole = _whole_text(tokenizer, user, reply, lead)
+    before = prompt_text(tokenizer, user, prompt_message)
+    whole = _whole_text(tokenizer, user, reply, prompt_message)
     if not whole.startswith(before):
         raise ChatTemplateError(
             "the chat template renders a prompt differently once a reply follows; it cannot be scored"
@@ -70,24 +108,26 @@ def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead |
     return _parted(tokenizer, before, whole[len(before) :].rstrip())
 
 
-def answer_ids(tokenizer: PreTrainedTokenizerBase, user: str, answer: str, lead: Lead | None = None) -> tuple[int, ...]:
+def answer_ids(
+    tokenizer: PreTrainedTokenizerBase, user: str, answer: str, prompt_message: PromptMessage | None = None
+) -> tuple[int, ...]:
     """Token ids of an answer that begins the assistant's reply, with what the template puts in front of it.
 
     What would follow it, such as the end of the turn, is left out.
     """
-    before = prompt_text(tokenizer, user, lead)
-    whole = _whole_text(tokenizer, user, answer, lead)
+    before = prompt_text(tokenizer, user, prompt_message)
+    whole = _whole_text(tokenizer, user, answer, prompt_message)
     head, found, _ = whole[len(before) :].partition(answer)
     return _parted(tokenizer, before, head + answer if found and whole.startswith(before) else answer).reply
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, prompt_message: PromptMessage | None = None) -> str:
     """The rendered text of a user message up to where the assistant's reply begins."""
-    return _heard(tokenizer, messages(user, lead), begin_reply=True)[1]
+    return _heard(tokenizer, messages(user, prompt_message), begin_reply=True)[1]
 
 
-def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None) -> str:
-    conversation: list[Message] = [*messages(user, lead), {"role": "assistant", "content": reply}]
+def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt_message: PromptMessage | None) -> str:
+    conversation: list[Message] = [*messages(user, prompt_message), {"role": "assistant", "content": reply}]
     return _heard(tokenizer, conversation, begin_reply=False)[1]
 
 

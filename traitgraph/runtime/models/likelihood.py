@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .positions import reading
+from .forward_pass import reading
 
 if TYPE_CHECKING:
     import torch

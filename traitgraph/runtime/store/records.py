@@ -28,8 +28,8 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.source.credentials import masked
 
-from .causes import BLOCKED, GPU_OUT_OF_MEMORY, cause_of
 from .durable import make_folder, write_json
+from .errors import BLOCKED, GPU_OUT_OF_MEMORY, cause_of
 
 
 class Failure(Spec):

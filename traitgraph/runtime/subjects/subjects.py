@@ -19,15 +19,12 @@ from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.jobs.params import AssessParams, Steering
 
-from .neuron_shift import shift_neurons
-from .shift import shift_activations
-from .workbench import BaseChangedError, Workbench
+from .activations import shift_activations
+from .neurons import shift_neurons
+from .workbench import Workbench, workbench_of
 
 if TYPE_CHECKING:
     import torch
-
-
-__all__ = ["BaseChangedError", "Subject", "leave_subject", "subject"]
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,12 @@ def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> I
     MergeError or SteeringError when the change does not fit the model, BaseChangedError when the base cannot be brought
     back exactly.
     """
-    workbench = context.session.get(_workbench_key(loaded), lambda: Workbench(loaded))
+    workbench = workbench_of(context, loaded)
     try:
         yield _activate(context, workbench, params)
     except BaseException:
         workbench.restore()
         raise
-
-
-def leave_subject(context: JobContext, loaded: LoadedModel) -> None:
-    """Bring the base back, checked, for a job that needs it as it was loaded. Raises BaseChangedError."""
-    context.session.drop(_workbench_key(loaded))
-
-
-def _workbench_key(loaded: LoadedModel) -> tuple[str, int]:
-    return "workbench", id(loaded)
 
 
 def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:

@@ -7,10 +7,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.jobs.quiet import quiet_libraries
+from traitgraph.runtime.jobs.context import JobContext, quiet_libraries
 from traitgraph.runtime.merging.composition import Composition
 from traitgraph.runtime.merging.direction_cache import DirectionCache
-from traitgraph.runtime.models.fingerprint import weights_checksum
 from traitgraph.runtime.models.free_memory import spare_memory
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, matrix_shape
@@ -219,3 +218,55 @@ def _info(name: str, parameter: torch.Tensor) -> TensorInfo:
     dtype = str(parameter.dtype).removeprefix("torch.")
     size = parameter.numel() * parameter.element_size()
     return TensorInfo(name, tuple(parameter.shape), dtype, Path("the loaded model"), 0, size)
+
+
+def workbench_of(context: JobContext, loaded: LoadedModel) -> Workbench:
+    """The workbench of a loaded model, kept for the session."""
+    return context.session.get(("workbench", id(loaded)), lambda: Workbench(loaded))
+
+
+def leave_subject(context: JobContext, loaded: LoadedModel) -> None:
+    """Bring the base back, checked, for a job that needs it as it was loaded. Raises BaseChangedError."""
+    context.session.drop(("workbench", id(loaded)))
+
+
+_ROWS, _WIDTH = 64, 4096
+_PRIME = 0x9E3779B1
+
+
+def weights_checksum(model: torch.nn.Module) -> str:
+    """16 hex digits that change with any bit of any parameter, and when values change places.
+
+    Whether a base came back exactly as it was loaded. Reads memory once at its speed, on the device. Guards against
+    mistakes, not against an adversary.
+    """
+    total = 0
+    for name, parameter in model.named_parameters():
+        total = (total * _PRIME + tensor_checksum(parameter.detach()) + len(name)) & 0xFFFFFFFFFFFFFFFF
+    return f"{total:016x}"
+
+
+def tensor_checksum(tensor: torch.Tensor) -> int:
+    """The bits as 64-bit words, summed by row and by column of blocks, each sum weighted by its place, modulo 2^64."""
+    words = _words(tensor)
+    blocks = words[: words.numel() // (_ROWS * _WIDTH) * (_ROWS * _WIDTH)].view(-1, _ROWS, _WIDTH)
+    parts = (blocks.sum(1), blocks.sum(2), words[blocks.numel() :])
+    total = 0
+    for part in parts:
+        total = total * _PRIME + _by_place(part.reshape(-1))
+    return total & 0xFFFFFFFFFFFFFFFF
+
+
+def _by_place(words: torch.Tensor) -> int:
+    import torch
+
+    return int((words * torch.arange(1, words.numel() + 1, device=words.device)).sum())
+
+
+def _words(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor's bits as int64, flat, filled up with zeros."""
+    import torch
+
+    octets = tensor.contiguous().reshape(-1).view(torch.uint8)
+    missing = -octets.numel() % 8
+    return (torch.nn.functional.pad(octets, (0, missing)) if missing else octets).view(torch.int64)

@@ -28,10 +28,9 @@ from pydantic import ValidationError
 
 from traitgraph.runtime.jobs.context import JobContext, Session, Stopped, never, without_torch, world_size
 from traitgraph.runtime.jobs.locations import Locations
-from traitgraph.runtime.store.causes import BLOCKED
 from traitgraph.runtime.store.digests import DigestMemory
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError, StoreError
+from traitgraph.runtime.store.errors import BLOCKED, DamagedArtifactError, MissingArtifactError, StoreError
 from traitgraph.runtime.store.records import Failure, RunRecord, TaskEnd, failure_of, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task

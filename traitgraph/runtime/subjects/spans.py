@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from traitgraph.runtime.models.chat import Lead, turn
+from traitgraph.runtime.models.chat import PromptMessage, turn
 from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.subjects.shift import SteeringError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
+
+
+class SteeringError(ValueError):
+    """A model, or what was measured of it, that cannot be steered as asked."""
 
 
 class Span(NamedTuple):
@@ -27,9 +30,11 @@ class Span(NamedTuple):
         return len(self.tokens) - self.first
 
 
-def reply_span(tokenizer: PreTrainedTokenizerBase, prompt: str, reply: str, lead: Lead | None = None) -> Span:
+def reply_span(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, reply: str, prompt_message: PromptMessage | None = None
+) -> Span:
     """The tokens of a reply, without those that end the turn, after its prompt."""
-    before, after = turn(tokenizer, prompt, reply, lead)
+    before, after = turn(tokenizer, prompt, reply, prompt_message)
     special = set(tokenizer.all_special_ids)
     while after and after[-1] in special:
         after = after[:-1]
