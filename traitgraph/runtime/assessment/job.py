@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from traitgraph.runtime.jobs.context import JobContext, quiet_libraries
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.models.chat import PromptMessage, as_heard, messages
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.subjects.subjects import subject

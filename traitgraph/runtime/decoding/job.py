@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import JobContext, Stopped, quiet_libraries
+from traitgraph.runtime.jobs.context import JobContext, Stopped
+from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import BATCH_ROWS
 from traitgraph.runtime.models.likelihood import Tokens

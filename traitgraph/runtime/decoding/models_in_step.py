@@ -8,15 +8,16 @@ second copy of the weights, and less than a second pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from traitgraph.runtime.models.forward_pass import reading
-from traitgraph.runtime.models.likelihood import Tokens
+from traitgraph.runtime.models.likelihood import Tokens, padded
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.vectors.hooks import Removable, Rows, Terms, add_low_rank
+from traitgraph.runtime.vectors.hooks import Rows, Terms, add_low_rank
 
 if TYPE_CHECKING:
     import torch
@@ -44,17 +45,16 @@ class VariantsInStep:
         self._rows = 0
         self._cache: Any = None
         self._mask: torch.Tensor
-        self._removers: list[Removable] = []
+        self._adapters = ExitStack()
 
     def __enter__(self) -> Self:
         for number, variant in enumerate(self.variants):
             if variant.changes:
-                self._removers.append(add_low_rank(self._loaded.model, variant.changes, self._rows_of(number)))
+                self._adapters.callback(add_low_rank(self._loaded.model, variant.changes, self._rows_of(number)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        while self._removers:
-            self._removers.pop()()
+        self._adapters.close()
         self._cache = None
 
     def _rows_of(self, number: int) -> Rows:
@@ -70,17 +70,12 @@ class VariantsInStep:
 
     def read(self, prompts: Sequence[Sequence[Tokens]]) -> torch.Tensor:
         """Start anew with a prompt for each row of each variant; logits of the next token, [variants, rows, tokens]."""
-        import torch
-
         self._rows = len(prompts[0])
-        flat = [prompt for each in prompts for prompt in each]
-        width, pad = max(map(len, flat)), self._loaded.tokenizer.pad_token_id
-        device = self._loaded.device
-        ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in flat], device=device)
-        self._mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in flat], device=device)
-        self._cache = None
+        pairs = [(prompt, ()) for each in prompts for prompt in each]
+        given = padded(pairs, self._loaded.device, self._loaded.tokenizer.pad_token_id)
+        self._mask, self._cache = given.mask, None
         with reading("prompt_end"):
-            return self._forward(ids, (self._mask.cumsum(-1) - 1).clamp(min=0))
+            return self._forward(given.ids, given.positions)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Read one more token in each row, [rows]; logits of the next one, [variants, rows, tokens]."""

@@ -1,17 +1,13 @@
 """What a job function is given: its row, verified inputs, an empty folder for its artifact, a cache of loaded models.
 
-And what it may ask of its process: how many share the task, and libraries that keep quiet. Knows no store, no launcher
-and no study; a job function that needs more than this needs too much.
+Knows no store, no launcher and no study; a job function that needs more than this needs too much.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import sys
-import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -114,45 +110,7 @@ class JobContext:
     """Folder of this job that outlives the process, for checkpoints; goes when the job is done."""
 
 
-def world_size() -> int:
-    """How many processes share the task, as torchrun tells each of them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def without_torch(function: Callable[..., None]) -> Callable[..., None]:
     """Mark a job function that never uses torch, so that the worker need not import it to seed it."""
     function.without_torch = True  # type: ignore[attr-defined]  # read by the worker
     return function
-
-
-HARMLESS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
-"""Said to the authors of programs: what a library means to rename."""
-TALKATIVE = ("lm_eval", "httpx")
-"""lm_eval warns of a model that is given to it loaded, as ours always is; httpx tells every request."""
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Silence progress bars and harmless warnings inside the block: a log is for what a user can use.
-
-    Warnings about models, data and numbers come through. Bars of `datasets` are silenced when it is imported before the
-    block: it is slow to import where nobody needs it.
-    """
-    import logging
-
-    from transformers.utils import logging as transformers_logging
-
-    with ExitStack() as afterwards, warnings.catch_warnings():
-        if transformers_logging.is_progress_bar_enabled():
-            transformers_logging.disable_progress_bar()
-            afterwards.callback(transformers_logging.enable_progress_bar)
-        datasets = sys.modules.get("datasets")
-        if datasets is not None and not datasets.are_progress_bars_disabled():
-            datasets.disable_progress_bars()
-            afterwards.callback(datasets.enable_progress_bars)
-        for logger in map(logging.getLogger, TALKATIVE):
-            afterwards.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.ERROR)
-        for category in HARMLESS:
-            warnings.simplefilter("ignore", category)
-        yield

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from traitgraph.specs.study.training import ENGINES, OWN_ENGINE, AnswerEngine, Sampling
 
 from .forward_pass import writing
-from .likelihood import Likelihood, NoNumbersError, Request, Tokens, continuation_likelihoods
+from .likelihood import Likelihood, NoNumbersError, Request, Tokens, continuation_likelihoods, padded
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,8 @@ def written(
     texts: list[Written] = []
     for start in range(0, len(prompts), rows):
         with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(_seed(stream, start))
+            name = blake2b(f"write/{stream}/{start}".encode(), digest_size=8).digest()
+            torch.manual_seed(int.from_bytes(name) >> 1)  # less than 2**63, as torch's generators want it
             texts += _batch(loaded, prompts[start : start + rows], settings)
         if on_batch is not None:
             on_batch(len(texts), len(prompts))
@@ -86,17 +87,12 @@ def _settings(
 
 
 def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationConfig) -> list[Written]:
-    import torch
-
-    width = max(map(len, prompts))
-    pad = loaded.tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=loaded.device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
-    with _only_what_is_given(loaded.model), writing(width):
+    rows = padded([(prompt, ()) for prompt in prompts], loaded.device, loaded.tokenizer.pad_token_id)
+    with _only_what_is_given(loaded.model), writing(rows.start):
         made = loaded.model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
+            input_ids=rows.ids, attention_mask=rows.mask, generation_config=settings, logits_processor=[_numbers]
         )
-    tokens, ends = made[:, width:].tolist(), end_tokens(loaded)
+    tokens, ends = made[:, rows.start :].tolist(), end_tokens(loaded)
     replies = [list(takewhile(lambda token: token not in ends, row)) for row in tokens]
     texts: list[str] = loaded.tokenizer.batch_decode(replies, skip_special_tokens=True)
     return [
@@ -128,11 +124,6 @@ def _numbers(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     if bool(logits.isnan().any()):
         raise NoNumbersError
     return logits
-
-
-def _seed(stream: str, start: int) -> int:
-    """Less than 2**63, as torch's generators want it."""
-    return int.from_bytes(blake2b(f"write/{stream}/{start}".encode(), digest_size=8).digest()) >> 1
 
 
 class Engine(Protocol):

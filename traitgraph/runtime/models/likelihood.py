@@ -116,12 +116,15 @@ class Padded(NamedTuple):
     """Column in which what follows begins."""
 
 
-def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device) -> Padded:
-    """Contexts and what follows them as the input of one pass, tensors [rows, tokens] on a device."""
+def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device, pad: int = 0) -> Padded:
+    """Contexts and what follows them as the input of one pass, tensors [rows, tokens] on a device.
+
+    Where nothing follows, all end in the last column; where there is no context, all begin in the first.
+    """
     import torch
 
     start, width = (max(len(pair[part]) for pair in pairs) for part in (0, 1))
-    ids = torch.zeros(len(pairs), start + width, dtype=torch.long)
+    ids = torch.full((len(pairs), start + width), pad)
     mask = torch.zeros_like(ids)
     for row, (context, after) in enumerate(pairs):
         there = slice(start - len(context), start + len(after))
@@ -175,7 +178,7 @@ class _Trunk:
         self.prefix = shared_prefix(contexts) if len(contexts) > 1 else 0
         self._cache: Cache | None = None
         if self.prefix:
-            ids = self._tensor([list(contexts[0][: self.prefix])])
+            ids = padded([(contexts[0][: self.prefix], ())], loaded.device).ids
             with reading("prompt"):
                 self._cache = loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)[loaded.cache_name]
 
@@ -185,18 +188,18 @@ class _Trunk:
 
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
         """Logits after each context [rows, vocabulary], their cache when it is kept, and its mask [rows, tokens]."""
-        rests = [context[self.prefix :] for context in contexts]
-        width = max(map(len, rests))
-        # Padded on the left, so that every context ends in the last column and only that column needs the vocabulary.
-        ids = self._tensor([[0] * (width - len(rest)) + list(rest) for rest in rests])
-        mask = self._tensor([[1] * self.prefix + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
+        from torch.nn.functional import pad
+
+        # Every context ends in the last column, so that only that column needs the vocabulary.
+        rests = padded([(context[self.prefix :], ()) for context in contexts], self.loaded.device)
+        mask = pad(rests.mask, (self.prefix, 0), value=1)
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, self.prefix :]
         cache = copy.deepcopy(self._cache)
         if cache is not None:
             cache.batch_repeat_interleave(len(contexts))
         with reading("prompt_end"):
             out = self.loaded.model(
-                input_ids=ids,
+                input_ids=rests.ids,
                 attention_mask=mask,
                 position_ids=positions,
                 **{self.loaded.cache_name: cache},
@@ -214,27 +217,20 @@ class _Trunk:
         """
         import torch
 
-        width = max(map(len, continuations))
-        ids = self._tensor([list(tokens) + [0] * (width - len(tokens)) for tokens in continuations])
-        own = self._tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens in continuations])
-        rows = self._tensor(list(parents))
+        own = padded([((), tokens) for tokens in continuations], self.loaded.device)
+        rows = torch.tensor(parents, device=mask.device)
         cache.batch_select_indices(rows)
         seen = mask[rows]
-        positions = seen.sum(1, keepdim=True) + torch.arange(width, device=ids.device)
+        positions = seen.sum(1, keepdim=True) + torch.arange(own.ids.shape[1], device=mask.device)
         with reading("reply"):
             logits: torch.Tensor = self.loaded.model(
-                input_ids=ids,
-                attention_mask=torch.cat([seen, own], dim=1),
+                input_ids=own.ids,
+                attention_mask=torch.cat([seen, own.mask], dim=1),
                 position_ids=positions,
                 **{self.loaded.cache_name: cache},
                 use_cache=True,
             ).logits
         return logits
-
-    def _tensor(self, values: list[int] | list[list[int]]) -> torch.Tensor:
-        import torch
-
-        return torch.tensor(values, dtype=torch.long, device=self.loaded.device)
 
 
 def _score_batch(

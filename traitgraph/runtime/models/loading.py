@@ -13,8 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.jobs.context import JobContext, quiet_libraries
+from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, named, pinned, verified
+from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.specs.folders.model_folder import ModelFolderError, check_model
 from traitgraph.specs.jobs.params import PrepareParams
 from traitgraph.specs.jobs.refs import Dtype, FolderModel, GgufModel, HubModel, ModelRef
@@ -183,8 +184,6 @@ def convert(path: Path, folder: Path, progress: Progress = lambda done, total, n
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from traitgraph.runtime.jobs.context import quiet_libraries
 
     with quiet_libraries(), TemporaryDirectory() as alone:  # a tokenizer or template beside the file would be read too
         (Path(alone) / path.name).symlink_to(path.resolve())

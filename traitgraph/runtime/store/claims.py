@@ -34,9 +34,9 @@ class Claims:
         holder = self.holder(key)
         if holder == self._writer().token:
             return True
-        if holder is not None and not self._watch.is_dead(holder):
-            return False
         if holder is not None:
+            if not self._watch.is_dead(holder):
+                return False
             self._break(key, holder)
         return self._create(key)
 
@@ -63,14 +63,11 @@ class Claims:
             keys = [path.name for path in self._folder.iterdir() if not path.name.startswith(".")]
         except FileNotFoundError:
             return 0
-        return sum(self._collect(key) for key in keys)
-
-    def _collect(self, key: str) -> bool:
-        holder = self.holder(key)
-        if holder is None or not self._watch.is_dead(holder):
-            return False
-        self._break(key, holder)
-        return True
+        held = {key: holder for key in keys if (holder := self.holder(key)) is not None}
+        dead = {key: holder for key, holder in held.items() if self._watch.is_dead(holder)}
+        for key, holder in dead.items():
+            self._break(key, holder)
+        return len(dead)
 
     def _create(self, key: str) -> bool:
         path = make_folder(self._folder, self._root) / key

@@ -35,30 +35,25 @@ class DigestMemory:
         size, changed, look = _look(path)
         if size < _SMALL:
             return digest_path(path)
-        if look not in self._read and (found := self._hint(path, look)):
-            self._read[look] = found
         if look in self._read:
             return self._read[look]
+        found, _, seal = self._hints().get(look, "").partition(" ")
+        if seal and seal == _seal(path, look, found):
+            self._read[look] = found
+            return found
         found = digest_path(path)
         if _look(path)[2] == look and time.time() - changed > _SETTLED:
             self._read[look] = found
-            self._remember(path, look, found)
+            with contextlib.suppress(OSError):  # a store that cannot be written is said so by the run, not by the plan
+                if self._root.is_dir():
+                    make_folder(self._path.parent, self._root)
+                    write_json(self._path, {**self._hints(), look: f"{found} {_seal(path, look, found)}"})
         return found
-
-    def _hint(self, path: Path, look: str) -> str | None:
-        found, _, seal = self._hints().get(look, "").partition(" ")
-        return found if seal and seal == _seal(path, look, found) else None
 
     def _hints(self) -> dict[str, str]:
         with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             return {str(key): str(value) for key, value in json.loads(self._path.read_bytes()).items()}
         return {}
-
-    def _remember(self, path: Path, look: str, found: str) -> None:
-        with contextlib.suppress(OSError):  # a store that cannot be written is said so by the run, not by the plan
-            if self._root.is_dir():
-                make_folder(self._path.parent, self._root)
-                write_json(self._path, {**self._hints(), look: f"{found} {_seal(path, look, found)}"})
 
 
 def _look(path: Path) -> tuple[int, float, str]:

@@ -56,15 +56,12 @@ class Writer:
         while not self._closed.wait(self._beat_seconds):
             self._count += 1
             with contextlib.suppress(OSError):  # the next beat may succeed; a lost one only makes us look slow
-                self._write_in_place()
-
-    def _write_in_place(self) -> None:
-        # The text never changes its length, so a full disk cannot stop it and a reader cannot see a part of it.
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o666)
-        try:
-            os.pwrite(handle, self._text(), 0)
-        finally:
-            os.close(handle)
+                # The text never changes its length: a full disk cannot stop it, a reader cannot see a part of it.
+                handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o666)
+                try:
+                    os.pwrite(handle, self._text(), 0)
+                finally:
+                    os.close(handle)
 
     def close(self) -> None:
         """Stop the counter and take the file away."""

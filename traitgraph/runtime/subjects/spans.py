@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.runtime.models.chat import PromptMessage, turn
-from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length
+from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length, padded
 from traitgraph.runtime.models.loading import LoadedModel
 
 if TYPE_CHECKING:
@@ -53,24 +53,15 @@ def counted(spans: Sequence[Span], device: torch.device) -> torch.Tensor:
     """Which positions count, true or false: [rows, tokens], padded on the right."""
     import torch
 
-    width = max(len(each.tokens) for each in spans)
-    at = torch.arange(width, device=device)
+    mask = padded([((), each.tokens) for each in spans], device).mask
     first = torch.tensor([each.first for each in spans], device=device)[:, None]
-    end = torch.tensor([len(each.tokens) for each in spans], device=device)[:, None]
-    return (at >= first) & (at < end)
+    return (torch.arange(mask.shape[1], device=device) >= first) & mask.bool()
 
 
 def read_batch(loaded: LoadedModel, spans: Sequence[Span]) -> None:
     """One forward pass over a batch, padded on the right; hooks on the model see it."""
     import torch
 
-    width = max(len(each.tokens) for each in spans)
-    ids = [list(each.tokens) + [0] * (width - len(each.tokens)) for each in spans]
-    mask = [[1] * len(each.tokens) + [0] * (width - len(each.tokens)) for each in spans]
+    rows = padded([((), each.tokens) for each in spans], loaded.device)
     with torch.inference_mode():
-        loaded.model(
-            input_ids=torch.tensor(ids, device=loaded.device),
-            attention_mask=torch.tensor(mask, device=loaded.device),
-            use_cache=False,
-            logits_to_keep=1,
-        )
+        loaded.model(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False, logits_to_keep=1)

@@ -67,26 +67,19 @@ def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -
         else:
             workbench.apply_weights(key, Checkpoint(tuned[0] / "model"))
         return Subject(workbench.model, f"tuned {key[:8]}")
-    if params.steering or params.neurons:
-        return _steer(context, workbench, params)
+    if how := params.steering or params.neurons:
+        name = "activations" if isinstance(how, Steering) else "neurons"
+        folder, key = context.inputs[name][0], context.row.inputs[name][0]
+        subject_key = f"{key} {how.model_dump_json()}"  # one measured artifact serves many subjects
+        if workbench.active == subject_key:
+            pass
+        elif isinstance(how, Steering):
+            workbench.apply_hooks(subject_key, lambda model: shift_activations(model, folder, how))
+        else:
+            workbench.apply_hooks(subject_key, lambda model: shift_neurons(model, folder, how))
+        return Subject(workbench.model, f"steered by {key[:8]}")
     workbench.restore()
     return Subject(workbench.model, "base")
-
-
-def _steer(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
-    """The base under the hooks of a steering; one measured artifact serves many of them."""
-    how = params.steering or params.neurons
-    assert how is not None, "a steered subject"
-    name = "activations" if params.steering else "neurons"
-    folder, key = context.inputs[name][0], context.row.inputs[name][0]
-    subject_key = f"{key} {how.model_dump_json()}"
-    if workbench.active == subject_key:
-        pass
-    elif isinstance(how, Steering):
-        workbench.apply_hooks(subject_key, lambda model: shift_activations(model, folder, how))
-    else:
-        workbench.apply_hooks(subject_key, lambda model: shift_neurons(model, folder, how))
-    return Subject(workbench.model, f"steered by {key[:8]}")
 
 
 def _apply(context: JobContext, workbench: Workbench, key: str, recipe: Recipe) -> None:

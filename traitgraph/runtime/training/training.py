@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import JobContext, quiet_libraries, world_size
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.process import quiet_libraries, world_size
 from traitgraph.runtime.models.chat import as_heard
 from traitgraph.runtime.models.loading import LoadedModel, load_model, open_model
 from traitgraph.runtime.subjects.workbench import leave_subject
