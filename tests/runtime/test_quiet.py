@@ -10,8 +10,7 @@ import warnings
 import pytest
 
 from tests.runtime.conftest import MakeContext
-from traitgraph.runtime.decoding.guided import Guidance, Sampling, guided_replies
-from traitgraph.runtime.decoding.models_in_step import Variant
+from traitgraph.runtime.decoding.guided import Guidance, Sampling, Variant, guided_replies
 from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods

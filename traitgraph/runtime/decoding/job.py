@@ -6,7 +6,7 @@ dialogue: it is counted and named in the record, and left out of the rows.
 
 from __future__ import annotations
 
-import json
+import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +21,13 @@ from traitgraph.runtime.models.generation import BATCH_ROWS
 from traitgraph.runtime.models.likelihood import Tokens
 from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
 from traitgraph.runtime.models.resumable_generation import KeptRows
-from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.store.durable import write_json, write_json_lines
 from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.runtime.vectors.adapters import read_adapter
 from traitgraph.runtime.vectors.hooks import Terms, module_of, takes_low_rank
 from traitgraph.specs.jobs.params import GenerateParams
 
-from .guided import Guidance, Reply, Sampling, guided_replies
-from .models_in_step import Variant
+from .guided import Guidance, Sampling, Variant, guided_replies
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +48,11 @@ def generate(context: JobContext, params: GenerateParams) -> None:
         raise DialogueError("the scenarios have no rows")
     writer = open_model(context, params.model)
     leave_subject(context, writer)
-    variants = _variants(context, params, writer)
+    # A model that is subtracted and is the writer itself needs no variant of its own.
+    base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
+    leave_subject(context, base)
+    others = ["expert"] if params.opposite is None else ["expert", "anti"]
+    variants = [Variant(writer), *(expert_variant(context, base, name) for name in others)]
     prompt_message = prompt_message_of(context, params.persona)
     prompts = [_prompts(params, scenario, variants, prompt_message) for scenario in scenarios]
     started = time.monotonic()
@@ -65,14 +68,6 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     )
 
 
-def _variants(context: JobContext, params: GenerateParams, writer: LoadedModel) -> list[Variant]:
-    """The writer, the expert and, where one is subtracted that is not the writer, the anti-expert."""
-    base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
-    leave_subject(context, base)
-    variants = [Variant(writer), expert_variant(context, base, "expert")]
-    return [*variants, expert_variant(context, base, "anti")] if params.opposite is not None else variants
-
-
 def expert_variant(context: JobContext, base: LoadedModel, name: str) -> Variant:
     """The variant of the trained artifact that is input `name`; without such an input the base is the expert.
 
@@ -82,12 +77,11 @@ def expert_variant(context: JobContext, base: LoadedModel, name: str) -> Variant
     folders = context.inputs.get(name)
     if not folders:
         return Variant(base)
-    key = ("expert", context.row.inputs[name][0])
     adapter = folders[0] / "adapter"
-    if not adapter.is_dir():
-        return Variant(context.session.get(key, lambda: _whole(base, folders[0] / "model")))
-    changes = low_rank_changes(base.model, adapter)
-    return Variant(base, changes) if changes else Variant(context.session.get(key, lambda: _merged(base, adapter)))
+    if adapter.is_dir() and (changes := low_rank_changes(base.model, adapter)):
+        return Variant(base, changes)
+    key = ("expert", context.row.inputs[name][0])
+    return Variant(context.session.get(key, lambda: _model_of_its_own(base, folders[0])))
 
 
 def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Terms]:
@@ -98,21 +92,17 @@ def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Term
     return {name: [(1.0, factors)] for name, factors in read.factors.items()}
 
 
-def _whole(base: LoadedModel, folder: Path) -> LoadedModel:
-    model = load_network(str(folder), base.dtype)
-    return LoadedModel(model, base.tokenizer, model.device, model.dtype)
+def _model_of_its_own(base: LoadedModel, trained: Path) -> LoadedModel:
+    """Trained weights as they are; an adapter merged into a copy of the base, by the library that trained it."""
+    if not (trained / "adapter").is_dir():
+        model = load_network(str(trained / "model"), base.dtype)
+    else:
+        from peft import PeftModel
 
-
-def _merged(base: LoadedModel, adapter: Path) -> LoadedModel:
-    """A copy of the base with the adapter merged into it, by the library that trained it."""
-    from copy import deepcopy
-
-    from peft import PeftModel
-
-    with quiet_libraries():
-        tuned = PeftModel.from_pretrained(deepcopy(base.model), str(adapter))
-        model = tuned.merge_and_unload()
-    return LoadedModel(model.eval(), base.tokenizer, base.device, base.dtype)
+        with quiet_libraries():
+            tuned = PeftModel.from_pretrained(copy.deepcopy(base.model), str(trained / "adapter"))
+            model = tuned.merge_and_unload().eval()
+    return LoadedModel(model, base.tokenizer, model.device, base.dtype)
 
 
 def _prompts(
@@ -147,15 +137,14 @@ def _write(
         batch = missing[start : start + size]
         read = [[prompts[number][variant] for number in batch] for variant in range(len(variants))]
         replies = guided_replies(variants, read, guidance, sampling, [scenarios[number].id for number in batch])
-        rows = [_row(number, reply, writer) for number, reply in zip(batch, replies, strict=True)]
+        texts = writer.tokenizer.batch_decode([list(reply.tokens) for reply in replies], skip_special_tokens=True)
+        rows = [
+            {"number": number, "text": text.strip(), "finished": reply.finished, "tokens": list(reply.tokens)}
+            for number, text, reply in zip(batch, texts, replies, strict=True)
+        ]
         kept.add(rows)
         context.progress(len(kept.rows), len(scenarios), "replies")
         yield from rows
-
-
-def _row(number: int, reply: Reply, writer: LoadedModel) -> dict[str, Any]:
-    text = writer.tokenizer.decode(reply.tokens, skip_special_tokens=True).strip()
-    return {"number": number, "text": text, "finished": reply.finished, "tokens": list(reply.tokens)}
 
 
 def _publish(
@@ -171,8 +160,7 @@ def _publish(
     if len(empty) == len(written):
         raise DialogueError(f"all {len(empty)} replies are empty: a smaller gamma, or another expert")
     rows = [_dialogue(params, scenario, reply) for scenario, reply in written if reply["text"]]
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (out / GENERATED_FILE).write_text("".join(lines), encoding="utf-8")
+    write_json_lines(out / GENERATED_FILE, rows)
     record = {
         "trait": params.trait,
         "level": params.level,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, training_rows
@@ -71,36 +71,32 @@ def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> li
     return replies
 
 
-def messages(user: str, prompt_message: PromptMessage | None = None) -> list[Message]:
+def messages(user: str, prompt: PromptMessage | None = None) -> list[Message]:
     """A conversation of one user message under a prompt message, when there is one."""
-    return with_prompt_message([{"role": "user", "content": user}], prompt_message)
+    return with_prompt_message([{"role": "user", "content": user}], prompt)
 
 
-def with_prompt_message(conversation: list[Message], prompt_message: PromptMessage | None) -> list[Message]:
+def with_prompt_message(conversation: list[Message], prompt: PromptMessage | None) -> list[Message]:
     """The conversation under a prompt message, when there is one and it is not empty."""
-    if prompt_message is None or not prompt_message.text:
+    if prompt is None or not prompt.text:
         return conversation
-    if prompt_message.place == "system":
-        return [{"role": "system", "content": prompt_message.text}, *conversation]
+    if prompt.place == "system":
+        return [{"role": "system", "content": prompt.text}, *conversation]
     return [
-        {**each, "content": f"{prompt_message.text}\n\n{each['content']}"} if each["role"] == "user" else each
+        {**each, "content": f"{prompt.text}\n\n{each['content']}"} if each["role"] == "user" else each
         for each in conversation
     ]
 
 
-def prompt_ids(
-    tokenizer: PreTrainedTokenizerBase, user: str, prompt_message: PromptMessage | None = None
-) -> tuple[int, ...]:
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, prompt: PromptMessage | None = None) -> tuple[int, ...]:
     """Token ids of a user message up to where the assistant's reply begins."""
-    return _ids(tokenizer, prompt_text(tokenizer, user, prompt_message))
+    return _ids(tokenizer, prompt_text(tokenizer, user, prompt))
 
 
-def turn(
-    tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt_message: PromptMessage | None = None
-) -> Turn:
+def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: PromptMessage | None = None) -> Turn:
     """A user message and a given reply, cut where the reply begins."""
-    before = prompt_text(tokenizer, user, prompt_message)
-    whole = _whole_text(tokenizer, user, reply, prompt_message)
+    before = prompt_text(tokenizer, user, prompt)
+    whole = _whole_text(tokenizer, user, reply, prompt)
     if not whole.startswith(before):
         raise ChatTemplateError(
             "the chat template renders a prompt differently once a reply follows; it cannot be scored"
@@ -109,37 +105,26 @@ def turn(
 
 
 def answer_ids(
-    tokenizer: PreTrainedTokenizerBase, user: str, answer: str, prompt_message: PromptMessage | None = None
+    tokenizer: PreTrainedTokenizerBase, user: str, answer: str, prompt: PromptMessage | None = None
 ) -> tuple[int, ...]:
     """Token ids of an answer that begins the assistant's reply, with what the template puts in front of it.
 
     What would follow it, such as the end of the turn, is left out.
     """
-    before = prompt_text(tokenizer, user, prompt_message)
-    whole = _whole_text(tokenizer, user, answer, prompt_message)
+    before = prompt_text(tokenizer, user, prompt)
+    whole = _whole_text(tokenizer, user, answer, prompt)
     head, found, _ = whole[len(before) :].partition(answer)
     return _parted(tokenizer, before, head + answer if found and whole.startswith(before) else answer).reply
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, prompt_message: PromptMessage | None = None) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, prompt: PromptMessage | None = None) -> str:
     """The rendered text of a user message up to where the assistant's reply begins."""
-    return _heard(tokenizer, messages(user, prompt_message), begin_reply=True)[1]
+    return _heard(tokenizer, messages(user, prompt), begin_reply=True)[1]
 
 
-def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt_message: PromptMessage | None) -> str:
-    conversation: list[Message] = [*messages(user, prompt_message), {"role": "assistant", "content": reply}]
+def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: PromptMessage | None) -> str:
+    conversation: list[Message] = [*messages(user, prompt), {"role": "assistant", "content": reply}]
     return _heard(tokenizer, conversation, begin_reply=False)[1]
-
-
-def system_in_user_message(conversation: list[Message]) -> list[Message]:
-    """The conversation with its system message at the head of the first user message.
-
-    For templates that know no system role (Gemma's). Without a leading system message the conversation is unchanged.
-    """
-    if len(conversation) < 2 or conversation[0]["role"] != "system":
-        return conversation
-    system, user, *rest = conversation
-    return [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
 
 
 def heard(conversation: list[Message], render: Callable[[list[Message]], str]) -> tuple[list[Message], str]:
@@ -150,28 +135,28 @@ def heard(conversation: list[Message], render: Callable[[list[Message]], str]) -
     """
     from jinja2 import TemplateError
 
-    moved = system_in_user_message(conversation)
+    moved = conversation
+    if len(conversation) > 1 and conversation[0]["role"] == "system":  # Gemma's template knows no such role
+        system, user, *rest = conversation
+        moved = [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
     try:
         text = render(conversation)
     except TemplateError:
         if moved is conversation:
             raise
         return heard(moved, render)
-    if not (lost := next(_lost(conversation, text), None)):
-        return conversation, text
-    if moved is not conversation:
-        return heard(moved, render)
-    said = " ".join(lost["content"].split())[:200]
-    raise ChatTemplateError(f"the chat template leaves out a message of the {lost['role']}, in part or whole: {said!r}")
-
-
-def _lost(conversation: list[Message], text: str) -> Iterator[Message]:
-    """What was said to the model and is not in the text, whatever the template does to white space and capitals."""
-    said = [(each, _plainly(each["content"])) for each in conversation if each["role"] != "assistant"]
-    whole = _plainly(text)
-    for each, words in said:
-        if words and whole.count(words) < sum(other.count(words) for _, other in said):
-            yield each
+    # What was said to the model and is not in the text, whatever the template does to white space and capitals.
+    said, whole = [_plainly(each["content"]) for each in conversation if each["role"] != "assistant"], _plainly(text)
+    for each in conversation:
+        words = _plainly(each["content"])
+        if each["role"] != "assistant" and words and whole.count(words) < sum(other.count(words) for other in said):
+            if moved is not conversation:
+                return heard(moved, render)
+            lost = " ".join(each["content"].split())[:200]
+            raise ChatTemplateError(
+                f"the chat template leaves out a message of the {each['role']}, in part or whole: {lost!r}"
+            )
+    return conversation, text
 
 
 def _plainly(text: str) -> str:

@@ -80,19 +80,14 @@ def continuation_likelihoods(
 
     assert all(request.context and request.continuation for request in requests), "nothing to score or to score after"
     columns = sum(max((len(request[part]) for request in requests), default=0) for part in (0, 1))
-    if columns > _reach(loaded):  # all continuations from one column on: padding would stand between their tokens
-        return _without_cache(loaded, requests, on_batch)
-    children: dict[Tokens, list[int]] = {}
-    for index, request in enumerate(requests):
-        children.setdefault(request.context, []).append(index)
-    scores: dict[int, Likelihood] = {}
+    # On a cache all continuations begin in one column: padding stands between their tokens and those of the context.
+    way = _without_cache if columns > _reach(loaded) else _after_shared_contexts
+    total, scores = len({request.context for request in requests}), dict[int, Likelihood]()
     with torch.inference_mode():
-        trunk = _Trunk(loaded, tuple(children))
-        for batch in batches_by_length(trunk.lengths(), trunk.batch_tokens):
-            contexts = [trunk.contexts[position] for position in batch]
-            _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests, scores)
+        for found in way(loaded, requests):
+            scores |= found
             if on_batch is not None:
-                on_batch(len({requests[index].context for index in scores}), len(children))
+                on_batch(len({requests[index].context for index in scores}), total)
     return [scores[index] for index in range(len(requests))]
 
 
@@ -133,17 +128,12 @@ def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device, pad: in
     return Padded(ids.to(device), mask.to(device), positions.to(device), start)
 
 
-def _without_cache(
-    loaded: LoadedModel, requests: Sequence[Request], on_batch: Callable[[int, int], None] | None
-) -> list[Likelihood]:
+def _without_cache(loaded: LoadedModel, requests: Sequence[Request]) -> Iterator[dict[int, Likelihood]]:
     """Every request read from its first token on."""
-    import torch
-
-    scores: dict[int, Likelihood] = {}
     size = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
     for batch in batches_by_length([len(context) + len(after) for context, after in requests], size):
         rows = padded([requests[index] for index in batch], loaded.device)
-        with torch.inference_mode(), reading(rows.start):
+        with reading(rows.start):
             logits = loaded.model(
                 input_ids=rows.ids,
                 attention_mask=rows.mask,
@@ -151,13 +141,23 @@ def _without_cache(
                 use_cache=False,
                 logits_to_keep=rows.ids.shape[1] - rows.start + 1,
             ).logits  # [rows, longest continuation + 1, vocabulary]
+        found = {}
         for row, index in enumerate(batch):
             tokens = list(requests[index].continuation)
             logprobs, greedy = zip(*_picked(logits[row, : len(tokens)], tokens), strict=True)
-            scores[index] = Likelihood(logprobs, all(greedy))
-        if on_batch is not None:
-            on_batch(len({requests[index].context for index in scores}), len({each.context for each in requests}))
-    return [scores[index] for index in range(len(requests))]
+            found[index] = Likelihood(logprobs, all(greedy))
+        yield found
+
+
+def _after_shared_contexts(loaded: LoadedModel, requests: Sequence[Request]) -> Iterator[dict[int, Likelihood]]:
+    """Every token that requests share read once."""
+    children: dict[Tokens, list[int]] = {}
+    for index, request in enumerate(requests):
+        children.setdefault(request.context, []).append(index)
+    trunk = _Trunk(loaded, tuple(children))
+    for batch in batches_by_length([len(context) - trunk.prefix for context in children], trunk.batch_tokens):
+        contexts = [trunk.contexts[position] for position in batch]
+        yield _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests)
 
 
 def shared_prefix(sequences: Sequence[Tokens]) -> int:
@@ -181,10 +181,6 @@ class _Trunk:
             ids = padded([(contexts[0][: self.prefix], ())], loaded.device).ids
             with reading("prompt"):
                 self._cache = loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)[loaded.cache_name]
-
-    def lengths(self) -> list[int]:
-        """Tokens of each context after the prefix."""
-        return [len(context) - self.prefix for context in self.contexts]
 
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
         """Logits after each context [rows, vocabulary], their cache when it is kept, and its mask [rows, tokens]."""
@@ -234,13 +230,10 @@ class _Trunk:
 
 
 def _score_batch(
-    trunk: _Trunk,
-    contexts: Sequence[Tokens],
-    children: dict[Tokens, list[int]],
-    requests: Sequence[Request],
-    scores: dict[int, Likelihood],
-) -> None:
-    """Score all continuations of some contexts into `scores`."""
+    trunk: _Trunk, contexts: Sequence[Tokens], children: dict[Tokens, list[int]], requests: Sequence[Request]
+) -> dict[int, Likelihood]:
+    """The scores of all continuations of some contexts."""
+    scores: dict[int, Likelihood] = {}
     owners = [(row, index) for row, context in enumerate(contexts) for index in children[context]]
     longer = [(row, index) for row, index in owners if len(requests[index].continuation) > 1]
     logits, cache, mask = trunk.extend(contexts, keep=bool(longer))
@@ -248,7 +241,7 @@ def _score_batch(
     for (_, index), (logprob, best) in zip(owners, first, strict=True):
         scores[index] = Likelihood((logprob,), best)
     if cache is None:
-        return
+        return scores
     widths = [len(requests[index].continuation) - 1 for _, index in longer]
     batches = list(batches_by_length(widths, trunk.batch_tokens))
     for number, batch in enumerate(batches):
@@ -262,6 +255,7 @@ def _score_batch(
             scores[index] = Likelihood(
                 (*before.logprobs, *(logprob for logprob, _ in rest)), before.greedy and all(best for _, best in rest)
             )
+    return scores
 
 
 def _picked(logits: torch.Tensor, tokens: list[int]) -> list[tuple[float, bool]]:

@@ -50,7 +50,7 @@ from .artifacts import (
     size_faults,
     write_manifest,
 )
-from .claims import Claims
+from .claims import BEAT_SECONDS, DEAD_AFTER_SECONDS, Claims, Watch, Writer
 from .durable import is_disk_full, make_folder, share_with_group, sync
 from .errors import (
     DamagedArtifactError,
@@ -60,7 +60,6 @@ from .errors import (
     StoreError,
     StoreFullError,
 )
-from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")

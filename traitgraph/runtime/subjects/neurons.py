@@ -16,8 +16,7 @@ answer of one token would never change.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -29,7 +28,7 @@ from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, prompt_mes
 from traitgraph.runtime.models.forward_pass import Passes, decoder_blocks, seen_by
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
-from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.store.durable import write_json, write_json_lines
 from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering
 from traitgraph.specs.study.traits import LEVELS
@@ -48,7 +47,7 @@ GATED = ("gate_proj", "up_proj", "down_proj", "act_fn")
 """Parts of down(act(gate(x)) * up(x)), under the names that Llama, Mistral, Qwen and Gemma have in common."""
 
 Answer = dict[str, Any]
-PromptMessages = Mapping[str, PromptMessage | None]
+Prompts = Mapping[str, PromptMessage | None]
 
 
 def neurons(context: JobContext, params: NeuronsParams) -> None:
@@ -64,27 +63,18 @@ def neurons(context: JobContext, params: NeuronsParams) -> None:
     leave_subject(context, loaded)
     gated_mlps(loaded.model)  # before anything is written
     questions = load_trait_prompts(context, params.data, params.trait)[: params.limit]
-    prompt_messages: dict[str, PromptMessage | None] = {
-        "high": prompt_message_of(context, params.high),
-        "low": prompt_message_of(context, params.low),
-    }
-    answers = _answers(context, params, loaded, questions, prompt_messages)
-    firing: dict[str, Firing] = {
-        level: _firing(context, loaded, answers, level, prompt_messages[level]) for level in LEVELS
-    }
-    _publish(context, params, firing, answers, loaded.tokenizer.decode(_prompt(loaded, answers[0], prompt_messages)))
+    prompts = {"high": prompt_message_of(context, params.high), "low": prompt_message_of(context, params.low)}
+    answers = _answers(context, params, loaded, questions, prompts)
+    firing: dict[str, Firing] = {level: _firing(context, loaded, answers, level, prompts[level]) for level in LEVELS}
+    _publish(context, params, firing, answers, loaded.tokenizer.decode(_prompt(loaded, answers[0], prompts)))
 
 
-def _prompt(loaded: LoadedModel, answer: Answer, prompt_messages: PromptMessages) -> tuple[int, ...]:
-    return prompt_ids(loaded.tokenizer, answer["question"], prompt_messages[answer["level"]])
+def _prompt(loaded: LoadedModel, answer: Answer, prompts: Prompts) -> tuple[int, ...]:
+    return prompt_ids(loaded.tokenizer, answer["question"], prompts[answer["level"]])
 
 
 def _answers(
-    context: JobContext,
-    params: NeuronsParams,
-    loaded: LoadedModel,
-    questions: Sequence[str],
-    prompt_messages: PromptMessages,
+    context: JobContext, params: NeuronsParams, loaded: LoadedModel, questions: Sequence[str], prompts: Prompts
 ) -> list[Answer]:
     """The likeliest answer to each question at each level."""
     asked = [{"level": level, "question": question} for level in LEVELS for question in questions]
@@ -92,7 +82,7 @@ def _answers(
     write_missing(
         context,
         loaded,
-        {str(number): _prompt(loaded, each, prompt_messages) for number, each in enumerate(asked)},
+        {str(number): _prompt(loaded, each, prompts) for number, each in enumerate(asked)},
         kept,
         "answers",
         temperature=0,
@@ -104,19 +94,23 @@ def _answers(
 
 
 def _firing(
-    context: JobContext,
-    loaded: LoadedModel,
-    answers: Sequence[Answer],
-    level: str,
-    prompt_message: PromptMessage | None,
+    context: JobContext, loaded: LoadedModel, answers: Sequence[Answer], level: str, prompt: PromptMessage | None
 ) -> Firing:
     """Statistics over the tokens of a level's answers."""
     there = [each for each in answers if each["level"] == level and each["reply"]]
     if not there:
         raise SteeringError(f"every answer under the prompt of level {level} is empty: another prompt, other questions")
-    spans = [reply_span(loaded.tokenizer, each["question"], each["reply"], prompt_message) for each in there]
-    batches = in_batches(loaded, spans)
-    return firing_in(loaded, batches, lambda done: context.progress(done, len(batches), f"batches read, {level}"))
+    batches = in_batches(
+        loaded, [reply_span(loaded.tokenizer, each["question"], each["reply"], prompt) for each in there]
+    )
+    mlps = gated_mlps(loaded.model)
+    gates = [mlp.get_submodule("act_fn") for mlp in mlps]
+    firing = Firing(len(mlps), len(mlps[0].get_parameter("gate_proj.weight")), loaded.device)
+    for number, batch in enumerate(batches):
+        context.progress(number, len(batches), f"batches read, {level}")
+        firing.read(loaded, gates, batch)
+    context.progress(len(batches), len(batches), f"batches read, {level}")
+    return firing
 
 
 def _publish(
@@ -127,8 +121,7 @@ def _publish(
     tensors = {f"probability.{level}": each.probability() for level, each in firing.items()}
     tensors |= {f"quantile.{level}": each.quantile(params.quantile) for level, each in firing.items()}
     save_file(tensors, context.out / TENSORS)
-    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in answers)
-    (context.out / REPLIES).write_text("".join(lines), encoding="utf-8")
+    write_json_lines(context.out / REPLIES, answers)
     record = {
         "trait": params.trait,
         "questions": len(answers) // len(LEVELS),
@@ -179,18 +172,6 @@ class Firing:
             steps = (below < share * total).sum(-1) + 1
             found.append(torch.where(total[:, 0] > 0, steps * STEP, 0.0).float().cpu())
         return torch.stack(found)
-
-
-def firing_in(loaded: LoadedModel, batches: Sequence[Sequence[Span]], on_batch: Callable[[int], object]) -> Firing:
-    """Read batches of spans and count the gate units of the model at the positions that count."""
-    mlps = gated_mlps(loaded.model)
-    firing = Firing(len(mlps), len(mlps[0].get_parameter("gate_proj.weight")), loaded.device)
-    gates = [mlp.get_submodule("act_fn") for mlp in mlps]
-    for number, batch in enumerate(batches):
-        on_batch(number)
-        firing.read(loaded, gates, batch)
-    on_batch(len(batches))
-    return firing
 
 
 def gated_mlps(model: PreTrainedModel) -> list[torch.nn.Module]:

@@ -122,16 +122,6 @@ def _digests(checkpoint: Path) -> dict[str, str]:
     return {path.relative_to(checkpoint).as_posix(): digest_file(path) for path in files}
 
 
-def _finish(checkpoint: Path) -> None:
-    """Bring a checkpoint to the disk and mark it; then older ones can go."""
-    for path in checkpoint.rglob("*"):
-        if path.is_file():
-            sync(path)
-    write_json(checkpoint / MARK, _digests(checkpoint))
-    sync(checkpoint)
-    _remove(path for path in checkpoint.parent.glob("checkpoint-*") if path != checkpoint)
-
-
 def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
     from transformers import TrainerCallback
 
@@ -160,7 +150,12 @@ def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             agreed(False, False)  # every process has written its part
             if state.is_world_process_zero:
-                _finish(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                for path in filter(Path.is_file, checkpoint.rglob("*")):
+                    sync(path)
+                write_json(checkpoint / MARK, _digests(checkpoint))
+                sync(checkpoint)
+                _remove(path for path in checkpoint.parent.glob("checkpoint-*") if path != checkpoint)
             self.saved_at = time.monotonic()
             self.seconds = max(self.seconds, (self.saved_at - self.began) / SAVING_SHARE)
 

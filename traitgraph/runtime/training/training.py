@@ -51,7 +51,15 @@ def train(context: JobContext, params: AnyTrain) -> None:
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
-    rows = trainer_rows(context, params)
+    train_on(context, params, trainer_rows(context, params))
+
+
+train_joint = train
+"""The job of that kind: its parameters say the rest."""
+
+
+def train_on(context: JobContext, params: AnyTrain, rows: Sequence[Row]) -> None:
+    """Train on these rows, and write what `train` writes: for trainings of other packages."""
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
         own = load_model(context, params.model, "float32")
@@ -62,10 +70,6 @@ def train(context: JobContext, params: AnyTrain) -> None:
         with quiet_libraries(), _base_kept(shared.model):
             record = _run_training(context, params, shared, rows)
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-train_joint = train
-"""The job of that kind: its parameters say the rest."""
 
 
 def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row]) -> Row:
