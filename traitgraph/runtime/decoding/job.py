@@ -159,7 +159,20 @@ def _publish(
     empty = [scenario.id for scenario, reply in written if not reply["text"]]
     if len(empty) == len(written):
         raise DialogueError(f"all {len(empty)} replies are empty: a smaller gamma, or another expert")
-    rows = [_dialogue(params, scenario, reply) for scenario, reply in written if reply["text"]]
+    rows = [
+        {
+            "id": scenario.id,
+            "pair": scenario.id,  # high and low replies to one scenario form a pair
+            "split": scenario.split,
+            "trait": params.trait,
+            "level": params.level,
+            "prompt": scenario.prompt,
+            "reply": reply["text"],
+            "finished": reply["finished"],
+        }
+        for scenario, reply in written
+        if reply["text"]
+    ]
     write_json_lines(out / GENERATED_FILE, rows)
     record = {
         "trait": params.trait,
@@ -173,17 +186,3 @@ def _publish(
         "writer_sees": seen,
     }
     write_json(out / RECORD_FILE, record)
-
-
-def _dialogue(params: GenerateParams, scenario: Scenario, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """A row under our own field names; high and low replies to one scenario form a pair."""
-    return {
-        "id": scenario.id,
-        "pair": scenario.id,
-        "split": scenario.split,
-        "trait": params.trait,
-        "level": params.level,
-        "prompt": scenario.prompt,
-        "reply": reply["text"],
-        "finished": reply["finished"],
-    }

@@ -218,29 +218,28 @@ def shared_batch(batch_size: int, accumulation: int, processes: int) -> tuple[in
 
 
 def _lora_config(lora: Lora, model: PreTrainedModel) -> LoraConfig:
+    """peft's settings. Raises ValueError for a target that no linear layer has."""
     from peft import LoraConfig
+    from torch.nn import Linear
 
+    targets = TARGETS[lora.targets] if isinstance(lora.targets, str) else list(lora.targets)
+    if not isinstance(lora.targets, str):  # peft would skip a name that no layer has in silence
+        head = model.get_output_embeddings()  # its weights may be those of the embeddings: no adapter there
+        layers = [name for name, each in model.named_modules() if isinstance(each, Linear) and each is not head]
+        if missing := [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in layers)]:
+            there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in layers))
+            raise ValueError(
+                f"`lora.targets`: no linear layer of the model is called {missing[0]!r}; there are: {there}"
+            )
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=TARGETS[lora.targets] if isinstance(lora.targets, str) else _named_layers(lora.targets, model),
+        target_modules=targets,
         use_rslora=lora.rank_stabilised,
         bias="none",
         task_type="CAUSAL_LM",
     )
-
-
-def _named_layers(targets: Sequence[str], model: PreTrainedModel) -> list[str]:
-    """The targets themselves. Raises ValueError for one that no linear layer has: peft would skip it in silence."""
-    from torch.nn import Linear
-
-    head = model.get_output_embeddings()  # its weights may be those of the embeddings: no adapter there
-    layers = [name for name, each in model.named_modules() if isinstance(each, Linear) and each is not head]
-    if missing := [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in layers)]:
-        there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in layers))
-        raise ValueError(f"`lora.targets`: no linear layer of the model is called {missing[0]!r}; there are: {there}")
-    return list(targets)
 
 
 @contextmanager

@@ -28,9 +28,8 @@ from typing import Any, Literal, NoReturn
 from pydantic import ValidationError
 
 from traitgraph.runtime.jobs.context import JobContext, Session, Stopped, never
-from traitgraph.runtime.jobs.locations import Locations
+from traitgraph.runtime.jobs.locations import DigestMemory, Locations
 from traitgraph.runtime.jobs.process import begin_to_measure, peak_memory, world_size
-from traitgraph.runtime.store.digests import DigestMemory
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import BLOCKED, DamagedArtifactError, MissingArtifactError, StoreError
 from traitgraph.runtime.store.records import Failure, RunRecord, TaskEnd, failure_of, now
@@ -247,7 +246,7 @@ def seed_from_key(key: str, kind: RunnableKind) -> None:
     """
     seed = int(key[:8], 16)
     random.seed(seed)
-    if kind.uses_torch:
+    if not getattr(kind.function, "without_torch", False):
         with contextlib.suppress(ImportError):
             import torch  # noqa: F401
     if numpy := sys.modules.get("numpy"):
