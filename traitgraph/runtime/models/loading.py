@@ -5,7 +5,6 @@ One process keeps one copy of each base; whoever changes it (a subject, a traini
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
@@ -13,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.context import JobContext, Progress, silent_progress
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, named, pinned, verified
 from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.specs.folders.model_folder import ModelFolderError, check_model
@@ -165,10 +164,6 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
     return folder
 
 
-Progress = Callable[[int, int, str], None]
-"""Told of each step: steps done, all steps, what is being done."""
-
-
 def prepare(context: JobContext, params: PrepareParams) -> None:
     """Write `model/`: float32 safetensors, configuration, tokenizer with chat template, generation settings.
 
@@ -177,7 +172,7 @@ def prepare(context: JobContext, params: PrepareParams) -> None:
     convert(verified(context.locations, params.model.digest), context.out / MODEL_FOLDER, context.progress)
 
 
-def convert(path: Path, folder: Path, progress: Progress = lambda done, total, note: None) -> None:
+def convert(path: Path, folder: Path, progress: Progress = silent_progress) -> None:
     """Write a GGUF file as a folder that transformers loads in under a second, and that can be trained and saved.
 
     Values are the dequantised ones of the file: nothing of the lost precision comes back.

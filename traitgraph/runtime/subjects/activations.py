@@ -138,7 +138,7 @@ def _publish(
         "trait": params.trait,
         "read_out": params.read_out,
         "replies": {level: len(rows) for level, rows in spans.items()},
-        "tokens": {level: sum(each.length for each in rows) for level, rows in spans.items()},
+        "tokens": {level: sum(len(each.tokens) - each.first for each in rows) for level, rows in spans.items()},
         "norms": {name: tensor.norm(dim=1).tolist() for name, tensor in tensors.items()},
         "projections": {level: values.tolist() for level, values in projections.items()},
     }

@@ -19,15 +19,10 @@ class SteeringError(ValueError):
 
 
 class Span(NamedTuple):
-    """Tokens of a conversation; positions [first, end) count."""
+    """Tokens of a conversation; positions from `first` on count."""
 
     tokens: Tokens
     first: int
-
-    @property
-    def length(self) -> int:
-        """How many positions count: those from `first` on."""
-        return len(self.tokens) - self.first
 
 
 def reply_span(

@@ -54,10 +54,6 @@ def train(context: JobContext, params: AnyTrain) -> None:
     train_on(context, params, trainer_rows(context, params))
 
 
-train_joint = train
-"""The job of that kind: its parameters say the rest."""
-
-
 def train_on(context: JobContext, params: AnyTrain, rows: Sequence[Row]) -> None:
     """Train on these rows, and write what `train` writes: for trainings of other packages."""
     if params.training.lora is None:

@@ -317,21 +317,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"stopped ({stopped}); what was finished is in the store")
         return 1
     finally:
-        _drop_unwritten_log()
+        try:
+            sys.stderr.flush()
+        except OSError:  # what a full disk did not take of the log: Python would try again, and change the exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _say(text: str) -> None:
     """Write into the log. A disk that is too full for it must not end a task that can still do its work."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
-
-
-def _drop_unwritten_log() -> None:
-    """Drop what the full disk did not take of the log: Python would try again at the end, and change the exit code."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def run_task(runner: TaskRunner) -> int:

@@ -84,7 +84,7 @@ _BUILT_IN = (
         inputs=("model", "data"), order=20, is_means=True, is_training=True, seconds=(5, 40),
     ),
     JobKind(
-        "train_joint", f"{_PARAMS}:TrainJointParams", f"{_RUNTIME}.training.training:train_joint",
+        "train_joint", f"{_PARAMS}:TrainJointParams", f"{_RUNTIME}.training.training:train",
         "one adapter for all levels of a trait, or for all traits",
         inputs=("model", "data"), order=30, is_means=True, packs_with="train", is_training=True, seconds=(5, 40),
     ),
