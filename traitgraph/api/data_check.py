@@ -41,10 +41,10 @@ from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
 from traitgraph.specs.folders.task_folder import TaskFolder
+from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import encode
-from traitgraph.specs.study.analyses import TraitCorrelation
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
 from traitgraph.specs.study.traits import TRAITS

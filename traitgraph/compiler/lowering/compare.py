@@ -10,6 +10,8 @@ from traitgraph.compiler.ir.builder import Builder
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import ArmTable, Column, Comparison, Input, Table, row_ids
 from traitgraph.specs.jobs.params import PluginAnalysis
+from traitgraph.specs.jobs.params import TraitCorrelation as CorrelationParams
+from traitgraph.specs.jobs.params import VectorSimilarity as SimilarityParams
 from traitgraph.specs.source.diagnostics import SpecError, error
 from traitgraph.specs.study.analyses import Analysis, LayerSimilarity, TraitCorrelation, VectorSimilarity
 from traitgraph.specs.study.benchmarks import Questionnaire
@@ -33,9 +35,10 @@ def _comparisons(
 ) -> Iterator[Comparison]:
     match analysis:
         case VectorSimilarity():
-            yield from _vectors(analysis, table, scaled, builder)
+            yield from _vectors(SimilarityParams(scope=analysis.scope), table, scaled, builder)
         case TraitCorrelation():
-            params = analysis.model_copy(update={"reference": builder.resolver.digest(analysis.reference)})
+            reference = builder.resolver.digest(analysis.reference)
+            params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
             several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
             against = f" {Path(analysis.reference).stem}" if several else ""
             for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
@@ -52,7 +55,7 @@ def _comparisons(
             raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
 
 
-def _vectors(params: VectorSimilarity, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
+def _vectors(params: SimilarityParams, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
     for _, subjects in table.subjects.split(VECTOR_COLUMNS):
         vectors = _named_vectors(set(subjects), scaled, builder)
         names = tuple(vectors.values())
@@ -69,7 +72,7 @@ def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict
 
 
 def _of_scores(
-    params: TraitCorrelation | PluginAnalysis, title: str, measured: Sequence[int], table: ArmTable, builder: Builder
+    params: CorrelationParams | PluginAnalysis, title: str, measured: Sequence[int], table: ArmTable, builder: Builder
 ) -> Iterator[Comparison]:
     """One comparison for each group of subjects that differ in trait and level only; a plugin's knows their names."""
     shared = tuple(column for column in table.names.columns if column not in ("trait", "level"))
@@ -85,7 +88,7 @@ def _of_scores(
 
 def _add(
     name: str,
-    params: VectorSimilarity | TraitCorrelation | PluginAnalysis,
+    params: SimilarityParams | CorrelationParams | PluginAnalysis,
     inputs: Sequence[Input],
     builder: Builder,
     conditions: tuple[str, ...] | None,

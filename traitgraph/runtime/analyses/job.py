@@ -8,8 +8,8 @@ from traitgraph.runtime.assessment.measurement import Measurement, write_measure
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.vectors.vectors import load_vector
-from traitgraph.specs.jobs.params import AnalyseParams, PluginAnalysis
-from traitgraph.specs.study.analyses import ANALYSES, VectorSimilarity
+from traitgraph.specs.jobs.params import AnalyseParams, PluginAnalysis, VectorSimilarity
+from traitgraph.specs.study.analyses import ANALYSES
 from traitgraph.specs.study.traits import TRAITS
 
 from .correlation import mean_scores, read_reference, trait_correlation

@@ -14,7 +14,6 @@ from pydantic import Field, JsonValue, PlainSerializer
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.study.analyses import TraitCorrelation, VectorSimilarity
 from traitgraph.specs.study.job_kinds import JobParams
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
 from traitgraph.specs.study.method import STEERING_OPERATORS, SteeringOperator
@@ -197,6 +196,21 @@ class AssessParams(JobParams):
     neurons: NeuronSteering | None = Field(None, description="How the input `neurons` is applied.")
 
 
+class VectorSimilarity(Spec):
+    """Cosine of every two vectors, over all weights or layer by layer."""
+
+    kind: Literal["vector_similarity"] = "vector_similarity"
+    scope: Literal["model", "layer"]
+
+
+class TraitCorrelation(Spec):
+    """Correlations between measured traits over conditions, and their distance to a human matrix."""
+
+    kind: Literal["trait_correlation"] = "trait_correlation"
+    reference: Digest
+    shuffles: int
+
+
 class PluginAnalysis(Spec):
     """An analysis of another package, which compares measured scores."""
 
@@ -210,9 +224,7 @@ class AnalyseParams(JobParams):
 
     kind: ClassVar[str] = "analyse"
     row_fields: ClassVar[tuple[str, ...]] = ("conditions",)
-    analysis: Annotated[VectorSimilarity | TraitCorrelation | PluginAnalysis, Field(discriminator="kind")] = Field(
-        description="As it was written; the file that it names is a digest."
-    )
+    analysis: Annotated[VectorSimilarity | TraitCorrelation | PluginAnalysis, Field(discriminator="kind")]
     conditions: tuple[str, ...] | None = Field(None, description="Names of the inputs, in their order.")
 
 

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core.core_schema import ValidationInfo
 
 from traitgraph.specs.fields.axes import Axis, LayerAxis, SeedAxis, StrengthAxis
-from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.base import FieldForm, Spec
 from traitgraph.specs.fields.pydantic_errors import each_read, fault
 from traitgraph.specs.fields.wording import shown
 
@@ -28,22 +29,24 @@ AxisName = Literal[
 ]
 
 
-def _texts(value: object) -> tuple[str | int, ...]:
-    def text(item: object) -> str | int:
-        if isinstance(item, bool) or not isinstance(item, str | int):
-            raise fault("word_type", value=shown(item))
-        return item
+class _Texts(FieldForm):
+    def read(self, value: object, info: ValidationInfo) -> tuple[str | int, ...]:
+        items = value if isinstance(value, list | tuple) else (value,)
+        if not items:
+            raise fault("axis_empty")
+        return tuple(each_read(items, _text))
 
-    items = value if isinstance(value, list | tuple) else (value,)
-    if not items:
-        raise fault("axis_empty")
-    return tuple(each_read(items, text))
+
+def _text(value: object) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise fault("word_type", value=shown(value))
+    return value
 
 
 _ONE = {"type": ["string", "integer"]}
 Texts = Annotated[
     tuple[str | int, ...],
-    PlainValidator(_texts),
+    _Texts(),
     WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
 ]
 """One text or a list of texts or whole numbers."""

@@ -8,15 +8,15 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    PlainValidator,
     PositiveInt,
     WithJsonSchema,
     model_validator,
 )
 from pydantic.config import JsonDict
 from pydantic_core import PydanticKnownError
+from pydantic_core.core_schema import ValidationInfo
 
-from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.base import FieldForm, Spec
 from traitgraph.specs.fields.choice import Choice, KnownName
 from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
 from traitgraph.specs.fields.references import PresetOr
@@ -72,15 +72,17 @@ class Sampling(Spec):
 WORDS = ("all-linear", "attention", "mlp")
 
 
-def _targets(value: object) -> str | tuple[str, ...]:
+class _Targets(FieldForm):
     """One of the words, or a list of names, held in one order, for the order changes nothing."""
-    if isinstance(value, list | tuple):
-        if not value:
-            raise PydanticKnownError("too_short", {"field_type": "List", "min_length": 1, "actual_length": 0})
-        return tuple(sorted(set(each_read(value, _module_name))))
-    if isinstance(value, str) and value in WORDS:
-        return value
-    raise fault("name_unknown", noun="target of adapters", value=shown(value), names=WORDS)
+
+    def read(self, value: object, info: ValidationInfo) -> str | tuple[str, ...]:
+        if isinstance(value, list | tuple):
+            if not value:
+                raise PydanticKnownError("too_short", {"field_type": "List", "min_length": 1, "actual_length": 0})
+            return tuple(sorted(set(each_read(value, _module_name))))
+        if isinstance(value, str) and value in WORDS:
+            return value
+        raise fault("name_unknown", noun="target of adapters", value=shown(value), names=WORDS)
 
 
 def _module_name(value: object) -> str:
@@ -90,9 +92,7 @@ def _module_name(value: object) -> str:
 
 
 _NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
-Targets = Annotated[
-    str | tuple[str, ...], PlainValidator(_targets), WithJsonSchema({"anyOf": [{"enum": list(WORDS)}, _NAMES]})
-]
+Targets = Annotated[str | tuple[str, ...], _Targets(), WithJsonSchema({"anyOf": [{"enum": list(WORDS)}, _NAMES]})]
 """`all-linear`, `attention`, `mlp`, or names of modules such as [q_proj, v_proj]."""
 
 
