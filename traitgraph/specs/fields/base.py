@@ -1,8 +1,8 @@
 """What every value of the language is made of: a model, or a field whose text we read ourselves.
 
 Knows pydantic; must not know YAML, positions or any particular field. Modules that only hold models do not postpone
-their annotations (`from __future__ import annotations`): pydantic would read each of them twice, and it takes time to
-start.
+their annotations (`from __future__ import annotations`): pydantic would read each of them twice, and every start would
+take longer.
 """
 
 from __future__ import annotations
