@@ -6,14 +6,13 @@ stands beside the measured one: without it a distance says nothing.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric
+from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric, read_rows
 from traitgraph.runtime.data.data_files import DataError, fault_at, json_value, text_of
 from traitgraph.specs.study.traits import TRAITS
 
@@ -34,8 +33,7 @@ Scores = Mapping[str, float]
 def mean_scores(assessment: Path, names: Container[str] | None = None) -> dict[str, float]:
     """Mean of each score over the repeats of one assessment, or of these; one without any value is absent."""
     found: dict[str, list[float]] = defaultdict(list)
-    for line in (assessment / METRICS_FILE).read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in read_rows(assessment / METRICS_FILE):
         wanted = row["role"] == "score" if names is None else row["metric"] in names
         if wanted and row["value"] is not None:
             found[row["metric"]].append(row["value"])

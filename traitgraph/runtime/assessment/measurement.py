@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from traitgraph.runtime.store.durable import AS_JSON
 
@@ -50,6 +50,12 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
     _write_rows(folder / ANSWERS_FILE, measurement.answers)
     _write_rows(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one of these files."""
+    with path.open(encoding="utf-8") as stream:
+        yield from (json.loads(line) for line in stream if line.strip())
 
 
 def disclaimers(texts: Sequence[str]) -> Metric:

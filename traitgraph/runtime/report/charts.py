@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.layer_similarity import LAYER
+from traitgraph.runtime.results.statistics import Estimate
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_order
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .curves import Curve, axis_of, family_labels, own_curves, without_strength
@@ -21,6 +23,7 @@ from .labels import (
     method_kind,
     number,
     plain,
+    score_text,
     single,
     spread_note,
     strength_name,
@@ -28,9 +31,7 @@ from .labels import (
     subject_names,
     unit,
     variant_of,
-    with_spread,
 )
-from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -106,6 +107,9 @@ class DotPanel(NamedTuple):
     x_range: Range
 
 
+Section = Literal["moved", "curves", "conditions", "layers"]
+
+
 class Chart(NamedTuple):
     """Panels with common axes, and what a reader must know about them."""
 
@@ -114,7 +118,7 @@ class Chart(NamedTuple):
     """What its file is called: unlike `title`, never shared by two charts of a study."""
     panels: tuple[Panel | DotPanel, ...]
     note: str
-    section: Literal["moved", "curves", "conditions", "layers"]
+    section: Section
     """Where it stands on the page."""
 
 
@@ -140,42 +144,38 @@ def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
     for curve in curves:
         apart = curve.family.trait if words else "" if benchmark.about_traits else curve.metric
         groups.setdefault((curve.axis, apart, labels[curve.family]), []).append(curve)
-    charts = []
-    for (_, apart, label), of in groups.items():
-        shown = words or len(benchmark.main_metrics) > 1 or benchmark.kind == "layers"
-        title = " · ".join(filter(None, (benchmark.name, apart if shown else "", label)))
-        charts.append(_strength_chart(benchmark, title, of))
-    return charts
+    shown = words or len(benchmark.main_metrics) > 1 or benchmark.kind == "layers"
+    return [
+        _strength_chart(benchmark, _titled(benchmark.name, apart if shown else "", label), of)
+        for (_, apart, label), of in groups.items()
+    ]
+
+
+def _titled(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
+    words = benchmark.kind == "words"
+    panels: dict[str, list[Curve]] = {}
+    for curve in curves if words else sorted(curves, key=lambda each: subject_order(each.family)):
+        panels.setdefault(curve.metric if words else curve.family.trait, []).append(curve)
     points = [point for curve in curves for point in curve.points]
     x_range = padded([point.effective for point in points], 0.04)
-    panels: dict[str, list[Curve]] = {}
-    if benchmark.kind == "words":
-        for curve in curves:
-            panels.setdefault(curve.metric, []).append(curve)
-        ranges = {metric: _y_range(benchmark, of) for metric, of in panels.items()}
-    else:
-        for curve in sorted(curves, key=lambda each: subject_order(each.family)):
-            panels.setdefault(curve.family.trait, []).append(curve)
-        ranges = dict.fromkeys(panels, _y_range(benchmark, curves))
-    drawn = tuple(_panel(benchmark, name or of[0].family.arm, of, x_range, ranges[name]) for name, of in panels.items())
-    return Chart(title, title, drawn, spread_note([point.score for point in points], single(benchmark)), "curves")
-
-
-def _panel(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve], x_range: Range, y_range: Range) -> Panel:
-    first = curves[0]
-    return Panel(
-        title=title,
-        x_title=max((curve.axis_title for curve in curves), key=len),
-        y_title=axis_title(benchmark, first.metric),
-        lines=tuple(_line(curve) for curve in curves),
-        references=tuple(_references(benchmark, first.metric, first.family)),
-        x_range=x_range,
-        y_range=y_range,
-        x_notes={0.0: "base", 1.0: "tuned"} if first.family.method == "vector" else {},
+    drawn = tuple(
+        Panel(
+            title=name or of[0].family.arm,
+            x_title=max((curve.axis_title for curve in of), key=len),
+            y_title=axis_title(benchmark, of[0].metric),
+            lines=tuple(map(_line, of)),
+            references=tuple(_references(benchmark, of[0].metric, of[0].family)),
+            x_range=x_range,
+            y_range=_y_range(benchmark, of if words else curves),
+            x_notes={0.0: "base", 1.0: "tuned"} if of[0].family.method == "vector" else {},
+        )
+        for name, of in panels.items()
     )
+    return Chart(title, title, drawn, spread_note([point.score for point in points], single(benchmark)), "curves")
 
 
 def _line(curve: Curve) -> Line:
@@ -183,31 +183,22 @@ def _line(curve: Curve) -> Line:
     marks = []
     for point in sorted(curve.points, key=lambda each: each.effective):
         left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
-        label = f"{level} {axis} {plain(point.strength)}{left}: {_value(point.score)}".strip()
+        label = f"{level} {axis} {plain(point.strength)}{left}: {score_text(point.score)}".strip()
         marks.append(Mark(point.effective, point.score.value, point.score.half, label))
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", tuple(marks))
-
-
-def _value(score: Score) -> str:
-    return with_spread(score.value, score.half)
 
 
 def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Iterator[Reference]:
     """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
     scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == family.model}
-    direct = [(subject, score) for subject, score in scores.items() if subject.method == "direct"]
-    if direct:
-        yield Reference(arm_name(direct[0][0]), "direct", direct[0][1].value)
+    if direct := [subject for subject in scores if subject.method == "direct"]:
+        yield Reference(arm_name(direct[0]), "direct", scores[direct[0]].value)
     for level in LEVELS:
-        prompts = [
-            (subject, score)
-            for subject, score in scores.items()
-            if (method_kind(subject), subject.trait, subject.level) == ("prompt", family.trait, level)
-        ]
+        wanted = ("prompt", family.trait, level)
+        prompts = [each for each in scores if (method_kind(each), each.trait, each.level) == wanted]
         if len(prompts) == 1:
-            yield Reference(f"{arm_name(prompts[0][0])} {level}", level, prompts[0][1].value)
-    chance = chance_of(benchmark, metric)
-    if chance is not None:
+            yield Reference(f"{arm_name(prompts[0])} {level}", level, scores[prompts[0]].value)
+    if (chance := chance_of(benchmark, metric)) is not None:
         yield Reference("chance", "chance", chance)
 
 
@@ -221,17 +212,18 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
     farthest: dict[Subject, Subject] = {}
     for subject in next(iter(benchmark.scores.values())):
         if subject.trait and subject.level in LEVELS:
-            family = subject._replace(alpha="", gamma="")
-            farthest[family] = max(
-                farthest.get(family, subject), subject, key=lambda each: (strength(each.gamma), strength(each.alpha))
+            known = farthest.get(subject.unscaled, subject)
+            farthest[subject.unscaled] = max(
+                known, subject, key=lambda each: (strength(each.gamma), strength(each.alpha))
             )
     several = len({subject.model for subject in farthest.values()}) > 1
     groups: dict[str, list[Subject]] = {}
     for subject in sorted(farthest.values(), key=subject_order):
         axis = axis_of(subject)
         at = f"{strength_name(subject, axis)} {plain(strength(getattr(subject, axis)))}" if axis else ""
-        parts = (benchmark.name, subject.arm, variant_of(subject), subject.model if several else "", subject.merge, at)
-        groups.setdefault(" · ".join(filter(None, parts)), []).append(subject)
+        model = subject.model if several else ""
+        title = _titled(benchmark.name, subject.arm, variant_of(subject), model, subject.merge, at)
+        groups.setdefault(title, []).append(subject)
     return [_layer_chart(benchmark, title, of) for title, of in groups.items()]
 
 
@@ -243,7 +235,7 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
             int(metric.removeprefix(LAYER)): of[subject] for metric, of in benchmark.scores.items() if subject in of
         }
         marks = tuple(
-            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {_value(score)}")
+            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {score_text(score)}")
             for layer, score in scores.items()
         )
         found += scores.values()
@@ -259,11 +251,18 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
 def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     """Conditions without a strength, one panel per metric; None when there is nothing beside the base model."""
     curves = own_curves(benchmark)
-    conditions = {metric: _conditions(benchmark, metric, curves) for metric in benchmark.main_metrics}
-    shown = {metric: found for metric, found in conditions.items() if 0 < len(found) <= MAX_ROWS}
-    if not any(subject.method != "direct" for found in shown.values() for subject, _ in found):
+    shown: dict[str, list[tuple[Subject, Score]]] = {}
+    for metric in benchmark.main_metrics:
+        found = without_strength(benchmark.scores[metric], curves)
+        arms = list(dict.fromkeys(subject.arm for subject, _ in found))
+        if 0 < len(found) <= MAX_ROWS:
+            shown[metric] = sorted(
+                found, key=lambda each: (each[0].method != "direct", arms.index(each[0].arm), *subject_order(each[0]))
+            )
+    subjects = {subject for found in shown.values() for subject, _ in found}
+    if all(subject.method == "direct" for subject in subjects):
         return None
-    traits = {subject.trait for found in shown.values() for subject, _ in found}
+    traits = {subject.trait for subject in subjects}
     if benchmark.about_traits and traits & shown.keys():
         shown = {metric: found for metric, found in shown.items() if metric in traits}
     everything = [score for found in shown.values() for _, score in found]
@@ -277,6 +276,13 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     if any(bar.role == "other" for panel in panels for bar in panel.bars):
         note += " Diamonds: conditions made for another trait."
     return Chart(benchmark.name, f"{benchmark.name} conditions", tuple(panels), note, "conditions")
+
+
+def _bar(subject: Subject, score: Score, metric: str) -> Bar:
+    """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
+    own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
+    role = "direct" if subject.method == "direct" else subject.level if own else "other"
+    return Bar(subject_name(subject), role, score.value, score.half)
 
 
 def gap_chart(found: Findings) -> Chart | None:
@@ -293,36 +299,18 @@ def gap_chart(found: Findings) -> Chart | None:
         Bar(names[subject], "high" if each.is_sound else "other", each.change.value, each.change.half)
         for subject, each in zip(named, judged, strict=True)
     )
-    reach = [bar.value + sign * (bar.spread or 0) for bar in bars for sign in (-1, 1)]
     name = found.benchmark.name
-    panel = DotPanel("High minus low", unit(found.benchmark), bars, padded([0.0, *reach], 0.06))
+    reach = padded([0.0, *_ends(each.change for each in judged)], 0.06)
+    panel = DotPanel("High minus low", unit(found.benchmark), bars, reach)
     note = "Bars: 95 % interval of each gap by itself. Circles: as intended, and the checks hold."
     return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note, "moved")
 
 
-def _conditions(benchmark: BenchmarkScores, metric: str, curves: Sequence[Curve]) -> list[tuple[Subject, Score]]:
-    found = without_strength(benchmark.scores.get(metric, {}), curves)
-    arms = {subject.arm: place for place, (subject, _) in reversed(list(enumerate(found)))}
-    return sorted(found, key=lambda pair: (pair[0].method != "direct", arms[pair[0].arm], *subject_order(pair[0])))
-
-
-def _bar(subject: Subject, score: Score, metric: str) -> Bar:
-    """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
-    own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
-    role = "direct" if subject.method == "direct" else subject.level if own else "other"
-    return Bar(subject_name(subject), role, score.value, score.half)
-
-
 def _y_range(benchmark: BenchmarkScores, curves: Sequence[Curve]) -> Range:
-    metrics = {curve.metric for curve in curves}
     scores = [point.score for curve in curves for point in curve.points]
-    scores += [
-        score
-        for metric in metrics
-        for subject, score in benchmark.scores[metric].items()
-        if subject.method in ("direct", "prompt")
-    ]
-    return _value_range(benchmark, scores)
+    of_metrics = [benchmark.scores[metric].items() for metric in {curve.metric for curve in curves}]
+    references = [score for of in of_metrics for subject, score in of if subject.method in ("direct", "prompt")]
+    return _value_range(benchmark, scores + references)
 
 
 def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
@@ -338,7 +326,7 @@ def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
     return padded([1.0 if benchmark.kind == "layers" else 0.0, *values], 0.06)
 
 
-def _ends(scores: Iterable[Score]) -> list[float]:
+def _ends(scores: Iterable[Score | Estimate]) -> list[float]:
     """Both ends of every interval; the score itself where there is none."""
     return [score.value + sign * (score.half or 0) for score in scores for sign in (-1, 1)]
 

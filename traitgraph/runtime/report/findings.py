@@ -9,8 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from traitgraph.runtime.results.statistics import ERROR, POWER, Estimate, holm
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject
+
 from .curves import Curve, Point, own_curves
-from .manipulation import Alike, conditions_alike, without_push
+from .manipulation import EXCLUDED_SHARE, SAME_SHARE, Alike, conditions_alike, without_push
 from .separation import (
     CORRECT,
     FEWEST,
@@ -24,8 +27,6 @@ from .separation import (
     margin_of,
     too_few,
 )
-from .statistics import ERROR, EXCLUDED_SHARE, POWER, SAME_SHARE, Estimate, holm
-from .summaries import BenchmarkScores, Score, Subject
 
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
 """Largest change of another trait over the change of the own one: our words for a quarter and for three quarters."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.results.statistics import Estimate
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject
 
-from .statistics import Estimate
-from .summaries import BenchmarkScores, Score, Subject
-
+Value = TypeVar("Value")
 MINUS = "\N{MINUS SIGN}"
 VERDICTS: Mapping[str, tuple[str, str]] = {
     "moves": ("●", "as intended"),
@@ -34,8 +35,7 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
 def number(value: float, digits: int = 2) -> str:
     """A number with a real minus sign: '0.38', '−1.40'; whole numbers keep no point: '2'."""
     whole = float(value).is_integer() and abs(value) < 1e6
-    text = str(int(value)) if whole else f"{value:.{digits}f}"
-    return text.replace("-", MINUS) if float(text) else text.replace("-", "")
+    return str(int(value)).replace("-", MINUS) if whole else fixed(value, digits)
 
 
 def size(value: float) -> str:
@@ -68,6 +68,16 @@ def with_error(change: Estimate) -> str:
 def with_spread(value: float, half: float | None) -> str:
     """A score with half of its 95 % interval: '3.35 ± 0.60'."""
     return fixed(value, _digits(half)) + _plus_minus(half)
+
+
+def score_text(score: Score) -> str:
+    """A score as it stands in charts and tables: with its interval."""
+    return with_spread(score.value, score.half)
+
+
+def or_dash(value: Value | None, written: Callable[[Value], str]) -> str:
+    """What is known in its written form; a dash for what is not."""
+    return "–" if value is None else written(value)
 
 
 def _plus_minus(half: float | None) -> str:
@@ -193,11 +203,7 @@ def arm_name(subject: Subject) -> str:
 
 def subject_name(subject: Subject) -> str:
     """How a chart names a condition: 'base', 'prompt: extraversion high', 'negation: openness low, alpha -1'."""
-    strengths = [
-        f"{strength_name(subject, axis)} {value}"
-        for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma))
-        if value
-    ]
+    strengths = [f"{strength_name(subject, axis)} {value}" for axis, value in subject.strengths.items()]
     condition = f"{subject.trait} {subject.level}".strip()
     details = ", ".join(filter(None, [condition, variant_of(subject), *strengths]))
     return f"{arm_name(subject)}: {details}" if details else arm_name(subject)

@@ -9,12 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from traitgraph.runtime.results.statistics import ERROR, Estimate
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_order
 from traitgraph.specs.study.traits import TRAITS
 
-from .changes import change_of, slope_of
-from .curves import Curve, Point, axis_of, family_of, own_curves, without_strength
-from .statistics import ERROR, Estimate
-from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
+from .curves import Curve, Point, axis_of, change_of, family_of, own_curves, slope_of, without_strength
 from .validity import failing
 
 FEWEST = 5

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from statistics import median_low, stdev
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.layer_similarity import LAYER
@@ -14,8 +16,8 @@ from traitgraph.runtime.assessment.texts.lexicon import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
-from .results import ResultRow
 from .statistics import Estimate, combined
+from .table import ResultRow
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
@@ -34,6 +36,16 @@ class Subject(NamedTuple):
     merge: str
     alpha: str
     gamma: str
+
+    @property
+    def strengths(self) -> dict[str, str]:
+        """Those that apply."""
+        return {axis: text for axis, text in (("alpha", self.alpha), ("gamma", self.gamma)) if text}
+
+    @property
+    def unscaled(self) -> Subject:
+        """Without its strengths: what subjects of one vector, or one steering, have in common."""
+        return self._replace(alpha="", gamma="")
 
 
 class Score(NamedTuple):
@@ -68,6 +80,8 @@ class Score(NamedTuple):
 
 
 Scores = Mapping[Subject, Score]
+Rows = Mapping[str, Mapping[Subject, Sequence[ResultRow]]]
+"""Those of each metric and subject."""
 
 
 class BenchmarkScores(NamedTuple):
@@ -80,22 +94,25 @@ class BenchmarkScores(NamedTuple):
     """Item by item comparisons, where the single answers are at hand."""
     scale: tuple[float, float] | None = None
     """Least and largest score of a questionnaire, where the single answers are at hand."""
-    first: Mapping[str, ResultRow] = {}
-    """Metric -> the first row about it: what is said of the metric itself."""
-
     missing: frozenset[Subject] = frozenset()
     """Subjects that the study has and the results lack."""
-    rows: Mapping[str, Mapping[Subject, Sequence[ResultRow]]] = {}
+    rows: Rows = MappingProxyType({})
     """The rows behind the scores, those without a value among them."""
 
     def sign(self, metric: str) -> int:
         """Of a task: 1 where more is better, -1 where less is; 0 where nobody says."""
         if self.kind != "task":
             return 1
-        said = self.first[metric].get("higher_is_better") if metric in self.first else None
+        said = self.said_of(metric, "higher_is_better")
         if said is None:
             return int(not MORE_IS_BETTER.isdisjoint(metric.split(".")))
         return 1 if said else -1
+
+    def said_of(self, metric: str, what: Literal["higher_is_better", "filter"]) -> str | bool | None:
+        """What the first row of a metric says of the metric itself."""
+        rows = chain.from_iterable(self.rows.get(metric, {}).values())
+        first = next(rows, None)
+        return None if first is None else first.get(what)
 
     @property
     def kind(self) -> Literal["reply_contrast", "questionnaire", "words", "layers", "task"]:
@@ -143,31 +160,31 @@ def summarise(
     `missing` are assessments that are not there.
     """
     absent = [(cell.benchmark, Subject(*(getattr(cell, name) for name in Subject._fields))) for cell in missing]
-    groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
-    first: dict[str, dict[str, ResultRow]] = {}
+    groups = defaultdict[str, list[ResultRow]](list)
     for row in rows:
-        first.setdefault(row["benchmark"], {}).setdefault(row["metric"], row)
-        by_role = groups.setdefault(row["benchmark"], {"score": {}, "validity": {}})
-        by_subject = by_role["validity" if row["role"] == "validity" else "score"].setdefault(row["metric"], {})
-        by_subject.setdefault(subject_of(row), []).append(row)
+        groups[row["benchmark"]].append(row)
     return [
         BenchmarkScores(
             name,
-            _scores(roles["score"], items),
-            _scores(roles["validity"], None),
+            _scores(scored := _by_subject(row for row in own if row["role"] != "validity"), items),
+            _scores(_by_subject(row for row in own if row["role"] == "validity"), None),
             items,
-            items.scale(next(iter(first[name].values()))["job"]) if items else None,
-            first[name],
+            items.scale(own[0]["job"]) if items else None,
             frozenset(subject for benchmark, subject in absent if benchmark == name),
-            roles["score"],
+            scored,
         )
-        for name, roles in groups.items()
+        for name, own in groups.items()
     ]
 
 
-def _scores(
-    metrics: Mapping[str, Mapping[Subject, Sequence[ResultRow]]], items: ItemScores | None
-) -> dict[str, Scores]:
+def _by_subject(rows: Iterable[ResultRow]) -> Rows:
+    found: dict[str, dict[Subject, list[ResultRow]]] = {}
+    for row in rows:
+        found.setdefault(row["metric"], {}).setdefault(subject_of(row), []).append(row)
+    return found
+
+
+def _scores(metrics: Rows, items: ItemScores | None) -> dict[str, Scores]:
     return {
         metric: {
             subject: _score(metric, own, items)
@@ -246,30 +263,19 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
 
 def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:
     """Every subject once: arms in the order of the rows, then trait, level, and strengths as numbers."""
-    found: dict[Subject, None] = {}
-    arms: dict[str, int] = defaultdict(lambda: len(arms))
-    for benchmark in benchmarks:
-        for metric in (*benchmark.scores.values(), *benchmark.validity.values()):
-            found |= dict.fromkeys(metric)
-    for subject in found:
-        arms[subject.arm]
-    return sorted(found, key=lambda subject: (arms[subject.arm], *subject_order(subject)))
+    groups = (scores for each in benchmarks for scores in (*each.scores.values(), *each.validity.values()))
+    found = list(dict.fromkeys(chain.from_iterable(groups)))
+    arms = list(dict.fromkeys(subject.arm for subject in found))
+    return sorted(found, key=lambda subject: (arms.index(subject.arm), *subject_order(subject)))
 
 
 def subject_order(subject: Subject) -> tuple[object, ...]:
     """Sort key: model, merge, trait in the order of the literature, high before low, then strengths as numbers."""
-    return (
-        subject.model,
-        subject.merge,
-        _place(subject.trait, TRAITS),
-        _place(subject.level, LEVELS),
-        strength(subject.gamma),
-        strength(subject.alpha),
-    )
-
-
-def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
+    places = [
+        (order.index(name) if name in order else len(order), name)
+        for name, order in ((subject.trait, TRAITS), (subject.level, LEVELS))
+    ]
+    return (subject.model, subject.merge, *places, strength(subject.gamma), strength(subject.alpha))
 
 
 def strength(text: str) -> float:
