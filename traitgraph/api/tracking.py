@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.report import ItemScores
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.report.labels import subject_name
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_of, summarise
 from traitgraph.runtime.results.table import ResultRow, result_rows

@@ -1,6 +1,6 @@
 """The report of a study: one self-contained HTML page, the table as CSV, and the charts as SVG.
 
-rows -> summaries -> curves -> findings, charts -> page (drawing, tables, provenance) and figures
+scores -> curves -> findings -> charts -> page (headlines, drawing, tables) and figures
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
-from traitgraph.runtime.results.provenance import About, Failure, Stage, describe_results
+from traitgraph.runtime.results.provenance import About
 from traitgraph.runtime.results.summaries import summarise
 from traitgraph.runtime.results.table import ResultRow, write_csv
 from traitgraph.specs.jobs.results import Cell
@@ -21,8 +21,6 @@ from .comparisons import is_comparison
 from .drawing import chart_file, figure_files
 from .findings import judge
 from .page import render_page
-
-__all__ = ["About", "Failure", "ItemScores", "Stage", "describe_results", "write_report"]
 
 PAGE = "report.html"
 TABLE = "results.csv"

@@ -212,10 +212,9 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
     farthest: dict[Subject, Subject] = {}
     for subject in next(iter(benchmark.scores.values())):
         if subject.trait and subject.level in LEVELS:
-            known = farthest.get(subject.unscaled, subject)
-            farthest[subject.unscaled] = max(
-                known, subject, key=lambda each: (strength(each.gamma), strength(each.alpha))
-            )
+            known = farthest.setdefault(subject.unscaled, subject)
+            if (strength(subject.gamma), strength(subject.alpha)) > (strength(known.gamma), strength(known.alpha)):
+                farthest[subject.unscaled] = subject
     several = len({subject.model for subject in farthest.values()}) > 1
     groups: dict[str, list[Subject]] = {}
     for subject in sorted(farthest.values(), key=subject_order):

@@ -183,8 +183,8 @@ def _specificity(benchmark: BenchmarkScores, pairs: Sequence[Finding]) -> Iterat
             ratios += [size / own for size in sizes.values()]
     if ratios:
         share = max(ratios)
-        how = "" if share < SPECIFIC else "partly " if share < UNSPECIFIC else "not "
-        yield f"Scores of the other traits change by up to {share:.0%} as much: the effect is {how}specific to the trait."
+        how = "specific" if share < SPECIFIC else "partly specific" if share < UNSPECIFIC else "not specific"
+        yield f"Scores of the other traits change by up to {share:.0%} as much: the effect is {how} to the trait."
 
 
 def _of_task(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:

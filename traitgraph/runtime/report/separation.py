@@ -13,7 +13,7 @@ from traitgraph.runtime.results.statistics import ERROR, Estimate
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_order
 from traitgraph.specs.study.traits import TRAITS
 
-from .curves import Curve, Point, axis_of, change_of, family_of, own_curves, slope_of, without_strength
+from .curves import Curve, axis_of, change_of, family_of, own_curves, slope_of, without_strength
 from .validity import failing
 
 FEWEST = 5
@@ -75,11 +75,16 @@ class Finding(NamedTuple):
         clear = self.p is not None and self.p < ERROR
         if self.task is not None:
             return "inconclusive" if self.task == "suffers" and not clear else self.task
-        if self._is_shared(ERROR if clear else ERROR / self.family):
+        high, low = self.shifts or (Estimate(0), Estimate(0))
+        error = ERROR if clear else ERROR / self.family
+        if high.is_clear(error) and low.is_clear(error) and high.value * low.value > 0:
             return "shared"
         if self.change.excludes(self.margin):
             return "null"
-        if not clear or (self.slope is not None and not self._follows(self.slope)):
+        # The change must grow with its strength; below strength 0 a rising slope means a fall.
+        grows = -1 if self.at < 0 else 1
+        follows = self.slope is None or (self.slope.is_clear() and self.slope.value * self.change.value * grows > 0)
+        if not (clear and follows):
             return "inconclusive"
         if self.change.value * self.sign < 0:
             return "reversed"
@@ -100,23 +105,13 @@ class Finding(NamedTuple):
         """The smallest true change that would be found with 80 % power, at the strictest correction of its family."""
         return None if self.lack else self.change.detectable(ERROR / self.family)
 
-    def _follows(self, slope: Estimate) -> bool:
-        """Whether the change grows with its strength; below strength 0 a rising slope means a fall."""
-        below = -1 if self.at < 0 else 1
-        return slope.is_clear() and slope.value * self.change.value * below > 0
-
-    def _is_shared(self, error: float) -> bool:
-        high, low = self.shifts or (Estimate(0), Estimate(0))
-        return high.is_clear(error) and low.is_clear(error) and high.value * low.value > 0
-
 
 def gaps_of(benchmark: BenchmarkScores) -> list[Finding]:
     """What is judged under a benchmark about traits, each under its own trait: over a strength, then without one.
 
     A condition whose answers cannot be used, or that is not there, is among them.
     """
-    curves = own_curves(benchmark)
-    lacks = lacking(benchmark)
+    curves, lacks = own_curves(benchmark), lacking(benchmark)
     return [*_over_strengths(benchmark, curves, lacks), *_without_strengths(benchmark, curves, lacks)]
 
 
@@ -155,8 +150,7 @@ def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: 
     for curve in curves:
         opposite = curve.family._replace(level="low" if curve.family.level == "high" else "high")
         other = by_family.get(opposite)
-        strengths = [{point.strength for point in each.points} for each in (curve, other) if each]
-        shared = set.intersection(*strengths)
+        shared = {point.strength for point in curve.points} & {point.strength for point in (other or curve).points}
         if other is None or not any(shared):  # at strength 0 both are the base
             found.append(_level(benchmark, curve, absent.get((opposite, curve.axis))))
         elif curve.family.level == "high":
@@ -185,21 +179,15 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
 
 def _level(benchmark: BenchmarkScores, curve: Curve, lack: Lack | None) -> Finding:
     """A vector whose opposite level was not measured: up for high, down for low."""
-    last: Point = curve.points[-1]
-    change = curve.change
-    return Finding(
-        curve.family,
-        curve.metric,
-        change,
-        (last.score,),
-        (curve,),
-        last.strength,
+    last = curve.points[-1]
+    finding = _finding(benchmark, curve.family, curve.metric, curve.change, (last.score,))
+    return finding._replace(
+        curves=(curve,),
+        at=last.strength,
         sign=-1.0 if curve.family.level == "low" else 1.0,
         slope=slope_of(curve.metric, [(1.0, each.effective, each.score) for each in curve.points], curve.items),
-        margin=margin_of(benchmark),
-        lack=lack or ("few" if too_few(last.score) else None),
+        lack=lack or finding.lack,
         faults=failing(benchmark, last.subject),
-        p=change.p,
     )
 
 
@@ -248,5 +236,11 @@ def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low:
 
 def _gap(benchmark: BenchmarkScores, subject: Subject, metric: str, scores: tuple[Score, Score]) -> Finding:
     change = change_of(metric, [(1, scores[0]), (-1, scores[1])], benchmark.items)
+    return _finding(benchmark, subject, metric, change, scores)
+
+
+def _finding(
+    benchmark: BenchmarkScores, subject: Subject, metric: str, change: Estimate, scores: tuple[Score, ...]
+) -> Finding:
     lack: Lack | None = "few" if any(map(too_few, scores)) else None
     return Finding(subject, metric, change, scores, margin=margin_of(benchmark), lack=lack, p=change.p)
