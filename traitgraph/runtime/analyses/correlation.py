@@ -75,32 +75,15 @@ def trait_correlation(
     whole = [[scores[trait] for trait in TRAITS] for scores in conditions.values() if len(scores) == len(TRAITS)]
     table = np.array(whole, dtype=np.float64).reshape(-1, len(TRAITS))
     count = len(table)
+    undefined = count < 3 or (table == table[0]).all(axis=0).any()
+    found: Matrix = np.full_like(human, np.nan) if undefined else np.corrcoef(table, rowvar=False)
+    pairs = [(f"{TRAITS[i]} ~ {TRAITS[j]}", i, j) for i, j in combinations(range(len(TRAITS)), 2)]
     metrics = [Metric("left_out", len(conditions) - count, len(conditions), role="validity")]
-    metrics += [
-        Metric(f"{REFERENCE}{TRAITS[i]} ~ {TRAITS[j]}", reference[i][j], count, role="validity")
-        for i, j in combinations(range(len(TRAITS)), 2)
-    ]
-    found = _correlations(table)
-    metrics += [
-        Metric(f"{TRAITS[i]} ~ {TRAITS[j]}", None if found is None else float(found[i, j]), count)
-        for i, j in combinations(range(len(TRAITS)), 2)
-    ]
-    if found is None:
-        return Measurement(rows, [*metrics, Metric("distance", None, count)])
-    distance = float(np.linalg.norm(found - human))
-    return Measurement(
-        rows, [*metrics, Metric("distance", distance, count), *_shuffled(table, human, distance, shuffles)]
-    )
-
-
-def _correlations(table: Matrix) -> Matrix | None:
-    """Pearson correlations of the columns; None where one does not vary or there are fewer than three rows."""
-    import numpy as np
-
-    if len(table) < 3 or (table == table[0]).all(axis=0).any():
-        return None
-    correlations: Matrix = np.corrcoef(table, rowvar=False)
-    return correlations
+    metrics += [Metric(REFERENCE + name, reference[i][j], count, role="validity") for name, i, j in pairs]
+    metrics += [Metric(name, None if undefined else float(found[i, j]), count) for name, i, j in pairs]
+    distance = None if undefined else float(np.linalg.norm(found - human))
+    metrics.append(Metric("distance", distance, count))
+    return Measurement(rows, metrics + ([] if distance is None else _shuffled(table, human, distance, shuffles)))
 
 
 def _shuffled(table: Matrix, reference: Matrix, distance: float, shuffles: int) -> list[Metric]:

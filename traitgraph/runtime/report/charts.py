@@ -19,6 +19,7 @@ from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
 from .labels import (
     arm_name,
+    at_strength,
     axis_title,
     method_kind,
     number,
@@ -26,7 +27,6 @@ from .labels import (
     score_text,
     single,
     spread_note,
-    strength_name,
     subject_name,
     subject_names,
     unit,
@@ -179,11 +179,11 @@ def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Cur
 
 
 def _line(curve: Curve) -> Line:
-    level, axis = curve.family.level, strength_name(curve.family, curve.axis)
-    marks = []
+    level, marks = curve.family.level, []
     for point in sorted(curve.points, key=lambda each: each.effective):
         left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
-        label = f"{level} {axis} {plain(point.strength)}{left}: {score_text(point.score)}".strip()
+        at = at_strength(curve.family, curve.axis, point.strength)
+        label = f"{level} {at}{left}: {score_text(point.score)}".strip()
         marks.append(Mark(point.effective, point.score.value, point.score.half, label))
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", tuple(marks))
 
@@ -219,7 +219,7 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
     groups: dict[str, list[Subject]] = {}
     for subject in sorted(farthest.values(), key=subject_order):
         axis = axis_of(subject)
-        at = f"{strength_name(subject, axis)} {plain(strength(getattr(subject, axis)))}" if axis else ""
+        at = at_strength(subject, axis, strength(getattr(subject, axis))) if axis else ""
         model = subject.model if several else ""
         title = _titled(benchmark.name, subject.arm, variant_of(subject), model, subject.merge, at)
         groups.setdefault(title, []).append(subject)

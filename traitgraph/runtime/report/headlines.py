@@ -9,17 +9,17 @@ from itertools import chain, combinations
 
 from traitgraph.runtime.results.summaries import BenchmarkScores, Subject
 
-from .curves import Curve, curves_of
+from .curves import curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Findings, chance_of, lowest_point, smallest_loss
 from .labels import (
     VERDICTS,
+    at_strength,
     noun,
     number,
     p_text,
     plain,
     plural,
     size,
-    strength_name,
     subject_name,
     subject_names,
     unit,
@@ -142,17 +142,14 @@ def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
         how += f"; slope {with_error(finding.slope)} per unit of {axis}"
     if finding.is_pair:
         high, low = (number(score.value) for score in finding.scores)
-        at = _at(curve, finding.at)
+        at = at_strength(curve.family, curve.axis, finding.at)
         return f"The largest gap is that of {name}: high {high}, low {low} at {at}, a gap of {how}."
     first, last = curve.start, curve.points[-1]
+    at = at_strength(curve.family, curve.axis, first.strength)
     return (
-        f"The largest change is that of {name}: {number(first.score.value)} at {_at(curve, first.strength)} to "
+        f"The largest change is that of {name}: {number(first.score.value)} at {at} to "
         f"{number(last.score.value)} at {plain(last.strength)}, a change of {how}."
     )
-
-
-def _at(curve: Curve, strength: float) -> str:
-    return f"{strength_name(curve.family, curve.axis)} {plain(strength)}"
 
 
 def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
@@ -201,10 +198,10 @@ def _loss(findings: Sequence[Finding], suffering: Sequence[Finding]) -> str:
     losing, tried = ({finding.subject for finding in group} for group in (suffering, findings))
     worst = max(suffering, key=_moved)
     curve = worst.curves[0]
-    lowest = number(lowest_point(curve).score.value)
+    lowest, at = number(lowest_point(curve).score.value), at_strength(curve.family, curve.axis, worst.at)
     return (
         f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
-        f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {_at(curve, worst.at)}, "
+        f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {at}, "
         f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
     )
 

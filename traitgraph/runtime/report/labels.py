@@ -180,6 +180,11 @@ def strength_name(subject: Subject, axis: str) -> str:
     return "coefficient" if axis == "alpha" and method_kind(subject) == "steer" else axis
 
 
+def at_strength(subject: Subject, axis: str, value: float) -> str:
+    """A strength with its name: 'alpha 0.5', 'coefficient −1'."""
+    return f"{strength_name(subject, axis)} {plain(value)}"
+
+
 def vector_name(family: Subject) -> str:
     """How a sentence names a vector: 'extraversion high'; with its variant, 'extraversion high (layer 10)'."""
     name = level_name(family)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.runtime.results.statistics import ERROR
@@ -106,12 +105,13 @@ def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
     """Arms (of one model and merge) between whose conditions a benchmark about traits shows no difference."""
     if not benchmark.about_traits:
         return []
-    subjects = sorted(_strongest(benchmark), key=_arm)
-    bases = {each for scores in benchmark.scores.values() for each in scores if each.method == "direct"}
+    measured = list(dict.fromkeys(subject for scores in benchmark.scores.values() for subject in scores))
+    arms: dict[tuple[str, ...], list[Subject]] = {}
+    for subject in sorted(_strongest(measured)):
+        arms.setdefault((subject.arm, subject.method, subject.model, subject.merge), []).append(subject)
     found = []
-    for _, group in groupby(subjects, key=_arm):
-        members = list(group)
-        base = [each for each in bases if each.model == members[0].model]
+    for members in arms.values():
+        base = [each for each in measured if each.method == "direct" and each.model == members[0].model]
         compared = members if len(members) > 1 else [*members, *base[:1]]
         test = _test(benchmark, compared) if len(compared) > 1 else None
         if test is not None and not test.differ:
@@ -120,20 +120,14 @@ def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
     return found
 
 
-def _arm(subject: Subject) -> tuple[str, ...]:
-    return subject.arm, subject.method, subject.model, subject.merge
-
-
-def _strongest(benchmark: BenchmarkScores) -> set[Subject]:
+def _strongest(subjects: Iterable[Subject]) -> Iterator[Subject]:
     """The subjects with a level: of several strengths the one farthest from 0; none at 0, which is the base."""
+    push = {each: max((abs(strength(text)) for text in each.strengths.values()), default=0.0) for each in subjects}
     found: dict[Subject, Subject] = {}
-    for subject in (each for scores in benchmark.scores.values() for each in scores if each.trait and each.level):
-        found[subject.unscaled] = max(found.get(subject.unscaled, subject), subject, key=_push)
-    return {subject for subject in found.values() if _push(subject) != 0 or not subject.strengths}
-
-
-def _push(subject: Subject) -> float:
-    return max((abs(strength(text)) for text in subject.strengths.values()), default=0.0)
+    for subject in subjects:
+        if subject.trait and subject.level:
+            found[subject.unscaled] = max(found.get(subject.unscaled, subject), subject, key=push.__getitem__)
+    return (subject for subject in found.values() if push[subject] or not subject.strengths)
 
 
 def _test(benchmark: BenchmarkScores, subjects: Sequence[Subject]) -> Omnibus | None:
@@ -154,8 +148,7 @@ def _answers(benchmark: BenchmarkScores, subject: Subject) -> Mapping[str, Seque
     items = {
         f"{name} {item}": each.values for form in forms for name, own in form.items() for item, each in own.items()
     }
-    own_scores = {
+    return items or {
         metric: [row["value"] for row in rows[subject]]
         for metric, rows in benchmark.rows.items() if subject in rows and metric in benchmark.main_metrics
     }  # fmt: skip
-    return items or own_scores

@@ -38,6 +38,14 @@ MOST_FAILED = 5
 """Jobs that failed for one reason and are named."""
 KEY_DIGITS = 8
 MAX_KEYS = 2000
+EFFECTS = (
+    "Change of every score from strength 0 (or the weakest) to the largest, ± 95 % interval. "
+    "In bold: the own trait. The line below a number compares sizes."
+)
+SUBJECTS = (
+    "Means over items, repeats and seeds, ± 95 % interval over items (and seeds); of a questionnaire answered by "
+    "letter the expected answers. A click on a column sorts by it. Everything else is in results.csv."
+)
 
 
 def render_page(
@@ -58,6 +66,7 @@ def render_page(
     def drawn(section: Section) -> list[Markup]:
         return [chart_on_page(chart) for chart in charts if chart.section == section]
 
+    effects = _titled((f"{each.name} [{unit(each)}]", side_effects_table(each)) for each in benchmarks)
     sections = [
         ("moved", "What moved", _moved(found, drawn("moved"))),
         ("curves", "Score against strength", _curves(found, drawn("curves"))),
@@ -65,9 +74,9 @@ def render_page(
         ("comparisons", "Comparisons across subjects", comparisons_section(rows, about.references)),
         ("words", "Words and levels", levels_section(benchmarks)),
         ("layers", "Hidden states, layer by layer", join(drawn("layers"))),
-        ("effects", "Effects on other traits", _effects(benchmarks)),
+        ("effects", "Effects on other traits", _under(element("p", EFFECTS), effects)),
         ("checks", "Validity checks", _titled((each.name, checks_table(each)) for each in benchmarks)),
-        ("subjects", "All subjects", _subjects(benchmarks)),
+        ("subjects", "All subjects", _under(element("p", SUBJECTS, class_="note"), subjects_table(benchmarks))),
         ("made", "How this was made", _made(rows, about, figures or ())),
     ]
     shown = [(anchor, title, content) for anchor, title, content in sections if content]
@@ -212,27 +221,13 @@ def _conditions(found: Sequence[Findings], charts: Sequence[Markup]) -> Markup:
     return join([*charts, *([title, FAMILY_NOTE, gaps] if gaps else [])])
 
 
-def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
-    tables = _titled((f"{each.name} [{unit(each)}]", side_effects_table(each)) for each in benchmarks)
-    intro = (
-        "Change of every score from strength 0 (or the weakest) to the largest, ± 95 % interval. "
-        "In bold: the own trait. The line below a number compares sizes."
-    )
-    return join([element("p", intro), tables]) if tables else None
-
-
 def _titled(contents: Iterable[tuple[str, Markup | None]]) -> Markup:
     """Each under its title, without those that are not there."""
     return join(join([element("h3", title), content]) for title, content in contents if content)
 
 
-def _subjects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
-    subjects = subjects_table(benchmarks)
-    intro = (
-        "Means over items, repeats and seeds, ± 95 % interval over items (and seeds); of a questionnaire answered by "
-        "letter the expected answers. A click on a column sorts by it. Everything else is in results.csv."
-    )
-    return join([element("p", intro, class_="note"), subjects]) if subjects else None
+def _under(intro: Markup, content: Markup | None) -> Markup | None:
+    return join([intro, content]) if content else None
 
 
 def _made(rows: Sequence[ResultRow], about: About, figures: Iterable[str]) -> Markup:

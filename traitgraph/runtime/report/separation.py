@@ -166,8 +166,8 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
         (sign, point.effective, point.score)
         for sign, curve in ((1.0, high), (-1.0, low)) for point in curve.points if point.strength in strengths
     ]  # fmt: skip
-    finding = _gap(benchmark, high.family._replace(level=""), high.metric, (points[0].score, points[1].score))
-    return finding._replace(
+    scores = points[0].score, points[1].score
+    return _finding(benchmark, high.family._replace(level=""), high.metric, scores)._replace(
         curves=(high, low),
         at=at,
         sign=math.copysign(1, at),
@@ -180,7 +180,7 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
 def _level(benchmark: BenchmarkScores, curve: Curve, lack: Lack | None) -> Finding:
     """A vector whose opposite level was not measured: up for high, down for low."""
     last = curve.points[-1]
-    finding = _finding(benchmark, curve.family, curve.metric, curve.change, (last.score,))
+    finding = _finding(benchmark, curve.family, curve.metric, (last.score,), curve.change)
     return finding._replace(
         curves=(curve,),
         at=last.strength,
@@ -210,12 +210,11 @@ def _without_strengths(
             levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
     found = []
     for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each))):
-        high, low = (levels[condition].get(level) for level in ("high", "low"))
-        if isinstance(high, Score) and isinstance(low, Score):
-            found.append(_condition(benchmark, condition, high, low))
-        elif high is not None and low is not None:
-            lack = next(each for each in (high, low) if not isinstance(each, Score))
-            found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
+        match levels[condition].get("high"), levels[condition].get("low"):
+            case Score() as high, Score() as low:
+                found.append(_condition(benchmark, condition, high, low))
+            case (str() as lack, str() | Score()) | (Score(), str() as lack):
+                found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
     return found
 
 
@@ -227,20 +226,18 @@ def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low:
         for subject, score in benchmark.scores[metric].items()
         if (subject.method, subject.model) == ("direct", condition.model)
     ]
-    finding = _gap(benchmark, condition, metric, (high, low))
+    finding = _finding(benchmark, condition, metric, (high, low))
     if len(bases) == 1:
         first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))
         finding = finding._replace(shifts=(first, second))
     return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in ("high", "low"))))
 
 
-def _gap(benchmark: BenchmarkScores, subject: Subject, metric: str, scores: tuple[Score, Score]) -> Finding:
-    change = change_of(metric, [(1, scores[0]), (-1, scores[1])], benchmark.items)
-    return _finding(benchmark, subject, metric, change, scores)
-
-
 def _finding(
-    benchmark: BenchmarkScores, subject: Subject, metric: str, change: Estimate, scores: tuple[Score, ...]
+    benchmark: BenchmarkScores, subject: Subject, metric: str, scores: tuple[Score, ...], change: Estimate | None = None
 ) -> Finding:
+    """What two scores tell: the first minus the second; of one score its `change`."""
+    if change is None:
+        change = change_of(metric, [(1, scores[0]), (-1, scores[1])], benchmark.items)
     lack: Lack | None = "few" if any(map(too_few, scores)) else None
     return Finding(subject, metric, change, scores, margin=margin_of(benchmark), lack=lack, p=change.p)

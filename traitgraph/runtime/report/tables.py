@@ -12,6 +12,7 @@ from .findings import Findings
 from .labels import (
     MINUS,
     VERDICTS,
+    at_strength,
     count_text,
     fixed,
     level_name,
@@ -19,7 +20,6 @@ from .labels import (
     number,
     or_dash,
     p_text,
-    plain,
     plural,
     score_text,
     size,
@@ -75,7 +75,7 @@ def _p(finding: Finding) -> str:
 def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
     """What the number of a verdict is."""
     figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
-    return f"{figure} at {strength_name(finding.subject, finding.curves[0].axis)} {plain(finding.at)}"
+    return f"{figure} at {at_strength(finding.subject, finding.curves[0].axis, finding.at)}"
 
 
 def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:

@@ -83,14 +83,20 @@ def describe_results(
     `names` tells the files behind digests.
     """
     manifests = _ancestors(store, (cell.job for cell in cells))
+    versions, seconds = defaultdict[str, set[str]](set), defaultdict[str, list[float]](list)
+    for manifest in manifests.values():
+        seconds[manifest.row.kind].append(manifest.seconds)
+        for library, version in manifest.versions.items():
+            versions[library].add(version)
+    kinds = sorted(seconds, key=lambda kind: (place_of(kind), kind))
     return About(
         study=study,
         spec=spec,
         description=description,
         overrides=overrides,
-        versions=_versions(manifests.values()),
+        versions={library: ", ".join(sorted(versions[library])) for library in sorted(versions)},
         seeds=sorted({cell.seed for cell in cells if cell.seed}),
-        stages=_stages(manifests.values()),
+        stages=[Stage(kind, len(seconds[kind]), round(sum(seconds[kind]), 1)) for kind in kinds],
         facts=_facts(list(manifests.values()), names or {}),
         failures=failures,
         missing=sum(cell.job not in manifests for cell in cells),
@@ -136,22 +142,6 @@ def _cut_rows(manifests: Iterable[Manifest], store: Store) -> Iterator[str]:
         yield f"Training rows longer than max_length: {'; '.join(sorted(told)[:SHOWN])}{more}."
 
 
-def _stages(manifests: Iterable[Manifest]) -> list[Stage]:
-    seconds = defaultdict[str, list[float]](list)
-    for manifest in manifests:
-        seconds[manifest.row.kind].append(manifest.seconds)
-    kinds = sorted(seconds, key=lambda kind: (place_of(kind), kind))
-    return [Stage(kind, len(seconds[kind]), round(sum(seconds[kind]), 1)) for kind in kinds]
-
-
-def _versions(manifests: Iterable[Manifest]) -> dict[str, str]:
-    found = defaultdict[str, set[str]](set)
-    for manifest in manifests:
-        for library, version in manifest.versions.items():
-            found[library].add(version)
-    return {library: ", ".join(sorted(found[library])) for library in sorted(found)}
-
-
 TIME = "%Y-%m-%d %H:%M"
 
 
@@ -191,17 +181,14 @@ def _refs(value: object, names: Mapping[str, str]) -> Iterator[tuple[bool, str]]
     if isinstance(value, str) and value in names:
         yield False, f"{names[value]} {value}"
     elif isinstance(value, Mapping):
-        if text := _identity(value, names):
-            yield "dtype" in value, f"{text}, {value['dtype']}" if "dtype" in value else text
+        form = f", {value['dtype']}" if "dtype" in value else ""
+        if isinstance(digest := value.get("digest"), str):
+            yield bool(form), f"{names.get(digest, '')} {digest}".strip() + form
+        elif {"id", "revision"} <= value.keys():
+            yield bool(form), f"{value['id']} at revision {value['revision']}{form}"
         else:
             for each in value.values():
                 yield from _refs(each, names)
-
-
-def _identity(ref: Mapping[str, object], names: Mapping[str, str]) -> str:
-    if isinstance(digest := ref.get("digest"), str):
-        return f"{names.get(digest, '')} {digest}".strip()
-    return f"{ref['id']} at revision {ref['revision']}" if {"id", "revision"} <= ref.keys() else ""
 
 
 def _seeds(value: object) -> Iterator[object]:
