@@ -19,8 +19,8 @@ from typing import Any
 
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
-from traitgraph.runtime.report.labels import subject_name
-from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_of, summarise
+from traitgraph.runtime.results.subjects import Subject, strength, subject_name, subject_of
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score, summarise
 from traitgraph.runtime.results.table import ResultRow, result_rows
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError

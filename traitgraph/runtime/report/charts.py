@@ -12,26 +12,22 @@ from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.layer_similarity import LAYER
 from traitgraph.runtime.results.statistics import Estimate
-from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_order
+from traitgraph.runtime.results.subjects import (
+    Subject,
+    arm_name,
+    method_kind,
+    strength,
+    subject_name,
+    subject_names,
+    subject_order,
+    variant_of,
+)
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
-from .labels import (
-    arm_name,
-    at_strength,
-    axis_title,
-    method_kind,
-    number,
-    plain,
-    score_text,
-    single,
-    spread_note,
-    subject_name,
-    subject_names,
-    unit,
-    variant_of,
-)
+from .labels import at_strength, axis_title, number, plain, score_text, single, spread_note, unit
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""

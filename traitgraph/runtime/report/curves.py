@@ -13,9 +13,8 @@ from typing import Literal, NamedTuple
 from traitgraph.runtime.assessment.measurement import correlation
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, ItemScores
 from traitgraph.runtime.results.statistics import Estimate, combined, spearman
-from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Scores, Subject, strength, subject_order
-
-from .labels import strength_name, variant_of
+from traitgraph.runtime.results.subjects import Subject, strength, strength_name, subject_order, variant_of
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Scores
 
 AxisName = Literal["alpha", "gamma"]
 
@@ -42,7 +41,6 @@ class Curve(NamedTuple):
 
     family: Subject
     axis: AxisName
-    benchmark: str
     metric: str
     points: tuple[Point, ...]
     items: ItemScores | None = None
@@ -96,13 +94,12 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
         if axis := axis_of(subject):
             point = Point(strength(getattr(subject, axis)), score, subject)
             families.setdefault((family_of(subject, axis), axis), []).append(point)
+    items, sign = benchmark.items, benchmark.sign(metric)
     found = [
-        Curve(
-            family, axis, benchmark.name, metric, tuple(sorted(points, key=itemgetter(0))), benchmark.items,
-            benchmark.sign(metric),
-        )
-        for (family, axis), points in families.items() if len(points) > 1
-    ]  # fmt: skip
+        Curve(family, axis, metric, tuple(sorted(points, key=itemgetter(0))), items, sign)
+        for (family, axis), points in families.items()
+        if len(points) > 1
+    ]
     return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family)))
 
 
@@ -115,7 +112,7 @@ def axis_of(subject: Subject) -> AxisName | None:
 
 def family_of(subject: Subject, axis: AxisName) -> Subject:
     """The subject without its strength."""
-    return subject._replace(alpha="") if axis == "alpha" else subject._replace(gamma="")
+    return subject._replace(**{axis: ""})
 
 
 def without_strength(scores: Scores, curves: Iterable[Curve]) -> list[tuple[Subject, Score]]:

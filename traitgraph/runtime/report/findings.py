@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from traitgraph.runtime.results.statistics import ERROR, POWER, Estimate, holm
-from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject
+from traitgraph.runtime.results.subjects import Subject
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
 
 from .curves import Curve, Point, own_curves
 from .manipulation import EXCLUDED_SHARE, SAME_SHARE, Alike, conditions_alike, without_push

@@ -7,25 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain, combinations
 
-from traitgraph.runtime.results.summaries import BenchmarkScores, Subject
+from traitgraph.runtime.results.subjects import Subject, noun, subject_name, subject_names, vector_name
+from traitgraph.runtime.results.summaries import BenchmarkScores
 
 from .curves import curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Findings, chance_of, lowest_point, smallest_loss
-from .labels import (
-    VERDICTS,
-    at_strength,
-    noun,
-    number,
-    p_text,
-    plain,
-    plural,
-    size,
-    subject_name,
-    subject_names,
-    unit,
-    vector_name,
-    with_error,
-)
+from .labels import VERDICTS, at_strength, number, p_text, plain, plural, size, unit, with_error
 from .separation import FEWEST, Finding
 from .validity import faults_of, partial_faults_of
 

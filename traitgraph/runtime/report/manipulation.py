@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.runtime.results.statistics import ERROR
-from traitgraph.runtime.results.summaries import BenchmarkScores, Subject, strength
+from traitgraph.runtime.results.subjects import Subject, arm_name, strength
+from traitgraph.runtime.results.summaries import BenchmarkScores
 
-from .labels import arm_name, fixed, p_text, plural
+from .labels import fixed, p_text, plural
 
 if TYPE_CHECKING:
     import numpy as np

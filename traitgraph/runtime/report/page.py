@@ -10,7 +10,8 @@ from importlib.resources import files
 from string import Template
 
 from traitgraph.runtime.results.provenance import About, Stage
-from traitgraph.runtime.results.summaries import BenchmarkScores, subject_of, summarise
+from traitgraph.runtime.results.subjects import subject_name, subject_of
+from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.results.table import ResultRow, rounding_losses
 from traitgraph.runtime.store.causes import BLOCKED
 from traitgraph.specs.jobs.durations import duration_text
@@ -20,18 +21,10 @@ from .comparisons import comparisons_section, is_comparison, levels_section
 from .drawing import chart_on_page, style_sheet
 from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
-from .labels import VERDICTS, plural, sample_size, subject_name, unit
+from .labels import VERDICTS, plural, sample_size, unit
 from .markup import Markup, element, join, table
 from .separation import Verdict
-from .tables import (
-    checks_table,
-    chip,
-    correlations_table,
-    findings_table,
-    gaps_table,
-    side_effects_table,
-    subjects_table,
-)
+from .tables import checks_table, chip, correlations_table, effects_table, findings_table, gaps_table, subjects_table
 from .validity import faults_of
 
 MOST_FAILED = 5
@@ -66,7 +59,7 @@ def render_page(
     def drawn(section: Section) -> list[Markup]:
         return [chart_on_page(chart) for chart in charts if chart.section == section]
 
-    effects = _titled((f"{each.name} [{unit(each)}]", side_effects_table(each)) for each in benchmarks)
+    effects = _titled((f"{each.name} [{unit(each)}]", effects_table(each)) for each in benchmarks)
     sections = [
         ("moved", "What moved", _moved(found, drawn("moved"))),
         ("curves", "Score against strength", _curves(found, drawn("curves"))),

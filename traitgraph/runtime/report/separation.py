@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.results.statistics import ERROR, Estimate
-from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Subject, strength, subject_order
+from traitgraph.runtime.results.subjects import Subject, strength, subject_order
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
 from traitgraph.specs.study.traits import TRAITS
 
 from .curves import Curve, axis_of, change_of, family_of, own_curves, slope_of, without_strength

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from traitgraph.runtime.results.summaries import BenchmarkScores, Subject, subjects_in_order
+from traitgraph.runtime.results.subjects import Subject, level_name, noun, strength_name, subject_names
+from traitgraph.runtime.results.summaries import BenchmarkScores, subjects_in_order
 
 from .curves import Curve, curves_of, family_labels, own_curves
 from .findings import Findings
@@ -15,16 +16,12 @@ from .labels import (
     at_strength,
     count_text,
     fixed,
-    level_name,
-    noun,
     number,
     or_dash,
     p_text,
     plural,
     score_text,
     size,
-    strength_name,
-    subject_names,
     unit,
     with_error,
 )
@@ -118,7 +115,7 @@ def gaps_table(found: Sequence[Findings]) -> Markup | None:
     return table([*head, "items", "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
 
 
-def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
+def effects_table(benchmark: BenchmarkScores) -> Markup | None:
     """How much each vector moves every trait of a benchmark; None when it has fewer than two."""
     metrics = benchmark.main_metrics
     if not benchmark.about_traits or len(metrics) < 2:

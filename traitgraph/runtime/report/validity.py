@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.assessment.texts.lexicon import CUT, EMPTY
-from traitgraph.runtime.results.summaries import BenchmarkScores, Scores, Subject
+from traitgraph.runtime.results.subjects import Subject
+from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
 
 from .labels import fixed
 

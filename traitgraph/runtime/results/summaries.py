@@ -11,41 +11,20 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.layer_similarity import LAYER
+from traitgraph.runtime.assessment.measurement import mean
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.assessment.texts.lexicon import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.traits import TRAITS
 
 from .statistics import Estimate, combined
+from .subjects import Subject, subject_of, subject_order
 from .table import ResultRow
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
 MOST_CATEGORIES = 12
 """More categories of words than this are left to results.csv."""
-
-
-class Subject(NamedTuple):
-    """One model condition as a reader names it. Seeds are not told apart: they are repetitions."""
-
-    arm: str
-    method: str
-    model: str
-    trait: str
-    level: str
-    merge: str
-    alpha: str
-    gamma: str
-
-    @property
-    def strengths(self) -> dict[str, str]:
-        """Those that apply."""
-        return {axis: text for axis, text in (("alpha", self.alpha), ("gamma", self.gamma)) if text}
-
-    @property
-    def unscaled(self) -> Subject:
-        """Without its strengths: what subjects of one vector, or one steering, have in common."""
-        return self._replace(alpha="", gamma="")
 
 
 class Score(NamedTuple):
@@ -195,11 +174,6 @@ def _scores(metrics: Rows, items: ItemScores | None) -> dict[str, Scores]:
     }
 
 
-def subject_of(row: ResultRow) -> Subject:
-    """The subject that a row is about."""
-    return Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # fields are columns
-
-
 def _score(metric: str, found: Sequence[ResultRow], items: ItemScores | None) -> Score:
     """The score of one subject; a row or more of it has a value."""
     seed_of = {row["job"]: row["seed"] for row in reversed(found)}
@@ -220,17 +194,17 @@ def _score(metric: str, found: Sequence[ResultRow], items: ItemScores | None) ->
         by_repeat=(min(counts), max(counts)) if rows[0]["repeat"] is not None else None,
         total=sum(counts),
         repeats=max(len(own) for own in seeds.values()),
-        noise=math.fsum(noise) / len(noise) if noise else None,
-        effective=math.fsum(effective) / len(effective) if effective else None,
+        noise=mean(noise),
+        effective=mean(effective),
     )
     if len(each) == 1:
         return score
-    mean, stderr, freedom = Estimate.over([one.value for one in each])
-    whole = combined(mean, [(stderr, freedom), *([widest[1:3]] if widest.over else [])])
+    centre, stderr, freedom = Estimate.over([one.value for one in each])
+    whole = combined(centre, [(stderr, freedom), *([widest[1:3]] if widest.over else [])])
     assert stderr is not None, "of two seeds or more"
     assert freedom is not None, "of two seeds or more"
     return score._replace(
-        value=mean,
+        value=centre,
         stderr=whole.stderr,
         freedom=whole.freedom,
         over="items and seeds" if widest.over else "seeds",
@@ -243,15 +217,17 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
     values = [row["value"] for row in rows if row["value"] is not None]
     answers = items.of(rows[0]["job"]).get(metric, {}) if items else {}
     usable = [answer.value for answer in answers.values() if answer.value is not None]
-    repeated, mean = rows[0]["repeat"] is not None, math.fsum(values) / len(values)
+    repeated, centre = rows[0]["repeat"] is not None, math.fsum(values) / len(values)
     sizes = [] if repeated else [len(answer.values) for answer in answers.values() if answer.value is not None]
-    found, n = Estimate.over(usable, sizes) if usable else Estimate(mean), len(usable)
+    found, n = Estimate.over(usable, sizes) if usable else Estimate(centre), len(usable)
     # Of what is asked once the error is that of the rows, but where tasks share documents and so count them twice.
-    if not (repeated and usable) and not (max(sizes, default=1) > 1 and math.isclose(found.value, mean, abs_tol=1e-6)):
+    if not (repeated and usable) and not (
+        max(sizes, default=1) > 1 and math.isclose(found.value, centre, abs_tol=1e-6)
+    ):
         # Repeats say how answers are drawn, not how items differ; each asks the same items, so the error stays.
         errors, n = [row["stderr"] for row in rows], median_low([row["n"] or 0 for row in rows])
         stderr = None if None in errors or n < 2 else max(filter(None, errors), default=0.0)
-        found = Estimate(mean, stderr, n - 1 if stderr is not None else None)
+        found = Estimate(centre, stderr, n - 1 if stderr is not None else None)
     return Score(
         *found,
         over="items" if found.stderr is not None else "",
@@ -267,20 +243,3 @@ def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:
     found = list(dict.fromkeys(chain.from_iterable(groups)))
     arms = list(dict.fromkeys(subject.arm for subject in found))
     return sorted(found, key=lambda subject: (arms.index(subject.arm), *subject_order(subject)))
-
-
-def subject_order(subject: Subject) -> tuple[object, ...]:
-    """Sort key: model, merge, trait in the order of the literature, high before low, then strengths as numbers."""
-    places = [
-        (order.index(name) if name in order else len(order), name)
-        for name, order in ((subject.trait, TRAITS), (subject.level, LEVELS))
-    ]
-    return (subject.model, subject.merge, *places, strength(subject.gamma), strength(subject.alpha))
-
-
-def strength(text: str) -> float:
-    """An alpha or gamma as a number; NaN-free: text that is no number sorts before all numbers."""
-    try:
-        return float(text)
-    except ValueError:
-        return -math.inf
