@@ -27,7 +27,7 @@ from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
-from .labels import at_strength, axis_title, number, plain, score_text, single, spread_note, unit
+from .labels import at_strength, axis_title, number, plain, spread_note, unit, with_spread
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -92,6 +92,7 @@ class Bar(NamedTuple):
     role: str
     value: float
     spread: float | None
+    label: str
 
 
 class DotPanel(NamedTuple):
@@ -171,7 +172,7 @@ def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Cur
         )
         for name, of in panels.items()
     )
-    return Chart(title, title, drawn, spread_note([point.score for point in points], single(benchmark)), "curves")
+    return Chart(title, title, drawn, spread_note(benchmark, [point.score for point in points]), "curves")
 
 
 def _line(curve: Curve) -> Line:
@@ -179,7 +180,7 @@ def _line(curve: Curve) -> Line:
     for point in sorted(curve.points, key=lambda each: each.effective):
         left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
         at = at_strength(curve.family, curve.axis, point.strength)
-        label = f"{level} {at}{left}: {score_text(point.score)}".strip()
+        label = f"{level} {at}{left}: {with_spread(point.score)}".strip()
         marks.append(Mark(point.effective, point.score.value, point.score.half, label))
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", tuple(marks))
 
@@ -230,7 +231,7 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
             int(metric.removeprefix(LAYER)): of[subject] for metric, of in benchmark.scores.items() if subject in of
         }
         marks = tuple(
-            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {score_text(score)}")
+            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {with_spread(score)}")
             for layer, score in scores.items()
         )
         found += scores.values()
@@ -240,7 +241,7 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
     panels = tuple(
         Panel(trait, "after block", y_title, tuple(of), (), x_range, y_range, x_notes={}) for trait, of in lines.items()
     )
-    return Chart(title, title, panels, spread_note(found, "rows"), "layers")
+    return Chart(title, title, panels, spread_note(benchmark, found), "layers")
 
 
 def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
@@ -265,19 +266,23 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     for metric, found in shown.items():
         # Rare words and frequent ones have no scale in common.
         scale = [score for _, score in found] if benchmark.kind == "words" else everything
-        bars = tuple(_bar(subject, score, metric) for subject, score in found)
+        bars = tuple(_condition(subject, score, metric) for subject, score in found)
         panels.append(DotPanel(metric, axis_title(benchmark, metric), bars, _value_range(benchmark, scale)))
-    note = spread_note(everything, single(benchmark))
+    note = spread_note(benchmark, everything)
     if any(bar.role == "other" for panel in panels for bar in panel.bars):
         note += " Diamonds: conditions made for another trait."
     return Chart(benchmark.name, f"{benchmark.name} conditions", tuple(panels), note, "conditions")
 
 
-def _bar(subject: Subject, score: Score, metric: str) -> Bar:
+def _condition(subject: Subject, score: Score, metric: str) -> Bar:
     """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
     own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
     role = "direct" if subject.method == "direct" else subject.level if own else "other"
-    return Bar(subject_name(subject), role, score.value, score.half)
+    return _bar(subject_name(subject), role, score)
+
+
+def _bar(name: str, role: str, score: Score | Estimate) -> Bar:
+    return Bar(name, role, score.value, score.half, f"{name}: {with_spread(score)}")
 
 
 def gap_chart(found: Findings) -> Chart | None:
@@ -291,7 +296,7 @@ def gap_chart(found: Findings) -> Chart | None:
     ]  # fmt: skip
     names = subject_names(named)
     bars = tuple(
-        Bar(names[subject], "high" if each.is_sound else "other", each.change.value, each.change.half)
+        _bar(names[subject], "high" if each.is_sound else "other", each.change)
         for subject, each in zip(named, judged, strict=True)
     )
     name = found.benchmark.name

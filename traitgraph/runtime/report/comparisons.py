@@ -145,19 +145,19 @@ def levels_section(benchmarks: Iterable[BenchmarkScores]) -> Markup | None:
 
 def _levels(benchmark: BenchmarkScores) -> Markup | None:
     columns = {metric: _pairs(benchmark.scores[metric]) for metric in benchmark.main_metrics}
-    groups = {group: len(pairs) for group, pairs in columns[WORDS].items() if _enough(pairs)}
-    if not groups:
-        return None
     rows = []
-    for group, count in groups.items():
-        known = [pairs if _enough(pairs := column.get(group, [])) else [] for column in columns.values()]
+    for group, counted in columns[WORDS].items():
+        known = [column.get(group, []) for column in columns.values()]
         found = [correlation([level for level, _ in pairs], [score for _, score in pairs]) for pairs in known]
-        rows.append((f"{' '.join(filter(None, group))}, n = {count}", list(map(shaded, found))))
-    return join([element("h3", benchmark.name), _shaded_table(list(columns), rows)])
+        rows.append((f"{' '.join(filter(None, group))}, n = {len(counted)}", list(map(shaded, found))))
+    return join([element("h3", benchmark.name), _shaded_table(list(columns), rows)]) if rows else None
 
 
 def _pairs(scores: Scores) -> Pairs:
-    """Arm, model (of several), merge and trait -> level (1 or 0) and score of each subject pushed towards it."""
+    """Arm, model (of several), merge and trait -> level (1 or 0) and score of each subject pushed towards it.
+
+    Without those of which a level has too few.
+    """
     several = len({subject.model for subject in scores}) > 1
     found: dict[Group, list[tuple[float, float]]] = {}
     for subject, score in scores.items():
@@ -165,9 +165,5 @@ def _pairs(scores: Scores) -> Pairs:
         if subject.trait and subject.level in LEVELS and pushed:
             group = (subject.arm, subject.model if several else "", subject.merge, subject.trait)
             found.setdefault(group, []).append((float(subject.level == "high"), score.value))
-    return found
-
-
-def _enough(pairs: Sequence[tuple[float, float]]) -> bool:
-    high = sum(level for level, _ in pairs)
-    return min(high, len(pairs) - high) >= FEWEST
+    high = {group: sum(level for level, _ in pairs) for group, pairs in found.items()}
+    return {group: pairs for group, pairs in found.items() if min(high[group], len(pairs) - high[group]) >= FEWEST}

@@ -13,7 +13,7 @@ from importlib.resources import files
 from traitgraph.specs.source.diagnostics import without_escapes
 
 from .charts import Chart, DotPanel, Line, Panel, Range, labelled, ticks
-from .labels import number, plain, with_spread
+from .labels import number, plain
 from .markup import Markup, element, join
 
 WIDTH, WIDE = 400.0, 760.0
@@ -205,7 +205,7 @@ def _dots(panel: DotPanel, width: float) -> tuple[list[Markup], float]:
         parts.append(_text(bar.name, names - 8, y + 4, f"row-name {bar.role}", "end"))
         if bar.spread is not None:
             parts.append(_line(x(bar.value - bar.spread), y, x(bar.value + bar.spread), y, f"whisker {bar.role}"))
-        parts.append(_marker(bar.role, x(bar.value), y, f"{bar.name}: {with_spread(bar.value, bar.spread)}"))
+        parts.append(_marker(bar.role, x(bar.value), y, bar.label))
     return parts, base + 28
 
 

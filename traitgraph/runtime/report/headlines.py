@@ -107,15 +107,13 @@ def _limit(benchmark: BenchmarkScores, what: str, judged: Sequence[Finding]) -> 
         keyed = benchmark.items is not None and any(each.change.stderr is None for each in open_ones)
         why = "the items cannot tell a trait from a shift of every answer" if keyed else "single items are not known"
         yield f"No test: {why}, and repeats are no observations of a trait."
-        return
-    if not known:
-        return
-    low, high = benchmark.scale or (-math.inf, math.inf)
-    smallest = max(known)
-    if smallest >= high - low:
-        yield f"No {what} on the scale would be found with 80 % power: that takes {size(smallest)}."
-    else:
-        yield f"Inconclusive: a {what} of {size(smallest)} would be found with 80 % power."
+    if known:
+        low, high = benchmark.scale or (-math.inf, math.inf)
+        smallest = max(known)
+        if smallest >= high - low:
+            yield f"No {what} on the scale would be found with 80 % power: that takes {size(smallest)}."
+        else:
+            yield f"Inconclusive: a {what} of {size(smallest)} would be found with 80 % power."
 
 
 def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:

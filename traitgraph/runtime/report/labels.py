@@ -64,14 +64,9 @@ def with_error(change: Estimate) -> str:
     return "–" if math.isnan(change.value) else signed(change.value, _digits(change.half)) + _plus_minus(change.half)
 
 
-def with_spread(value: float, half: float | None) -> str:
+def with_spread(score: Score | Estimate) -> str:
     """A score with half of its 95 % interval: '3.35 ± 0.60'."""
-    return fixed(value, _digits(half)) + _plus_minus(half)
-
-
-def score_text(score: Score) -> str:
-    """A score as it stands in charts and tables: with its interval."""
-    return with_spread(score.value, score.half)
+    return fixed(score.value, _digits(score.half)) + _plus_minus(score.half)
 
 
 def or_dash(value: Value | None, written: Callable[[Value], str]) -> str:
@@ -113,11 +108,6 @@ def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
     return f"{metric} [share correct]" if metric.startswith(("acc", "exact_match")) else metric
 
 
-def single(benchmark: BenchmarkScores) -> str:
-    """What one administration has several of."""
-    return {"words": "texts", "layers": "rows"}.get(benchmark.kind, "items")
-
-
 def sample_size(benchmark: BenchmarkScores) -> str:
     """What a score rests on: '12 pairs of replies a trait', '4 items a trait, 5 repeats', '24 questions'."""
     scores = [score for metric in benchmark.main_metrics for score in benchmark.scores[metric].values()]
@@ -151,8 +141,9 @@ def p_text(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {fixed(value, 3)}"
 
 
-def spread_note(scores: list[Score], single: str = "items") -> str:
-    """What the bands and bars of a chart show; `single` is what one administration has several of."""
+def spread_note(benchmark: BenchmarkScores, scores: list[Score]) -> str:
+    """What the bands and bars of a chart show."""
+    single = {"words": "texts", "layers": "rows"}.get(benchmark.kind, "items")
     overs = {score.over.replace("items", single) for score in scores if score.over}
     if not overs:
         return "No uncertainty is known for these points."

@@ -20,10 +20,10 @@ from .labels import (
     or_dash,
     p_text,
     plural,
-    score_text,
     size,
     unit,
     with_error,
+    with_spread,
 )
 from .markup import Markup, element, table
 from .separation import Finding
@@ -219,5 +219,5 @@ def _subject_cells(
         over = f", 95 % interval over {score.over}" if score.over else ""
         drawn = "" if score.noise is None else f", SD {number(score.noise, 3)} over {score.repeats} repeats"
         title = f"{benchmark.name}, {metric}: {number(score.value, 4)}{over}{drawn}, n = {count_text([score])}"
-        cells.append(element("td", score_text(score), class_="number", data_v=repr(score.value), title=title))
+        cells.append(element("td", with_spread(score), class_="number", data_v=repr(score.value), title=title))
     return cells
