@@ -128,9 +128,7 @@ def without_strength(scores: Scores, curves: Iterable[Curve]) -> list[tuple[Subj
 def own_curves(benchmark: BenchmarkScores) -> list[Curve]:
     """Each vector under the metric it is meant to move; under every metric when the benchmark is about no trait."""
     curves = [curve for metric in benchmark.main_metrics for curve in curves_of(benchmark, metric)]
-    if not benchmark.about_traits:
-        return curves
-    return [curve for curve in curves if curve.metric == benchmark.target(curve.family.trait)]
+    return [curve for curve in curves if not benchmark.about_traits or curve.metric == curve.family.trait]
 
 
 _FAMILY_FIELDS = ("arm", "method", "model", "merge", "alpha", "gamma")

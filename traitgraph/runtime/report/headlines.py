@@ -170,25 +170,48 @@ def _specificity(benchmark: BenchmarkScores, pairs: Sequence[Finding]) -> Iterat
 
 
 def _of_task(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
+    """The largest loss; where there is none, the range of the scores, and why a loss does not show."""
     suffering = [finding for finding in findings if finding.verdict == "suffers"]
     if suffering:
-        yield _loss(findings, suffering)
+        losing, tried = ({finding.subject for finding in group} for group in (suffering, findings))
+        worst = max(suffering, key=_moved)
+        curve = worst.curves[0]
+        lowest, at = number(lowest_point(curve).score.value), at_strength(curve.family, curve.axis, worst.at)
+        yield (
+            f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
+            f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {at}, "
+            f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
+        )
     elif findings:
-        main = [finding for finding in findings if finding.curves[0].metric == findings[0].curves[0].metric]
-        yield _no_loss(benchmark, main)
+        metric, margin = findings[0].metric, findings[0].margin
+        main = [finding for finding in findings if finding.metric == metric]
+        scores = [point.score.value for finding in main for point in finding.curves[0].points]
+        low, high = number(min(scores)), number(max(scores))
+        text = f"{metric} {f'is {low}' if low == high else f'lies between {low} and {high}'} over all strengths"
+        if (known := chance_of(benchmark, metric)) is not None:
+            text += f"; guessing scores {number(known)}"
+        if margin is not None and all(finding.verdict == "holds" for finding in main):
+            yield f"No loss: one of {size(margin)} or more is excluded at every strength; {text}."
+        else:
+            yield f"The score {text}."
         yield from _limits(benchmark, main)
 
 
-def _loss(findings: Sequence[Finding], suffering: Sequence[Finding]) -> str:
-    losing, tried = ({finding.subject for finding in group} for group in (suffering, findings))
-    worst = max(suffering, key=_moved)
-    curve = worst.curves[0]
-    lowest, at = number(lowest_point(curve).score.value), at_strength(curve.family, curve.axis, worst.at)
-    return (
-        f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
-        f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {at}, "
-        f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
-    )
+def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
+    """What a loss would have to be to show, and where none could."""
+    verdicts = {finding.verdict for finding in findings}
+    if "few" in verdicts:
+        yield f"No verdict with fewer than {FEWEST} questions."
+    if "floor" in verdicts:
+        floors = [each.curves[0] for each in findings if each.verdict == "floor"]
+        curve = min(floors, key=lambda each: each.start.score.value)
+        start, chance = curve.start.score.value, chance_of(benchmark, curve.metric) or 0.0
+        where = "no better than" if start <= chance else "not clearly above"
+        yield f"No loss could show: the score starts at {number(start)}, {where} guessing ({number(chance)})."
+    if "inconclusive" in verdicts:
+        losses = [loss for each in findings if each.verdict == "inconclusive" and (loss := smallest_loss(each))]
+        shown = f"one of {size(max(losses))} would be found with 80 % power" if losses else "its error is not known"
+        yield f"Inconclusive: no clear loss, and none is excluded; {shown}."
 
 
 def task_notes(benchmark: BenchmarkScores) -> list[str]:
@@ -224,33 +247,3 @@ def _filter_flips(benchmark: BenchmarkScores) -> Iterator[str]:
                     f"{plural(len(pairs), 'pair')} of subjects, at most between {subject_name(a)} and "
                     f"{subject_name(b)} ({figures})."
                 )
-
-
-def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
-    scores = [point.score.value for finding in findings for point in finding.curves[0].points]
-    known = chance_of(benchmark, findings[0].curves[0].metric)
-    chance = "" if known is None else f"; guessing scores {number(known)}"
-    low, high = number(min(scores)), number(max(scores))
-    where = f"is {low}" if low == high else f"lies between {low} and {high}"
-    text = f"{findings[0].curves[0].metric} {where} over all strengths{chance}."
-    margin = findings[0].margin
-    if margin is not None and all(finding.verdict == "holds" for finding in findings):
-        return f"No loss: one of {size(margin)} or more is excluded at every strength; {text}"
-    return f"The score {text}"
-
-
-def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
-    """What a loss would have to be to show, and where none could."""
-    verdicts = {finding.verdict for finding in findings}
-    if "few" in verdicts:
-        yield f"No verdict with fewer than {FEWEST} questions."
-    if "floor" in verdicts:
-        floors = [each.curves[0] for each in findings if each.verdict == "floor"]
-        curve = min(floors, key=lambda each: each.start.score.value)
-        start, chance = curve.start.score.value, chance_of(benchmark, curve.metric) or 0.0
-        where = "no better than" if start <= chance else "not clearly above"
-        yield f"No loss could show: the score starts at {number(start)}, {where} guessing ({number(chance)})."
-    if "inconclusive" in verdicts:
-        losses = [loss for each in findings if each.verdict == "inconclusive" and (loss := smallest_loss(each))]
-        shown = f"one of {size(max(losses))} would be found with 80 % power" if losses else "its error is not known"
-        yield f"Inconclusive: no clear loss, and none is excluded; {shown}."

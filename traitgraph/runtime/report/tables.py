@@ -52,27 +52,22 @@ def findings_table(found: Sequence[Findings]) -> Markup:
     several = any(labels.values())
     head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value ± 95 % interval"]
     head += ["p (Holm)", "slope ± 95 % interval", "found with 80 % power", "items"]
-    rows = [
-        [
-            level_name(finding.subject), *([labels[finding.curves[0].family]] if several else []),
-            _measure(group.benchmark, finding.curves[0].metric), verdict_chip(finding),
-            _figure(group.benchmark, finding), with_error(finding.change), _p(finding),
+    rows = []
+    for benchmark, finding in ((group.benchmark, finding) for group in found for finding in group.over_strengths):
+        curve = finding.curves[0]
+        figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
+        rows.append([
+            level_name(finding.subject), *([labels[curve.family]] if several else []),
+            _measure(benchmark, curve.metric), verdict_chip(finding),
+            f"{figure} at {at_strength(curve.family, curve.axis, finding.at)}", with_error(finding.change), _p(finding),
             or_dash(finding.slope, with_error), or_dash(finding.detectable, size), count_text(finding.scores),
-        ]
-        for group in found for finding in group.over_strengths
-    ]  # fmt: skip
+        ])  # fmt: skip
     return table(head, rows, numbers=range(len(head) - 5, len(head)))
 
 
 def _p(finding: Finding) -> str:
     """p with the number of verdicts that it is corrected for: '0.031 of 10'."""
     return "–" if finding.p is None or finding.lack else f"{p_text(finding.p).removeprefix('= ')} of {finding.family}"
-
-
-def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
-    """What the number of a verdict is."""
-    figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
-    return f"{figure} at {at_strength(finding.subject, finding.curves[0].axis, finding.at)}"
 
 
 def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:

@@ -111,10 +111,6 @@ class BenchmarkScores(NamedTuple):
         """Whether its scores are those of traits."""
         return self.kind in ("reply_contrast", "questionnaire")
 
-    def target(self, trait: str) -> str | None:
-        """The metric a subject with this trait is meant to move; None where the benchmark is about no trait."""
-        return trait if trait in self.scores else None
-
     @property
     def main_metrics(self) -> list[str]:
         """The metrics worth a curve: domains of a questionnaire or contrast; of a group of tasks the pooled ones.
