@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 
 from traitgraph.runtime.assessment.measurement import METRICS_FILE, read_rows
 from traitgraph.runtime.jobs.context import JobContext, without_torch
-from traitgraph.runtime.store.durable import AS_JSON
+from traitgraph.runtime.store.durable import write_json_lines
 from traitgraph.specs.jobs.params import CollectParams
 
 
@@ -22,8 +22,10 @@ def collect(context: JobContext, params: CollectParams) -> None:
         for name in sorted(context.row.inputs, reverse=True)
         for each in zip(context.row.inputs[name], context.inputs[name], strict=True)
     ]
-    with (context.out / METRICS_FILE).open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
+
+    def rows() -> Iterator[dict[str, object]]:
         for done, (key, folder) in enumerate(inputs, start=1):
-            for row in read_rows(folder / METRICS_FILE):
-                stream.write(json.dumps({"job": key, **row}, ensure_ascii=False, allow_nan=False) + "\n")
+            yield from ({"job": key, **row} for row in read_rows(folder / METRICS_FILE))
             context.progress(done, len(inputs), "assessments")
+
+    write_json_lines(context.out / METRICS_FILE, rows())
