@@ -20,9 +20,9 @@ import pytest
 
 from tests.small_disk import small_disk
 from traitgraph.launchers.slurm.record.attempts import attempt_path, read_attempt
+from traitgraph.launchers.slurm.record.record import slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
-from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
 from traitgraph.launchers.slurm.watch.control import retry, wait
 from traitgraph.launchers.slurm.watch.run_status import RunStatus
 from traitgraph.launchers.slurm.watch.status import read_status, run_of

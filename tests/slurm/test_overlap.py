@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.launchers.slurm.record.record import slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
 from traitgraph.launchers.slurm.watch.control import retry, wait
 from traitgraph.launchers.slurm.watch.status import run_of
 from traitgraph.runtime.store.store import Store

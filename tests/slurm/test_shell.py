@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from traitgraph.launchers.slurm.site.limits import read_limits
-from traitgraph.launchers.slurm.site.shell import bare_environment, with_shell
+from traitgraph.launchers.slurm.site.scheduler import bare_environment, with_shell
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.submit.submit import submit
 from traitgraph.launchers.slurm.watch.status import read_status, run_of

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.layout.task_resources import Shortage, count_shortages
-from traitgraph.launchers.slurm.record.record import SubmissionRecord
+from traitgraph.launchers.slurm.record.record import SubmissionRecord, slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
-from traitgraph.launchers.slurm.submit.open_runs import part_of, slurm_runs
+from traitgraph.launchers.slurm.submit.open_runs import part_of
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
