@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
+from traitgraph.launchers.slurm.layout.layout import Place
 from traitgraph.runtime.store.causes import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.worker.events import Event
@@ -25,7 +26,7 @@ def logs_of(record: SubmissionRecord, wanted: str | Set[str]) -> list[tuple[str,
     return [(task, log) for task, log in found if log is not None]
 
 
-def log_of(record: SubmissionRecord, task: str, place: tuple[str, int]) -> Path | None:
+def log_of(record: SubmissionRecord, task: str, place: Place) -> Path | None:
     """The log of a task, or what SLURM wrote for one that died before its log began; None where neither is."""
     log, before = record.run.log_path(task), output_path(record.run.folder, *place)
     if log.is_file():

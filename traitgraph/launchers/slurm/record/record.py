@@ -25,7 +25,7 @@ from typing import Self
 
 from pydantic import Field, TypeAdapter
 
-from traitgraph.launchers.slurm.layout.layout import TaskArray
+from traitgraph.launchers.slurm.layout.layout import Place, TaskArray
 from traitgraph.launchers.slurm.layout.script import Site, array_script, continuation_script, job_name, probe_script
 from traitgraph.launchers.slurm.layout.task_resources import processes_on_node
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry
@@ -106,7 +106,7 @@ class SubmissionRecord:
         return self.text.arrays
 
     @property
-    def places(self) -> dict[str, tuple[str, int]]:
+    def places(self) -> dict[str, Place]:
         """Task -> its array and its index there."""
         return {task: (array.id, index) for array in self.arrays for index, task in array.tasks.items()}
 
@@ -115,8 +115,8 @@ class SubmissionRecord:
         """Names of every job that this run may have in the queue."""
         return [job_name(self.run.id, name) for name in (*(a.id for a in self.text.arrays), CONTINUE, PROBE)]
 
-    def by_place(self, entries: Iterable[QueueEntry]) -> dict[tuple[str, int], QueueEntry]:
-        """Those jobs of this run that are array tasks, by their array and index."""
+    def by_place(self, entries: Iterable[QueueEntry]) -> dict[Place, QueueEntry]:
+        """Those jobs of this run that are array tasks, by their place."""
         prefix = len(self.run.id) + 1
         return {(entry.name[prefix:], entry.index): entry for entry in entries if entry.index is not None}
 
@@ -136,8 +136,8 @@ class SubmissionRecord:
                 found.append(_SUBMITTED.validate_json(line))
         return found
 
-    def jobs(self) -> dict[tuple[str, int], str]:
-        """(array, index) -> job id, of everything that was noted."""
+    def jobs(self) -> dict[Place, str]:
+        """Place of a task -> its job id, of everything that was noted."""
         return {(each.array, index): each.job for each in self.submitted() for index in each.indices}
 
     def unsubmitted(self) -> list[str]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from traitgraph.launchers.slurm.layout.layout import TaskArray
+from traitgraph.launchers.slurm.layout.layout import Place, TaskArray
 from traitgraph.launchers.slurm.layout.script import array_option, job_name
 from traitgraph.launchers.slurm.node.probe import clear_probe
 from traitgraph.launchers.slurm.record.attempts import Attempt, attempt_path, read_attempt, write_record
@@ -78,7 +78,7 @@ class _Submission:
     store: Store
     record: SubmissionRecord
     is_new: bool
-    live: set[tuple[str, int]] = field(default_factory=set)
+    live: set[Place] = field(default_factory=set)
     """Array tasks that wait or run."""
     entries: list[QueueEntry] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
@@ -131,7 +131,7 @@ class _Submission:
         for (array, job), indices in unknown.items():  # a sbatch that was not noted made one job of these tasks
             self._note(array, sorted(indices), job)
 
-    def _left_attempts(self) -> dict[tuple[str, int], str]:
+    def _left_attempts(self) -> dict[Place, str]:
         """Jobs of array tasks that have ended and that the queue has forgotten."""
         attempts = {place: read_attempt(self._attempt(task)) for task, place in self.record.places.items()}
         return {place: each.job.partition("_")[0] for place, each in attempts.items() if each and each.job}
@@ -257,7 +257,7 @@ class _Submission:
                 parts.append(":".join([edge.kind, *live]))
         return ",".join(parts)
 
-    def _is_done(self, place: tuple[str, int]) -> bool:
+    def _is_done(self, place: Place) -> bool:
         task = self.arrays[place[0]].tasks[place[1]]
         return all(self.store.has(self._kinds[key], key) for key in self._jobs_of[task])
 

@@ -43,12 +43,12 @@ class Retry:
 def watch(
     store: Store,
     record: SubmissionRecord,
-    show: Callable[[RunStatus], None],
+    show: Callable[[RunStatus], None] = lambda status: None,
     *,
     seconds: float = WATCH_SECONDS,
     timeout: float | None = None,
 ) -> RunStatus:
-    """Show the status again and again until the run is over, or `timeout` seconds have passed; the last one."""
+    """Wait until a run is over, or `timeout` seconds have passed, and show its status meanwhile; the last one."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         status = read_status(store, record)
@@ -56,13 +56,6 @@ def watch(
         if not status.is_active or (deadline is not None and time.monotonic() >= deadline):
             return status
         time.sleep(seconds)
-
-
-def wait(
-    store: Store, record: SubmissionRecord, *, seconds: float = WATCH_SECONDS, timeout: float | None = None
-) -> RunStatus:
-    """Return when a run is over, or after `timeout` seconds; its status."""
-    return watch(store, record, lambda status: None, seconds=seconds, timeout=timeout)
 
 
 def cancel(record: SubmissionRecord) -> int:

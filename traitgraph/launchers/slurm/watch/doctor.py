@@ -80,20 +80,16 @@ def check_limits(cluster: Cluster, limits: Limits, arrays: Sequence[TaskArray], 
     yield Check("requeue", True, "allowed" if limits.requeue else "JobRequeue=0; our jobs ask for it, and get it")
     yield Check("preemption", True, limits.preempt_mode)
     yield Check("accounting", True, "sacct answers" if limits.accounting else "none; status reads files and the queue")
-    for partition in _used(arrays, limits):
-        yield Check(f"partition {partition.name}", partition.state == "up", _offer(partition))
+    named = {name for array in arrays for name in (array.resources.partition or "").split(",") if name}
+    for partition in limits.partitions.values():
+        if partition.name in named or (not named and partition.is_default):
+            yield Check(f"partition {partition.name}", partition.state == "up", _offer(partition))
     problems = find_problems(arrays, table, cluster, limits, os.environ)
     for problem in problems:
         yield Check("cluster file", False, problem.what, problem.hint)
     if not problems:
         names = ", ".join(sorted({array.resources.partition or "the default partition" for array in arrays}))
         yield Check("cluster file", True, f"fits {names}")
-
-
-def _used(arrays: Sequence[TaskArray], limits: Limits) -> list[Partition]:
-    """The partitions that these arrays name, or the default one."""
-    named = {name for array in arrays for name in (array.resources.partition or "").split(",") if name}
-    return [each for each in limits.partitions.values() if each.name in named or (not named and each.is_default)]
 
 
 def _offer(partition: Partition) -> str:

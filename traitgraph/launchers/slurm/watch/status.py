@@ -13,6 +13,7 @@ from datetime import datetime
 from getpass import getuser
 from pathlib import Path
 
+from traitgraph.launchers.slurm.layout.layout import Place
 from traitgraph.launchers.slurm.layout.script import job_name
 from traitgraph.launchers.slurm.layout.task_resources import stage_of
 from traitgraph.launchers.slurm.node.probe import probe_log
@@ -103,7 +104,7 @@ class _Reading:
 
     # ---------------------------------------------------------------- one task
 
-    def _queue(self) -> dict[tuple[str, int], QueueEntry] | None:
+    def _queue(self) -> dict[Place, QueueEntry] | None:
         """What is in the queue, by array and index; None when SLURM does not answer."""
         if len(self.present) == len(self.rows):
             return {}
@@ -139,7 +140,7 @@ class _Reading:
             why = f" ({meaning_of(helper.reason)})" if helper.state == "PENDING" else ""
             self.notes.append(f"{left:,} more tasks will be submitted by job {helper.job}{why}")
 
-    def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
+    def _from_files_and_queue(self, task: Task, entries: Mapping[Place, QueueEntry]) -> TaskStatus | None:
         """The task by what its files and the queue say; None where only the accounting can tell."""
         if self.present.issuperset(task.jobs):
             return self._task(task, "done")
