@@ -23,12 +23,12 @@ from traitgraph.launchers.slurm.submit.submit import submit
 from traitgraph.launchers.slurm.watch.control import NotYoursError, cancel, remaining_table, retry, watch
 from traitgraph.launchers.slurm.watch.doctor import check_limits
 from traitgraph.launchers.slurm.watch.run_status import RunStatus, status_json, status_text
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, SMALL, chain, job, results, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, run_of, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 

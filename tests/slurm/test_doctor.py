@@ -13,13 +13,12 @@ from traitgraph.launchers.slurm.submit import launch as launching
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.watch.control import watch
 from traitgraph.launchers.slurm.watch.doctor import examine
-from traitgraph.launchers.slurm.watch.status import run_of
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import Resources
 
 from .cluster import SlurmCluster, wait_until
 from .conftest import lacking
-from .studies import CLUSTER, chain, job, table
+from .studies import CLUSTER, chain, job, run_of, table
 
 pytestmark = pytest.mark.slurm
 

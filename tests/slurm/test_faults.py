@@ -25,14 +25,14 @@ from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
 from traitgraph.launchers.slurm.watch.control import retry, watch
 from traitgraph.launchers.slurm.watch.run_status import RunStatus
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.cluster import Cluster
 
 from .cluster import Settings, SlurmCluster, wait_until
 from .conftest import LONG, lacking, plugin_path, reached, start
-from .studies import CLUSTER, chain, job, results, settled, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, chain, job, results, run_of, settled, starts, table, trace_of, undisturbed
 
 __all__ = ["small_disk"]
 pytestmark = pytest.mark.slurm

@@ -12,12 +12,11 @@ from traitgraph.launchers.slurm.record.record import slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.watch.control import retry, watch
-from traitgraph.launchers.slurm.watch.status import run_of
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, chain, job, results, starts, table, undisturbed
+from .studies import CLUSTER, chain, job, results, run_of, starts, table, undisturbed
 
 pytestmark = pytest.mark.slurm
 

@@ -13,12 +13,12 @@ from traitgraph.api.planning import plan_study
 from traitgraph.launchers.local import run_locally
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.watch.control import watch
-from traitgraph.launchers.slurm.watch.status import run_of
 from traitgraph.runtime.report.results import result_rows
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study
 
 from .cluster import SlurmCluster
+from .studies import run_of
 
 pytestmark = pytest.mark.slurm
 

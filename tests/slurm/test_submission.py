@@ -21,13 +21,13 @@ from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.submit.submit import submit
 from traitgraph.launchers.slurm.watch.control import cancel, watch
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import Resources, SiteLimits
 
 from .cluster import PATIENCE, SlurmCluster, wait_until
-from .studies import CLUSTER, SMALL, chain, job, results, settled, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, run_of, settled, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 

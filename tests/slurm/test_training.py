@@ -15,7 +15,6 @@ from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
 from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.watch.control import watch
-from traitgraph.launchers.slurm.watch.status import run_of
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task, TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -24,7 +23,7 @@ from traitgraph.specs.study.cluster import Resources
 from traitgraph.specs.study.training import Lora, SftTraining
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER
+from .studies import CLUSTER, run_of
 
 pytestmark = pytest.mark.slurm
 STEPS = 40

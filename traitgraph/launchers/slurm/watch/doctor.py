@@ -39,12 +39,11 @@ class Check:
     ok: bool
     found: str
     repair: str = ""
-    """What to do about it; empty when all is well."""
+    """What to do about it when it is not ok."""
 
     def __str__(self) -> str:
-        return f"{'ok ' if self.ok else 'BAD'}  {self.name}: {self.found}" + (
-            f"\n       = {self.repair}" if self.repair else ""
-        )
+        repair = f"\n       = {self.repair}" if self.repair and not self.ok else ""
+        return f"{'ok ' if self.ok else 'BAD'}  {self.name}: {self.found}{repair}"
 
 
 def examine(
@@ -202,23 +201,23 @@ def describe(findings: Findings, questions: Questions, where: str) -> Sequence[C
         Check("interpreter", True, f"{findings.python} {node}, {where}"),
         Check(
             "libraries", not missing, f"{node}: {f'no {missing}' if missing else 'all there'}",
-            "pip install 'traitgraph[run,slurm]' in the environment of the compute nodes" if missing else "",
+            "pip install 'traitgraph[run,slurm]' in the environment of the compute nodes",
         ),
         Check(
             "store", findings.store_writable, f"{'writable' if findings.store_writable else 'not writable'} {node}",
-            "" if findings.store_writable else "give the store's folder the rights, or choose another one",
+            "give the store's folder the rights, or choose another one",
         ),
         Check(
             "room", findings.free_gb > 1, f"{findings.free_gb:,.1f} GiB in the store",
-            "" if findings.free_gb > 1 else "make room, or choose another store",
+            "make room, or choose another store",
         ),
         Check(
             "scontrol", not findings.scontrol, findings.scontrol or f"answers {node}",
-            "tasks cannot requeue themselves at their limit: use `retry`" if findings.scontrol else "",
+            "tasks cannot requeue themselves at their limit: use `retry`",
         ),
         Check(
             "files", not unseen, f"{node}: {f'no {unseen}' if unseen else 'all that the study names are there'}",
-            "put them on a file system that all nodes share" if unseen else "",
+            "put them on a file system that all nodes share",
         ),
         gpu_check(findings, questions.gpus),
         hub_check(findings, questions.models),

@@ -24,7 +24,7 @@ from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
 from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED, ProbeState, explain, read_probe_state
 from traitgraph.runtime.store.causes import BLOCKED, OUT_OF_MEMORY, OUT_OF_TIME
-from traitgraph.runtime.store.records import Failure, RunRecord
+from traitgraph.runtime.store.records import Failure
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 
@@ -277,11 +277,3 @@ class _Reading:
             log = probe_log(self.record.run.folder)
             return log if log.is_file() and log.stat().st_size else None
         return log_of(self.record, task.id, self.places[task.id])
-
-
-def run_of(folder: Path) -> SubmissionRecord:
-    """The submission of a run's folder. Raises FileNotFoundError when it was not laid out for SLURM."""
-    record = SubmissionRecord(RunRecord(folder))
-    if not record.exists:
-        raise FileNotFoundError(f"{folder}: no run that was launched on SLURM")
-    return record
