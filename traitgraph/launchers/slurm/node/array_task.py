@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class ArrayTask:
         self.array = array
         self.allocation = allocation
         self.task = array.tasks[allocation.index]
+        self._log = run / "logs" / f"{self.task}.log"
         self._path = attempt_path(run, self.task)
         self._warning = warning_path(run, self.task, allocation.job_id, allocation.restarts)
         self._worker: subprocess.Popen[bytes] | None = None
@@ -92,10 +93,6 @@ class ArrayTask:
         with suppress(OSError, ValueError):
             return note_death(self.run_folder, self.task, code, self._log, start)
         return False
-
-    @property
-    def _log(self) -> Path:
-        return self.run_folder / "logs" / f"{self.task}.log"
 
     def _finish(self, code: int) -> int:
         if code and self._told_to_end.is_set():
@@ -237,10 +234,10 @@ def _say(text: str) -> None:
         print(f"traitgraph: {text}", file=sys.stderr, flush=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Run the array task that the environment of SLURM names; the exit code of the job."""
-    run, array = list(sys.argv[1:] if argv is None else argv)
-    return ArrayTask(Path(run), read_array(array_path(Path(run), array)), Allocation()).run()
+    run, array = Path(sys.argv[1]), sys.argv[2]
+    return ArrayTask(run, read_array(array_path(run, array)), Allocation()).run()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,6 @@ from pydantic import Field
 from traitgraph.launchers.slurm.record.attempts import slurm_folder
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.source.hashing import digest
-from traitgraph.specs.study.cluster import Cluster
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "lm_eval", "submitit")
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS")
@@ -185,15 +182,9 @@ def _scontrol() -> str:
     return "" if "UP" in done.stdout else (done.stderr or done.stdout).strip()
 
 
-def site_digest(cluster: Cluster, python: str) -> str:
-    """Equal for submissions that one probe can speak for."""
-    asked = {"partition", "account", "qos", "constraint", "setup", "prefix", "default", "kinds", "rules"}
-    return digest("site", {"cluster": cluster.model_dump(mode="json", include=asked), "python": python})
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Look around and write it down; 0 when tasks can run here."""
-    run, store = map(Path, sys.argv[1:] if argv is None else argv)
+    run, store = map(Path, sys.argv[1:])
     path = questions_path(run)  # not there for the probe of a submission
     findings = look_around(store, Questions.model_validate_json(path.read_bytes()) if path.is_file() else None)
     write_json(probe_path(run), findings.model_dump(mode="json"))

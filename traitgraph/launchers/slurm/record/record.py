@@ -85,15 +85,12 @@ class SubmissionRecord:
     def __init__(self, run: RunRecord) -> None:
         self.run = run
         self.folder = slurm_folder(run.folder)
+        self._path, self._cancelled = self.folder / "submission.json", self.folder / "cancelled"
 
     @property
     def exists(self) -> bool:
         """Whether this run was laid out for SLURM at all."""
         return self._path.is_file()
-
-    @property
-    def _path(self) -> Path:
-        return self.folder / "submission.json"
 
     @cached_property
     def text(self) -> SubmissionText:
@@ -158,10 +155,6 @@ class SubmissionRecord:
     def mark_cancelled(self) -> None:
         """Remember that its user cancelled this run; it is never taken up again."""
         write_json(self._cancelled, {"at": now()})
-
-    @property
-    def _cancelled(self) -> Path:
-        return self.folder / "cancelled"
 
     @property
     def claim(self) -> str:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from traitgraph.launchers.slurm.layout.script import NO_INTERPRETER, STORE_UNSEEN, job_name
-from traitgraph.launchers.slurm.node.probe import exit_path, probe_log, read_findings, site_digest
+from traitgraph.launchers.slurm.node.probe import exit_path, probe_log, read_findings
 from traitgraph.launchers.slurm.record.record import PROBE, RUNS_READ, SubmissionRecord, slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.limits import FEWEST
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry
 from traitgraph.runtime.store.store import Store
+from traitgraph.specs.source.hashing import digest
 
 from .problems import Problem
 
@@ -101,17 +102,23 @@ def known_problem(code: int, store: Path, python: str) -> Problem | None:
     return problems.get(code)
 
 
+def _site_digest(record: SubmissionRecord) -> str:
+    """Equal for submissions that one probe can speak for."""
+    asked = {"partition", "account", "qos", "constraint", "setup", "prefix", "default", "kinds", "rules"}
+    text = record.text
+    return digest("site", {"cluster": text.cluster.model_dump(mode="json", include=asked), "python": text.python})
+
+
 def wants_probe(store: Store, record: SubmissionRecord) -> bool:
     """Whether a new run needs a probe: none spoke well of this site before, and it takes the place of no task."""
-    text = record.text
-    most = text.most_submitted
+    most = record.text.most_submitted
     if most is not None and most < FEWEST and most <= len(record.run.table().tasks):
         return False
-    wanted = site_digest(text.cluster, text.python)
+    wanted = _site_digest(record)
     for earlier in islice(slurm_runs(store), RUNS_READ):
         findings = read_findings(earlier.run.folder)
         with suppress(OSError, ValueError):  # a record that another user, or another version, keeps to itself
-            if findings and not findings.fatal and site_digest(earlier.text.cluster, earlier.text.python) == wanted:
+            if findings and not findings.fatal and _site_digest(earlier) == wanted:
                 return False
     return True
 

@@ -265,10 +265,9 @@ class _Submission:
         return attempt_path(self.record.run.folder, task)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Go on with a submission; 0 when SLURM took it."""
-    (run,) = list(sys.argv[1:] if argv is None else argv)
-    record = SubmissionRecord(RunRecord(Path(run)))
+    record = SubmissionRecord(RunRecord(Path(sys.argv[1])))
     with Store(Path(record.text.store)) as store:
         for attempt in range(ATTEMPTS):
             try:

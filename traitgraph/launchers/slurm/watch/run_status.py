@@ -102,9 +102,22 @@ class RunStatus:
 
     @property
     def waits(self) -> list[str]:
-        """Why tasks wait, a line per reason, and what else there is to know."""
-        queued = [(task.message, task.job) for task in self.tasks if task.state in QUEUED_STATES]
-        return [*waiting_lines(queued), *self.notes]
+        """Why tasks wait, a line per reason, the most frequent first, and what else there is to know.
+
+        What is held comes with the call that releases it.
+        """
+        jobs: dict[str, list[str]] = defaultdict(list)
+        for task in self.tasks:
+            if task.state in QUEUED_STATES:
+                jobs[task.message].append(task.job)
+        lines = []
+        for reason, found in sorted(jobs.items(), key=lambda each: -len(each[1])):
+            many = len(found) != 1
+            line = f"{len(found):,} task{'s' * many} wait{'s' * (not many)}: {meaning_of(reason)}"
+            if is_held(reason):
+                line += f"; scontrol release {','.join(dict.fromkeys(job.partition('_')[0] for job in found))}"
+            lines.append(line)
+        return [*lines, *self.notes]
 
     @property
     def stages(self) -> tuple[StageStatus, ...]:
@@ -221,21 +234,3 @@ def meaning_of(reason: str) -> str:
     if meaning is None and reason.startswith(_LIMITS):
         meaning = "a limit of the site is reached"
     return f"{reason}: {meaning}" if meaning else reason
-
-
-def waiting_lines(waits: Iterable[tuple[str, str]]) -> list[str]:
-    """One line per reason, the most frequent first; `waits` are (reason, job id) of tasks that wait.
-
-    What is held comes with its job and with the call that releases it.
-    """
-    jobs: dict[str, list[str]] = defaultdict(list)
-    for reason, job in waits:
-        jobs[reason].append(job)
-    lines = []
-    for reason, found in sorted(jobs.items(), key=lambda each: -len(each[1])):
-        many = len(found) != 1
-        line = f"{len(found):,} task{'s' * many} wait{'s' * (not many)}: {meaning_of(reason)}"
-        if is_held(reason):
-            line += f"; scontrol release {','.join(dict.fromkeys(job.partition('_')[0] for job in found))}"
-        lines.append(line)
-    return lines
