@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from traitgraph.launchers.slurm.site.limits import UNLIMITED, Limits
+from traitgraph.launchers.slurm.site.limits import Limits
 from traitgraph.runtime.store.causes import MEMORY_CAUSES, OUT_OF_TIME
 from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
@@ -29,7 +29,7 @@ def request_tasks(
     cluster: Cluster,
     shortages: Mapping[str, Shortage] = {},
     outside: Mapping[str, frozenset[str]] = {},
-    limits: Limits = UNLIMITED,
+    limits: Limits | None = None,
 ) -> list[TaskRequest]:
     """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
 
@@ -45,7 +45,7 @@ def request_tasks(
         request = TaskRequest(
             id=task.id,
             stage=stage_of(task),
-            resources=escalated(given, cluster.escalation, most, limits),
+            resources=escalated(given, cluster.escalation, most, limits or Limits()),
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,

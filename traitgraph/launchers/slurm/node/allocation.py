@@ -45,7 +45,7 @@ class Allocation(SlurmJobEnvironment):  # type: ignore[misc]  # submitit is not 
         """Call `warn` before the time limit or a preemption, and `end` when SLURM ends the job."""
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, end)
-        signal.signal(self._usr_sig(), warn)
+        signal.signal(signal.Signals[f"SIG{self.USR_SIG}"], warn)
 
     def requeue(self) -> str | None:
         """Put this job back into the queue; why SLURM refused, None when it did not."""

@@ -88,7 +88,7 @@ class ArrayTask:
 
     def _blame_job(self, code: int, start: int) -> bool:
         """Note the death of a worker at the job it was doing; False when it was doing none."""
-        from traitgraph.launchers.slurm.record.logs import note_death  # of little use to most tasks
+        from traitgraph.launchers.slurm.record.logs import note_death  # most tasks need none of it
 
         with suppress(OSError, ValueError):
             return note_death(self.run_folder, self.task, code, self._log, start)

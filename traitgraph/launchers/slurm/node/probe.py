@@ -19,7 +19,6 @@ import urllib.error
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -35,9 +34,9 @@ GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS
 class Questions(Spec):
     """What `doctor` wants to know besides; the probe of a submission asks nothing more, to be quick."""
 
-    gpus: int = Field(description="GPUs that a task asks for.")
-    models: tuple[tuple[str, str], ...] = Field(description="Models of the hub: id, revision.")
-    files: tuple[str, ...] = Field(description="Paths that jobs read.")
+    gpus: int = Field(0, description="GPUs that a task asks for.")
+    models: tuple[tuple[str, str], ...] = Field((), description="Models of the hub: id, revision.")
+    files: tuple[str, ...] = Field((), description="Paths that jobs read.")
 
 
 class Findings(Spec):
@@ -101,11 +100,13 @@ def questions_path(run: Path) -> Path:
     return slurm_folder(run) / "questions.json"
 
 
-def look_around(store: Path, questions: Questions | None = None) -> Findings:
+def look_around(store: Path, questions: Questions) -> Findings:
     """What this node can do for tasks."""
     hub = os.environ.get("HF_HUB_CACHE") or f"{os.environ.get('HF_HOME', '~/.cache/huggingface')}/hub"
     cache = Path(hub).expanduser()
     visible = next(filter(None, map(os.environ.get, GPU_VARIABLES)), "")
+    seen, built_for = _torch_devices() if questions.gpus else (0, "")
+    absent = tuple(name for name, revision in questions.models if not in_hub_cache(name, revision))
     return Findings(
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         python=f"{sys.executable} ({sys.version.split()[0]})",
@@ -114,22 +115,13 @@ def look_around(store: Path, questions: Questions | None = None) -> Findings:
         scontrol=_scontrol(),
         gpus=tuple(each for each in visible.split(",") if each),
         hub_cache=str(cache),
+        gpus_seen=seen,
+        torch_for_gpus=built_for,
+        models_missing=absent,
+        hub_answers=hub_answers() if absent else True,
+        files_missing=tuple(path for path in questions.files if not Path(path).exists()),
         free_gb=round(shutil.disk_usage(store).free / 2**30, 2),
-        **(answers(questions) if questions else {}),
     )
-
-
-def answers(questions: Questions) -> dict[str, Any]:
-    """The fields of the findings that the questions of `doctor` are about."""
-    absent = tuple(name for name, revision in questions.models if not in_hub_cache(name, revision))
-    seen, built_for = _torch_devices() if questions.gpus else (0, "")
-    return {
-        "gpus_seen": seen,
-        "torch_for_gpus": built_for,
-        "models_missing": absent,
-        "hub_answers": hub_answers() if absent else True,
-        "files_missing": tuple(path for path in questions.files if not Path(path).exists()),
-    }
 
 
 def _torch_devices() -> tuple[int, str]:
@@ -185,8 +177,9 @@ def _scontrol() -> str:
 def main() -> int:
     """Look around and write it down; 0 when tasks can run here."""
     run, store = map(Path, sys.argv[1:])
-    path = questions_path(run)  # not there for the probe of a submission
-    findings = look_around(store, Questions.model_validate_json(path.read_bytes()) if path.is_file() else None)
+    path = questions_path(run)
+    questions = Questions.model_validate_json(path.read_bytes()) if path.is_file() else Questions()
+    findings = look_around(store, questions)
     write_json(probe_path(run), findings.model_dump(mode="json"))
     print(findings.fatal or f"{findings.node}: tasks can run here")
     return 1 if findings.fatal else 0

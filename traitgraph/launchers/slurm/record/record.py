@@ -43,7 +43,7 @@ from .attempts import ArrayRecord, array_path, slurm_folder, write_record
 CONTINUE, PROBE = "continue", "probe"
 """Names of the two helpers beside the arrays."""
 RUNS_READ = 50
-"""Where all runs of a store are looked through, these many of the newest are."""
+"""So many of the newest runs are looked through for what this user has in the queue, and for a probe."""
 
 
 class SubmissionText(Spec):

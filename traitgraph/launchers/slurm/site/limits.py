@@ -122,10 +122,6 @@ class Limits(Quota):
         return min((max(sizes) for sizes in fitting if sizes), default=math.inf)
 
 
-UNLIMITED = Limits()
-"""What is taken where nothing is asked of a site."""
-
-
 def read_limits(cluster: Cluster, asked: Iterable[Resources]) -> Limits:
     """The site's limits for tasks that ask for these resources; the cluster file's own word wins.
 

@@ -1,4 +1,4 @@
-"""What became of the probe that all arrays of a run wait for on a site's first run.
+"""Whether a run needs a probe of its site, which all of its arrays wait for, and what became of it.
 
 A passed probe leaves its findings. One that failed leaves its exit code, in a file or, where the node does not see the
 store, in SLURM's memory alone.
