@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from traitgraph.launchers.slurm.layout.layout import Place
-from traitgraph.runtime.store.causes import death_cause
+from traitgraph.runtime.store.errors import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.worker.events import Event
 from traitgraph.specs.jobs.params import JobTable
