@@ -22,7 +22,7 @@ from traitgraph.specs.source.yaml_errors import no_study, written_by_us
 
 from .apply import apply_overrides
 from .arms import AXIS_KEYS, STUDY_ONLY, an_arm_for_each, inside_arm
-from .hydra_defaults import DEFAULTS, HYDRA, PARAMS, appends_preset, compose_defaults, unread_settings, walk_defaults
+from .hydra_defaults import DEFAULTS, HYDRA, PARAMS, compose_defaults, unread_settings
 from .interpolation import missing_values, resolve_references
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, quoted, readable, spelled
 
@@ -167,10 +167,7 @@ def _base(spec: Document, candidates: Sequence[Override]) -> Base:
             what = f"{choice.key!r} chooses a preset, but this spec has no `defaults:` list"
             faults.append(error("TG031", what, choice.span("key"), "", "set the value itself: group=name"))
         return Base(spec, tuple(candidates), faults)
-    walk = walk_defaults(spec, candidates)
-    choices = tuple(each for each in candidates if not each.path or each.key in walk.keys or appends_preset(each, spec))
-    document, faults = compose_defaults(spec, choices, walk)
-    return Base(document, choices, faults)
+    return Base(*compose_defaults(spec, candidates))
 
 
 _LISTED = {

@@ -63,15 +63,27 @@ class Walk:
         return self.files.get(file)
 
 
-def walk_defaults(spec: Document, choices: Sequence[Override]) -> Walk:
-    """Read every file that the defaults lists name, and report lists, presets and circles that cannot be."""
-    walk = Walk(spec, {choice.key: choice for choice in choices if choice.action == "change"})
-    walk.files[spec.file] = spec
+def compose_defaults(
+    spec: Document, candidates: Sequence[Override]
+) -> tuple[Document | None, tuple[Override, ...], list[Diagnostic]]:
+    """The spec merged with the presets that its defaults list and the group choices name, and what is wrong.
+
+    Of the candidates those are given back that are group choices: they change the list, or add a preset to it.
+    """
+    walk = Walk(spec, {each.key: each for each in candidates if each.action == "change"}, {spec.file: spec})
     _visit(walk, spec, (spec.file.stem,))
-    for choice in choices:
-        if appends_preset(choice, spec):
-            _visit_names(walk, _chosen(choice), (spec.file.stem,), choice.span("value"))
-    return walk
+    added = [each for each in candidates if each.action in ("add", "force") and each.key not in spec.data]
+    for choice in added:
+        _visit_names(walk, _chosen(choice), (spec.file.stem,), choice.span("value"))
+    choices = tuple(each for each in candidates if not each.path or each.key in walk.keys or each in added)
+    if DEFAULTS in spec.data and spec.file.suffix != ".yaml":
+        what = "a spec with a `defaults:` list must have a name that ends in .yaml"
+        return None, choices, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
+    if walk.faults:
+        return None, choices, walk.faults
+    order, faults = _order(walk, choices)
+    document, faults = (None, faults) if faults else _merge(spec, order, walk)
+    return document, choices, faults
 
 
 def _visit(walk: Walk, document: Document, trail: tuple[str, ...]) -> None:
@@ -197,16 +209,9 @@ def _missing(spec: Path, entry: Entry, name: str, span: Span | None) -> Diagnost
                  f"near: {', '.join(near)}\n{listed}" if near else listed)  # fmt: skip
 
 
-def appends_preset(choice: Override, spec: Document) -> bool:
-    """Whether `+group=name` adds a preset to the list rather than a value to the spec."""
-    return choice.action in ("add", "force") and choice.key not in spec.data
-
-
 def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, list[Diagnostic]]:
     """A preset merged with those of its group that its own list names, for a spec that names it as a value."""
-    whole = Document({}, spec)
-    choice = Override(f"+{group}={name}", "add", group, (name,))
-    document, faults = compose_defaults(whole, (choice,), walk_defaults(whole, (choice,)))
+    document, _, faults = compose_defaults(Document({}, spec), [Override(f"+{group}={name}", "add", group, (name,))])
     if document is None:
         return None, faults
     inside = document.data.pop(group, {})
@@ -218,19 +223,6 @@ def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, 
         what = f"this list reaches beyond the group '{group}'"
         return None, [composed.error("TG033", what, (DEFAULTS,), hint, at_key=True)]
     return composed, []
-
-
-def compose_defaults(
-    spec: Document, choices: Sequence[Override], walk: Walk
-) -> tuple[Document | None, list[Diagnostic]]:
-    """The spec merged with the presets that its defaults list and the group choices name."""
-    if DEFAULTS in spec.data and spec.file.suffix != ".yaml":
-        what = "a spec with a `defaults:` list must have a name that ends in .yaml"
-        return None, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
-    if walk.faults:
-        return None, walk.faults
-    order, faults = _order(walk, choices)
-    return (None, faults) if faults else _merge(spec, order, walk)
 
 
 def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault], list[Diagnostic]]:

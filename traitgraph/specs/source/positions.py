@@ -187,11 +187,6 @@ class Document:
             return None
         return place.value if place.depth == len(path) else place.key or place.value
 
-    def knows(self, path: Sequence[Step]) -> bool:
-        """Whether some layer wrote exactly this path."""
-        place = self._find(path)
-        return place is not None and place.depth == len(path)
-
     def error(
         self, code: str, what: str, path: Sequence[Step], hint: str | None = None, *, at_key: bool = False
     ) -> Diagnostic:
