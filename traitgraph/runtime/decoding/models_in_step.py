@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from traitgraph.runtime.models.likelihood import Tokens
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.positions import reading
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.runtime.vectors.hooks import Removable, Rows, Terms, add_low_rank
 
 if TYPE_CHECKING:
