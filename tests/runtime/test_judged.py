@@ -26,8 +26,7 @@ from traitgraph.runtime.assessment.judged.answers import Judged, outcome_metrics
 from traitgraph.runtime.assessment.judged.interview import judge_prompt
 from traitgraph.runtime.assessment.judged.judges import JudgeError, ModelJudge
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
-from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
-from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale
+from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale, read_questionnaire
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.fingerprint import weights_checksum
 from traitgraph.runtime.models.loading import LoadedModel

@@ -22,7 +22,7 @@ from traitgraph.runtime.subjects.subjects import leave_subject
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
-from .measurement import Measurement, Metric, mean, standard_error
+from .measurement import Measurement, Metric
 
 if TYPE_CHECKING:
     import torch
@@ -62,9 +62,12 @@ def measure(
     states = mean_states(loaded, _turns(loaded, base.rows, lead_of(context, params.prompt)))
     alike = torch.nn.functional.cosine_similarity(base.states.double(), states.double(), dim=-1)  # [rows, layers]
     cosines: list[list[float]] = alike.tolist()
-    answers = [_answer(row, each) for row, each in zip(base.rows, cosines, strict=True)]
-    columns = [list(column) for column in zip(*cosines, strict=True)]
-    return Measurement(answers, [_metric(layer, column) for layer, column in enumerate(columns)])
+    answers = list[dict[str, object]]()
+    for row, each in zip(base.rows, cosines, strict=True):
+        place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
+        answers.append({**place, "prompt": row.prompt, "reply": row.reply, "cosines": each})
+    columns = zip(*cosines, strict=True)
+    return Measurement(answers, [Metric.over(f"{LAYER}{layer}", column) for layer, column in enumerate(columns)])
 
 
 def mean_states(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
@@ -118,12 +121,3 @@ def _key(context: JobContext, params: AssessParams) -> tuple[str, object, str, o
 
 def _not_remembered() -> Base:
     raise AssertionError("the job takes the base's states before it makes the subject")
-
-
-def _answer(row: Dialogue, cosines: Sequence[float]) -> dict[str, object]:
-    place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
-    return {**place, "prompt": row.prompt, "reply": row.reply, "cosines": list(cosines)}
-
-
-def _metric(layer: int, cosines: list[float]) -> Metric:
-    return Metric(f"{LAYER}{layer}", mean(cosines), len(cosines), standard_error(cosines))

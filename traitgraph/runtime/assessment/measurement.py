@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from traitgraph.runtime.store.durable import AS_JSON
 
@@ -37,6 +37,19 @@ class Metric(NamedTuple):
     filter: str | None = None
     """Of a task with several: which one read the answers; it ends the name of the metric."""
 
+    @classmethod
+    def over(
+        cls, name: str, values: Sequence[float], repeat: int | None = None, role: Literal["score", "validity"] = "score"
+    ) -> Self:
+        """The mean of some values with its standard error, where each stands for itself."""
+        return cls(name, mean(values), len(values), standard_error(values), repeat, role)
+
+    @classmethod
+    def share(cls, name: str, held: Iterable[bool]) -> Self:
+        """Of how many the one or the other is true: a check of validity, without a standard error."""
+        values = [float(each) for each in held]
+        return cls(name, mean(values), len(values), role="validity")
+
 
 class Measurement(NamedTuple):
     """Everything one benchmark found."""
@@ -48,35 +61,39 @@ class Measurement(NamedTuple):
 
 def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
-    _write_rows(folder / ANSWERS_FILE, measurement.answers)
-    _write_rows(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+    metrics = [
+        {
+            "metric": metric.metric,
+            "repeat": metric.repeat,
+            "value": _finite(metric.value),
+            "stderr": _finite(metric.stderr),
+            "n": metric.n,
+            "role": metric.role,
+            **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
+        }
+        for metric in measurement.metrics
+    ]
+    for name, rows in ((ANSWERS_FILE, measurement.answers), (METRICS_FILE, metrics)):
+        with (folder / name).open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
+            for row in rows:
+                stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def disclaimers(texts: Sequence[str]) -> Metric:
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one of these files, one after the other."""
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            if line.strip():
+                yield json.loads(line)
+
+
+def disclaimers(texts: Iterable[str]) -> Metric:
     """The share of raw texts that call their author an AI; counted before anything is cut from them.
 
     >>> disclaimers(["As an AI language model, I have no feelings.", "I'm just a language model.", "I like AI."]).value
     0.6666666666666666
     """
-    return Metric("disclaimers", mean([float(bool(_AI.search(text))) for text in texts]), len(texts), role="validity")
-
-
-def _row(metric: Metric) -> dict[str, object]:
-    return {
-        "metric": metric.metric,
-        "repeat": metric.repeat,
-        "value": _finite(metric.value),
-        "stderr": _finite(metric.stderr),
-        "n": metric.n,
-        "role": metric.role,
-        **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
-    }
-
-
-def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    with path.open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
-        for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+    return Metric.share("disclaimers", (bool(_AI.search(text)) for text in texts))
 
 
 def _finite(value: float | None) -> float | None:

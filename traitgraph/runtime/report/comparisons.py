@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from traitgraph.runtime.analyses.correlation import REFERENCE
 from traitgraph.runtime.assessment.measurement import correlation
-from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.assessment.word_categories import WORDS
 from traitgraph.specs.study.traits import LEVELS
 
 from .labels import fixed, number, plain, plural, signed

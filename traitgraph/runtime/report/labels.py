@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.assessment.word_categories import WORDS
 
 from .statistics import Estimate
 from .summaries import BenchmarkScores, Score, Subject

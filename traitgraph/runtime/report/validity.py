@@ -9,7 +9,7 @@ from statistics import median
 from typing import NamedTuple
 
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
-from traitgraph.runtime.assessment.texts.lexicon import CUT, EMPTY
+from traitgraph.runtime.assessment.word_categories import CUT, EMPTY
 
 from .labels import fixed
 from .summaries import BenchmarkScores, Scores, Subject

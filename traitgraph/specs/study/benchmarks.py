@@ -69,14 +69,14 @@ MODES: Registry[Mode] = Registry(
         "choice": Mode(
             "choice",
             "likelihood of the option letters, both orders; nothing is written",
-            "traitgraph.runtime.assessment.questionnaires.likelihood:measure",
+            "traitgraph.runtime.assessment.questionnaires.modes:measure_choices",
             longest_answer=0,
             reads_numbers=False,
         ),
         "generate": Mode(
             "generate",
             f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
-            "traitgraph.runtime.assessment.questionnaires.written:measure",
+            "traitgraph.runtime.assessment.questionnaires.modes:measure_numbers",
             longest_answer=WRITTEN_NUMBER,
         ),
         "interview": Mode(
@@ -245,7 +245,7 @@ class Linguistic(Benchmark):
     kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("lexicon",)
-    function: ClassVar[str] = "traitgraph.runtime.assessment.texts.word_categories:measure"
+    function: ClassVar[str] = "traitgraph.runtime.assessment.word_categories:measure"
     in_jobs: ClassVar[tuple[str, ...]] = ("lexicon", "prompts")
     lexicon: str = Field(
         min_length=1,

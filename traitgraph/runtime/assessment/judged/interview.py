@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire
-from traitgraph.runtime.assessment.questionnaires.modes import domain_means, items_of, steps_of
+from traitgraph.runtime.assessment.questionnaires.modes import items_of
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number
+from traitgraph.runtime.assessment.questionnaires.scores import domain_means
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
@@ -23,17 +24,18 @@ def measure(
 ) -> Measurement:
     """Domain means of each repeat over the items with a rating (`n`); `refusals` and `parse_failures` are shares."""
     questionnaire = items_of(context, benchmark)
-    items = questionnaire.items
+    items, ends = questionnaire.items, questionnaire.response_scale.ends
 
     def prompt_of(number: int, answer: str) -> str:
         return judge_prompt(questionnaire, items[number], answer)
 
     questions = [question_of(questionnaire, item) for item in items]
     judged = judged_answers(context, loaded, params, benchmark.judge, questions, prompt_of)
-    rows = [_row(questionnaire, each) for each in judged]
-    ratings = ((items[each.number], each.repeat, rating_of(questionnaire, each)) for each in judged)
+    ratings = [None if each.reply is None else rated_number(each.reply, ends) for each in judged]
+    rows = [_row(items[each.number], ends, each, rating) for each, rating in zip(judged, ratings, strict=True)]
+    rated = ((items[each.number], each.repeat, rating) for each, rating in zip(judged, ratings, strict=True))
     outcomes = [str(row["outcome"]) for row in rows]
-    return Measurement(rows, [*domain_means(questionnaire, ratings), *outcome_metrics(outcomes, judged)])
+    return Measurement(rows, [*domain_means(questionnaire, rated), *outcome_metrics(outcomes, judged)])
 
 
 def question_of(questionnaire: Questionnaire, item: Item) -> str:
@@ -49,7 +51,7 @@ def question_of(questionnaire: Questionnaire, item: Item) -> str:
 
 def judge_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
     """What the judge reads: the item, the scale with its anchors, the question and the answer."""
-    scale, steps = questionnaire.response_scale, steps_of(questionnaire, "\n")
+    scale, steps = questionnaire.response_scale, questionnaire.response_scale.steps("\n")
     return (
         "You rate an answer from an interview about personality. Decide how accurately the statement describes the "
         f"person who answered, judging by the answer alone.\n\nScale:\n{steps}\n\n"
@@ -60,21 +62,14 @@ def judge_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
     )
 
 
-def rating_of(questionnaire: Questionnaire, judged: Judged) -> int | None:
-    """The rating on the item's scale, as the judge gave it; None without one."""
-    return None if judged.reply is None else rated_number(judged.reply, questionnaire.response_scale.ends)
-
-
-def _row(questionnaire: Questionnaire, judged: Judged) -> dict[str, object]:
-    item = questionnaire.items[judged.number]
-    rating = rating_of(questionnaire, judged)
+def _row(item: Item, scale: tuple[int, int], judged: Judged, rating: int | None) -> dict[str, object]:
     rated = "unreadable" if rating is None else "rated"
     return {
         "item": item.id,
         "repeat": judged.repeat,
         "trait": item.trait,
         "keyed": item.keyed,
-        "scale": questionnaire.response_scale.ends,
+        "scale": scale,
         "question": judged.question,
         "text": judged.answer,
         "judge": judged.reply,

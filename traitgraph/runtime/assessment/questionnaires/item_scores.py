@@ -6,18 +6,16 @@ items, not repeats, are what a verdict on a trait generalises over.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from traitgraph.runtime.assessment.measurement import ANSWERS_FILE
+from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 
-from .scores import option_probabilities
+from .scores import keyed_value, option_probabilities
 
 
 class ItemAnswer(NamedTuple):
@@ -55,15 +53,6 @@ class ItemScores:
         """
         return self._answers(job)
 
-    def scale(self, job: str) -> tuple[float, float] | None:
-        """Least and largest value of the scale on which an assessment's items were answered; None without one."""
-        try:
-            rows = _rows(self._store.open("assess", job).path / ANSWERS_FILE)
-        except StoreError:
-            return None
-        low, high = next(rows, {}).get("scale") or (None, None)
-        return None if low is None or high is None else (float(low), float(high))
-
     def _read(self, job: str) -> ItemAnswers:
         try:
             artifact = self._store.open("assess", job)
@@ -71,7 +60,16 @@ class ItemScores:
             return {}
         sampling = artifact.row.params.get("sampling")
         temperature = sampling["temperature"] if isinstance(sampling, Mapping) else 1.0  # as the questionnaire has it
-        return item_answers(_rows(artifact.path / ANSWERS_FILE), float(temperature))
+        return item_answers(read_rows(artifact.path / ANSWERS_FILE), float(temperature))
+
+    def scale(self, job: str) -> tuple[float, float] | None:
+        """Least and largest value of the scale on which an assessment's items were answered; None without one."""
+        try:
+            rows = read_rows(self._store.open("assess", job).path / ANSWERS_FILE)
+        except StoreError:
+            return None
+        low, high = next(rows, {}).get("scale") or (None, None)
+        return None if low is None or high is None else (float(low), float(high))
 
 
 def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[str, dict[str, ItemAnswer]]:
@@ -113,11 +111,11 @@ def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, 
         low, high = row["scale"]
         orders = [option_probabilities(row[f"logprobs_{order}"], temperature) for order in ("forward", "backward")]
         step = sum(place * sum(both) / 2 for place, both in enumerate(zip(*orders, strict=True)))
-        yield row["trait"], str(row["item"]), row["keyed"], _turned(low + step, row["keyed"], low, high)
+        yield row["trait"], str(row["item"]), row["keyed"], keyed_value(low + step, row["keyed"], low, high)
     elif "scale" in row and {"answer", "rating"} & row.keys():
         value, keyed = row.get("answer", row.get("rating")), row.get("keyed", 0)
         name = str(row.get("item", row.get("question_id")))
-        yield row["trait"], name, keyed, None if value is None else _turned(value, keyed, *row["scale"])
+        yield row["trait"], name, keyed, None if value is None else keyed_value(value, keyed, *row["scale"])
     elif isinstance(row.get("values"), dict):
         for kind, value in row["values"].items():
             if isinstance(value, int | float):
@@ -126,14 +124,3 @@ def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, 
                 yield f"{row['task']}.{metric}", row["item"], 0, float(value)
     elif {"metric", "item", "value"} <= row.keys():
         yield row["metric"], str(row["item"]), int(row.get("keyed", 0)), row["value"]
-
-
-def _turned(value: float, keyed: int, low: float, high: float) -> float:
-    return low + high - value if keyed < 0 else value
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            if line.strip():
-                yield json.loads(line)
