@@ -22,9 +22,8 @@ from tests.runtime.test_decoding import save_adapter
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.judged import http_judge as over_http
-from traitgraph.runtime.assessment.judged.answers import Judged, outcome_metrics
 from traitgraph.runtime.assessment.judged.interview import judge_prompt
-from traitgraph.runtime.assessment.judged.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.judged.judges import Judged, JudgeError, ModelJudge, outcome_metrics
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale, read_questionnaire
 from traitgraph.runtime.jobs.context import JobContext, Stopped

@@ -16,7 +16,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
-from .answers import Judged, judged_answers, outcome_metrics
+from .judges import Judged, judged_answers, outcome_metrics
 
 
 def measure(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean, standard_error
+from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number, said
 from traitgraph.runtime.data.dialogues import Question, load_questions
 from traitgraph.runtime.data.rows import DialogueError
@@ -17,7 +17,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
-from .answers import Judged, judged_answers, outcome_metrics
+from .judges import Judged, judged_answers, outcome_metrics
 
 SCALE = (1, 5)
 _LINE = r"^[\W_]*{name}(?:\W*(?:rating|score))?(?:\s*\([^()\n]*\))?[\s*_\"'`]*[:=](.*)$"
@@ -114,11 +114,11 @@ def _scores(questions: list[Question], judged: list[Judged], ratings: list[Ratin
     for each, rating in zip(judged, ratings, strict=True):
         found.setdefault((questions[each.number].trait, each.repeat), []).append(rating)
     metrics = []
-    for (trait, repeat), each_rating in found.items():
-        shown = [float(each.trait) for each in each_rating if each.trait is not None]
-        fluent = [float(each.fluency) for each in each_rating if each.fluency is not None]
+    for (trait, repeat), given in found.items():
+        shown = [each.trait for each in given if each.trait is not None]
+        fluent = [each.fluency for each in given if each.fluency is not None]
         metrics += [
-            Metric(trait, mean(shown), len(shown), standard_error(shown), repeat),
-            Metric(f"{trait}.fluency", mean(fluent), len(fluent), standard_error(fluent), repeat, "validity"),
+            Metric.over(trait, shown, repeat),
+            Metric.over(f"{trait}.fluency", fluent, repeat, "validity"),
         ]
     return metrics
