@@ -278,7 +278,7 @@ class LmEval(Benchmark):
 
     kind: Literal["lm_eval"] = Field("lm_eval", description="A task or group of lm-evaluation-harness.")
     files: ClassVar[tuple[str, ...]] = ("folder",)
-    function: ClassVar[str] = "traitgraph.runtime.assessment.harness.task:measure"
+    function: ClassVar[str] = "traitgraph.runtime.assessment.harness_task:measure"
     in_jobs: ClassVar[tuple[str, ...]] = (
         "task", "definition", "harness", "shots", "chat_template", "limit", "filters",
     )  # fmt: skip

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
@@ -19,8 +18,8 @@ from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.source.hashing import digest
 
-from .model import harness_model
-from .requests import FrozenTask, Rendering, TaskSet, filters_of, frozen_tasks
+from .harness_requests import FrozenTask, Rendering, TaskSet, filters_of, frozen_tasks, harness_model
+from .measurement import Measurement, Metric, mean
 
 if TYPE_CHECKING:
     from lm_eval.api.group import Group
@@ -83,10 +82,9 @@ def _metrics(found: TaskSet, answered: Mapping[str, list[Answered]], name: str) 
 
     A group aggregates as it defines, by the harness's own code; a tag, or a group without an aggregate, has none.
     """
-    results, metrics = dict[str, Results](), list[Metric]()
-    for task in found.tasks:
-        results[task.name] = _results(task, answered[task.name])
+    results = {task.name: _results(task, answered[task.name]) for task in found.tasks}
     checks = [_checks(task, answered[task.name]) for task in found.tasks]
+    metrics = list[Metric]()
     for group in found.groups:
         metrics += _listed(group.aggregate(results), "" if group.name == name else f"{group.name}.", _directions(group))
     for task, of_task in zip(found.tasks, checks, strict=True):
@@ -107,16 +105,15 @@ def _results(task: FrozenTask, answered: list[Answered]) -> Results:
     from lm_eval.api import metrics
     from lm_eval.api.registry import get_aggregation
 
-    values: dict[str, list[Any]] = {}
+    values: dict[tuple[str, str], list[Any]] = {}
     for row, found in answered:
         if row["filter"] in task.filters:
             for kind, value in found.items():
-                values.setdefault(f"{kind},{row['filter']}", []).append(value)
+                values.setdefault((kind, row["filter"]), []).append(value)
     results: Results = {"sample_len": max(map(len, values.values()), default=0), "sample_count": {}}
     with task.at_home():
-        for key, items in values.items():
-            kind, _, filter_name = key.rpartition(",")
-            aggregate = task.task.aggregation().get(kind, metrics.mean)
+        for (kind, filter_name), items in values.items():
+            key, aggregate = f"{kind},{filter_name}", task.task.aggregation().get(kind, metrics.mean)
             known = aggregate in (metrics.mean, metrics.acc_all) and len(items) > 1
             results[key] = math.nan if aggregate is get_aggregation("bypass") else _number(aggregate, items)
             error = _number(metrics.stderr_for_metric(aggregate, 1), items) if known else math.nan
@@ -159,12 +156,16 @@ def _directions(group: Group) -> dict[str, bool | None]:
 
 
 def _checks(task: FrozenTask, answered: list[Answered]) -> list[Metric]:
-    failed = [1.0 if _failed(row["answers"]) else 0.0 for row, _ in answered if row["filter"] in task.filters]
-    found: list[tuple[str, float | None, int]] = [("failures", mean(failed), len(failed))]
-    found.append(("shots", float(task.shots), len(task.documents)))
-    if chances := [1 / count for document in task.documents if (count := _options(task, document.doc))]:
-        found.append(("chance", mean(chances), len(chances)))
-    return [Metric(name, value, count, role="validity") for name, value, count in found]
+    found = [
+        Metric.share("failures", (_failed(row["answers"]) for row, _ in answered if row["filter"] in task.filters)),
+        Metric("shots", float(task.shots), len(task.documents), role="validity"),
+    ]
+    # Free answers cannot be guessed, and in a task with scoring rules of its own a guess is worth nobody knows what.
+    if task.task.OUTPUT_TYPE == "multiple_choice" and not callable(task.task.config.process_results):
+        counts = [len(task.task.doc_to_choice(document.doc)) for document in task.documents]
+        if chances := [1 / count for count in counts if count]:
+            found.append(Metric("chance", mean(chances), len(chances), role="validity"))
+    return found
 
 
 def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[Metric]:
@@ -178,13 +179,6 @@ def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[
             sizes, weighted = [check.n for check in found], name == "failures" or aggregates[0].weight_by_size
             value = aggregate_subtask_metrics([check.value for check in found], sizes, weighted)
             yield Metric(name, float(value), sum(sizes), role="validity")
-
-
-def _options(task: FrozenTask, doc: Any) -> int:
-    """How many options a guess chooses from; 0 for free answers and for tasks with scoring rules of their own."""
-    if task.task.OUTPUT_TYPE != "multiple_choice" or callable(task.task.config.process_results):
-        return 0
-    return len(task.task.doc_to_choice(doc))
 
 
 def _failed(answers: object) -> bool:
