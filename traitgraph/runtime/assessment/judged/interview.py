@@ -16,7 +16,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
-from .judges import Judged, judged_answers, outcome_metrics
+from .judges import judged_answers, outcome_metrics
 
 
 def measure(
@@ -24,18 +24,30 @@ def measure(
 ) -> Measurement:
     """Domain means of each repeat over the items with a rating (`n`); `refusals` and `parse_failures` are shares."""
     questionnaire = items_of(context, benchmark)
-    items, ends = questionnaire.items, questionnaire.response_scale.ends
-
-    def prompt_of(number: int, answer: str) -> str:
-        return judge_prompt(questionnaire, items[number], answer)
-
-    questions = [question_of(questionnaire, item) for item in items]
-    judged = judged_answers(context, loaded, params, benchmark.judge, questions, prompt_of)
-    ratings = [None if each.reply is None else rated_number(each.reply, ends) for each in judged]
-    rows = [_row(items[each.number], ends, each, rating) for each, rating in zip(judged, ratings, strict=True)]
-    rated = ((items[each.number], each.repeat, rating) for each, rating in zip(judged, ratings, strict=True))
-    outcomes = [str(row["outcome"]) for row in rows]
-    return Measurement(rows, [*domain_means(questionnaire, rated), *outcome_metrics(outcomes, judged)])
+    items, scale = questionnaire.items, questionnaire.response_scale.ends
+    judged = judged_answers(
+        context, loaded, params, benchmark.judge, [question_of(questionnaire, item) for item in items],
+        lambda number, answer: judge_prompt(questionnaire, items[number], answer),
+    )  # fmt: skip
+    ratings = [None if each.reply is None else rated_number(each.reply, scale) for each in judged]
+    rated = [(items[each.number], each, rating) for each, rating in zip(judged, ratings, strict=True)]
+    rows: list[dict[str, object]] = [
+        {
+            "item": item.id,
+            "repeat": each.repeat,
+            "trait": item.trait,
+            "keyed": item.keyed,
+            "scale": scale,
+            "question": each.question,
+            "text": each.answer,
+            "judge": each.reply,
+            "rating": rating,
+            "outcome": "refused" if is_refusal(each.reply) else "unreadable" if rating is None else "rated",
+        }
+        for item, each, rating in rated
+    ]
+    means = domain_means(questionnaire, ((item, each.repeat, rating) for item, each, rating in rated))
+    return Measurement(rows, [*means, *outcome_metrics([str(row["outcome"]) for row in rows], judged)])
 
 
 def question_of(questionnaire: Questionnaire, item: Item) -> str:
@@ -60,19 +72,3 @@ def judge_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
         f"Write one number from {scale.min} to {scale.max} and nothing else. "
         f"Write {REFUSAL} if the person refuses to answer or the answer says nothing about the statement."
     )
-
-
-def _row(item: Item, scale: tuple[int, int], judged: Judged, rating: int | None) -> dict[str, object]:
-    rated = "unreadable" if rating is None else "rated"
-    return {
-        "item": item.id,
-        "repeat": judged.repeat,
-        "trait": item.trait,
-        "keyed": item.keyed,
-        "scale": scale,
-        "question": judged.question,
-        "text": judged.answer,
-        "judge": judged.reply,
-        "rating": rating,
-        "outcome": "refused" if is_refusal(judged.reply) else rated,
-    }

@@ -6,6 +6,7 @@ Both from 1 to 5, as the evaluation of NPTI does (arXiv:2410.12327); the judge's
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
@@ -42,17 +43,28 @@ def measure(
     questions = load_questions(context, benchmark.questions)
     if not questions:
         raise DialogueError("the open questions have no rows")
-
-    def prompt_of(number: int, answer: str) -> str:
-        return judge_prompt(questions[number], answer)
-
-    prompts = [question.prompt for question in questions]
-    judged = judged_answers(context, loaded, params, benchmark.judge, prompts, prompt_of)
-    ratings = [parsed_ratings(each.reply) for each in judged]
-    rows = [_row(questions[each.number], each, rating) for each, rating in zip(judged, ratings, strict=True)]
-    return Measurement(
-        rows, [*_scores(questions, judged, ratings), *outcome_metrics([each.outcome for each in ratings], judged)]
-    )
+    judged = judged_answers(
+        context, loaded, params, benchmark.judge, [question.prompt for question in questions],
+        lambda number, answer: judge_prompt(questions[number], answer),
+    )  # fmt: skip
+    rated = [(questions[each.number], each, parsed_ratings(each.reply)) for each in judged]
+    rows: list[dict[str, object]] = [
+        {
+            "question_id": question.id,
+            "repeat": each.repeat,
+            "trait": question.trait,
+            "scale": SCALE,
+            "question": each.question,
+            "text": each.answer,
+            "judge": each.reply,
+            "rating": rating.trait,
+            "fluency": rating.fluency,
+            "outcome": rating.outcome,
+        }
+        for question, each, rating in rated
+    ]
+    outcomes = [rating.outcome for _, _, rating in rated]
+    return Measurement(rows, [*_scores(rated), *outcome_metrics(outcomes, judged)])
 
 
 def judge_prompt(question: Question, answer: str) -> str:
@@ -94,31 +106,12 @@ def _said(reply: str, name: str) -> str | None:
     return None if number is None else str(number)
 
 
-def _row(question: Question, judged: Judged, rating: Rating) -> dict[str, object]:
-    return {
-        "question_id": question.id,
-        "repeat": judged.repeat,
-        "trait": question.trait,
-        "scale": SCALE,
-        "question": judged.question,
-        "text": judged.answer,
-        "judge": judged.reply,
-        "rating": rating.trait,
-        "fluency": rating.fluency,
-        "outcome": rating.outcome,
-    }
-
-
-def _scores(questions: list[Question], judged: list[Judged], ratings: list[Rating]) -> list[Metric]:
+def _scores(rated: Iterable[tuple[Question, Judged, Rating]]) -> Iterator[Metric]:
     found: dict[tuple[str, int], list[Rating]] = {}
-    for each, rating in zip(judged, ratings, strict=True):
-        found.setdefault((questions[each.number].trait, each.repeat), []).append(rating)
-    metrics = []
-    for (trait, repeat), given in found.items():
-        shown = [each.trait for each in given if each.trait is not None]
-        fluent = [each.fluency for each in given if each.fluency is not None]
-        metrics += [
-            Metric.over(trait, shown, repeat),
-            Metric.over(f"{trait}.fluency", fluent, repeat, "validity"),
-        ]
-    return metrics
+    for question, judged, rating in rated:
+        found.setdefault((question.trait, judged.repeat), []).append(rating)
+    for (trait, repeat), ratings in found.items():
+        shown = [each.trait for each in ratings if each.trait is not None]
+        fluent = [each.fluency for each in ratings if each.fluency is not None]
+        yield Metric.over(trait, shown, repeat)
+        yield Metric.over(f"{trait}.fluency", fluent, repeat, "validity")

@@ -44,16 +44,13 @@ class ItemScores:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._answers = lru_cache(maxsize=512)(self._read)
+        self.of = lru_cache(maxsize=512)(self._read)
 
-    def of(self, job: str) -> ItemAnswers:
+    def _read(self, job: str) -> ItemAnswers:
         """The answers behind an assessment's metrics (by its key).
 
         Empty where the store does not hold it; a metric is absent that is no mean over items.
         """
-        return self._answers(job)
-
-    def _read(self, job: str) -> ItemAnswers:
         try:
             artifact = self._store.open("assess", job)
         except StoreError:
