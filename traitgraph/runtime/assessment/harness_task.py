@@ -83,7 +83,7 @@ def _metrics(found: TaskSet, answered: Mapping[str, list[Answered]], name: str) 
     A group aggregates as it defines, by the harness's own code; a tag, or a group without an aggregate, has none.
     """
     results = {task.name: _results(task, answered[task.name]) for task in found.tasks}
-    checks = [_checks(task, answered[task.name]) for task in found.tasks]
+    checks = [list(_checks(task, answered[task.name])) for task in found.tasks]
     metrics = list[Metric]()
     for group in found.groups:
         metrics += _listed(group.aggregate(results), "" if group.name == name else f"{group.name}.", _directions(group))
@@ -131,21 +131,22 @@ def _number(aggregate: Callable[[list[Any]], Any], items: list[Any]) -> float:
         return math.nan
 
 
-def _listed(results: Results, before: str, directions: Mapping[str, bool | None]) -> list[Metric]:
+def _listed(results: Results, before: str, directions: Mapping[str, bool | None]) -> Iterator[Metric]:
     """The metrics of the harness's results; `before` stands in front of their names."""
     from lm_eval.api.registry import is_higher_better
 
-    metrics = []
     for key, count in results.get("sample_count", {}).items():
         kind, _, filter_name = key.rpartition(",")
-        error = results[f"{kind}_stderr,{filter_name}"]
-        name = before + (kind if filter_name == "none" else f"{kind}.{filter_name}")
-        stderr = None if error == "N/A" else float(error)
-        value = None if math.isnan(results[key]) else float(results[key])
-        better = directions.get(kind, is_higher_better(kind))
+        value, error = float(results[key]), results[f"{kind}_stderr,{filter_name}"]
         reader = None if filter_name == "none" else filter_name
-        metrics.append(Metric(name, value, count, stderr, higher_is_better=better, filter=reader))
-    return metrics
+        yield Metric(
+            before + (f"{kind}.{reader}" if reader else kind),
+            None if math.isnan(value) else value,
+            count,
+            None if error == "N/A" else float(error),
+            higher_is_better=directions.get(kind, is_higher_better(kind)),
+            filter=reader,
+        )
 
 
 def _directions(group: Group) -> dict[str, bool | None]:
@@ -155,17 +156,14 @@ def _directions(group: Group) -> dict[str, bool | None]:
     return {kind: next(iter(found)) if len(found) == 1 else None for kind, found in said.items()}
 
 
-def _checks(task: FrozenTask, answered: list[Answered]) -> list[Metric]:
-    found = [
-        Metric.share("failures", (_failed(row["answers"]) for row, _ in answered if row["filter"] in task.filters)),
-        Metric("shots", float(task.shots), len(task.documents), role="validity"),
-    ]
+def _checks(task: FrozenTask, answered: list[Answered]) -> Iterator[Metric]:
+    yield Metric.share("failures", (_failed(row["answers"]) for row, _ in answered if row["filter"] in task.filters))
+    yield Metric("shots", float(task.shots), len(task.documents), role="validity")
     # Free answers cannot be guessed, and in a task with scoring rules of its own a guess is worth nobody knows what.
     if task.task.OUTPUT_TYPE == "multiple_choice" and not callable(task.task.config.process_results):
         counts = [len(task.task.doc_to_choice(document.doc)) for document in task.documents]
         if chances := [1 / count for count in counts if count]:
-            found.append(Metric("chance", mean(chances), len(chances), role="validity"))
-    return found
+            yield Metric("chance", mean(chances), len(chances), role="validity")
 
 
 def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[Metric]:

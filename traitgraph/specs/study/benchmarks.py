@@ -82,7 +82,7 @@ MODES: Registry[Mode] = Registry(
         "interview": Mode(
             "interview",
             "it answers an open question, and `judge` puts the answer on the scale",
-            "traitgraph.runtime.assessment.judged.interview:measure",
+            "traitgraph.runtime.assessment.judged.interviews:measure_items",
             judged=True,
         ),
     },
@@ -226,7 +226,7 @@ class OpenQuestions(Benchmark):
 
     kind: Literal["open_questions"] = Field("open_questions", description="Free answers, rated by a judge.")
     draws: ClassVar[bool] = True
-    function: ClassVar[str] = "traitgraph.runtime.assessment.judged.open_questions:measure"
+    function: ClassVar[str] = "traitgraph.runtime.assessment.judged.interviews:measure_traits"
     in_jobs: ClassVar[tuple[str, ...]] = ("questions", "judge", "numbers")
     questions: Rows = Field(description="Rows with a prompt and a trait.")
     judge: Judge = Field(description="Who rates the answers.")
