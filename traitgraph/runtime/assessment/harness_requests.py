@@ -10,7 +10,6 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -54,8 +53,7 @@ class Rendering(NamedTuple):
     lead: Lead | None
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """One question of a task with its requests."""
 
     number: int
@@ -77,10 +75,6 @@ class Document:
             "raw": [request.resps for request in self.requests if wrote],  # a likelihood stands in the answers as it is
         }
         return {name: texts for name, texts in kept.items() if texts}
-
-    def answers(self, filter_name: str) -> list[Any]:
-        """What a filter left of the model's answer to each request."""
-        return [request.filtered_resps[filter_name] for request in self.requests]
 
 
 class FrozenTask:

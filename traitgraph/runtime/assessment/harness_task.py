@@ -61,7 +61,7 @@ def _answered(task: FrozenTask, model: HFLM) -> Iterator[Answered]:
     with task.at_home():
         for number, filter_name in enumerate(filters_of(task.task)):
             for document in task.documents:
-                answers = document.answers(filter_name)
+                answers = [request.filtered_resps[filter_name] for request in document.requests]
                 values = task.task.process_results(document.doc, answers)
                 row = {
                     "task": task.name,

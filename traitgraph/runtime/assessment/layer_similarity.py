@@ -8,7 +8,7 @@ positions count is not in what we have of the paper; the reply's are our choice:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, spread_rows
 from traitgraph.runtime.jobs.context import JobContext
@@ -32,13 +32,6 @@ LAYER = "layer "
 """Start of the metrics' names."""
 
 
-class Base(NamedTuple):
-    """What is read, and what the base sees in it."""
-
-    rows: list[Dialogue]
-    states: torch.Tensor
-
-
 def remember_base(context: JobContext, loaded: LoadedModel, params: AssessParams) -> None:
     """Take the base's hidden states, once a session; must stand before the subject takes the base's place.
 
@@ -49,7 +42,7 @@ def remember_base(context: JobContext, loaded: LoadedModel, params: AssessParams
         return
     leave_subject(context, loaded)
     rows = spread_rows(load_dialogues(context, benchmark.data), benchmark.rows)
-    context.session.get(key, lambda: Base(rows, mean_states(loaded, _turns(loaded, rows, None))))
+    context.session.get(key, lambda: (rows, mean_states(loaded, _turns(loaded, rows, None))))
 
 
 def measure(
@@ -58,12 +51,12 @@ def measure(
     """`layer K`: the mean over rows of the cosine after block K, counted from 0, with its standard error over rows."""
     import torch
 
-    base = context.session.get(_key(context, params), _not_remembered)
-    states = mean_states(loaded, _turns(loaded, base.rows, lead_of(context, params.prompt)))
-    alike = torch.nn.functional.cosine_similarity(base.states.double(), states.double(), dim=-1)  # [rows, layers]
+    rows, base = context.session.get(_key(context, params), _not_remembered)
+    states = mean_states(loaded, _turns(loaded, rows, lead_of(context, params.prompt)))
+    alike = torch.nn.functional.cosine_similarity(base.double(), states.double(), dim=-1)  # [rows, layers]
     cosines: list[list[float]] = alike.tolist()
     answers = list[dict[str, object]]()
-    for row, each in zip(base.rows, cosines, strict=True):
+    for row, each in zip(rows, cosines, strict=True):
         place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
         answers.append({**place, "prompt": row.prompt, "reply": row.reply, "cosines": each})
     columns = zip(*cosines, strict=True)
@@ -119,5 +112,5 @@ def _key(context: JobContext, params: AssessParams) -> tuple[str, object, str, o
     return "base states", params.model, params.benchmark.model_dump_json(), context.row.inputs.get("data")
 
 
-def _not_remembered() -> Base:
+def _not_remembered() -> tuple[list[Dialogue], torch.Tensor]:
     raise AssertionError("the job takes the base's states before it makes the subject")

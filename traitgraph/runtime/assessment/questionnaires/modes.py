@@ -18,8 +18,8 @@ from typing import Any
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, disclaimers
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import Lead, answer_ids, prompt_ids
-from traitgraph.runtime.models.engines import Engine, engine_of
+from traitgraph.runtime.models.chat import answer_ids, prompt_ids
+from traitgraph.runtime.models.engines import engine_of
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.prompt_messages import lead_of
@@ -55,12 +55,16 @@ def measure_choices(
     """Domain scores of each repeat and their expectation, with validity checks; see `scores.py`."""
     questionnaire = items_of(context, benchmark)
     sampling, lead = params.sampling or NO_SAMPLING, lead_of(context, params.prompt)
-    forms = _forms(questionnaire.response_scale.anchors)
-    logprobs = []
+    forms, tokenizer = _forms(questionnaire.response_scale.anchors), loaded.tokenizer
+    logprobs = []  # of each form, for each item, log p of each answer in scale order [nats]
     for number, (before, options) in enumerate(forms):
         context.progress(number, len(forms), "forms of the questionnaire")
         prompts = [before + questionnaire.statement(item) for item in questionnaire.items]
-        logprobs.append(_option_logprobs(loaded, prompts, options, lead, engine_of(sampling)))
+        replies = [answer_ids(tokenizer, prompts[0], option, lead) for option in options]
+        contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
+        requests = [Request(ids, reply) for ids in contexts for reply in replies]
+        scores = iter(engine_of(sampling).likelihoods(loaded, requests))
+        logprobs.append([tuple(next(scores).total for _ in options) for _ in prompts])
     context.progress(len(forms), len(forms), "forms of the questionnaire")
     answers = [
         ItemAnswers(item, (forward, backward), yes_no)
@@ -85,17 +89,6 @@ def _forms(anchors: Sequence[str]) -> tuple[tuple[str, Sequence[str]], ...]:
         (choice(anchors[::-1]), letters[::-1]),
         ("Does this statement describe you? Answer with Yes or No.\nStatement: ", ("Yes", "No")),
     )
-
-
-def _option_logprobs(
-    loaded: LoadedModel, prompts: Sequence[str], options: Sequence[str], lead: Lead | None, engine: Engine
-) -> list[tuple[float, ...]]:
-    """For each prompt, log p of each answer option, in scale order. [nats]"""
-    tokenizer, width = loaded.tokenizer, len(options)
-    answers = [answer_ids(tokenizer, prompts[0], option, lead) for option in options]
-    contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
-    scores = engine.likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])
-    return [tuple(score.total for score in scores[at : at + width]) for at in range(0, len(scores), width)]
 
 
 def _row(questionnaire: Questionnaire, answer: ItemAnswers, sampling: Sampling) -> dict[str, object]:

@@ -52,13 +52,15 @@ def questionnaire_metrics(
         for repeat in range(sampling.repeats)
     )
     expected = ((each.item, None, low + _centre(answer_distribution(each, sampling.temperature))) for each in in_order)
+    # At temperature 1, whatever the sampling: what follows is about the model, not about the draw.
+    centres = ([_centre(option_probabilities(each.orders[at], 1.0)) for each in answers] for at in (0, 1))
     agreement = [(each.item.keyed, option_probabilities(each.yes_no, 1.0)[0]) for each in answers]
     both = _both_keys(agreement)
     return [
         *domain_means(questionnaire, drawn),
         *(each._replace(metric=f"{each.metric}.expected") for each in domain_means(questionnaire, expected)),
         _mass("option_mass", [order for answer in answers for order in answer.orders]),
-        _order_correlation(answers),
+        Metric("order_correlation", correlation(*centres), len(answers), role="validity"),
         _mass("yes_no_mass", [answer.yes_no for answer in answers]),
         Metric("yes_bias", None if both is None else sum(both) / 2 - 0.5, len(answers), role="validity"),
         *(_keyed_log_odds(answers, trait) for trait in traits),
@@ -122,14 +124,6 @@ def _centre(probabilities: Sequence[float]) -> float:
 def _mass(name: str, logprobs: Sequence[Sequence[float]]) -> Metric:
     masses = [math.fsum(map(math.exp, options)) for options in logprobs]
     return Metric(name, mean(masses), len(masses), role="validity")
-
-
-def _order_correlation(answers: Sequence[ItemAnswers]) -> Metric:
-    """At temperature 1, whatever the sampling: it is about the model, not about the draw."""
-    forward, backward = (
-        [_centre(option_probabilities(answer.orders[order], 1.0)) for answer in answers] for order in (0, 1)
-    )
-    return Metric("order_correlation", correlation(forward, backward), len(answers), role="validity")
 
 
 def _keyed_log_odds(answers: Sequence[ItemAnswers], trait: Trait) -> Metric:
