@@ -80,9 +80,7 @@ class Document(NamedTuple):
 class FrozenTask:
     """A task whose prompts are built; it can be asked of one subject after the other."""
 
-    def __init__(
-        self, name: str, task: Task, filters: tuple[str, ...] | None = None, folder: Path | None = None
-    ) -> None:
+    def __init__(self, name: str, task: Task, filters: tuple[str, ...] | None, folder: Path | None) -> None:
         self.name = name
         self.task = task
         ordered = sorted(task.instances, key=lambda each: (each.doc_id, each.idx))

@@ -181,14 +181,9 @@ def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[
 
 def _failed(answers: object) -> bool:
     """Whether any answer is no number (a log-likelihood gone wrong) or no text (nothing found in what was written)."""
-    match answers:
-        case None:
-            return True
-        case str():
-            return answers.strip() in NO_ANSWER
-        case list() | tuple():
-            return any(_failed(answer) for answer in answers)
-    return False
+    if isinstance(answers, list | tuple):
+        return any(map(_failed, answers))
+    return answers is None or (isinstance(answers, str) and answers.strip() in NO_ANSWER)
 
 
 def _plain(value: Any) -> Any:

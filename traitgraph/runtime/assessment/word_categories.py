@@ -56,10 +56,6 @@ class Category(NamedTuple):
     stems: tuple[str, ...]
     """Starts of words; any ending follows."""
 
-    def holds(self, word: str) -> bool:
-        """Whether an entry matches a word."""
-        return word in self.words or word.startswith(self.stems)
-
 
 Lexicon = Mapping[str, Category]
 
@@ -83,9 +79,9 @@ def measure(
         on_batch=lambda done, total: context.progress(done, total, "texts"),
     )
     rows = []
-    for (repeat, prompt), (text, finished) in zip(asked, texts, strict=True):
-        words = words_of(text)
-        rows.append(TextRow(repeat, prompt, text, finished, len(words), category_counts(lexicon, words)))
+    for (repeat, prompt), each in zip(asked, texts, strict=True):
+        words = words_of(each.text)
+        rows.append(TextRow(repeat, prompt, each.text, each.finished, len(words), category_counts(lexicon, words)))
     return Measurement([row._asdict() for row in rows], word_metrics(list(lexicon), rows))
 
 
@@ -137,11 +133,12 @@ def category_counts(lexicon: Lexicon, words: list[str]) -> dict[str, int]:
     >>> category_counts(lexicon, words_of("I am happy. Happiness is fun, and I like it."))
     {'joy': 3, 'self': 2}
     """
-    counted = Counter(words)
-    return {
-        name: sum(number for word, number in counted.items() if category.holds(word))
-        for name, category in lexicon.items()
-    }
+    counts = dict.fromkeys(lexicon, 0)
+    for word, number in Counter(words).items():
+        for name, category in lexicon.items():
+            if word in category.words or word.startswith(category.stems):
+                counts[name] += number
+    return counts
 
 
 def read_lexicon(path: Path) -> dict[str, Category]:

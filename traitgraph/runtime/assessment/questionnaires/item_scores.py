@@ -6,7 +6,7 @@ items, not repeats, are what a verdict on a trait generalises over.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -80,7 +80,7 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
     `repeat` if items are turned round or asked again.
     """
     found: dict[str, dict[str, ItemAnswer]] = {}
-    contrasts: dict[str, dict[str, float]] = {}
+    contrasts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     times = Counter[tuple[str, ...]]()
     documents: dict[str, str] = {}
     for row in rows:
@@ -91,9 +91,8 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
             reply = (row["trait"], row["pair"], row["level"])
             name = f"{row['pair']}/{times[reply]}"  # several pairs may have one name
             times[reply] += 1
-            pairs = contrasts.setdefault(row["trait"], {})
             sign = 1 if row["level"] == "high" else -1
-            pairs[name] = pairs.get(name, 0.0) + sign * row["loglik"] / row["tokens"]
+            contrasts[row["trait"]][name] += sign * row["loglik"] / row["tokens"]
         for metric, item, keyed, answer in _answers(row, temperature):
             known = found.setdefault(metric, {}).get(item, ItemAnswer(keyed, ()))
             found[metric][item] = known._replace(values=(*known.values, answer))
