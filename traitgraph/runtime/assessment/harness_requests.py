@@ -16,10 +16,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, ChatTemplateError, Lead, Message, heard, led
+from traitgraph.runtime.models.chat import (
+    TEMPLATE_VARIABLES,
+    ChatTemplateError,
+    Message,
+    PromptMessage,
+    heard,
+    with_prompt_message,
+)
+from traitgraph.runtime.models.forward_pass import writing
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.positions import writing
 from traitgraph.specs.folders.harness_tasks import harness_identity
 from traitgraph.specs.folders.task_folder import PACKAGED, TaskFolder, placed
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
@@ -50,7 +57,7 @@ class Rendering(NamedTuple):
     """What decides the prompts of a task: equal renderings share their requests."""
 
     benchmark: ResolvedBenchmark
-    lead: Lead | None
+    prompt_message: PromptMessage | None
 
 
 class Document(NamedTuple):
@@ -216,13 +223,15 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
     chat = rendering.benchmark.chat_template
     if chat and not model.tokenizer.chat_template:
         raise ChatTemplateError(f"the model has no chat template; give `chat_template: false` for {task.config.task}")
-    lead = rendering.lead or Lead("")
-    system = lead.text if lead.place == "system" or not chat else None
+    prompt_message = rendering.prompt_message or PromptMessage("")
+    system = prompt_message.text if prompt_message.place == "system" or not chat else None
     if system and not chat:
         system += task.config.fewshot_delimiter  # the harness puts nothing between it and the question
 
+    in_front = prompt_message if prompt_message.place == "user" else None
+
     def rendered(conversation: list[Message], **options: Any) -> str:
-        text: str = model.apply_chat_template(led(conversation, lead if lead.place == "user" else None), **options)
+        text: str = model.apply_chat_template(with_prompt_message(conversation, in_front), **options)
         return text
 
     task.build_all_requests(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-from traitgraph.runtime.store.durable import AS_JSON
+from traitgraph.runtime.store.durable import write_json_lines
 
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
@@ -73,10 +73,8 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
         }
         for metric in measurement.metrics
     ]
-    for name, rows in ((ANSWERS_FILE, measurement.answers), (METRICS_FILE, metrics)):
-        with (folder / name).open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
-            for row in rows:
-                stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+    write_json_lines(folder / ANSWERS_FILE, measurement.answers)
+    write_json_lines(folder / METRICS_FILE, metrics)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -11,12 +11,11 @@ from typing import NamedTuple, Protocol
 
 from traitgraph.runtime.assessment.measurement import Metric, disclaimers
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.engines import engine_of
+from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.loading import LoadedModel, open_model
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
-from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.fields.registry import imported
 from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.params import AssessParams
@@ -93,8 +92,8 @@ def judged_answers(
     Every question is a conversation of its own. All answers are written before the judge is asked, so that one base can
     be both. Raises JudgeError, and Stopped when the time is nearly up: what was said by then is kept.
     """
-    sampling, lead = params.sampling or Sampling(), lead_of(context, params.prompt)
-    prompts = [prompt_ids(loaded.tokenizer, question, lead) for question in questions]
+    sampling, prompt_message = params.sampling or Sampling(), prompt_message_of(context, params.prompt)
+    prompts = [prompt_ids(loaded.tokenizer, question, prompt_message) for question in questions]
     kept = KeptTexts(context.partial, "free_answers")
     for repeat in range(sampling.repeats):
         named = {f"{repeat}/{number}": prompt for number, prompt in enumerate(prompts)}

@@ -18,11 +18,10 @@ from typing import Any
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, disclaimers
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import answer_ids, prompt_ids
-from traitgraph.runtime.models.engines import engine_of
+from traitgraph.runtime.models.chat import answer_ids, prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.fields.registry import imported
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
@@ -54,14 +53,14 @@ def measure_choices(
 ) -> Measurement:
     """Domain scores of each repeat and their expectation, with validity checks; see `scores.py`."""
     questionnaire = items_of(context, benchmark)
-    sampling, lead = params.sampling or NO_SAMPLING, lead_of(context, params.prompt)
+    sampling, prompt_message = params.sampling or NO_SAMPLING, prompt_message_of(context, params.prompt)
     forms, tokenizer = _forms(questionnaire.response_scale.anchors), loaded.tokenizer
     logprobs = []  # of each form, for each item, log p of each answer in scale order [nats]
     for number, (before, options) in enumerate(forms):
         context.progress(number, len(forms), "forms of the questionnaire")
         prompts = [before + questionnaire.statement(item) for item in questionnaire.items]
-        replies = [answer_ids(tokenizer, prompts[0], option, lead) for option in options]
-        contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
+        replies = [answer_ids(tokenizer, prompts[0], option, prompt_message) for option in options]
+        contexts = [prompt_ids(tokenizer, prompt, prompt_message) for prompt in prompts]
         requests = [Request(ids, reply) for ids in contexts for reply in replies]
         scores = iter(engine_of(sampling).likelihoods(loaded, requests))
         logprobs.append([tuple(next(scores).total for _ in options) for _ in prompts])
@@ -112,14 +111,14 @@ def measure_numbers(
 ) -> Measurement:
     """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
     questionnaire = items_of(context, benchmark)
-    sampling, lead = params.sampling or Sampling(), lead_of(context, params.prompt)
+    sampling, prompt_message = params.sampling or Sampling(), prompt_message_of(context, params.prompt)
     scale, items, traits = questionnaire.response_scale, questionnaire.items, questionnaire.traits()
     question = (
         f"How accurately does a statement describe you, on a scale from {scale.min} to {scale.max}? "
         f"{scale.steps(', ')}. Write the number only.\nStatement: "
     )
     asked = [question + (item.second_person or questionnaire.statement(item)) for item in items]
-    prompts = [prompt_ids(loaded.tokenizer, each, lead) for each in asked]
+    prompts = [prompt_ids(loaded.tokenizer, each, prompt_message) for each in asked]
     rows: list[dict[str, Any]] = []
     answers = []
     for repeat in range(sampling.repeats):
