@@ -19,6 +19,8 @@ MOVED = {
     "traitgraph.runtime.locations": "traitgraph.runtime.jobs.locations",
     "traitgraph.runtime.chat": "traitgraph.runtime.models.chat",
     "traitgraph.runtime.leads": "traitgraph.runtime.models.chat",
+    "traitgraph.runtime.models.prompt_messages": "traitgraph.runtime.models.chat",
+    "traitgraph.runtime.models.engines": "traitgraph.runtime.models.generation",
     "traitgraph.runtime.generation": "traitgraph.runtime.models.generation",
     "traitgraph.runtime.dialogues": "traitgraph.runtime.data.dialogues",
 }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from traitgraph.runtime.assessment.measurement import ANSWERS_FILE
-from traitgraph.runtime.report.results import ResultRow, result_rows, to_json, write_csv
+from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
+from traitgraph.runtime.results.table import ResultRow, result_rows, to_json, write_csv
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
@@ -118,8 +117,7 @@ def answers(
         folder = plan.store.open(kind or "assess", job).path
     except (MissingArtifactError, DamagedArtifactError) as problem:
         raise NoResultError(f"{problem}; run the study first") from problem
-    with (folder / ANSWERS_FILE).open(encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream if line.strip()]
+    return list(read_rows(folder / ANSWERS_FILE))
 
 
 def _only_job(cells: Sequence[Cell]) -> str:

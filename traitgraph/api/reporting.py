@@ -15,8 +15,10 @@ from typing import Any
 
 from traitgraph import __version__
 from traitgraph.compiler.plan import Plan as CompiledPlan
-from traitgraph.runtime.report import About, Failure, ItemScores, describe_results, write_report
-from traitgraph.runtime.report.results import ResultRow, result_rows
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.runtime.report import write_report
+from traitgraph.runtime.results.provenance import About, Failure, describe_results
+from traitgraph.runtime.results.table import ResultRow, result_rows
 from traitgraph.runtime.store.durable import make_folder, write_json
 from traitgraph.runtime.store.records import by_cause
 from traitgraph.runtime.store.store import Store

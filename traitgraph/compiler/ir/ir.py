@@ -229,7 +229,7 @@ class ArmTable:
     """Rows of all stages that the arm needs, each once."""
     weights: array[int] = field(default_factory=row_ids)
     """For each subject the row that makes its weights, or BASE for the model as it is."""
-    measures: tuple[tuple[str, array[int]], ...] = ()
+    assessments: tuple[tuple[str, array[int]], ...] = ()
     """Benchmark name and, for each subject, the row of its assessment."""
     comparisons: tuple[Comparison, ...] = ()
     """Analyses across subjects."""

@@ -31,12 +31,12 @@ def renumber_stage(stage: Stage, place: Sequence[int]) -> Stage:
 
 
 def renumber_arm(arm: ArmTable, place: Sequence[int]) -> ArmTable:
-    """The arm whose jobs and measures point to the new numbers."""
-    measures = tuple((name, mapped(refs, place)) for name, refs in arm.measures)
+    """The arm whose jobs and assessments point to the new numbers."""
+    assessments = tuple((name, mapped(refs, place)) for name, refs in arm.assessments)
     weights = row_ids(row if row == BASE else place[row] for row in arm.weights)
     jobs = row_ids(sorted(set(mapped(arm.jobs, place))))
     comparisons = tuple(replace(each, row=place[each.row]) for each in arm.comparisons)
-    return replace(arm, jobs=jobs, measures=measures, weights=weights, comparisons=comparisons)
+    return replace(arm, jobs=jobs, assessments=assessments, weights=weights, comparisons=comparisons)
 
 
 def mapped(refs: Sequence[int], place: Sequence[int]) -> array[int]:

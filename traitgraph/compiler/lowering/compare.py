@@ -43,12 +43,12 @@ def _comparisons(
             against = f" {Path(analysis.reference).stem}" if several else ""
             for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
                 title = f"trait_correlation {name}{against}"  # that tells reference matrices apart
-                yield from _of_scores(params, title, dict(table.measures)[name], table, builder)
+                yield from _of_scores(params, title, dict(table.assessments)[name], table, builder)
         case LayerSimilarity():
             return  # taken of each subject, with the benchmarks
         case _ if hasattr(analysis, "compare"):
             own = PluginAnalysis(analysis=analysis.kind, options=analysis.model_dump(mode="json", exclude={"kind"}))
-            for name, measured in table.measures:
+            for name, measured in table.assessments:
                 yield from _of_scores(own, f"{analysis.kind} {name}", measured, table, builder)
         case _:
             what = f"no package says what the analysis `{analysis.kind}` does (a method `compare` of its class)"
@@ -99,4 +99,4 @@ def _add(
 
 def assessed(table: ArmTable) -> array[int]:
     """Rows of all assessments of an arm."""
-    return row_ids(row for _, rows in table.measures for row in rows)
+    return row_ids(row for _, rows in table.assessments for row in rows)

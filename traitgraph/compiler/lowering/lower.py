@@ -51,7 +51,7 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     lowering = _lowering_of(arm)
     benchmarks = resolve_all(arm, builder)
     weights = row_ids((BASE,)) * table.subjects.rows
-    measures = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
+    assessments = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
     scaled: list[tuple[array[int], array[int]]] = []
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
@@ -61,8 +61,8 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
                 scatter_rows(zip(each.places, each.weights, strict=True), rows, weights)
         scaled += ((row_ids(rows[place] for place in each.places), refs) for each in made for refs in each.vectors)
         for benchmark in benchmarks:
-            scatter_rows(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
-    lowered = replace(table, weights=weights, measures=tuple(measures.items()))
+            scatter_rows(assess(group, made, benchmark, builder), rows, assessments[benchmark.name])
+    lowered = replace(table, weights=weights, assessments=tuple(assessments.items()))
     comparisons = compare(arm, lowered, scaled, builder)
     return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
 

@@ -78,11 +78,9 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of one of these files, one after the other."""
+    """The rows of one of these files."""
     with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            if line.strip():
-                yield json.loads(line)
+        yield from (json.loads(line) for line in stream if line.strip())
 
 
 def disclaimers(texts: Iterable[str]) -> Metric:
