@@ -34,8 +34,8 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.compiler.lowering.dialogues import dialogue_rows as dialogue_rows
     from traitgraph.runtime.assessment.measurement import Measurement as Measurement
     from traitgraph.runtime.assessment.measurement import Metric as Metric
-    from traitgraph.runtime.assessment.questionnaires.modes import domain_means as domain_means
     from traitgraph.runtime.assessment.questionnaires.modes import items_of as items_of
+    from traitgraph.runtime.assessment.questionnaires.scores import domain_means as domain_means
     from traitgraph.runtime.data.dialogues import load_dialogues as load_dialogues
     from traitgraph.runtime.jobs.context import JobContext as JobContext
     from traitgraph.runtime.jobs.context import without_torch as without_torch
@@ -92,7 +92,8 @@ HOMES = {
     "traitgraph.compiler.ir.ir": ("Column", "Input", "Table", "row_ids"),
     "traitgraph.compiler.lowering.dialogues": ("dialogue_rows",),
     "traitgraph.runtime.assessment.measurement": ("Measurement", "Metric"),
-    "traitgraph.runtime.assessment.questionnaires.modes": ("domain_means", "items_of"),
+    "traitgraph.runtime.assessment.questionnaires.modes": ("items_of",),
+    "traitgraph.runtime.assessment.questionnaires.scores": ("domain_means",),
     "traitgraph.runtime.data.dialogues": ("load_dialogues",),
     "traitgraph.runtime.jobs.context": ("JobContext", "without_torch"),
     "traitgraph.runtime.jobs.locations": ("verified",),
