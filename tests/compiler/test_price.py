@@ -136,7 +136,7 @@ def test_rows_of_a_local_file_are_counted(data: str) -> None:
         spec = LOCAL.replace("{path: rows.jsonl}", data)
         only = "kind=train"
         return plan_of(
-            spec, count_rows=lambda path, fields: counts, select=(parse_selector(only),)
+            spec, count_rows=lambda path, fields, table: counts, select=(parse_selector(only),)
         ).price.gpu_hours.high
 
     few, many = hours(10_000), hours(100_000)
@@ -152,7 +152,7 @@ def test_scenes_are_counted_and_joint_trainings_take_both_levels() -> None:
         counts = {("extraversion", level, "train"): rows for level in LEVELS} | {("", "", "train"): rows}
         counts |= {("neuroticism", level, "train"): rows for level in LEVELS}
         selected = (parse_selector(f"kind={kind}"),)
-        return plan_of(text, count_rows=lambda path, fields: counts, select=selected).price.gpu_hours.high
+        return plan_of(text, count_rows=lambda path, fields, table: counts, select=selected).price.gpu_hours.high
 
     for kind in ("train_joint", "generate"):
         assert hours(100_000, kind) > 5 * hours(10_000, kind)
@@ -174,7 +174,7 @@ def test_whoever_steers_a_writer_is_paid_for_each_token_as_the_writer_is(
         data = GENERATED.replace("llama-3.1-8b", f"llama-3.1-{writer}", 1).replace("combine: sum", combine)
         text = LOCAL.replace("data: {path: rows.jsonl}", data)
         selected = (parse_selector("kind=generate"),)
-        plan = plan_of(text, count_rows=lambda path, fields: MANY_SCENES, select=selected, device="h200")
+        plan = plan_of(text, count_rows=lambda path, fields, table: MANY_SCENES, select=selected, device="h200")
         return plan.price.gpu_hours.middle
 
     alone = hours("8b", "combine: sum") / 16  # for a billion weights
@@ -230,7 +230,7 @@ def test_generated_rows_are_those_of_the_limit_for_each_condition(text: str, con
     """A file of 700 scenes for training and 300 held-out ones, cut at 100: 70 replies to learn from."""
     scenes = {("", "", "train"): 700, ("", "", "heldout"): 300}
     spec = text.replace("data: owner/dialogues\n", GENERATED.replace("combine", "limit: 100\n    combine"))
-    draft = plan_of(spec, count_rows=lambda path, fields: scenes).draft
+    draft = plan_of(spec, count_rows=lambda path, fields, table: scenes).draft
     (stage,) = (each for each in draft.stages if isinstance(each.template.get("data"), GeneratedData))
     assert work_of(stage, draft).learnt.middle == pytest.approx(70 * conditions * TURN.middle)
 
@@ -243,7 +243,7 @@ def test_measures_of_neurons_and_activations_read_the_rows_that_there_are() -> N
 
     def read(spec: str, kind: str, rows: float) -> float:
         counts = {(*pair, "train"): rows for pair in PAIRS}
-        return _work(plan_of(spec, count_rows=lambda path, fields: counts), kind).read.middle
+        return _work(plan_of(spec, count_rows=lambda path, fields, table: counts), kind).read.middle
 
     for spec, kind in ((steer, "activations"), (npti, "neurons")):
         assert read(spec, kind, 500) == pytest.approx(10 * read(spec, kind, 50))
@@ -265,7 +265,7 @@ QUESTIONS = {("extraversion", "", "train"): 7.0, ("neuroticism", "", "heldout"):
 
 def test_calls_of_a_judge_behind_an_interface_are_items_by_subjects_by_repeats() -> None:
     """4 subjects, 20 items and 10 questions, 5 repeats; a local judge costs no call."""
-    plan = plan_of(JUDGED, count_rows=lambda path, fields: QUESTIONS)
+    plan = plan_of(JUDGED, count_rows=lambda path, fields, table: QUESTIONS)
     assert "API calls  600 to big at https://a.example/v1\n" in plan_text(plan)
     assert price_json(plan)["api_calls"] == [{"model": "big", "url": "https://a.example/v1", "calls": [600.0, 600.0]}]
 
@@ -275,5 +275,5 @@ def test_judged_answers_that_are_there_cost_no_call() -> None:
 
 
 def test_a_number_of_questions_that_is_not_known_gives_a_range_of_calls() -> None:
-    ((_, _, calls),) = plan_of(JUDGED, count_rows=lambda path, fields: {}).judge_calls
+    ((_, _, calls),) = plan_of(JUDGED, count_rows=lambda path, fields, table: {}).judge_calls
     assert calls.low < calls.high

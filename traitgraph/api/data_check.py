@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,7 +37,7 @@ from traitgraph.runtime.data.dialogues import (
     training_rows,
     trait_prompts,
 )
-from traitgraph.runtime.data.rows import DialogueError, json_lines
+from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
@@ -44,7 +45,7 @@ from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
-from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.source.hashing import counted_files, encode
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
 from traitgraph.specs.study.traits import TRAITS
@@ -94,11 +95,12 @@ def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
 
 def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
     """A fault whose repair is a line of the spec, with the path of the file as the spec finds it."""
-    if study is None or fault.span is None or fault.hint is None:
+    written = re.search(r"\{path: (.*?), (form|fields): ", fault.hint or "")
+    if study is None or written is None or fault.hint is None:
         return fault
-    file, folder = Path(fault.span.file).absolute(), study.file.absolute().parent
+    file, folder = Path(written[1]).absolute(), study.file.absolute().parent
     name = file.relative_to(folder) if file.is_relative_to(folder) else file
-    return replace(fault, hint=fault.hint.replace(f"path: {fault.span.file},", f"path: {name},"))
+    return replace(fault, hint=fault.hint.replace(f"{{path: {written[1]},", f"{{path: {name},"))
 
 
 def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
@@ -134,7 +136,7 @@ def _small(locations: Mapping[str, str]) -> dict[str, str]:
 
 def _is_small(location: str) -> bool:
     try:
-        return Path(location).stat().st_size <= SMALL
+        return sum(file.stat().st_size for file in counted_files(Path(location))) <= SMALL
     except OSError:
         return False
 
@@ -173,9 +175,9 @@ def _rows(
     path = _path(data, locations)
     if path is None or not isinstance(data, FileData):
         return None
-    place = (reader, data.digest, tuple(sorted(data.fields.items())))
+    place = (reader, encode(data))
     if place not in files:
-        files[place] = _read(partial(reader, path, data.fields), path)
+        files[place] = _read(partial(reader, path, data.fields, data.form, data.table), path)
     return files[place]
 
 
@@ -229,10 +231,15 @@ def _overlap(
     held: Need, trained: Need, pairs: Sequence[Overlap], same: bool, locations: Mapping[str, str]
 ) -> Diagnostic:
     """One fault for all rows of a file that are held out and stand in training, with the lines of the first."""
-    paths = [path for need in (held, trained) if (path := _path(need.data, locations))]
-    rows, others = (list(json_lines(path)) for path in paths)
+    tables = [
+        (path, need.data.table)
+        for need in (held, trained)
+        if isinstance(need.data, FileData) and (path := _path(need.data, locations))
+    ]
+    paths = [path for path, _ in tables]
+    rows, others = (list(raw_rows(*each)) for each in tables)
     where = "" if paths[0] == paths[1] else f" of {shown(paths[1])}"
-    told = [f"line {rows[one].line} and line {others[other].line}{where}" for one, other, _ in pairs[:SHOWN_OVERLAPS]]
+    told = [f"{rows[one].place} and {others[other].place}{where}" for one, other, _ in pairs[:SHOWN_OVERLAPS]]
     told += [f"{len(pairs) - SHOWN_OVERLAPS:,} more"] if len(pairs) > SHOWN_OVERLAPS else []
     stand = "s stand in training too" if len(pairs) > 1 else " stands in training too"
     which = f"row{stand}, prompt and reply" if same else f"prompt{stand}"

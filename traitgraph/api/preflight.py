@@ -63,7 +63,7 @@ def sample_arms(study: Study) -> Iterator[Sample]:
     """Each arm with the stages of one value of its axes of numbers, which stands for all; no file is read for it."""
     context = Context(
         digest_of=lambda path: digest("path", str(path)),
-        count_rows=lambda path, fields: {},
+        count_rows=lambda path, fields, table: {},
         count_items=lambda path: 0,
     )
     for arm in study.resolved_arms():

@@ -34,7 +34,7 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
 
 _WORD_OF_A_VALUE = re.compile(r"""'[^']*\s[^']*'|"[^"]*\s[^"]*"|[^\s,=:(){}\[\]'"]+""")
 """A word, or a sentence in quotes, which is no path."""
-_FILES = (".jsonl", ".json", ".gguf", ".yaml", ".csv")
+_FILES = (".jsonl", ".json", ".gguf", ".yaml", ".csv", ".parquet")
 
 
 def from_spec(spec: Path, overrides: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from traitgraph.runtime.data.data_files import DataError, NotJson
 from traitgraph.runtime.data.dialogues import read_dialogues, reply_pairs, training_rows
-from traitgraph.runtime.data.rows import DialogueError, json_lines
+from traitgraph.runtime.data.rows import DialogueError, json_rows
 
 ROW = {"trait": "openness", "level": "high", "prompt": "Art?", "reply": "I love it."}
 
@@ -50,7 +50,7 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
         "d.jsonl:3:9: not JSON: expecting ':' delimiter",
         f"d.jsonl:4:11: unknown trait 'openess' (near: openness; there are: {traits})",
         """d.jsonl:4:66: `reply` must hold text, not " \"""",
-        "d.jsonl:5:1: a row is a mapping of fields: {...}, in 2 rows",
+        "d.jsonl:5:1: a row is a mapping of fields: {...}, in 2 rows (lines 5, 6)",
     ]
 
 
@@ -85,18 +85,11 @@ def test_one_cause_is_one_fault_with_the_number_of_its_rows(tmp_path: Path) -> N
     path = written(tmp_path / "d.jsonl", renamed, renamed, {**renamed, "level": "medium"}, "{", "{")
     faults = told(path)
     assert len(faults) == 3
-    assert "`reply` is missing, in 3 rows" in faults[0]
+    assert "`reply` is missing, in 3 rows (lines 1, 2, 3)" in faults[0]
     assert "fields: {reply: response}" in faults[0]
     assert "unknown level 'medium' (" in faults[1]
     assert "not JSON" in faults[2]
-    assert ", in 2 rows" in faults[2]
-
-
-@pytest.mark.parametrize("field", ["messages", "conversations"])
-def test_whole_conversations_are_refused_by_name_once(tmp_path: Path, field: str) -> None:
-    row = {"trait": "openness", "level": "high", field: [{"role": "user", "content": "Art?"}]}
-    (fault,) = told(written(tmp_path / "d.jsonl", row, row))
-    assert f"`{field}` holds whole conversations, which are not read, in 2 rows" in fault
+    assert ", in 2 rows (lines 4, 5)" in faults[2]
 
 
 @pytest.mark.parametrize("field", ["input", "context"])
@@ -105,15 +98,16 @@ def test_a_field_that_is_a_part_of_what_is_asked_is_not_lost(tmp_path: Path, fie
     row = {"trait": "openness", "level": "high", "instruction": "Sum up.", "output": "Art.", field: "Art is long."}
     fields = {"prompt": "instruction", "reply": "output"}
     (fault,) = told(written(tmp_path / "d.jsonl", row), fields)
-    assert f"`{field}` is a part of what is asked, and only `instruction` is read" in fault
+    assert f"`{field}` is a part of what is asked, and is not read" in fault
+    assert ("with: data: {path: d.jsonl, form: alpaca})" in fault) is (field == "input")
     assert len(read_dialogues(written(tmp_path / "d.jsonl", {**row, field: ""}), fields)) == 1
 
 
-def test_a_table_is_one_fault(tmp_path: Path) -> None:
-    path = tmp_path / "d.csv"
+def test_a_table_of_another_name_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "d.txt"
     path.write_text("trait,level,prompt,reply\n" + 30 * "openness,high,Art?,Yes.\n")
     assert told(path) == [
-        "d.csv:1:1: not JSON: expecting value (write one object a line: {...}; tables such as CSV are not read)"
+        "d.txt:1:1: not JSON: expecting value (write one object a line: {...}; the names of tables end in .csv or .parquet)"
     ]
 
 
@@ -132,11 +126,10 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
     assert faults[-1] == "d.jsonl: and 1,214 more faults"
 
 
-def test_a_json_list_is_no_jsonl(tmp_path: Path) -> None:
+def test_one_json_document_that_is_no_list_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
-    path.write_text(json.dumps([ROW, ROW], indent=1))
-    (fault,) = told(path)
-    assert fault.startswith("d.jsonl: one JSON document, not lines of JSON (write one object a line")
+    path.write_text(json.dumps({"rows": [ROW, ROW]}, indent=1))
+    assert told(path) == ["d.jsonl: one JSON document, not rows (write one object a line: {...}, or a list of them)"]
 
 
 def test_other_encodings_than_utf8_are_told_with_their_byte(tmp_path: Path) -> None:
@@ -186,7 +179,7 @@ def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
     """JSON can hold it, and no file, model or terminal can take it."""
     file = tmp_path / "rows.jsonl"
     file.write_text('{"prompt": "a", "reply": "b \\ud800"}\n{"prompt": "a", "reply": "b \\ud83d\\ude00"}\n')
-    first, second = json_lines(file)
+    first, second = json_rows(file)
     assert isinstance(first.value, NotJson)
     assert "without its other half" in first.value.reason
     assert second.value == {"prompt": "a", "reply": "b \N{GRINNING FACE}"}

@@ -110,13 +110,13 @@ def test_a_minus_that_is_none_is_named(spec: Path) -> None:
     assert "U+2212, MINUS SIGN" in str(faults(spec, "alpha=\N{MINUS SIGN}1")[0].hint)
 
 
-@pytest.mark.parametrize("name", ["d.csv", "d.json", "d.parquet", "sub/d.csv"])
+@pytest.mark.parametrize("name", ["d.txt", "d.tsv", "sub/d.txt"])
 def test_a_file_that_is_there_is_not_called_unknown(spec: Path, name: str) -> None:
     Path("sub").mkdir()
     Path(name).write_text("a\n")
     (fault,) = faults(spec, f"data={name}")
     assert fault.message == f"'{name}' is there, and no data set by this name"
-    assert fault.hint == "a data set is read from a file that ends in .jsonl"
+    assert fault.hint == "a data set is read from a file that ends in .jsonl, .json, .csv or .parquet"
 
 
 @pytest.mark.parametrize("word", ["data=./folder", "data={path: folder}"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitgraph.specs.folders.tables import Table, TableError, arrow_rows, csv_rows, reach
 from traitgraph.specs.source.hashing import digest_path
 
 if TYPE_CHECKING:
@@ -20,20 +23,48 @@ if TYPE_CHECKING:
 Counts = Mapping[tuple[str, str, str], float]
 """(trait, level, split) -> rows. The split is `train` or `heldout`."""
 
+LISTED = 32 << 20
+"""Bytes up to which one JSON list is read."""
 WHOLE, PIECES, PIECE = 1 << 20, 16, 1 << 15
 """Bytes of a file that is read whole; pieces of a larger one, whose rest is taken to be like them; bytes of a piece."""
 
 
-def count_dialogues(path: Path, fields: Mapping[str, str]) -> Counts:
+def count_dialogues(path: Path, fields: Mapping[str, str], table: Table | None = None) -> Counts:
     """Rows by trait, level and split; empty for a file that is gone or has other fields. `fields`: ours -> theirs."""
+    names = {ours: fields.get(ours, ours) for ours in ("trait", "level", "split")}
     try:
+        if table in ("parquet", "arrow"):
+            columns = {column for name in names.values() for column in (name, name.partition(".")[0])} | {"split"}
+            rows: Iterable[object] = (row.values for row in arrow_rows(path, table, columns))
+            return Counter(filter(None, (_condition(row, names) for row in rows)))
         size = path.stat().st_size
         pieces = [path.read_bytes()] if size <= WHOLE else list(_pieces(path, size))
-    except OSError:
+        if table == "csv":
+            rows = (row for piece in _with_header(path, pieces) for row in _cells(piece))
+        elif pieces[0].lstrip().startswith(b"["):
+            rows, pieces = json.loads(path.read_bytes()) if size <= LISTED else [], [b" " * size]
+        else:
+            rows = (_object(line) for piece in pieces for line in piece.split(b"\n"))
+        counted = Counter(filter(None, (_condition(row, names) for row in rows)))
+    except (OSError, ValueError, RecursionError):
         return {}
-    counted = Counter(filter(None, (_condition(line, fields) for piece in pieces for line in piece.split(b"\n"))))
     factor = size / max(1, sum(map(len, pieces)))
     return {condition: number * factor for condition, number in counted.items()}
+
+
+def _with_header(path: Path, pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """Pieces of a CSV file, each under its header and without the lines that are cut at its ends."""
+    with path.open("rb") as stream:
+        header = stream.readline().removeprefix(codecs.BOM_UTF8)
+    for piece in pieces:
+        whole = piece if len(pieces) == 1 else piece[: piece.rfind(b"\n") + 1]
+        yield header + whole.partition(b"\n")[2]
+
+
+def _cells(text: bytes) -> Iterator[object]:
+    """The rows of a CSV text; a piece may begin inside a cell, so what cannot be read ends it."""
+    with suppress(TableError):
+        yield from (row.values for row in csv_rows(text.decode("utf-8", "replace")))
 
 
 def count_items(path: Path) -> int:
@@ -54,15 +85,19 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             yield stream.read(PIECE)
 
 
-def _condition(line: bytes, fields: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """What a row is about; None for a line that is cut off or no row."""
+def _object(line: bytes) -> object:
+    """The row of a line; None for one that is cut off or no row."""
     try:
-        row = json.loads(line)
+        return json.loads(line)
     except ValueError:
         return None
+
+
+def _condition(row: object, names: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """What a row is about; None for what is no row."""
     if not isinstance(row, dict):
         return None
-    trait, level, split = (str(row.get(fields.get(name, name)) or "") for name in ("trait", "level", "split"))
+    trait, level, split = (str(reach(row, names[name]) or "") for name in ("trait", "level", "split"))
     return trait.strip().lower(), level.strip().lower(), "train" if split in ("", "train") else "heldout"
 
 
@@ -71,8 +106,8 @@ class Context:
     """Content digests, what the store holds, and how long things took before."""
 
     digest_of: Callable[[Path], str] = digest_path
-    count_rows: Callable[[Path, Mapping[str, str]], Counts] = count_dialogues
-    """Rows of a local file of dialogues, given our field -> its field; for prices only."""
+    count_rows: Callable[[Path, Mapping[str, str], Table | None], Counts] = count_dialogues
+    """Rows of local dialogues, given our field -> its field and how they are written; for prices only."""
     count_items: Callable[[Path], int] = count_items
     """Items of a questionnaire's file; for prices only."""
     harness: Callable[[str | None], str | None] = lambda built_in: None

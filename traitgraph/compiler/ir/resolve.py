@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from traitgraph.specs.folders.tables import table_of
 from traitgraph.specs.jobs.refs import FileData, FolderModel, GgufModel, HubData, HubModel
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.data import DataSpec, FileDataSpec, HubDataSpec
@@ -67,16 +68,21 @@ class Resolver:
         """The dialogue data as a job carries it."""
         match spec:
             case FileDataSpec():
-                data = FileData(digest=self.digest(spec.path), fields=renamed(spec))
+                path = Path(spec.path)
+                data = FileData(
+                    digest=self.digest(spec.path), fields=renamed(spec), form=spec.form, table=table_of(path)
+                )
                 if (name := encode(data)) not in self.rows:
-                    self.rows[name] = self.context.count_rows(Path(spec.path), data.fields)
+                    self.rows[name] = self.context.count_rows(path, data.fields, data.table)
                 return data
             case HubDataSpec():
-                fields = renamed(spec)
-                return HubData(id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields)
+                fields, form = renamed(spec), spec.form
+                return HubData(
+                    id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields, form=form
+                )
         raise AssertionError(f"no job form for {type(spec).__name__}")
 
 
 def renamed(spec: DataSpec) -> dict[str, str]:
-    """The fields that the data call otherwise than we do."""
-    return {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs}
+    """The fields that the data call otherwise than we do, and which one holds the messages."""
+    return {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs or ours == "messages"}

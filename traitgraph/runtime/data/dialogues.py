@@ -1,8 +1,8 @@
 """Read dialogue rows: one prompt and one reply of a person with a trait at a level.
 
-A row has `prompt`, `reply`, `trait` and `level`. It may have `split` (train; heldout, also called test; absent means
-train), `pair` (shared by the replies to one prompt at opposite levels; absent means the prompt) and `id` (absent means
-its number).
+A row has `prompt` and `reply` (or another form of `fields.py`), `trait` and `level`. It may have `split` (train;
+heldout, also called test; absent means train), `pair` (shared by the replies to one prompt at opposite levels; absent
+means the prompt) and `id` (absent means its number).
 Other names are mapped: our field -> the file's field.
 """
 
@@ -18,10 +18,13 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import named, verified
 from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.store.errors import HubError
+from traitgraph.specs.folders.tables import Table
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
+from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
 
-from .rows import DialogueError, Fields, Row, checked, json_lines
+from .fields import Fields, checked
+from .rows import DialogueError, Row, raw_rows
 
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
 """Split in a file -> split; data sets of the hub say test."""
@@ -82,12 +85,14 @@ def load_questions(context: JobContext, data: DataRef) -> list[Question]:
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
     assert not isinstance(data, GeneratedData), "a spec names questions that are there"
-    return checked(_rows_of(context, data), data.fields, _question, "questions")
+    return checked(_rows_of(context, data), data.fields, _question, "questions", data.form)
 
 
-def read_questions(path: Path, fields: Mapping[str, str] | None = None) -> list[Question]:
-    """All questions of a JSONL file, as `read_dialogues` reads rows."""
-    return checked(json_lines(path), fields or {}, _question, "questions")
+def read_questions(
+    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+) -> list[Question]:
+    """All questions of a file, as `read_dialogues` reads rows."""
+    return checked(raw_rows(path, table), fields or {}, _question, "questions", form)
 
 
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
@@ -95,12 +100,14 @@ def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenar
 
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
-    return checked(_rows_of(context, data), data.fields, _scenario, "scenarios")
+    return checked(_rows_of(context, data), data.fields, _scenario, "scenarios", data.form)
 
 
-def read_scenarios(path: Path, fields: Mapping[str, str] | None = None) -> list[Scenario]:
-    """All prompts of a JSONL file, as `read_dialogues` reads rows."""
-    return checked(json_lines(path), fields or {}, _scenario, "scenarios")
+def read_scenarios(
+    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+) -> list[Scenario]:
+    """All prompts of a file, as `read_dialogues` reads rows."""
+    return checked(raw_rows(path, table), fields or {}, _scenario, "scenarios", form)
 
 
 def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
@@ -110,12 +117,14 @@ def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list
     """
     if isinstance(data, GeneratedData):
         return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
-    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked), trait)
+    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked, "data", data.form), trait)
 
 
-def read_asked(path: Path, fields: Mapping[str, str] | None = None) -> list[Asked]:
-    """All rows of a JSONL file as questions that may be about one trait, as `read_dialogues` reads rows."""
-    return checked(json_lines(path), fields or {}, _asked)
+def read_asked(
+    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+) -> list[Asked]:
+    """All rows of a file as questions that may be about one trait, as `read_dialogues` reads rows."""
+    return checked(raw_rows(path, table), fields or {}, _asked, "data", form)
 
 
 def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
@@ -133,13 +142,13 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     """
     if isinstance(data, GeneratedData):
         return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
-    return checked(_rows_of(context, data), data.fields, _dialogue)
+    return checked(_rows_of(context, data), data.fields, _dialogue, "data", data.form)
 
 
 def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
     """Raw rows with their places."""
     if isinstance(data, FileData):
-        return json_lines(verified(context.locations, data.digest))
+        return raw_rows(verified(context.locations, data.digest), data.table)
     from datasets import load_dataset
 
     if Path(data.id).exists():
@@ -147,12 +156,14 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
         raise HubError(f"{data.id}: {reason}; run from another folder")
     with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
-    return (Row(data.id, number, "", row) for number, row in enumerate(rows))
+    return (Row(data.id, number, "", row, "id") for number, row in enumerate(rows))
 
 
-def read_dialogues(path: Path, fields: Mapping[str, str] | None = None) -> list[Dialogue]:
-    """All rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped)."""
-    return checked(json_lines(path), fields or {}, _dialogue)
+def read_dialogues(
+    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+) -> list[Dialogue]:
+    """All rows of a file, in whatever form, as a spec names them: `fields`, `form`, and how a table is written."""
+    return checked(raw_rows(path, table), fields or {}, _dialogue, "data", form)
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -293,27 +304,29 @@ def held_out_overlaps(dialogues: Sequence[Dialogue], traits: Collection[Trait], 
 
 
 def _scenario(row: Fields, number: int) -> Scenario:
-    return Scenario(id=_id(row, number), split=_split(row), prompt=row.asked())
+    return Scenario(id=_id(row, number), split=_split(row), prompt=row.said(reply=False)[0])
 
 
 def _question(row: Fields, number: int) -> Question:
-    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.asked())
+    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.said(reply=False)[0])
 
 
 def _asked(row: Fields, number: int) -> Asked:
     about = row.word("trait", TRAITS) if row.get("trait") else None
-    return Asked(cast("Trait | None", about), _split(row), row.asked())
+    return Asked(cast("Trait | None", about), _split(row), row.said(reply=False)[0])
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
-    pair, prompt = row.optional("pair"), row.asked()
+    trait, level, split = row.word("trait", TRAITS), row.word("level", LEVELS), _split(row)
+    prompt, reply = row.said(reply=True)
+    pair = row.optional("pair")
     return Dialogue(
         id=_id(row, number),
-        trait=cast("Trait", row.word("trait", TRAITS)),
-        level=cast("Level", row.word("level", LEVELS)),
-        split=_split(row),
+        trait=cast("Trait", trait),
+        level=cast("Level", level),
+        split=split,
         prompt=prompt,
-        reply=row.text("reply"),
+        reply=reply,
         pair=prompt if pair is None else str(pair),
     )
 

@@ -1,36 +1,24 @@
-"""Raw rows of a data set, a JSONL file or one of the hub, and their fields: what is wrong with each row is gathered.
+"""Raw rows of a data set, of a file or of the hub, each with its place.
 
-Knows nothing of what a row means. Fields go by our names; `names` maps them to those of the data.
+Knows nothing of what a row means.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from traitgraph.specs.source.diagnostics import Diagnostic, Span, error, near_hint, near_names
+from traitgraph.specs.folders.tables import Table, TableError, arrow_rows, csv_rows
+from traitgraph.specs.source.diagnostics import Diagnostic, Span, error
 
-from .data_files import (
-    CODE,
-    SHOWN_FAULTS,
-    DataError,
-    NotJson,
-    almost,
-    first_faults,
-    json_value,
-    not_json,
-    shown,
-    text_of,
-)
-
-Made = TypeVar("Made")
+from .data_files import CODE, DataError, NotJson, fault_at, json_value, not_json, shown, text_of
 
 ONE_A_LINE = "write one object a line: {...}"
+_BLANK = re.compile(r"[ \t\r\n]*")
 
 
 class DialogueError(DataError):
@@ -38,19 +26,34 @@ class DialogueError(DataError):
 
 
 class Row(NamedTuple):
-    """One row: the file or data set, its line or number there, its text (none on the hub), and what it holds."""
+    """One row: the file or data set, its line or number there, its text, and what it holds."""
 
     file: str
     line: int
     text: str
+    """As it stands in a text file; '' where only its number is known."""
     value: object
+    key: str = "path"
+    """Key of a spec that names the data: `path`, or `id` for the hub."""
+    column: int = 0
+    """Where the text begins in its first line, from 0; -1 for a line of a table."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return f"line {self.line}" if self.text else f"row {self.line}"
 
     def fault(self, message: str, hint: str | None = None, field: str = "") -> Diagnostic:
         """Something wrong with it, marked at the value of a field if the row has it."""
         if not self.text:
             return error(CODE, f"{self.file}: row {self.line}: {message}", hint=hint)
-        start, length = _place(self.text, field)
-        return error(CODE, message, Span(self.file, self.line, start + 1, length, self.text), hint=hint)
+        start, length = (0, len(self.text)) if self.column < 0 else _place(self.text, field)
+        above, _, left = self.text[:start].rpartition("\n")
+        indent = 0 if above else max(0, self.column)
+        line = " " * indent + left + self.text[start:].partition("\n")[0]
+        column = indent + len(left)
+        span = Span(self.file, self.line + self.text.count("\n", 0, start), column + 1, 0, line)
+        return error(CODE, message, replace(span, length=max(1, min(length, len(line) - column))), hint=hint)
 
 
 def _place(text: str, field: str) -> tuple[int, int]:
@@ -61,133 +64,63 @@ def _place(text: str, field: str) -> tuple[int, int]:
     return found.end(), json.JSONDecoder().raw_decode(text, found.end())[1] - found.end()
 
 
-def json_lines(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL file (UTF-8, lines end with a line feed only; blank lines are skipped).
+def raw_rows(path: Path, table: Table | None = None) -> Iterator[Row]:
+    """The rows of a file as it is written, or of a folder of a saved data set. Raises DialogueError, OSError."""
+    if table is None:
+        yield from json_rows(path)
+        return
+    file = shown(path)
+    try:
+        if table == "csv":
+            yield from (Row(file, line, text, values, column=-1) for line, text, values in csv_rows(text_of(path)))
+        else:
+            yield from (Row(file, number, "", values) for number, _, values in arrow_rows(path, table))
+    except TableError as problem:
+        span = Span(file, problem.line, 1, max(1, len(problem.text)), problem.text) if problem.line else None
+        raise DialogueError([fault_at(path, span, str(problem), problem.hint)]) from problem
 
-    A line that is no JSON is a row with a `NotJson`. Raises DialogueError for a file of another form, OSError.
+
+def json_rows(path: Path) -> Iterator[Row]:
+    """The rows of a JSON file: one object a line (blank lines are skipped), or one list of objects; UTF-8.
+
+    What is no JSON is a row with a `NotJson`. Raises DialogueError for a file of another form, OSError.
     """
     file, text, first = shown(path), text_of(path), True
+    if text.lstrip().startswith("["):
+        yield from _listed(file, text)
+        return
     lines = text.split("\n")  # text may hold other Unicode line separators, so lines end at line feeds only
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         value = json_value(line)
         if first and not isinstance(value, dict) and not isinstance(json_value(text), NotJson):
-            hint = f"{ONE_A_LINE}, without a list around them and commas between them"
-            raise DialogueError([error(CODE, f"{file}: one JSON document, not lines of JSON", hint=hint)])
+            hint = f"{ONE_A_LINE}, or a list of them"
+            raise DialogueError([error(CODE, f"{file}: one JSON document, not rows", hint=hint)])
         if first and isinstance(value, NotJson) and not any(each.lstrip().startswith("{") for each in lines):
-            hint = f"{ONE_A_LINE}; tables such as CSV are not read"
+            hint = f"{ONE_A_LINE}; the names of tables end in .csv or .parquet"
             raise DialogueError([replace(not_json(line, file, value, number), hint=hint)])
         first = False
         yield Row(file, number, line, value)
 
 
-OURS = ("id", "trait", "level", "split", "prompt", "reply", "pair")
-"""Names of fields that mean something to us."""
-CHATS = ("messages", "conversations", "conversation")
-"""Fields of rows that hold whole conversations."""
-BESIDE_INSTRUCTION = ("input", "context", "system", "history")
-"""Fields of instruction data (Alpaca, Dolly) that are a part of what is asked."""
+def _listed(file: str, text: str) -> Iterator[Row]:
+    """The rows of one JSON list, with their places; a fault of the list ends it."""
+    whole = json_value(text)
+    if isinstance(whole, NotJson):
+        raise DialogueError([not_json(text, file, whole)])
+    at, line = text.index("[") + 1, 1 + text.count("\n", 0, text.index("["))
+    decoder = json.JSONDecoder()
+    while text[start := _after_blank(text, at)] != "]":
+        value, end = decoder.raw_decode(text, start)
+        line += text.count("\n", at, start)
+        yield Row(file, line, text[start:end], value, column=start - text.rfind("\n", 0, start) - 1)
+        line += text.count("\n", start, end)
+        at = _after_blank(text, end)
+        line += text.count("\n", end, at)
+        at += text[at] == ","
 
 
-class Fields:
-    """The fields of one row by our names; `faults` gathers what is wrong with them, by cause."""
-
-    __slots__ = ("faults", "key", "names", "row", "values")
-
-    def __init__(self, row: Row, values: Mapping[str, object], names: Mapping[str, str], key: str) -> None:
-        self.row, self.values, self.names, self.key = row, values, names, key
-        self.faults: dict[object, Callable[[], Diagnostic]] = {}  # told of the first row only, and telling takes time
-
-    def get(self, name: str) -> object:
-        """What a field holds; None without it."""
-        return self.values.get(self.names.get(name, name))
-
-    def optional(self, name: str) -> object:
-        """What a field holds that may be left out; a fault when another looks like a slip for it."""
-        value = self.get(name)
-        if value is None and (slip := almost(self.names.get(name, name), tuple(self.values))):
-            field = self.names.get(name, name)
-            self.faults[name, slip] = lambda: self.row.fault(f"unknown field '{slip}'", f"near: {field}", slip)
-        return value
-
-    def text(self, name: str) -> str:
-        """The text of a field; a fault when there is none."""
-        value = self.get(name)
-        if isinstance(value, str) and value.strip():
-            return value
-        if chat := next((each for each in CHATS if isinstance(self.values.get(each), list)), None):
-            what = f"`{chat}` holds whole conversations, which are not read"
-            hint = "give each row one prompt and one reply; a turn to be learnt is a row"
-            self.faults["chat", chat] = lambda: self.row.fault(what, hint, chat)
-        else:
-            self.faults[name, type(value)] = lambda: self._without_text(name, value)
-        return ""
-
-    def word(self, name: str, known: Collection[str], default: str = "") -> str:
-        """The word of a field, in small letters; a fault when it is none of those known."""
-        value = str(self.optional(name) or default) if default else self.text(name)
-        word = value.strip().lower()
-        if value and word not in known:
-            self.faults[name, value] = lambda: self.row.fault(
-                f"unknown {name} '{value}'", near_hint(value, known), self.names.get(name, name)
-            )
-        return word
-
-    def _without_text(self, name: str, value: object) -> Diagnostic:
-        field = self.names.get(name, name)
-        if field in self.values:
-            return self.row.fault(f"`{field}` must hold text, not {json.dumps(value, default=str)}", field=field)
-        others = [str(other) for other in self.values if other not in self.names.values()]
-        near = near_names(field, others)
-        if not near and len(free := [other for other in others if other not in OURS]) == 1:
-            near = tuple(free)  # what else could it be
-        known = f"near: {', '.join(near)}" if near else near_hint(field, map(str, self.values))
-        repair = "rename it, or" if near else "if one of these is meant,"
-        hint = f"{known}\n{repair} write: {self._mapped(name, near[0] if near else 'NAME')}"
-        return self.row.fault(f"`{field}` is missing", hint if self.values else None, near[0] if near else "")
-
-    def _mapped(self, name: str, theirs: str) -> str:
-        """The line of a spec that maps one more field."""
-        kept = {ours: other for ours, other in self.names.items() if other in self.values}
-        fields = ", ".join(f"{ours}: {other}" for ours, other in {**kept, name: theirs}.items())
-        return f"{self.key}: {{{'path' if self.row.text else 'id'}: {self.row.file}, fields: {{{fields}}}}}"
-
-    def asked(self) -> str:
-        """The text of the prompt; a fault where a field beside it is a part of it."""
-        beside = [each for each in BESIDE_INSTRUCTION if each not in self.names.values()]
-        if self.names.get("prompt") == "instruction" and (lost := next(filter(self.values.get, beside), None)):
-            hint = "write both into one field of the file"
-            what = f"`{lost}` is a part of what is asked, and only `instruction` is read"
-            self.faults["lost", lost] = lambda: self.row.fault(what, hint, lost)
-        return self.text("prompt")
-
-
-def checked(
-    rows: Iterable[Row], names: Mapping[str, str], made: Callable[[Fields, int], Made], key: str = "data"
-) -> list[Made]:
-    """What is made of each row and its number, counted from 1; `key` is that of the spec under which the data stand.
-
-    Raises DialogueError with the faults of all rows, those of one cause once.
-    """
-    faults: dict[object, list[Callable[[], Diagnostic]]] = {}
-    file = "the data"
-    found: list[Made] = []
-    for number, row in enumerate(rows, start=1):
-        file, value = row.file, row.value
-        if isinstance(value, NotJson):
-            faults.setdefault(value.reason, []).append(partial(not_json, row.text, row.file, value, row.line))
-        elif not isinstance(value, Mapping):
-            faults.setdefault(Mapping, []).append(partial(row.fault, "a row is a mapping of fields: {...}"))
-        else:
-            fields = Fields(row, value, names, key)
-            found.append(made(fields, number))
-            for cause, tell in fields.faults.items():
-                faults.setdefault(cause, []).append(tell)
-    if faults:
-        told = []
-        for tellers in list(faults.values())[:SHOWN_FAULTS]:
-            fault, count = tellers[0](), len(tellers)
-            told.append(replace(fault, message=f"{fault.message}, in {count:,} rows") if count > 1 else fault)
-        raise DialogueError(first_faults(told, file, len(faults)))
-    return found
+def _after_blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return found.end() if found else at

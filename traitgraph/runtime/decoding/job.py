@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
@@ -146,6 +147,13 @@ def _write(
         yield from rows
 
 
+def _said(prompt: str, reply: str) -> dict[str, object]:
+    """A prompt and its reply as training reads them."""
+    if isinstance(prompt, Conversation):
+        return {"messages": [*prompt.messages, {"role": "assistant", "content": reply}]}
+    return {"prompt": prompt, "reply": reply}
+
+
 def _publish(
     out: Path,
     params: GenerateParams,
@@ -165,8 +173,7 @@ def _publish(
             "split": scenario.split,
             "trait": params.trait,
             "level": params.level,
-            "prompt": scenario.prompt,
-            "reply": reply["text"],
+            **_said(scenario.prompt, reply["text"]),
             "finished": reply["finished"],
         }
         for scenario, reply in written

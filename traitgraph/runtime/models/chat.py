@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from traitgraph.runtime.data.conversations import Message as Message
+from traitgraph.runtime.data.conversations import messages_of
 from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
@@ -14,8 +16,6 @@ from traitgraph.specs.jobs.params import Demonstrations, Prompt
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-
-Message = dict[str, str]
 
 PLACE = "{examples}"
 TEMPLATE_VARIABLES = {"date_string": "26 Jul 2024"}
@@ -72,8 +72,8 @@ def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> li
 
 
 def messages(user: str, prompt: PromptMessage | None = None) -> list[Message]:
-    """A conversation of one user message under a prompt message, when there is one."""
-    return with_prompt_message([{"role": "user", "content": user}], prompt)
+    """What is said to the model, a text or a `Conversation`, under a prompt message, when there is one."""
+    return with_prompt_message(messages_of(user), prompt)
 
 
 def with_prompt_message(conversation: list[Message], prompt: PromptMessage | None) -> list[Message]:
@@ -81,6 +81,9 @@ def with_prompt_message(conversation: list[Message], prompt: PromptMessage | Non
     if prompt is None or not prompt.text:
         return conversation
     if prompt.place == "system":
+        if conversation[0]["role"] == "system":  # one of the row's own: templates take one
+            first, *conversation = conversation
+            return [{"role": "system", "content": f"{prompt.text}\n\n{first['content']}"}, *conversation]
         return [{"role": "system", "content": prompt.text}, *conversation]
     return [
         {**each, "content": f"{prompt.text}\n\n{each['content']}"} if each["role"] == "user" else each
@@ -146,10 +149,11 @@ def heard(conversation: list[Message], render: Callable[[list[Message]], str]) -
             raise
         return heard(moved, render)
     # What was said to the model and is not in the text, whatever the template does to white space and capitals.
-    said, whole = [_plainly(each["content"]) for each in conversation if each["role"] != "assistant"], _plainly(text)
-    for each in conversation:
+    heard_of = conversation[:-1] if conversation[-1]["role"] == "assistant" else conversation
+    said, whole = [_plainly(each["content"]) for each in heard_of], _plainly(text)
+    for each in heard_of:
         words = _plainly(each["content"])
-        if each["role"] != "assistant" and words and whole.count(words) < sum(other.count(words) for other in said):
+        if words and whole.count(words) < sum(other.count(words) for other in said):
             if moved is not conversation:
                 return heard(moved, render)
             lost = " ".join(each["content"].split())[:200]

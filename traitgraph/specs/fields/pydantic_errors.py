@@ -49,7 +49,7 @@ def existing(path: str, folder: FilePath, key: str, file: str = "") -> FilePath:
     return found
 
 
-def file_wanted(path: FilePath, written: str, key: str, suffix: str) -> ValidationError:
+def file_wanted(path: FilePath, written: str, key: str, suffix: str | tuple[str, ...]) -> ValidationError:
     """The fault of a folder in the place of a file, with those that it holds."""
     return located(key, written, "file_wanted", value=written, names=beside(path / "-", suffix))
 

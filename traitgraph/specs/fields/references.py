@@ -152,7 +152,8 @@ class Reference(PresetOr):
             if not is_file(place) and "/" in text:
                 raise fault("name_ambiguous", value=text, noun=self.noun)
             files = [suffix for each in self.forms for suffix in each.suffixes]
-            wanted = f"a {self.noun} is read from a file that ends in {' or '.join(files)}"
+            ends = " or ".join(filter(None, [", ".join(files[:-1]), *files[-1:]]))
+            wanted = f"a {self.noun} is read from a file that ends in {ends}"
             raise fault(
                 "form_unread", **self._about(text, context), form=wanted if is_file(place) else f"write ./{text}"
             )

@@ -53,7 +53,7 @@ def _near_named(about: About) -> str | None:
     """What a name can be, where it can be more than a preset."""
     forms = {
         "model": "a hub id is `owner/name`, a folder starts with ./, a file ends in .gguf",
-        "data set": "a hub id is `owner/name`, a file ends in .jsonl, a folder starts with ./",
+        "data set": "a hub id is `owner/name`, a file ends in .jsonl, .json, .csv or .parquet, a folder starts with ./",
         "target of adapters": "modules stand in a list: [q_proj, v_proj]",
     }
     own = f"one of your own is a file {about['group']}/NAME.yaml beside the spec" if "group" in about else None

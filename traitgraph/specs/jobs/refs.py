@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, model_validator
 
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.folders.tables import Table
 from traitgraph.specs.source.library import DIGEST
 from traitgraph.specs.study.analyses import ANALYSES
 from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
+from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.judges import key_name, limits_name
 
 Digest = Annotated[str, Field(pattern=DIGEST, description="BLAKE2b-128 of the content, 32 hex digits.")]
@@ -54,13 +56,15 @@ ModelRef = Annotated[HubModel | FolderModel | GgufModel, Field(discriminator="ki
 
 
 class FileData(Spec):
-    """Dialogue rows of a local JSONL file, named by the digest of its content."""
+    """Dialogue rows of a local file or saved data set, named by the digest of its content."""
 
     kind: Literal["file"] = "file"
     digest: Digest
     fields: dict[str, str] = Field(
         default_factory=dict, description="Our field (prompt, reply, trait, level, split, pair) -> the file's field."
     )
+    form: Form | None = Field(None, description="Form of the rows; absent: recognised row by row.")
+    table: Table | None = Field(None, description="How the rows are written; absent: JSON.")
 
 
 class HubData(Spec):
@@ -72,6 +76,7 @@ class HubData(Spec):
     config: str | None = Field(None, description="Configuration of the data set.")
     split: str = Field("train", description="Split that is read.")
     fields: dict[str, str] = Field(default_factory=dict, description="Our field -> the data set's field.")
+    form: Form | None = Field(None, description="Form of the rows; absent: recognised row by row.")
 
 
 class GeneratedData(Spec):

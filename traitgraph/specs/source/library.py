@@ -39,7 +39,7 @@ def package_folder(name: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
-def beside(path: Path, suffix: str = "") -> tuple[str, ...]:
+def beside(path: Path, suffix: str | tuple[str, ...] = "") -> tuple[str, ...]:
     """Names of what lies in the folder of a path, in order: what could be meant where nothing is at the path."""
     try:
         names = sorted(item.name for item in path.parent.iterdir())

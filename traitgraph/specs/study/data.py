@@ -1,4 +1,4 @@
-"""Dialogue data: a preset, a JSONL file, a data set of the hub, or dialogues to be generated.
+"""Dialogue data: a preset, a file or saved data set, a data set of the hub, or dialogues to be generated.
 
 A row has a prompt and a reply, the trait and level of the reply, a split (train or test), and a `pair` that joins the
 high and the low reply to one prompt; `fields` says how a file calls them.
@@ -19,38 +19,75 @@ from pydantic.config import JsonDict
 
 from traitgraph.specs.fields.axes import StrengthAxis
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.pydantic_errors import existing, located
+from traitgraph.specs.fields.pydantic_errors import existing, file_wanted, located
 from traitgraph.specs.fields.references import Local, Named, Reference
 from traitgraph.specs.fields.templates import ConditionText
+from traitgraph.specs.folders.tables import TABLES, is_saved
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.source.library import HUB_ID
+from traitgraph.specs.source.library import HUB_ID, is_folder
 
 from .models import Model
 from .prompts import AnyPrompt
 from .training import Train
 
-Fields = dict[Literal["prompt", "reply", "trait", "level", "split", "pair"], str]
+Fields = dict[Literal["prompt", "reply", "trait", "level", "split", "pair", "messages"], str]
+
+Form = Literal["plain", "messages", "alpaca"]
+"""How rows say what is asked and replied: prompt and reply; messages; instruction, input and output."""
 
 
 class DataSpec(Named):
     """What all dialogue data have."""
 
-    fields: Fields = Field({}, description="Our field (prompt, reply, trait, level, split, pair): the file's field.")
+    fields: Fields = Field(
+        {},
+        description="Our field (prompt, reply, trait, level, split, pair, messages): the file's field, or a path "
+        "inside one (`meta.trait`, `messages.-1.content`).",
+    )
 
 
-class FileDataSpec(DataSpec, Local):
-    """A JSONL file: one row a line, UTF-8."""
+class RowsSpec(DataSpec):
+    """Dialogue data that are there."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".jsonl",)
-    path: str = Field(min_length=1, description="The .jsonl file; relative paths start at the spec's folder.")
+    form: Form | None = Field(
+        None,
+        description="Form of the rows: `plain` (prompt, reply), `messages` (also ShareGPT's `conversations`), `alpaca` "
+        "(instruction, input, output); absent: told by the columns of each row.",
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        asked, chat = self.fields.keys() & {"prompt", "reply"}, "messages" in self.fields
+        if chat and asked and self.form is None:
+            told = "`messages` holds prompt and reply: map one or the other, or give the `form`"
+        elif self.form == "messages" and asked:
+            told = "`prompt` and `reply` have no effect with `form: messages`, whose messages hold them"
+        elif self.form in ("plain", "alpaca") and chat:
+            told = f"`messages` has no effect with `form: {self.form}`"
+        else:
+            return self
+        raise located("fields", dict(self.fields), "no_effect", message=told)
+
+
+class FileDataSpec(RowsSpec, Local):
+    """A file of rows (JSONL, a JSON list, CSV or Parquet; UTF-8), or a folder of `datasets`' `save_to_disk`."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".json", *TABLES)
+    path: str = Field(
+        min_length=1,
+        description="A .jsonl, .json, .csv or .parquet file, or a saved folder; relative paths start at the spec's "
+        "folder.",
+    )
 
     def settled(self, folder: Path, name: str) -> Self:
-        """Itself with a name and the absolute path of a file that exists."""
-        existing(self.path, folder, "path", ".jsonl")
+        """Itself with a name and the absolute path of what exists."""
+        found = existing(self.path, folder, "path")
+        if is_folder(found) and not is_saved(found):
+            raise file_wanted(found, self.path, "path", self.suffixes)
         return super().settled(folder, name)
 
 
-class HubDataSpec(DataSpec):
+class HubDataSpec(RowsSpec):
     """A data set of the hub."""
 
     key: ClassVar[str] = "id"
