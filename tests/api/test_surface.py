@@ -48,7 +48,8 @@ def command_line() -> Iterator[str]:
     """Each argument of each command: how it is written, what it takes, and what it is when it is left out."""
     for name in COMMANDS:
         parser = argparse.ArgumentParser(prog=name, add_help=False)
-        importlib.import_module(f"traitgraph.cli.{name}").add_arguments(parser)
+        module = importlib.import_module(f"traitgraph.cli.{COMMANDS[name][0]}")
+        getattr(module, f"{name}_arguments")(parser)
         yield name
         for each in parser._actions:
             words = "|".join(each.option_strings) or each.metavar or each.dest

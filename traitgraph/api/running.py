@@ -39,7 +39,7 @@ from .preflight import (
     sample_arms,
     without_runtime,
 )
-from .reporting import write_study_report
+from .results import write_study_report
 from .template_check import template_faults
 from .tracking import mirror
 

@@ -1,7 +1,7 @@
 """The table of commands and the one way into each.
 
-A command is a module of this folder with `add_arguments(parser)` and `run(options) -> int`. It is imported only when it
-is asked for, so that `--help` starts without the compiler and `plan` without the runtime.
+A command `NAME` is two functions of a module of this folder: `NAME_arguments(parser)` and `do_NAME(options) -> int`.
+The module is imported only when the command is asked for, so that `--help` starts without the compiler.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from traitgraph import StoreError, __version__
-from traitgraph.api.calls import NEEDED, colour_wanted, from_home, not_installed, write_to_nobody
+from traitgraph.api.calls import NEEDED, UsageError, colour_wanted, from_home, not_installed, say, write_to_nobody
 from traitgraph.specs.fields.registry import problems
 from traitgraph.specs.source.diagnostics import SpecError, render_text
 
 from .options import from_spec
-from .output import Plain, UsageError, say
+from .output import Plain
 
-COMMANDS: dict[str, str] = {
-    "init": "Write a first spec, and the schema that editors check it with",
-    "check": "Find every fault of a spec, with its place and its repair",
-    "plan": "Say what a spec would run, what is there already, and what it takes",
-    "run": "Run what is missing, here or on SLURM; then write the report",
-    "status": "Say how far a study is, and what failed",
-    "wait": "Return when a SLURM run is over",
-    "logs": "Print the log of a job",
-    "retry": "Submit again what a SLURM run left missing",
-    "cancel": "Take a SLURM run out of the queue",
-    "results": "Print the rows of the results table",
-    "report": "Write the report again from what the store holds",
-    "verify": "Read every artifact of a store and set damaged ones aside",
-    "clean": "Remove what a store keeps beside its artifacts and nobody uses any more",
-    "materialize": "Write merged models of a study as checkpoints or adapters",
-    "merge": "Do one merge without a study, from a recipe of ours or of mergekit",
-    "diff": "Say which jobs of two specs differ, and why",
-    "lock": "Write down every revision, digest and version that a study rests on",
-    "explain": "Say what a message means, or what a job is and why it runs",
-    "compile": "Print the intermediate form of a study after a pass of the compiler",
-    "graph": "Print the job graph as Mermaid, Graphviz or JSON",
-    "schema": "Print the JSON Schema of a spec, for editors",
-    "doctor": "Look at a SLURM site and say what to repair",
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("language", "Write a first spec, and the schema that editors check it with"),
+    "check": ("language", "Find every fault of a spec, with its place and its repair"),
+    "plan": ("plans", "Say what a spec would run, what is there already, and what it takes"),
+    "run": ("runs", "Run what is missing, here or on SLURM; then write the report"),
+    "status": ("runs", "Say how far a study is, and what failed"),
+    "wait": ("runs", "Return when a SLURM run is over"),
+    "logs": ("runs", "Print the log of a job"),
+    "retry": ("runs", "Submit again what a SLURM run left missing"),
+    "cancel": ("runs", "Take a SLURM run out of the queue"),
+    "results": ("stores", "Print the rows of the results table"),
+    "report": ("stores", "Write the report again from what the store holds"),
+    "verify": ("stores", "Read every artifact of a store and set damaged ones aside"),
+    "clean": ("stores", "Remove what a store keeps beside its artifacts and nobody uses any more"),
+    "materialize": ("models", "Write merged models of a study as checkpoints or adapters"),
+    "merge": ("models", "Do one merge without a study, from a recipe of ours or of mergekit"),
+    "diff": ("plans", "Say which jobs of two specs differ, and why"),
+    "lock": ("plans", "Write down every revision, digest and version that a study rests on"),
+    "explain": ("plans", "Say what a message means, or what a job is and why it runs"),
+    "compile": ("plans", "Print the intermediate form of a study after a pass of the compiler"),
+    "graph": ("plans", "Print the job graph as Mermaid, Graphviz or JSON"),
+    "schema": ("language", "Print the JSON Schema of a spec, for editors"),
+    "doctor": ("runs", "Look at a SLURM site and say what to repair"),
 }
-"""Name -> summary, in the order a user meets them. The module has the command's name."""
+"""Name -> its module and a summary, in the order a user meets them."""
 
 
 UNUSABLE = (
@@ -121,10 +121,11 @@ def _answer(words: Sequence[str]) -> int:
 
 
 def _run_command(name: str, words: Sequence[str]) -> int:
-    module = importlib.import_module(f"traitgraph.cli.{name}")
-    parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=COMMANDS[name] + ".", allow_abbrev=False)
+    module, summary = COMMANDS[name]
+    functions = vars(importlib.import_module(f"traitgraph.cli.{module}"))
+    parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=summary + ".", allow_abbrev=False)
     parser.register("type", Path, from_home)
-    module.add_arguments(parser)
+    functions[f"{name}_arguments"](parser)
     try:
         options = parser.parse_intermixed_args(words)
     except SystemExit:  # --help, or a wrong call
@@ -132,13 +133,13 @@ def _run_command(name: str, words: Sequence[str]) -> int:
         raise
     if getattr(options, "overrides", None) and options.spec is not None:
         options.overrides = from_spec(options.spec, options.overrides)
-    code: int = module.run(options)
+    code: int = functions[f"do_{name}"](options)
     return code
 
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
         [
             "traitgraph: one YAML file in; a checked job graph, its runs and a report out.",

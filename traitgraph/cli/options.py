@@ -9,13 +9,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from traitgraph.api.calls import STORE_VARIABLE, default_store
+from traitgraph.api.calls import STORE_VARIABLE, default_store, say
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.library import exists
-
-from .output import say
 
 if TYPE_CHECKING:
     from traitgraph.api.planning import Plan
@@ -24,12 +22,14 @@ if TYPE_CHECKING:
 DEFAULT_STORE = default_store()
 
 
-def add_spec(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [-m]."""
+def add_spec(parser: argparse.ArgumentParser, *shared: Literal["store", "select", "json", "run"]) -> None:
+    """SPEC [key=value ...] [-m], then those of the other shared options that are named."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the YAML file of a study")
     parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="values in place of the file's")
     sweep = "sweep: key=a,b and key=range(...) give one study per value, all in one graph"
     parser.add_argument("-m", "--multirun", action="store_true", help=sweep)
+    for name in shared:
+        _SHARED[name](parser)
 
 
 _WORD_OF_A_VALUE = re.compile(r"""'[^']*\s[^']*'|"[^"]*\s[^"]*"|[^\s,=:(){}\[\]'"]+""")
@@ -85,6 +85,14 @@ def add_select(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help="print one JSON document for machines")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """--run ID."""
+    parser.add_argument("--run", metavar="ID", dest="run_id", help="another run than the newest of the study")
+
+
+_SHARED = {"store": add_store, "select": add_select, "json": add_json, "run": add_run}
 
 
 def study_of(options: argparse.Namespace) -> Study:

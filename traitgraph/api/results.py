@@ -1,26 +1,30 @@
-"""From a plan and a store to the report on disk: STORE/reports/<study>/report.html, results.csv, figures/.
+"""What a study has found out: the rows of its table, the raw answers of one subject, and its report on disk.
 
-With overrides, it is another study's report in all but the name: STORE/reports/<study>+alpha=2/.
-
-The report is a view: it is made again whenever what it shows has changed, and left alone when nothing has.
+The report stands in STORE/reports/<study>/: report.html, results.csv, figures/. With overrides, it is another study's
+report in all but the name: STORE/reports/<study>+alpha=2/. It is a view: it is made again whenever what it shows has
+changed, and left alone when nothing has.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from traitgraph import __version__
 from traitgraph.compiler.plan import Plan as CompiledPlan
+from traitgraph.runtime.assessment.measurement import ANSWERS_FILE
 from traitgraph.runtime.report import About, Failure, ItemScores, describe_results, write_report
-from traitgraph.runtime.report.results import ResultRow, result_rows
+from traitgraph.runtime.report.results import ResultRow, result_rows, to_json, write_csv
 from traitgraph.runtime.store.durable import make_folder, write_json
+from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.records import by_cause
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import HEAD
+from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
 from traitgraph.specs.source.hashing import digest, digest_file
 from traitgraph.specs.study.study import Study
 
@@ -30,6 +34,14 @@ from .planning import Plan, planned, set_aside_damaged
 from .status import study_status
 from .tracking import mirror
 
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["NoResultError", "ResultRow", "Results", "answers", "report", "results", "to_json", "write_csv"]
+
+STRENGTHS = ("alpha", "gamma", "seed")
+"""Columns of text that a frame holds as numbers, where each text is one."""
+SHOWN_SUBJECTS = 5
 STAMP = "made-from.json"
 LONGEST = 80
 """Letters of a study's name, and of its overrides, in the name of a folder."""
@@ -37,6 +49,120 @@ LONGEST = 80
 
 class NoResultError(UsageError):
     """The store holds no result of a study."""
+
+
+@dataclass(frozen=True)
+class Results(Sequence[ResultRow]):
+    """Tidy rows, one per subject x benchmark x metric (x repeat), in the order of the study."""
+
+    rows: tuple[ResultRow, ...]
+    missing: tuple[Cell, ...]
+    """Subjects under a benchmark that the store does not hold yet."""
+    asked: int
+    """Assessments that were asked for."""
+
+    @property
+    def absent(self) -> int:
+        """How many of them are missing."""
+        return len({cell.job for cell in self.missing})
+
+    @overload
+    def __getitem__(self, place: int) -> ResultRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[ResultRow]: ...
+    def __getitem__(self, place: int | slice) -> ResultRow | Sequence[ResultRow]:
+        return self.rows[place]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        left = f", {self.absent:,} of {self.asked:,} assessments missing" if self.missing else ""
+        return f"<{len(self.rows):,} rows{left}>"
+
+    def frame(self) -> pandas.DataFrame:
+        """The rows as a DataFrame with the columns of results.csv; alpha, gamma and seed are numbers where they can be.
+
+        Raises UsageError where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UsageError("not installed: pandas; next: pip install pandas") from None
+        frame = pandas.DataFrame([dict(row) for row in self.rows], columns=list(RESULT_COLUMNS))
+        for name in STRENGTHS:
+            if all(map(_is_number, frame[name])):
+                frame[name] = pandas.to_numeric(frame[name].replace("", None))
+        return frame
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return not text or float(text) is not None
+    except ValueError:
+        return False
+
+
+def results(
+    what: Plan | Study | str | Path,
+    store: Store | str | Path | None = None,
+    *,
+    select: str | Sequence[str] = (),
+    tell: Tell | None = tell_people,
+) -> Results:
+    """Every row whose assessment is in the store, and which are missing. `tell` hears of damaged ones, set aside."""
+    plan = _checked_plan(what, store, select, tell or silent)
+    rows, missing = result_rows(plan.cells, plan.store)
+    return Results(tuple(rows), tuple(missing), len({cell.job for cell in plan.cells}))
+
+
+def _checked_plan(
+    what: Plan | Study | str | Path, store: Store | str | Path | None, select: str | Sequence[str], tell: Tell
+) -> Plan:
+    """The plan of a study whose results were read: damaged ones are set aside, and told."""
+    plan = planned(what, store, select)
+    for damage in set_aside_damaged(plan.cells, plan.store):
+        tell(damage)
+    return plan
+
+
+def answers(
+    what: Plan | Study | str | Path,
+    subject: str | Sequence[str] | Mapping[str, object],
+    store: Store | str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """The raw answers of one subject, as its benchmark keeps them: what was asked, what it said, how that was read.
+
+    `subject`: a row of the results, or a selector that leaves one subject under one benchmark
+    ('arm=vectors,trait=openness,level=high,alpha=1,benchmark=mini-ipip').
+    Raises UsageError where it names none or several, and NoResultError where its assessment is not in the store.
+    """
+    if isinstance(subject, Mapping):
+        plan, job = planned(what, store), str(subject["job"])
+    else:
+        plan = planned(what, store, subject)
+        job = _only_job(plan.cells)
+    kind = plan.store.kind_of(job)
+    try:
+        folder = plan.store.open(kind or "assess", job).path
+    except (MissingArtifactError, DamagedArtifactError) as problem:
+        raise NoResultError(f"{problem}; run the study first") from problem
+    with (folder / ANSWERS_FILE).open(encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream if line.strip()]
+
+
+def _only_job(cells: Sequence[Cell]) -> str:
+    jobs = {cell.job: cell.identity for cell in reversed(cells)}
+    if len(jobs) != 1:
+        several = list(reversed(jobs.values()))
+        named = "".join(f"\n  {each}" for each in several[:SHOWN_SUBJECTS])
+        more = f"\n  and {len(several) - SHOWN_SUBJECTS:,} more" if len(several) > SHOWN_SUBJECTS else ""
+        what = f"answers are of one subject under one benchmark, and the selector names {len(jobs):,}"
+        raise UsageError(what + (f":{named}{more}" if jobs else ""))
+    return next(iter(jobs))
+
+
+# ---------------------------------------------------------------- the report on disk
 
 
 def report(
@@ -48,14 +174,13 @@ def report(
     """
     if isinstance(what, Plan):  # of all that there is, whatever it selects
         store, what = store or what.store, what.spec
-    plan = planned(what, store)
-    for damage in set_aside_damaged(plan.cells, plan.store):
-        (tell or silent)(damage)
+    tell = tell or silent
+    plan = _checked_plan(what, store, (), tell)
     if not any(plan.store.has("assess", cell.job) for cell in plan.cells):
         raise NoResultError(f"no result of study {plan.study} is in {plan.store.root}; run it first")
     page = write_study_report(plan.spec, plan, plan.store)
     if told := mirror(plan.spec, plan, plan.store, page):
-        (tell or silent)(told)
+        tell(told)
     return page
 
 
