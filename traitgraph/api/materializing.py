@@ -17,7 +17,7 @@ from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.worker.job_kinds import job_kind
 from traitgraph.specs.jobs.params import JobRow, MergeParams
-from traitgraph.specs.jobs.refs import HubModel
+from traitgraph.specs.jobs.refs import HubModel, ModelRef
 from traitgraph.specs.study.study import Study
 
 from .calls import UsageError
@@ -80,7 +80,9 @@ def _materialize(
     checked = []
     for base, group in by_base.items():
         recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
-        name, checkpoint = _base_name(group[0], plan), Checkpoint(base)
+        model, checkpoint = _model_of(group[0]), Checkpoint(base)
+        # What cards call the base: its id on the hub, else its name in the study; never a path of this machine.
+        name = model.id if isinstance(model, HubModel) else plan.cells[0].model
         checked.append((checkpoint, outputs_of(recipes, folders, checkpoint, form=form, dtype=dtype, base_name=name)))
     for checkpoint, outputs in checked:
         write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
@@ -97,18 +99,15 @@ def _merges_of(plan: Plan) -> list[JobRow]:
     return [plan.job_row(row) for row in dict.fromkeys(merges)]
 
 
+def _model_of(row: JobRow) -> ModelRef:
+    params = job_kind("merge").validated(row)
+    assert isinstance(params, MergeParams), "a merge row has merge parameters"
+    return params.model
+
+
 def _base_of(row: JobRow, locations: Locations, store: Store) -> Path:
-    params = job_kind("merge").validated(row)
-    assert isinstance(params, MergeParams), "a merge row has merge parameters"
     inputs = {"model": tuple(store.open("prepare", key).path for key in row.inputs.get("model", ()))}
-    return model_folder(JobContext(row, inputs, out=store.root, locations=locations), params.model)
-
-
-def _base_name(row: JobRow, plan: Plan) -> str:
-    """What cards call the base: its id on the hub, else the name it has in the study; never a path of this machine."""
-    params = job_kind("merge").validated(row)
-    assert isinstance(params, MergeParams), "a merge row has merge parameters"
-    return params.model.id if isinstance(params.model, HubModel) else plan.cells[0].model
+    return model_folder(JobContext(row, inputs, out=store.root, locations=locations), _model_of(row))
 
 
 def _folder_name(row: JobRow) -> str:

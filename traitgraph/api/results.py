@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
@@ -91,16 +92,9 @@ class Results(Sequence[ResultRow]):
             raise UsageError("not installed: pandas; next: pip install pandas") from None
         frame = pandas.DataFrame([dict(row) for row in self.rows], columns=list(RESULT_COLUMNS))
         for name in STRENGTHS:
-            if all(map(_is_number, frame[name])):
+            with suppress(ValueError):  # "0.5+1" stays a text
                 frame[name] = pandas.to_numeric(frame[name].replace("", None))
         return frame
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return not text or float(text) is not None
-    except ValueError:
-        return False
 
 
 def results(

@@ -28,6 +28,7 @@ from traitgraph.specs.study.study import Study
 
 from . import slurm
 from .calls import Tell, UsageError, check_installed, default_store, silent, tell_people
+from .checking import template_faults
 from .data_check import data_faults, stops_a_run
 from .planning import Plan, planned, set_aside_damaged
 from .preflight import (
@@ -40,7 +41,6 @@ from .preflight import (
     without_runtime,
 )
 from .results import write_study_report
-from .template_check import template_faults
 from .tracking import mirror
 
 __all__ = ["AS_IT_IS", "Outcome", "RunSummary", "check_call", "run"]

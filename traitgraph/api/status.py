@@ -12,13 +12,14 @@ from pathlib import Path
 from traitgraph.compiler.plan import Plan as CompiledPlan
 from traitgraph.compiler.views.print_plan import aligned
 from traitgraph.launchers.summary import failure_lines
-from traitgraph.runtime.store.records import Failure, RunRecord, by_cause
+from traitgraph.runtime.store.records import Failure, by_cause
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.study import Study
 
 from . import slurm
 from .planning import Plan, planned
+from .study_runs import all_runs
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
     """The newest failure of every job that is still missing."""
     wanted = {row.key for row in table.rows}
     newest: dict[str, Failure] = {}
-    for folder in sorted((store.root / "runs").glob("*/"), key=lambda each: each.stat().st_mtime):
-        newest |= {failure.key: failure for failure in RunRecord(folder).failures(wanted)}
+    for run in reversed(all_runs(store)):
+        newest |= {failure.key: failure for failure in run.failures(wanted)}
     return tuple(newest.values())
 
 
@@ -100,7 +101,8 @@ def status_text(status: StudyStatus, again: str) -> str:
     """The status for people; `again` is the command that goes on."""
     head = [slurm.status_text(status.slurm), ""] if status.slurm else []
     table: list[Sequence[str]] = [("jobs", "all", "in store", "running", "failed")]
-    table += [(each.kind, *_numbers(each)) for each in status.kinds]
+    for each in status.kinds:
+        table.append((each.kind, *(f"{number:,}" for number in (each.jobs, each.present, each.running, each.failed))))
     lines = [*head, f"study {status.study}", *(f"  {line}" for line in aligned(table))]
     lines += [f"running: {label}" for label in status.running]
     for cause, failures in by_cause(status.failures):
@@ -109,10 +111,6 @@ def status_text(status: StudyStatus, again: str) -> str:
         f"next: {again}    # {status.missing:,} jobs to run" if status.missing else "everything is in the store"
     )
     return "\n".join(lines)
-
-
-def _numbers(kind: KindStatus) -> Sequence[str]:
-    return [f"{number:,}" for number in (kind.jobs, kind.present, kind.running, kind.failed)]
 
 
 def status_json(status: StudyStatus) -> dict[str, object]:

@@ -23,11 +23,15 @@ from .planning import whole_table
 __all__ = ["RunWatch", "TaskLog", "job_logs", "lines_of", "logs_once_started", "readable", "runs_of"]
 
 
+def all_runs(store: Store) -> list[RunRecord]:
+    """Records of all runs, the newest first."""
+    folders = sorted((store.root / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    return list(map(RunRecord, folders))
+
+
 def runs_of(store: Store, study: str, *, submitted: bool = False) -> Iterator[RunRecord]:
     """Records of runs of this study, the newest first, or only of those on SLURM; unreadable ones are passed over."""
-    folders = sorted((store.root / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in folders:
-        record = RunRecord(folder)
+    for record in all_runs(store):
         if submitted and not SubmissionRecord(record).exists:
             continue  # asked first: a table of ten thousand jobs takes a while to read
         try:

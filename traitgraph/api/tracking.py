@@ -21,7 +21,7 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.report import ItemScores
 from traitgraph.runtime.report.labels import subject_name
 from traitgraph.runtime.report.results import ResultRow, result_rows
-from traitgraph.runtime.report.summaries import BenchmarkScores, Score, Subject, strength, summarise
+from traitgraph.runtime.report.summaries import BenchmarkScores, Subject, strength, summarise
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
@@ -145,14 +145,11 @@ def _scores(benchmarks: Sequence[BenchmarkScores]) -> Iterator[tuple[str, float]
     for benchmark in benchmarks:
         for group, metrics in (("", benchmark.scores), ("validity/", benchmark.validity)):
             for metric, scores in metrics.items():
+                name = f"{benchmark.name}/{group}{metric}"
                 for score in scores.values():
-                    yield from _score(f"{benchmark.name}/{group}{metric}", score)
-
-
-def _score(name: str, score: Score) -> Iterator[tuple[str, float]]:
-    yield name, score.value
-    if score.stderr is not None:
-        yield f"{name}.stderr", score.stderr
+                    yield name, score.value
+                    if score.stderr is not None:
+                        yield f"{name}.stderr", score.stderr
 
 
 def training_runs(plan: Plan, store: Store) -> Iterator[MirrorRun]:

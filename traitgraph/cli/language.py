@@ -12,7 +12,7 @@ from pathlib import Path
 from traitgraph.api.calls import UsageError, colour_wanted, say
 from traitgraph.specs.source.diagnostics import has_errors, render_json, render_text
 
-from .options import add_spec, same_call
+from .options import same_call
 from .output import print_json, write_whole
 
 
@@ -43,11 +43,6 @@ def do_init(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--json]."""
-    add_spec(parser, "json")
-
-
 def do_check(options: argparse.Namespace) -> int:
     """Print all diagnostics; 0 when the spec can be used, else 2."""
     from traitgraph.api.checking import read_and_check
@@ -65,10 +60,6 @@ def do_check(options: argparse.Namespace) -> int:
         faults = f"no errors, {number} warning{'s' * (number > 1)}" if diagnostics else "no faults"
         say(f"{options.spec}: {faults} ({arms})\nnext: {same_call('plan', options)}")
     return 0
-
-
-def schema_arguments(parser: argparse.ArgumentParser) -> None:
-    """No options."""
 
 
 def do_schema(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """The table of commands and the one way into each.
 
-A command `NAME` is two functions of a module of this folder: `NAME_arguments(parser)` and `do_NAME(options) -> int`.
-The module is imported only when the command is asked for, so that `--help` starts without the compiler.
+A command is a function `do_NAME(options) -> int` of a module of this folder; where it takes more than it shares with
+others, `NAME_arguments(parser)` stands before it. The module is imported only when the command is asked for, so that
+`--help` starts without the compiler.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -24,34 +25,34 @@ from traitgraph.api.calls import NEEDED, UsageError, colour_wanted, from_home, n
 from traitgraph.specs.fields.registry import problems
 from traitgraph.specs.source.diagnostics import SpecError, render_text
 
-from .options import from_spec
+from .options import SHARED, from_spec
 from .output import Plain
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("language", "Write a first spec, and the schema that editors check it with"),
-    "check": ("language", "Find every fault of a spec, with its place and its repair"),
-    "plan": ("plans", "Say what a spec would run, what is there already, and what it takes"),
-    "run": ("runs", "Run what is missing, here or on SLURM; then write the report"),
-    "status": ("runs", "Say how far a study is, and what failed"),
-    "wait": ("runs", "Return when a SLURM run is over"),
-    "logs": ("runs", "Print the log of a job"),
-    "retry": ("runs", "Submit again what a SLURM run left missing"),
-    "cancel": ("runs", "Take a SLURM run out of the queue"),
-    "results": ("stores", "Print the rows of the results table"),
-    "report": ("stores", "Write the report again from what the store holds"),
-    "verify": ("stores", "Read every artifact of a store and set damaged ones aside"),
-    "clean": ("stores", "Remove what a store keeps beside its artifacts and nobody uses any more"),
-    "materialize": ("models", "Write merged models of a study as checkpoints or adapters"),
-    "merge": ("models", "Do one merge without a study, from a recipe of ours or of mergekit"),
-    "diff": ("plans", "Say which jobs of two specs differ, and why"),
-    "lock": ("plans", "Write down every revision, digest and version that a study rests on"),
-    "explain": ("plans", "Say what a message means, or what a job is and why it runs"),
-    "compile": ("plans", "Print the intermediate form of a study after a pass of the compiler"),
-    "graph": ("plans", "Print the job graph as Mermaid, Graphviz or JSON"),
-    "schema": ("language", "Print the JSON Schema of a spec, for editors"),
-    "doctor": ("runs", "Look at a SLURM site and say what to repair"),
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("language", "", "Write a first spec, and the schema that editors check it with"),
+    "check": ("language", "spec json", "Find every fault of a spec, with its place and its repair"),
+    "plan": ("plans", "spec store select json", "Say what a spec would run, what is there already, and what it takes"),
+    "run": ("runs", "spec store select", "Run what is missing, here or on SLURM; then write the report"),
+    "status": ("runs", "spec store select json", "Say how far a study is, and what failed"),
+    "wait": ("runs", "spec store run", "Return when a SLURM run is over"),
+    "logs": ("runs", "", "Print the log of a job"),
+    "retry": ("runs", "spec store run", "Submit again what a SLURM run left missing"),
+    "cancel": ("runs", "spec store run", "Take a SLURM run out of the queue"),
+    "results": ("stores", "spec store select", "Print the rows of the results table"),
+    "report": ("stores", "spec store", "Write the report again from what the store holds"),
+    "verify": ("stores", "store", "Read every artifact of a store and set damaged ones aside"),
+    "clean": ("stores", "", "Remove what a store keeps beside its artifacts and nobody uses any more"),
+    "materialize": ("models", "spec store select", "Write merged models of a study as checkpoints or adapters"),
+    "merge": ("models", "", "Do one merge without a study, from a recipe of ours or of mergekit"),
+    "diff": ("plans", "", "Say which jobs of two specs differ, and why"),
+    "lock": ("plans", "spec store", "Write down every revision, digest and version that a study rests on"),
+    "explain": ("plans", "", "Say what a message means, or what a job is and why it runs"),
+    "compile": ("plans", "spec", "Print the intermediate form of a study after a pass of the compiler"),
+    "graph": ("plans", "spec store select", "Print the job graph as Mermaid, Graphviz or JSON"),
+    "schema": ("language", "", "Print the JSON Schema of a spec, for editors"),
+    "doctor": ("runs", "spec store json", "Look at a SLURM site and say what to repair"),
 }
-"""Name -> its module and a summary, in the order a user meets them."""
+"""Name -> its module, the arguments that it shares with others, and a summary, in the order a user meets them."""
 
 
 UNUSABLE = (
@@ -121,11 +122,10 @@ def _answer(words: Sequence[str]) -> int:
 
 
 def _run_command(name: str, words: Sequence[str]) -> int:
-    module, summary = COMMANDS[name]
-    functions = vars(importlib.import_module(f"traitgraph.cli.{module}"))
+    summary = COMMANDS[name][-1]
     parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=summary + ".", allow_abbrev=False)
     parser.register("type", Path, from_home)
-    functions[f"{name}_arguments"](parser)
+    do = add_command(name, parser)
     try:
         options = parser.parse_intermixed_args(words)
     except SystemExit:  # --help, or a wrong call
@@ -133,13 +133,24 @@ def _run_command(name: str, words: Sequence[str]) -> int:
         raise
     if getattr(options, "overrides", None) and options.spec is not None:
         options.overrides = from_spec(options.spec, options.overrides)
-    code: int = functions[f"do_{name}"](options)
-    return code
+    return do(options)
+
+
+def add_command(name: str, parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Tell a parser what a command takes, first what it shares with others; gives the command itself."""
+    module, shared, _ = COMMANDS[name]
+    functions = vars(importlib.import_module(f"traitgraph.cli.{module}"))
+    for each in shared.split():
+        SHARED[each](parser)
+    if own := functions.get(f"{name}_arguments"):
+        own(parser)
+    do: Callable[[argparse.Namespace], int] = functions[f"do_{name}"]
+    return do
 
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, _, summary) in COMMANDS.items()]
     return "\n".join(
         [
             "traitgraph: one YAML file in; a checked job graph, its runs and a report out.",

@@ -9,13 +9,12 @@ from typing import Any
 
 from traitgraph.api.calls import UsageError, say
 
-from .options import add_spec, study_of
+from .options import study_of
 from .output import bytes_bar, print_json, size_text
 
 
 def materialize_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] --select SELECTOR -o DIR [--form weights|adapter] [--rank R] [--dtype FORMAT]."""
-    add_spec(parser, "store", "select")
+    """-o DIR [--form weights|adapter] [--rank R] [--dtype FORMAT]."""
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a folder per model goes here")
     form = "weights: transformers loads it; adapter: peft and vLLM load it (default: %(default)s)"
     parser.add_argument("--form", choices=("weights", "adapter"), default="weights", help=form)

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from traitgraph.api.calls import STORE_VARIABLE, default_store, say
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 DEFAULT_STORE = default_store()
 
 
-def add_spec(parser: argparse.ArgumentParser, *shared: Literal["store", "select", "json", "run"]) -> None:
-    """SPEC [key=value ...] [-m], then those of the other shared options that are named."""
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """SPEC [key=value ...] [-m]."""
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the YAML file of a study")
     parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="values in place of the file's")
     sweep = "sweep: key=a,b and key=range(...) give one study per value, all in one graph"
     parser.add_argument("-m", "--multirun", action="store_true", help=sweep)
-    for name in shared:
-        _SHARED[name](parser)
 
 
 _WORD_OF_A_VALUE = re.compile(r"""'[^']*\s[^']*'|"[^"]*\s[^"]*"|[^\s,=:(){}\[\]'"]+""")
@@ -92,7 +90,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="ID", dest="run_id", help="another run than the newest of the study")
 
 
-_SHARED = {"store": add_store, "select": add_select, "json": add_json, "run": add_run}
+SHARED = {"spec": add_spec, "store": add_store, "select": add_select, "json": add_json, "run": add_run}
 
 
 def study_of(options: argparse.Namespace) -> Study:

@@ -12,13 +12,12 @@ from pathlib import Path
 from traitgraph.api.calls import UsageError, colour_wanted, say
 from traitgraph.specs.source.diagnostics import Diagnostic, has_errors, near_names, render_json, render_text
 
-from .options import DEFAULT_STORE, add_json, add_spec, add_store, plan_of, same_call, study_of
+from .options import DEFAULT_STORE, add_json, add_store, plan_of, same_call, study_of
 from .output import print_json, write_whole
 
 
 def plan_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [-m] [--store DIR] [--select SELECTOR] [-o FILE] [--json]."""
-    add_spec(parser, "store", "select", "json")
+    """[-o FILE]."""
     save = "save the plan; `traitgraph run FILE` executes exactly it, or refuses"
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=save)
 
@@ -78,8 +77,7 @@ def _with_faults(faults: Sequence[Diagnostic], options: argparse.Namespace) -> i
 
 
 def graph_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--format mermaid|dot|json] [--full]."""
-    add_spec(parser, "store", "select")
+    """[--format mermaid|dot|json] [--full]."""
     parser.add_argument(
         "--format", choices=("mermaid", "dot", "json"), default="mermaid", help="(default: %(default)s)"
     )
@@ -95,8 +93,7 @@ def do_graph(options: argparse.Namespace) -> int:
 
 
 def compile_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--after PASS]."""
-    add_spec(parser)
+    """[--after PASS]."""
     after = "print the form after this pass, led by what the pass does (default: the last one)"
     parser.add_argument("--after", metavar="PASS", help=after)
 
@@ -169,8 +166,7 @@ def do_diff(options: argparse.Namespace) -> int:
 
 
 def lock_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [-o FILE] [--check]."""
-    add_spec(parser, "store")
+    """[-o FILE] [--check]."""
     where = "the lock file (default: the spec with .lock.json)"
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=where)
     parser.add_argument("--check", action="store_true", help="compare with the lock file instead of writing it")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from traitgraph.api.calls import UsageError, say, tell_people
 from traitgraph.specs.source.yaml_errors import is_saved_plan
 
-from .options import add_select, add_spec, add_store, same_call, study_of
+from .options import add_select, add_store, same_call, study_of
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 
 def run_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC|PLAN [key=value ...] [--store DIR] [--select SELECTOR] [--launcher local|slurm] ..."""
-    add_spec(parser, "store", "select")
+    """[--workers N] [--launcher local|slurm] [--max-gpu-hours HOURS] [--dry-run] [--export DIR]."""
     workers = "worker processes side by side on this machine (default: %(default)s)"
     parser.add_argument("--workers", type=int, default=1, metavar="N", help=workers)
     parser.add_argument("--launcher", choices=("local", "slurm"), default="local", help="(default: %(default)s)")
@@ -83,8 +82,7 @@ def run_call(options: argparse.Namespace, study: Study) -> str:
 
 
 def status_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--select SELECTOR] [--watch] [--json]."""
-    add_spec(parser, "store", "select", "json")
+    """[--watch] [--every SECONDS]."""
     parser.add_argument("--watch", action="store_true", help="on SLURM: show it again and again until the run is over")
     every = "with --watch: ask SLURM this often (default: %(default)s)"
     parser.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help=every)
@@ -165,8 +163,7 @@ def _submission_of(options: argparse.Namespace) -> tuple[Study, Store, Submissio
 
 
 def wait_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--run ID] [--timeout SECONDS] [--every SECONDS]."""
-    add_spec(parser, "store", "run")
+    """[--timeout SECONDS] [--every SECONDS]."""
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this long (default: never)")
     every = "ask SLURM this often (default: %(default)s)"
     parser.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help=every)
@@ -198,11 +195,6 @@ def _said_once() -> Callable[[RunStatus], None]:
     return show
 
 
-def retry_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--run ID]."""
-    add_spec(parser, "store", "run")
-
-
 def do_retry(options: argparse.Namespace) -> int:
     """Submit again what a run left missing, with more of what it ran out of."""
     from traitgraph.api.slurm import retry
@@ -220,9 +212,6 @@ def do_retry(options: argparse.Namespace) -> int:
     return 0
 
 
-cancel_arguments = retry_arguments
-
-
 def do_cancel(options: argparse.Namespace) -> int:
     """Cancel what waits and runs of one run and of no other; what is in the store stays."""
     from traitgraph.api.slurm import cancel
@@ -233,8 +222,7 @@ def do_cancel(options: argparse.Namespace) -> int:
 
 
 def doctor_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--timeout SECONDS] [--json]."""
-    add_spec(parser, "store", "json")
+    """[--timeout SECONDS]."""
     patience = "wait so long for a compute node; where queues are long, longer (default: %(default)g)"
     parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help=patience)
 

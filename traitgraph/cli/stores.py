@@ -7,14 +7,13 @@ import sys
 
 from traitgraph.api.calls import UsageError, say
 
-from .options import add_spec, add_store, study_of
+from .options import add_store, study_of
 from .output import size_text
 from .runs import run_call
 
 
 def results_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR] [--select SELECTOR] [--csv | --json]."""
-    add_spec(parser, "store", "select")
+    """[--csv | --json]."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="comma-separated values with a header (the default)")
     form.add_argument("--json", action="store_true", help="one JSON array of objects")
@@ -38,11 +37,6 @@ def do_results(options: argparse.Namespace) -> int:
     return 0
 
 
-def report_arguments(parser: argparse.ArgumentParser) -> None:
-    """SPEC [key=value ...] [--store DIR]."""
-    add_spec(parser, "store")
-
-
 def do_report(options: argparse.Namespace) -> int:
     """Write the report and print its path; mirror the study where the spec asks for it."""
     from traitgraph.api.results import NoResultError, report
@@ -58,8 +52,7 @@ def do_report(options: argparse.Namespace) -> int:
 
 
 def verify_arguments(parser: argparse.ArgumentParser) -> None:
-    """[--store DIR] [--keep]."""
-    add_store(parser)
+    """[--keep]."""
     parser.add_argument("--keep", action="store_true", help="leave damaged artifacts where they are")
 
 

@@ -46,7 +46,7 @@ class Labels:
     def _text(self, row: int) -> str:
         """A job's kind, its benchmark and its coordinates."""
         stage, place = self._draft.locate(row)
-        words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
+        words = [stage.title]
         for name, column in stage.where.columns.items():
             value = str(column[place])
             if value and (name in ALWAYS or self._tells(stage, name)):

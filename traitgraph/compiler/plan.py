@@ -180,7 +180,8 @@ class Plan:
 
     def _cells_of(self, arm: ArmTable) -> Iterator[tuple[int, Cell]]:
         """Each result of an arm with its subject; that of an analysis with the first that is compared."""
-        texts = [_texts(arm, name) for name in NAMED]
+        nothing = [""] * arm.subjects.rows  # a column that does not apply
+        texts = [list(map(str, arm.names[name])) if name in arm.names else nothing for name in NAMED]
         hexes = {row: self.draft.keys[row].hex() for _, rows in arm.measures for row in rows}
         for benchmark, rows in arm.measures:
             for place, (row, *named) in enumerate(zip(rows, *texts, strict=True)):
@@ -231,11 +232,6 @@ class Plan:
         keys = tuple(self.draft.keys[row].hex() for row in task.rows)
         billions = None if task.parameters is None else task.parameters / 1e9
         return Task(id=task.id, jobs=keys, after=task.after, minutes=round(task.minutes, 2), billions=billions)
-
-
-def _texts(arm: ArmTable, name: str) -> list[str]:
-    """One column of the results table down the subjects of an arm; '' where it does not apply."""
-    return [str(text) for text in arm.names[name]] if name in arm.names else [""] * arm.subjects.rows
 
 
 def _base_models(arm: ArmTable) -> set[object]:

@@ -9,11 +9,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
-from traitgraph.compiler.ir.ir import MISSING, Draft
+from traitgraph.compiler.ir.ir import MISSING, PRESENT, STATUS_WORDS, Draft
 from traitgraph.compiler.label import Labels
-
-WORDS = ("present", "missing", "unneeded")
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,20 @@ class Graph:
 
 def stage_graph(draft: Draft) -> Graph:
     """One node for each kind of job and benchmark, whatever arms and templates its jobs have."""
-    name_of = [f"{stage.kind} {stage.name}" if stage.name != stage.kind else stage.kind for stage in draft.stages]
+    name_of = [stage.title for stage in draft.stages]
     counts: dict[str, Counter[str]] = {}
     edges: Counter[tuple[str, str]] = Counter()
     for row in _shown(draft):
         name = name_of[draft.stage_of(row)]
-        counts.setdefault(name, Counter()).update(("jobs", _status(draft, row), *_selected(draft, row)))
-        for refs in _needs(draft, row):
-            edges.update((name_of[draft.stage_of(ref)], name) for ref in refs)
+        counts.setdefault(name, Counter()).update(("jobs", STATUS_WORDS[_status(draft, row)], *_selected(draft, row)))
+        edges.update((name_of[draft.stage_of(ref)], name) for ref in _needs(draft, row))
     nodes = (
-        Node(_id(name), name.partition(" ")[0], name, *(count[what] for what in ("jobs", *WORDS[:2], "selected")))
+        Node(
+            _id(name),
+            name.partition(" ")[0],
+            name,
+            *(count[what] for what in ("jobs", "present", "missing", "selected")),
+        )
         for name, count in counts.items()
     )
     return Graph(tuple(nodes), tuple((_id(one), _id(two), count) for (one, two), count in edges.items()))
@@ -61,10 +64,9 @@ def job_graph(draft: Draft) -> Graph:
     for row in _shown(draft):
         stage, _ = draft.locate(row)
         status, name = _status(draft, row), draft.keys[row].hex()
-        counts = (int(status == "present"), int(status == "missing"), len(_selected(draft, row)))
+        counts = (int(status == PRESENT), int(status == MISSING), len(_selected(draft, row)))
         nodes.append(Node(name, stage.kind, labels.of(row), 1, *counts))
-        for refs in _needs(draft, row):
-            edges += [(draft.keys[ref].hex(), name, 1) for ref in refs]
+        edges += [(draft.keys[ref].hex(), name, 1) for ref in _needs(draft, row)]
     return Graph(tuple(nodes), tuple(edges))
 
 
@@ -73,18 +75,16 @@ def _shown(draft: Draft) -> Sequence[int]:
     if draft.wanted is None:
         return range(draft.rows)
     run = [row for row, status in enumerate(draft.status) if status == MISSING]
-    return sorted(
-        {*draft.wanted, *run, *(ref for row in run for refs in draft.inputs_of(row).values() for ref in refs)}
-    )
+    return sorted({*draft.wanted, *run, *chain.from_iterable(map(draft.needs, run))})
 
 
-def _needs(draft: Draft, row: int) -> Iterable[Sequence[int]]:
+def _needs(draft: Draft, row: int) -> Iterable[int]:
     """The inputs of a row that are shown: what is there needs nothing any more when only a part is asked for."""
-    return draft.inputs_of(row).values() if draft.wanted is None or draft.status[row] == MISSING else ()
+    return draft.needs(row) if draft.wanted is None or draft.status[row] == MISSING else ()
 
 
-def _status(draft: Draft, row: int) -> str:
-    return WORDS[draft.status[row]] if draft.status else "missing"
+def _status(draft: Draft, row: int) -> int:
+    return draft.status[row] if draft.status else MISSING
 
 
 def _selected(draft: Draft, row: int) -> tuple[str, ...]:

@@ -39,10 +39,15 @@ def selection_text(plan: Plan) -> str:
 def plan_json(plan: Plan) -> dict[str, object]:
     """The plan as plain data: study, arms, counts of jobs, tasks."""
     counts = plan.counts
+    told = ("conditions", "models", "subjects", "assessments", "jobs", "missing")
     names = ("jobs", "present", "missing", "unneeded", "by_kind", "missing_by_kind", "selected", "needed")
     return {
         "study": plan.study,
-        "arms": [_arm_json(arm) for arm in plan.arms],
+        "arms": [
+            {"name": arm.name, "method": arm.method, "axes": dict(arm.axes)}
+            | {name: getattr(arm, name) for name in told}
+            for arm in plan.arms
+        ],
         "counts": {name: getattr(counts, name) for name in names},
         "price": price_json(plan),
         "tasks": [
@@ -50,12 +55,6 @@ def plan_json(plan: Plan) -> dict[str, object]:
             for task in plan.tasks
         ],
     }
-
-
-def _arm_json(arm: ArmCounts) -> dict[str, object]:
-    counts = ("conditions", "models", "subjects", "assessments", "jobs", "missing")
-    told = {name: getattr(arm, name) for name in counts}
-    return {"name": arm.name, "method": arm.method, "axes": dict(arm.axes), **told}
 
 
 def arm_formula(arm: ArmCounts) -> str:
