@@ -210,8 +210,7 @@ def _run_here(
     check_tasks(table)
     check_hub(table)
     if shows:
-        view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=workers)
-        with view:
+        with progress_view(table, durations=store.durations(), expected=expected, workers=workers) as view:
             summary = run_locally(table, store, workers=workers, observer=view)
     else:
         summary = run_locally(table, store, workers=workers)

@@ -14,7 +14,6 @@ from traitgraph.compiler.views.print_plan import aligned
 from traitgraph.launchers.summary import failure_lines
 from traitgraph.runtime.store.records import Failure, by_cause
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.study import Study
 
 from . import slurm
@@ -71,8 +70,10 @@ def study_status(plan: CompiledPlan, store: Store) -> StudyStatus:
     """The state of a study as the store and the records of its runs tell it. Writes nothing."""
     table = plan.job_table()
     running = [row for row in table.rows if store.claims.is_held(row.key)]
-    failures = _standing_failures(table, store)
-    failed = [failure.kind for failure in failures]
+    missing, standing = {row.key for row in table.rows}, dict[str, Failure]()
+    for run in reversed(all_runs(store)):  # of each job the newest failure stands, while the job is missing
+        standing |= {failure.key: failure for failure in run.failures(missing)}
+    failed = [failure.kind for failure in standing.values()]
     counts = plan.counts
     kinds = tuple(
         KindStatus(
@@ -85,16 +86,7 @@ def study_status(plan: CompiledPlan, store: Store) -> StudyStatus:
         for kind in counts.by_kind
         if (number := counts.selected_by_kind.get(kind, 0) + counts.needed_by_kind.get(kind, 0))
     )
-    return StudyStatus(plan.study, kinds, tuple(row.label or row.key[:8] for row in running), failures)
-
-
-def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
-    """The newest failure of every job that is still missing."""
-    wanted = {row.key for row in table.rows}
-    newest: dict[str, Failure] = {}
-    for run in reversed(all_runs(store)):
-        newest |= {failure.key: failure for failure in run.failures(wanted)}
-    return tuple(newest.values())
+    return StudyStatus(plan.study, kinds, tuple(row.label or row.key[:8] for row in running), tuple(standing.values()))
 
 
 def status_text(status: StudyStatus, again: str) -> str:

@@ -80,13 +80,9 @@ def _told_apart(draft: Draft) -> Iterator[tuple[int, list[str]]]:
     for stages in namesakes.values():
         differ = [name for name in APART if len({encode(stage.template.get(name)) for stage in stages}) > 1]
         for stage in stages:
-            names = (name for name in differ if name in stage.template and not _shows(stage, name))
+            shown = {name for name in differ if name in stage.where and len(stage.where[name].values) > 1}
+            names = (name for name in differ if name in stage.template and name not in shown)
             yield id(stage), [_word(name, stage.template[name], files) for name in names]
-
-
-def _shows(stage: Stage, name: str) -> bool:
-    """Whether labels have several values of a coordinate already."""
-    return name in stage.where and len(stage.where[name].values) > 1
 
 
 def _word(name: str, value: object, files: Mapping[str, str]) -> str:

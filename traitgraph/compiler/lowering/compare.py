@@ -50,19 +50,15 @@ def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> Iter
 
 
 def _vectors(params: SimilarityParams, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
+    """The vectors that some subjects scale, for each model, data set and seed, in the order of their names."""
     for _, subjects in table.subjects.split(VECTOR_COLUMNS):
-        vectors = _named_vectors(set(subjects), scaled, builder)
-        names = tuple(vectors.values())
+        compared = set(subjects)
+        pairs = (pair for several, rows in scaled for pair in zip(several, rows, strict=True))
+        vectors = sorted({row for subject, row in pairs if subject in compared}, key=builder.name_of)
+        names = tuple(map(builder.name_of, vectors))
         inputs = (Input("vectors", row_ids(vectors), width=len(vectors)),)
         row = _add("vector_similarity", params, inputs, builder, names)
         yield Comparison("vector_similarity", row, subjects[0], ("method", *VECTOR_COLUMNS))
-
-
-def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict[int, str]:
-    """Rows of the vectors that some subjects scale, each with its name, in the order of names."""
-    pairs = (pair for several, rows in scaled for pair in zip(several, rows, strict=True))
-    found = {row: builder.name_of(row) for row in {row for subject, row in pairs if subject in subjects}}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _of_scores(

@@ -66,9 +66,9 @@ def diff_plans(old: Plan, new: Plan) -> StudyDiff:
         for row in rows:
             if partners:
                 each = _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels.of(row))
-                cause = (each.kind, tuple(change.text() for change in each.changes), not each.changes and each.follows)
-                known = causes.get(cause)
-                causes[cause] = replace(known, jobs=known.jobs + 1) if known else each
+                why = tuple(change.text() for change in each.changes) or each.follows
+                known = causes.get((each.kind, bool(each.changes), why))
+                causes[each.kind, bool(each.changes), why] = replace(known, jobs=known.jobs + 1) if known else each
             else:
                 added[str(coordinates[0])] += 1
     removed = Counter(str(coordinates[0]) for coordinates, rows in gone.items() for _ in rows)

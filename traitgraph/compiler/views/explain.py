@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import nlargest, nsmallest
+from heapq import nlargest
 
 from traitgraph.compiler.ir.ir import MISSING, PRESENT
 from traitgraph.compiler.plan import Plan
@@ -102,13 +102,6 @@ def _listed(plan: Plan, rows: Sequence[int]) -> Iterator[str]:
         yield f"  ... and {len(rows) - SHOWN:,} more"
 
 
-def nearest_changes(job: JobRow, stored: Iterable[JobRow]) -> tuple[JobRow, list[Change]] | None:
-    """The stored job of the same kind with the fewest different fields and inputs, and the differences."""
-    alike = ((other, _changes(other, job)) for other in stored if other.kind == job.kind)
-    found = nsmallest(1, alike, key=lambda pair: (len(pair[1]), pair[0].key))
-    return found[0] if found else None
-
-
 def _changes(other: JobRow, job: JobRow) -> list[Change]:
     old, new = ({"version": each.version, **each.params} for each in (other, job))
     changes = list(field_changes(old, new))
@@ -124,10 +117,11 @@ def _short(keys: tuple[str, ...]) -> str:
 
 
 def _nearest(job: JobRow, stored: Iterable[JobRow]) -> Iterator[str]:
-    found = nearest_changes(job, stored)
-    if found is None:
+    """The stored job of the same kind with the fewest different fields and inputs, and the differences."""
+    alike = ((_changes(other, job), other) for other in stored if other.kind == job.kind)
+    changes, other = min(alike, key=lambda pair: (len(pair[0]), pair[1].key), default=((), None))
+    if other is None:
         yield f"  the store holds no {job.kind} job"
         return
-    other, changes = found
     yield f"  the nearest in the store is {other.key[:8]} ({other.label}); it differs in:"
     yield from (f"    {change.text()}" for change in changes)

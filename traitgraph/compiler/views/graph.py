@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 
@@ -37,7 +37,13 @@ class Graph:
     edges: tuple[tuple[str, str, int], ...]
 
 
-def stage_graph(draft: Draft) -> Graph:
+def graph_text(draft: Draft, form: str = "mermaid", *, full: bool = False) -> str:
+    """The graph of a draft as `mermaid`, `dot` or `json`; `full` shows every job. Raises KeyError for another form."""
+    graph = _job_graph(draft) if full else _stage_graph(draft)
+    return {"mermaid": _mermaid, "dot": _dot, "json": _as_json}[form](graph)
+
+
+def _stage_graph(draft: Draft) -> Graph:
     """One node for each kind of job and benchmark, whatever arms and templates its jobs have."""
     name_of = [stage.title for stage in draft.stages]
     counts: dict[str, Counter[str]] = {}
@@ -58,7 +64,7 @@ def stage_graph(draft: Draft) -> Graph:
     return Graph(tuple(nodes), tuple((_id(one), _id(two), count) for (one, two), count in edges.items()))
 
 
-def job_graph(draft: Draft) -> Graph:
+def _job_graph(draft: Draft) -> Graph:
     """One node for each job, named by the start of its key."""
     nodes, edges, labels = [], [], Labels(draft)
     for row in _shown(draft):
@@ -95,7 +101,7 @@ def _id(name: str) -> str:
     return "".join(character if character.isalnum() else "_" for character in name)
 
 
-def mermaid(graph: Graph) -> str:
+def _mermaid(graph: Graph) -> str:
     """A Mermaid flowchart, as Markdown pages show it."""
     lines = ["flowchart LR"]
     captions = [_caption(node).replace('"', "#quot;") for node in graph.nodes]
@@ -110,7 +116,7 @@ def mermaid(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dot(graph: Graph) -> str:
+def _dot(graph: Graph) -> str:
     """A Graphviz digraph."""
     lines = ["digraph study {", "  rankdir=LR", "  node [shape=box]"]
     for node in graph.nodes:
@@ -124,19 +130,11 @@ def dot(graph: Graph) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def as_json(graph: Graph) -> str:
+def _as_json(graph: Graph) -> str:
     """One JSON document: {"nodes": [...], "edges": [{"from", "to", "inputs"}]}."""
     nodes = [asdict(node) for node in graph.nodes]
     edges = [{"from": one, "to": two, "inputs": count} for one, two, count in graph.edges]
     return json.dumps({"nodes": nodes, "edges": edges}, indent=1) + "\n"
-
-
-FORMATS: dict[str, Callable[[Graph], str]] = {"mermaid": mermaid, "dot": dot, "json": as_json}
-
-
-def graph_text(draft: Draft, form: str = "mermaid", *, full: bool = False) -> str:
-    """The graph of a draft in one of `FORMATS`; `full` shows every job. Raises KeyError for an unknown format."""
-    return FORMATS[form](job_graph(draft) if full else stage_graph(draft))
 
 
 def _caption(node: Node) -> str:
