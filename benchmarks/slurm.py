@@ -22,9 +22,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout: the test SLURM is not part of the package
 
-from tests.slurm.cluster import Settings, SlurmCluster, running, wait_until
-from tests.slurm.conftest import plugin_path
-from tests.slurm.studies import CLUSTER, job, table
+from tests.launchers.slurm.cluster import Settings, SlurmCluster, running, wait_until
+from tests.launchers.slurm.reach import plugin_path
+from tests.launchers.slurm.studies import CLUSTER, job, table
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.watch.status import read_status, run_of
 from traitgraph.runtime.store.store import Store

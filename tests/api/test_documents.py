@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import environment
+from tests.end_to_end.commands import environment
 from tests.tiny_model import save_tiny_model
 
 PROJECT = Path(__file__).parents[2]

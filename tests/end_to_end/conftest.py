@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
+
+from .commands import CommandLine, command, environment
 
 STUDY = """\
 study: tiny
@@ -28,18 +27,6 @@ arms:
   tuned: {method: sft}
   vectors: {method: vector, alpha: [-1, 0, 0.5, 1]}
 """
-
-CommandLine = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def command(*words: object) -> list[str]:
-    """`traitgraph ...` with this interpreter."""
-    return [sys.executable, "-m", "traitgraph", *map(str, words)]
-
-
-def environment() -> dict[str, str]:
-    """This process's environment, one thread for torch, no hub."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CommandLine
+from .commands import CommandLine
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
 

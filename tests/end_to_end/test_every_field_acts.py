@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from tests.compiler.test_fields import LANGUAGE, NOT_HASHED
+from tests.end_to_end.reading.sitecustomize import READS
 from tests.judge_server import JudgeServer, judge_server
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs import params
@@ -23,9 +24,8 @@ from traitgraph.specs.study.analyses import LayerSimilarity
 from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
 from traitgraph.specs.study.training import Sampling
 
-from .conftest import command, environment
+from .commands import command, environment
 from .effects import effects, name_of, write_study
-from .reading.sitecustomize import READS
 from .values import models_in
 
 pytestmark = pytest.mark.xdist_group("every-field")
@@ -34,22 +34,22 @@ pytestmark = pytest.mark.xdist_group("every-field")
 NO_EFFECT = {
     **dict.fromkeys(("Arm.name", "Benchmark.name", "Study.study", "Study.description"), "names things"),
     **dict.fromkeys(("Arm.zip", "Arm.excluded", "Arm.included", "Arm.rules"), "chooses points: tests/compiler"),
-    **dict.fromkeys(("HubModelSpec.id", "HubModelSpec.revision"), "asks the hub: tests/runtime/test_models.py"),
+    **dict.fromkeys(("HubModelSpec.id", "HubModelSpec.revision"), "asks the hub: tests/runtime/models/test_models.py"),
     **dict.fromkeys(("HubDataSpec.id", "HubDataSpec.revision", "HubDataSpec.config", "HubDataSpec.split"),
-                    "asks the hub: tests/runtime/test_dialogues.py"),
+                    "asks the hub: tests/runtime/data/test_dialogues.py"),
     **dict.fromkeys(("PackagedModelSpec.package", "PackagedModelSpec.file", "PackagedModelSpec.digest"),
-                    "a GGUF file of a package: tests/runtime/test_real_model.py"),
+                    "a GGUF file of a package: tests/runtime/models/test_real_model.py"),
     **dict.fromkeys(("Generation.expert", "Generation.decoding", "GeneratedDataSpec.generate", "Study.arms"),
                     "holds fields that have lines of their own"),
     **dict.fromkeys(("SftTraining.method", "DpoTraining.method"), "follows the method of the arm"),
     **dict.fromkeys(("Measured.kind", "Analysis.kind", "TaskArithmetic.kind"), "every kind is an arm's"),
     "Sampling.engine": "there is one of ours: tests/end_to_end/test_plugin_answers.py",
     "Steer.operation": "others than `add` are of other packages: tests/end_to_end/test_steering_operators.py",
-    "Training.max_cut": "lets rows be cut or refuses: tests/runtime/test_training.py",
+    "Training.max_cut": "lets rows be cut or refuses: tests/runtime/training/test_training.py",
     "Arm.alpha_of": "filled in from alpha",
     "ModelSpec.parameters": "for prices only: tests/compiler/test_price.py",
-    "ModelSpec.trust_remote_code": "runs code of others: tests/runtime/test_models.py",
-    "Study.cluster": "where it runs: tests/slurm",
+    "ModelSpec.trust_remote_code": "runs code of others: tests/runtime/models/test_models.py",
+    "Study.cluster": "where it runs: tests/launchers/slurm",
     "Study.tracking": "mirrors the run: tests/end_to_end/test_tracking.py",
     "Study.file": "where the spec lies: not written in it",
     "Study.overrides": "what was typed behind the file: told in the report",

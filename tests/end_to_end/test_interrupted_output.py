@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.store.rows import put, row
 from tests.small_disk import small_disk
-from tests.store.rows import put, row
 from traitgraph.api.planning import whole_table
 from traitgraph.runtime.store.errors import DamagedArtifactError
 from traitgraph.runtime.store.records import RunRecord
@@ -19,7 +19,7 @@ from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study
 from traitgraph.specs.schema.starter import starter_spec
 
-from .conftest import command
+from .commands import command
 
 __all__ = ["small_disk"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.tiny_model import save_tiny_model
 
-from .conftest import command, environment
+from .commands import command, environment
 
 STUDY = """\
 study: noisy

@@ -13,7 +13,7 @@ from tests.judge_server import judge_server
 from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
 
-from .conftest import CommandLine
+from .commands import CommandLine
 
 KEY = "a-secret-of-the-test"
 STUDY = """\

@@ -12,7 +12,7 @@ import pytest
 from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
 
-from .conftest import command, environment
+from .commands import command, environment
 
 PACKAGE = '''
 from typing import ClassVar

@@ -22,7 +22,7 @@ from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
 from traitgraph import plugins
 
-from .conftest import command, environment
+from .commands import command, environment
 
 DOCS = Path(__file__).parents[2] / "docs"
 STUDY = """\

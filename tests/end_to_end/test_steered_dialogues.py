@@ -12,7 +12,7 @@ import pytest
 
 from tests.tiny_model import save_tiny_model
 
-from .conftest import CommandLine
+from .commands import CommandLine
 
 ROOT = Path(__file__).parents[2]
 SMALLER = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CommandLine
+from .commands import CommandLine
 
 SHIFTED = """\
 study: shifted

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import command, environment
+from .commands import command, environment
 
 OPERATOR = '''\
 """What an author of an operator writes."""

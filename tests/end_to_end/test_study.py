@@ -17,7 +17,7 @@ from tests.small_disk import small_disk as small_disk
 from traitgraph.runtime.store.store import RESERVED
 from traitgraph.specs.jobs.results import RESULT_COLUMNS
 
-from .conftest import CommandLine, command, environment
+from .commands import CommandLine, command, environment
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .conftest import command, environment
+from .commands import command, environment
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
 

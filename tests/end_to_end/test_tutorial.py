@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny_model import save_tiny_model
 
-from .conftest import command, environment
+from .commands import command, environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 STEP = re.compile(r"(?:`(?P<file>[\w.]+)`(?:, [^`]*?)?(?: be)?:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.M | re.S)

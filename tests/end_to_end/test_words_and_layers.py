@@ -12,7 +12,7 @@ from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
 
-from .conftest import CommandLine
+from .commands import CommandLine
 
 pytestmark = pytest.mark.xdist_group("words-and-layers")
 

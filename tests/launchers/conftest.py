@@ -1,4 +1,4 @@
-"""The entry point under which worker processes find the toy jobs."""
+"""A store, and the entry point under which worker processes find the toy jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from traitgraph.runtime.store.store import Store
 __all__ = ["small_disk"]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def toy_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package, as far as Python can tell, whose entry point names the toy jobs."""
     info = tmp_path / "site" / "toy_jobs-1.0.dist-info"
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def trace(tmp_path: Path) -> Path:
-    """A folder in which each start of a toy job leaves one file."""
+    """A folder in which each start of a job, or each step of it, leaves a trace."""
     folder = tmp_path / "trace"
     folder.mkdir()
     return folder

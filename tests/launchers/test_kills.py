@@ -23,6 +23,8 @@ from traitgraph.specs.jobs.params import JobTable
 
 from .toys import below, result, runs_of, table, toy, wait_for
 
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+
 LAUNCHER = Path(__file__).parent / "launch_toys.py"
 Launch = Callable[..., subprocess.Popen[str]]
 

@@ -18,6 +18,8 @@ from traitgraph.specs.source.hashing import digest_path
 
 from .toys import below, result, runs_of, table, toy, wait_for
 
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+
 
 def test_every_job_runs_after_its_inputs_and_a_second_run_does_nothing(store: Store, trace: Path) -> None:
     a = toy("a", trace=str(trace))

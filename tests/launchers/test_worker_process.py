@@ -16,6 +16,8 @@ from traitgraph.runtime.store.store import Store
 
 from .toys import table, toy
 
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+
 
 def test_the_command_names_table_task_and_store() -> None:
     assert worker_command(Path("/s/runs/r/table.json"), "01-train-000", Path("/s"), python="python3") == [
