@@ -173,12 +173,6 @@ def _built_in_tasks(table: JobTable) -> Iterator[str]:
             yield str(benchmark["task"])
 
 
-def check_packages(table: JobTable) -> None:
-    """Refuse packages with models that are not installed."""
-    if packages := missing_packages(table):
-        raise UsageError("\n  ".join(packages))
-
-
 def check_keys(table: JobTable) -> None:
     """Refuse to start while the key of a judge is missing."""
     from traitgraph.launchers.worker_process import unset_keys

@@ -111,8 +111,7 @@ def status_json(status: StudyStatus) -> dict[str, object]:
         "study": status.study,
         "missing": status.missing,
         "kinds": {
-            each.kind: {"jobs": each.jobs, "present": each.present, "running": each.running, "failed": each.failed}
-            for each in status.kinds
+            each.kind: {name: number for name, number in vars(each).items() if name != "kind"} for each in status.kinds
         },
         "running": list(status.running),
         "failures": [failure.model_dump(exclude={"traceback"}) for failure in status.failures],

@@ -54,6 +54,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 """Name -> its module, the arguments that it shares with others, and a summary, in the order a user meets them."""
 
+OVERVIEW = """\
+traitgraph: one YAML file in; a checked job graph, its runs and a report out.
+
+usage: traitgraph COMMAND SPEC [key=value ...] [options]
+
+{commands}
+
+traitgraph COMMAND --help tells its options.
+Exit codes: 0 done, 1 a job failed, 2 the spec or the call is wrong.
+Start with: traitgraph init my-study"""
 
 UNUSABLE = (
     errno.EACCES,
@@ -113,7 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _answer(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+        width = max(map(len, COMMANDS))
+        lines = (f"  {name:<{width}}  {summary}" for name, (_, _, summary) in COMMANDS.items())
+        print(OVERVIEW.format(commands="\n".join(lines)))
         return 0 if words else 2
     if words[0] in ("-V", "--version"):
         print(f"traitgraph {__version__}")
@@ -146,24 +158,6 @@ def add_command(name: str, parser: argparse.ArgumentParser) -> Callable[[argpars
         own(parser)
     do: Callable[[argparse.Namespace], int] = functions[f"do_{name}"]
     return do
-
-
-def _overview() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {summary}" for name, (_, _, summary) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "traitgraph: one YAML file in; a checked job graph, its runs and a report out.",
-            "",
-            "usage: traitgraph COMMAND SPEC [key=value ...] [options]",
-            "",
-            *lines,
-            "",
-            "traitgraph COMMAND --help tells its options.",
-            "Exit codes: 0 done, 1 a job failed, 2 the spec or the call is wrong.",
-            "Start with: traitgraph init my-study",
-        ]
-    )
 
 
 def _unknown(words: Sequence[str]) -> int:

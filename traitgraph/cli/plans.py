@@ -24,16 +24,10 @@ def plan_arguments(parser: argparse.ArgumentParser) -> None:
 
 def do_plan(options: argparse.Namespace) -> int:
     """Print the plan; nothing is run. 0, or 2 when data that its jobs read cannot be used."""
-    from traitgraph.api.preflight import (
-        missing_packages,
-        package_faults,
-        small_data_faults,
-        unversioned_tasks,
-        without_runtime,
-    )
+    from traitgraph.api import preflight
 
     plan = plan_of(options, on_cluster=True)
-    lacking, faults = without_runtime(plan), small_data_faults(plan)
+    lacking, faults = preflight.without_runtime(plan), preflight.small_data_faults(plan)
     if options.json:
         told = render_json(faults)["diagnostics"]
         from traitgraph.compiler.views.print_plan import plan_json
@@ -41,11 +35,12 @@ def do_plan(options: argparse.Namespace) -> int:
         print_json({**plan_json(plan), "without_runtime": lacking, "data_faults": told})
     else:
         sys.stdout.write(f"{plan}\n")
-    for text in unversioned_tasks(plan.spec):
+    for text in preflight.unversioned_tasks(plan.spec):
         say(text)
     if lacking:
         say("warning: these parts of the study can be planned but not run yet:\n  " + "\n  ".join(lacking))
-    for package in missing_packages(plan.job_table()) if package_faults(plan.draft.locations.values()) else ():
+    lacks_some = preflight.package_faults(plan.draft.locations.values())
+    for package in preflight.missing_packages(plan.job_table()) if lacks_some else ():
         say(f"warning: {package}")
     if faults:
         from traitgraph.api.data_check import stops_a_run

@@ -167,10 +167,9 @@ def adapter_bytes(lora: Lora | None, weights: Range) -> Range:
 
 def _scratch(missing: list[tuple[Stage, int]], estimator: Estimator) -> Range:
     """The widest checkpoint of one training: weights and the optimiser's two moments, removed at its end."""
-    widest = NOTHING
-    for stage, _ in missing:
-        training = stage.template.get("training")
-        if isinstance(training, Training):
-            size = adapter_bytes(training.lora, estimator.weights(stage)).times(3)
-            widest = max(widest, size, key=lambda each: each.high)
-    return widest
+    sizes = (
+        adapter_bytes(training.lora, estimator.weights(stage)).times(3)
+        for stage, _ in missing
+        if isinstance(training := stage.template.get("training"), Training)
+    )
+    return max(sizes, key=lambda each: each.high, default=NOTHING)
