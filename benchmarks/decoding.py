@@ -24,7 +24,12 @@ from transformers.utils import logging
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
-from traitgraph.runtime.decoding import Guidance, Sampling, Variant, guided_replies  # noqa: E402
+from traitgraph.runtime.decoding.guided import (  # noqa: E402
+    Guidance,
+    Sampling,
+    Variant,
+    guided_replies,
+)
 from traitgraph.runtime.decoding.job import low_rank_changes  # noqa: E402
 from traitgraph.runtime.models.chat import prompt_ids  # noqa: E402
 from traitgraph.runtime.models.loading import LoadedModel, load_network  # noqa: E402

@@ -18,11 +18,11 @@ MOVED = {
     "traitgraph.specs.generation": "traitgraph.specs.study.generation",
     "traitgraph.runtime.locations": "traitgraph.runtime.jobs.locations",
     "traitgraph.runtime.chat": "traitgraph.runtime.models.chat",
-    "traitgraph.runtime.leads": "traitgraph.runtime.models.prompt_messages",
+    "traitgraph.runtime.leads": "traitgraph.runtime.models.chat",
     "traitgraph.runtime.generation": "traitgraph.runtime.models.generation",
     "traitgraph.runtime.dialogues": "traitgraph.runtime.data.dialogues",
 }
-RENAMED = {"Instrument": "Benchmark"}
+RENAMED = {"Instrument": "Benchmark", "Lead": "PromptMessage", "lead_of": "prompt_message_of"}
 
 
 class _OldNames(MetaPathFinder, Loader):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.compiler.ir.ir import Input as Input
     from traitgraph.compiler.ir.ir import Table as Table
     from traitgraph.compiler.ir.ir import row_ids as row_ids
+    from traitgraph.compiler.lowering.dialogues import dialogue_rows as dialogue_rows
     from traitgraph.runtime.assessment.measurement import Measurement as Measurement
     from traitgraph.runtime.assessment.measurement import Metric as Metric
     from traitgraph.runtime.assessment.questionnaires.modes import domain_means as domain_means
@@ -47,8 +48,10 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.merging.steps import TrimBothEnds as TrimBothEnds
     from traitgraph.runtime.models.chat import answer_ids as answer_ids
     from traitgraph.runtime.models.chat import prompt_ids as prompt_ids
-    from traitgraph.runtime.models.engines import engine_of as engine_of
+    from traitgraph.runtime.models.chat import prompt_message_of as lead_of  # noqa: F401  # the old name
+    from traitgraph.runtime.models.chat import prompt_message_of as prompt_message_of
     from traitgraph.runtime.models.generation import Written as Written
+    from traitgraph.runtime.models.generation import engine_of as engine_of
     from traitgraph.runtime.models.generation import written as written
     from traitgraph.runtime.models.generation import written_texts as written_texts
     from traitgraph.runtime.models.likelihood import Likelihood as Likelihood
@@ -56,13 +59,18 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.models.likelihood import continuation_likelihoods as continuation_likelihoods
     from traitgraph.runtime.models.loading import LoadedModel as LoadedModel
     from traitgraph.runtime.models.loading import open_model as open_model
-    from traitgraph.runtime.models.prompt_messages import lead_of as lead_of
+    from traitgraph.runtime.training.checkpoints import resumable as resumable
+    from traitgraph.runtime.training.checkpoints import train_with_checkpoints as train_with_checkpoints
+    from traitgraph.runtime.training.rows import trainer_rows as trainer_rows
+    from traitgraph.runtime.training.training import train as train
+    from traitgraph.runtime.training.training import train_on as train_on
     from traitgraph.specs.fields.axes import Axis as Axis
     from traitgraph.specs.jobs.kinds import JobKind as JobKind
     from traitgraph.specs.jobs.params import AssessParams as AssessParams
     from traitgraph.specs.jobs.params import JobParams as JobParams
     from traitgraph.specs.jobs.params import Prompt as PromptText  # noqa: F401  # for others
     from traitgraph.specs.jobs.params import Steering as Steering
+    from traitgraph.specs.jobs.params import TrainParams as TrainParams
     from traitgraph.specs.jobs.refs import ModelRef as ModelRef
     from traitgraph.specs.study.analyses import Analysis as Analysis
     from traitgraph.specs.study.benchmarks import Benchmark as Benchmark
@@ -74,26 +82,31 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.study.prompts import Prompt as Prompt
     from traitgraph.specs.study.steering_operators import SteeringOperator as SteeringOperator
     from traitgraph.specs.study.training import AnswerEngine as AnswerEngine
+    from traitgraph.specs.study.training import DpoTraining as DpoTraining
     from traitgraph.specs.study.training import Sampling as Sampling
+    from traitgraph.specs.study.training import SftTraining as SftTraining
+    from traitgraph.specs.study.training import Training as Training
 
 HOMES = {
     "traitgraph.compiler.ir.builder": ("Builder", "Group", "Made"),
     "traitgraph.compiler.ir.ir": ("Column", "Input", "Table", "row_ids"),
+    "traitgraph.compiler.lowering.dialogues": ("dialogue_rows",),
     "traitgraph.runtime.assessment.measurement": ("Measurement", "Metric"),
     "traitgraph.runtime.assessment.questionnaires.modes": ("domain_means", "items_of"),
     "traitgraph.runtime.data.dialogues": ("load_dialogues",),
     "traitgraph.runtime.jobs.context": ("JobContext", "without_torch"),
     "traitgraph.runtime.jobs.locations": ("verified",),
     "traitgraph.runtime.merging.steps": ("Drop", "Election", "RankDrop", "Steps", "Trim", "TrimBothEnds"),
-    "traitgraph.runtime.models.chat": ("answer_ids", "prompt_ids"),
-    "traitgraph.runtime.models.engines": ("engine_of",),
-    "traitgraph.runtime.models.generation": ("Written", "written", "written_texts"),
+    "traitgraph.runtime.models.chat": ("answer_ids", "lead_of", "prompt_ids", "prompt_message_of"),
+    "traitgraph.runtime.models.generation": ("Written", "engine_of", "written", "written_texts"),
     "traitgraph.runtime.models.likelihood": ("Likelihood", "Request", "continuation_likelihoods"),
     "traitgraph.runtime.models.loading": ("LoadedModel", "open_model"),
-    "traitgraph.runtime.models.prompt_messages": ("lead_of",),
+    "traitgraph.runtime.training.checkpoints": ("resumable", "train_with_checkpoints"),
+    "traitgraph.runtime.training.rows": ("trainer_rows",),
+    "traitgraph.runtime.training.training": ("train", "train_on"),
     "traitgraph.specs.fields.axes": ("Axis",),
     "traitgraph.specs.jobs.kinds": ("JobKind",),
-    "traitgraph.specs.jobs.params": ("AssessParams", "JobParams", "PromptText", "Steering"),
+    "traitgraph.specs.jobs.params": ("AssessParams", "JobParams", "PromptText", "Steering", "TrainParams"),
     "traitgraph.specs.jobs.refs": ("ModelRef",),
     "traitgraph.specs.study.analyses": ("Analysis",),
     "traitgraph.specs.study.benchmarks": ("Benchmark", "Mode"),
@@ -103,11 +116,11 @@ HOMES = {
     "traitgraph.specs.study.method": ("Method",),
     "traitgraph.specs.study.prompts": ("Prompt",),
     "traitgraph.specs.study.steering_operators": ("SteeringOperator",),
-    "traitgraph.specs.study.training": ("AnswerEngine", "Sampling"),
+    "traitgraph.specs.study.training": ("AnswerEngine", "DpoTraining", "Sampling", "SftTraining", "Training"),
 }
 """What is for others, by the module where it is."""
-RENAMED = {"PromptText": "Prompt"}
-"""Names that two modules have."""
+RENAMED = {"PromptText": "Prompt", "lead_of": "prompt_message_of"}
+"""Names that two modules have, and old ones."""
 PLACES = {name: module for module, names in HOMES.items() for name in names}
 
 

@@ -45,9 +45,10 @@ arms:
   sworn: {method: {kind: prompt, style: oath}}
   control: {method: {kind: random_direction, layer: 1, coefficient: [0.5, 1]}, seeds: [0, 1]}
   turned: {method: {kind: steer, layer: 1, coefficient: 1, operation: remove}}
+  shuffled: {method: {kind: shuffled}}
   voted: {method: vector, merge: {kind: voted, density: 0.5}, alpha: 1}
 """
-ADDED = ("slogan", "oath", "random_direction", "span", "remove", "voted", "exclamations")
+ADDED = ("slogan", "oath", "random_direction", "shuffled", "span", "remove", "voted", "exclamations")
 ODD = '''
 from decimal import Decimal
 from typing import Literal
@@ -139,7 +140,7 @@ def test_what_plugins_add_is_planned_run_and_reported(call: Call, folder: Path) 
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(call("results", "study.yaml", "--csv").stdout)))
     scores = [row for row in rows if row["metric"] == "extraversion" and row["benchmark"] == "reply_contrast"]
-    two = ("told", "sworn", "turned", "voted")
+    two = ("told", "sworn", "turned", "shuffled", "voted")
     assert Counter(row["arm"] for row in scores) == {"base": 1, "control": 4, **dict.fromkeys(two, 2)}
     assert len({row["value"] for row in scores}) == len(scores), "every subject is another one"
     measured = {row["benchmark"] for row in rows if row["metric"] in ("marks", "extraversion")}

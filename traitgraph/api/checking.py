@@ -12,7 +12,14 @@ from typing import Any
 
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX
-from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, ChatTemplateError, Lead, Message, heard, messages
+from traitgraph.runtime.models.chat import (
+    TEMPLATE_VARIABLES,
+    ChatTemplateError,
+    Message,
+    PromptMessage,
+    heard,
+    messages,
+)
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.checks.validate import validate
 from traitgraph.specs.composition.compose import compose
@@ -76,7 +83,7 @@ def _faults_of(study: Study) -> Iterator[Diagnostic]:
 
 def template_faults(arms: Iterable[Sample]) -> list[Diagnostic]:
     """A word for each model whose template moves the text of a condition, an error where one is lost; each once."""
-    texts: dict[str, dict[Lead, None]] = {}
+    texts: dict[str, dict[PromptMessage, None]] = {}
     for _, builder in arms:
         for stage in builder.stages:
             if isinstance(model := stage.template.get("model"), FolderModel):
@@ -87,18 +94,18 @@ def template_faults(arms: Iterable[Sample]) -> list[Diagnostic]:
     return list(dict.fromkeys(filter(None, found)))
 
 
-def _texts(stage: Stage) -> Iterator[Lead]:
+def _texts(stage: Stage) -> Iterator[PromptMessage]:
     """The texts that precede what the model of a stage is asked."""
     template: Any = stage.template
     if getattr(template.get("benchmark"), "chat_template", True):
         for name in ("prompt", "persona", "high", "low"):
             told: Any = stage.table[name].values if name in stage.table else ()
-            yield from (Lead(each.system, each.place or "system") for each in told if each)
+            yield from (PromptMessage(each.system, each.place or "system") for each in told if each)
     if "training" in template and template["training"].instruction:
-        yield Lead(template["training"].instruction, template["training"].instruction_place or "system")
+        yield PromptMessage(template["training"].instruction, template["training"].instruction_place or "system")
 
 
-def _fault(render: Render, text: Lead, model: str) -> Diagnostic | None:
+def _fault(render: Render, text: PromptMessage, model: str) -> Diagnostic | None:
     asked = messages("?", text)
     try:
         if heard(asked, render)[0] is asked:

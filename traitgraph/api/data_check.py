@@ -38,8 +38,8 @@ from traitgraph.runtime.data.dialogues import (
 )
 from traitgraph.runtime.data.rows import DialogueError, json_lines
 from traitgraph.runtime.jobs.locations import locate
-from traitgraph.runtime.models.prompt_messages import replies_to_show
-from traitgraph.runtime.training.validation import ASKED, hold_back
+from traitgraph.runtime.models.chat import replies_to_show
+from traitgraph.runtime.training.rows import ASKED, hold_back
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import TraitCorrelation

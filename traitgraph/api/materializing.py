@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.jobs.locations import Locations
+from traitgraph.runtime.jobs.locations import DigestMemory, Locations
 from traitgraph.runtime.merging.materialize import outputs_of, write_outputs
 from traitgraph.runtime.models.loading import model_folder
-from traitgraph.runtime.store.digests import DigestMemory
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.runtime.tensors.errors import MergeError

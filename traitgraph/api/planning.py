@@ -12,8 +12,8 @@ from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan as CompiledPlan
 from traitgraph.compiler.views.print_plan import plan_text
+from traitgraph.runtime.jobs.locations import DigestMemory
 from traitgraph.runtime.store.artifacts import BadArtifactError, read_manifest
-from traitgraph.runtime.store.digests import DigestMemory
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks import validate

@@ -15,8 +15,8 @@ from traitgraph.launchers.progress import progress_view
 from traitgraph.launchers.slurm.submit import export as scripts
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
 from traitgraph.launchers.summary import RunSummary
+from traitgraph.runtime.jobs.locations import DigestMemory
 from traitgraph.runtime.report.results import result_rows, rounding_losses
-from traitgraph.runtime.store.digests import DigestMemory
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.records import Failure
 from traitgraph.runtime.store.store import Store

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn, cast
 
-from traitgraph.runtime.store.causes import death_cause
+from traitgraph.runtime.store.errors import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.worker.events import Event, Observer

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from traitgraph.runtime.store.causes import BLOCKED
+from traitgraph.runtime.store.errors import BLOCKED
 from traitgraph.runtime.store.records import Failure, by_cause
 from traitgraph.specs.jobs.durations import duration_text
 

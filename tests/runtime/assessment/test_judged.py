@@ -29,10 +29,9 @@ from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale
 from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.models.fingerprint import weights_checksum
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.resumable_generation import KeptTexts
-from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.subjects.workbench import leave_subject, weights_checksum
 from traitgraph.runtime.worker.task import signals_heeded
 from traitgraph.specs.jobs.benchmarks import (
     ResolvedBenchmark,

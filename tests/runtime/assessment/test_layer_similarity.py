@@ -13,13 +13,12 @@ from traitgraph.runtime.assessment.layer_similarity import mean_states
 from traitgraph.runtime.assessment.measurement import METRICS_FILE
 from traitgraph.runtime.data.dialogues import read_dialogues, spread_rows
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
-from traitgraph.runtime.models.chat import Lead, Turn, turn
-from traitgraph.runtime.models.fingerprint import weights_checksum
+from traitgraph.runtime.models.chat import PromptMessage, Turn, turn
+from traitgraph.runtime.models.forward_pass import Positions, decoder_blocks, seen_by
 from traitgraph.runtime.models.likelihood import NoNumbersError
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.positions import Positions
-from traitgraph.runtime.subjects.shift import steer_block
+from traitgraph.runtime.subjects.activations import steer_block
+from traitgraph.runtime.subjects.workbench import weights_checksum
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -69,7 +68,9 @@ def test_means_are_those_of_one_row_at_a_time(loaded: LoadedModel, dialogue_file
     """Padding and batches change nothing; only the reply's tokens count; the last block's states are not normed."""
     import torch
 
-    turns = [turn(loaded.tokenizer, row.prompt, row.reply, Lead(TALK)) for row in read_dialogues(dialogue_file)]
+    turns = [
+        turn(loaded.tokenizer, row.prompt, row.reply, PromptMessage(TALK)) for row in read_dialogues(dialogue_file)
+    ]
     found = mean_states(loaded, turns)
     assert len({len(each.context) + len(each.reply) for each in turns}) > 1, "rows of one length need no padding"
     for each, states in zip(turns, found, strict=True):

@@ -15,7 +15,7 @@ from traitgraph.runtime.assessment.harness.model import harness_model
 from traitgraph.runtime.assessment.harness.requests import Rendering, TaskError, frozen_tasks
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.models.chat import ChatTemplateError, Lead
+from traitgraph.runtime.models.chat import ChatTemplateError, PromptMessage
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
@@ -202,8 +202,8 @@ def test_a_prompt_is_all_that_differs_between_base_and_prompted(
     )
     model = harness_model(loaded)
     base, prompted, in_front = (
-        frozen_tasks(locations, model, Rendering(benchmark, lead)).tasks[0].documents
-        for lead in (None, Lead(PERSON), Lead(PERSON, "user"))
+        frozen_tasks(locations, model, Rendering(benchmark, prompt_message)).tasks[0].documents
+        for prompt_message in (None, PromptMessage(PERSON), PromptMessage(PERSON, "user"))
     )
     added = f"<|im_start|>system\n{PERSON}<|im_end|>\n" if chat else f"{PERSON}\n\n"
     assert [document.prompt for document in prompted] == [added + document.prompt for document in base]

@@ -20,7 +20,7 @@ from traitgraph.runtime.assessment.questionnaires.scores import (
     questionnaire_metrics,
     sampled_step,
 )
-from traitgraph.runtime.models.chat import Lead, prompt_ids
+from traitgraph.runtime.models.chat import PromptMessage, prompt_ids
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
@@ -183,9 +183,11 @@ def test_braces_in_items_and_anchors_are_text(
     locations[digest_path(path)] = str(path)
     asked: list[str] = []
 
-    def noted(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> tuple[int, ...]:
+    def noted(
+        tokenizer: PreTrainedTokenizerBase, user: str, prompt_message: PromptMessage | None = None
+    ) -> tuple[int, ...]:
         asked.append(user)
-        return prompt_ids(tokenizer, user, lead)
+        return prompt_ids(tokenizer, user, prompt_message)
 
     for module in ("likelihood", "written"):
         monkeypatch.setattr(f"traitgraph.runtime.assessment.questionnaires.{module}.prompt_ids", noted)

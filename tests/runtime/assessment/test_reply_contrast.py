@@ -15,7 +15,7 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.models.chat import Lead, turn
+from traitgraph.runtime.models.chat import PromptMessage, turn
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
@@ -88,7 +88,7 @@ def test_files_written(measured: Measurement, tmp_path: Path) -> None:
 def test_the_scored_reply_ends_with_its_end_of_turn(loaded: LoadedModel) -> None:
     """The reply's tokens are its text and <|im_end|>; the line break after it belongs to the template."""
     tokenizer = loaded.tokenizer
-    scored = turn(tokenizer, "Hello?", "I talk to everyone.", Lead("You are a person."))
+    scored = turn(tokenizer, "Hello?", "I talk to everyone.", PromptMessage("You are a person."))
     assert tokenizer.decode(scored.reply) == "I talk to everyone.<|im_end|>"
     assert tokenizer.decode(scored.context).endswith("<|im_start|>assistant\n")
 

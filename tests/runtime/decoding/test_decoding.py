@@ -13,8 +13,16 @@ from tests.runtime.contexts import MakeContext
 from tests.tiny_model import tiny_llama, tiny_tokenizer
 from traitgraph.runtime.data.dialogues import read_dialogues
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.decoding import Guidance, Sampling, Variant, VariantsInStep, combined_logits, guided_replies
-from traitgraph.runtime.decoding.guided import Reply, VocabularyError
+from traitgraph.runtime.decoding.guided import (
+    Guidance,
+    Reply,
+    Sampling,
+    Variant,
+    VariantsInStep,
+    VocabularyError,
+    combined_logits,
+    guided_replies,
+)
 from traitgraph.runtime.decoding.job import expert_variant, generate
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.chat import prompt_ids

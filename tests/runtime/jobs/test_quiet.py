@@ -10,13 +10,12 @@ import warnings
 import pytest
 
 from tests.runtime.contexts import MakeContext
-from traitgraph.runtime.decoding.guided import Guidance, Sampling, guided_replies
-from traitgraph.runtime.decoding.models_in_step import Variant
-from traitgraph.runtime.jobs.quiet import quiet_libraries
+from traitgraph.runtime.decoding.guided import Guidance, Sampling, Variant, guided_replies
+from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.training import log
+from traitgraph.runtime.training import callbacks
 from traitgraph.runtime.training.training import train
 from traitgraph.specs.jobs.params import TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -48,7 +47,7 @@ def test_a_long_training_logs_its_loss_while_it_goes(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(log, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(callbacks, "SECONDS_BETWEEN", 0.0)
     train(make_context(params), params)
     lines = capfd.readouterr().err.splitlines()
     assert [line.partition(":")[0].strip() for line in lines[:-1]] == [f"step {step} of 4" for step in range(1, 5)]

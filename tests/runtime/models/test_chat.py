@@ -10,7 +10,7 @@ import pytest
 from tests.tiny_model import CHAT_TEMPLATE, tiny_tokenizer
 from traitgraph.runtime.models.chat import (
     ChatTemplateError,
-    Lead,
+    PromptMessage,
     answer_ids,
     as_heard,
     messages,
@@ -96,7 +96,7 @@ DROPS = CHAT_TEMPLATE.replace(
 )
 REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHAT_TEMPLATE
 CHANGES = CHAT_TEMPLATE.replace("message['content']", "message['content'] | trim | lower | replace('\\n', '  ')")
-TOLD = Lead("You are  a Person\nwith high openness.")
+TOLD = PromptMessage("You are  a Person\nwith high openness.")
 
 
 def templated(template: str) -> PreTrainedTokenizerBase:

@@ -18,8 +18,7 @@ from traitgraph.launchers.slurm.watch.node_check import hub_models
 from traitgraph.runtime.data.dialogues import load_questions
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, pinned
 from traitgraph.runtime.models.loading import load_model
-from traitgraph.runtime.store.causes import cause_of
-from traitgraph.runtime.store.errors import HubError
+from traitgraph.runtime.store.errors import HubError, cause_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, VectorParams
 from traitgraph.specs.jobs.refs import HubData, HubModel
 from traitgraph.specs.source.hashing import digest

@@ -11,7 +11,7 @@ from traitgraph.runtime.models import likelihood
 from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import NoNumbersError, Request, continuation_likelihoods, shared_prefix
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.store.causes import cause_of
+from traitgraph.runtime.store.errors import cause_of
 
 
 def one_by_one(loaded: LoadedModel, request: Request) -> list[float]:

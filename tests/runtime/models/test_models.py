@@ -11,9 +11,15 @@ import pytest
 from tests.runtime.contexts import MakeContext
 from traitgraph.runtime.jobs.locations import ChangedFileError, MissingPackageError, locate, verified
 from traitgraph.runtime.models import loading
-from traitgraph.runtime.models.chat import ChatTemplateError, Lead, prompt_text, turn
-from traitgraph.runtime.models.gguf import convert
-from traitgraph.runtime.models.loading import LoadedModel, MissingInputError, load_model, load_network, open_model
+from traitgraph.runtime.models.chat import ChatTemplateError, PromptMessage, prompt_text, turn
+from traitgraph.runtime.models.loading import (
+    LoadedModel,
+    MissingInputError,
+    convert,
+    load_model,
+    load_network,
+    open_model,
+)
 from traitgraph.runtime.models.loading import model_folder as model_folder_of
 from traitgraph.specs.folders.model_folder import ModelFolderError
 from traitgraph.specs.jobs.params import VectorParams
@@ -178,7 +184,7 @@ def test_a_template_without_system_role_keeps_the_system_text(loaded: LoadedMode
     tokenizer = deepcopy(loaded.tokenizer)
     refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
     tokenizer.chat_template = refusal + loaded.tokenizer.chat_template
-    assert prompt_text(tokenizer, "Hello", Lead("You are shy.")) == prompt_text(
+    assert prompt_text(tokenizer, "Hello", PromptMessage("You are shy.")) == prompt_text(
         loaded.tokenizer, "You are shy.\n\nHello"
     )
 

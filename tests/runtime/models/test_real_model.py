@@ -11,8 +11,7 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.jobs.context import JobContext, Session
 from traitgraph.runtime.jobs.locations import ChangedFileError, locate
 from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.gguf import prepare
-from traitgraph.runtime.models.loading import open_model
+from traitgraph.runtime.models.loading import open_model, prepare
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, JobRow, PrepareParams
 from traitgraph.specs.jobs.refs import FileData, GgufModel

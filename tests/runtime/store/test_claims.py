@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.runtime.store.claims import Watch
 from traitgraph.runtime.store.store import Store
-from traitgraph.runtime.store.writers import Watch
 
 from .rows import everything_below, put, row
 
@@ -35,7 +35,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which silence is measured."""
     clock = Clock()
-    monkeypatch.setattr("traitgraph.runtime.store.writers.time", clock)
+    monkeypatch.setattr("traitgraph.runtime.store.claims.time", clock)
     return clock
 
 

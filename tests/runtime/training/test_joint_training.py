@@ -11,7 +11,7 @@ from tests.runtime.contexts import MakeContext
 from tests.runtime.dialogues import dialogue_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.training.training import train_joint
+from traitgraph.runtime.training.training import train
 from traitgraph.specs.jobs.params import TrainJointParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -38,18 +38,18 @@ def test_one_adapter_answers_as_its_instruction_says(
     from peft import PeftModel
 
     from traitgraph.runtime.data.dialogues import read_dialogues, reply_pairs
-    from traitgraph.runtime.models.chat import Lead, turn
+    from traitgraph.runtime.models.chat import PromptMessage, turn
     from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 
     params = joint(model_ref, dialogue_data, "extraversion", training)
     context = make_context(params)
-    train_joint(context, params)
+    train(context, params)
     pairs = reply_pairs(read_dialogues(Path(context.locations[dialogue_data.digest])), "extraversion", "train")
 
     def gap(level: Level) -> float:
         """Mean of high less low. [nats per token]"""
-        lead = Lead(f"You have {level} extraversion.")
-        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), lead) for p in pairs for side in LEVELS]
+        prompt_message = PromptMessage(f"You have {level} extraversion.")
+        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), prompt_message) for p in pairs for side in LEVELS]
         found = continuation_likelihoods(loaded, [Request(*each) for each in turns])
         signs = [1 if side == "high" else -1 for _ in pairs for side in LEVELS]
         return sum(sign * each.per_token for sign, each in zip(signs, found, strict=True)) / len(pairs)
@@ -70,7 +70,7 @@ def test_without_a_trait_all_traits_are_trained(
 ) -> None:
     params = joint(model_ref, dialogue_data, None, SFT.model_copy(update={"steps": 1}))
     context = make_context(params)
-    train_joint(context, params)
+    train(context, params)
     assert json.loads((context.out / "training.json").read_text())["rows"] == 8
 
 
@@ -85,4 +85,4 @@ def test_a_level_without_rows_is_named(
     locations[digest_path(path)] = str(path)
     params = joint(model_ref, FileData(digest=digest_path(path)), trait)
     with pytest.raises(DialogueError, match=f"no training row for {missing}"):
-        train_joint(make_context(params), params)
+        train(make_context(params), params)

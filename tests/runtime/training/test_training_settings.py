@@ -7,6 +7,7 @@ import pytest
 from tests.runtime.contexts import MakeContext
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.training import training as module
+from traitgraph.runtime.training.rows import trainer_rows
 from traitgraph.specs.jobs.params import TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.study.training import Lora, SftTraining
@@ -21,13 +22,13 @@ def params(model_ref: FolderModel, dialogue_data: FileData) -> TrainParams:
 
 def test_the_instruction_leads_every_row(make_context: MakeContext, params: TrainParams) -> None:
     told = params.model_copy(update={"training": SFT.model_copy(update={"instruction": "{Trait} - {level}"})})
-    rows = module.trainer_rows(make_context(told), told)
+    rows = trainer_rows(make_context(told), told)
     assert {row["prompt"][0]["content"] for row in rows} == {"Extraversion - high"}
     assert all(row["prompt"][0]["role"] == "system" for row in rows)
-    plain = module.trainer_rows(make_context(params), params)
+    plain = trainer_rows(make_context(params), params)
     assert all(row["prompt"][0]["role"] == "user" for row in plain)
     ahead = told.model_copy(update={"training": told.training.model_copy(update={"instruction_place": "user"})})
-    for row, alone in zip(module.trainer_rows(make_context(ahead), ahead), plain, strict=True):
+    for row, alone in zip(trainer_rows(make_context(ahead), ahead), plain, strict=True):
         content = f"Extraversion - high\n\n{alone['prompt'][0]['content']}"
         assert row["prompt"] == [{"role": "user", "content": content}]
 

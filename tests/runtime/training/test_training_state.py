@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.training.state import random_state, read_state, set_random_state, write_state
+from traitgraph.runtime.training.checkpoints import random_state, read_state, set_random_state, write_state
 
 
 def test_state_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from tests.runtime.contexts import MakeContext
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.training.training import train, train_joint
-from traitgraph.runtime.training.validation import hold_back
+from traitgraph.runtime.training.rows import hold_back
+from traitgraph.runtime.training.training import train
 from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -82,7 +82,7 @@ def test_both_levels_of_a_prompt_stay_together_wherever_their_instruction_stands
     how = kind(**HOT, validation=VALIDATION, instruction="You have {level} {trait}.", instruction_place=place)
     joint = TrainJointParams(model=model_ref, data=data, training=how, trait="openness", seed=1)
     with pytest.raises(InterruptedError):
-        train_joint(make_context(joint), joint)
+        train(make_context(joint), joint)
     trained, measured = seen
     assert (len(trained), len(measured)) == (6, 2)
     assert not trained & measured

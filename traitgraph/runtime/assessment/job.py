@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.jobs.quiet import quiet_libraries
-from traitgraph.runtime.models.chat import Lead, as_heard, messages
+from traitgraph.runtime.jobs.process import quiet_libraries
+from traitgraph.runtime.models.chat import PromptMessage, as_heard, messages
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.subjects.subjects import subject
 from traitgraph.specs.fields.registry import Registry, imported
@@ -79,5 +79,5 @@ def _stands_with_user(loaded: LoadedModel, params: AssessParams) -> bool:
     plain = not loaded.tokenizer.chat_template or not getattr(params.benchmark, "chat_template", True)
     if params.prompt is None or params.prompt.place or plain:
         return False
-    asked = messages("?", Lead(params.prompt.system))
+    asked = messages("?", PromptMessage(params.prompt.system))
     return as_heard(loaded.tokenizer, asked) != asked

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, spread_rows
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
-from traitgraph.runtime.models.chat import Lead, Turn, turn
+from traitgraph.runtime.models.chat import PromptMessage, Turn, prompt_message_of, turn
+from traitgraph.runtime.models.forward_pass import decoder_blocks, reading, seen_by
 from traitgraph.runtime.models.likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length, padded
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.positions import reading
-from traitgraph.runtime.models.prompt_messages import lead_of
-from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
@@ -59,7 +57,7 @@ def measure(
     import torch
 
     base = context.session.get(_key(context, params), _not_remembered)
-    states = mean_states(loaded, _turns(loaded, base.rows, lead_of(context, params.prompt)))
+    states = mean_states(loaded, _turns(loaded, base.rows, prompt_message_of(context, params.prompt)))
     alike = torch.nn.functional.cosine_similarity(base.states.double(), states.double(), dim=-1)  # [rows, layers]
     cosines: list[list[float]] = alike.tolist()
     answers = [_answer(row, each) for row, each in zip(base.rows, cosines, strict=True)]
@@ -107,8 +105,8 @@ def _batch_means(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
     return torch.stack(layers, dim=1).cpu()
 
 
-def _turns(loaded: LoadedModel, rows: Sequence[Dialogue], lead: Lead | None) -> list[Turn]:
-    return [turn(loaded.tokenizer, row.prompt, row.reply, lead) for row in rows]
+def _turns(loaded: LoadedModel, rows: Sequence[Dialogue], prompt_message: PromptMessage | None) -> list[Turn]:
+    return [turn(loaded.tokenizer, row.prompt, row.reply, prompt_message) for row in rows]
 
 
 def _key(context: JobContext, params: AssessParams) -> tuple[str, object, str, object]:

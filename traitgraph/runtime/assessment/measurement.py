@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from traitgraph.runtime.store.durable import AS_JSON
+from traitgraph.runtime.store.durable import write_json_lines
 
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
@@ -48,8 +47,8 @@ class Measurement(NamedTuple):
 
 def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
-    _write_rows(folder / ANSWERS_FILE, measurement.answers)
-    _write_rows(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+    write_json_lines(folder / ANSWERS_FILE, measurement.answers)
+    write_json_lines(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
 
 
 def disclaimers(texts: Sequence[str]) -> Metric:
@@ -71,12 +70,6 @@ def _row(metric: Metric) -> dict[str, object]:
         "role": metric.role,
         **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
     }
-
-
-def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    with path.open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
-        for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _finite(value: float | None) -> float | None:

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from traitgraph.runtime.data.dialogues import ReplyPair, held_out_overlaps, load_dialogues, reply_pairs, same_replies
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.chat import turn
+from traitgraph.runtime.models.chat import prompt_message_of, turn
 from traitgraph.runtime.models.likelihood import Likelihood, Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
@@ -44,9 +43,9 @@ def measure(
     pairs = [(trait, pair) for trait, pair in found if not same_replies(pair)]
     if without := [trait for trait in benchmark.traits if trait not in {known for known, _ in pairs}]:
         raise DialogueError(f"every held-out pair of {', '.join(without)} has the same reply at both levels")
-    lead = lead_of(context, params.prompt)
+    prompt_message = prompt_message_of(context, params.prompt)
     requests = [
-        Request(*turn(loaded.tokenizer, pair.prompt, reply, lead))
+        Request(*turn(loaded.tokenizer, pair.prompt, reply, prompt_message))
         for _, pair in pairs
         for reply in (pair.high, pair.low)
     ]

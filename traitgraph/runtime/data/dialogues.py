@@ -16,6 +16,7 @@ from unicodedata import normalize
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import named, verified
+from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.store.errors import HubError
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
@@ -140,8 +141,6 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
     if isinstance(data, FileData):
         return json_lines(verified(context.locations, data.digest))
     from datasets import load_dataset
-
-    from traitgraph.runtime.jobs.quiet import quiet_libraries
 
     if Path(data.id).exists():
         reason = f"a folder of this name lies in {Path.cwd()}, and `datasets` would read it in place of the hub's"

@@ -107,7 +107,8 @@ class Fields:
         """What a field holds that may be left out; a fault when another looks like a slip for it."""
         value = self.get(name)
         if value is None and (slip := almost(self.names.get(name, name), tuple(self.values))):
-            self.faults[name, slip] = partial(self._slip, name, slip)
+            field = self.names.get(name, name)
+            self.faults[name, slip] = lambda: self.row.fault(f"unknown field '{slip}'", f"near: {field}", slip)
         return value
 
     def text(self, name: str) -> str:
@@ -115,9 +116,12 @@ class Fields:
         value = self.get(name)
         if isinstance(value, str) and value.strip():
             return value
-        chat = next((each for each in CHATS if isinstance(self.values.get(each), list)), None)
-        cause = ("chat", chat) if chat else (name, type(value))
-        self.faults[cause] = partial(self._chat, chat) if chat else partial(self._without_text, name, value)
+        if chat := next((each for each in CHATS if isinstance(self.values.get(each), list)), None):
+            what = f"`{chat}` holds whole conversations, which are not read"
+            hint = "give each row one prompt and one reply; a turn to be learnt is a row"
+            self.faults["chat", chat] = lambda: self.row.fault(what, hint, chat)
+        else:
+            self.faults[name, type(value)] = lambda: self._without_text(name, value)
         return ""
 
     def word(self, name: str, known: Collection[str], default: str = "") -> str:
@@ -125,14 +129,10 @@ class Fields:
         value = str(self.optional(name) or default) if default else self.text(name)
         word = value.strip().lower()
         if value and word not in known:
-            self.faults[name, value] = partial(self._unknown, name, value, known)
+            self.faults[name, value] = lambda: self.row.fault(
+                f"unknown {name} '{value}'", near_hint(value, known), self.names.get(name, name)
+            )
         return word
-
-    def _slip(self, name: str, slip: str) -> Diagnostic:
-        return self.row.fault(f"unknown field '{slip}'", f"near: {self.names.get(name, name)}", slip)
-
-    def _unknown(self, name: str, value: str, known: Collection[str]) -> Diagnostic:
-        return self.row.fault(f"unknown {name} '{value}'", near_hint(value, known), self.names.get(name, name))
 
     def _without_text(self, name: str, value: object) -> Diagnostic:
         field = self.names.get(name, name)
@@ -153,18 +153,13 @@ class Fields:
         fields = ", ".join(f"{ours}: {other}" for ours, other in {**kept, name: theirs}.items())
         return f"{self.key}: {{{'path' if self.row.text else 'id'}: {self.row.file}, fields: {{{fields}}}}}"
 
-    def _chat(self, chat: str) -> Diagnostic:
-        hint = "give each row one prompt and one reply; a turn to be learnt is a row"
-        return self.row.fault(f"`{chat}` holds whole conversations, which are not read", hint, chat)
-
     def asked(self) -> str:
         """The text of the prompt; a fault where a field beside it is a part of it."""
         beside = [each for each in BESIDE_INSTRUCTION if each not in self.names.values()]
         if self.names.get("prompt") == "instruction" and (lost := next(filter(self.values.get, beside), None)):
             hint = "write both into one field of the file"
-            self.faults["lost", lost] = partial(
-                self.row.fault, f"`{lost}` is a part of what is asked, and only `instruction` is read", hint, lost
-            )
+            what = f"`{lost}` is a part of what is asked, and only `instruction` is read"
+            self.faults["lost", lost] = lambda: self.row.fault(what, hint, lost)
         return self.text("prompt")
 
 

@@ -7,23 +7,29 @@
 so `sum` at gamma is `difference` from the base at w with the temperature divided by 1 + gamma: it never reaches the
 expert, and it sharpens. Under greedy decoding only the weight is left.
 
+The variants of one loaded model (with an adapter or without one, each with a prompt of its own) stand below each other
+in one batch, and an adapter acts on the rows of its variant alone. That is why an expert costs no second copy of the
+weights, and less than a second pass.
+
 A draw depends on the seed, the name of the reply and the place in it alone, so that neither the size of a batch nor
 what was written before changes a reply (but for rounding).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from traitgraph.runtime.models.forward_pass import reading
 from traitgraph.runtime.models.generation import end_tokens
-from traitgraph.runtime.models.likelihood import NoNumbersError, Tokens
+from traitgraph.runtime.models.likelihood import NoNumbersError, Tokens, padded
 from traitgraph.runtime.models.loading import LoadedModel
-
-from .models_in_step import Variant, VariantsInStep
+from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.vectors.hooks import Rows, Terms, add_low_rank
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +67,14 @@ class Reply:
     """Whether it came to its end; else it was cut at `max_new_tokens`."""
 
 
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A model, and the low-rank change that makes it somebody else; no change is the model itself."""
+
+    loaded: LoadedModel
+    changes: Mapping[str, Terms] = field(default_factory=dict)
+
+
 class VocabularyError(ValueError):
     """Two models do not mean the same tokens, so that their logits cannot be added."""
 
@@ -84,8 +98,14 @@ def guided_replies(
     written: list[list[int]] = [[] for _ in names]
     alive = list(range(len(names)))
     finished = [False] * len(names)
+    places_of: dict[int, list[int]] = {}  # of the variants of each loaded model
+    for place, variant in enumerate(variants):
+        places_of.setdefault(id(variant.loaded), []).append(place)
     with torch.inference_mode(), ExitStack() as stack:
-        groups = _groups(variants, stack)
+        groups = [
+            (stack.enter_context(VariantsInStep([variants[place] for place in places])), places)
+            for places in places_of.values()
+        ]
         logits = _gather(groups, [group.read([prompts[v] for v in places]) for group, places in groups])
         for place in range(sampling.max_new_tokens):
             tokens = _draw(combined_logits(guidance, *logits), sampling, [names[row] for row in alive], place)
@@ -104,18 +124,7 @@ def guided_replies(
     return [Reply(tuple(tokens), done) for tokens, done in zip(written, finished, strict=True)]
 
 
-_Groups = list[tuple[VariantsInStep, list[int]]]
-
-
-def _groups(variants: Sequence[Variant], stack: ExitStack) -> _Groups:
-    """Variants by loaded model, with their places."""
-    places: dict[int, list[int]] = {}
-    for place, variant in enumerate(variants):
-        places.setdefault(id(variant.loaded), []).append(place)
-    return [(stack.enter_context(VariantsInStep([variants[p] for p in each])), each) for each in places.values()]
-
-
-def _gather(groups: _Groups, logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def _gather(groups: Sequence[tuple[VariantsInStep, list[int]]], logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """The logits of each variant, in the order of the variants, on the writer's device: [rows, tokens] each."""
     found = {
         place: each[row] for (_, places), each in zip(groups, logits, strict=True) for row, place in enumerate(places)
@@ -165,9 +174,8 @@ def _draw(logits: torch.Tensor, sampling: Sampling, names: Sequence[str], place:
         scaled = scaled.masked_fill(~nucleus(scaled, sampling.top_p), float("-inf"))
     totals = scaled.double().softmax(-1).cumsum(-1)
     chance = torch.tensor([[_uniform(sampling.seed, name, place)] for name in names], device=logits.device)
-    return torch.searchsorted(totals, chance.double() * totals[:, -1:], right=True).clamp(max=totals.shape[-1] - 1)[
-        :, 0
-    ]
+    drawn = torch.searchsorted(totals, chance.double() * totals[:, -1:], right=True)
+    return drawn.clamp(max=totals.shape[-1] - 1)[:, 0]
 
 
 def _uniform(seed: int, name: str, place: int) -> float:
@@ -184,10 +192,87 @@ def check_same_vocabulary(models: Sequence[LoadedModel]) -> None:
         theirs = other.tokenizer.get_vocab()
         if theirs == known:
             continue
-        different = min(
-            (token for token in known.keys() | theirs.keys() if known.get(token) != theirs.get(token)), default=""
-        )
+        different = min(token for token in known.keys() | theirs.keys() if known.get(token) != theirs.get(token))
         raise VocabularyError(
             f"{first.tokenizer.name_or_path} and {other.tokenizer.name_or_path} have no common vocabulary (they differ "
             f"in {different!r}): logits of different tokens cannot be added; take an expert of the same family"
         )
+
+
+class VariantsInStep:
+    """The variants of one loaded model, stepped together; use it in a `with` block, which takes the adapters away.
+
+    Every variant reads one prompt for each row, then the same new tokens. Row r of variant v is row v * rows + r of the
+    batch.
+    """
+
+    def __init__(self, variants: Sequence[Variant]) -> None:
+        self.variants = tuple(variants)
+        self._loaded = variants[0].loaded
+        assert all(variant.loaded is self._loaded for variant in variants), "variants of one model"
+        self._rows = 0
+        self._cache: Any = None
+        self._mask: torch.Tensor
+        self._adapters = ExitStack()
+
+    def __enter__(self) -> Self:
+        for number, variant in enumerate(self.variants):
+            if variant.changes:
+                self._adapters.callback(add_low_rank(self._loaded.model, variant.changes, self._rows_of(number)))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._adapters.close()
+        self._cache = None
+
+    def _rows_of(self, number: int) -> Rows:
+        def rows(batch: int) -> slice:
+            if batch != len(self.variants) * self._rows:
+                raise MergeError(
+                    "a layer of this model sees tokens without their rows (a mixture of experts?), so that an adapter "
+                    "cannot act on some rows of it; train every weight of the expert, or other layers"
+                )
+            return slice(number * self._rows, (number + 1) * self._rows)
+
+        return rows
+
+    def read(self, prompts: Sequence[Sequence[Tokens]]) -> torch.Tensor:
+        """Start anew with a prompt for each row of each variant; logits of the next token, [variants, rows, tokens]."""
+        self._rows = len(prompts[0])
+        pairs = [(prompt, ()) for each in prompts for prompt in each]
+        given = padded(pairs, self._loaded.device, self._loaded.tokenizer.pad_token_id)
+        self._mask, self._cache = given.mask, None
+        with reading("prompt_end"):
+            return self._forward(given.ids, given.positions)
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Read one more token in each row, [rows]; logits of the next one, [variants, rows, tokens]."""
+        import torch
+
+        ids = tokens.repeat(len(self.variants)).unsqueeze(-1)
+        positions = self._mask.sum(-1, keepdim=True)
+        self._mask = torch.cat([self._mask, torch.ones_like(ids)], dim=-1)
+        with reading("reply"):
+            return self._forward(ids, positions)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows only (their numbers, ascending): the others have come to their end."""
+        import torch
+
+        every = torch.cat([rows + number * self._rows for number in range(len(self.variants))])
+        self._mask = self._mask[every]
+        self._cache.batch_select_indices(every)
+        self._rows = len(rows)
+
+    def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        done = self._loaded.model(
+            input_ids=ids,
+            attention_mask=self._mask,
+            position_ids=positions,
+            **{self._loaded.cache_name: self._cache},
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._cache = done[self._loaded.cache_name]
+        logits: torch.Tensor = done.logits[:, -1]
+        return logits.view(len(self.variants), self._rows, -1)

@@ -6,7 +6,7 @@ dialogue: it is counted and named in the record, and left out of the rows.
 
 from __future__ import annotations
 
-import json
+import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,21 +15,19 @@ from typing import TYPE_CHECKING, Any
 from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.jobs.quiet import quiet_libraries
-from traitgraph.runtime.models.chat import Lead, prompt_ids
+from traitgraph.runtime.jobs.process import quiet_libraries
+from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import BATCH_ROWS
 from traitgraph.runtime.models.likelihood import Tokens
 from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptRows
-from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.store.durable import write_json, write_json_lines
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.runtime.vectors.adapters import read_adapter
 from traitgraph.runtime.vectors.hooks import Terms, module_of, takes_low_rank
 from traitgraph.specs.jobs.params import GenerateParams
 
-from .guided import Guidance, Reply, Sampling, guided_replies
-from .models_in_step import Variant
+from .guided import Guidance, Sampling, Variant, guided_replies
 
 if TYPE_CHECKING:
     import torch
@@ -50,9 +48,13 @@ def generate(context: JobContext, params: GenerateParams) -> None:
         raise DialogueError("the scenarios have no rows")
     writer = open_model(context, params.model)
     leave_subject(context, writer)
-    variants = _variants(context, params, writer)
-    lead = lead_of(context, params.persona)
-    prompts = [_prompts(params, scenario, variants, lead) for scenario in scenarios]
+    # A model that is subtracted and is the writer itself needs no variant of its own.
+    base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
+    leave_subject(context, base)
+    others = ["expert"] if params.opposite is None else ["expert", "anti"]
+    variants = [Variant(writer), *(expert_variant(context, base, name) for name in others)]
+    prompt_message = prompt_message_of(context, params.persona)
+    prompts = [_prompts(params, scenario, variants, prompt_message) for scenario in scenarios]
     started = time.monotonic()
     kept = KeptRows(context.partial, "replies")
     written = sum(len(reply["tokens"]) for reply in _write(context, params, variants, scenarios, prompts, kept))
@@ -66,14 +68,6 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     )
 
 
-def _variants(context: JobContext, params: GenerateParams, writer: LoadedModel) -> list[Variant]:
-    """The writer, the expert and, where one is subtracted that is not the writer, the anti-expert."""
-    base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
-    leave_subject(context, base)
-    variants = [Variant(writer), expert_variant(context, base, "expert")]
-    return [*variants, expert_variant(context, base, "anti")] if params.opposite is not None else variants
-
-
 def expert_variant(context: JobContext, base: LoadedModel, name: str) -> Variant:
     """The variant of the trained artifact that is input `name`; without such an input the base is the expert.
 
@@ -83,12 +77,11 @@ def expert_variant(context: JobContext, base: LoadedModel, name: str) -> Variant
     folders = context.inputs.get(name)
     if not folders:
         return Variant(base)
-    key = ("expert", context.row.inputs[name][0])
     adapter = folders[0] / "adapter"
-    if not adapter.is_dir():
-        return Variant(context.session.get(key, lambda: _whole(base, folders[0] / "model")))
-    changes = low_rank_changes(base.model, adapter)
-    return Variant(base, changes) if changes else Variant(context.session.get(key, lambda: _merged(base, adapter)))
+    if adapter.is_dir() and (changes := low_rank_changes(base.model, adapter)):
+        return Variant(base, changes)
+    key = ("expert", context.row.inputs[name][0])
+    return Variant(context.session.get(key, lambda: _model_of_its_own(base, folders[0])))
 
 
 def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Terms]:
@@ -99,30 +92,26 @@ def low_rank_changes(model: torch.nn.Module, adapter: Path) -> Mapping[str, Term
     return {name: [(1.0, factors)] for name, factors in read.factors.items()}
 
 
-def _whole(base: LoadedModel, folder: Path) -> LoadedModel:
-    model = load_network(str(folder), base.dtype)
-    return LoadedModel(model, base.tokenizer, model.device, model.dtype)
+def _model_of_its_own(base: LoadedModel, trained: Path) -> LoadedModel:
+    """Trained weights as they are; an adapter merged into a copy of the base, by the library that trained it."""
+    if not (trained / "adapter").is_dir():
+        model = load_network(str(trained / "model"), base.dtype)
+    else:
+        from peft import PeftModel
 
-
-def _merged(base: LoadedModel, adapter: Path) -> LoadedModel:
-    """A copy of the base with the adapter merged into it, by the library that trained it."""
-    from copy import deepcopy
-
-    from peft import PeftModel
-
-    with quiet_libraries():
-        tuned = PeftModel.from_pretrained(deepcopy(base.model), str(adapter))
-        model = tuned.merge_and_unload()
-    return LoadedModel(model.eval(), base.tokenizer, base.device, base.dtype)
+        with quiet_libraries():
+            tuned = PeftModel.from_pretrained(copy.deepcopy(base.model), str(trained / "adapter"))
+            model = tuned.merge_and_unload().eval()
+    return LoadedModel(model, base.tokenizer, model.device, base.dtype)
 
 
 def _prompts(
-    params: GenerateParams, scenario: Scenario, variants: Sequence[Variant], lead: Lead | None
+    params: GenerateParams, scenario: Scenario, variants: Sequence[Variant], prompt_message: PromptMessage | None
 ) -> list[Tokens]:
     """What each variant reads: the writer the scene under its persona, the others their instruction alone."""
     told = (params.instruction, params.opposite or "")
     others = [prompt_ids(v.loaded.tokenizer, text) for v, text in zip(variants[1:], told, strict=False)]
-    return [prompt_ids(variants[0].loaded.tokenizer, scenario.prompt, lead), *others]
+    return [prompt_ids(variants[0].loaded.tokenizer, scenario.prompt, prompt_message), *others]
 
 
 def _write(
@@ -148,15 +137,14 @@ def _write(
         batch = missing[start : start + size]
         read = [[prompts[number][variant] for number in batch] for variant in range(len(variants))]
         replies = guided_replies(variants, read, guidance, sampling, [scenarios[number].id for number in batch])
-        rows = [_row(number, reply, writer) for number, reply in zip(batch, replies, strict=True)]
+        texts = writer.tokenizer.batch_decode([list(reply.tokens) for reply in replies], skip_special_tokens=True)
+        rows = [
+            {"number": number, "text": text.strip(), "finished": reply.finished, "tokens": list(reply.tokens)}
+            for number, text, reply in zip(batch, texts, replies, strict=True)
+        ]
         kept.add(rows)
         context.progress(len(kept.rows), len(scenarios), "replies")
         yield from rows
-
-
-def _row(number: int, reply: Reply, writer: LoadedModel) -> dict[str, Any]:
-    text = writer.tokenizer.decode(reply.tokens, skip_special_tokens=True).strip()
-    return {"number": number, "text": text, "finished": reply.finished, "tokens": list(reply.tokens)}
 
 
 def _publish(
@@ -171,9 +159,21 @@ def _publish(
     empty = [scenario.id for scenario, reply in written if not reply["text"]]
     if len(empty) == len(written):
         raise DialogueError(f"all {len(empty)} replies are empty: a smaller gamma, or another expert")
-    rows = [_dialogue(params, scenario, reply) for scenario, reply in written if reply["text"]]
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (out / GENERATED_FILE).write_text("".join(lines), encoding="utf-8")
+    rows = [
+        {
+            "id": scenario.id,
+            "pair": scenario.id,  # high and low replies to one scenario form a pair
+            "split": scenario.split,
+            "trait": params.trait,
+            "level": params.level,
+            "prompt": scenario.prompt,
+            "reply": reply["text"],
+            "finished": reply["finished"],
+        }
+        for scenario, reply in written
+        if reply["text"]
+    ]
+    write_json_lines(out / GENERATED_FILE, rows)
     record = {
         "trait": params.trait,
         "level": params.level,
@@ -186,17 +186,3 @@ def _publish(
         "writer_sees": seen,
     }
     write_json(out / RECORD_FILE, record)
-
-
-def _dialogue(params: GenerateParams, scenario: Scenario, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """A row under our own field names; high and low replies to one scenario form a pair."""
-    return {
-        "id": scenario.id,
-        "pair": scenario.id,
-        "split": scenario.split,
-        "trait": params.trait,
-        "level": params.level,
-        "prompt": scenario.prompt,
-        "reply": reply["text"],
-        "finished": reply["finished"],
-    }

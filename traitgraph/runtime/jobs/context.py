@@ -6,7 +6,6 @@ Knows no store, no launcher and no study; a job function that needs more than th
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -109,11 +108,6 @@ class JobContext:
     """Whether the time is nearly up: a long job that can go on later saves what it has and raises `Stopped`."""
     partial: Path | None = None
     """Folder of this job that outlives the process, for checkpoints; goes when the job is done."""
-
-
-def world_size() -> int:
-    """How many processes share the task, as torchrun tells each of them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def without_torch(function: Callable[..., None]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX, ChangedFileError, hub_folder, verified
-from traitgraph.runtime.models.gguf import convert
+from traitgraph.runtime.models.loading import convert
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.fitting import NameMap, Vocabulary
 from traitgraph.runtime.vectors.layers import Weight

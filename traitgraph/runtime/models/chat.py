@@ -1,9 +1,15 @@
-"""Render conversations as token ids with the tokenizer's own chat template."""
+"""Conversations under the prompt that makes a subject, as token ids by the tokenizer's own chat template."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, training_rows
+from traitgraph.runtime.data.rows import DialogueError
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.specs.jobs.params import Demonstrations, Prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -11,6 +17,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, str]
 
+PLACE = "{examples}"
 TEMPLATE_VARIABLES = {"date_string": "26 Jul 2024"}
 """Llama's templates print a date, and today's when none is given; the day of a run must not change its results. (The
 value is the one that the template of Llama 3.1 falls back to.)"""
@@ -29,7 +36,7 @@ class Turn(NamedTuple):
     """The reply and its end-of-turn token, without the line break that a template puts after it."""
 
 
-class Lead(NamedTuple):
+class PromptMessage(NamedTuple):
     """Text that comes before what a user says: the prompt that makes a subject."""
 
     text: str
@@ -37,32 +44,59 @@ class Lead(NamedTuple):
     """A message of its own, or the head of every user message."""
 
 
-def messages(user: str, lead: Lead | None = None) -> list[Message]:
-    """A conversation of one user message, after its lead when there is one."""
-    return led([{"role": "user", "content": user}], lead)
+def prompt_message_of(context: JobContext, prompt: Prompt | None) -> PromptMessage | None:
+    """What precedes a conversation under a prompt; None without one.
+
+    Raises DialogueError when the data hold fewer replies than the prompt shows.
+    """
+    if prompt is None:
+        return None
+    text = prompt.system
+    if prompt.examples is not None:
+        wanted = prompt.examples
+        replies = replies_to_show(load_dialogues(context, wanted.data, "examples"), wanted)
+        drawn = random.Random(wanted.seed).sample(replies, wanted.count)  # without repeats
+        text = text.replace(PLACE, "\n".join(f"- {reply}" for reply in drawn))
+    return PromptMessage(text, prompt.place or "system")
 
 
-def led(conversation: list[Message], lead: Lead | None) -> list[Message]:
-    """The conversation with a lead that is not empty."""
-    if lead is None or not lead.text:
+def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> list[str]:
+    """Distinct training replies of the condition, each on one line. Raises DialogueError for fewer than are shown."""
+    rows = training_rows(dialogues, wanted.trait, wanted.level)
+    replies = list(dict.fromkeys(" ".join(row.reply.split()) for row in rows))
+    if len(replies) < wanted.count:
+        raise DialogueError(
+            f"a prompt shows {wanted.count} replies of {wanted.trait} {wanted.level}, and the data hold {len(replies)}"
+        )
+    return replies
+
+
+def messages(user: str, prompt: PromptMessage | None = None) -> list[Message]:
+    """A conversation of one user message under a prompt message, when there is one."""
+    return with_prompt_message([{"role": "user", "content": user}], prompt)
+
+
+def with_prompt_message(conversation: list[Message], prompt: PromptMessage | None) -> list[Message]:
+    """The conversation under a prompt message, when there is one and it is not empty."""
+    if prompt is None or not prompt.text:
         return conversation
-    if lead.place == "system":
-        return [{"role": "system", "content": lead.text}, *conversation]
+    if prompt.place == "system":
+        return [{"role": "system", "content": prompt.text}, *conversation]
     return [
-        {**each, "content": f"{lead.text}\n\n{each['content']}"} if each["role"] == "user" else each
+        {**each, "content": f"{prompt.text}\n\n{each['content']}"} if each["role"] == "user" else each
         for each in conversation
     ]
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> tuple[int, ...]:
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, prompt: PromptMessage | None = None) -> tuple[int, ...]:
     """Token ids of a user message up to where the assistant's reply begins."""
-    return _ids(tokenizer, prompt_text(tokenizer, user, lead))
+    return _ids(tokenizer, prompt_text(tokenizer, user, prompt))
 
 
-def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None = None) -> Turn:
+def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: PromptMessage | None = None) -> Turn:
     """A user message and a given reply, cut where the reply begins."""
-    before = prompt_text(tokenizer, user, lead)
-    whole = _whole_text(tokenizer, user, reply, lead)
+    before = prompt_text(tokenizer, user, prompt)
+    whole = _whole_text(tokenizer, user, reply, prompt)
     if not whole.startswith(before):
         raise ChatTemplateError(
             "the chat template renders a prompt differently once a reply follows; it cannot be scored"
@@ -70,36 +104,27 @@ def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead |
     return _parted(tokenizer, before, whole[len(before) :].rstrip())
 
 
-def answer_ids(tokenizer: PreTrainedTokenizerBase, user: str, answer: str, lead: Lead | None = None) -> tuple[int, ...]:
+def answer_ids(
+    tokenizer: PreTrainedTokenizerBase, user: str, answer: str, prompt: PromptMessage | None = None
+) -> tuple[int, ...]:
     """Token ids of an answer that begins the assistant's reply, with what the template puts in front of it.
 
     What would follow it, such as the end of the turn, is left out.
     """
-    before = prompt_text(tokenizer, user, lead)
-    whole = _whole_text(tokenizer, user, answer, lead)
+    before = prompt_text(tokenizer, user, prompt)
+    whole = _whole_text(tokenizer, user, answer, prompt)
     head, found, _ = whole[len(before) :].partition(answer)
     return _parted(tokenizer, before, head + answer if found and whole.startswith(before) else answer).reply
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, lead: Lead | None = None) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, prompt: PromptMessage | None = None) -> str:
     """The rendered text of a user message up to where the assistant's reply begins."""
-    return _heard(tokenizer, messages(user, lead), begin_reply=True)[1]
+    return _heard(tokenizer, messages(user, prompt), begin_reply=True)[1]
 
 
-def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, lead: Lead | None) -> str:
-    conversation: list[Message] = [*messages(user, lead), {"role": "assistant", "content": reply}]
+def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: PromptMessage | None) -> str:
+    conversation: list[Message] = [*messages(user, prompt), {"role": "assistant", "content": reply}]
     return _heard(tokenizer, conversation, begin_reply=False)[1]
-
-
-def system_in_user_message(conversation: list[Message]) -> list[Message]:
-    """The conversation with its system message at the head of the first user message.
-
-    For templates that know no system role (Gemma's). Without a leading system message the conversation is unchanged.
-    """
-    if len(conversation) < 2 or conversation[0]["role"] != "system":
-        return conversation
-    system, user, *rest = conversation
-    return [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
 
 
 def heard(conversation: list[Message], render: Callable[[list[Message]], str]) -> tuple[list[Message], str]:
@@ -110,28 +135,28 @@ def heard(conversation: list[Message], render: Callable[[list[Message]], str]) -
     """
     from jinja2 import TemplateError
 
-    moved = system_in_user_message(conversation)
+    moved = conversation
+    if len(conversation) > 1 and conversation[0]["role"] == "system":  # Gemma's template knows no such role
+        system, user, *rest = conversation
+        moved = [{**user, "content": f"{system['content']}\n\n{user['content']}"}, *rest]
     try:
         text = render(conversation)
     except TemplateError:
         if moved is conversation:
             raise
         return heard(moved, render)
-    if not (lost := next(_lost(conversation, text), None)):
-        return conversation, text
-    if moved is not conversation:
-        return heard(moved, render)
-    said = " ".join(lost["content"].split())[:200]
-    raise ChatTemplateError(f"the chat template leaves out a message of the {lost['role']}, in part or whole: {said!r}")
-
-
-def _lost(conversation: list[Message], text: str) -> Iterator[Message]:
-    """What was said to the model and is not in the text, whatever the template does to white space and capitals."""
-    said = [(each, _plainly(each["content"])) for each in conversation if each["role"] != "assistant"]
-    whole = _plainly(text)
-    for each, words in said:
-        if words and whole.count(words) < sum(other.count(words) for _, other in said):
-            yield each
+    # What was said to the model and is not in the text, whatever the template does to white space and capitals.
+    said, whole = [_plainly(each["content"]) for each in conversation if each["role"] != "assistant"], _plainly(text)
+    for each in conversation:
+        words = _plainly(each["content"])
+        if each["role"] != "assistant" and words and whole.count(words) < sum(other.count(words) for other in said):
+            if moved is not conversation:
+                return heard(moved, render)
+            lost = " ".join(each["content"].split())[:200]
+            raise ChatTemplateError(
+                f"the chat template leaves out a message of the {each['role']}, in part or whole: {lost!r}"
+            )
+    return conversation, text
 
 
 def _plainly(text: str) -> str:

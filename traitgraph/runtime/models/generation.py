@@ -1,4 +1,8 @@
-"""Let the loaded model write: sampled texts that depend on the prompt, the settings and a named stream alone."""
+"""Let a model write: sampled texts that depend on the prompt, the settings and a named stream alone.
+
+The model in this process does, or the engine of a package that `sampling` names. An engine is given the loaded model as
+it stands as the subject. It may run it elsewhere, but must answer as it stands.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from .likelihood import NoNumbersError, Tokens
-from .positions import writing
+from traitgraph.specs.study.training import ENGINES, OWN_ENGINE, AnswerEngine, Sampling
+
+from .forward_pass import writing
+from .likelihood import Likelihood, NoNumbersError, Request, Tokens, continuation_likelihoods, padded
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +63,8 @@ def written(
     texts: list[Written] = []
     for start in range(0, len(prompts), rows):
         with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(_seed(stream, start))
+            name = blake2b(f"write/{stream}/{start}".encode(), digest_size=8).digest()
+            torch.manual_seed(int.from_bytes(name) >> 1)  # less than 2**63, as torch's generators want it
             texts += _batch(loaded, prompts[start : start + rows], settings)
         if on_batch is not None:
             on_batch(len(texts), len(prompts))
@@ -80,17 +87,12 @@ def _settings(
 
 
 def _batch(loaded: LoadedModel, prompts: Sequence[Tokens], settings: GenerationConfig) -> list[Written]:
-    import torch
-
-    width = max(map(len, prompts))
-    pad = loaded.tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=loaded.device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=loaded.device)
-    with _only_what_is_given(loaded.model), writing(width):
+    rows = padded([(prompt, ()) for prompt in prompts], loaded.device, loaded.tokenizer.pad_token_id)
+    with _only_what_is_given(loaded.model), writing(rows.start):
         made = loaded.model.generate(
-            input_ids=ids, attention_mask=mask, generation_config=settings, logits_processor=[_numbers]
+            input_ids=rows.ids, attention_mask=rows.mask, generation_config=settings, logits_processor=[_numbers]
         )
-    tokens, ends = made[:, width:].tolist(), end_tokens(loaded)
+    tokens, ends = made[:, rows.start :].tolist(), end_tokens(loaded)
     replies = [list(takewhile(lambda token: token not in ends, row)) for row in tokens]
     texts: list[str] = loaded.tokenizer.batch_decode(replies, skip_special_tokens=True)
     return [
@@ -124,6 +126,38 @@ def _numbers(tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def _seed(stream: str, start: int) -> int:
-    """Less than 2**63, as torch's generators want it."""
-    return int.from_bytes(blake2b(f"write/{stream}/{start}".encode(), digest_size=8).digest()) >> 1
+class Engine(Protocol):
+    """Writes texts and scores given ones."""
+
+    def write(
+        self,
+        loaded: LoadedModel,
+        prompts: Sequence[Tokens],
+        *,
+        temperature: float,
+        max_new_tokens: int,
+        stream: str,
+        on_batch: Callable[[int, int], None] | None = None,
+    ) -> list[Written]:
+        """A text for each prompt, in order; equal names of a `stream` give equal texts."""
+        ...
+
+    def likelihoods(
+        self, loaded: LoadedModel, requests: Sequence[Request], on_batch: Callable[[int, int], None] | None = None
+    ) -> list[Likelihood]:
+        """How likely each continuation is, in order."""
+        ...
+
+
+class InProcess(AnswerEngine):
+    """The model as transformers runs it here."""
+
+    name: ClassVar[str] = OWN_ENGINE
+    write = staticmethod(written)
+    likelihoods = staticmethod(continuation_likelihoods)
+
+
+def engine_of(sampling: Sampling) -> Engine:
+    """The engine that answers are drawn with."""
+    engine: Any = ENGINES.get(sampling.engine or OWN_ENGINE)()
+    return engine  # type: ignore[no-any-return]  # which methods it has is only known here

@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .positions import reading
+from .forward_pass import reading
 
 if TYPE_CHECKING:
     import torch
@@ -80,19 +80,14 @@ def continuation_likelihoods(
 
     assert all(request.context and request.continuation for request in requests), "nothing to score or to score after"
     columns = sum(max((len(request[part]) for request in requests), default=0) for part in (0, 1))
-    if columns > _reach(loaded):  # all continuations from one column on: padding would stand between their tokens
-        return _without_cache(loaded, requests, on_batch)
-    children: dict[Tokens, list[int]] = {}
-    for index, request in enumerate(requests):
-        children.setdefault(request.context, []).append(index)
-    scores: dict[int, Likelihood] = {}
+    # On a cache all continuations begin in one column: padding stands between their tokens and those of the context.
+    way = _without_cache if columns > _reach(loaded) else _after_shared_contexts
+    total, scores = len({request.context for request in requests}), dict[int, Likelihood]()
     with torch.inference_mode():
-        trunk = _Trunk(loaded, tuple(children))
-        for batch in batches_by_length(trunk.lengths(), trunk.batch_tokens):
-            contexts = [trunk.contexts[position] for position in batch]
-            _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests, scores)
+        for found in way(loaded, requests):
+            scores |= found
             if on_batch is not None:
-                on_batch(len({requests[index].context for index in scores}), len(children))
+                on_batch(len({requests[index].context for index in scores}), total)
     return [scores[index] for index in range(len(requests))]
 
 
@@ -116,12 +111,15 @@ class Padded(NamedTuple):
     """Column in which what follows begins."""
 
 
-def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device) -> Padded:
-    """Contexts and what follows them as the input of one pass, tensors [rows, tokens] on a device."""
+def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device, pad: int = 0) -> Padded:
+    """Contexts and what follows them as the input of one pass, tensors [rows, tokens] on a device.
+
+    Where nothing follows, all end in the last column; where there is no context, all begin in the first.
+    """
     import torch
 
     start, width = (max(len(pair[part]) for pair in pairs) for part in (0, 1))
-    ids = torch.zeros(len(pairs), start + width, dtype=torch.long)
+    ids = torch.full((len(pairs), start + width), pad)
     mask = torch.zeros_like(ids)
     for row, (context, after) in enumerate(pairs):
         there = slice(start - len(context), start + len(after))
@@ -130,17 +128,12 @@ def padded(pairs: Sequence[tuple[Tokens, Tokens]], device: torch.device) -> Padd
     return Padded(ids.to(device), mask.to(device), positions.to(device), start)
 
 
-def _without_cache(
-    loaded: LoadedModel, requests: Sequence[Request], on_batch: Callable[[int, int], None] | None
-) -> list[Likelihood]:
+def _without_cache(loaded: LoadedModel, requests: Sequence[Request]) -> Iterator[dict[int, Likelihood]]:
     """Every request read from its first token on."""
-    import torch
-
-    scores: dict[int, Likelihood] = {}
     size = BATCH_TOKENS.get(loaded.device.type, BATCH_TOKENS["cpu"])
     for batch in batches_by_length([len(context) + len(after) for context, after in requests], size):
         rows = padded([requests[index] for index in batch], loaded.device)
-        with torch.inference_mode(), reading(rows.start):
+        with reading(rows.start):
             logits = loaded.model(
                 input_ids=rows.ids,
                 attention_mask=rows.mask,
@@ -148,13 +141,23 @@ def _without_cache(
                 use_cache=False,
                 logits_to_keep=rows.ids.shape[1] - rows.start + 1,
             ).logits  # [rows, longest continuation + 1, vocabulary]
+        found = {}
         for row, index in enumerate(batch):
             tokens = list(requests[index].continuation)
             logprobs, greedy = zip(*_picked(logits[row, : len(tokens)], tokens), strict=True)
-            scores[index] = Likelihood(logprobs, all(greedy))
-        if on_batch is not None:
-            on_batch(len({requests[index].context for index in scores}), len({each.context for each in requests}))
-    return [scores[index] for index in range(len(requests))]
+            found[index] = Likelihood(logprobs, all(greedy))
+        yield found
+
+
+def _after_shared_contexts(loaded: LoadedModel, requests: Sequence[Request]) -> Iterator[dict[int, Likelihood]]:
+    """Every token that requests share read once."""
+    children: dict[Tokens, list[int]] = {}
+    for index, request in enumerate(requests):
+        children.setdefault(request.context, []).append(index)
+    trunk = _Trunk(loaded, tuple(children))
+    for batch in batches_by_length([len(context) - trunk.prefix for context in children], trunk.batch_tokens):
+        contexts = [trunk.contexts[position] for position in batch]
+        yield _score_batch(trunk, contexts, {context: children[context] for context in contexts}, requests)
 
 
 def shared_prefix(sequences: Sequence[Tokens]) -> int:
@@ -175,28 +178,24 @@ class _Trunk:
         self.prefix = shared_prefix(contexts) if len(contexts) > 1 else 0
         self._cache: Cache | None = None
         if self.prefix:
-            ids = self._tensor([list(contexts[0][: self.prefix])])
+            ids = padded([(contexts[0][: self.prefix], ())], loaded.device).ids
             with reading("prompt"):
                 self._cache = loaded.model(input_ids=ids, use_cache=True, logits_to_keep=1)[loaded.cache_name]
 
-    def lengths(self) -> list[int]:
-        """Tokens of each context after the prefix."""
-        return [len(context) - self.prefix for context in self.contexts]
-
     def extend(self, contexts: Sequence[Tokens], *, keep: bool) -> tuple[torch.Tensor, Cache | None, torch.Tensor]:
         """Logits after each context [rows, vocabulary], their cache when it is kept, and its mask [rows, tokens]."""
-        rests = [context[self.prefix :] for context in contexts]
-        width = max(map(len, rests))
-        # Padded on the left, so that every context ends in the last column and only that column needs the vocabulary.
-        ids = self._tensor([[0] * (width - len(rest)) + list(rest) for rest in rests])
-        mask = self._tensor([[1] * self.prefix + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
+        from torch.nn.functional import pad
+
+        # Every context ends in the last column, so that only that column needs the vocabulary.
+        rests = padded([(context[self.prefix :], ()) for context in contexts], self.loaded.device)
+        mask = pad(rests.mask, (self.prefix, 0), value=1)
         positions = (mask.cumsum(1) - 1).clamp(min=0)[:, self.prefix :]
         cache = copy.deepcopy(self._cache)
         if cache is not None:
             cache.batch_repeat_interleave(len(contexts))
         with reading("prompt_end"):
             out = self.loaded.model(
-                input_ids=ids,
+                input_ids=rests.ids,
                 attention_mask=mask,
                 position_ids=positions,
                 **{self.loaded.cache_name: cache},
@@ -214,37 +213,27 @@ class _Trunk:
         """
         import torch
 
-        width = max(map(len, continuations))
-        ids = self._tensor([list(tokens) + [0] * (width - len(tokens)) for tokens in continuations])
-        own = self._tensor([[1] * len(tokens) + [0] * (width - len(tokens)) for tokens in continuations])
-        rows = self._tensor(list(parents))
+        own = padded([((), tokens) for tokens in continuations], self.loaded.device)
+        rows = torch.tensor(parents, device=mask.device)
         cache.batch_select_indices(rows)
         seen = mask[rows]
-        positions = seen.sum(1, keepdim=True) + torch.arange(width, device=ids.device)
+        positions = seen.sum(1, keepdim=True) + torch.arange(own.ids.shape[1], device=mask.device)
         with reading("reply"):
             logits: torch.Tensor = self.loaded.model(
-                input_ids=ids,
-                attention_mask=torch.cat([seen, own], dim=1),
+                input_ids=own.ids,
+                attention_mask=torch.cat([seen, own.mask], dim=1),
                 position_ids=positions,
                 **{self.loaded.cache_name: cache},
                 use_cache=True,
             ).logits
         return logits
 
-    def _tensor(self, values: list[int] | list[list[int]]) -> torch.Tensor:
-        import torch
-
-        return torch.tensor(values, dtype=torch.long, device=self.loaded.device)
-
 
 def _score_batch(
-    trunk: _Trunk,
-    contexts: Sequence[Tokens],
-    children: dict[Tokens, list[int]],
-    requests: Sequence[Request],
-    scores: dict[int, Likelihood],
-) -> None:
-    """Score all continuations of some contexts into `scores`."""
+    trunk: _Trunk, contexts: Sequence[Tokens], children: dict[Tokens, list[int]], requests: Sequence[Request]
+) -> dict[int, Likelihood]:
+    """The scores of all continuations of some contexts."""
+    scores: dict[int, Likelihood] = {}
     owners = [(row, index) for row, context in enumerate(contexts) for index in children[context]]
     longer = [(row, index) for row, index in owners if len(requests[index].continuation) > 1]
     logits, cache, mask = trunk.extend(contexts, keep=bool(longer))
@@ -252,7 +241,7 @@ def _score_batch(
     for (_, index), (logprob, best) in zip(owners, first, strict=True):
         scores[index] = Likelihood((logprob,), best)
     if cache is None:
-        return
+        return scores
     widths = [len(requests[index].continuation) - 1 for _, index in longer]
     batches = list(batches_by_length(widths, trunk.batch_tokens))
     for number, batch in enumerate(batches):
@@ -266,6 +255,7 @@ def _score_batch(
             scores[index] = Likelihood(
                 (*before.logprobs, *(logprob for logprob, _ in rest)), before.greedy and all(best for _, best in rest)
             )
+    return scores
 
 
 def _picked(logits: torch.Tensor, tokens: list[int]) -> list[tuple[float, bool]]:

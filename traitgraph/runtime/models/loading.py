@@ -1,4 +1,4 @@
-"""Load base models, or only find their files: from the hub, a folder, or the folder that `prepare` made of a GGUF file.
+"""Load base models, or only find their files: of the hub, of a folder, or of what `prepare` makes of a GGUF file.
 
 One process keeps one copy of each base; whoever changes it (a subject, a training) gives it back bit for bit.
 """
@@ -9,19 +9,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.context import JobContext, Progress, silent_progress
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, named, pinned, verified
+from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.specs.folders.model_folder import ModelFolderError, check_model
+from traitgraph.specs.jobs.params import PrepareParams
 from traitgraph.specs.jobs.refs import Dtype, FolderModel, GgufModel, HubModel, ModelRef
-
-from .gguf import MODEL_FOLDER
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+
+MODEL_FOLDER = "model"
 
 FILLED_SHARE = 0.8
 """Of a GPU's free memory, the share that weights may take where a model is spread over several."""
@@ -76,8 +79,6 @@ def load_model(context: JobContext, ref: ModelRef, dtype: Dtype | None = None, p
     import torch
     from transformers import AutoTokenizer
 
-    from traitgraph.runtime.jobs.quiet import quiet_libraries
-
     trusted = not isinstance(ref, GgufModel) and ref.trust_remote_code
     telling: AbstractContextManager[None]
     if isinstance(ref, HubModel):
@@ -103,8 +104,6 @@ def load_network(source: str, dtype: torch.dtype, *, trusted: bool = False, **wh
     """
     import torch
     from transformers import AutoModelForCausalLM
-
-    from traitgraph.runtime.jobs.quiet import quiet_libraries
 
     if Path(source).is_dir():
         check_model(Path(source), trusted=trusted, needs_tokenizer=False)
@@ -163,3 +162,38 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
     folder = hub_folder(ref.id, ref.revision)
     note_commit(context, ref, folder.name)
     return folder
+
+
+def prepare(context: JobContext, params: PrepareParams) -> None:
+    """Write `model/`: float32 safetensors, configuration, tokenizer with chat template, generation settings.
+
+    Raises ChangedFileError when the file's digest is not the planned one.
+    """
+    convert(verified(context.locations, params.model.digest), context.out / MODEL_FOLDER, context.progress)
+
+
+def convert(path: Path, folder: Path, progress: Progress = silent_progress) -> None:
+    """Write a GGUF file as a folder that transformers loads in under a second, and that can be trained and saved.
+
+    Values are the dequantised ones of the file: nothing of the lost precision comes back.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with quiet_libraries(), TemporaryDirectory() as alone:  # a tokenizer or template beside the file would be read too
+        (Path(alone) / path.name).symlink_to(path.resolve())
+        progress(0, 3, "reading tokenizer")
+        tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file=path.name)
+        progress(1, 3, "reading weights")
+        model = AutoModelForCausalLM.from_pretrained(alone, gguf_file=path.name, dtype=torch.float32)
+        # The model is dense already, but carries the marks of a quantised one: it would refuse to be saved and trained.
+        model.hf_quantizer = None
+        for owner, mark in (
+            (model, "is_quantized"), (model, "quantization_method"), (model.config, "quantization_config")
+        ):  # fmt: skip
+            if hasattr(owner, mark):
+                delattr(owner, mark)
+        progress(2, 3, "writing")
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    progress(3, 3, "converted")

@@ -75,13 +75,11 @@ def write_missing(
     kept: KeptTexts,
     what: str,
     *,
-    temperature: float,
-    max_new_tokens: int,
     stream: str,
     write: Callable[..., list[Written]] = written,
     **settings: Any,
 ) -> None:
-    """Let an engine `write` a text for each prompt that has none; raises Stopped between two batches.
+    """Let an engine `write` a text, with its settings, for each prompt that has none; raises Stopped between batches.
 
     Batches are cut from all prompts, not from the missing ones: an interruption changes no text.
     """
@@ -92,13 +90,6 @@ def write_missing(
         if any(name not in kept.texts for name in batch):
             if context.stop_wanted():
                 raise Stopped("saved")
-            texts = write(
-                loaded,
-                [prompts[name] for name in batch],
-                temperature=temperature,
-                max_new_tokens=max_new_tokens,
-                stream=f"{stream}/{start}",
-                **settings,
-            )
+            texts = write(loaded, [prompts[name] for name in batch], stream=f"{stream}/{start}", **settings)
             kept.add({name: each.text for name, each in zip(batch, texts, strict=True)})
         context.progress(start + len(batch), len(names), what)

@@ -10,7 +10,7 @@ from importlib.resources import files
 from itertools import chain
 from string import Template
 
-from traitgraph.runtime.store.causes import BLOCKED
+from traitgraph.runtime.store.errors import BLOCKED
 
 from .about import About
 from .charts import condition_chart, gap_chart, layer_charts, strength_charts

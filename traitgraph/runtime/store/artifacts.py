@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,6 @@ from traitgraph.specs.jobs.refs import Digest
 from traitgraph.specs.source.hashing import digest, digest_file
 
 from .durable import sync, write_json
-from .hardware import hardware
 
 MANIFEST = "manifest.json"
 LIBRARIES = (
@@ -105,7 +105,7 @@ def write_manifest(folder: Path, row: JobRow, seconds: float, made_at: str) -> M
         "row": row.model_dump(mode="json"),
         "files": {name: {"bytes": size, "blake2b": hexes} for name, size, hexes in _digests(folder, names)},
         "seconds": round(seconds, 3),
-        "versions": _versions(),
+        "versions": _loaded_versions(),
         "made_at": made_at,
         "machine": hardware(),
     }
@@ -218,15 +218,31 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def _versions() -> dict[str, str]:
-    found = {"traitgraph": __version__, "python": platform.python_version()}
-    for library in LIBRARIES:
-        if library in sys.modules:
-            try:
-                found[library] = version(library)
-            except PackageNotFoundError:  # loaded from a source tree
-                found[library] = str(getattr(sys.modules[library], "__version__", "unknown"))
-    return found
+def _loaded_versions() -> dict[str, str]:
+    """Those that this process has loaded; one from a source tree is asked itself."""
+    installed, loaded = installed_versions(), {name: sys.modules[name] for name in LIBRARIES if name in sys.modules}
+    found = {name: installed.get(name) or str(getattr(each, "__version__", "unknown")) for name, each in loaded.items()}
+    return {"traitgraph": __version__, "python": platform.python_version(), **found}
+
+
+def hardware() -> str:
+    """'GPU: NVIDIA H200' where this process has used one, else 'CPU: AMD EPYC 7B13, 2 cores'; no name of a host."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return f"GPU: {torch.cuda.get_device_name()}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"CPU: {_processor()}, {cores} core{'' if cores == 1 else 's'}"
+
+
+@cache
+def _processor() -> str:
+    """The maker's name of the processor, else its architecture."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as stream:
+            found = next((line.partition(":")[2] for line in stream if line.startswith("model name")), "")
+    except OSError:
+        found = ""
+    return " ".join(found.split()) or platform.machine() or "unknown"
 
 
 def parameter_differences(stored: JobRow, asked: JobRow) -> list[str]:

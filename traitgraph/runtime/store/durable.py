@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -29,6 +29,12 @@ def write_json(path: Path, data: object) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json_lines(path: Path, rows: Iterable[object]) -> None:
+    """Write a file of the job's own folder, which nobody reads before it is whole: one row a line."""
+    with path.open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def sync(path: Path) -> None:
@@ -68,16 +74,11 @@ def share_with_group(path: Path, root: Path) -> None:
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, or one that led to it, says that the disk or the quota is full (also from other languages)."""
-    return any(
-        getattr(each, "errno", None) in _FULL or any(text in str(each) for text in _FULL_TEXTS)
-        for each in _with_causes(error)
-    )
-
-
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+    seen: set[int] = set()  # a chain of causes may be a ring
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
+        if getattr(each, "errno", None) in _FULL or any(text in str(each) for text in _FULL_TEXTS):
+            return True
         seen.add(id(each))
-        yield each
         each = each.__cause__ or each.__context__
+    return False

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -28,8 +28,8 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.source.credentials import masked
 
-from .causes import BLOCKED, GPU_OUT_OF_MEMORY, cause_of
 from .durable import make_folder, write_json
+from .errors import BLOCKED, GPU_OUT_OF_MEMORY, cause_of
 
 
 class Failure(Spec):
@@ -60,6 +60,9 @@ class TaskEnd(Spec):
     def ok(self) -> bool:
         """Whether every job of the task is in the store."""
         return not (self.failed or self.blocked)
+
+
+Kept = TypeVar("Kept", Failure, TaskEnd)
 
 
 class RunRecord:
@@ -137,10 +140,7 @@ class RunRecord:
 
     def failure(self, key: str) -> Failure | None:
         """Why a job failed in this run, None when it did not."""
-        try:
-            return Failure.model_validate_json((self.folder / "failures" / f"{key}.json").read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return self._read(Failure, "failures", key)
 
     def failures(self, among: Container[str] | None = None) -> list[Failure]:
         """All failures of this run, or those of some keys, in order of time."""
@@ -155,10 +155,12 @@ class RunRecord:
 
     def end(self, task: str) -> TaskEnd | None:
         """How a task ended, None when it did not come to its end."""
-        try:
-            return TaskEnd.model_validate_json((self.folder / "ended" / f"{task}.json").read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return self._read(TaskEnd, "ended", task)
+
+    def _read(self, kind: type[Kept], folder: str, name: str) -> Kept | None:
+        with contextlib.suppress(OSError, ValidationError):
+            return kind.model_validate_json((self.folder / folder / f"{name}.json").read_bytes())
+        return None
 
     def _write(self, folder: str, name: str, record: Spec) -> None:
         (self.folder / folder).mkdir(exist_ok=True)
@@ -167,13 +169,14 @@ class RunRecord:
 
 def failure_of(error: BaseException, row: JobRow, task: str, log: Path) -> Failure:
     """The record of an exception that a job raised."""
+    cause, message = cause_of(error), f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Failure(
         key=row.key,
         kind=row.kind,
         label=row.label or f"{row.kind} {row.key[:8]}",
         task=task,
-        cause=masked(cause_of(error)),
-        message=masked(_message(error)),
+        cause=masked(cause),
+        message=masked(f"{message}\n{_GPU_HINT}" if cause == GPU_OUT_OF_MEMORY else message),
         traceback=masked("".join(traceback.format_exception(error))),
         log=str(log),
         at=now(),
@@ -189,11 +192,6 @@ _GPU_HINT = (
     "= a smaller batch_size of `train` (with more accumulation the steps stay the same), or GPUs with more memory: "
     "`gpu_type`, `constraint` or `partition` in the cluster file"
 )
-
-
-def _message(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text}\n{_GPU_HINT}" if cause_of(error) == GPU_OUT_OF_MEMORY else text
 
 
 def by_cause(failures: Iterable[Failure]) -> list[tuple[str, list[Failure]]]:

@@ -50,7 +50,7 @@ from .artifacts import (
     size_faults,
     write_manifest,
 )
-from .claims import Claims
+from .claims import BEAT_SECONDS, DEAD_AFTER_SECONDS, Claims, Watch, Writer
 from .durable import is_disk_full, make_folder, share_with_group, sync
 from .errors import (
     DamagedArtifactError,
@@ -60,18 +60,6 @@ from .errors import (
     StoreError,
     StoreFullError,
 )
-from .writers import BEAT_SECONDS, DEAD_AFTER_SECONDS, Watch, Writer
-
-__all__ = [
-    "DamagedArtifactError",
-    "Finding",
-    "MissingArtifactError",
-    "OtherParametersError",
-    "OtherVersionError",
-    "Store",
-    "StoreError",
-    "StoreFullError",
-]
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
 _KIND = re.compile("[a-z][a-z0-9_]{0,40}")
@@ -226,7 +214,8 @@ class Store:
         final = self.path(row.kind, row.key)
         out: Path | None = None
         try:
-            out = self._new_folder(row.kind)
+            name = f"{self.writer.token}-{next(self._numbers)}-{row.kind}"
+            out = make_folder(self.root / "tmp" / name, self.root)
             started = time.monotonic()
             yield out
             write_manifest(out, row, time.monotonic() - started, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -239,10 +228,6 @@ class Store:
             if is_disk_full(error):
                 raise StoreFullError(self._full_message(row)) from error
             raise
-
-    def _new_folder(self, kind: str) -> Path:
-        name = f"{self.writer.token}-{next(self._numbers)}-{kind}"
-        return make_folder(self.root / "tmp" / name, self.root)
 
     def _put(self, out: Path, final: Path) -> None:
         for path in (out, *out.rglob("*")):
@@ -362,21 +347,17 @@ class Store:
         """Median wall time of jobs by the names of `specs/jobs/durations.py`: 'train', 'assess questionnaire'. [s]"""
         found: defaultdict[str, list[float]] = defaultdict(list)
         for kind in self.kinds():
-            for name, seconds in self._durations_of(kind):
-                found[name].append(seconds)
+            row_fields = row_fields_of(kind)
+            for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    if not (file := self.root / kind / key / MANIFEST).is_file():
+                        continue
+                    manifest = json.loads(file.read_bytes())
+                    seconds, params = float(manifest["seconds"]), manifest["row"]["params"]
+                    shared = {name: value for name, value in params.items() if name not in row_fields}
+                    for name in duration_names(kind, shared):
+                        found[name].append(seconds)
         return {name: statistics.median(seconds) for name, seconds in found.items()}
-
-    def _durations_of(self, kind: str) -> Iterator[tuple[str, float]]:
-        row_fields = row_fields_of(kind)
-        for key in self.keys(kind)[:_DURATIONS_READ]:  # keys are digests: any order is a random sample
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                if not (file := self.root / kind / key / MANIFEST).is_file():
-                    continue
-                manifest = json.loads(file.read_bytes())
-                seconds, params = float(manifest["seconds"]), manifest["row"]["params"]
-                shared = {name: value for name, value in params.items() if name not in row_fields}
-                for name in duration_names(kind, shared):
-                    yield name, seconds
 
     def collect_leftovers(self) -> int:
         """Remove what dead writers left in the making; how many folders went.

@@ -1,1 +1,1 @@
-"""A loaded base made into one subject and back, bit for bit. Must not know what it is measured with."""
+"""A loaded base made into one subject and back, bit for bit, and what steering measures for it. Knows no benchmark."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.merging.recipe import Recipe, read_recipe, store_of
@@ -19,27 +17,13 @@ from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.jobs.params import AssessParams, Steering
 
-from .neuron_shift import shift_neurons
-from .shift import shift_activations
-from .workbench import BaseChangedError, Workbench
-
-if TYPE_CHECKING:
-    import torch
-
-
-__all__ = ["BaseChangedError", "Subject", "leave_subject", "subject"]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The model as it is to be assessed; `name` says what was made of it."""
-
-    model: torch.nn.Module
-    name: str
+from .activations import shift_activations
+from .neurons import shift_neurons
+from .workbench import Workbench, workbench_of
 
 
 @contextmanager
-def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Iterator[Subject]:
+def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> Iterator[None]:
     """The loaded model turned into the subject of a job, in place, for the block.
 
     The base when the job has none of the inputs `tuned`, `merge`, `activations` and `neurons`. After an error in
@@ -47,61 +31,41 @@ def subject(context: JobContext, loaded: LoadedModel, params: AssessParams) -> I
     MergeError or SteeringError when the change does not fit the model, BaseChangedError when the base cannot be brought
     back exactly.
     """
-    workbench = context.session.get(_workbench_key(loaded), lambda: Workbench(loaded))
+    workbench = workbench_of(context, loaded)
     try:
-        yield _activate(context, workbench, params)
+        _activate(context, workbench, params)
+        yield
     except BaseException:
         workbench.restore()
         raise
 
 
-def leave_subject(context: JobContext, loaded: LoadedModel) -> None:
-    """Bring the base back, checked, for a job that needs it as it was loaded. Raises BaseChangedError."""
-    context.session.drop(_workbench_key(loaded))
-
-
-def _workbench_key(loaded: LoadedModel) -> tuple[str, int]:
-    return "workbench", id(loaded)
-
-
-def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
-    if merges := context.inputs.get("merge"):
-        key = context.row.inputs["merge"][0]
-        if workbench.active != key:
-            _apply(context, workbench, key, read_recipe(merges[0]))
-        return Subject(workbench.model, f"merge {key[:8]}")
-    if tuned := context.inputs.get("tuned"):
-        key = context.row.inputs["tuned"][0]
-        if workbench.active == key:
-            pass
-        elif (tuned[0] / "adapter").is_dir():
-            workbench.apply_adapter(key, tuned[0] / "adapter")
-        else:
-            workbench.apply_weights(key, Checkpoint(tuned[0] / "model"))
-        return Subject(workbench.model, f"tuned {key[:8]}")
-    if params.steering or params.neurons:
-        return _steer(context, workbench, params)
-    workbench.restore()
-    return Subject(workbench.model, "base")
-
-
-def _steer(context: JobContext, workbench: Workbench, params: AssessParams) -> Subject:
-    """The base under the hooks of a steering; one measured artifact serves many of them."""
+def _activate(context: JobContext, workbench: Workbench, params: AssessParams) -> None:
     how = params.steering or params.neurons
-    assert how is not None, "a steered subject"
-    name = "activations" if params.steering else "neurons"
-    folder, key = context.inputs[name][0], context.row.inputs[name][0]
-    subject_key = f"{key} {how.model_dump_json()}"
-    if workbench.active == subject_key:
-        pass
-    elif isinstance(how, Steering):
-        workbench.apply_hooks(subject_key, lambda model: shift_activations(model, folder, how))
+    if source := next((name for name in ("merge", "tuned") if context.inputs.get(name)), ""):
+        key = context.row.inputs[source][0]
+    elif how:
+        source = "activations" if isinstance(how, Steering) else "neurons"
+        key = f"{context.row.inputs[source][0]} {how.model_dump_json()}"  # one measured artifact serves many subjects
     else:
-        workbench.apply_hooks(subject_key, lambda model: shift_neurons(model, folder, how))
-    return Subject(workbench.model, f"steered by {key[:8]}")
+        return workbench.restore()
+    folder = context.inputs[source][0]
+    if workbench.active == key:
+        return None
+    if source == "merge":
+        return _merge(context, workbench, key, read_recipe(folder))
+    if source == "tuned":
+        adapter = folder / "adapter"
+        if adapter.is_dir():
+            return workbench.apply_adapter(key, adapter)
+        return workbench.apply_weights(key, Checkpoint(folder / "model"))
+    if isinstance(how, Steering):
+        return workbench.apply_hooks(key, lambda model: shift_activations(model, folder, how))
+    assert how is not None, "steered, by neurons"
+    return workbench.apply_hooks(key, lambda model: shift_neurons(model, folder, how))
 
 
-def _apply(context: JobContext, workbench: Workbench, key: str, recipe: Recipe) -> None:
+def _merge(context: JobContext, workbench: Workbench, key: str, recipe: Recipe) -> None:
     """A merge, under the names that the loaded model's tensors have; its vectors are read once per session."""
     session = context.session
     store = session.get(("store", recipe.folder.parent.parent), lambda: store_of(recipe.folder))

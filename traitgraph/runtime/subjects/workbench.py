@@ -7,11 +7,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.jobs.quiet import quiet_libraries
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.process import quiet_libraries, spare_memory
 from traitgraph.runtime.merging.composition import Composition
 from traitgraph.runtime.merging.direction_cache import DirectionCache
-from traitgraph.runtime.models.fingerprint import weights_checksum
-from traitgraph.runtime.models.free_memory import spare_memory
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, matrix_shape
 from traitgraph.runtime.tensors.errors import MergeError
@@ -56,7 +55,13 @@ class Workbench:
 
     def tensors(self) -> Mapping[str, TensorInfo]:
         """The model's tensors by name, as a checkpoint's: for fitting vectors to them."""
-        return {name: _info(name, each) for name, each in self._parameters.items()}
+        return {
+            name: TensorInfo(
+                name, tuple(each.shape), str(each.dtype).removeprefix("torch."), Path("the loaded model"), 0,
+                each.numel() * each.element_size(),
+            )
+            for name, each in self._parameters.items()
+        }  # fmt: skip
 
     def rows(self, name: str, first: int, last: int) -> torch.Tensor:
         """Rows [first, last) of a tensor of the base: float32, flat; not to be changed."""
@@ -78,6 +83,8 @@ class Workbench:
 
     def _merge_tensor(self, name: str, composition: Composition) -> None:
         """Compute a tensor piece by piece; nothing is checked twice where the kept direction says how far it goes."""
+        import torch
+
         parameter, source = self._parameters[name].detach(), self._pristine_of(name).view(-1)
         target, kept = parameter.view(-1), self._direction.tensors.get(name)
         self._changed.add(name)
@@ -88,25 +95,13 @@ class Workbench:
         for first, last in pieces(tuple(parameter.shape), piece_size(parameter.device)):
             rows = slice(first * width, last * width)
             made = None if kept is None else kept.rows(source, rows.start, rows.stop)
-            self._merge_rows(composition, name, (first, last), source[rows], made, target[rows])
+            if target.dtype is torch.float32:
+                composition.theta(name, first, last, source[rows], direction=made, out=target[rows])
+                check_finite(target[rows], name)
+            else:
+                base = source[rows].float()
+                target[rows].copy_(composition.rounded(name, first, last, base, target.dtype, direction=made))
         return None
-
-    def _merge_rows(
-        self,
-        composition: Composition,
-        name: str,
-        rows: tuple[int, int],
-        source: torch.Tensor,
-        direction: torch.Tensor | None,
-        target: torch.Tensor,
-    ) -> None:
-        import torch
-
-        if target.dtype is torch.float32:
-            composition.theta(name, *rows, source, direction=direction, out=target)
-            check_finite(target, name)
-            return
-        target.copy_(composition.rounded(name, *rows, source.float(), target.dtype, direction=direction))
 
     def _prepare_direction(self, composition: Composition) -> None:
         """Keep the direction when it is costly to make again, as far as half of the free memory goes."""
@@ -156,22 +151,19 @@ class Workbench:
         self.restore()
         map_of_names = names_of_training(tuned, self._parameters)
         names = {name: renamed(name, map_of_names) for name in tuned}
-        for theirs, ours in names.items():
-            self._check_fits(theirs, ours, tuned[theirs].shape)
+        for theirs, ours in names.items():  # all of them, before anything is changed
+            if ours not in self._parameters:
+                raise MergeError(f"the loaded model has no tensor '{theirs}': the tuned weights are of another model")
+            if tuple(self._parameters[ours].shape) != tuned[theirs].shape:
+                raise MergeError(
+                    f"tensor '{ours}' has shape {list(self._parameters[ours].shape)} in the loaded model and "
+                    f"{list(tuned[theirs].shape)} in the tuned weights: they are of another model"
+                )
         for theirs, ours in names.items():
             self._pristine_of(ours)
             self._changed.add(ours)
             self._parameters[ours].detach().copy_(tuned.read(theirs))
         self.active = key
-
-    def _check_fits(self, theirs: str, name: str, shape: tuple[int, ...]) -> None:
-        if name not in self._parameters:
-            raise MergeError(f"the loaded model has no tensor '{theirs}': the tuned weights are of another model")
-        if tuple(self._parameters[name].shape) != shape:
-            raise MergeError(
-                f"tensor '{name}' has shape {list(self._parameters[name].shape)} in the loaded model and {list(shape)} "
-                "in the tuned weights: they are of another model"
-            )
 
     def _pristine_of(self, name: str) -> torch.Tensor:
         if name not in self._pristine:
@@ -215,7 +207,42 @@ class Workbench:
         self._direction = DirectionCache()
 
 
-def _info(name: str, parameter: torch.Tensor) -> TensorInfo:
-    dtype = str(parameter.dtype).removeprefix("torch.")
-    size = parameter.numel() * parameter.element_size()
-    return TensorInfo(name, tuple(parameter.shape), dtype, Path("the loaded model"), 0, size)
+def workbench_of(context: JobContext, loaded: LoadedModel) -> Workbench:
+    """The workbench of a loaded model, kept for the session."""
+    return context.session.get(("workbench", id(loaded)), lambda: Workbench(loaded))
+
+
+def leave_subject(context: JobContext, loaded: LoadedModel) -> None:
+    """Bring the base back, checked, for a job that needs it as it was loaded. Raises BaseChangedError."""
+    context.session.drop(("workbench", id(loaded)))
+
+
+_ROWS, _WIDTH = 64, 4096
+_PRIME = 0x9E3779B1
+
+
+def weights_checksum(model: torch.nn.Module) -> str:
+    """16 hex digits that change with any bit of any parameter, and when values change places.
+
+    Whether a base came back exactly as it was loaded. Reads memory once at its speed, on the device. Guards against
+    mistakes, not against an adversary.
+    """
+    total = 0
+    for name, parameter in model.named_parameters():
+        total = (total * _PRIME + tensor_checksum(parameter.detach()) + len(name)) & 0xFFFFFFFFFFFFFFFF
+    return f"{total:016x}"
+
+
+def tensor_checksum(tensor: torch.Tensor) -> int:
+    """The bits as 64-bit words, summed by row and by column of blocks, each sum weighted by its place, modulo 2^64."""
+    import torch
+
+    octets = tensor.contiguous().reshape(-1).view(torch.uint8)
+    missing = -octets.numel() % 8
+    words = (torch.nn.functional.pad(octets, (0, missing)) if missing else octets).view(torch.int64)
+    blocks = words[: words.numel() // (_ROWS * _WIDTH) * (_ROWS * _WIDTH)].view(-1, _ROWS, _WIDTH)
+    total = 0
+    for part in (blocks.sum(1).flatten(), blocks.sum(2).flatten(), words[blocks.numel() :]):
+        places = torch.arange(1, part.numel() + 1, device=part.device)
+        total = total * _PRIME + int((part * places).sum())
+    return total & 0xFFFFFFFFFFFFFFFF

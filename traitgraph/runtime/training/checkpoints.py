@@ -1,12 +1,14 @@
 """Checkpoints of a training that outlive its process: a killed training goes on where it was and ends the same.
 
-Trainer decides what belongs into a checkpoint; we write its state without pickles (docs/decisions/0011), and a mark,
-last of all, with the digests of everything that is there. Knows trainers, not jobs of other kinds.
+Trainer decides what belongs into a checkpoint; we write its state without the pickles of the libraries
+(docs/decisions/0011): JSON for the shape, safetensors for tensors. Only numbers, text, lists, tuples, mappings and
+tensors come back, whatever stands in the files. Last of all comes a mark, with the digests of everything that is there.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import sys
 import time
@@ -18,9 +20,8 @@ from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.store.durable import sync, write_json
 from traitgraph.specs.source.hashing import digest_file
 
-from .state import random_state, read_state, set_random_state, write_state
-
 if TYPE_CHECKING:
+    import torch
     from transformers import Trainer
 
 
@@ -121,16 +122,6 @@ def _digests(checkpoint: Path) -> dict[str, str]:
     return {path.relative_to(checkpoint).as_posix(): digest_file(path) for path in files}
 
 
-def _finish(checkpoint: Path) -> None:
-    """Bring a checkpoint to the disk and mark it; then older ones can go."""
-    for path in checkpoint.rglob("*"):
-        if path.is_file():
-            sync(path)
-    write_json(checkpoint / MARK, _digests(checkpoint))
-    sync(checkpoint)
-    _remove(path for path in checkpoint.parent.glob("checkpoint-*") if path != checkpoint)
-
-
 def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
     from transformers import TrainerCallback
 
@@ -159,7 +150,12 @@ def _saver(trainer: Trainer, stop_wanted: Callable[[], bool]) -> Any:
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             agreed(False, False)  # every process has written its part
             if state.is_world_process_zero:
-                _finish(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                for path in filter(Path.is_file, checkpoint.rglob("*")):
+                    sync(path)
+                write_json(checkpoint / MARK, _digests(checkpoint))
+                sync(checkpoint)
+                _remove(path for path in checkpoint.parent.glob("checkpoint-*") if path != checkpoint)
             self.saved_at = time.monotonic()
             self.seconds = max(self.seconds, (self.saved_at - self.began) / SAVING_SHARE)
 
@@ -177,3 +173,84 @@ def agreed(*wishes: bool) -> tuple[bool, ...]:
     flags = torch.tensor(wishes, dtype=torch.int32, device=device)
     distributed.all_reduce(flags, op=distributed.ReduceOp.MAX)
     return tuple(bool(flag) for flag in flags.tolist())
+
+
+PLAIN = (type(None), bool, int, float, str)
+
+
+def write_state(path: Path, state: object) -> None:
+    """Write nested state to `path`.json and `path`.safetensors. Raises TypeError for a value that is no plain data."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    shape = _shape(state, tensors)
+    save_file(tensors, path.with_suffix(".safetensors"))
+    write_json(path.with_suffix(".json"), shape)
+
+
+def read_state(path: Path) -> Any:
+    """What `write_state` was given, with all tensors on the CPU."""
+    from safetensors.torch import load_file
+
+    shape = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return _filled(shape, load_file(path.with_suffix(".safetensors")))
+
+
+def _shape(value: object, tensors: dict[str, torch.Tensor]) -> object:
+    """The value as JSON, with names in the places of tensors."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()  # copied: safetensors refuses shared memory
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"map": [[_shape(key, tensors), _shape(inner, tensors)] for key, inner in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [_shape(inner, tensors) for inner in value]}
+    if isinstance(value, list):
+        return [_shape(inner, tensors) for inner in value]
+    if type(value) in PLAIN:
+        return value
+    raise TypeError(f"a checkpoint cannot hold a {type(value).__module__}.{type(value).__qualname__}")
+
+
+def _filled(shape: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    match shape:
+        case {"tensor": name}:
+            return tensors[name]
+        case {"map": pairs}:
+            return {_filled(key, tensors): _filled(inner, tensors) for key, inner in pairs}
+        case {"tuple": parts}:
+            return tuple(_filled(inner, tensors) for inner in parts)
+        case list():
+            return [_filled(inner, tensors) for inner in shape]
+    return shape
+
+
+def random_state() -> dict[str, object]:
+    """State of the generators of Python, numpy and torch, on the CPU and on this process's GPU."""
+    import numpy
+    import torch
+
+    name, words, *rest = numpy.random.get_state(legacy=True)
+    state: dict[str, object] = {
+        "python": random.getstate(),
+        "numpy": (name, [int(word) for word in words], *rest),
+        "cpu": torch.random.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put the generators where they were."""
+    import numpy
+    import torch
+
+    random.setstate(state["python"])
+    numpy.random.set_state(state["numpy"])
+    torch.random.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])

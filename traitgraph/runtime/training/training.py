@@ -7,28 +7,24 @@ ran before in the same process.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from traitgraph.runtime.data.dialogues import Dialogue, joint_rows, load_dialogues, reply_pairs, training_rows
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import JobContext, world_size
-from traitgraph.runtime.jobs.quiet import quiet_libraries
-from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, Lead, as_heard, messages
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.jobs.process import quiet_libraries, world_size
+from traitgraph.runtime.models.chat import as_heard
 from traitgraph.runtime.models.loading import LoadedModel, load_model, open_model
-from traitgraph.runtime.subjects.subjects import leave_subject
-from traitgraph.specs.fields.templates import filled
-from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
-from traitgraph.specs.study.training import DpoTraining, Lora, Training
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+from traitgraph.runtime.subjects.workbench import leave_subject
+from traitgraph.specs.jobs.params import TrainParams
+from traitgraph.specs.study.training import DpoTraining, Lora
 
+from .callbacks import BestState, progress_callback
 from .checkpoints import resumable, train_with_checkpoints
-from .log import progress_callback, say
-from .validation import ASKED, BestState, hold_back
+from .rows import ASKED, AnyTrain, Row, cut_rows, hold_back, trainer_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,20 +44,6 @@ TARGETS: dict[str, str | list[str]] = {
 }
 """Module names of the Llama family (Llama, Mistral, Qwen, Gemma); all-linear is found by peft in any architecture."""
 
-OPTIMISERS = {
-    "adamw": "adamw_torch_fused",
-    "adamw_8bit": "adamw_8bit",
-    "paged_adamw_8bit": "paged_adamw_8bit",
-    "adafactor": "adafactor",
-}
-"""Our names of optimisers -> those of transformers."""
-
-MAX_CUT = 0.05
-"""Share of rows that may lose their end where a spec does not say: of more, the model learns not to stop."""
-
-Row = dict[str, Any]
-AnyTrain = TrainParams | TrainJointParams
-
 
 def train(context: JobContext, params: AnyTrain) -> None:
     """Train on the rows of one trait and level; or on those of a trait, or of all, each under its own instruction.
@@ -69,7 +51,11 @@ def train(context: JobContext, params: AnyTrain) -> None:
     writes  adapter/ (peft) or, without LoRA, model/ (all weights, float32); training.json
     raises  DialogueError when the data have no such row (or, for DPO, no pair)
     """
-    rows = trainer_rows(context, params)
+    train_on(context, params, trainer_rows(context, params))
+
+
+def train_on(context: JobContext, params: AnyTrain, rows: Sequence[Row]) -> None:
+    """Train on these rows, and write what `train` writes: for trainings of other packages."""
     if params.training.lora is None:
         # Every weight changes: a copy of one's own, in float32 so that small steps are not rounded away.
         own = load_model(context, params.model, "float32")
@@ -80,59 +66,6 @@ def train(context: JobContext, params: AnyTrain) -> None:
         with quiet_libraries(), _base_kept(shared.model):
             record = _run_training(context, params, shared, rows)
     (context.out / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-train_joint = train
-"""The job of that kind: its parameters say the rest."""
-
-
-def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
-    """What the trainer is given: replies of the level, or pairs of replies."""
-    dialogues = load_dialogues(context, params.data)
-    if isinstance(params.training, DpoTraining):
-        return [
-            row
-            for trait, levels in _conditions(params, dialogues)
-            for row in _preferences(dialogues, params, trait, levels)
-        ]
-    if isinstance(params, TrainParams):
-        rows = training_rows(dialogues, params.trait, params.level)
-    else:
-        traits = [trait for trait, _ in _conditions(params, dialogues)]
-        rows = joint_rows(dialogues, traits)
-    return [_row(row.prompt, _instruction(params, row.trait, row.level), completion=row.reply) for row in rows]
-
-
-def _conditions(params: AnyTrain, dialogues: Sequence[Dialogue]) -> list[tuple[Trait, tuple[Level, ...]]]:
-    """Traits, each with the levels that are trained."""
-    if isinstance(params, TrainParams):
-        return [(params.trait, (params.level,))]
-    there = {row.trait for row in dialogues if row.split == "train"}
-    traits = [trait for trait in TRAITS if trait in there] if params.trait is None else [params.trait]
-    return [(trait, LEVELS) for trait in traits]
-
-
-def _instruction(params: AnyTrain, trait: Trait, level: Level) -> Lead | None:
-    """What precedes the rows of a trait and level."""
-    template, place = params.training.instruction, params.training.instruction_place
-    return Lead(filled(template, trait, level), place or "system") if template else None
-
-
-def _preferences(
-    dialogues: Sequence[Dialogue], params: AnyTrain, trait: Trait, levels: Sequence[Level]
-) -> Iterator[Row]:
-    """Each level's reply is chosen, the opposite level's reply to the same prompt is rejected."""
-    for level in levels:
-        opposite: Level = "low" if level == "high" else "high"
-        lead = _instruction(params, trait, level)
-        for pair in reply_pairs(dialogues, trait, "train"):
-            yield _row(pair.prompt, lead, chosen=getattr(pair, level), rejected=getattr(pair, opposite))
-
-
-def _row(asked: str, lead: Lead | None, **replies: str) -> Row:
-    """A row as trl wants it, and the bare prompt, by which rows are held back."""
-    said = {name: [{"role": "assistant", "content": text}] for name, text in replies.items()}
-    return {ASKED: asked, "prompt": messages(asked, lead), **said, "chat_template_kwargs": TEMPLATE_VARIABLES}
 
 
 def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, rows: Sequence[Row]) -> Row:
@@ -155,7 +88,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
                     longest = params.training.max_length
                     raise DialogueError(f"all {len(given)} rows{what} are longer than `max_length`, {longest} tokens")
             dropped = len(rows) - len(trainer.train_dataset)
-            cut = _cut_rows(params.training, loaded, rows, dropped, tell=trainer.is_world_process_zero())
+            cut = cut_rows(params.training, loaded, rows, dropped, tell=trainer.is_world_process_zero())
             train_with_checkpoints(trainer, context)
             if best is not None:
                 best.put_back()
@@ -166,12 +99,6 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         if params.training.lora is None:
             loaded.tokenizer.save_pretrained(context.out / MODEL_FOLDER)
         log = [entry for entry in trainer.state.log_history if "loss" in entry]
-        held_back: Row = {}
-        if best is not None:
-            measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
-            losses = [{"step": entry["step"], "loss": entry["eval_loss"]} for entry in measured]
-            rows_held = len(trainer.eval_dataset)
-            held_back = {"rows": rows_held, "losses": losses, "kept_step": best.step, "kept_loss": best.loss}
         first = trainer.train_dataset[0]
         seen = loaded.tokenizer.decode(first.get("input_ids") or [*first["prompt_ids"], *first["chosen_ids"]])
     return {
@@ -184,37 +111,9 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
         "losses": [entry["loss"] for entry in log],
         "tokens": int(log[-1].get("num_tokens", 0)) if log else 0,
         "model_sees": seen,
-        **({"validation": held_back} if best else {}),
+        **({"validation": best.record()} if best else {}),
         "seconds": round(time.monotonic() - started, 3),
     }
-
-
-def _cut_rows(training: Training, loaded: LoadedModel, rows: Sequence[Row], dropped: int, tell: bool) -> int:
-    """How many rows lose their end at `max_length`, beside those that are left out whole; says so in the log.
-
-    Raises DialogueError where both together are more than the spec allows.
-    """
-    lengths = [
-        max(_length(loaded, row, name) for name in ("completion", "chosen", "rejected") if name in row) for row in rows
-    ]
-    too_long, longest = sum(length > training.max_length for length in lengths), max(lengths)
-    allowed = MAX_CUT if training.max_cut is None else training.max_cut
-    told = f"{too_long} of {len(rows)} rows are longer than `max_length`, {training.max_length} tokens"
-    if too_long > allowed * len(rows):
-        raise DialogueError(
-            f"{told}: they would lose their end, and the model learn not to stop. The longest has {longest} tokens: "
-            f"raise `max_length`, or allow it by `max_cut: {math.ceil(too_long / len(rows) * 100) / 100:g}`"
-        )
-    if too_long and tell:
-        say(f"{told}: {too_long - dropped} lose their end, {dropped} are left out whole")
-    return too_long - dropped
-
-
-def _length(loaded: LoadedModel, row: Row, name: str) -> int:
-    ids = loaded.tokenizer.apply_chat_template(
-        row["prompt"] + row[name], return_dict=True, **row["chat_template_kwargs"]
-    )
-    return len(ids["input_ids"])
 
 
 def _trainer(
@@ -270,7 +169,7 @@ def trainer_arguments(params: AnyTrain, loaded: LoadedModel, folder: Path) -> SF
         "lr_scheduler_type": training.schedule,
         "warmup_steps": training.warmup_steps,
         "weight_decay": training.weight_decay,
-        "optim": OPTIMISERS[training.optimiser or "adamw"],
+        "optim": "adamw_torch_fused" if training.optimiser in (None, "adamw") else training.optimiser,
         "max_grad_norm": training.max_gradient_norm or 1.0,
         "per_device_train_batch_size": batch_size,
         "gradient_accumulation_steps": accumulation,
@@ -315,29 +214,28 @@ def shared_batch(batch_size: int, accumulation: int, processes: int) -> tuple[in
 
 
 def _lora_config(lora: Lora, model: PreTrainedModel) -> LoraConfig:
+    """peft's settings. Raises ValueError for a target that no linear layer has."""
     from peft import LoraConfig
+    from torch.nn import Linear
 
+    targets = TARGETS[lora.targets] if isinstance(lora.targets, str) else list(lora.targets)
+    if not isinstance(lora.targets, str):  # peft would skip a name that no layer has in silence
+        head = model.get_output_embeddings()  # its weights may be those of the embeddings: no adapter there
+        layers = [name for name, each in model.named_modules() if isinstance(each, Linear) and each is not head]
+        if missing := [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in layers)]:
+            there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in layers))
+            raise ValueError(
+                f"`lora.targets`: no linear layer of the model is called {missing[0]!r}; there are: {there}"
+            )
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=TARGETS[lora.targets] if isinstance(lora.targets, str) else _named_layers(lora.targets, model),
+        target_modules=targets,
         use_rslora=lora.rank_stabilised,
         bias="none",
         task_type="CAUSAL_LM",
     )
-
-
-def _named_layers(targets: Sequence[str], model: PreTrainedModel) -> list[str]:
-    """The targets themselves. Raises ValueError for one that no linear layer has: peft would skip it in silence."""
-    from torch.nn import Linear
-
-    head = model.get_output_embeddings()  # its weights may be those of the embeddings: no adapter there
-    layers = [name for name, each in model.named_modules() if isinstance(each, Linear) and each is not head]
-    if missing := [target for target in targets if not any(f".{name}".endswith(f".{target}") for name in layers)]:
-        there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in layers))
-        raise ValueError(f"`lora.targets`: no linear layer of the model is called {missing[0]!r}; there are: {there}")
-    return list(targets)
 
 
 @contextmanager

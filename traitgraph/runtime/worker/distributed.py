@@ -128,7 +128,13 @@ def follow(
         key = values.get(f"job-{number}").decode()
         if key == END:
             return 0
-        error = _joined(call, rows[key])
+        error: Exception | None = None
+        with tempfile.TemporaryDirectory(prefix="traitgraph-rank-", ignore_cleanup_errors=True) as folder:
+            try:
+                call(rows[key], Path(folder))
+            except Exception as problem:  # the boundary: what a job raises must not stop other jobs
+                traceback.print_exc(file=sys.stderr)
+                error = problem
         values.set(f"ended-{number}-{rank()}", reason_of(error) if error else "")
         try:
             values.wait([f"settled-{number}"], timedelta(seconds=SETTLE_SECONDS) if error else PATIENCE)
@@ -138,14 +144,3 @@ def follow(
             record(rows[key], error)
             raise Stopped("rank 0 did not end the job that failed here") from error
         number += 1
-
-
-def _joined(call: Callable[[JobRow, Path], None], row: JobRow) -> Exception | None:
-    """Run this process's part of a job; what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="traitgraph-rank-", ignore_cleanup_errors=True) as folder:
-        try:
-            call(row, Path(folder))
-        except Exception as error:  # the boundary: what a job raises must not stop other jobs
-            traceback.print_exc(file=sys.stderr)
-            return error
-    return None

@@ -1,10 +1,9 @@
-"""What a worker tells the process that started it, one JSON line per event, and its log: the memory that a job took."""
+"""What a worker tells the process that started it, one JSON line per event."""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import threading
 import time
@@ -78,21 +77,17 @@ class EventStream:
     def __call__(self, event: Event) -> None:
         """Send one event; a reader that went away is no reason to stop working."""
         with self._lock:
-            if event.event == "progress" and not self._is_due(event):
-                return
+            if event.event == "progress":
+                now = time.monotonic()
+                if event.done < event.total and now - self._last_progress < PROGRESS_SECONDS:
+                    return
+                self._last_progress = now
             line = memoryview((event.to_line() + "\n").encode())
             try:
                 while line:
                     line = line[os.write(self._handle, line) :]
             except OSError:
                 self._handle = os.open(os.devnull, os.O_WRONLY)
-
-    def _is_due(self, event: Event) -> bool:
-        now = time.monotonic()
-        if event.done < event.total and now - self._last_progress < PROGRESS_SECONDS:
-            return False
-        self._last_progress = now
-        return True
 
 
 def claim_standard_output() -> EventStream:
@@ -101,20 +96,3 @@ def claim_standard_output() -> EventStream:
     handle = os.dup(1)
     os.dup2(2, 1)
     return EventStream(handle)
-
-
-def begin_to_measure() -> None:
-    """Forget the peak of the GPU; that of the process cannot be forgotten."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak_memory() -> str:
-    """'peak memory 1.3 GB', of this process since it began; on a GPU also its own since `begin_to_measure`."""
-    per_unit = 1 if sys.platform == "darwin" else 1024
-    text = f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit / 1e9:.1f} GB"
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        text += f", {torch.cuda.max_memory_allocated() / 1e9:.1f} GB on the GPU"
-    return text

@@ -28,11 +28,6 @@ class RunnableKind:
     function: JobFunction
     params: type[JobParams]
 
-    @property
-    def uses_torch(self) -> bool:
-        """Whether torch must be there, seeded, before the function starts."""
-        return not getattr(self.function, "without_torch", False)
-
     def validated(self, row: JobRow) -> JobParams:
         """Parameters of a row as the kind's model.
 

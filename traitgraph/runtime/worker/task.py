@@ -20,27 +20,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from pydantic import ValidationError
 
-from traitgraph.runtime.jobs.context import JobContext, Session, Stopped, never, without_torch, world_size
-from traitgraph.runtime.jobs.locations import Locations
-from traitgraph.runtime.store.causes import BLOCKED
-from traitgraph.runtime.store.digests import DigestMemory
+from traitgraph.runtime.jobs.context import JobContext, Session, Stopped, never
+from traitgraph.runtime.jobs.locations import DigestMemory, Locations
+from traitgraph.runtime.jobs.process import begin_to_measure, peak_memory, world_size
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError, StoreError
+from traitgraph.runtime.store.errors import BLOCKED, DamagedArtifactError, MissingArtifactError, StoreError
 from traitgraph.runtime.store.records import Failure, RunRecord, TaskEnd, failure_of, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 
 from .distributed import Leader, follow, key_values, rank, take_own_device
-from .events import Event, EventName, Observer, begin_to_measure, claim_standard_output, peak_memory
+from .events import Event, EventName, Observer, claim_standard_output
 from .job_kinds import RunnableKind, job_kind
-
-__all__ = ["JobContext", "Session", "Stopped", "TaskRunner", "main", "without_torch"]
 
 Outcome = Literal["done", "present", "failed", "blocked", "waiting"]
 COMMITS_FILE = "hub_commits.json"
@@ -70,13 +68,13 @@ class TaskRunner:
         self._digests = DigestMemory(self.store.root)
 
     def run(self) -> TaskEnd:
-        """Bring every job of the task to an end, and say how many ended how.
+        """Try every job of the task, and count how they ended.
 
-        Jobs that another writer is making are put last and then waited for. Raises Stopped between two jobs when
+        Jobs that another writer is making come last, and are then waited for. Raises Stopped between two jobs when
         `stop_wanted`, and whenever a signal or a job says so.
         """
         started = time.monotonic()
-        counts: Counter[Outcome] = Counter()
+        counts: Counter[str] = Counter()
         self.emit(Event("task_started", task=self.task.id, total=len(self.task.jobs)))
         self._pending = list(self.task.jobs)
         while self._pending:
@@ -86,44 +84,43 @@ class TaskRunner:
                     raise Stopped("request")
                 if self.leader and self.leader.is_broken:
                     raise Stopped("processes that a failed job left stuck")
-                outcome = self._bring_about(self._rows[key])
+                outcome = self._attempt(self._rows[key])
                 if outcome != "waiting":
                     self._pending.remove(key)
                     counts[outcome] += 1
                     settled = True
             if not settled:
                 time.sleep(self.wait_seconds)
-        end = TaskEnd(
-            task=self.task.id, done=counts["done"], present=counts["present"], failed=counts["failed"],
-            blocked=counts["blocked"], seconds=round(time.monotonic() - started, 3),
-        )  # fmt: skip
+        seconds = round(time.monotonic() - started, 3)
+        end = TaskEnd(task=self.task.id, seconds=seconds, **counts)
         self.record.write_end(end)
         self.emit(Event("task_ended", task=self.task.id, seconds=end.seconds))
         return end
 
-    def _bring_about(self, row: JobRow) -> Outcome:
-        """See to it that the artifact of a row is in the store, as far as that can be done now."""
+    def _attempt(self, row: JobRow) -> Outcome:
+        """Make the artifact of a row unless it is there, or cannot be made yet."""
         try:
             if self._is_present(row):
                 return "present"
-            if failure := self._failed_before(row.key):
+            failure = self.record.failure(row.key)
+            if failure is not None and failure.cause != BLOCKED:  # a run tries each job once
                 self._tell("job_failed", row, cause=failure.cause, message=failure.message)
                 return "failed"
             for key in (key for keys in row.inputs.values() for key in keys):
                 if self._kind_of(key) is None:
-                    return "waiting" if self._is_coming(key) else self._block(row, key)
-            return self._run_if_free(row)
+                    is_coming = key in self._pending or self.store.claims.is_held(key)
+                    return "waiting" if is_coming else self._block(row, key)
+            if not self.store.claims.take(row.key):
+                if row.key not in self._announced:
+                    self._announced.add(row.key)
+                    self._tell("job_waiting", row, message="another run on this store is making it")
+                return "waiting"
+            try:
+                return "present" if self._is_present(row) else self._run(row)  # it may have come meanwhile
+            finally:
+                self.store.claims.release(row.key)
         except (OSError, StoreError) as error:
             return self.record_failure(row, error)
-
-    def _run_if_free(self, row: JobRow) -> Outcome:
-        if not self.store.claims.take(row.key):
-            self._announce_wait(row)
-            return "waiting"
-        try:
-            return "present" if self._is_present(row) else self._run(row)
-        finally:
-            self.store.claims.release(row.key)
 
     def _is_present(self, row: JobRow) -> bool:
         try:
@@ -136,23 +133,11 @@ class TaskRunner:
         self._tell("job_present", row)
         return True
 
-    def _failed_before(self, key: str) -> Failure | None:
-        failure = self.record.failure(key)
-        return failure if failure is not None and failure.cause != BLOCKED else None
-
     def _kind_of(self, key: str) -> str | None:
         row = self._rows.get(key)
         if row is None:
             return self.store.kind_of(key)
         return row.kind if self.store.path(row.kind, key).exists() else None
-
-    def _is_coming(self, key: str) -> bool:
-        return key in self._pending or self.store.claims.is_held(key)
-
-    def _announce_wait(self, row: JobRow) -> None:
-        if row.key not in self._announced:
-            self._announced.add(row.key)
-            self._tell("job_waiting", row, message="another run on this store is making it")
 
     def _block(self, row: JobRow, missing: str) -> Outcome:
         earlier = self.record.failure(missing)
@@ -191,22 +176,21 @@ class TaskRunner:
         rebuilt: set[str] = set()
         while True:
             try:
-                return self._call(row)
+                with self.store.publish(row) as out:
+                    work = partial(self.call_function, row, out)
+                    if self.leader is None:
+                        work()
+                    else:
+                        self.leader.call(row, work)
+                return
             except DamagedArtifactError as error:
                 if error.row is None or error.row.key in rebuilt:
                     raise
                 rebuilt.add(error.row.key)
                 self._build_again(error.row, error)
 
-    def _call(self, row: JobRow) -> None:
-        with self.store.publish(row) as out:
-            if self.leader is None:
-                self.call_function(row, out)
-            else:
-                self.leader.call(row, lambda: self.call_function(row, out))
-
     def call_function(self, row: JobRow, out: Path) -> None:
-        """Call the job's function on its verified inputs; whether `out` becomes an artifact is the caller's affair."""
+        """Call the job's function on its verified inputs; the caller decides whether `out` becomes an artifact."""
         kind = job_kind(row.kind)
         params = kind.validated(row)
         inputs = {name: tuple(self._input(key) for key in keys) for name, keys in row.inputs.items()}
@@ -215,11 +199,8 @@ class TaskRunner:
             self._tell("progress", row, done=done, total=total, what=what)
 
         seed_from_key(row.key, kind)
-        locations = Locations(self.table.locations, self._digests)
-        context = JobContext(
-            row, inputs, out, locations, self.session, progress, self.stop_wanted,
-            self.store.partial(row.key),
-        )  # fmt: skip
+        locations, partial_work = Locations(self.table.locations, self._digests), self.store.partial(row.key)
+        context = JobContext(row, inputs, out, locations, self.session, progress, self.stop_wanted, partial_work)
         kind.function(context, params)
         locations.check_again()
         if locations.commits and rank() == 0:
@@ -235,7 +216,7 @@ class TaskRunner:
     def _build_again(self, row: JobRow, error: DamagedArtifactError) -> None:
         self._tell("damaged", row, message=str(error))
         self.session.clear()
-        while (outcome := self._bring_about(row)) == "waiting":
+        while (outcome := self._attempt(row)) == "waiting":
             time.sleep(self.wait_seconds)
         if outcome in ("failed", "blocked"):
             failure = self.record.failure(row.key)
@@ -254,13 +235,8 @@ class TaskRunner:
         name: EventName = "job_blocked" if failure.cause == BLOCKED else "job_failed"
         self._tell(name, row, cause=failure.cause, message=failure.message[:2000])
 
-    def _tell(
-        self, event: EventName, row: JobRow, *, done: int = 0, total: int = 0, what: str = "", seconds: float = 0.0,
-        cause: str = "", message: str = "",
-    ) -> None:  # fmt: skip
-        self.emit(Event(
-            event, self.task.id, row.key, row.kind, row.label, done, total, what, seconds, cause, message
-        ))  # fmt: skip
+    def _tell(self, event: EventName, row: JobRow, **about: Any) -> None:
+        self.emit(Event(event, self.task.id, row.key, row.kind, row.label, **about))
 
 
 def seed_from_key(key: str, kind: RunnableKind) -> None:
@@ -270,7 +246,7 @@ def seed_from_key(key: str, kind: RunnableKind) -> None:
     """
     seed = int(key[:8], 16)
     random.seed(seed)
-    if kind.uses_torch:
+    if not getattr(kind.function, "without_torch", False):
         with contextlib.suppress(ImportError):
             import torch  # noqa: F401
     if numpy := sys.modules.get("numpy"):
@@ -281,7 +257,7 @@ def seed_from_key(key: str, kind: RunnableKind) -> None:
 
 @contextlib.contextmanager
 def signals_heeded() -> Iterator[Callable[[], bool]]:
-    """Heed the signals of launchers and schedulers inside the block.
+    """Act on the signals of launchers and schedulers inside the block.
 
     SIGTERM, SIGINT: the first raises `Stopped` at once, later ones are ignored while we clean up.
     SIGUSR2: time is nearly up; from then on the function that the block is given returns true.
@@ -341,21 +317,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"stopped ({stopped}); what was finished is in the store")
         return 1
     finally:
-        _let_go_of_log()
+        try:
+            sys.stderr.flush()
+        except OSError:  # what a full disk did not take of the log: Python would try again, and change the exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _say(text: str) -> None:
-    """Write into the log. A disk that is too full for that must not end a task that can still do its work."""
+    """Write into the log. A disk that is too full for it must not end a task that can still do its work."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
-
-
-def _let_go_of_log() -> None:
-    """Drop what found no room in the log, for which Python would end with an exit code of its own."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def run_task(runner: TaskRunner) -> int:

@@ -1,7 +1,8 @@
 """The base of every model of the language: frozen, closed, and silent about where it was written.
 
 Knows pydantic; must not know YAML, positions or any particular field. Modules that only hold models do not postpone
-their annotations (`from __future__ import annotations`): pydantic would read each of them twice, and starting is dear.
+their annotations (`from __future__ import annotations`): pydantic would read each of them twice, and every start would
+take longer.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ _PARAMS, _RUNTIME = "traitgraph.specs.jobs.params", "traitgraph.runtime"
 
 _BUILT_IN = (
     JobKind(
-        "prepare", f"{_PARAMS}:PrepareParams", f"{_RUNTIME}.models.gguf:prepare",
+        "prepare", f"{_PARAMS}:PrepareParams", f"{_RUNTIME}.models.loading:prepare",
         "a folder that transformers can load, from a GGUF file",
         order=0, is_means=True, seconds=(10, 90),
     ),
@@ -84,17 +84,17 @@ _BUILT_IN = (
         inputs=("model", "data"), order=20, is_means=True, is_training=True, seconds=(5, 40),
     ),
     JobKind(
-        "train_joint", f"{_PARAMS}:TrainJointParams", f"{_RUNTIME}.training.training:train_joint",
+        "train_joint", f"{_PARAMS}:TrainJointParams", f"{_RUNTIME}.training.training:train",
         "one adapter for all levels of a trait, or for all traits",
         inputs=("model", "data"), order=30, is_means=True, packs_with="train", is_training=True, seconds=(5, 40),
     ),
     JobKind(
-        "activations", f"{_PARAMS}:ActivationsParams", f"{_RUNTIME}.steering.activations:activations",
+        "activations", f"{_PARAMS}:ActivationsParams", f"{_RUNTIME}.subjects.activations:activations",
         "mean activations of a trait, high minus low, at each layer",
         inputs=("model", "data"), order=40, is_means=True, seconds=(1, 10),
     ),
     JobKind(
-        "neurons", f"{_PARAMS}:NeuronsParams", f"{_RUNTIME}.steering.neurons:neurons",
+        "neurons", f"{_PARAMS}:NeuronsParams", f"{_RUNTIME}.subjects.neurons:neurons",
         "statistics of the MLP's gates at both levels of a trait",
         inputs=("model", "data"), order=50, is_means=True, seconds=(1, 10),
     ),

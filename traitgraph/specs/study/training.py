@@ -31,7 +31,7 @@ OWN_ENGINE = "transformers"
 
 
 class AnswerEngine:
-    """What computes answers; `traitgraph.runtime.models.engines.Engine` says which methods it has."""
+    """What computes answers; `traitgraph.runtime.models.generation.Engine` says which methods it has."""
 
     name: ClassVar[str]
 
@@ -39,7 +39,7 @@ class AnswerEngine:
 ENGINES: Registry[type[AnswerEngine]] = Registry(
     "engine",
     "traitgraph.engines",
-    {OWN_ENGINE: "traitgraph.runtime.models.engines:InProcess"},
+    {OWN_ENGINE: "traitgraph.runtime.models.generation:InProcess"},
     base=AnswerEngine,
     tag="name",
 )

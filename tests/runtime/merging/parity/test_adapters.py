@@ -139,8 +139,8 @@ def test_a_vector_of_transposed_weights_is_that_in_place_too(
     merge = bench.merge(base, [bench.vector(base, "adapter", adapter)], ["1"])
     context = bench.context("assess", bench.assess_params(base), merge=(merge,))
     model = load_model(context, bench.ref(base))
-    with subject(context, model, bench.assess_params(base)) as made:
-        torch.testing.assert_close(logits(made.model), by_peft(base, adapter), atol=CLOSE, rtol=0)
+    with subject(context, model, bench.assess_params(base)):
+        torch.testing.assert_close(logits(model.model), by_peft(base, adapter), atol=CLOSE, rtol=0)
 
 
 WRAPPED: dict[str, Callable[[str], str]] = {
@@ -253,7 +253,7 @@ def test_a_vector_of_a_model_that_is_renamed_when_it_is_loaded_is_that_in_place_
     merge = bench.merge(base, [bench.vector(base, part, tuned)], ["1"])
     context = bench.context("assess", bench.assess_params(base), merge=(merge,))
     here = load_model(context, bench.ref(base))
-    with subject(context, here, bench.assess_params(base)) as made:
-        torch.testing.assert_close(logits(made.model), wanted, atol=CLOSE, rtol=0)
+    with subject(context, here, bench.assess_params(base)):
+        torch.testing.assert_close(logits(here.model), wanted, atol=CLOSE, rtol=0)
     materialize([bench.store.path("merge", merge)], [tmp_path / "out"], base)
     torch.testing.assert_close(logits(loaded(tmp_path / "out")), wanted, atol=CLOSE, rtol=0)

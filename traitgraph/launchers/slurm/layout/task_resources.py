@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.site.limits import Limits, most_of
-from traitgraph.runtime.store.causes import MEMORY_CAUSES, OUT_OF_TIME
+from traitgraph.runtime.store.errors import MEMORY_CAUSES, OUT_OF_TIME
 from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.study.cluster import Cluster, Escalation, Resources

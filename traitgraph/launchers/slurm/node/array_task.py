@@ -35,8 +35,8 @@ from traitgraph.launchers.slurm.record.attempts import (
     write_record,
 )
 from traitgraph.launchers.worker_process import worker_environment
-from traitgraph.runtime.store.causes import OUT_OF_TIME, PREEMPTED, death_cause
 from traitgraph.runtime.store.durable import make_folder
+from traitgraph.runtime.store.errors import OUT_OF_TIME, PREEMPTED, death_cause
 
 from .environment import ArrayTaskEnvironment
 from .torchrun import node_command

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from traitgraph.launchers.slurm.record.logs import last_lines
-from traitgraph.runtime.store.causes import death_cause
+from traitgraph.runtime.store.errors import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.worker.events import Event
 

@@ -28,7 +28,7 @@ from traitgraph.launchers.slurm.record.record import CONTINUE, PROBE, Submission
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.quotas import FEWEST, read_quota
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
-from traitgraph.runtime.store.causes import BLOCKED
+from traitgraph.runtime.store.errors import BLOCKED
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 

@@ -22,7 +22,7 @@ from traitgraph.launchers.slurm.record.record import CONTINUE, SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
 from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED, ProbeState, explain, read_probe_state
-from traitgraph.runtime.store.causes import BLOCKED, OUT_OF_MEMORY, OUT_OF_TIME
+from traitgraph.runtime.store.errors import BLOCKED, OUT_OF_MEMORY, OUT_OF_TIME
 from traitgraph.runtime.store.records import Failure, RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task

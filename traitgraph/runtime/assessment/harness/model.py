@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, Message, heard
+from traitgraph.runtime.models.forward_pass import writing
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
-from traitgraph.runtime.models.positions import writing
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import ChatTemplateError, Lead, Message, led
+from traitgraph.runtime.models.chat import ChatTemplateError, Message, PromptMessage, with_prompt_message
 from traitgraph.specs.folders.harness_tasks import harness_identity
 from traitgraph.specs.folders.task_folder import PACKAGED, TaskFolder, placed
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
@@ -42,7 +42,7 @@ class Rendering(NamedTuple):
     """What decides the prompts of a task: equal renderings share their requests."""
 
     benchmark: ResolvedBenchmark
-    lead: Lead | None
+    prompt_message: PromptMessage | None
 
 
 @dataclass(frozen=True)
@@ -213,8 +213,8 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
     chat = rendering.benchmark.chat_template
     if chat and not model.tokenizer.chat_template:
         raise ChatTemplateError(f"the model has no chat template; give `chat_template: false` for {task.config.task}")
-    lead = rendering.lead or Lead("")
-    system = lead.text if lead.place == "system" or not chat else None
+    prompt_message = rendering.prompt_message or PromptMessage("")
+    system = prompt_message.text if prompt_message.place == "system" or not chat else None
     if system and not chat:
         system += task.config.fewshot_delimiter  # the harness puts nothing between it and the question
     task.build_all_requests(
@@ -224,7 +224,7 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
         system_instruction=system or None,
         apply_chat_template=chat,
         fewshot_as_multiturn=chat,
-        chat_template=_template(model, lead) if chat else None,
+        chat_template=_template(model, prompt_message) if chat else None,
         tokenizer_name=model.tokenizer_name if chat else "",
     )
 
@@ -237,14 +237,14 @@ def _check_examples(task: Task) -> None:
         raise TaskError(f"{shots} worked examples of '{task.config.task}' need {needed}, there are {len(examples)}")
 
 
-def _template(model: HFLM, lead: Lead) -> Callable[..., str]:
-    """The model's chat template, after a lead that stands in the user messages."""
-    if lead.place == "system":
+def _template(model: HFLM, prompt_message: PromptMessage) -> Callable[..., str]:
+    """The model's chat template, after a prompt_message that stands in the user messages."""
+    if prompt_message.place == "system":
         template: Callable[..., str] = model.apply_chat_template
         return template
 
     def rendered(conversation: list[Message], **options: Any) -> str:
-        text: str = model.apply_chat_template(led(conversation, lead), **options)
+        text: str = model.apply_chat_template(with_prompt_message(conversation, prompt_message), **options)
         return text
 
     return rendered

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
 from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.chat import prompt_message_of
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.source.hashing import digest
@@ -45,7 +45,7 @@ def measure(
     """
     model: HFLM = context.session.get(("lm_eval", id(loaded)), lambda: harness_model(loaded))
     model.on_batch = lambda done, total: context.progress(done, total, "prompts scored")
-    rendering = Rendering(benchmark, lead_of(context, params.prompt))
+    rendering = Rendering(benchmark, prompt_message_of(context, params.prompt))
     key = ("lm_eval tasks", id(loaded), rendering)
     found = context.session.get(key, lambda: frozen_tasks(context.locations, model, rendering))
     answered = {task.name: list(_answered(task, model)) for task in found.tasks}

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Metric, disclaimers, mean
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.engines import engine_of
+from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
 from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.params import AssessParams
@@ -67,8 +66,8 @@ def _answers(
     context: JobContext, loaded: LoadedModel, params: AssessParams, sampling: Sampling, questions: Sequence[str]
 ) -> Mapping[str, str]:
     """Repeat and number of the question -> answer; every question is a conversation of its own."""
-    lead = lead_of(context, params.prompt)
-    prompts = [prompt_ids(loaded.tokenizer, question, lead) for question in questions]
+    prompt_message = prompt_message_of(context, params.prompt)
+    prompts = [prompt_ids(loaded.tokenizer, question, prompt_message) for question in questions]
     kept = KeptTexts(context.partial, "free_answers")
     for repeat in range(sampling.repeats):
         named = {_name(number, repeat): prompt for number, prompt in enumerate(prompts)}

@@ -12,7 +12,7 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
-from traitgraph.runtime.subjects.subjects import leave_subject
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.fields.registry import imported
 from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.study.judges import JUDGES

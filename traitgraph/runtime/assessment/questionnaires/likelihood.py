@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.chat import Lead, answer_ids, prompt_ids
-from traitgraph.runtime.models.engines import Engine, engine_of
+from traitgraph.runtime.models.chat import PromptMessage, answer_ids, prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import Engine, engine_of
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.training import Sampling
@@ -44,12 +43,12 @@ def measure(
     """Domain scores of each repeat and their expectation, with validity checks; see `scores.py`."""
     questionnaire = items_of(context, benchmark)
     sampling = params.sampling or NO_SAMPLING
-    lead = lead_of(context, params.prompt)
+    prompt_message = prompt_message_of(context, params.prompt)
     forms = _forms(questionnaire)
     logprobs = []
     for number, form in enumerate(forms):
         context.progress(number, len(forms), "forms of the questionnaire")
-        logprobs.append(_option_logprobs(loaded, questionnaire, form, lead, engine_of(sampling)))
+        logprobs.append(_option_logprobs(loaded, questionnaire, form, prompt_message, engine_of(sampling)))
     context.progress(len(forms), len(forms), "forms of the questionnaire")
     answers = [
         ItemAnswers(item, (forward, backward), yes_no)
@@ -78,13 +77,13 @@ def _choice_prompt(letters: Sequence[str], anchors: Sequence[str]) -> str:
 
 
 def _option_logprobs(
-    loaded: LoadedModel, questionnaire: Questionnaire, form: _Form, lead: Lead | None, engine: Engine
+    loaded: LoadedModel, questionnaire: Questionnaire, form: _Form, prompt_message: PromptMessage | None, engine: Engine
 ) -> list[tuple[float, ...]]:
     """For each item, log p of each answer of the form, in scale order. [nats]"""
     tokenizer = loaded.tokenizer
     prompts = [form.prompt + questionnaire.statement(item) for item in questionnaire.items]
-    answers = [answer_ids(tokenizer, prompts[0], answer, lead) for answer in form.answers]
-    contexts = [prompt_ids(tokenizer, prompt, lead) for prompt in prompts]
+    answers = [answer_ids(tokenizer, prompts[0], answer, prompt_message) for answer in form.answers]
+    contexts = [prompt_ids(tokenizer, prompt, prompt_message) for prompt in prompts]
     scores = engine.likelihoods(loaded, [Request(ids, answer) for ids in contexts for answer in answers])
     width = len(answers)
     return [

@@ -10,10 +10,9 @@ from typing import Any
 
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, disclaimers, mean
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.engines import engine_of
+from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.benchmarks import WRITTEN_NUMBER
@@ -30,8 +29,10 @@ def measure(
     """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
     questionnaire = items_of(context, benchmark)
     sampling = params.sampling or Sampling()
-    lead = lead_of(context, params.prompt)
-    prompts = [prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), lead) for item in questionnaire.items]
+    prompt_message = prompt_message_of(context, params.prompt)
+    prompts = [
+        prompt_ids(loaded.tokenizer, _prompt(questionnaire, item), prompt_message) for item in questionnaire.items
+    ]
     rows: list[dict[str, Any]] = []
     for repeat in range(sampling.repeats):
         texts = engine_of(sampling).write(

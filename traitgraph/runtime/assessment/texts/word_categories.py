@@ -13,11 +13,9 @@ from typing import NamedTuple
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, disclaimers, mean, standard_error
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import prompt_ids
-from traitgraph.runtime.models.engines import engine_of
-from traitgraph.runtime.models.generation import Written
+from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import Written, engine_of
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.training import Sampling
@@ -33,11 +31,11 @@ def measure(
     Raises LexiconError for a lexicon that cannot be counted with.
     """
     lexicon = read_lexicon(verified(context.locations, benchmark.lexicon))
-    sampling, lead = params.sampling or Sampling(), lead_of(context, params.prompt)
+    sampling, prompt_message = params.sampling or Sampling(), prompt_message_of(context, params.prompt)
     asked = list(product(range(sampling.repeats), benchmark.prompts))
     texts = engine_of(sampling).write(
         loaded,
-        [prompt_ids(loaded.tokenizer, prompt, lead) for _, prompt in asked],
+        [prompt_ids(loaded.tokenizer, prompt, prompt_message) for _, prompt in asked],
         temperature=sampling.temperature,
         max_new_tokens=sampling.max_new_tokens,
         stream=str(sampling.seed),

@@ -15,14 +15,13 @@ from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, 
 from traitgraph.runtime.data.dialogues import load_trait_prompts
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.models.blocks import seen_by
-from traitgraph.runtime.models.chat import Lead, prompt_ids, turn
+from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, turn
+from traitgraph.runtime.models.forward_pass import reading, seen_by
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.positions import reading
-from traitgraph.runtime.steering.neurons import Firing, neurons
-from traitgraph.runtime.subjects.neuron_shift import gated_mlps, neuron_sets
-from traitgraph.runtime.subjects.shift import SteeringError
-from traitgraph.runtime.subjects.subjects import leave_subject, subject
+from traitgraph.runtime.subjects.neurons import Firing, gated_mlps, neuron_sets, neurons
+from traitgraph.runtime.subjects.spans import SteeringError
+from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering, Prompt
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -111,7 +110,7 @@ def plain_gates(loaded: LoadedModel, question: str, reply: str, prompt: str) -> 
     """silu(gate_proj(x)) at the tokens of a reply without its end of turn: [blocks, tokens, units]."""
     import torch
 
-    before, after = turn(loaded.tokenizer, question, reply, Lead(prompt))
+    before, after = turn(loaded.tokenizer, question, reply, PromptMessage(prompt))
     seen: list[torch.Tensor] = []
     with torch.no_grad(), seen_by([block.mlp.gate_proj for block in loaded.model.model.layers], seen.append):
         loaded.model(torch.tensor([before + after[:-1]]))

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.jobs.locations import ChangedFileError, Locations, verified
-from traitgraph.runtime.store import digests
-from traitgraph.runtime.store.digests import DigestMemory
+from traitgraph.runtime.jobs import locations
+from traitgraph.runtime.jobs.locations import ChangedFileError, DigestMemory, Locations, verified
 from traitgraph.specs.source.hashing import digest_path
 
 LARGE = 3 << 20
@@ -26,8 +25,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(path.name)
         return digest_path(path)
 
-    monkeypatch.setattr(digests, "_SETTLED", 0.0)
-    monkeypatch.setattr(digests, "digest_path", counted)
+    monkeypatch.setattr(locations, "_SETTLED", 0.0)
+    monkeypatch.setattr(locations, "digest_path", counted)
     return seen
 
 
@@ -76,7 +75,7 @@ def test_a_hint_does_not_outlive_a_change_that_keeps_size_and_time(model: Path) 
 
 def test_a_file_that_may_still_change_is_not_remembered(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two writes within one tick of a file system's clock leave one time stamp."""
-    monkeypatch.setattr(digests, "_SETTLED", 3600.0)
+    monkeypatch.setattr(locations, "_SETTLED", 3600.0)
     DigestMemory(model.parent / "store").digest_of(model)
     assert not (model.parent / "store" / "hints").exists()
 

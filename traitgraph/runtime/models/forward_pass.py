@@ -1,4 +1,4 @@
-"""Which tokens of a forward pass are prompt and which are reply, for subjects that act on some of them only.
+"""A forward pass: the blocks that it goes through, what they put out, and which of its tokens are prompt and reply.
 
 A position belongs to the reply when a token of the reply is predicted at it: the last position of the prompt, and all
 of the reply. Whoever makes passes says what they read (`reading`, `writing`): nothing of a pass itself tells, least of
@@ -7,14 +7,15 @@ all under which name a library hands over its cache. A pass of which nobody has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 
 Part = Literal["prompt", "prompt_end", "reply"] | int
@@ -104,3 +105,39 @@ class Passes:
     def remove(self) -> None:
         """Look at passes no more."""
         self._handle.remove()
+
+
+def decoder_blocks(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """The decoder's blocks from the first to the last, whatever the architecture calls them.
+
+    Raises ValueError for a model without a list of as many modules as its configuration has layers.
+    """
+    import torch
+
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    for module in model.get_decoder().modules():  # parents first: lists inside of blocks come later
+        if isinstance(module, torch.nn.ModuleList) and len(module) == count:
+            return list(module)
+    raise ValueError(f"{type(model).__name__} has no list of {count} decoder blocks that could be read or changed")
+
+
+@contextmanager
+def seen_by(
+    modules: Sequence[torch.nn.Module], look: Callable[[torch.Tensor], object], device: torch.device | None = None
+) -> Iterator[None]:
+    """Show the output of each module to `look`, in the order in which they run, inside the block.
+
+    With a device it is brought there first: a large model may be spread over several.
+
+    That of a decoder block is [batch, tokens, hidden], and not normed, unlike the last of the `hidden_states` of
+    transformers. Hooks that stand on the modules already act first.
+    """
+
+    def hook(module: Any, given: Any, output: Any) -> None:
+        values: torch.Tensor = output[0] if isinstance(output, tuple) else output
+        look(values.to(device or values.device))
+
+    with ExitStack() as hooks:
+        for module in modules:
+            hooks.enter_context(module.register_forward_hook(hook))
+        yield

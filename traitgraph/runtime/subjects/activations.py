@@ -1,7 +1,8 @@
-"""The job `activations`: mean activations of the replies at both levels of a trait, after every block.
+"""Steering by a direction of activations: the job `activations` measures it, the subject of `steer` is shifted by it.
 
 Direction = mean at the high level - mean at the low level (Persona Vectors: mean over the tokens of each reply, then
-over replies). The replies are given: those of people, of a corpus, or written before by a `generate` job.
+over replies), after every block. The replies are given: those of people, of a corpus, or written before by a `generate`
+job. The subject: what one block puts out, changed by an operator with the direction.
 """
 
 from __future__ import annotations
@@ -11,27 +12,29 @@ import sys
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.data.dialogues import Dialogue, differing_rows, load_dialogues
 from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.forward_pass import Passes, Positions, decoder_blocks, seen_by
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.subjects.shift import TENSORS, SteeringError
-from traitgraph.runtime.subjects.subjects import leave_subject
-from traitgraph.specs.jobs.params import ActivationsParams
+from traitgraph.runtime.vectors.hooks import Removable
+from traitgraph.specs.jobs.params import ActivationsParams, OperatorSteering, Steering
 from traitgraph.specs.source.hashing import digest_stream
+from traitgraph.specs.study.steering_operators import Add, SteeringOperator
 from traitgraph.specs.study.traits import LEVELS, Level
 
-from .spans import Span, counted, in_batches, read_batch, reply_span
+from .spans import Span, SteeringError, counted, in_batches, read_batch, reply_span
+from .workbench import leave_subject
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
 
-RECORD = "activations.json"
+TENSORS, RECORD = "activations.safetensors", "activations.json"
 _PARTIAL = "sums.safetensors"
 
 
@@ -69,6 +72,7 @@ def _sums(context: JobContext, loaded: LoadedModel, batches: Sequence[tuple[Leve
     What is summed is kept after each batch, in this order, so that an interrupted job gives the same bits.
     """
     import torch
+    from safetensors.torch import save_file
 
     blocks = decoder_blocks(loaded.model)
     hidden = loaded.model.config.get_text_config().hidden_size
@@ -80,7 +84,10 @@ def _sums(context: JobContext, loaded: LoadedModel, batches: Sequence[tuple[Leve
         if context.stop_wanted():
             raise Stopped("saved")
         sums[LEVELS.index(level)] += _sum_of(loaded, blocks, batch)
-        _keep(context.partial, sums, number + 1)
+        if context.partial is not None:
+            tensors = {"sums": sums, "done": torch.tensor(number + 1)}
+            save_file(tensors, context.partial / f".{_PARTIAL}", metadata={"seal": _seal(sums, number + 1)})
+            (context.partial / f".{_PARTIAL}").replace(context.partial / _PARTIAL)
     context.progress(len(batches), len(batches), "batches of replies")
     return sums
 
@@ -111,16 +118,6 @@ def _earlier(partial: Path | None) -> tuple[torch.Tensor, int] | None:
     return None
 
 
-def _keep(partial: Path | None, sums: torch.Tensor, done: int) -> None:
-    import torch
-    from safetensors.torch import save_file
-
-    if partial is not None:
-        tensors, seal = {"sums": sums, "done": torch.tensor(done)}, {"seal": _seal(sums, done)}
-        save_file(tensors, partial / f".{_PARTIAL}", metadata=seal)
-        (partial / f".{_PARTIAL}").replace(partial / _PARTIAL)
-
-
 def _seal(sums: torch.Tensor, done: int) -> str:
     return digest_stream(BytesIO(done.to_bytes(8, "little") + sums.numpy().tobytes()))
 
@@ -141,8 +138,65 @@ def _publish(
         "trait": params.trait,
         "read_out": params.read_out,
         "replies": {level: len(rows) for level, rows in spans.items()},
-        "tokens": {level: sum(each.length for each in rows) for level, rows in spans.items()},
+        "tokens": {level: sum(len(each.tokens) - each.first for each in rows) for level, rows in spans.items()},
         "norms": {name: tensor.norm(dim=1).tolist() for name, tensor in tensors.items()},
         "projections": {level: values.tolist() for level, values in projections.items()},
     }
     write_json(out / RECORD, record)
+
+
+def shift_activations(model: PreTrainedModel, folder: Path, steering: Steering) -> Removable:
+    """Steer the model by the direction of an `activations` artifact; call the result to undo it.
+
+    Raises SteeringError for a layer that the model does not have.
+    """
+    from safetensors.torch import load_file
+
+    blocks = decoder_blocks(model)
+    if not 1 <= steering.layer <= len(blocks):
+        raise SteeringError(f"layer {steering.layer}: the model has {len(blocks)} blocks; give 1 to {len(blocks)}")
+    direction = load_file(folder / TENSORS)["direction"][steering.layer - 1]
+    if steering.normalise:
+        direction = direction / direction.norm()
+    return steer_block(
+        model,
+        blocks[steering.layer - 1],
+        direction,
+        steering.positions,
+        coefficient=float(steering.coefficient),
+        operator=steering.operation if isinstance(steering, OperatorSteering) else Add(),
+    )
+
+
+def steer_block(
+    model: torch.nn.Module,
+    block: torch.nn.Module,
+    direction: torch.Tensor,
+    positions: Positions = "all",
+    *,
+    coefficient: float = 1.0,
+    operator: SteeringOperator | None = None,
+) -> Removable:
+    """Change the output of a block at some positions, by an operator (absent: add); call the result to stop.
+
+    The operator works in float32, and what it gives is rounded once: a sum with 0 changes nothing.
+    """
+    passes, act, undo = Passes(model), operator or Add(), contextlib.ExitStack()
+    direction = direction.float().to(next(block.parameters()).device)  # [hidden]
+
+    def hook(module: Any, given: Any, output: Any) -> Any:
+        hidden = output[0] if isinstance(output, tuple) else output  # [rows, tokens, hidden]
+        at = passes.columns(positions, hidden.shape[1])
+        before = hidden[:, at].float()
+        after = act.apply(before, direction, coefficient)
+        if after.shape != before.shape:  # an assignment would spread it over the positions without a word
+            raise SteeringError(
+                f"the steering operator {act.kind!r} makes {list(after.shape)} of activations {list(before.shape)}"
+            )
+        steered = hidden.clone()
+        steered[:, at] = after.to(hidden.dtype)
+        return (steered, *output[1:]) if isinstance(output, tuple) else steered
+
+    undo.callback(passes.remove)
+    undo.enter_context(block.register_forward_hook(hook))
+    return undo.close

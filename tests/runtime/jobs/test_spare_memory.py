@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.models.free_memory import spare_memory
+from traitgraph.runtime.jobs.process import spare_memory
 
 MIB = 1 << 20
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from traitgraph.launchers.slurm.layout.task_resources import count_shortages
-from traitgraph.runtime.store.causes import GPU_OUT_OF_MEMORY, cause_of
+from traitgraph.runtime.store.errors import GPU_OUT_OF_MEMORY, cause_of
 from traitgraph.runtime.store.records import failure_of
 from traitgraph.specs.jobs.params import JobRow
 

@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from traitgraph.runtime.models.chat import Lead, turn
-from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length
+from traitgraph.runtime.models.chat import PromptMessage, turn
+from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length, padded
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.subjects.shift import SteeringError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
 
+class SteeringError(ValueError):
+    """A model, or what was measured of it, that cannot be steered as asked."""
+
+
 class Span(NamedTuple):
-    """Tokens of a conversation; positions [first, end) count."""
+    """Tokens of a conversation; positions from `first` on count."""
 
     tokens: Tokens
     first: int
 
-    @property
-    def length(self) -> int:
-        """How many positions count: those from `first` on."""
-        return len(self.tokens) - self.first
 
-
-def reply_span(tokenizer: PreTrainedTokenizerBase, prompt: str, reply: str, lead: Lead | None = None) -> Span:
+def reply_span(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, reply: str, prompt_message: PromptMessage | None = None
+) -> Span:
     """The tokens of a reply, without those that end the turn, after its prompt."""
-    before, after = turn(tokenizer, prompt, reply, lead)
+    before, after = turn(tokenizer, prompt, reply, prompt_message)
     special = set(tokenizer.all_special_ids)
     while after and after[-1] in special:
         after = after[:-1]
@@ -48,24 +48,15 @@ def counted(spans: Sequence[Span], device: torch.device) -> torch.Tensor:
     """Which positions count, true or false: [rows, tokens], padded on the right."""
     import torch
 
-    width = max(len(each.tokens) for each in spans)
-    at = torch.arange(width, device=device)
+    mask = padded([((), each.tokens) for each in spans], device).mask
     first = torch.tensor([each.first for each in spans], device=device)[:, None]
-    end = torch.tensor([len(each.tokens) for each in spans], device=device)[:, None]
-    return (at >= first) & (at < end)
+    return (torch.arange(mask.shape[1], device=device) >= first) & mask.bool()
 
 
 def read_batch(loaded: LoadedModel, spans: Sequence[Span]) -> None:
     """One forward pass over a batch, padded on the right; hooks on the model see it."""
     import torch
 
-    width = max(len(each.tokens) for each in spans)
-    ids = [list(each.tokens) + [0] * (width - len(each.tokens)) for each in spans]
-    mask = [[1] * len(each.tokens) + [0] * (width - len(each.tokens)) for each in spans]
+    rows = padded([((), each.tokens) for each in spans], loaded.device)
     with torch.inference_mode():
-        loaded.model(
-            input_ids=torch.tensor(ids, device=loaded.device),
-            attention_mask=torch.tensor(mask, device=loaded.device),
-            use_cache=False,
-            logits_to_keep=1,
-        )
+        loaded.model(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False, logits_to_keep=1)

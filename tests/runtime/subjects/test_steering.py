@@ -19,15 +19,22 @@ from traitgraph.runtime.assessment.harness.model import harness_model
 from traitgraph.runtime.data.dialogues import read_dialogues, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import Stopped
-from traitgraph.runtime.models.blocks import decoder_blocks, seen_by
 from traitgraph.runtime.models.chat import prompt_ids, turn
+from traitgraph.runtime.models.forward_pass import (
+    Positions,
+    UnknownPositionsError,
+    decoder_blocks,
+    reading,
+    seen_by,
+    writing,
+)
 from traitgraph.runtime.models.generation import written_texts
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel, load_network, open_model
-from traitgraph.runtime.models.positions import Positions, UnknownPositionsError, reading, writing
-from traitgraph.runtime.steering.activations import activations
-from traitgraph.runtime.subjects.shift import SteeringError, steer_block
-from traitgraph.runtime.subjects.subjects import leave_subject, subject
+from traitgraph.runtime.subjects.activations import activations, steer_block
+from traitgraph.runtime.subjects.spans import SteeringError
+from traitgraph.runtime.subjects.subjects import subject
+from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.jobs.params import ActivationsParams, Steering
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -116,7 +123,7 @@ def test_an_interrupted_job_gives_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Stopped after each batch in turn, in a new process each time as far as the job can see."""
-    monkeypatch.setattr("traitgraph.runtime.steering.spans.BATCH_TOKENS", {"cpu": 1})
+    monkeypatch.setattr("traitgraph.runtime.subjects.spans.BATCH_TOKENS", {"cpu": 1})
     whole = run_benchmark(make_context, model_ref, dialogue_data)
     params = ActivationsParams(model=model_ref, data=dialogue_data, trait=TRAIT, read_out="response")
     partial = tmp_path / "partial"

@@ -9,9 +9,8 @@ import pytest
 
 from tests.runtime.contexts import MakeContext
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.models.chat import Lead, led, prompt_text
+from traitgraph.runtime.models.chat import PromptMessage, prompt_message_of, prompt_text, with_prompt_message
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.models.prompt_messages import lead_of
 from traitgraph.specs.jobs.params import Demonstrations, Prompt, VectorParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
@@ -20,11 +19,11 @@ from traitgraph.specs.source.hashing import digest_path
 def test_a_lead_in_the_user_messages_stands_in_each_of_them(loaded: LoadedModel) -> None:
     conversation = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     conversation.append({"role": "user", "content": "c"})
-    found = [each["content"] for each in led(conversation, Lead("You are shy.", "user"))]
+    found = [each["content"] for each in with_prompt_message(conversation, PromptMessage("You are shy.", "user"))]
     assert found == ["You are shy.\n\na", "b", "You are shy.\n\nc"]
-    text = prompt_text(loaded.tokenizer, "Hello", Lead("You are shy.", "user"))
+    text = prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy.", "user"))
     assert text == prompt_text(loaded.tokenizer, "You are shy.\n\nHello")
-    assert text != prompt_text(loaded.tokenizer, "Hello", Lead("You are shy."))
+    assert text != prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy."))
 
 
 @pytest.fixture
@@ -43,9 +42,11 @@ def replies(tmp_path: Path, locations: dict[str, str]) -> FileData:
 
 def shown(make_context: MakeContext, model: FolderModel, data: FileData, count: int = 4, seed: int = 1) -> list[str]:
     examples = Demonstrations(data=data, trait="openness", level="high", count=count, seed=seed)
-    lead = lead_of(make_context(VectorParams(model=model)), Prompt(system="They said:\n{examples}", examples=examples))
-    assert lead is not None
-    first, *lines = lead.text.split("\n")
+    prompt_message = prompt_message_of(
+        make_context(VectorParams(model=model)), Prompt(system="They said:\n{examples}", examples=examples)
+    )
+    assert prompt_message is not None
+    first, *lines = prompt_message.text.split("\n")
     assert first == "They said:"
     return lines
 
