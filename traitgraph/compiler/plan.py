@@ -27,7 +27,7 @@ from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
 
-from .label import Labels
+from .label import labels_of
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""
@@ -212,16 +212,16 @@ class Plan:
             version=kind_of(stage.kind).version,
             params={**self._shared[index], **row_json(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
-            label=self._labels.of(row),
+            label=self._labels[row],
         )
 
     def labels(self) -> list[str]:
         """What people call each job, by its row."""
-        return [self._labels.of(row) for row in range(self.draft.rows)]
+        return list(self._labels)
 
     @cached_property
-    def _labels(self) -> Labels:
-        return Labels(self.draft)
+    def _labels(self) -> list[str]:
+        return labels_of(self.draft)
 
     @cached_property
     def _shared(self) -> list[dict[str, object]]:

@@ -69,21 +69,16 @@ class Resolver:
 
     def data(self, spec: DataSpec) -> DataReference:
         """The dialogue data as a job carries it."""
+        fields = {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs}  # called otherwise there
         match spec:
             case FileDataSpec():
-                data = FileData(digest=self.digest(spec.path), fields=renamed(spec))
+                data = FileData(digest=self.digest(spec.path), fields=fields)
                 if (name := encode(data)) not in self.rows:
                     self.rows[name] = self.context.count_rows(Path(spec.path), data.fields)
                 return data
             case HubDataSpec():
-                fields = renamed(spec)
                 return HubData(id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields)
         raise AssertionError(f"no job form for {type(spec).__name__}")
-
-
-def renamed(spec: DataSpec) -> dict[str, str]:
-    """The fields that the data call otherwise than we do."""
-    return {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs}
 
 
 def condition_prompt(

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import Draft, row_json, shared_json
-from traitgraph.compiler.label import Labels
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
@@ -60,12 +59,12 @@ def diff_plans(old: Plan, new: Plan) -> StudyDiff:
     come = _by_coordinates(new.draft, keys_old)
     causes: dict[tuple[object, ...], Rekeyed] = {}
     added: Counter[str] = Counter()
-    labels = Labels(new.draft)
+    labels = new.labels()
     for coordinates, rows in come.items():
         partners = gone.get(coordinates, [])
         for row in rows:
             if partners:
-                each = _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels.of(row))
+                each = _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels[row])
                 why = tuple(change.text() for change in each.changes) or each.follows
                 known = causes.get((each.kind, bool(each.changes), why))
                 causes[each.kind, bool(each.changes), why] = replace(known, jobs=known.jobs + 1) if known else each

@@ -21,17 +21,19 @@ def find_job(plan: Plan, wanted: str) -> int:
 
     Raises SpecError with what there is when it means none or several.
     """
-    rows = [row for row, key in enumerate(plan.draft.keys) if key.hex().startswith(wanted.lower())]
-    if rows:
-        return _only(plan, wanted, rows)
     labels, words = plan.labels(), wanted.lower().split()
-    rows = [row for row, text in enumerate(labels) if text == wanted]
+    rows = [row for row, key in enumerate(plan.draft.keys) if key.hex().startswith(wanted.lower())]
+    rows = rows or [row for row, text in enumerate(labels) if text == wanted]
     rows = rows or [row for row, text in enumerate(labels) if all(word in text.lower() for word in words)]
+    if len(rows) == 1:
+        return rows[0]
     if rows:
-        return _only(plan, wanted, rows)
-    near = "".join(f"\nnear: {text}" for text in near_labels(wanted, labels))
-    hint = f"keys are in `results` and in `graph --format json --full`{near}"
-    what = f"no job of the study has the key or label '{wanted}'"
+        what = f"'{wanted}' means {len(rows):,} jobs of the study"
+        hint = "\n".join(line.strip() for line in _listed(plan, rows))
+    else:
+        what = f"no job of the study has the key or label '{wanted}'"
+        near = "".join(f"\nnear: {text}" for text in near_labels(wanted, labels))
+        hint = f"keys are in `results` and in `graph --format json --full`{near}"
     raise SpecError([Diagnostic("TG204", "error", what, None, "", hint)])
 
 
@@ -45,13 +47,6 @@ def near_labels(wanted: str, labels: Sequence[str], count: int = 3) -> list[str]
     words = {near for word in wanted.lower().split() for near in near_names(word, known, 1)}
     alike = [(len(words.intersection(text.lower().split())), -place) for place, text in enumerate(labels)]
     return [labels[-place] for shared, place in nlargest(count, alike) if shared]
-
-
-def _only(plan: Plan, wanted: str, rows: list[int]) -> int:
-    if len(rows) == 1:
-        return rows[0]
-    hint = "\n".join(line.strip() for line in _listed(plan, rows))
-    raise SpecError([Diagnostic("TG204", "error", f"'{wanted}' means {len(rows):,} jobs of the study", None, "", hint)])
 
 
 def explain_job(plan: Plan, row: int, stored: Iterable[JobRow] = ()) -> str:

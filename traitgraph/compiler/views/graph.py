@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 
 from traitgraph.compiler.ir.ir import MISSING, PRESENT, STATUS_WORDS, Draft
-from traitgraph.compiler.label import Labels
+from traitgraph.compiler.label import labels_of
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def _stage_graph(draft: Draft) -> Graph:
 
 def _job_graph(draft: Draft) -> Graph:
     """One node for each job, named by the start of its key."""
-    nodes, edges, labels = [], [], Labels(draft)
+    nodes, edges, labels = [], [], labels_of(draft)
     for row in _shown(draft):
         stage, _ = draft.locate(row)
         status, name = _status(draft, row), draft.keys[row].hex()
         counts = (int(status == PRESENT), int(status == MISSING), len(_selected(draft, row)))
-        nodes.append(Node(name, stage.kind, labels.of(row), 1, *counts))
+        nodes.append(Node(name, stage.kind, labels[row], 1, *counts))
         edges += [(draft.keys[ref].hex(), name, 1) for ref in _needs(draft, row)]
     return Graph(tuple(nodes), tuple(edges))
 
