@@ -18,7 +18,7 @@ def check_shape(draft: Draft) -> None:
             assert all(ref < draft.offsets[index] for ref in each.refs), f"{stage.kind} refers to a later row"
     for arm in draft.arms:
         assert all(row < draft.rows for row in arm.jobs)
-        for _, rows in arm.measures:
+        for _, rows in arm.assessments:
             assert len(rows) == arm.subjects.rows
             assert all(draft.locate(row)[0].kind == "assess" for row in rows)
         assert all(row == BASE or row < draft.rows for row in arm.weights)

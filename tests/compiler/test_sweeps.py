@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from traitgraph.api.tracking import fitting_name, subject_runs
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.report.results import ResultRow
+from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.study.traits import TRAITS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
@@ -35,9 +35,12 @@ class Blurred(MergeMethod):
 
 
 @pytest.fixture(autouse=True)
-def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MERGE_METHODS, "_targets", {**MERGE_METHODS._targets, "blurred": Blurred})
-    monkeypatch.setattr(ENGINES, "_targets", {**ENGINES._targets, "parrot": object})
+def _plugin() -> Iterator[None]:
+    MERGE_METHODS.register("blurred", Blurred)
+    ENGINES.register("parrot", "builtins:object")
+    yield
+    MERGE_METHODS.restart()
+    ENGINES.restart()
 
 
 def travelled(params: JobParams) -> tuple[JobRow, JobParams]:

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from traitgraph import __version__
 from traitgraph.compiler.plan import Plan as CompiledPlan
-from traitgraph.runtime.assessment.measurement import ANSWERS_FILE
-from traitgraph.runtime.report import About, Failure, ItemScores, describe_results, write_report
-from traitgraph.runtime.report.results import ResultRow, result_rows, to_json, write_csv
+from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.runtime.report import write_report
+from traitgraph.runtime.results.provenance import About, Failure, describe_results
+from traitgraph.runtime.results.table import ResultRow, result_rows, to_json, write_csv
 from traitgraph.runtime.store.durable import make_folder, write_json
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.records import by_cause
@@ -141,8 +143,7 @@ def answers(
         folder = plan.store.open(kind or "assess", job).path
     except (MissingArtifactError, DamagedArtifactError) as problem:
         raise NoResultError(f"{problem}; run the study first") from problem
-    with (folder / ANSWERS_FILE).open(encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream if line.strip()]
+    return list(read_rows(folder / ANSWERS_FILE))
 
 
 def _only_job(cells: Sequence[Cell]) -> str:

@@ -16,7 +16,7 @@ from traitgraph.launchers.slurm.submit import export as scripts
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
 from traitgraph.launchers.summary import RunSummary
 from traitgraph.runtime.jobs.locations import DigestMemory
-from traitgraph.runtime.report.results import result_rows, rounding_losses
+from traitgraph.runtime.results.table import result_rows, rounding_losses
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.records import Failure
 from traitgraph.runtime.store.store import Store

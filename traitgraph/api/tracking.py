@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.report import ItemScores
-from traitgraph.runtime.report.labels import subject_name
-from traitgraph.runtime.report.results import ResultRow, result_rows
-from traitgraph.runtime.report.summaries import BenchmarkScores, Subject, strength, summarise
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.runtime.results.subjects import Subject, strength, subject_name, subject_of
+from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
+from traitgraph.runtime.results.table import ResultRow, result_rows
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
@@ -114,8 +114,7 @@ def subject_runs(rows: Sequence[ResultRow], items: ItemScores | None = None) -> 
     """One run for each subject: its coordinates as config, its mean scores with their errors as summary."""
     seeds: dict[tuple[Subject, str], list[ResultRow]] = {}
     for row in rows:
-        subject = Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # columns
-        seeds.setdefault((subject, row["seed"]), []).append(row)
+        seeds.setdefault((subject_of(row), row["seed"]), []).append(row)
     several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds} - {""}) > 1]
     for (subject, seed), own in list(seeds.items())[:MAX_RUNS]:
         coordinates = {**subject._asdict(), "seed": seed}

@@ -151,8 +151,8 @@ class Plan:
 
     def _arm(self, arm: ArmTable) -> ArmCounts:
         # What tells a subject from others: the jobs that measure it, or without any those that make its weights.
-        subjects: Sequence[object] = list(zip(*(rows for _, rows in arm.measures), strict=True)) or arm.weights
-        assessed = {row for _, rows in arm.measures for row in rows}
+        subjects: Sequence[object] = list(zip(*(rows for _, rows in arm.assessments), strict=True)) or arm.weights
+        assessed = {row for _, rows in arm.assessments for row in rows}
         return ArmCounts(
             name=arm.name,
             method=arm.method,
@@ -182,8 +182,8 @@ class Plan:
         """Each result of an arm with its subject; that of an analysis with the first that is compared."""
         nothing = [""] * arm.subjects.rows  # a column that does not apply
         texts = [list(map(str, arm.names[name])) if name in arm.names else nothing for name in NAMED]
-        hexes = {row: self.draft.keys[row].hex() for _, rows in arm.measures for row in rows}
-        for benchmark, rows in arm.measures:
+        hexes = {row: self.draft.keys[row].hex() for _, rows in arm.assessments for row in rows}
+        for benchmark, rows in arm.assessments:
             for place, (row, *named) in enumerate(zip(rows, *texts, strict=True)):
                 yield place, Cell._make((arm.study, arm.name, *named, benchmark, hexes[row]))
         for each in arm.comparisons:

@@ -36,7 +36,7 @@ def _arm_lines(arm: ArmTable, most_rows: int) -> Iterator[str]:
         return
     yield f"  jobs {spans(arm.jobs)}"
     yield f"  weights {' '.join('base' if row == BASE else f'#{row}' for row in arm.weights[:most_rows])}"
-    yield from (f"  {name} {' '.join(f'#{row}' for row in rows[:most_rows])}" for name, rows in arm.measures)
+    yield from (f"  {name} {' '.join(f'#{row}' for row in rows[:most_rows])}" for name, rows in arm.assessments)
 
 
 def _stage_lines(draft: Draft, index: int, stage: Stage, most_rows: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from traitgraph.launchers.local import run_locally
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.watch.control import wait
 from traitgraph.launchers.slurm.watch.status import run_of
-from traitgraph.runtime.report.results import result_rows
+from traitgraph.runtime.results.table import result_rows
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study
 

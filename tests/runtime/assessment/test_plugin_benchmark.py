@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def shown(language: str) -> str:
 
 
 @pytest.fixture(params=[("traitgraph.benchmarks", "traitgraph.measures"), ("traitgraph.benchmarks",)])
-def groups(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+def groups(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, ...]]:
     """The document's package installed, with these groups of its entry points."""
     info = tmp_path / "site" / "my_benchmarks-1.0.dist-info"
     info.mkdir(parents=True)
@@ -50,11 +53,12 @@ def groups(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     (info.parent / "my_benchmarks.py").write_text(shown("python"))
     monkeypatch.syspath_prepend(str(info.parent))
     importlib.invalidate_caches()
-    for registry in (BENCHMARKS, FUNCTIONS):
-        monkeypatch.setattr(registry, "_targets", dict(registry._targets))
-        monkeypatch.setattr(registry, "_plugins_read", False)
     monkeypatch.delitem(sys.modules, "my_benchmarks", raising=False)
-    return tuple(request.param)
+    for registry in (BENCHMARKS, FUNCTIONS):
+        registry.restart()
+    yield tuple(request.param)
+    for registry in (BENCHMARKS, FUNCTIONS):
+        registry.restart()
 
 
 def planned(folder: Path, model: Path, question: str) -> Plan:

@@ -13,7 +13,7 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, item_answers
 from traitgraph.runtime.models.loading import open_model
 from traitgraph.runtime.report.findings import judge
-from traitgraph.runtime.report.summaries import summarise
+from traitgraph.runtime.results.summaries import summarise
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,15 +24,27 @@ class Halved(MergeMethod):
     kind: Literal["halved"] = Field("halved", description="Half of the sum.")
 
 
-def test_a_package_outside_adds_a_method_by_two_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _own_methods() -> Iterator[None]:
+    """Methods that a test adds are gone after it."""
+    for registry in (MERGE_METHODS, METHODS):
+        registry.restart()
+    yield
+    for registry in (MERGE_METHODS, METHODS):
+        registry.restart()
+
+
+@pytest.mark.usefixtures("_own_methods")
+def test_a_package_outside_adds_a_method_by_two_entry_points() -> None:
     import torch
 
-    monkeypatch.setitem(MERGE_METHODS._targets, "halved", Halved)
-    monkeypatch.setitem(METHODS._targets, "halved", lambda options: Steps(scale=0.5))
+    MERGE_METHODS.register("halved", Halved)
+    METHODS.register("halved", lambda options: Steps(scale=0.5))
     found = merge_vectors([{"w": torch.tensor([2.0])}], method="halved", weights=[3])
     assert found["w"].tolist() == [3.0]
 
 
+@pytest.mark.usefixtures("_own_methods")
 def test_a_package_outside_adds_a_method_by_one_file_and_one_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,8 +60,6 @@ def test_a_package_outside_adds_a_method_by_one_file_and_one_entry_point(
     (tmp_path / "votes.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    monkeypatch.setattr(MERGE_METHODS, "_targets", dict(MERGE_METHODS._targets))
-    monkeypatch.setattr(MERGE_METHODS, "_plugins_read", False)
     vectors = [{"w": torch.tensor([4.0, 1.0, -2.0])}, {"w": torch.tensor([-9.0, 2.0, -4.0])}]
     found = merge_vectors([*vectors, vectors[0]], method="voted", weights=[1, 1, 1], density=1.0)
     assert found["w"].tolist() == [4.0, pytest.approx(4 / 3), pytest.approx(-8 / 3)], "by number, not by mass"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from traitgraph.runtime.report import About, Failure, Stage
-from traitgraph.runtime.report.results import ResultRow
+from traitgraph.runtime.results.provenance import About, Failure, Stage
+from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.source.hashing import digest
 
 SUBJECT = ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma")

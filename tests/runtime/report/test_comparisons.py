@@ -7,7 +7,7 @@ from itertools import combinations
 
 from traitgraph.runtime.report.comparisons import MOST_SHOWN, comparisons_section
 from traitgraph.runtime.report.page import render_page
-from traitgraph.runtime.report.results import ResultRow
+from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.study.traits import TRAITS
 
 from .rows import about, row, study_rows

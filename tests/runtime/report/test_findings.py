@@ -12,11 +12,11 @@ from traitgraph.runtime.report.findings import Findings, judge, judge_task, smal
 from traitgraph.runtime.report.headlines import headline
 from traitgraph.runtime.report.labels import with_error
 from traitgraph.runtime.report.page import render_page
-from traitgraph.runtime.report.results import ResultRow
 from traitgraph.runtime.report.separation import Verdict
-from traitgraph.runtime.report.statistics import Estimate, combined, spearman
-from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.report.validity import CHECKS, SUFFIXES, checks_of, faults_of, partial_faults_of
+from traitgraph.runtime.results.statistics import Estimate, combined, spearman
+from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
+from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.jobs.results import Cell
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from traitgraph.runtime.report.statistics import Omnibus, omnibus
+from traitgraph.runtime.report.manipulation import Omnibus, omnibus
 
 if TYPE_CHECKING:
-    from traitgraph.runtime.report.statistics import Values
+    from traitgraph.runtime.report.manipulation import Values
 
 RECORDED = os.environ.get("TRAITGRAPH_RECORDED_ANSWERS", "")
 """A file of recorded questionnaire answers that may not be redistributed."""

@@ -17,8 +17,8 @@ from traitgraph.runtime.report.charts import charts_of, labelled, ticks
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.labels import axis_title
 from traitgraph.runtime.report.page import render_page
-from traitgraph.runtime.report.results import ResultRow
-from traitgraph.runtime.report.summaries import BenchmarkScores, summarise
+from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
+from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.jobs.durations import duration_text
 
 VOID = {"meta"}  # all other empty elements are written self-closed

@@ -6,7 +6,7 @@ import pytest
 
 from tests.runtime.report.rows import about, row
 from traitgraph.runtime.report.page import render_page
-from traitgraph.runtime.report.results import ResultRow
+from traitgraph.runtime.results.table import ResultRow
 
 
 def scores(metric: str, values: list[float], **more: object) -> list[ResultRow]:

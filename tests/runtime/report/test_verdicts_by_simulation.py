@@ -16,7 +16,7 @@ import pytest
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, item_answers
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.report.separation import Finding
-from traitgraph.runtime.report.summaries import summarise
+from traitgraph.runtime.results.summaries import summarise
 
 from .rows import DOMAINS, row
 

@@ -10,8 +10,8 @@ from traitgraph.runtime.report.charts import Panel, condition_chart, layer_chart
 from traitgraph.runtime.report.comparisons import levels_section
 from traitgraph.runtime.report.findings import findings_of
 from traitgraph.runtime.report.page import render_page
-from traitgraph.runtime.report.results import ResultRow
-from traitgraph.runtime.report.summaries import MOST_CATEGORIES, BenchmarkScores, summarise
+from traitgraph.runtime.results.summaries import MOST_CATEGORIES, BenchmarkScores, summarise
+from traitgraph.runtime.results.table import ResultRow
 
 from .rows import about, row, study_rows
 

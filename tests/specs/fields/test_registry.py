@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from textwrap import dedent
@@ -18,7 +19,7 @@ from tests.specs.reading import faults_of, study_of
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.moved import MOVED, find_moved_modules
-from traitgraph.specs.fields.registry import DuplicateNameError, Registry, UnknownNameError, problems
+from traitgraph.specs.fields.registry import Registry, UnknownNameError, problems
 from traitgraph.specs.jobs.params import MergeParams
 from traitgraph.specs.schema.schema import study_schema
 from traitgraph.specs.source.diagnostics import SpecError
@@ -74,7 +75,7 @@ SPEC = """
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An installed package `hypnotist` with entry points, one of which cannot be loaded."""
     site = tmp_path / "site"
     info = site / "hypnotist-1.0.dist-info"
@@ -88,12 +89,13 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (site / "hypnotist.py").write_text(dedent(PLUGIN))
     monkeypatch.syspath_prepend(str(site))
     importlib.invalidate_caches()
-    for registry in (methods.METHODS, BENCHMARKS, MERGE_METHODS):
-        monkeypatch.setattr(registry, "_targets", dict(registry._targets))
-        monkeypatch.setattr(registry, "_plugins_read", False)
-        monkeypatch.setattr(registry, "problems", [])
     monkeypatch.delitem(sys.modules, "hypnotist", raising=False)
-    return tmp_path
+    registries = (methods.METHODS, BENCHMARKS, MERGE_METHODS, PROMPT_STYLES)
+    for registry in registries:
+        registry.restart()
+    yield tmp_path
+    for registry in registries:
+        registry.restart()
 
 
 def test_a_method_and_a_benchmark_of_a_plugin_are_part_of_the_language(plugin: Path) -> None:
@@ -182,7 +184,7 @@ def test_an_unknown_name_says_which_there_are() -> None:
 def test_a_second_registration_names_both() -> None:
     registry: Registry[int] = Registry("number", "traitgraph.no-such-group", {"one": 1})
     registry.register("two", 2)
-    with pytest.raises(DuplicateNameError, match="number 'one' is registered twice: by 1 and by 3"):
+    with pytest.raises(ValueError, match="number 'one' is registered twice: by 1 and by 3"):
         registry.register("one", 3)
 
 
@@ -193,7 +195,7 @@ def test_a_target_is_imported_on_first_use() -> None:
         registry.get("gone")
 
 
-def test_a_prompt_style_of_a_plugin_may_know_no_traits(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_style_of_a_plugin_may_know_no_traits(plugin: Path) -> None:
     class Fixed(Prompt):
         """The same words for everybody."""
 
@@ -204,7 +206,7 @@ def test_a_prompt_style_of_a_plugin_may_know_no_traits(plugin: Path, monkeypatch
         def system(self, trait: object, level: object, intensity: object = None) -> str:
             return "Be yourself."
 
-    monkeypatch.setattr(PROMPT_STYLES, "_targets", {**PROMPT_STYLES._targets, "fixed": Fixed})
+    PROMPT_STYLES.register("fixed", Fixed)
     spec = "study: s\nmodel: a/b\nmethod: {kind: prompt, style: fixed}\nbenchmarks: [mini-ipip]\n"
     rows = compile_study(study_of(spec, plugin), Context()).job_table().rows
     assert [row.params["prompt"]["system"] for row in rows if row.kind == "assess"] == ["Be yourself."]  # type: ignore[index]

@@ -65,7 +65,7 @@ def test_another_release_and_another_definition_are_other_jobs(tmp_path: Path) -
 def test_without_the_harness_the_plan_says_that_no_release_is_keyed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("traitgraph.specs.folders.harness_tasks.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("traitgraph.specs.source.library.find_spec", lambda name: None)
     harness_identity.cache_clear()
     spec = tmp_path / "s.yaml"
     spec.write_text(SPEC.format(task="kind: lm_eval, task: anything_at_all"))

@@ -242,18 +242,18 @@ class ArmTable:
     """Rows of all stages that the arm needs, each once."""
     weights: array[int] = field(default_factory=row_ids)
     """For each subject the row that makes its weights, or BASE for the model as it is."""
-    measures: tuple[tuple[str, array[int]], ...] = ()
+    assessments: tuple[tuple[str, array[int]], ...] = ()
     """Benchmark name and, for each subject, the row of its assessment."""
     comparisons: tuple[Comparison, ...] = ()
     """Analyses across subjects."""
 
     def renumbered(self, place: Sequence[int]) -> ArmTable:
-        """The arm whose jobs, weights and measures are named by their new numbers: `place[old] == new`."""
+        """The arm whose jobs, weights and assessments are named by their new numbers: `place[old] == new`."""
         return replace(
             self,
             jobs=row_ids(sorted({place[row] for row in self.jobs})),
             weights=row_ids(row if row == BASE else place[row] for row in self.weights),
-            measures=tuple((name, row_ids(map(place.__getitem__, rows))) for name, rows in self.measures),
+            assessments=tuple((name, row_ids(map(place.__getitem__, rows))) for name, rows in self.assessments),
             comparisons=tuple(replace(each, row=place[each.row]) for each in self.comparisons),
         )
 

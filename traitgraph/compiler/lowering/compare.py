@@ -37,12 +37,12 @@ def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> Iter
                 against = f" {Path(analysis.reference).stem}" if several else ""
                 for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
                     title = f"trait_correlation {name}{against}"  # that tells reference matrices apart
-                    yield from _of_scores(params, title, dict(table.measures)[name], table, builder)
+                    yield from _of_scores(params, title, dict(table.assessments)[name], table, builder)
             case LayerSimilarity():
                 pass  # taken of each subject, with the benchmarks
             case _ if hasattr(analysis, "compare"):
                 own = PluginAnalysis(analysis=analysis.kind, options=analysis.model_dump(mode="json", exclude={"kind"}))
-                for name, measured in table.measures:
+                for name, measured in table.assessments:
                     yield from _of_scores(own, f"{analysis.kind} {name}", measured, table, builder)
             case _:
                 what = f"no package says what the analysis `{analysis.kind}` does (a method `compare` of its class)"

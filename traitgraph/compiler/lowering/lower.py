@@ -73,7 +73,7 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     lowering = _lowering_of(arm)
     benchmarks = resolve_all(arm, builder)
     weights = row_ids((BASE,)) * table.subjects.rows
-    measures = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
+    assessments = {each.name: row_ids((BASE,)) * table.subjects.rows for each in benchmarks}
     scaled: list[tuple[array[int], array[int]]] = []
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
@@ -83,8 +83,8 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
                 scatter_rows(zip(each.places, each.weights, strict=True), rows, weights)
         scaled += ((row_ids(rows[place] for place in each.places), refs) for each in made for refs in each.vectors)
         for benchmark in benchmarks:
-            scatter_rows(assess(group, made, benchmark, builder), rows, measures[benchmark.name])
-    lowered = replace(table, weights=weights, measures=tuple(measures.items()))
+            scatter_rows(assess(group, made, benchmark, builder), rows, assessments[benchmark.name])
+    lowered = replace(table, weights=weights, assessments=tuple(assessments.items()))
     comparisons = tuple(compare(arm, lowered, scaled, builder))
     return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
 
@@ -110,7 +110,7 @@ def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: 
 def collect(arms: tuple[ArmTable, ...], builder: Builder) -> None:
     """One job that puts the metrics of every assessment and analysis of the study into one table."""
     made = {
-        "assess": row_ids(row for arm in arms for _, rows in arm.measures for row in rows),
+        "assess": row_ids(row for arm in arms for _, rows in arm.assessments for row in rows),
         "analyse": row_ids(each.row for arm in arms for each in arm.comparisons),
     }
     inputs = [Input(name, rows, width=len(rows), unordered=True) for name, rows in made.items() if rows]

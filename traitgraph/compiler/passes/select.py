@@ -65,7 +65,7 @@ def _values_of(draft: Draft, name: str) -> list[str]:
     """Every text that a coordinate has in the study: of subjects first, then of other jobs."""
     found: list[object] = []
     for arm in draft.arms:
-        benchmarks = [*dict(arm.measures), *(each.name for each in arm.comparisons)]
+        benchmarks = [*dict(arm.assessments), *(each.name for each in arm.comparisons)]
         of_arm = {"study": [arm.study], "arm": [arm.name], "benchmark": benchmarks}
         found += of_arm.get(name, [])
         known = coordinates(arm.names, arm.subjects)
@@ -109,7 +109,7 @@ def _meets_kind(draft: Draft, row: int, selector: Selector) -> bool:
 def _assessments(draft: Draft, arm: ArmTable, selector: Selector) -> Iterator[tuple[str, int, int]]:
     """Benchmark, subject and row of each assessment of the arm that meets a selection."""
     subjects = matching_subjects(arm, selector)
-    for name, rows in arm.measures:
+    for name, rows in arm.assessments:
         if _all_meet(selector.on(("benchmark",)), {"benchmark": name}):
             yield from ((name, each, rows[each]) for each in subjects if _meets_kind(draft, rows[each], selector))
 
@@ -172,7 +172,9 @@ def selected_cells(draft: Draft, arm: ArmTable, selectors: Sequence[Selector]) -
     wanted, found = draft.wanted or frozenset(), set[tuple[str, int]]()
     for selector in selectors:
         if selector.follow:
-            found |= {(name, place) for name, rows in arm.measures for place, row in enumerate(rows) if row in wanted}
+            found |= {
+                (name, place) for name, rows in arm.assessments for place, row in enumerate(rows) if row in wanted
+            }
             found |= {(each.name, each.subject) for each in arm.comparisons if each.row in wanted}
         elif arm_meets(arm, selector):
             found |= {(name, place) for name, place, _ in _assessments(draft, arm, selector)}
@@ -197,12 +199,12 @@ def _subjects(arm: ArmTable, selectors: Sequence[Selector], wanted: frozenset[in
     named = set[int]()
     for each in selectors:
         named.update(range(arm.subjects.rows) if each.follow else matching_subjects(arm, each))
-    measured = {place for _, rows in arm.measures for place, row in enumerate(rows) if row in wanted}
+    measured = {place for _, rows in arm.assessments for place, row in enumerate(rows) if row in wanted}
     return row_ids(sorted(named & measured))
 
 
 def _reduced(arm: ArmTable, places: array[int], wanted: frozenset[int]) -> ArmTable:
-    columns = [(name, row_ids(rows[place] for place in places)) for name, rows in arm.measures]
+    columns = [(name, row_ids(rows[place] for place in places)) for name, rows in arm.assessments]
     return replace(
         arm,
         axes=_axes(arm, places),
@@ -211,7 +213,7 @@ def _reduced(arm: ArmTable, places: array[int], wanted: frozenset[int]) -> ArmTa
         subjects=arm.subjects.take(places),
         names=arm.names.take(places),
         weights=row_ids(arm.weights[place] for place in places),
-        measures=tuple((name, rows) for name, rows in columns if wanted.intersection(rows)),
+        assessments=tuple((name, rows) for name, rows in columns if wanted.intersection(rows)),
     )
 
 

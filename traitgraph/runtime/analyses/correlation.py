@@ -6,14 +6,13 @@ stands beside the measured one: without it a distance says nothing.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric
+from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric, read_rows
 from traitgraph.runtime.data.data_files import DataError, fault_at, json_value, text_of
 from traitgraph.specs.study.traits import TRAITS
 
@@ -34,8 +33,7 @@ Scores = Mapping[str, float]
 def mean_scores(assessment: Path, names: Container[str] | None = None) -> dict[str, float]:
     """Mean of each score over the repeats of one assessment, or of these; one without any value is absent."""
     found: dict[str, list[float]] = defaultdict(list)
-    for line in (assessment / METRICS_FILE).read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in read_rows(assessment / METRICS_FILE):
         wanted = row["role"] == "score" if names is None else row["metric"] in names
         if wanted and row["value"] is not None:
             found[row["metric"]].append(row["value"])
@@ -77,32 +75,15 @@ def trait_correlation(
     whole = [[scores[trait] for trait in TRAITS] for scores in conditions.values() if len(scores) == len(TRAITS)]
     table = np.array(whole, dtype=np.float64).reshape(-1, len(TRAITS))
     count = len(table)
+    undefined = count < 3 or (table == table[0]).all(axis=0).any()
+    found: Matrix = np.full_like(human, np.nan) if undefined else np.corrcoef(table, rowvar=False)
+    pairs = [(f"{TRAITS[i]} ~ {TRAITS[j]}", i, j) for i, j in combinations(range(len(TRAITS)), 2)]
     metrics = [Metric("left_out", len(conditions) - count, len(conditions), role="validity")]
-    metrics += [
-        Metric(f"{REFERENCE}{TRAITS[i]} ~ {TRAITS[j]}", reference[i][j], count, role="validity")
-        for i, j in combinations(range(len(TRAITS)), 2)
-    ]
-    found = _correlations(table)
-    metrics += [
-        Metric(f"{TRAITS[i]} ~ {TRAITS[j]}", None if found is None else float(found[i, j]), count)
-        for i, j in combinations(range(len(TRAITS)), 2)
-    ]
-    if found is None:
-        return Measurement(rows, [*metrics, Metric("distance", None, count)])
-    distance = float(np.linalg.norm(found - human))
-    return Measurement(
-        rows, [*metrics, Metric("distance", distance, count), *_shuffled(table, human, distance, shuffles)]
-    )
-
-
-def _correlations(table: Matrix) -> Matrix | None:
-    """Pearson correlations of the columns; None where one does not vary or there are fewer than three rows."""
-    import numpy as np
-
-    if len(table) < 3 or (table == table[0]).all(axis=0).any():
-        return None
-    correlations: Matrix = np.corrcoef(table, rowvar=False)
-    return correlations
+    metrics += [Metric(REFERENCE + name, reference[i][j], count, role="validity") for name, i, j in pairs]
+    metrics += [Metric(name, None if undefined else float(found[i, j]), count) for name, i, j in pairs]
+    distance = None if undefined else float(np.linalg.norm(found - human))
+    metrics.append(Metric("distance", distance, count))
+    return Measurement(rows, metrics + ([] if distance is None else _shuffled(table, human, distance, shuffles)))
 
 
 def _shuffled(table: Matrix, reference: Matrix, distance: float, shuffles: int) -> list[Metric]:

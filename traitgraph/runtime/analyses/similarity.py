@@ -27,16 +27,18 @@ def vector_similarity(vectors: Sequence[Difference], names: Sequence[str], *, by
     """
     layer_of = places(name for each in vectors for name in each.names)
     place = (lambda name: OUTSIDE if (layer := layer_of(name)) is None else layer) if by_layer else lambda _: None
-    own = [_products(each, each, place) for each in vectors]
+    squares = [_products(each, each, place) for each in vectors]
     rows: list[dict[str, object]] = []
     metrics: list[Metric] = []
-    for left, right in combinations(range(len(vectors)), 2):
-        found = _products(vectors[left], vectors[right], place)
-        for layer in sorted(own[left].keys() | own[right].keys(), key=_order):
-            value = _cosine(found.get(layer, 0.0), own[left].get(layer, 0.0), own[right].get(layer, 0.0))
-            pair = f"{names[left]} ~ {names[right]}"
-            rows.append({"left": names[left], "right": names[right], "layer": layer, "cosine": value})
-            metrics.append(Metric(pair + _suffix(layer), value, _elements(vectors[left], layer, place)))
+    for (left, vector, own), (right, other, others) in combinations(zip(names, vectors, squares, strict=True), 2):
+        found = _products(vector, other, place)
+        for layer in sorted(own.keys() | others.keys(), key=_order):
+            square = own.get(layer, 0.0) * others.get(layer, 0.0)
+            value = found.get(layer, 0.0) / sqrt(square) if square > 0 else None
+            where = "" if layer is None else ", outside layers" if layer == OUTSIDE else f", layer {layer}"
+            elements = sum(prod(vector.shape(name)) for name in vector.names if place(name) == layer)
+            rows.append({"left": left, "right": right, "layer": layer, "cosine": value})
+            metrics.append(Metric(f"{left} ~ {right}{where}", value, elements))
     return Measurement(rows, metrics)
 
 
@@ -53,17 +55,3 @@ def _products(left: Difference, right: Difference, place: Callable[[str], Place]
         if name in right.names:
             found[place(name)] += inner_of_tensor(left, right, name)
     return found
-
-
-def _cosine(product: float, left: float, right: float) -> float | None:
-    return product / sqrt(left * right) if left > 0 and right > 0 else None
-
-
-def _suffix(layer: Place) -> str:
-    if layer is None:
-        return ""
-    return ", outside layers" if layer == OUTSIDE else f", layer {layer}"
-
-
-def _elements(vector: Difference, layer: Place, place: Callable[[str], Place]) -> int:
-    return sum(prod(vector.shape(name)) for name in vector.names if place(name) == layer)

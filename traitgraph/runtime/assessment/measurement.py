@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from traitgraph.runtime.store.durable import write_json_lines
 
@@ -49,6 +50,12 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
     write_json_lines(folder / ANSWERS_FILE, measurement.answers)
     write_json_lines(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one of these files."""
+    with path.open(encoding="utf-8") as stream:
+        yield from (json.loads(line) for line in stream if line.strip())
 
 
 def disclaimers(texts: Sequence[str]) -> Metric:

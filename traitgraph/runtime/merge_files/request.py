@@ -14,7 +14,7 @@ from traitgraph.runtime.models.loading import convert
 from traitgraph.runtime.tensors.errors import MergeError
 from traitgraph.runtime.vectors.fitting import NameMap, Vocabulary
 from traitgraph.runtime.vectors.layers import Weight
-from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.pydantic_errors import diagnose
 from traitgraph.specs.source.diagnostics import SpecError, near_hint
 from traitgraph.specs.source.library import beside, exists, from_folder
@@ -57,8 +57,8 @@ class NamedModels:
         self.recipe, self.scratch = recipe, scratch
 
     @cached_property
-    def _scope(self) -> Scope:
-        return Scope(self.recipe.absolute())
+    def _context(self) -> ReadContext:
+        return ReadContext(self.recipe.absolute())
 
     def plain(self, name: str) -> str:
         """The hub id that a preset stands for, owner/name@revision; any other name as it is."""
@@ -86,7 +86,7 @@ class NamedModels:
 
     def is_nowhere(self, name: str) -> bool:
         """Whether a name is no path at which something lies, no preset, and cannot be a hub id."""
-        if self.local(name) or self._scope.preset("model", name) is not None:
+        if self.local(name) or self._context.preset("model", name) is not None:
             return False
         return not _may_be_hub_id(name.partition("@")[0])
 
@@ -96,7 +96,7 @@ class NamedModels:
 
     def repair(self, name: str) -> str | None:
         """What could be meant by a name that is nowhere: what lies beside its path, or a preset."""
-        presets = () if name.startswith((".", "/", "~")) else self._scope.names("model")
+        presets = () if name.startswith((".", "/", "~")) else self._context.names("model")
         path = from_folder(self.recipe.absolute().parent, name)
         return near_hint(path.name, [*presets, *beside(path)])
 
@@ -109,12 +109,12 @@ class NamedModels:
         return path if exists(path) else None
 
     def _preset(self, name: str) -> ModelSpec | None:
-        if self._scope.preset("model", name) is None:
+        if self._context.preset("model", name) is None:
             return None
         try:
-            model: ModelSpec = TypeAdapter(Model).validate_python(name, context=self._scope.context)
+            model: ModelSpec = TypeAdapter(Model).validate_python(name, context=self._context)
         except ValidationError as problems:
-            raise SpecError([*self._scope.diagnostics, *diagnose(problems, name, None)]) from problems
+            raise SpecError([*self._context.diagnostics, *diagnose(problems, name, None)]) from problems
         return model
 
     def _checkpoint(self, path: Path) -> Path:

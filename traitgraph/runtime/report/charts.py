@@ -11,26 +11,23 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.layer_similarity import LAYER
+from traitgraph.runtime.results.statistics import Estimate
+from traitgraph.runtime.results.subjects import (
+    Subject,
+    arm_name,
+    method_kind,
+    strength,
+    subject_name,
+    subject_names,
+    subject_order,
+    variant_of,
+)
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
-from .labels import (
-    arm_name,
-    axis_title,
-    method_kind,
-    number,
-    plain,
-    single,
-    spread_note,
-    strength_name,
-    subject_name,
-    subject_names,
-    unit,
-    variant_of,
-    with_spread,
-)
-from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
+from .labels import at_strength, axis_title, number, plain, spread_note, unit, with_spread
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -95,6 +92,7 @@ class Bar(NamedTuple):
     role: str
     value: float
     spread: float | None
+    label: str
 
 
 class DotPanel(NamedTuple):
@@ -106,6 +104,9 @@ class DotPanel(NamedTuple):
     x_range: Range
 
 
+Section = Literal["moved", "curves", "conditions", "layers"]
+
+
 class Chart(NamedTuple):
     """Panels with common axes, and what a reader must know about them."""
 
@@ -114,7 +115,7 @@ class Chart(NamedTuple):
     """What its file is called: unlike `title`, never shared by two charts of a study."""
     panels: tuple[Panel | DotPanel, ...]
     note: str
-    section: Literal["moved", "curves", "conditions", "layers"]
+    section: Section
     """Where it stands on the page."""
 
 
@@ -140,74 +141,61 @@ def strength_charts(benchmark: BenchmarkScores) -> list[Chart]:
     for curve in curves:
         apart = curve.family.trait if words else "" if benchmark.about_traits else curve.metric
         groups.setdefault((curve.axis, apart, labels[curve.family]), []).append(curve)
-    charts = []
-    for (_, apart, label), of in groups.items():
-        shown = words or len(benchmark.main_metrics) > 1 or benchmark.kind == "layers"
-        title = " · ".join(filter(None, (benchmark.name, apart if shown else "", label)))
-        charts.append(_strength_chart(benchmark, title, of))
-    return charts
+    shown = words or len(benchmark.main_metrics) > 1 or benchmark.kind == "layers"
+    return [
+        _strength_chart(benchmark, _titled(benchmark.name, apart if shown else "", label), of)
+        for (_, apart, label), of in groups.items()
+    ]
+
+
+def _titled(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
+    words = benchmark.kind == "words"
+    panels: dict[str, list[Curve]] = {}
+    for curve in curves if words else sorted(curves, key=lambda each: subject_order(each.family)):
+        panels.setdefault(curve.metric if words else curve.family.trait, []).append(curve)
     points = [point for curve in curves for point in curve.points]
     x_range = padded([point.effective for point in points], 0.04)
-    panels: dict[str, list[Curve]] = {}
-    if benchmark.kind == "words":
-        for curve in curves:
-            panels.setdefault(curve.metric, []).append(curve)
-        ranges = {metric: _y_range(benchmark, of) for metric, of in panels.items()}
-    else:
-        for curve in sorted(curves, key=lambda each: subject_order(each.family)):
-            panels.setdefault(curve.family.trait, []).append(curve)
-        ranges = dict.fromkeys(panels, _y_range(benchmark, curves))
-    drawn = tuple(_panel(benchmark, name or of[0].family.arm, of, x_range, ranges[name]) for name, of in panels.items())
-    return Chart(title, title, drawn, spread_note([point.score for point in points], single(benchmark)), "curves")
-
-
-def _panel(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve], x_range: Range, y_range: Range) -> Panel:
-    first = curves[0]
-    return Panel(
-        title=title,
-        x_title=max((curve.axis_title for curve in curves), key=len),
-        y_title=axis_title(benchmark, first.metric),
-        lines=tuple(_line(curve) for curve in curves),
-        references=tuple(_references(benchmark, first.metric, first.family)),
-        x_range=x_range,
-        y_range=y_range,
-        x_notes={0.0: "base", 1.0: "tuned"} if first.family.method == "vector" else {},
+    drawn = tuple(
+        Panel(
+            title=name or of[0].family.arm,
+            x_title=max((curve.axis_title for curve in of), key=len),
+            y_title=axis_title(benchmark, of[0].metric),
+            lines=tuple(map(_line, of)),
+            references=tuple(_references(benchmark, of[0].metric, of[0].family)),
+            x_range=x_range,
+            y_range=_y_range(benchmark, of if words else curves),
+            x_notes={0.0: "base", 1.0: "tuned"} if of[0].family.method == "vector" else {},
+        )
+        for name, of in panels.items()
     )
+    return Chart(title, title, drawn, spread_note(benchmark, [point.score for point in points]), "curves")
 
 
 def _line(curve: Curve) -> Line:
-    level, axis = curve.family.level, strength_name(curve.family, curve.axis)
-    marks = []
+    level, marks = curve.family.level, []
     for point in sorted(curve.points, key=lambda each: each.effective):
         left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
-        label = f"{level} {axis} {plain(point.strength)}{left}: {_value(point.score)}".strip()
+        at = at_strength(curve.family, curve.axis, point.strength)
+        label = f"{level} {at}{left}: {with_spread(point.score)}".strip()
         marks.append(Mark(point.effective, point.score.value, point.score.half, label))
     return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", tuple(marks))
-
-
-def _value(score: Score) -> str:
-    return with_spread(score.value, score.half)
 
 
 def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Iterator[Reference]:
     """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
     scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == family.model}
-    direct = [(subject, score) for subject, score in scores.items() if subject.method == "direct"]
-    if direct:
-        yield Reference(arm_name(direct[0][0]), "direct", direct[0][1].value)
+    if direct := [subject for subject in scores if subject.method == "direct"]:
+        yield Reference(arm_name(direct[0]), "direct", scores[direct[0]].value)
     for level in LEVELS:
-        prompts = [
-            (subject, score)
-            for subject, score in scores.items()
-            if (method_kind(subject), subject.trait, subject.level) == ("prompt", family.trait, level)
-        ]
+        wanted = ("prompt", family.trait, level)
+        prompts = [each for each in scores if (method_kind(each), each.trait, each.level) == wanted]
         if len(prompts) == 1:
-            yield Reference(f"{arm_name(prompts[0][0])} {level}", level, prompts[0][1].value)
-    chance = chance_of(benchmark, metric)
-    if chance is not None:
+            yield Reference(f"{arm_name(prompts[0])} {level}", level, scores[prompts[0]].value)
+    if (chance := chance_of(benchmark, metric)) is not None:
         yield Reference("chance", "chance", chance)
 
 
@@ -221,17 +209,17 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
     farthest: dict[Subject, Subject] = {}
     for subject in next(iter(benchmark.scores.values())):
         if subject.trait and subject.level in LEVELS:
-            family = subject._replace(alpha="", gamma="")
-            farthest[family] = max(
-                farthest.get(family, subject), subject, key=lambda each: (strength(each.gamma), strength(each.alpha))
-            )
+            known = farthest.setdefault(subject.unscaled, subject)
+            if (strength(subject.gamma), strength(subject.alpha)) > (strength(known.gamma), strength(known.alpha)):
+                farthest[subject.unscaled] = subject
     several = len({subject.model for subject in farthest.values()}) > 1
     groups: dict[str, list[Subject]] = {}
     for subject in sorted(farthest.values(), key=subject_order):
         axis = axis_of(subject)
-        at = f"{strength_name(subject, axis)} {plain(strength(getattr(subject, axis)))}" if axis else ""
-        parts = (benchmark.name, subject.arm, variant_of(subject), subject.model if several else "", subject.merge, at)
-        groups.setdefault(" · ".join(filter(None, parts)), []).append(subject)
+        at = at_strength(subject, axis, strength(getattr(subject, axis))) if axis else ""
+        model = subject.model if several else ""
+        title = _titled(benchmark.name, subject.arm, variant_of(subject), model, subject.merge, at)
+        groups.setdefault(title, []).append(subject)
     return [_layer_chart(benchmark, title, of) for title, of in groups.items()]
 
 
@@ -243,7 +231,7 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
             int(metric.removeprefix(LAYER)): of[subject] for metric, of in benchmark.scores.items() if subject in of
         }
         marks = tuple(
-            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {_value(score)}")
+            Mark(layer, score.value, score.half, f"{subject.level}, block {layer}: {with_spread(score)}")
             for layer, score in scores.items()
         )
         found += scores.values()
@@ -253,17 +241,24 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
     panels = tuple(
         Panel(trait, "after block", y_title, tuple(of), (), x_range, y_range, x_notes={}) for trait, of in lines.items()
     )
-    return Chart(title, title, panels, spread_note(found, "rows"), "layers")
+    return Chart(title, title, panels, spread_note(benchmark, found), "layers")
 
 
 def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     """Conditions without a strength, one panel per metric; None when there is nothing beside the base model."""
     curves = own_curves(benchmark)
-    conditions = {metric: _conditions(benchmark, metric, curves) for metric in benchmark.main_metrics}
-    shown = {metric: found for metric, found in conditions.items() if 0 < len(found) <= MAX_ROWS}
-    if not any(subject.method != "direct" for found in shown.values() for subject, _ in found):
+    shown: dict[str, list[tuple[Subject, Score]]] = {}
+    for metric in benchmark.main_metrics:
+        found = without_strength(benchmark.scores[metric], curves)
+        arms = list(dict.fromkeys(subject.arm for subject, _ in found))
+        if 0 < len(found) <= MAX_ROWS:
+            shown[metric] = sorted(
+                found, key=lambda each: (each[0].method != "direct", arms.index(each[0].arm), *subject_order(each[0]))
+            )
+    subjects = {subject for found in shown.values() for subject, _ in found}
+    if all(subject.method == "direct" for subject in subjects):
         return None
-    traits = {subject.trait for found in shown.values() for subject, _ in found}
+    traits = {subject.trait for subject in subjects}
     if benchmark.about_traits and traits & shown.keys():
         shown = {metric: found for metric, found in shown.items() if metric in traits}
     everything = [score for found in shown.values() for _, score in found]
@@ -271,12 +266,23 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     for metric, found in shown.items():
         # Rare words and frequent ones have no scale in common.
         scale = [score for _, score in found] if benchmark.kind == "words" else everything
-        bars = tuple(_bar(subject, score, metric) for subject, score in found)
+        bars = tuple(_condition(subject, score, metric) for subject, score in found)
         panels.append(DotPanel(metric, axis_title(benchmark, metric), bars, _value_range(benchmark, scale)))
-    note = spread_note(everything, single(benchmark))
+    note = spread_note(benchmark, everything)
     if any(bar.role == "other" for panel in panels for bar in panel.bars):
         note += " Diamonds: conditions made for another trait."
     return Chart(benchmark.name, f"{benchmark.name} conditions", tuple(panels), note, "conditions")
+
+
+def _condition(subject: Subject, score: Score, metric: str) -> Bar:
+    """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
+    own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
+    role = "direct" if subject.method == "direct" else subject.level if own else "other"
+    return _bar(subject_name(subject), role, score)
+
+
+def _bar(name: str, role: str, score: Score | Estimate) -> Bar:
+    return Bar(name, role, score.value, score.half, f"{name}: {with_spread(score)}")
 
 
 def gap_chart(found: Findings) -> Chart | None:
@@ -290,39 +296,21 @@ def gap_chart(found: Findings) -> Chart | None:
     ]  # fmt: skip
     names = subject_names(named)
     bars = tuple(
-        Bar(names[subject], "high" if each.is_sound else "other", each.change.value, each.change.half)
+        _bar(names[subject], "high" if each.is_sound else "other", each.change)
         for subject, each in zip(named, judged, strict=True)
     )
-    reach = [bar.value + sign * (bar.spread or 0) for bar in bars for sign in (-1, 1)]
     name = found.benchmark.name
-    panel = DotPanel("High minus low", unit(found.benchmark), bars, padded([0.0, *reach], 0.06))
+    reach = padded([0.0, *_ends(each.change for each in judged)], 0.06)
+    panel = DotPanel("High minus low", unit(found.benchmark), bars, reach)
     note = "Bars: 95 % interval of each gap by itself. Circles: as intended, and the checks hold."
     return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note, "moved")
 
 
-def _conditions(benchmark: BenchmarkScores, metric: str, curves: Sequence[Curve]) -> list[tuple[Subject, Score]]:
-    found = without_strength(benchmark.scores.get(metric, {}), curves)
-    arms = {subject.arm: place for place, (subject, _) in reversed(list(enumerate(found)))}
-    return sorted(found, key=lambda pair: (pair[0].method != "direct", arms[pair[0].arm], *subject_order(pair[0])))
-
-
-def _bar(subject: Subject, score: Score, metric: str) -> Bar:
-    """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
-    own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
-    role = "direct" if subject.method == "direct" else subject.level if own else "other"
-    return Bar(subject_name(subject), role, score.value, score.half)
-
-
 def _y_range(benchmark: BenchmarkScores, curves: Sequence[Curve]) -> Range:
-    metrics = {curve.metric for curve in curves}
     scores = [point.score for curve in curves for point in curve.points]
-    scores += [
-        score
-        for metric in metrics
-        for subject, score in benchmark.scores[metric].items()
-        if subject.method in ("direct", "prompt")
-    ]
-    return _value_range(benchmark, scores)
+    of_metrics = [benchmark.scores[metric].items() for metric in {curve.metric for curve in curves}]
+    references = [score for of in of_metrics for subject, score in of if subject.method in ("direct", "prompt")]
+    return _value_range(benchmark, scores + references)
 
 
 def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
@@ -338,7 +326,7 @@ def _value_range(benchmark: BenchmarkScores, scores: Sequence[Score]) -> Range:
     return padded([1.0 if benchmark.kind == "layers" else 0.0, *values], 0.06)
 
 
-def _ends(scores: Iterable[Score]) -> list[float]:
+def _ends(scores: Iterable[Score | Estimate]) -> list[float]:
     """Both ends of every interval; the score itself where there is none."""
     return [score.value + sign * (score.half or 0) for score in scores for sign in (-1, 1)]
 

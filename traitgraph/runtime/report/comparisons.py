@@ -5,18 +5,20 @@ The latter are correlations of word categories with high and low, as PersonaLLM 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from traitgraph.runtime.analyses.correlation import REFERENCE
 from traitgraph.runtime.assessment.measurement import correlation
 from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.results.subjects import strength, subject_of
+from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
+from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.study.traits import LEVELS
 
 from .labels import fixed, number, plain, plural, signed
-from .markup import Markup, element, join
-from .results import ResultRow
-from .summaries import BenchmarkScores, Scores, Subject, strength
+from .markup import Markup, element, join, table
 
 KINDS = ("vector_similarity", "trait_correlation")
 """First words of the names under which analyses across subjects stand in the results."""
@@ -54,19 +56,15 @@ def _comparison(rows: Sequence[ResultRow], reference: str) -> Markup:
     conditions = next((row["n"] for row in rows if row["metric"] == "distance"), None)
     pairs = {name: value for name, value in values.items() if BETWEEN in name and not name.startswith(REFERENCE)}
     by_layer = any("," in metric for metric in pairs)
-    table = _layers(pairs) if by_layer else _square(pairs)
-    title = _title(rows[0]) + (", layer by layer" if by_layer else "")
-    sentence = element("p", _sentence(values, reference, conditions), class_="note")
-    return element("figure", element("h3", title), table, sentence)
-
-
-def _title(row: ResultRow) -> str:
-    about = [
-        row["arm"],
-        row["model"],
-        *(f"{name} {plain(float(row[name]))}" for name in ("alpha", "gamma") if row[name]),
-    ]
-    return f"{row['benchmark']}: {', '.join(part for part in about if part)}"
+    subject = subject_of(rows[0])
+    strengths = (f"{name} {plain(float(text))}" for name, text in subject.strengths.items())
+    title = f"{rows[0]['benchmark']}: {', '.join(filter(None, (subject.arm, subject.model, *strengths)))}"
+    return element(
+        "figure",
+        element("h3", title + (", layer by layer" if by_layer else "")),
+        _layers(pairs) if by_layer else _square(pairs),
+        element("p", _sentence(values, reference, conditions), class_="note"),
+    )
 
 
 def _sentence(values: Mapping[str, float | None], reference: str, conditions: int | None) -> str:
@@ -96,24 +94,21 @@ def _square(pairs: Mapping[str, float | None]) -> Markup:
     both = {tuple(metric.split(BETWEEN)): value for metric, value in pairs.items()}
     names = list(dict.fromkeys(name for pair in both for name in pair))
     rows = [
-        [
-            shaded_cell(both.get((row, column), both.get((column, row)))) if row != column else element("td")
-            for column in names
-        ]
-        for row in names
+        (name, [shaded(both.get((name, other), both.get((other, name)))) if other != name else "" for other in names])
+        for name in names
     ]
-    return shaded_table(names, names, rows)
+    return _shaded_table(names, rows)
 
 
 def _layers(pairs: Mapping[str, float | None]) -> Markup:
     """Pairs against layers."""
     split = {tuple(metric.split(", ", 1)): value for metric, value in pairs.items()}
     names, layers = (list(dict.fromkeys(each[place] for each in split)) for place in (0, 1))
-    rows = [[shaded_cell(split.get((name, layer))) for layer in layers] for name in names]
-    return shaded_table([layer.removeprefix("layer ") for layer in layers], names, rows, corner="layer")
+    rows = [(name, [shaded(split.get((name, layer))) for layer in layers]) for name in names]
+    return _shaded_table([layer.removeprefix("layer ") for layer in layers], rows, corner="layer")
 
 
-def shaded_cell(value: float | None) -> Markup:
+def shaded(value: float | None) -> Markup:
     """A number on a ground whose strength shows its size; blue above zero, orange below."""
     if value is None:
         return element("td", "–", class_="number")
@@ -122,18 +117,11 @@ def shaded_cell(value: float | None) -> Markup:
     return element("td", fixed(value), class_="number", style=shade)
 
 
-def shaded_table(
-    head: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Markup]], corner: str = ""
-) -> Markup:
-    """A table of shaded cells under `head`, a row for each name; `corner` stands above the names."""
-    top = element(
-        "tr",
-        element("th", corner, class_="number"),
-        *(element("th", name, class_="number", scope="col") for name in head),
-    )
-    body = [element("tr", element("th", name, scope="row"), *row) for name, row in zip(names, rows, strict=True)]
-    inner = element("table", element("thead", top), element("tbody", *body))
-    return element("div", inner, class_="scroll", tabindex="0")
+def _shaded_table(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], corner: str = "") -> Markup:
+    """A table of shaded cells, each row with its name; `corner` stands above the names."""
+    head = [element("th", each, class_="number", scope="col") for each in columns]
+    named = ([element("th", name, scope="row"), *row] for name, row in rows)
+    return table([element("th", corner, class_="number"), *head], named, long=math.inf)
 
 
 FEWEST = 2
@@ -151,39 +139,31 @@ Pairs = Mapping[Group, list[tuple[float, float]]]
 
 def levels_section(benchmarks: Iterable[BenchmarkScores]) -> Markup | None:
     """A table for each benchmark of words, conditions against categories; None where there is nothing to correlate."""
-    tables = [table for each in benchmarks if each.kind == "words" and (table := _table(each)) is not None]
+    tables = [found for each in benchmarks if each.kind == "words" and (found := _levels(each)) is not None]
     return join([*tables, element("p", NOTE, class_="note")]) if tables else None
 
 
-def _table(benchmark: BenchmarkScores) -> Markup | None:
+def _levels(benchmark: BenchmarkScores) -> Markup | None:
     columns = {metric: _pairs(benchmark.scores[metric]) for metric in benchmark.main_metrics}
-    groups = {group: len(pairs) for group, pairs in columns[WORDS].items() if _enough(pairs)}
-    if not groups:
-        return None
-    rows = [[shaded_cell(_correlation(pairs.get(group, []))) for pairs in columns.values()] for group in groups]
-    names = [f"{' '.join(filter(None, group))}, n = {count}" for group, count in groups.items()]
-    return join([element("h3", benchmark.name), shaded_table(list(columns), names, rows)])
-
-
-def _correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
-    return correlation([level for level, _ in pairs], [score for _, score in pairs]) if _enough(pairs) else None
+    rows = []
+    for group, counted in columns[WORDS].items():
+        known = [column.get(group, []) for column in columns.values()]
+        found = [correlation([level for level, _ in pairs], [score for _, score in pairs]) for pairs in known]
+        rows.append((f"{' '.join(filter(None, group))}, n = {len(counted)}", list(map(shaded, found))))
+    return join([element("h3", benchmark.name), _shaded_table(list(columns), rows)]) if rows else None
 
 
 def _pairs(scores: Scores) -> Pairs:
-    """Arm, model (of several), merge and trait -> level (1 or 0) and score of each subject pushed towards it."""
+    """Arm, model (of several), merge and trait -> level (1 or 0) and score of each subject pushed towards it.
+
+    Without those of which a level has too few.
+    """
     several = len({subject.model for subject in scores}) > 1
     found: dict[Group, list[tuple[float, float]]] = {}
     for subject, score in scores.items():
-        if subject.trait and subject.level in LEVELS and _is_pushed(subject):
+        pushed = all(strength(text) > 0 for text in subject.strengths.values())
+        if subject.trait and subject.level in LEVELS and pushed:
             group = (subject.arm, subject.model if several else "", subject.merge, subject.trait)
             found.setdefault(group, []).append((float(subject.level == "high"), score.value))
-    return found
-
-
-def _is_pushed(subject: Subject) -> bool:
-    return all(strength(text) > 0 for text in (subject.alpha, subject.gamma) if text)
-
-
-def _enough(pairs: Sequence[tuple[float, float]]) -> bool:
-    high = sum(level for level, _ in pairs)
-    return min(high, len(pairs) - high) >= FEWEST
+    high = {group: sum(level for level, _ in pairs) for group, pairs in found.items()}
+    return {group: pairs for group, pairs in found.items() if min(high[group], len(pairs) - high[group]) >= FEWEST}

@@ -12,8 +12,8 @@ from importlib.resources import files
 
 from traitgraph.specs.source.diagnostics import without_escapes
 
-from .charts import Bar, Chart, DotPanel, Line, Panel, Range, labelled, ticks
-from .labels import number, plain, with_spread
+from .charts import Chart, DotPanel, Line, Panel, Range, labelled, ticks
+from .labels import number, plain
 from .markup import Markup, element, join
 
 WIDTH, WIDE = 400.0, 760.0
@@ -100,18 +100,15 @@ def chart_file(chart: Chart) -> str:
             for place, (panel, _) in enumerate(drawn)
         ]
         y += max(height for _, height in drawn) + MARGIN
+    # The values for print stand in the style sheet itself: most programs that read SVG know no variables.
+    palette = dict(re.findall(r"--([a-z]+): ([^;]+);", style_sheet("style.css")))  # those for print stand last
+    style = Markup(re.sub(r"var\(--([a-z]+)\)", lambda found: palette[found[1]], style_sheet("chart.css")))
     ground = element("rect", width="100%", height="100%", fill="#fff")
     drawing = element(
-        "svg", element("style", _print_style()), ground, *parts,
+        "svg", element("style", style), ground, *parts,
         xmlns="http://www.w3.org/2000/svg", width=width, height=y, viewBox=f"0 0 {width:g} {y:g}",
     )  # fmt: skip
     return re.sub("[\ufffe\uffff]", "", without_escapes(drawing)) + "\n"  # XML takes no control characters
-
-
-def _print_style() -> Markup:
-    """The style sheet of charts with the values for print in it: most programs that read SVG know no variables."""
-    palette = dict(re.findall(r"--([a-z]+): ([^;]+);", style_sheet("style.css")))  # those for print stand last
-    return Markup(re.sub(r"var\(--([a-z]+)\)", lambda found: palette[found[1]], style_sheet("chart.css")))
 
 
 def _panel_width(chart: Chart) -> float:
@@ -124,22 +121,18 @@ def _legend(chart: Chart) -> Mapping[str, Markup]:
     for panel in chart.panels:
         if isinstance(panel, Panel):
             for line in panel.lines:
-                entries.setdefault(
-                    line.name, join([_swatch("line", line.role), _marker(line.role, SWATCH / 2, 7, None)])
-                )
+                swatch = _line(1, 7, SWATCH - 1, 7, f"line {line.role}")
+                entries.setdefault(line.name, join([swatch, _marker(line.role, SWATCH / 2, 7)]))
             for reference in panel.references:
-                entries.setdefault(reference.name, _swatch("reference", reference.role))
+                entries.setdefault(reference.name, _line(1, 7, SWATCH - 1, 7, f"reference {reference.role}"))
     return entries
 
 
-def _swatch(kind: str, role: str) -> Markup:
-    return _line(1, 7, SWATCH - 1, 7, f"{kind} {role}")
-
-
 def _draw(panel: Panel | DotPanel, width: float) -> tuple[Markup, float]:
-    """The parts of a panel, and its height."""
+    """A panel under its title, and its height."""
+    below = panel.y_title if isinstance(panel, Panel) else panel.x_title
     parts, height = _lines(panel, width) if isinstance(panel, Panel) else _dots(panel, width)
-    return join(parts), height
+    return join([_text(panel.title, 2, 16, "panel-title"), _text(below, 2, 36, "axis-title"), *parts]), height
 
 
 def _description(panel: Panel | DotPanel) -> str:
@@ -156,7 +149,7 @@ def _lines(panel: Panel, width: float) -> tuple[list[Markup | None], float]:
     x = _scale(panel.x_range, LEFT, width - RIGHT)
     y = _scale(panel.y_range, HEIGHT - BOTTOM, TOP)
     notes = NOTES if panel.x_notes else 0.0
-    parts: list[Markup | None] = [*_heading(panel.title, panel.y_title)]
+    parts: list[Markup | None] = []
     for tick in ticks(*panel.y_range):
         parts.append(_line(LEFT, y(tick), width - RIGHT, y(tick), "grid zero" if tick == 0 else "grid"))
         parts.append(_text(plain(tick), LEFT - 7, y(tick) + 4, "tick", "end"))
@@ -199,33 +192,26 @@ def _band(line: Line, x: Scale, y: Scale) -> Markup | None:
     return element("path", d="M" + " L".join(corners) + " Z", class_=f"band {line.role}")
 
 
-def _dots(panel: DotPanel, width: float) -> tuple[list[Markup | None], float]:
+def _dots(panel: DotPanel, width: float) -> tuple[list[Markup], float]:
     names = NAME_WIDTH if width == WIDTH else WIDE_NAME_WIDTH
     x = _scale(panel.x_range, names, width - RIGHT)
     base = TOP + ROW * len(panel.bars)
-    parts: list[Markup | None] = [*_heading(panel.title, panel.x_title)]
+    parts: list[Markup] = []
     for tick in ticks(*panel.x_range, about=4):
         parts.append(_line(x(tick), TOP, x(tick), base, "grid zero" if tick == 0 else "grid"))
         parts.append(_text(plain(tick), x(tick), base + 17, "tick", "middle"))
     for place, bar in enumerate(panel.bars):
-        parts += _bar(bar, names, TOP + ROW * (place + 0.5), x)
+        y = TOP + ROW * (place + 0.5)
+        parts.append(_text(bar.name, names - 8, y + 4, f"row-name {bar.role}", "end"))
+        if bar.spread is not None:
+            parts.append(_line(x(bar.value - bar.spread), y, x(bar.value + bar.spread), y, f"whisker {bar.role}"))
+        parts.append(_marker(bar.role, x(bar.value), y, bar.label))
     return parts, base + 28
-
-
-def _bar(bar: Bar, names: float, y: float, x: Scale) -> list[Markup]:
-    parts = [_text(bar.name, names - 8, y + 4, f"row-name {bar.role}", "end")]
-    if bar.spread is not None:
-        parts.append(_line(x(bar.value - bar.spread), y, x(bar.value + bar.spread), y, f"whisker {bar.role}"))
-    return [*parts, _marker(bar.role, x(bar.value), y, f"{bar.name}: {with_spread(bar.value, bar.spread)}")]
 
 
 def _scale(domain: Range, low: float, high: float) -> Scale:
     factor = (high - low) / (domain[1] - domain[0])
     return lambda value: round(low + (value - domain[0]) * factor, 2)
-
-
-def _heading(title: str, below: str) -> list[Markup]:
-    return [_text(title, 2, 16, "panel-title"), _text(below, 2, 36, "axis-title")]
 
 
 def _text(content: str, x: float, y: float, class_: str, anchor: str | None = None) -> Markup:
@@ -236,7 +222,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def _marker(role: str, x: float, y: float, label: str | None) -> Markup:
+def _marker(role: str, x: float, y: float, label: str | None = None) -> Markup:
     """A circle for high, a square for low, a diamond for the rest: told apart without colour."""
     title = element("title", label) if label else None
     if role in ("high", "direct"):

@@ -9,8 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from traitgraph.runtime.results.statistics import ERROR, POWER, Estimate, holm
+from traitgraph.runtime.results.subjects import Subject
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
+
 from .curves import Curve, Point, own_curves
-from .manipulation import Alike, conditions_alike, without_push
+from .manipulation import EXCLUDED_SHARE, SAME_SHARE, Alike, conditions_alike, without_push
 from .separation import (
     CORRECT,
     FEWEST,
@@ -24,8 +28,6 @@ from .separation import (
     margin_of,
     too_few,
 )
-from .statistics import ERROR, EXCLUDED_SHARE, POWER, SAME_SHARE, Estimate, holm
-from .summaries import BenchmarkScores, Score, Subject
 
 SPECIFIC, UNSPECIFIC = 0.25, 0.75
 """Largest change of another trait over the change of the own one: our words for a quarter and for three quarters."""
@@ -103,16 +105,17 @@ class Findings(NamedTuple):
 
 def judge(benchmarks: Sequence[BenchmarkScores]) -> list[Findings]:
     """The verdicts on every benchmark, corrected for all of the same arm; where conditions do not differ, that."""
-    groups = corrected([findings_of(each) for each in benchmarks])
-    return [_with_same(benchmark, group) for benchmark, group in zip(benchmarks, groups, strict=True)]
-
-
-def _with_same(benchmark: BenchmarkScores, found: Sequence[Finding]) -> Findings:
-    clear = {without_push(each.subject) for each in found if each.verdict in ("moves", "shifts", "reversed", "shared")}
-    same = [each for each in conditions_alike(benchmark) if not clear & each.conditions]
-    alike = frozenset[Subject]().union(*(each.conditions for each in same if each.test.excludes_differences))
-    named = [each._replace(lack=each.lack or "same") if without_push(each.subject) in alike else each for each in found]
-    return Findings(benchmark, named, same)
+    judged = []
+    for benchmark, found in zip(benchmarks, corrected([findings_of(each) for each in benchmarks]), strict=True):
+        differ = {each.subject for each in found if each.verdict in ("moves", "shifts", "reversed", "shared")}
+        same = [each for each in conditions_alike(benchmark) if each.conditions.isdisjoint(map(without_push, differ))]
+        alike = frozenset[Subject]().union(*(each.conditions for each in same if each.test.excludes_differences))
+        named = [
+            each._replace(lack="same") if each.lack is None and without_push(each.subject) in alike else each
+            for each in found
+        ]
+        judged.append(Findings(benchmark, named, same))
+    return judged
 
 
 def corrected(groups: Sequence[Sequence[Finding]]) -> list[list[Finding]]:
@@ -140,17 +143,15 @@ def findings_of(benchmark: BenchmarkScores) -> list[Finding]:
         return gaps_of(benchmark)
     if benchmark.kind != "task":
         return []
-    curves = [curve for curve in own_curves(benchmark) if curve.sign]
-    return [_task_finding(curve, chance_of(benchmark, curve.metric), margin_of(benchmark)) for curve in curves]
-
-
-def _task_finding(curve: Curve, chance: float | None, margin: float | None) -> Finding:
-    lowest = lowest_point(curve)
-    verdict, p = judge_task(curve, chance, margin)
-    change, scores = curve.change_to(lowest), (curve.start.score, lowest.score)
-    return Finding(
-        curve.family, curve.metric, change, scores, (curve,), lowest.strength, margin=margin, task=verdict, p=p
-    )
+    found, margin = [], margin_of(benchmark)
+    for curve in own_curves(benchmark):
+        if curve.sign:
+            lowest = lowest_point(curve)
+            verdict, p = judge_task(curve, chance_of(benchmark, curve.metric), margin)
+            change, scores = curve.change_to(lowest), (curve.start.score, lowest.score)
+            finding = Finding(curve.family, curve.metric, change, scores, (curve,), lowest.strength, margin=margin)
+            found.append(finding._replace(task=verdict, p=p))
+    return found
 
 
 def judge_task(
@@ -165,19 +166,20 @@ def judge_task(
     if too_few(start) or too_few(lowest.score):
         return "few", None
     loss = curve.change_to(lowest)
-    p = (
-        None
-        if loss.p is None
-        else min(1.0, len(others) * (loss.p / 2 if loss.value * curve.sign < 0 else 1 - loss.p / 2))
-    )
-    if p is not None and p < ERROR:
-        return "suffers", p
+    p: float | None = None
+    if loss.p is not None:
+        one_side = loss.p / 2 if loss.value * curve.sign < 0 else 1 - loss.p / 2
+        p = min(1.0, len(others) * one_side)
+        if p < ERROR:
+            return "suffers", p
     if start.stderr is None or lowest.score.stderr is None:
         return "inconclusive", p
-    if chance is not None and curve.sign > 0 and _is_at_chance(start, chance):
-        return "floor", p
-    excluded = all(_excludes_loss(curve, point, margin) for point in others)
-    return "holds" if excluded else "inconclusive", p
+    if chance is not None and curve.sign > 0:
+        # What does not lie clearly above guessing knows nothing, and has nothing to lose.
+        spread = Estimate(0.0, _own_error(start), start.freedom).half or 0.0
+        if spread > start.value - chance:
+            return "floor", p
+    return "holds" if all(_excludes_loss(curve, point, margin) for point in others) else "inconclusive", p
 
 
 def _excludes_loss(curve: Curve, point: Point, margin: float | None) -> bool:
@@ -190,11 +192,6 @@ def _excludes_loss(curve: Curve, point: Point, margin: float | None) -> bool:
         return False
     change = curve.change_to(point)
     return change._replace(value=0.0).excludes(margin + change.value * curve.sign)
-
-
-def _is_at_chance(start: Score, chance: float) -> bool:
-    """Whether a score does not lie clearly above guessing: what knows nothing has nothing to lose."""
-    return (Estimate(0.0, _own_error(start), start.freedom).half or 0.0) > start.value - chance
 
 
 def lowest_point(curve: Curve) -> Point:

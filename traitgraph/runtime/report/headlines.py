@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 
-from .curves import Curve, curves_of
+from traitgraph.runtime.results.subjects import Subject, noun, subject_name, subject_names, vector_name
+from traitgraph.runtime.results.summaries import BenchmarkScores
+
+from .curves import curves_of
 from .findings import SPECIFIC, UNSPECIFIC, Findings, chance_of, lowest_point, smallest_loss
-from .labels import (
-    VERDICTS,
-    noun,
-    number,
-    p_text,
-    plain,
-    plural,
-    size,
-    strength_name,
-    subject_name,
-    subject_names,
-    unit,
-    vector_name,
-    with_error,
-)
+from .labels import VERDICTS, at_strength, number, p_text, plain, plural, size, unit, with_error
 from .separation import FEWEST, Finding
-from .summaries import BenchmarkScores
 from .validity import faults_of, partial_faults_of
 
 CONTRAST_LIMIT = (
@@ -39,7 +27,7 @@ def headline(found: Findings) -> list[str]:
     """A few sentences on one benchmark; the first says what moved."""
     benchmark = found.benchmark
     if benchmark.kind == "task":
-        sentences = list(_of_task(benchmark, found.found)) if found.found else []
+        sentences = list(_of_task(benchmark, found.found))
     else:
         sentences = [*_of_traits(benchmark, found.over_strengths), *_of_gaps(benchmark, found.without_strength)]
         sentences += [each.sentence for each in found.same]
@@ -60,12 +48,17 @@ def headline(found: Findings) -> list[str]:
 
 
 def _of_traits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
+    """What has a strength."""
     pairs = [finding for finding in findings if finding.is_pair]
     alone = [finding for finding in findings if not finding.is_pair]
     if pairs:
-        yield _count_of_pairs(pairs)
+        families = [finding.curves[0].family for finding in pairs]
+        of_traits = len({family.trait for family in families}) == len(pairs)
+        total = plural(len(pairs), "trait") if of_traits else f"{plural(len(pairs), 'pair')} of {noun(families)}s"
+        yield f"High and low come apart {_counts(pairs, 'in', total)}."
     if alone:
-        yield _count_of_levels(alone)
+        counted = _counts(alone, "with", plural(len(alone), noun([finding.subject for finding in alone])))
+        yield f"The score moves {counted}. Without the opposite level this may be a shift of every answer."
     if judged := [finding for finding in findings if finding.lack is None]:
         yield _largest(benchmark, [each for each in judged if each.verdict in ("moves", "shifts")] or judged)
     yield from _shared(pairs)
@@ -80,10 +73,14 @@ def _of_gaps(benchmark: BenchmarkScores, gaps: Sequence[Finding]) -> Iterator[st
     text = f"Without a strength, high and low come apart {_counts(gaps, 'under', plural(len(gaps), 'condition'))}"
     judged = [gap for gap in gaps if gap.lack is None]
     if judged:
-        largest = max(judged, key=lambda gap: abs(gap.change.value))
+        largest = max(judged, key=_moved)
         text += f"; the largest gap is {with_error(largest.change)} ({subject_name(largest.subject)})"
     yield f"{text}."
     yield from _limit(benchmark, "gap", judged)
+
+
+def _moved(finding: Finding) -> float:
+    return abs(finding.change.value)
 
 
 def _counts(found: Sequence[Finding], under: str, total: str) -> str:
@@ -110,54 +107,34 @@ def _limit(benchmark: BenchmarkScores, what: str, judged: Sequence[Finding]) -> 
         keyed = benchmark.items is not None and any(each.change.stderr is None for each in open_ones)
         why = "the items cannot tell a trait from a shift of every answer" if keyed else "single items are not known"
         yield f"No test: {why}, and repeats are no observations of a trait."
-        return
-    if not known:
-        return
-    low, high = benchmark.scale or (-math.inf, math.inf)
-    smallest = max(known)
-    if smallest >= high - low:
-        yield f"No {what} on the scale would be found with 80 % power: that takes {size(smallest)}."
-    else:
-        yield f"Inconclusive: a {what} of {size(smallest)} would be found with 80 % power."
-
-
-def _count_of_pairs(pairs: Sequence[Finding]) -> str:
-    families = [finding.curves[0].family for finding in pairs]
-    traits = len({family.trait for family in families})
-    total = (
-        plural(len(pairs), "trait") if traits == len(pairs) else plural(len(pairs), "pair") + f" of {noun(families)}s"
-    )
-    return f"High and low come apart {_counts(pairs, 'in', total)}."
-
-
-def _count_of_levels(alone: Sequence[Finding]) -> str:
-    total = plural(len(alone), noun([finding.subject for finding in alone]))
-    counted = _counts(alone, "with", total)
-    return f"The score moves {counted}. Without the opposite level this may be a shift of every answer."
+    if known:
+        low, high = benchmark.scale or (-math.inf, math.inf)
+        smallest = max(known)
+        if smallest >= high - low:
+            yield f"No {what} on the scale would be found with 80 % power: that takes {size(smallest)}."
+        else:
+            yield f"Inconclusive: a {what} of {size(smallest)} would be found with 80 % power."
 
 
 def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
-    finding = max(findings, key=lambda each: abs(each.change.value))
-    change = f"{with_error(finding.change)} {unit(benchmark)}".strip()
-    name, slope = vector_name(finding.subject), _slope(finding)
-    axis = strength_name(finding.subject, finding.curves[0].axis)
+    finding = max(findings, key=_moved)
+    curve, name = finding.curves[0], vector_name(finding.subject)
+    how = f"{with_error(finding.change)} {unit(benchmark)}".strip()
+    if finding.p is not None:
+        how += f" (p {p_text(finding.p)}, of {finding.family})"
+    if finding.slope is not None:
+        axis = max((each.axis_title for each in finding.curves), key=len)
+        how += f"; slope {with_error(finding.slope)} per unit of {axis}"
     if finding.is_pair:
         high, low = (number(score.value) for score in finding.scores)
-        return (
-            f"The largest gap is that of {name}: high {high}, low {low} at {axis} {plain(finding.at)}, "
-            f"a gap of {change}{slope}."
-        )
-    first, last = finding.curves[0].start, finding.curves[0].points[-1]
+        at = at_strength(curve.family, curve.axis, finding.at)
+        return f"The largest gap is that of {name}: high {high}, low {low} at {at}, a gap of {how}."
+    first, last = curve.start, curve.points[-1]
+    at = at_strength(curve.family, curve.axis, first.strength)
     return (
-        f"The largest change is that of {name}: {number(first.score.value)} at {axis} {plain(first.strength)} to "
-        f"{number(last.score.value)} at {plain(last.strength)}, a change of {change}{slope}."
+        f"The largest change is that of {name}: {number(first.score.value)} at {at} to "
+        f"{number(last.score.value)} at {plain(last.strength)}, a change of {how}."
     )
-
-
-def _slope(finding: Finding) -> str:
-    axis = max((curve.axis_title for curve in finding.curves), key=len)
-    text = "" if finding.slope is None else f"; slope {with_error(finding.slope)} per unit of {axis}"
-    return text if finding.p is None else f" (p {p_text(finding.p)}, of {finding.family}){text}"
 
 
 def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
@@ -176,50 +153,65 @@ def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
 
 def _specificity(benchmark: BenchmarkScores, pairs: Sequence[Finding]) -> Iterator[str]:
     """How much other traits change at worst, when some trait moves its own: both levels of a pair together."""
-    everything = [curve for metric in benchmark.main_metrics for curve in curves_of(benchmark, metric)]
+    changes = defaultdict[tuple[Subject, str], float](float)
+    for curve in chain.from_iterable(curves_of(benchmark, metric) for metric in benchmark.main_metrics):
+        changes[curve.family, curve.metric] += abs(curve.change.value)
     ratios = []
     for finding in pairs:
-        sizes = {metric: _size(finding, metric, everything) for metric in benchmark.main_metrics}
+        families = {curve.family for curve in finding.curves}
+        sizes = {metric: sum(changes[each, metric] for each in families) for metric in benchmark.main_metrics}
         own = sizes.pop(finding.curves[0].metric)
         if finding.verdict == "moves" and own:
             ratios += [size / own for size in sizes.values()]
     if ratios:
         share = max(ratios)
-        yield f"Scores of the other traits change by up to {share:.0%} as much: the effect is {_specific(share)}."
-
-
-def _size(finding: Finding, metric: str, curves: Sequence[Curve]) -> float:
-    """How far both levels of a pair change a metric, added up."""
-    families = [curve.family for curve in finding.curves]
-    return sum(abs(each.change.value) for each in curves if each.metric == metric and each.family in families)
-
-
-def _specific(share: float) -> str:
-    if share < SPECIFIC:
-        return "specific to the trait"
-    return "partly specific to the trait" if share < UNSPECIFIC else "not specific to the trait"
+        how = "specific" if share < SPECIFIC else "partly specific" if share < UNSPECIFIC else "not specific"
+        yield f"Scores of the other traits change by up to {share:.0%} as much: the effect is {how} to the trait."
 
 
 def _of_task(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
+    """The largest loss; where there is none, the range of the scores, and why a loss does not show."""
     suffering = [finding for finding in findings if finding.verdict == "suffers"]
     if suffering:
-        yield _loss(findings, suffering)
-        return
-    main = [finding for finding in findings if finding.curves[0].metric == findings[0].curves[0].metric]
-    yield _no_loss(benchmark, main)
-    yield from _limits(benchmark, main)
+        losing, tried = ({finding.subject for finding in group} for group in (suffering, findings))
+        worst = max(suffering, key=_moved)
+        curve = worst.curves[0]
+        lowest, at = number(lowest_point(curve).score.value), at_strength(curve.family, curve.axis, worst.at)
+        yield (
+            f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
+            f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {at}, "
+            f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
+        )
+    elif findings:
+        metric, margin = findings[0].metric, findings[0].margin
+        main = [finding for finding in findings if finding.metric == metric]
+        scores = [point.score.value for finding in main for point in finding.curves[0].points]
+        low, high = number(min(scores)), number(max(scores))
+        text = f"{metric} {f'is {low}' if low == high else f'lies between {low} and {high}'} over all strengths"
+        if (known := chance_of(benchmark, metric)) is not None:
+            text += f"; guessing scores {number(known)}"
+        if margin is not None and all(finding.verdict == "holds" for finding in main):
+            yield f"No loss: one of {size(margin)} or more is excluded at every strength; {text}."
+        else:
+            yield f"The score {text}."
+        yield from _limits(benchmark, main)
 
 
-def _loss(findings: Sequence[Finding], suffering: Sequence[Finding]) -> str:
-    losing, tried = ({finding.subject for finding in group} for group in (suffering, findings))
-    worst = max(suffering, key=lambda each: abs(each.change.value))
-    curve, axis = worst.curves[0], strength_name(worst.subject, worst.curves[0].axis)
-    lowest = number(lowest_point(curve).score.value)
-    return (
-        f"A loss: the score gets measurably worse with {len(losing)} of {plural(len(tried), noun(tried))}. "
-        f"The largest is that of {vector_name(worst.subject)}: {curve.metric} {lowest} at {axis} {plain(worst.at)}, "
-        f"from {number(curve.start.score.value)}, a change of {with_error(worst.change)}."
-    )
+def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
+    """What a loss would have to be to show, and where none could."""
+    verdicts = {finding.verdict for finding in findings}
+    if "few" in verdicts:
+        yield f"No verdict with fewer than {FEWEST} questions."
+    if "floor" in verdicts:
+        floors = [each.curves[0] for each in findings if each.verdict == "floor"]
+        curve = min(floors, key=lambda each: each.start.score.value)
+        start, chance = curve.start.score.value, chance_of(benchmark, curve.metric) or 0.0
+        where = "no better than" if start <= chance else "not clearly above"
+        yield f"No loss could show: the score starts at {number(start)}, {where} guessing ({number(chance)})."
+    if "inconclusive" in verdicts:
+        losses = [loss for each in findings if each.verdict == "inconclusive" and (loss := smallest_loss(each))]
+        shown = f"one of {size(max(losses))} would be found with 80 % power" if losses else "its error is not known"
+        yield f"Inconclusive: no clear loss, and none is excluded; {shown}."
 
 
 def task_notes(benchmark: BenchmarkScores) -> list[str]:
@@ -235,7 +227,7 @@ def _filter_flips(benchmark: BenchmarkScores) -> Iterator[str]:
     """Pairs of subjects whose order turns from one filter of a metric to another (a strict and a flexible reading)."""
     read: dict[str, list[str]] = {}
     for metric in benchmark.main_metrics:
-        if name := benchmark.first[metric].get("filter"):
+        if name := benchmark.said_of(metric, "filter"):
             read.setdefault(metric.removesuffix(f".{name}"), []).append(metric)
     for kind, metrics in read.items():
         for one, other in combinations(metrics, 2):
@@ -255,39 +247,3 @@ def _filter_flips(benchmark: BenchmarkScores) -> Iterator[str]:
                     f"{plural(len(pairs), 'pair')} of subjects, at most between {subject_name(a)} and "
                     f"{subject_name(b)} ({figures})."
                 )
-
-
-def _no_loss(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
-    scores = [point.score.value for finding in findings for point in finding.curves[0].points]
-    known = chance_of(benchmark, findings[0].curves[0].metric)
-    chance = "" if known is None else f"; guessing scores {number(known)}"
-    low, high = number(min(scores)), number(max(scores))
-    where = f"is {low}" if low == high else f"lies between {low} and {high}"
-    text = f"{findings[0].curves[0].metric} {where} over all strengths{chance}."
-    margin = findings[0].margin
-    if margin is not None and all(finding.verdict == "holds" for finding in findings):
-        return f"No loss: one of {size(margin)} or more is excluded at every strength; {text}"
-    return f"The score {text}"
-
-
-def _limits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Iterator[str]:
-    """What a loss would have to be to show, and where none could."""
-    verdicts = {finding.verdict for finding in findings}
-    if "few" in verdicts:
-        yield f"No verdict with fewer than {FEWEST} questions."
-    if "floor" in verdicts:
-        yield _floor(benchmark, findings)
-    if "inconclusive" in verdicts:
-        losses = [loss for each in findings if each.verdict == "inconclusive" and (loss := smallest_loss(each))]
-        shown = f"one of {size(max(losses))} would be found with 80 % power" if losses else "its error is not known"
-        yield f"Inconclusive: no clear loss, and none is excluded; {shown}."
-
-
-def _floor(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
-    """Why a loss could not show."""
-    curve = min(
-        (each.curves[0] for each in findings if each.verdict == "floor"), key=lambda each: each.start.score.value
-    )
-    start, chance = curve.start.score.value, chance_of(benchmark, curve.metric) or 0.0
-    where = "no better than" if start <= chance else "not clearly above"
-    return f"No loss could show: the score starts at {number(start)}, {where} guessing ({number(chance)})."

@@ -1,17 +1,17 @@
-"""Numbers, units and names as the report writes them."""
+"""Numbers, units and verdicts as the report writes them."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.results.statistics import Estimate
+from traitgraph.runtime.results.subjects import Subject, strength_name
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
 
-from .statistics import Estimate
-from .summaries import BenchmarkScores, Score, Subject
-
+Value = TypeVar("Value")
 MINUS = "\N{MINUS SIGN}"
 VERDICTS: Mapping[str, tuple[str, str]] = {
     "moves": ("●", "as intended"),
@@ -34,8 +34,7 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
 def number(value: float, digits: int = 2) -> str:
     """A number with a real minus sign: '0.38', '−1.40'; whole numbers keep no point: '2'."""
     whole = float(value).is_integer() and abs(value) < 1e6
-    text = str(int(value)) if whole else f"{value:.{digits}f}"
-    return text.replace("-", MINUS) if float(text) else text.replace("-", "")
+    return str(int(value)).replace("-", MINUS) if whole else fixed(value, digits)
 
 
 def size(value: float) -> str:
@@ -65,9 +64,14 @@ def with_error(change: Estimate) -> str:
     return "–" if math.isnan(change.value) else signed(change.value, _digits(change.half)) + _plus_minus(change.half)
 
 
-def with_spread(value: float, half: float | None) -> str:
+def with_spread(score: Score | Estimate) -> str:
     """A score with half of its 95 % interval: '3.35 ± 0.60'."""
-    return fixed(value, _digits(half)) + _plus_minus(half)
+    return fixed(score.value, _digits(score.half)) + _plus_minus(score.half)
+
+
+def or_dash(value: Value | None, written: Callable[[Value], str]) -> str:
+    """What is known in its written form; a dash for what is not."""
+    return "–" if value is None else written(value)
 
 
 def _plus_minus(half: float | None) -> str:
@@ -104,11 +108,6 @@ def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
     return f"{metric} [share correct]" if metric.startswith(("acc", "exact_match")) else metric
 
 
-def single(benchmark: BenchmarkScores) -> str:
-    """What one administration has several of."""
-    return {"words": "texts", "layers": "rows"}.get(benchmark.kind, "items")
-
-
 def sample_size(benchmark: BenchmarkScores) -> str:
     """What a score rests on: '12 pairs of replies a trait', '4 items a trait, 5 repeats', '24 questions'."""
     scores = [score for metric in benchmark.main_metrics for score in benchmark.scores[metric].values()]
@@ -142,72 +141,15 @@ def p_text(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {fixed(value, 3)}"
 
 
-def spread_note(scores: list[Score], single: str = "items") -> str:
-    """What the bands and bars of a chart show; `single` is what one administration has several of."""
+def spread_note(benchmark: BenchmarkScores, scores: list[Score]) -> str:
+    """What the bands and bars of a chart show."""
+    single = {"words": "texts", "layers": "rows"}.get(benchmark.kind, "items")
     overs = {score.over.replace("items", single) for score in scores if score.over}
     if not overs:
         return "No uncertainty is known for these points."
     return f"Bands and bars: 95 % interval over {' or '.join(sorted(overs))}, of each score by itself."
 
 
-NOUNS = {"vector": "vector", "compose": "vector", "steer": "steering direction", "npti": "neuron set"}
-"""Kind of method -> what one strength scales."""
-
-
-def noun(families: Iterable[Subject]) -> str:
-    """What these are, in the singular: 'vector', 'steering direction'; 'condition' where they are not of one sort."""
-    found = {NOUNS.get(method_kind(family), "condition") for family in families}
-    return found.pop() if len(found) == 1 else "condition"
-
-
-def method_kind(subject: Subject) -> str:
-    """The method without what tells its variants apart: 'steer' of 'steer layer=10'."""
-    return subject.method.partition(" ")[0]
-
-
-def strength_name(subject: Subject, axis: str) -> str:
-    """What a reader calls the strength: steering has a coefficient, though its column is `alpha`."""
-    return "coefficient" if axis == "alpha" and method_kind(subject) == "steer" else axis
-
-
-def vector_name(family: Subject) -> str:
-    """How a sentence names a vector: 'extraversion high'; with its variant, 'extraversion high (layer 10)'."""
-    name = level_name(family)
-    return f"{name} ({variant})" if (variant := variant_of(family)) else name
-
-
-def level_name(family: Subject) -> str:
-    """Trait and level: 'extraversion high'; the arm's name where it has neither."""
-    return f"{family.trait} {family.level}".strip() or family.arm or family.method
-
-
-def variant_of(subject: Subject) -> str:
-    """What tells variants of one arm's method apart: 'layer 10' of 'steer layer=10'; '' for the only one."""
-    return ", ".join(part.replace("=", " ") for part in re.split(r" (?=\w+=)", subject.method)[1:])
-
-
-def arm_name(subject: Subject) -> str:
-    """The one name of an arm in every legend: its own, or its method's where the study has no arms."""
-    return subject.arm or method_kind(subject)
-
-
-def subject_name(subject: Subject) -> str:
-    """How a chart names a condition: 'base', 'prompt: extraversion high', 'negation: openness low, alpha -1'."""
-    strengths = [
-        f"{strength_name(subject, axis)} {value}"
-        for axis, value in (("alpha", subject.alpha), ("gamma", subject.gamma))
-        if value
-    ]
-    condition = f"{subject.trait} {subject.level}".strip()
-    details = ", ".join(filter(None, [condition, variant_of(subject), *strengths]))
-    return f"{arm_name(subject)}: {details}" if details else arm_name(subject)
-
-
-def subject_names(subjects: Iterable[Subject]) -> dict[Subject, str]:
-    """The name of each; those that would share one are told apart by model and merge."""
-    names = {subject: subject_name(subject) for subject in subjects}
-    shared = Counter(names.values())
-    return {
-        subject: name if shared[name] < 2 else f"{name} ({', '.join(filter(None, (subject.model, subject.merge)))})"
-        for subject, name in names.items()
-    }
+def at_strength(subject: Subject, axis: str, value: float) -> str:
+    """A strength with its name: 'alpha 0.5', 'coefficient −1'."""
+    return f"{strength_name(subject, axis)} {plain(value)}"

@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from .labels import arm_name, fixed, p_text, plural
-from .statistics import Omnibus, omnibus
-from .summaries import BenchmarkScores, Subject, strength
+from traitgraph.runtime.results.statistics import ERROR
+from traitgraph.runtime.results.subjects import Subject, arm_name, strength
+from traitgraph.runtime.results.summaries import BenchmarkScores
+
+from .labels import fixed, p_text, plural
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Values = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+SAME_SHARE = 0.05
+"""Share of the variance of an answer below which a difference between conditions is none, however small its p."""
+EXCLUDED_SHARE = 0.15
+"""Share of the variance that must be excluded before conditions are said not to differ. Ours: ten, of 44 items and five
+repeats, that differ by nothing but chance have a limit of 4 %, and two of 20 items one of 20 %."""
+SAME = 0.01
+"""Largest difference of an answer, in units of its scale, that still counts as none where nothing is drawn."""
+
+
+class Omnibus(NamedTuple):
+    """Whether conditions differ at all: F over all items and its p; None where nothing is drawn."""
+
+    f: float | None
+    p: float | None
+    differ: bool
+    limit: float = 0.0
+    """Share of the variance of an answer that conditions may have after all (upper limit of a 95 % interval)."""
+
+    @property
+    def excludes_differences(self) -> bool:
+        """Whether a difference worth the name is excluded, and not only unseen because answers are few."""
+        return not self.differ and self.limit < EXCLUDED_SHARE
+
+
+def omnibus(values: Values) -> Omnibus | None:
+    """Do answers, [condition, repeat, item] with NaN for none, differ more between conditions than between repeats?
+
+    One-way analyses of variance of each item over conditions, added up. Where repeats are equal, or there is only one,
+    any difference counts. None where no item has an answer under two conditions.
+    """
+    import numpy as np
+    from scipy import stats
+
+    counts = (~np.isnan(values)).sum(axis=1)  # [condition, item]
+    used = (counts > 0).sum(axis=0) > 1
+    if not used.any():
+        return None
+    values, counts = values[:, :, used], counts[:, used]
+    means = np.divide(np.nansum(values, axis=1), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    offsets = means - np.nansum(counts * means, axis=0) / counts.sum(axis=0)
+    within = float(np.nansum((values - means[:, None, :]) ** 2))
+    between_free, within_free = int((counts > 0).sum() - counts.shape[1]), int((counts - 1)[counts > 0].sum())
+    if not within_free or not within:
+        return Omnibus(None, None, bool((np.nanmax(means, axis=0) - np.nanmin(means, axis=0)).max() > SAME))
+    noise = within / within_free
+    f = float(np.nansum(counts * offsets**2)) / between_free / noise
+    p, size = float(stats.f.sf(f, between_free, within_free)), float(counts[counts > 0].mean())
+    share, limit = (  # of F = (1 + size * ratio) * chance, where chance is 1, and where it is as low as it gets
+        ratio / (1 + ratio)
+        for chance in (1.0, float(stats.f.ppf(ERROR / 2, between_free, within_free)))
+        for ratio in [max(0.0, f / chance - 1) / size]
+    )
+    return Omnibus(f, p, p < ERROR and share >= SAME_SHARE, limit)
 
 
 class Alike(NamedTuple):
@@ -39,19 +99,20 @@ class Alike(NamedTuple):
 
 def without_push(subject: Subject) -> Subject:
     """A subject without its level and strength."""
-    return subject._replace(level="", alpha="", gamma="")
+    return subject.unscaled._replace(level="")
 
 
 def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
     """Arms (of one model and merge) between whose conditions a benchmark about traits shows no difference."""
     if not benchmark.about_traits:
         return []
-    subjects = sorted(_strongest(benchmark), key=_arm)
-    bases = {each for scores in benchmark.scores.values() for each in scores if each.method == "direct"}
+    measured = list(dict.fromkeys(subject for scores in benchmark.scores.values() for subject in scores))
+    arms: dict[tuple[str, ...], list[Subject]] = {}
+    for subject in sorted(_strongest(measured)):
+        arms.setdefault((subject.arm, subject.method, subject.model, subject.merge), []).append(subject)
     found = []
-    for _, group in groupby(subjects, key=_arm):
-        members = list(group)
-        base = [each for each in bases if each.model == members[0].model]
+    for members in arms.values():
+        base = [each for each in measured if each.method == "direct" and each.model == members[0].model]
         compared = members if len(members) > 1 else [*members, *base[:1]]
         test = _test(benchmark, compared) if len(compared) > 1 else None
         if test is not None and not test.differ:
@@ -60,21 +121,14 @@ def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
     return found
 
 
-def _arm(subject: Subject) -> tuple[str, ...]:
-    return subject.arm, subject.method, subject.model, subject.merge
-
-
-def _strongest(benchmark: BenchmarkScores) -> set[Subject]:
+def _strongest(subjects: Iterable[Subject]) -> Iterator[Subject]:
     """The subjects with a level: of several strengths the one farthest from 0; none at 0, which is the base."""
+    push = {each: max((abs(strength(text)) for text in each.strengths.values()), default=0.0) for each in subjects}
     found: dict[Subject, Subject] = {}
-    for subject in (each for scores in benchmark.scores.values() for each in scores if each.trait and each.level):
-        family = subject._replace(alpha="", gamma="")
-        found[family] = max(found.get(family, subject), subject, key=_push)
-    return {subject for subject in found.values() if _push(subject) != 0 or not subject.alpha + subject.gamma}
-
-
-def _push(subject: Subject) -> float:
-    return max((abs(strength(text)) for text in (subject.alpha, subject.gamma) if text), default=0.0)
+    for subject in subjects:
+        if subject.trait and subject.level:
+            found[subject.unscaled] = max(found.get(subject.unscaled, subject), subject, key=push.__getitem__)
+    return (subject for subject in found.values() if push[subject] or not subject.strengths)
 
 
 def _test(benchmark: BenchmarkScores, subjects: Sequence[Subject]) -> Omnibus | None:
@@ -95,8 +149,7 @@ def _answers(benchmark: BenchmarkScores, subject: Subject) -> Mapping[str, Seque
     items = {
         f"{name} {item}": each.values for form in forms for name, own in form.items() for item, each in own.items()
     }
-    own_scores = {
+    return items or {
         metric: [row["value"] for row in rows[subject]]
         for metric, rows in benchmark.rows.items() if subject in rows and metric in benchmark.main_metrics
     }  # fmt: skip
-    return items or own_scores

@@ -1,11 +1,11 @@
 """HTML and SVG by small functions: text that is not already markup is escaped.
 
-User text (names, specs, failures) therefore cannot become code.
+User text (names, specs, failures) therefore cannot become code. Tables are all built by `table`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 
@@ -15,6 +15,8 @@ class Markup(str):
     __slots__ = ()
 
 
+LONG = 24
+"""Tables with more rows scroll inside their box."""
 VOID = frozenset({"meta", "br", "hr", "line", "circle", "path", "rect", "col"})
 
 
@@ -46,3 +48,31 @@ def as_markup(text: str) -> Markup:
 def join(parts: Iterable[str | None], between: str = "") -> Markup:
     """Parts one after the other, each escaped unless it is markup."""
     return Markup(as_markup(between).join(as_markup(part) for part in parts if part is not None))
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Collection[int] = (),
+    class_: str | None = None,
+    above: Markup | None = None,
+    long: float = LONG,
+) -> Markup:
+    """A table in a box that scrolls by itself, also downwards from more than `long` rows on.
+
+    A cell is text, or a whole `th` or `td`. `numbers` are the places of right-aligned columns, `above` is a first row
+    over the head.
+    """
+    header = element("thead", above, element("tr", *_cells("th", head, numbers, scope="col")))
+    body = [element("tr", *_cells("td", row, numbers)) for row in rows]
+    inner = element("table", header, element("tbody", *body), class_=class_)
+    return element("div", inner, class_="scroll tall" if len(body) > long else "scroll", tabindex="0")
+
+
+def _cells(kind: str, row: Sequence[str], numbers: Collection[int], **attributes: object) -> Iterable[Markup]:
+    for place, content in enumerate(row):
+        if isinstance(content, Markup) and content.startswith(("<td", "<th")):
+            yield content
+        else:
+            yield element(kind, content, class_="number" if place in numbers else None, **attributes)

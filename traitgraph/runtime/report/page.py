@@ -5,71 +5,81 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from itertools import chain
 from string import Template
 
+from traitgraph.runtime.results.provenance import About, Stage
+from traitgraph.runtime.results.subjects import subject_name, subject_of
+from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
+from traitgraph.runtime.results.table import ResultRow, rounding_losses
 from traitgraph.runtime.store.errors import BLOCKED
+from traitgraph.specs.jobs.durations import duration_text
 
-from .about import About
-from .charts import condition_chart, gap_chart, layer_charts, strength_charts
+from .charts import Chart, Section, charts_of
 from .comparisons import comparisons_section, is_comparison, levels_section
 from .drawing import chart_on_page, style_sheet
 from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
 from .labels import VERDICTS, plural, sample_size, unit
-from .markup import Markup, element, join
-from .provenance import provenance
-from .results import ResultRow, rounding_losses
+from .markup import Markup, element, join, table
 from .separation import Verdict
-from .summaries import BenchmarkScores, subject_of, subjects_in_order, summarise
-from .tables import (
-    checks_table,
-    chip,
-    correlations_table,
-    findings_table,
-    gaps_table,
-    side_effects_table,
-    subjects_table,
+from .tables import checks_table, chip, correlations_table, effects_table, findings_table, gaps_table, subjects_table
+from .validity import faults_of
+
+MOST_FAILED = 5
+"""Jobs that failed for one reason and are named."""
+KEY_DIGITS = 8
+MAX_KEYS = 2000
+EFFECTS = (
+    "Change of every score from strength 0 (or the weakest) to the largest, ± 95 % interval. "
+    "In bold: the own trait. The line below a number compares sizes."
 )
-from .validity import checks_of, faults_of
+SUBJECTS = (
+    "Means over items, repeats and seeds, ± 95 % interval over items (and seeds); of a questionnaire answered by "
+    "letter the expected answers. A click on a column sorts by it. Everything else is in results.csv."
+)
 
 
 def render_page(
-    rows: Sequence[ResultRow], about: About, figures: Sequence[str] = (), judged: Sequence[Findings] | None = None
+    rows: Sequence[ResultRow],
+    about: About,
+    judged: Sequence[Findings] | None = None,
+    figures: Mapping[str, Chart] | None = None,
 ) -> str:
-    """The whole report as HTML; `figures` are the names of the SVG files that stand beside it.
+    """The whole report as HTML; `figures` are its charts by the paths of the SVG files that stand beside it.
 
     `judged` is what is found in the rows; without it they are judged alone, without single items.
     """
-    compared = comparisons_section(rows, about.references)
     measured = [row for row in rows if not is_comparison(row)]
     found = judge(summarise(measured)) if judged is None else judged
+    charts = charts_of(found) if figures is None else figures.values()
     benchmarks = [each.benchmark for each in found]
+
+    def drawn(section: Section) -> list[Markup]:
+        return [chart_on_page(chart) for chart in charts if chart.section == section]
+
+    effects = _titled((f"{each.name} [{unit(each)}]", effects_table(each)) for each in benchmarks)
     sections = [
-        ("moved", "What moved", _moved(found)),
-        ("curves", "Score against strength", _curves(benchmarks, found)),
-        ("conditions", "Conditions without a strength", _conditions(benchmarks, found)),
-        ("comparisons", "Comparisons across subjects", compared),
+        ("moved", "What moved", _moved(found, drawn("moved"))),
+        ("curves", "Score against strength", _curves(found, drawn("curves"))),
+        ("conditions", "Conditions without a strength", _conditions(found, drawn("conditions"))),
+        ("comparisons", "Comparisons across subjects", comparisons_section(rows, about.references)),
         ("words", "Words and levels", levels_section(benchmarks)),
-        ("layers", "Hidden states, layer by layer", _layers(benchmarks)),
-        ("effects", "Effects on other traits", _effects(benchmarks)),
-        ("checks", "Validity checks", _checks(benchmarks)),
-        ("subjects", "All subjects", _subjects(benchmarks)),
-        ("made", "How this was made", provenance(rows, about, figures)),
+        ("layers", "Hidden states, layer by layer", join(drawn("layers"))),
+        ("effects", "Effects on other traits", _under(element("p", EFFECTS), effects)),
+        ("checks", "Validity checks", _titled((each.name, checks_table(each)) for each in benchmarks)),
+        ("subjects", "All subjects", _under(element("p", SUBJECTS, class_="note"), subjects_table(benchmarks))),
+        ("made", "How this was made", _made(rows, about, figures or ())),
     ]
     shown = [(anchor, title, content) for anchor, title, content in sections if content]
+    links = [element("a", title, href=f"#{anchor}") for anchor, title, _ in shown]
     body = join([
         _header(measured, benchmarks, about),
-        element("nav", *(element("a", title, href=f"#{anchor}") for anchor, title, _ in shown), aria_label="Sections"),
-        element("main", *(_section(*each) for each in shown)),
+        element("nav", *links, aria_label="Sections"),
+        element("main", *(element("section", element("h2", title), content, id=at) for at, title, content in shown)),
     ])  # fmt: skip
     return _document(about.study, body)
-
-
-def _section(anchor: str, title: str, content: Markup) -> Markup:
-    return element("section", element("h2", title), content, id=anchor)
 
 
 def _document(study: str, body: Markup) -> str:
@@ -121,13 +131,12 @@ def _incomplete(about: About, any_rows: bool) -> Markup | None:
     return element("p", join(faults, " "), class_="banner", role="status") if faults else None
 
 
-def _moved(found: Sequence[Findings]) -> Markup | None:
+def _moved(found: Sequence[Findings], charts: Sequence[Markup]) -> Markup | None:
     cards = [card for each in found if (card := _card(each)) is not None]
     if not cards:
         return None
     rules = element("details", element("summary", "The rules behind these words"), element("p", RULES, class_="note"))
-    charts = [chart for each in found if (chart := gap_chart(each)) is not None]
-    return join([element("div", *cards, class_="cards"), rules, *map(chart_on_page, charts)])
+    return join([element("div", *cards, class_="cards"), rules, *charts])
 
 
 def _card(found: Findings) -> Markup | None:
@@ -175,70 +184,94 @@ def _summary_chip(found: Findings) -> Markup | None:
     return chip("inconclusive" if first in ("moves", "shifts") else first, ", ".join(words + against))
 
 
-def _curves(benchmarks: Sequence[BenchmarkScores], found: Sequence[Findings]) -> Markup | None:
-    charts = list(chain.from_iterable(strength_charts(benchmark) for benchmark in benchmarks))
-    if not charts:
-        return None
-    tables = [
+def _curves(found: Sequence[Findings], charts: Sequence[Markup]) -> Markup | None:
+    if not charts or not any(each.over_strengths for each in found):
+        return join(charts)
+    return join([
+        *charts,
         element("h3", "Verdicts"),
-        element("p", FAMILY_NOTE, class_="note"),
+        FAMILY_NOTE,
         findings_table(found),
         element("h3", "Correlation of score with strength, level by level"),
         element("p", "For a comparison with papers: no verdict rests on them, since few strengths correlate by chance.",
                 class_="note"),
-        correlations_table(benchmarks),
-    ]  # fmt: skip
-    return join([*map(chart_on_page, charts), *(tables if any(each.over_strengths for each in found) else [])])
+        correlations_table([each.benchmark for each in found]),
+    ])  # fmt: skip
 
 
-FAMILY_NOTE = (
+FAMILY_NOTE = element(
+    "p",
     "p: both sides (of a task one), corrected by Holm for so many verdicts of the same arm, over its traits and "
     "benchmarks. "
-    "The smallest effect that is found with 80 % power is that of the test that was used, at its strictest correction."
+    "The smallest effect that is found with 80 % power is that of the test that was used, at its strictest correction.",
+    class_="note",
 )
 
 
-def _conditions(benchmarks: Sequence[BenchmarkScores], found: Sequence[Findings]) -> Markup | None:
-    charts = [chart for benchmark in benchmarks if (chart := condition_chart(benchmark)) is not None]
+def _conditions(found: Sequence[Findings], charts: Sequence[Markup]) -> Markup:
     gaps = gaps_table(found)
-    if not charts and gaps is None:
+    title = element("h3", "High minus low, for each condition at both levels")
+    return join([*charts, *([title, FAMILY_NOTE, gaps] if gaps else [])])
+
+
+def _titled(contents: Iterable[tuple[str, Markup | None]]) -> Markup:
+    """Each under its title, without those that are not there."""
+    return join(join([element("h3", title), content]) for title, content in contents if content)
+
+
+def _under(intro: Markup, content: Markup | None) -> Markup | None:
+    return join([intro, content]) if content else None
+
+
+def _made(rows: Sequence[ResultRow], about: About, figures: Iterable[str]) -> Markup:
+    """Everything a reader needs to make the report again or to doubt it."""
+    failures = [
+        [each.cause, f"{plural(len(each.jobs), 'job')}: {', '.join(shown)}", each.log]
+        for each in about.failures
+        for shown in [[*each.jobs[:MOST_FAILED], "..."] if len(each.jobs) > MOST_FAILED else each.jobs]
+    ]
+    return join([
+        element("h3", "Failures", id="failures") if failures else None,
+        table(["cause", "jobs", "log"], failures) if failures else None,
+        element("h3", "Spec"),
+        element("pre", element("code", about.spec)),
+        _pairs("Overrides", (text.partition("=")[::2] for text in about.overrides)),
+        _stages(about.stages),
+        _pairs("Made when, on what and from what", about.facts.items()),
+        _pairs("Versions", about.versions.items()),
+        element("h3", "Files beside this page"),
+        element("ul", *(element("li", element("a", name, href=name)) for name in ("results.csv", *figures))),
+        _job_keys(rows),
+    ])  # fmt: skip
+
+
+def _stages(stages: Sequence[Stage]) -> Markup | None:
+    if not stages:
         return None
-    title = element("h3", "High minus low, for each condition at both levels") if gaps else None
-    return join([*map(chart_on_page, charts), title, element("p", FAMILY_NOTE, class_="note") if gaps else None, gaps])
-
-
-def _layers(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
-    charts = list(chain.from_iterable(map(layer_charts, benchmarks)))
-    return join(map(chart_on_page, charts)) if charts else None
-
-
-def _effects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
-    parts: list[Markup] = []
-    for benchmark in benchmarks:
-        if (effects := side_effects_table(benchmark)) is not None:
-            parts += [element("h3", f"{benchmark.name} [{unit(benchmark)}]"), effects]
-    if not parts:
-        return None
-    intro = (
-        "Change of every score from strength 0 (or the weakest) to the largest, ± 95 % interval. "
-        "In bold: the own trait. The line below a number compares sizes."
+    whole = Stage("all", sum(stage.jobs for stage in stages), sum(stage.seconds for stage in stages))
+    rows = [[stage.kind, f"{stage.jobs:,}", duration_text(stage.seconds)] for stage in (*stages, whole)]
+    note = (
+        "Jobs behind these results, each counted once however many subjects share it; "
+        "wall time as recorded when each ran, added up."
     )
-    return join([element("p", intro), *parts])
+    return join([
+        element("h3", "Jobs and durations"),
+        table(["stage", "jobs", "time"], rows, numbers=[1, 2]),
+        element("p", note, class_="note"),
+    ])  # fmt: skip
 
 
-def _checks(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
-    parts: list[Markup] = []
-    for benchmark in benchmarks:
-        if checks := checks_of(benchmark):
-            parts += [element("h3", benchmark.name), checks_table(benchmark, checks)]
-    return join(parts) if parts else None
+def _pairs(title: str, pairs: Iterable[Sequence[str]]) -> Markup | None:
+    lines = [each for name, value in pairs for each in (element("dt", name), element("dd", value))]
+    return join([element("h3", title), element("dl", *lines, class_="pairs")]) if lines else None
 
 
-def _subjects(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
-    if not subjects_in_order(benchmarks):
+def _job_keys(rows: Sequence[ResultRow]) -> Markup | None:
+    """Which job measured which subject; the key leads to its folder in the store."""
+    jobs = dict.fromkeys((subject_name(subject_of(row)), row["seed"], row["benchmark"], row["job"]) for row in rows)
+    if not jobs:
         return None
-    intro = (
-        "Means over items, repeats and seeds, ± 95 % interval over items (and seeds); of a questionnaire answered by "
-        "letter the expected answers. A click on a column sorts by it. Everything else is in results.csv."
-    )
-    return join([element("p", intro, class_="note"), subjects_table(benchmarks)])
+    lines = [[*about, element("code", job[:KEY_DIGITS], title=job)] for *about, job in list(jobs)[:MAX_KEYS]]
+    rest = f" The first {MAX_KEYS:,} are listed; all are in results.csv." if len(jobs) > MAX_KEYS else ""
+    summary = element("summary", f"Keys of {plural(len({job for *_, job in jobs}), 'assessment')}, by subject.{rest}")
+    return element("details", summary, table(["subject", "seed", "benchmark", "job"], lines))

@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from traitgraph.runtime.results.statistics import ERROR, Estimate
+from traitgraph.runtime.results.subjects import Subject, strength, subject_order
+from traitgraph.runtime.results.summaries import BenchmarkScores, Score
 from traitgraph.specs.study.traits import TRAITS
 
-from .changes import change_of, slope_of
-from .curves import Curve, Point, axis_of, family_of, own_curves, without_strength
-from .statistics import ERROR, Estimate
-from .summaries import BenchmarkScores, Score, Subject, strength, subject_order
+from .curves import Curve, axis_of, change_of, family_of, own_curves, slope_of, without_strength
 from .validity import failing
 
 FEWEST = 5
@@ -76,11 +76,16 @@ class Finding(NamedTuple):
         clear = self.p is not None and self.p < ERROR
         if self.task is not None:
             return "inconclusive" if self.task == "suffers" and not clear else self.task
-        if self._is_shared(ERROR if clear else ERROR / self.family):
+        high, low = self.shifts or (Estimate(0), Estimate(0))
+        error = ERROR if clear else ERROR / self.family
+        if high.is_clear(error) and low.is_clear(error) and high.value * low.value > 0:
             return "shared"
         if self.change.excludes(self.margin):
             return "null"
-        if not clear or (self.slope is not None and not self._follows(self.slope)):
+        # The change must grow with its strength; below strength 0 a rising slope means a fall.
+        grows = -1 if self.at < 0 else 1
+        follows = self.slope is None or (self.slope.is_clear() and self.slope.value * self.change.value * grows > 0)
+        if not (clear and follows):
             return "inconclusive"
         if self.change.value * self.sign < 0:
             return "reversed"
@@ -101,23 +106,13 @@ class Finding(NamedTuple):
         """The smallest true change that would be found with 80 % power, at the strictest correction of its family."""
         return None if self.lack else self.change.detectable(ERROR / self.family)
 
-    def _follows(self, slope: Estimate) -> bool:
-        """Whether the change grows with its strength; below strength 0 a rising slope means a fall."""
-        below = -1 if self.at < 0 else 1
-        return slope.is_clear() and slope.value * self.change.value * below > 0
-
-    def _is_shared(self, error: float) -> bool:
-        high, low = self.shifts or (Estimate(0), Estimate(0))
-        return high.is_clear(error) and low.is_clear(error) and high.value * low.value > 0
-
 
 def gaps_of(benchmark: BenchmarkScores) -> list[Finding]:
     """What is judged under a benchmark about traits, each under its own trait: over a strength, then without one.
 
     A condition whose answers cannot be used, or that is not there, is among them.
     """
-    curves = own_curves(benchmark)
-    lacks = lacking(benchmark)
+    curves, lacks = own_curves(benchmark), lacking(benchmark)
     return [*_over_strengths(benchmark, curves, lacks), *_without_strengths(benchmark, curves, lacks)]
 
 
@@ -156,8 +151,7 @@ def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: 
     for curve in curves:
         opposite = curve.family._replace(level="low" if curve.family.level == "high" else "high")
         other = by_family.get(opposite)
-        strengths = [{point.strength for point in each.points} for each in (curve, other) if each]
-        shared = set.intersection(*strengths)
+        shared = {point.strength for point in curve.points} & {point.strength for point in (other or curve).points}
         if other is None or not any(shared):  # at strength 0 both are the base
             found.append(_level(benchmark, curve, absent.get((opposite, curve.axis))))
         elif curve.family.level == "high":
@@ -173,8 +167,8 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
         (sign, point.effective, point.score)
         for sign, curve in ((1.0, high), (-1.0, low)) for point in curve.points if point.strength in strengths
     ]  # fmt: skip
-    finding = _gap(benchmark, high.family._replace(level=""), high.metric, (points[0].score, points[1].score))
-    return finding._replace(
+    scores = points[0].score, points[1].score
+    return _finding(benchmark, high.family._replace(level=""), high.metric, scores)._replace(
         curves=(high, low),
         at=at,
         sign=math.copysign(1, at),
@@ -186,21 +180,15 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
 
 def _level(benchmark: BenchmarkScores, curve: Curve, lack: Lack | None) -> Finding:
     """A vector whose opposite level was not measured: up for high, down for low."""
-    last: Point = curve.points[-1]
-    change = curve.change
-    return Finding(
-        curve.family,
-        curve.metric,
-        change,
-        (last.score,),
-        (curve,),
-        last.strength,
+    last = curve.points[-1]
+    finding = _finding(benchmark, curve.family, curve.metric, (last.score,), curve.change)
+    return finding._replace(
+        curves=(curve,),
+        at=last.strength,
         sign=-1.0 if curve.family.level == "low" else 1.0,
         slope=slope_of(curve.metric, [(1.0, each.effective, each.score) for each in curve.points], curve.items),
-        margin=margin_of(benchmark),
-        lack=lack or ("few" if too_few(last.score) else None),
+        lack=lack or finding.lack,
         faults=failing(benchmark, last.subject),
-        p=change.p,
     )
 
 
@@ -223,12 +211,11 @@ def _without_strengths(
             levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
     found = []
     for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each))):
-        high, low = (levels[condition].get(level) for level in ("high", "low"))
-        if isinstance(high, Score) and isinstance(low, Score):
-            found.append(_condition(benchmark, condition, high, low))
-        elif high is not None and low is not None:
-            lack = next(each for each in (high, low) if not isinstance(each, Score))
-            found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
+        match levels[condition].get("high"), levels[condition].get("low"):
+            case Score() as high, Score() as low:
+                found.append(_condition(benchmark, condition, high, low))
+            case (str() as lack, str() | Score()) | (Score(), str() as lack):
+                found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
     return found
 
 
@@ -240,14 +227,18 @@ def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low:
         for subject, score in benchmark.scores[metric].items()
         if (subject.method, subject.model) == ("direct", condition.model)
     ]
-    finding = _gap(benchmark, condition, metric, (high, low))
+    finding = _finding(benchmark, condition, metric, (high, low))
     if len(bases) == 1:
         first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))
         finding = finding._replace(shifts=(first, second))
     return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in ("high", "low"))))
 
 
-def _gap(benchmark: BenchmarkScores, subject: Subject, metric: str, scores: tuple[Score, Score]) -> Finding:
-    change = change_of(metric, [(1, scores[0]), (-1, scores[1])], benchmark.items)
+def _finding(
+    benchmark: BenchmarkScores, subject: Subject, metric: str, scores: tuple[Score, ...], change: Estimate | None = None
+) -> Finding:
+    """What two scores tell: the first minus the second; of one score its `change`."""
+    if change is None:
+        change = change_of(metric, [(1, scores[0]), (-1, scores[1])], benchmark.items)
     lack: Lack | None = "few" if any(map(too_few, scores)) else None
     return Finding(subject, metric, change, scores, margin=margin_of(benchmark), lack=lack, p=change.p)

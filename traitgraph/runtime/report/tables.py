@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
+
+from traitgraph.runtime.results.subjects import Subject, level_name, noun, strength_name, subject_names
+from traitgraph.runtime.results.summaries import BenchmarkScores, subjects_in_order
 
 from .curves import Curve, curves_of, family_labels, own_curves
 from .findings import Findings
 from .labels import (
+    MINUS,
     VERDICTS,
+    at_strength,
     count_text,
     fixed,
-    level_name,
-    noun,
     number,
+    or_dash,
     p_text,
-    plain,
     plural,
     size,
-    strength_name,
-    subject_names,
     unit,
     with_error,
     with_spread,
 )
-from .markup import Markup, element
+from .markup import Markup, element, table
 from .separation import Finding
-from .summaries import BenchmarkScores, Subject, subjects_in_order
-from .validity import Checked
+from .validity import checks_of
 
 MAX_SUBJECTS = 2000
 """Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
-
-LONG = 24
-"""Tables with more rows scroll inside their box."""
 
 
 def chip(verdict: str, words: str | None = None) -> Markup:
@@ -48,54 +46,28 @@ def verdict_chip(found: Finding) -> Markup:
     return chip(found.verdict)
 
 
-def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = (), class_: str = ""
-) -> Markup:
-    """A table in a box that scrolls by itself; `numbers` are the places of right-aligned columns."""
-    kinds = ["number" if place in numbers else None for place in range(len(head))]
-    header = element(
-        "tr", *(element("th", name, class_=kind, scope="col") for name, kind in zip(head, kinds, strict=True))
-    )
-    body = [
-        element("tr", *(element("td", content, class_=kind) for content, kind in zip(row, kinds, strict=True)))
-        for row in rows
-    ]
-    inner = element("table", element("thead", header), element("tbody", *body), class_=class_ or None)
-    return element("div", inner, class_="scroll tall" if len(body) > LONG else "scroll", tabindex="0")
-
-
 def findings_table(found: Sequence[Findings]) -> Markup:
     """The verdict on every trait (both levels together) or vector, with the figure that was judged."""
     labels = family_labels(finding.curves[0] for group in found for finding in group.over_strengths)
     several = any(labels.values())
     head = ["judged", *(["family"] if several else []), "measure", "verdict", "figure", "value ± 95 % interval"]
     head += ["p (Holm)", "slope ± 95 % interval", "found with 80 % power", "items"]
-    rows = [
-        [
-            level_name(finding.subject), *([labels[finding.curves[0].family]] if several else []),
-            _measure(group.benchmark, finding.curves[0].metric), verdict_chip(finding),
-            _figure(group.benchmark, finding), with_error(finding.change), _p(finding),
-            "–" if finding.slope is None else with_error(finding.slope),
-            _detectable(finding), count_text(finding.scores),
-        ]
-        for group in found for finding in group.over_strengths
-    ]  # fmt: skip
+    rows = []
+    for benchmark, finding in ((group.benchmark, finding) for group in found for finding in group.over_strengths):
+        curve = finding.curves[0]
+        figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
+        rows.append([
+            level_name(finding.subject), *([labels[curve.family]] if several else []),
+            _measure(benchmark, curve.metric), verdict_chip(finding),
+            f"{figure} at {at_strength(curve.family, curve.axis, finding.at)}", with_error(finding.change), _p(finding),
+            or_dash(finding.slope, with_error), or_dash(finding.detectable, size), count_text(finding.scores),
+        ])  # fmt: skip
     return table(head, rows, numbers=range(len(head) - 5, len(head)))
 
 
 def _p(finding: Finding) -> str:
     """p with the number of verdicts that it is corrected for: '0.031 of 10'."""
     return "–" if finding.p is None or finding.lack else f"{p_text(finding.p).removeprefix('= ')} of {finding.family}"
-
-
-def _detectable(finding: Finding) -> str:
-    return "–" if (value := finding.detectable) is None else size(value)
-
-
-def _figure(benchmark: BenchmarkScores, finding: Finding) -> str:
-    """What the number of a verdict is."""
-    figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
-    return f"{figure} at {strength_name(finding.subject, finding.curves[0].axis)} {plain(finding.at)}"
 
 
 def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
@@ -111,7 +83,7 @@ def correlations_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
             level_name(curve.family),
             *([labels[curve.family]] if several else []), _measure(benchmark, curve.metric), with_error(curve.change),
             unit(benchmark),
-            _correlation(curve.pearson), _correlation(curve.spearman), str(len(curve.points)),
+            or_dash(curve.pearson, fixed), or_dash(curve.spearman, fixed), str(len(curve.points)),
             count_text([curve.points[-1].score]),
         ]
         for benchmark, group in zip(benchmarks, groups, strict=True) for curve in group
@@ -124,17 +96,13 @@ def _measure(benchmark: BenchmarkScores, metric: str) -> str:
     return benchmark.name if benchmark.about_traits else f"{benchmark.name}: {metric}"
 
 
-def _correlation(value: float | None) -> str:
-    return "–" if value is None else fixed(value)
-
-
 def gaps_table(found: Sequence[Findings]) -> Markup | None:
     """High minus low for every condition without a strength; None where there is none at both levels."""
     names = subject_names(gap.subject for group in found for gap in group.without_strength)
     rows = [
         [
             names[gap.subject], group.benchmark.name, with_error(gap.change), unit(group.benchmark), _p(gap),
-            _detectable(gap), count_text(gap.scores), verdict_chip(gap),
+            or_dash(gap.detectable, size), count_text(gap.scores), verdict_chip(gap),
         ]
         for group in found for gap in group.without_strength
     ]  # fmt: skip
@@ -142,7 +110,7 @@ def gaps_table(found: Sequence[Findings]) -> Markup | None:
     return table([*head, "items", "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
 
 
-def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
+def effects_table(benchmark: BenchmarkScores) -> Markup | None:
     """How much each vector moves every trait of a benchmark; None when it has fewer than two."""
     metrics = benchmark.main_metrics
     if not benchmark.about_traits or len(metrics) < 2:
@@ -155,71 +123,54 @@ def side_effects_table(benchmark: BenchmarkScores) -> Markup | None:
         return None
     largest = max(abs(curve.change.value) for curves in by_family.values() for curve in curves.values()) or 1.0
     labels = family_labels(curve for curves in by_family.values() for curve in curves.values())
-    rows = [
-        element(
-            "tr",
-            element(
-                "th", f"{family.trait} {family.level}" + (f" ({labels[family]})" if labels[family] else ""), scope="row"
-            ),
-            *(_effect(curves.get(metric), metric == family.trait, largest) for metric in metrics),
-        )
-        for family, curves in by_family.items()
-    ]
-    head = element(
-        "tr",
-        element("th", noun(by_family), scope="col"),
-        *(element("th", metric, class_="number", scope="col") for metric in metrics),
-    )
-    inner = element("table", element("thead", head), element("tbody", *rows), class_="effects")
-    return element("div", inner, class_="scroll", tabindex="0")
+    rows = []
+    for family, curves in by_family.items():
+        name = f"{family.trait} {family.level}" + (f" ({labels[family]})" if labels[family] else "")
+        effects = [_effect(curves.get(metric), metric == family.trait, largest) for metric in metrics]
+        rows.append([element("th", name, scope="row"), *effects])
+    columns = range(1, 1 + len(metrics))
+    return table([noun(by_family), *metrics], rows, numbers=columns, class_="effects", long=math.inf)
 
 
-def _effect(curve: Curve | None, own: bool, largest: float) -> Markup:
+def _effect(curve: Curve | None, own: bool, largest: float) -> str:
     if curve is None:
-        return element("td", "–", class_="number")
+        return "–"
     value = curve.change.value
     share = round(100 * abs(value) / largest)
     classes = f"number {'up' if value > 0 else 'down'}{' own' if own else ''}"
     return element("td", with_error(curve.change), class_=classes, style=f"--share:{share}")
 
 
-def checks_table(benchmark: BenchmarkScores, checks: Sequence[Checked]) -> Markup:
-    """Every check of a benchmark over its subjects."""
+def checks_table(benchmark: BenchmarkScores) -> Markup | None:
+    """Every check of a benchmark over its subjects; None where it has none."""
     rows = []
-    for check in checks:
+    for check in checks_of(benchmark):
         name = element("span", element("code", check.name), element("small", check.meaning) if check.meaning else None)
-        reading = (
-            element("span", f"▲ {check.failing} of {check.subjects}", class_="chip reversed")
-            if check.failing
-            else f"0 of {check.subjects}"
-            if check.wanted
-            else "–"
-        )
-        direct = "–" if check.direct is None else fixed(check.direct)
-        rows.append(
-            [name, check.wanted or "no threshold", direct, _range(check.conditions), _range(check.vectors), reading]
-        )
+        reading: str = f"0 of {check.subjects}" if check.wanted else "–"
+        if check.failing:
+            reading = element("span", f"▲ {check.failing} of {check.subjects}", class_="chip reversed")
+        found = or_dash(check.direct, fixed), or_dash(check.conditions, _range), or_dash(check.vectors, _range)
+        rows.append([name, check.wanted or "no threshold", *found, reading])
     head = ["check", "wanted", "base model", "other conditions", "all strengths", "subjects that fail"]
-    return table(head, rows, numbers=[2, 3, 4], class_="checks")
+    return table(head, rows, numbers=[2, 3, 4], class_="checks") if rows else None
 
 
-def _range(found: tuple[float, float] | None) -> str:
-    if found is None:
-        return "–"
+def _range(found: tuple[float, float]) -> str:
     low, high = fixed(found[0]), fixed(found[1])
     return low if low == high else f"{low} to {high}"
 
 
-SUBJECT_COLUMNS = ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma")
-
-
-def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
-    """One row per subject, one column per score; sorts by any column where scripts run."""
+def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
+    """One row per subject, one column per score; sorts by any column where scripts run. None without a subject."""
     subjects = subjects_in_order(benchmarks)
+    if not subjects:
+        return None
+    found = {name: {getattr(each, name) for each in subjects} for name in Subject._fields}
     used = [
-        name for name in SUBJECT_COLUMNS if name == "arm" or len({getattr(each, name) for each in subjects} - {""}) > 0
+        name
+        for name, values in found.items()
+        if name == "arm" or (len(values) > 1 if name == "model" else values != {""})
     ]
-    used = [name for name in used if name != "model" or len({each.model for each in subjects}) > 1]
     measures = [(benchmark, metric) for benchmark in benchmarks for metric in benchmark.main_metrics]
     groups = [element("th", "subject", colspan=len(used), scope="colgroup")]
     groups += [
@@ -232,16 +183,10 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup:
     buttons = [
         element("th", element("button", name, type="button"), scope="col", class_=kind) for name, kind in columns
     ]
-    rows = [_subject_row(subject, used, measures) for subject in subjects[:MAX_SUBJECTS]]
-    inner = element(
-        "table",
-        element("thead", element("tr", *groups), element("tr", *buttons)),
-        element("tbody", *rows),
-        class_="sortable",
-    )
+    rows = [_subject_cells(subject, used, measures) for subject in subjects[:MAX_SUBJECTS]]
     left_out = len(subjects) - len(rows)
     note = element("p", f"{plural(left_out, 'more subject')} in results.csv.", class_="note") if left_out > 0 else None
-    return element("div", element("div", inner, class_="scroll tall", tabindex="0"), note)
+    return element("div", table(buttons, rows, class_="sortable", above=element("tr", *groups), long=0), note)
 
 
 def _column_name(name: str, subjects: Sequence[Subject]) -> str:
@@ -251,8 +196,16 @@ def _column_name(name: str, subjects: Sequence[Subject]) -> str:
     return " / ".join(dict.fromkeys(strength_name(each, name) for each in subjects if getattr(each, name)))
 
 
-def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple[BenchmarkScores, str]]) -> Markup:
-    cells = [_name_cell(name, getattr(subject, name)) for name in used]
+def _subject_cells(
+    subject: Subject, used: Sequence[str], measures: Sequence[tuple[BenchmarkScores, str]]
+) -> list[Markup]:
+    cells = []
+    for name in used:
+        value = getattr(subject, name)
+        if name in ("alpha", "gamma"):
+            cells.append(element("td", value.replace("-", MINUS), class_="number", data_v=value))
+        else:
+            cells.append(element("td", value))
     for benchmark, metric in measures:
         score = benchmark.scores[metric].get(subject)
         if score is None:
@@ -261,12 +214,5 @@ def _subject_row(subject: Subject, used: Sequence[str], measures: Sequence[tuple
         over = f", 95 % interval over {score.over}" if score.over else ""
         drawn = "" if score.noise is None else f", SD {number(score.noise, 3)} over {score.repeats} repeats"
         title = f"{benchmark.name}, {metric}: {number(score.value, 4)}{over}{drawn}, n = {count_text([score])}"
-        text = with_spread(score.value, score.half)
-        cells.append(element("td", text, class_="number", data_v=repr(score.value), title=title))
-    return element("tr", *cells)
-
-
-def _name_cell(name: str, value: str) -> Markup:
-    if name in ("alpha", "gamma"):
-        return element("td", value.replace("-", "\N{MINUS SIGN}"), class_="number", data_v=value)
-    return element("td", value)
+        cells.append(element("td", with_spread(score), class_="number", data_v=repr(score.value), title=title))
+    return cells

@@ -5,105 +5,98 @@ A benchmark names its checks itself; those known here get an explanation and a t
 
 from __future__ import annotations
 
+import math
 from statistics import median
 from typing import NamedTuple
 
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.assessment.texts.lexicon import CUT, EMPTY
+from traitgraph.runtime.results.subjects import Subject
+from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
 
 from .labels import fixed
-from .summaries import BenchmarkScores, Scores, Subject
 
 
 class Check(NamedTuple):
     """One kind of validity check."""
 
     meaning: str
-    wanted: str
-    low: float | None
-    """Values below this fail."""
-    high: float | None
-    """Values above this fail."""
     fault: str
     """What a failure means, with {value}."""
+    low: float = -math.inf
+    """Values below this fail."""
+    high: float = math.inf
+    """Values above this fail."""
+
+    @property
+    def wanted(self) -> str:
+        """The limits in words."""
+        if math.isinf(self.high):
+            return f"at least {self.low:g}"
+        return f"at most {self.high:g}" if math.isinf(self.low) else f"within ±{self.high:g}"
+
+    def fails(self, value: float) -> bool:
+        """Whether a value lies beyond the limits."""
+        return not self.low <= value <= self.high
 
 
 CHECKS: dict[str, Check] = {
     "option_mass": Check(
         "Does it answer with an option at all? Probability of all option letters together, mean over items and both "
         "orders of the options.",
-        "at least 0.5",
+        "only {value} of the probability lies on the options",
         low=0.5,
-        high=None,
-        fault="only {value} of the probability lies on the options",
     ),
     "order_correlation": Check(
         "Does it answer the item, or the place in the list? Correlation over items between answers with the options "
         "listed forward and backward.",
-        "at least 0.5",
+        "answers with the options listed forward and backward correlate at {value}",
         low=0.5,
-        high=None,
-        fault="answers with the options listed forward and backward correlate at {value}",
     ),
     "yes_no_mass": Check(
         "Does it answer yes or no at all? Probability of both together, mean over items.",
-        "at least 0.5",
+        "only {value} of the probability lies on yes and no",
         low=0.5,
-        high=None,
-        fault="only {value} of the probability lies on yes and no",
     ),
     "yes_bias": Check(
         "Does it say yes whatever is asked? Mean probability of yes over items keyed + and items keyed −, minus one "
         "half.",
-        "within ±0.25",
+        "yes, whatever is asked, lies {value} from one half",
         low=-0.25,
         high=0.25,
-        fault="yes, whatever is asked, lies {value} from one half",
     ),
     EMPTY: Check(
         "Does it write anything? Share of texts without a word; they are left out of the shares.",
-        "at most 0.1",
-        low=None,
+        "{value} of the texts have no word",
         high=0.1,
-        fault="{value} of the texts have no word",
     ),
     CUT: Check(
         "Does it come to an end? Share of texts that max_new_tokens cut off.",
-        "at most 0.5",
-        low=None,
+        "{value} of the texts were cut at max_new_tokens",
         high=0.5,
-        fault="{value} of the texts were cut at max_new_tokens",
     ),
     "failures": Check(
         "Is there an answer to score? Share of questions with a likelihood that is no number, or with a text in which "
         "the task finds no answer; they count as the task counts them.",
-        "at most 0.1",
-        low=None,
+        "{value} of the questions have no answer that can be read",
         high=0.1,
-        fault="{value} of the questions have no answer that can be read",
     ),
     "disclaimers": Check(
         "Does it speak as a person? Share of the raw texts that call their author an AI ('As an AI ...').",
-        "at most 0.1",
-        low=None,
+        "{value} of the texts call their author an AI",
         high=0.1,
-        fault="{value} of the texts call their author an AI",
     ),
     "refusals": Check(
         "Does it answer the question? Share of free answers in which the judge found nothing to rate; they are left "
         "out.",
-        "at most 0.1",
-        low=None,
+        "{value} of the answers had nothing to rate",
         high=0.1,
-        fault="{value} of the answers had nothing to rate",
     ),
     "parse_failures": Check(
         "Is there a number of the scale? Share of written answers, or of a judge's replies, without one; they are left "
         "out.",
-        "at most 0.1",
-        low=None,
+        "{value} of the answers have no number of the scale",
         high=0.1,
-        fault="{value} of the answers have no number of the scale",
     ),
 }
 """Thresholds are ours: half of the mass, half of a perfect correlation, a quarter of the probability scale,
@@ -171,7 +164,7 @@ def failing(benchmark: BenchmarkScores, *subjects: Subject) -> tuple[str, ...]:
         name
         for name, scores in benchmark.validity.items()
         if (check := CHECKS.get(name)) and name not in YES_NO_FORM
-        if any(subject in scores and _fails(check, scores[subject].value) for subject in subjects)
+        if any(subject in scores and check.fails(scores[subject].value) for subject in subjects)
     )
 
 
@@ -179,15 +172,11 @@ def _checked(name: str, scores: Scores) -> Checked:
     known = CHECKS.get(name)
     meaning = known.meaning if known else SUFFIXES.get(name.rpartition(".")[2], "")
     direct = [score.value for subject, score in scores.items() if subject.method == "direct"]
-    strengths = [score.value for subject, score in scores.items() if subject.alpha or subject.gamma]
-    others = [
-        score.value
-        for subject, score in scores.items()
-        if subject.method != "direct" and not subject.alpha + subject.gamma
-    ]
+    strengths = [score.value for subject, score in scores.items() if subject.strengths]
+    others = [score.value for subject, score in scores.items() if subject.method != "direct" and not subject.strengths]
     # What stands under several names (the base at strength 0 of each vector) is one subject.
     values = list({score.jobs: score.value for score in scores.values()}.values())
-    failing = sum(_fails(known, value) for value in values) if known else 0
+    failing = sum(map(known.fails, values)) if known else 0
     return Checked(
         name,
         meaning,
@@ -199,10 +188,6 @@ def _checked(name: str, scores: Scores) -> Checked:
         len(values),
         known.fault.format(value=fixed(median(values))) if known and 2 * failing > len(values) else None,
     )
-
-
-def _fails(check: Check, value: float) -> bool:
-    return (check.low is not None and value < check.low) or (check.high is not None and value > check.high)
 
 
 def _range(values: list[float]) -> tuple[float, float] | None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pydantic_core import ValidationError
 
-from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, fault, validated
 from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names
@@ -31,12 +31,12 @@ MOST = 5_000_000
 
 
 def with_filters(
-    data: Mapping[str, object], read: Sequence[Read], document: Document, scope: Scope, found: list[Diagnostic]
+    data: Mapping[str, object], read: Sequence[Read], document: Document, context: ReadContext, found: list[Diagnostic]
 ) -> tuple[Arm, ...]:
     """The arms with their rules, exclusions and inclusions; faults go to `found`."""
-    excluded = _read(Filter, "exclude", data, document, scope, found)
-    included = _read(Filter, "include", data, document, scope, found)
-    rules = _read(When, "when", data, document, scope, found)
+    excluded = _read(Filter, "exclude", data, document, context, found)
+    included = _read(Filter, "include", data, document, context, found)
+    rules = _read(When, "when", data, document, context, found)
     if not read:
         return ()
     checks = FilterChecks(read, document)
@@ -70,7 +70,12 @@ def with_filters(
 
 
 def _read(
-    model: type[F], key: str, data: Mapping[str, object], document: Document, scope: Scope, found: list[Diagnostic]
+    model: type[F],
+    key: str,
+    data: Mapping[str, object],
+    document: Document,
+    context: ReadContext,
+    found: list[Diagnostic],
 ) -> tuple[F, ...]:
     """Every entry of a list of the study that can be read."""
     if key not in data:
@@ -84,7 +89,7 @@ def _read(
     def read(item: object) -> F:
         if not isinstance(item, Mapping):
             raise fault("dict_type")
-        return validated(model, item, scope.context)
+        return validated(model, item, context)
 
     try:
         return tuple(each_read(listed, read))

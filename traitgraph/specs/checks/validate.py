@@ -17,7 +17,7 @@ from pydantic_core import ValidationError
 
 from traitgraph.specs.composition.arms import ARM_KEYS, STUDY_KEYS, ArmText, arm_texts
 from traitgraph.specs.composition.compose import compose
-from traitgraph.specs.fields.context import Scope, key_faults
+from traitgraph.specs.fields.context import ReadContext, key_faults
 from traitgraph.specs.fields.pydantic_errors import diagnose, unknown_key, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, has_errors, in_order
 from traitgraph.specs.source.positions import Document, dotted
@@ -50,19 +50,19 @@ def validate(document: Document) -> tuple[Study | None, list[Diagnostic]]:
     """The study that a document means, or None; and every fault and warning in it, by place."""
     data = to_plain(document.data)
     assert isinstance(data, dict), "a document is a mapping"
-    scope = Scope(document.file)
-    scope.diagnostics += key_faults(document)
-    study = _study(data, document, scope)
-    found = list(in_order(scope.diagnostics))
+    context = ReadContext(document.file)
+    context.diagnostics += key_faults(document)
+    study = _study(data, document, context)
+    found = list(in_order(context.diagnostics))
     return (None if has_errors(found) else study), found
 
 
-def _study(data: dict[str, object], document: Document, scope: Scope) -> Study | None:
-    """The study, as far as it can be read; what is wrong goes to the scope's list."""
-    found = scope.diagnostics
+def _study(data: dict[str, object], document: Document, context: ReadContext) -> Study | None:
+    """The study, as far as it can be read; what is wrong goes to the context's list."""
+    found = context.diagnostics
     found += [unknown_key(key, STUDY_KEYS, (key,), document) for key in data if key not in STUDY_KEYS]
     texts = arm_texts(data, document, found)
-    both = [(text, arm) for text in texts if (arm := _arm(text, document, scope))]
+    both = [(text, arm) for text in texts if (arm := _arm(text, document, context))]
     read = [(text, arm) for text, arm in both if "method" not in text.faulty]
     found += check_use(data, texts, read, document)
     for each in read:
@@ -71,31 +71,31 @@ def _study(data: dict[str, object], document: Document, scope: Scope) -> Study |
         found += check_shared(read, document)
         found += [] if has_errors(found) else check_ablations(read)
     filled = [(text, fill_defaults(arm, text.name)) for text, arm in both]
-    given = with_filters(data, filled, document, scope, found) if len(read) == len(texts) else ()
+    given = with_filters(data, filled, document, context, found) if len(read) == len(texts) else ()
     head = {key: data[key] for key in HEAD if key in data}
     try:
-        return validated(Study, {**head, "arms": given, "file": document.file}, scope.context)
+        return validated(Study, {**head, "arms": given, "file": document.file}, context)
     except ValidationError as problems:
         found += diagnose(problems, data, document)
         return None
 
 
-def _arm(text: ArmText, document: Document, scope: Scope) -> Arm | None:
+def _arm(text: ArmText, document: Document, context: ReadContext) -> Arm | None:
     """The arm, or what can be read of it without its faulty keys, so that later rules still see the rest."""
     for key in text.values:
         if key not in ARM_KEYS and key in text.own:
-            scope.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
+            context.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
     values = {key: value for key, value in text.values.items() if key in ARM_KEYS}
     try:
-        return validated(Arm, values, scope.context)
+        return validated(Arm, values, context)
     except ValidationError as problems:
         told = diagnose(problems, values, document, text.place)
         meant = {dotted(text.place((key,))) for key in meant_keys(text)}
-        scope.diagnostics += [each for each in told if each.code != "TG102" or each.path not in meant]
+        context.diagnostics += [each for each in told if each.code != "TG102" or each.path not in meant]
         text.faulty |= {str(fault["loc"][0]) for fault in problems.errors()}
     sound = {key: value for key, value in values.items() if key not in text.faulty}
     try:
-        return validated(Arm, {"method": "direct", **sound}, {"scope": Scope(scope.file)})
+        return validated(Arm, {"method": "direct", **sound}, ReadContext(context.file))
     except ValidationError:
         return None
 

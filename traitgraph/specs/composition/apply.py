@@ -7,12 +7,13 @@ know how overrides are written, nor what keys mean.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error, near_names
 from traitgraph.specs.source.library import GROUPS, find_preset
-from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted, leaves, merged, value_at
+from traitgraph.specs.source.positions import Document, OverrideLayer, Path, dotted, leaves, merged, value_at, walk
 
 from .arms import STUDY_KEYS
 from .overrides import Override, readable, spelled
@@ -86,7 +87,8 @@ def _mapping_instead(path: Path, place: object, override: Override, document: Do
 def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, override: Override) -> _Impossible:
     where = f"in {dotted(path)!r}" if path else "in the spec"
     here = [dotted((*path, name)) for name in near_names(step, place if isinstance(place, dict) else ())]
-    deeper = [dotted(found) for found in _paths(data) if found[-1] == override.path[-1]]
+    keys = (found for found, _ in walk(data) if all(isinstance(each, str) for each in found))  # none inside a list
+    deeper = [dotted(found) for found in keys if found[-1:] == override.path[-1:]]
     hints = []
     if near := list(dict.fromkeys([*here, *deeper]))[:3]:
         hints.append("near: " + ", ".join(near))
@@ -95,41 +97,25 @@ def _no_such_key(data: dict[str, object], place: object, path: Path, step: str, 
     return _Impossible("TG021", f"no key {step!r} {where}", "\n".join(hints) or None)
 
 
-def _paths(value: object, path: Path = ()) -> Iterator[Path]:
-    """Every path to a key, outer ones first."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield (*path, key)
-            yield from _paths(item, (*path, key))
-
-
-def _with(place: object, path: Path, value: object) -> dict[str, object]:
+def _with(place: Any, path: Path, value: object) -> Any:
     """A copy of the containers along `path`, with the value at its end."""
-    result = _replaced(place, path, value)
-    assert isinstance(result, dict), "the path is not empty, so the outermost container stays a mapping"
-    return result
-
-
-def _replaced(place: object, path: Path, value: object) -> object:
     if not path:
         return value
     step, rest = path[0], path[1:]
     if isinstance(place, list) and isinstance(step, int):
-        return [_replaced(item, rest, value) if index == step else item for index, item in enumerate(place)]
+        return [_with(item, rest, value) if index == step else item for index, item in enumerate(place)]
     inside = place if isinstance(place, dict) else {}
-    return {**inside, str(step): _replaced(inside.get(step), rest, value)}
+    return {**inside, str(step): _with(inside.get(step), rest, value)}
 
 
-def _without(data: dict[str, object], path: Path, override: Override) -> dict[str, object]:
+def _without(data: dict[str, object], path: Path, override: Override) -> Any:
     around, name = value_at(data, path[:-1]), path[-1]
     if not isinstance(around, dict):
-        raise _Impossible(
-            "TG023", "an element of a list cannot be deleted", f"give the list anew: {dotted(path[:-1])}=[...]"
-        )
+        hint = f"give the list anew: {dotted(path[:-1])}=[...]"
+        raise _Impossible("TG023", "an element of a list cannot be deleted", hint)
     if override.values and around[str(name)] != override.value:
         raise _Impossible("TG023", f"{override.key!r} is {_short(around[str(name)])}, not {spelled(override.value)}")
-    rest = {key: item for key, item in around.items() if key != name}
-    return _with(data, path[:-1], rest) if len(path) > 1 else rest
+    return _with(data, path[:-1], {key: item for key, item in around.items() if key != name})
 
 
 def _short(value: object) -> str:

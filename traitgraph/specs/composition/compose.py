@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, error
 from traitgraph.specs.source.library import group_exists, preset_names
-from traitgraph.specs.source.positions import Document, Step, leaves, value_at
+from traitgraph.specs.source.positions import Document, leaves, value_at
 from traitgraph.specs.source.yaml import read_document
 from traitgraph.specs.source.yaml_errors import no_study, written_by_us
 
 from .apply import apply_overrides
 from .arms import AXIS_KEYS, STUDY_ONLY, an_arm_for_each, inside_arm
-from .hydra_defaults import DEFAULTS, HYDRA, PARAMS, appends_preset, compose_defaults, unread_settings, walk_defaults
+from .hydra_defaults import DEFAULTS, HYDRA, PARAMS, compose_defaults, unread_settings
 from .interpolation import missing_values, resolve_references
 from .overrides import LONGEST_SWEEP, Override, parse_overrides, quoted, readable, spelled
 
@@ -167,10 +167,15 @@ def _base(spec: Document, candidates: Sequence[Override]) -> Base:
             what = f"{choice.key!r} chooses a preset, but this spec has no `defaults:` list"
             faults.append(error("TG031", what, choice.span("key"), "", "set the value itself: group=name"))
         return Base(spec, tuple(candidates), faults)
-    walk = walk_defaults(spec, candidates)
-    choices = tuple(each for each in candidates if not each.path or each.key in walk.keys or appends_preset(each, spec))
-    document, faults = compose_defaults(spec, choices, walk)
-    return Base(document, choices, faults)
+    return Base(*compose_defaults(spec, candidates))
+
+
+_LISTED = {
+    *((key,) for key in (*AXIS_KEYS.values(), "benchmarks", "analyses")),
+    *(("method", key) for key in ("intensity", "layer", "coefficient")),
+    ("onto", "alpha"),
+}
+"""Paths in an arm at which several values may stand."""
 
 
 def _sweep_without_m(override: Override) -> Diagnostic:
@@ -178,7 +183,7 @@ def _sweep_without_m(override: Override) -> Diagnostic:
     path = inside_arm(override.path)
     if path == ("study",):
         hint = "a study has one name"
-    elif _is_axis(path):
+    elif path in _LISTED:
         prefix = override.text.partition(override.key)[0]
         hint += f"\nor give the axis a list: {shlex.quote(f'{prefix}{override.key}={readable(override.values)}')}"
     elif path and path[0] not in STUDY_ONLY:
@@ -186,11 +191,3 @@ def _sweep_without_m(override: Override) -> Diagnostic:
     if " " in override.text.strip():
         hint += f"\nor quote it if it is text: {quoted(override.text)}"
     return error("TG024", what, override.span("value"), override.key, hint)
-
-
-def _is_axis(path: tuple[Step, ...]) -> bool:
-    """Whether a key of an arm takes a list."""
-    inner: dict[Step, tuple[str, ...]] = {"onto": ("alpha",), "method": ("intensity", "layer", "coefficient")}
-    if len(path) == 1:
-        return path[0] in (*AXIS_KEYS.values(), "benchmarks", "analyses")
-    return len(path) == 2 and path[1] in inner.get(path[0], ())

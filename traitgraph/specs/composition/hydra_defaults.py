@@ -9,7 +9,7 @@ named. Must not know what a preset holds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -63,55 +63,32 @@ class Walk:
         return self.files.get(file)
 
 
-def walk_defaults(spec: Document, choices: Sequence[Override]) -> Walk:
-    """Read every file that the defaults lists name, and report lists, presets and circles that cannot be."""
-    walk = Walk(spec, {choice.key: choice for choice in choices if choice.action == "change"})
-    walk.files[spec.file] = spec
+def compose_defaults(
+    spec: Document, candidates: Sequence[Override]
+) -> tuple[Document | None, tuple[Override, ...], list[Diagnostic]]:
+    """The spec merged with the presets that its defaults list and the group choices name, and what is wrong.
+
+    Of the candidates those are given back that are group choices: they change the list, or add a preset to it.
+    """
+    walk = Walk(spec, {each.key: each for each in candidates if each.action == "change"}, {spec.file: spec})
     _visit(walk, spec, (spec.file.stem,))
-    for choice in choices:
-        if appends_preset(choice, spec):
-            _visit_names(walk, _chosen(choice), (spec.file.stem,), choice.span("value"))
-    return walk
+    added = [each for each in candidates if each.action in ("add", "force") and each.key not in spec.data]
+    for choice in added:
+        _visit_names(walk, _chosen(choice), (spec.file.stem,), choice.span("value"))
+    choices = tuple(each for each in candidates if not each.path or each.key in walk.keys or each in added)
+    if DEFAULTS in spec.data and spec.file.suffix != ".yaml":
+        what = "a spec with a `defaults:` list must have a name that ends in .yaml"
+        return None, choices, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
+    if walk.faults:
+        return None, choices, walk.faults
+    order, faults = _order(walk, choices)
+    document, faults = (None, faults) if faults else _merge(spec, order, walk)
+    return document, choices, faults
 
 
 def _visit(walk: Walk, document: Document, trail: tuple[str, ...]) -> None:
+    """Follow the list of one file; the last of the trail is its own group and name."""
     group = trail[-1].rpartition("/")[0]
-    for entry in _entries(walk, document, group):
-        walk.keys.add(entry.key)
-        span = document.value_span(entry.place)
-        if entry.key in walk.choices:
-            choice = walk.choices[entry.key]
-            entry, span = entry._replace(names=_chosen(choice).names), choice.span("value")
-        _visit_names(walk, entry, trail, span)
-
-
-def _visit_names(walk: Walk, entry: Entry, trail: tuple[str, ...], span: Span | None) -> None:
-    if not group_exists(entry.group, walk.spec.file) and not entry.optional:
-        walk.faults.append(_missing(walk.spec.file, entry, "", span))
-        return
-    for name in entry.names:
-        if "${" in name:
-            continue
-        target = f"{entry.group}/{name}".strip("/")
-        if target in trail or len(trail) > DEEPEST:
-            circle = " -> ".join((*trail[trail.index(target) if target in trail else 0 :], target))
-            walk.faults.append(error("TG032", f"these presets name each other in a circle: {circle}", span, DEFAULTS))
-            continue
-        file = find_preset(*split_target(target), walk.spec.file)
-        if file is None:
-            if not entry.optional:
-                walk.faults.append(_missing(walk.spec.file, entry, name, span))
-        elif file not in walk.files and (document := walk.read(file)) is not None:
-            _visit(walk, document, (*trail, target))
-
-
-def split_target(target: str) -> tuple[str, str]:
-    """Group and name of `group/name`."""
-    group, _, name = target.rpartition("/")
-    return group, name
-
-
-def _entries(walk: Walk, document: Document, group: str) -> Iterator[Entry]:
     listed = document.data.get(DEFAULTS, [])
     if not isinstance(listed, list):
         what = "`defaults` is a list of presets"
@@ -127,7 +104,31 @@ def _entries(walk: Walk, document: Document, group: str) -> Iterator[Entry]:
             if (entry.group, entry.names) != ("hydra/sweeper", ("traitgraph",)) and not in_application():
                 walk.faults.append(_not_read(entry.group, document.value_span(entry.place)))
         elif item != "_self_":
-            yield entry
+            walk.keys.add(entry.key)
+            span = document.value_span(entry.place)
+            if choice := walk.choices.get(entry.key):
+                entry, span = entry._replace(names=_chosen(choice).names), choice.span("value")
+            _visit_names(walk, entry, trail, span)
+
+
+def _visit_names(walk: Walk, entry: Entry, trail: tuple[str, ...], span: Span | None) -> None:
+    if not group_exists(entry.group, walk.spec.file) and not entry.optional:
+        walk.faults.append(_missing(walk.spec.file, entry, "", span))
+        return
+    for name in entry.names:
+        if "${" in name:
+            continue
+        target = f"{entry.group}/{name}".strip("/")
+        if target in trail or len(trail) > DEEPEST:
+            circle = " -> ".join((*trail[trail.index(target) if target in trail else 0 :], target))
+            walk.faults.append(error("TG032", f"these presets name each other in a circle: {circle}", span, DEFAULTS))
+            continue
+        file = find_preset(*target.rpartition("/")[::2], walk.spec.file)
+        if file is None:
+            if not entry.optional:
+                walk.faults.append(_missing(walk.spec.file, entry, name, span))
+        elif file not in walk.files and (document := walk.read(file)) is not None:
+            _visit(walk, document, (*trail, target))
 
 
 _LIST_FORM = "write `- group: name` for a preset, and `- _self_` where the values of this file come in"
@@ -136,7 +137,7 @@ _LIST_FORM = "write `- group: name` for a preset, and `- _self_` where the value
 def _entry(item: object, group: str, place: tuple[Step, ...]) -> Entry | None:
     """`_self_`, a name in the same group, or {group: name}, {optional group: name}, {override group: name}."""
     if isinstance(item, str):
-        of_group, name = split_target(_under(group, item.partition("@")[0]).removesuffix(".yaml"))
+        of_group, name = _under(group, item.partition("@")[0]).removesuffix(".yaml").rpartition("/")[::2]
         return Entry(of_group, (name,), f"{of_group}/{name}", False, place)
     if not isinstance(item, dict) or len(item) != 1:
         return None
@@ -208,20 +209,9 @@ def _missing(spec: Path, entry: Entry, name: str, span: Span | None) -> Diagnost
                  f"near: {', '.join(near)}\n{listed}" if near else listed)  # fmt: skip
 
 
-def appends_preset(choice: Override, spec: Document) -> bool:
-    """Whether `+group=name` adds a preset to the list rather than a value to the spec."""
-    return choice.action in ("add", "force") and choice.key not in spec.data
-
-
-NOT_OURS = (DEFAULTS, HYDRA)
-"""Keys for Hydra alone: a spec may also be the primary config of a Hydra application."""
-
-
 def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, list[Diagnostic]]:
     """A preset merged with those of its group that its own list names, for a spec that names it as a value."""
-    whole = Document({}, spec)
-    choice = Override(f"+{group}={name}", "add", group, (name,))
-    document, faults = compose_defaults(whole, (choice,), walk_defaults(whole, (choice,)))
+    document, _, faults = compose_defaults(Document({}, spec), [Override(f"+{group}={name}", "add", group, (name,))])
     if document is None:
         return None, faults
     inside = document.data.pop(group, {})
@@ -233,19 +223,6 @@ def compose_preset(group: str, name: str, spec: Path) -> tuple[Document | None, 
         what = f"this list reaches beyond the group '{group}'"
         return None, [composed.error("TG033", what, (DEFAULTS,), hint, at_key=True)]
     return composed, []
-
-
-def compose_defaults(
-    spec: Document, choices: Sequence[Override], walk: Walk
-) -> tuple[Document | None, list[Diagnostic]]:
-    """The spec merged with the presets that its defaults list and the group choices name."""
-    if DEFAULTS in spec.data and spec.file.suffix != ".yaml":
-        what = "a spec with a `defaults:` list must have a name that ends in .yaml"
-        return None, [error("TG033", what, spec.key_span((DEFAULTS,)), DEFAULTS)]
-    if walk.faults:
-        return None, walk.faults
-    order, faults = _order(walk, choices)
-    return (None, faults) if faults else _merge(spec, order, walk)
 
 
 def _order(walk: Walk, choices: Sequence[Override]) -> tuple[list[ResultDefault], list[Diagnostic]]:
@@ -295,13 +272,14 @@ def _merge(spec: Document, order: Sequence[ResultDefault], walk: Walk) -> tuple[
     data: object = {}
     layers: list[NodeLayer] = []
     for item in order:
-        file = spec.file if item.primary else find_preset(*split_target(str(item.config_path)), spec.file)
+        file = spec.file if item.primary else find_preset(*str(item.config_path).rpartition("/")[::2], spec.file)
         document = walk.read(file) if file is not None else None
         if document is None:
             continue
         walk.faults += [] if item.primary else unread_settings(document)
         prefix = tuple(item.package.split(".")) if item.package else ()
-        content: object = {key: value for key, value in document.data.items() if key not in NOT_OURS}
+        # a spec may also be the primary config of a Hydra application, with these two keys for Hydra alone
+        content: object = {key: value for key, value in document.data.items() if key not in (DEFAULTS, HYDRA)}
         for step in reversed(prefix):
             content = {step: content}
         data = merged(data, content)

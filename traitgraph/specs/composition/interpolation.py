@@ -8,12 +8,11 @@ the user must give the value: a preset uses it for a number that its paper does 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names
-from traitgraph.specs.source.positions import Document, Path, dotted
+from traitgraph.specs.source.positions import Document, Path, dotted, walk
 
 REQUIRED = "???"
 _REFERENCE = re.compile(r"\$\{([^{}]*)")
@@ -23,7 +22,7 @@ _WHOLE = re.compile(r"\$\{(\.*)([\w-]+(?:\.[\w-]+)*)\}", re.ASCII)
 def missing_values(document: Document, preset: str | None = None) -> list[Diagnostic]:
     """One fault for each value that the spec, or the preset of that name, leaves to the user."""
     faults = []
-    for path in (path for path, text in _texts(document.data) if text == REQUIRED):
+    for path in (path for path, text in walk(document.data) if text == REQUIRED):
         what = f"`{dotted(path)}` must be given: the source of this file does not state it"
         hint = f"give it on the command line: {dotted(path)}=VALUE"
         if preset:
@@ -34,7 +33,7 @@ def missing_values(document: Document, preset: str | None = None) -> list[Diagno
 
 def resolve_references(document: Document) -> tuple[Document, list[Diagnostic]]:
     """The document with every `${key}` replaced by that key's value, and the references that lead nowhere."""
-    marked = [(path, text) for path, text in _texts(document.data) if "${" in text]
+    marked = [(path, text) for path, text in walk(document.data) if isinstance(text, str) and "${" in text]
     if not marked:
         return document, []
     faults = [fault for path, text in marked if (fault := _refused(document, path, text))]
@@ -106,21 +105,7 @@ def _as_text(value: object) -> str:
 
 
 def _leads_nowhere(document: Document, path: Path, text: str, circle: bool) -> Diagnostic:
-    near = near_names(_REFERENCE.findall(text)[0], [dotted(found) for found, _ in _leaves(document.data)])
+    keys = [dotted(found) for found, value in walk(document.data) if not isinstance(value, dict | list)]
+    near = near_names(_REFERENCE.findall(text)[0], keys)
     what = f"{text!r} refers to itself in a circle" if circle else f"{text!r} names no key of the spec"
     return document.error("TG035", what, path, "near: " + ", ".join(near) if near and not circle else None)
-
-
-def _leaves(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index))
-    else:
-        yield path, value
-
-
-def _texts(value: object) -> Iterator[tuple[Path, str]]:
-    return ((path, item) for path, item in _leaves(value) if isinstance(item, str))

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import takewhile
-from math import isfinite
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.specs.source.diagnostics import OVERRIDE, Diagnostic, Span, error, odd_character
@@ -89,18 +89,11 @@ class Override:
         end = len(text) if mark < 0 else mark
         if part == "key" or (part == "value" and mark < 0):
             return Span(OVERRIDE, 1, start + 1, max(1, end - start), text)
-        if part == "value":
-            first, last = self._value_place(mark + 1)
-            return Span(OVERRIDE, 1, first + 1, max(1, last - first), text)
-        return Span(OVERRIDE, 1, 1, max(1, len(text)), text)
-
-    def _value_place(self, start: int) -> tuple[int, int]:
-        """Where the value stands: of a member its own among those of a list, else all that follows the key."""
-        if self.sweep and self.values:
-            own = re.compile(rf"(?<![^\s,=]){re.escape(spelled(self.value))}(?![^\s,])").search(self.sweep, start)
-            if own:
-                return own.span()
-        return start, len(self.typed)
+        first, last = (mark + 1 if part == "value" else 0), len(text)
+        if part == "value" and self.sweep and self.values:  # of a member its own value among those of the list
+            own = re.compile(rf"(?<![^\s,=]){re.escape(spelled(self.value))}(?![^\s,])").search(text, first)
+            first, last = own.span() if own else (first, last)
+        return Span(OVERRIDE, 1, first + 1, max(1, last - first), text)
 
 
 def parse_overrides(
@@ -157,17 +150,17 @@ def parse_plain(text: str) -> Override | None:
         value = _RESERVED[written.lower()]
     elif _INTEGER.fullmatch(written) and len(written) < DIGITS:
         value = int(written)
-    elif _FLOAT.fullmatch(written) and len(written) < 2 * DIGITS and _fits(float(written)):
+    elif (
+        _FLOAT.fullmatch(written)
+        and len(written) < 2 * DIGITS
+        and (float(written) == 0 or 1e-300 < abs(float(written)) < inf)
+    ):
         value = exact(written)
     elif _WORD.fullmatch(written) and written.lower() not in ("nan", "inf"):
         value = written
     else:
         return None
     return Override(text, ACTIONS[prefix or ""], key, (value,))
-
-
-def _fits(number: float) -> bool:
-    return isfinite(number) and (number == 0 or abs(number) > 1e-300)
 
 
 def parse_by_grammar(text: str, options: Options) -> Override:
@@ -188,7 +181,7 @@ def parse_by_grammar(text: str, options: Options) -> Override:
     except (HydraException, RecursionError) as problem:
         _refuse_greek(text, text)
         raise _Unreadable(text, *_complaint(text, str(problem))) from problem
-    return Override(text, _action(parsed), key, values, swept)
+    return Override(text, ACTIONS[text[: len(text) - len(text.lstrip("+~"))]], key, values, swept)
 
 
 def _as_in_files(found: re.Match[str]) -> str:
@@ -201,14 +194,6 @@ def _as_in_files(found: re.Match[str]) -> str:
     if re.match("0[xo]", text):
         return f"{before}{int(text, 0)}"
     return before + re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
-
-
-def _action(parsed: HydraOverride) -> Action:
-    if parsed.is_delete():
-        return "delete"
-    if parsed.is_force_add():
-        return "force"
-    return "add" if parsed.is_add() else "change"
 
 
 def _values(parsed: HydraOverride, text: str, options: Options) -> Sequence[object]:
@@ -225,7 +210,12 @@ def _values(parsed: HydraOverride, text: str, options: Options) -> Sequence[obje
     if isinstance(sweep, RangeSweep):
         return _range(sweep, text)
     if isinstance(sweep, Glob):
-        return _matching(parsed.key_or_group, sweep, text, options)
+        known = options(parsed.key_or_group)
+        names = tuple(sweep.filter(list(known)))
+        if not names:
+            hint = f"there are: {', '.join(known) or 'none'}"
+            raise _Unreadable(text, f"no preset of {parsed.key_or_group!r} matches", hint, "TG024")
+        return names
     return tuple(sweep.list)
 
 
@@ -242,14 +232,6 @@ def _range(sweep: Any, text: str) -> tuple[object, ...]:
     whole = all(isinstance(number, int) for number in (sweep.start, sweep.stop, sweep.step))
     values = [start + index * step for index in range(count)]
     return tuple(int(value) for value in values) if whole else tuple(values)
-
-
-def _matching(group: str, pattern: Any, text: str, options: Options) -> tuple[object, ...]:
-    known = options(group)
-    names = tuple(pattern.filter(list(known)))
-    if not names:
-        raise _Unreadable(text, f"no preset of {group!r} matches", f"there are: {', '.join(known) or 'none'}", "TG024")
-    return names
 
 
 def exact(written: str) -> Decimal:

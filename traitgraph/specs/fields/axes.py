@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, ValidationError, core_schema
+from pydantic import Field
+from pydantic_core import core_schema
 
 from traitgraph.specs.source.hashing import number_text
 
-from .base import Spec
+from .base import FieldForm, Spec
 from .pydantic_errors import each_read, fault, located, validated
 from .wording import shown
 
@@ -130,14 +130,10 @@ def _step_values(start: Decimal, stop: Decimal, step: Decimal) -> tuple[Decimal,
         raise located("step", step, "axis_long", longest=LONGEST)
     count, rest = divmod(stop - start, step)
     if rest:
-        raise _missed(start, stop, step, int(count))
+        facts = {"start": start, "stop": stop, "step": step, "before": stop - rest, "after": stop - rest + step}
+        told = {name: number_text(each) for name, each in facts.items()}
+        raise located("step", step, "step_missed" if count else "step_past", count=int(count), **told)
     return tuple(plain(start + index * step) for index in range(int(count) + 1))
-
-
-def _missed(start: Decimal, stop: Decimal, step: Decimal, count: int) -> ValidationError:
-    around = {"before": start + count * step, "after": start + (count + 1) * step}
-    told = {name: number_text(each) for name, each in {"start": start, "stop": stop, "step": step, **around}.items()}
-    return located("step", step, "step_missed" if count else "step_past", count=count, **told)
 
 
 def _spaced(start: Decimal, stop: Decimal, count: int, *, log: bool = False) -> tuple[Decimal, ...]:
@@ -162,33 +158,24 @@ def whole_numbers(value: object) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
-class NumberAxis:
+class NumberAxis(FieldForm):
     """Annotation of an axis: whatever is written becomes a tuple of exact values between `least` and `most`."""
 
+    mark = "x-axis"
+
     def __init__(
-        self,
-        read: Callable[[object], tuple[Any, ...]],
-        item: str,
-        least: int | None = None,
-        most: int | None = None,
+        self, values: Callable[[object], tuple[Any, ...]], item: str, least: int | None = None, most: int | None = None
     ) -> None:
-        self.read, self.item, self.least, self.most = read, item, least, most
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read with exact decimals; the annotated tuple is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces by the forms of an axis."""
-        return {"x-axis": self}
+        self.values, self.item, self.least, self.most = values, item, least, most
 
     def bounds(self) -> dict[str, int]:
         """The limits as JSON Schema writes them."""
         limits = {"minimum": self.least, "maximum": self.most}
         return {name: limit for name, limit in limits.items() if limit is not None}
 
-    def _read(self, value: object) -> tuple[Any, ...]:
-        values = self.read(value)
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Any, ...]:
+        """The values of the axis. Raises pydantic's errors."""
+        values = self.values(value)
         for number in values:
             if self.least is not None and number < self.least:
                 raise fault("number_small", value=number_text(number), limit=self.least)

@@ -1,4 +1,4 @@
-"""The base of every model of the language: frozen, closed, and silent about where it was written.
+"""What every value of the language is made of: a model, or a field whose text we read ourselves.
 
 Knows pydantic; must not know YAML, positions or any particular field. Modules that only hold models do not postpone
 their annotations (`from __future__ import annotations`): pydantic would read each of them twice, and every start would
@@ -7,7 +7,10 @@ take longer.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import CoreSchema, core_schema
 
 
 class Spec(BaseModel):
@@ -25,3 +28,24 @@ class Spec(BaseModel):
         use_attribute_docstrings=False,
         defer_build=True,
     )
+
+
+class FieldForm:
+    """Annotation of a field that we read ourselves; the annotated type is for readers and mypy.
+
+    In pydantic's JSON Schema it leaves the key `mark`, which `schema/forms.py` replaces by all that may be written.
+    """
+
+    mark: ClassVar[str]
+
+    def read(self, value: Any, info: core_schema.ValidationInfo) -> Any:
+        """The value that was written as the study holds it. Raises pydantic's errors."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        """Validate by `read` alone."""
+        return core_schema.with_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
+        """The mark."""
+        return {self.mark: self}

@@ -6,29 +6,29 @@ built (start-up time), and locations of errors hold no tags, so that they are pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, TypeVar
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+from pydantic_core import PydanticKnownError, core_schema
 
-from .base import Spec
-from .context import Scope, scope_of
+from .base import FieldForm, Spec
+from .context import ReadContext, context_of
 from .pydantic_errors import fault, located, validated
-from .references import preset_in
 from .registry import Registry, UnknownNameError
 from .wording import shown
 
 S = TypeVar("S", bound=Spec)
 
 
-class Choice:
+class Choice(FieldForm):
     """Annotation: a mapping whose `tag` names a model of the registry, or that name alone.
 
     `default` is taken when the tag is missing. `variants` gives members that are choices themselves: `kind: prompt` is
     one of the prompt styles. `group` is a group of presets whose names may stand for a mapping. Job rows, which come
     from JSON, are read without `strict`.
     """
+
+    mark = "x-choice"
 
     def __init__(
         self,
@@ -42,32 +42,26 @@ class Choice:
         self.registry, self.tag, self.default, self.strict = registry, tag, default, strict
         self.variants, self.group = dict(variants or {}), group
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate by looking the model up; the annotated type is only for readers and mypy."""
-        return core_schema.with_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces by the union of all registered models."""
-        return {"x-choice": self}
-
-    def read(self, value: object, info: core_schema.ValidationInfo) -> Spec:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> Any:
         """The model of a mapping or a name. Raises pydantic's errors."""
         if isinstance(value, Spec):
             return value
-        scope = scope_of(info.context)
-        if self.group and (use := preset_in(value, self.group, self.about, scope, self.registry.__contains__)):
-            return use.read(lambda whole: self._of_mapping(whole, scope))
+        context = context_of(info)
+        may_be_preset = self.group and not (isinstance(value, str) and value in self.registry)
+        if may_be_preset and (found := context.preset_in(value, str(self.group), self.about)):
+            preset, changes = found
+            return context.reading(preset, lambda whole: self._of_mapping(whole, context), changes)
         if isinstance(value, str):
             if self.group and value not in self.registry.names():
                 about = self.about(value)
-                raise fault("choice_unknown", **{**about, "names": (*about["names"], *scope.names(self.group))})
+                raise fault("choice_unknown", **{**about, "names": (*about["names"], *context.names(self.group))})
             value = {self.tag: value}
         if not isinstance(value, Mapping):
             raise fault("choice_type", **self.about(value))
-        return self._of_mapping(value, scope)
+        return self._of_mapping(value, context)
 
-    def _of_mapping(self, value: Mapping[str, object], scope: Scope) -> Spec:
-        return validated(self.model_of(value), value, scope.context, self.strict)
+    def _of_mapping(self, value: Mapping[str, object], context: ReadContext) -> Spec:
+        return validated(self.model_of(value), value, context, self.strict)
 
     def model_of(self, value: Mapping[str, object]) -> type[Spec]:
         """The model that a mapping asks for. Raises pydantic's errors for a tag that is missing or unknown."""
@@ -87,24 +81,21 @@ class Choice:
         return {"noun": self.registry.noun, "tag": self.tag, "value": shown(value), "names": names}
 
 
-class KnownName:
+class KnownName(FieldForm):
     """Annotation of a text; `names` is asked when one is read, so that plugins are found late.
 
     Without a noun it is told as pydantic tells a `Literal`, all names in the message.
     """
 
-    def __init__(self, noun: str, names: Callable[[], tuple[str, ...]], builtin: frozenset[str] = frozenset()) -> None:
+    def __init__(self, noun: str, names: Callable[[], tuple[str, ...]], builtin: Container[str] = ()) -> None:
         self.noun, self.names, self.builtin = noun, names, builtin
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read a name; the annotated text is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, *_: object) -> dict[str, Any]:
         """One of the names."""
         return {"enum": list(self.names()), **({} if self.noun else {"type": "string"})}
 
-    def _read(self, value: object) -> str:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> str:
+        """The name itself. Raises pydantic's error for any other value."""
         if isinstance(value, str) and (value in self.builtin or value in self.names()):
             return value
         if not self.noun:

@@ -94,30 +94,22 @@ def validated(model: type[S], value: Mapping[str, object], context: object = Non
     try:
         return model.model_validate(value, strict=strict, context=context)
     except ValidationError as problems:
-        faults = problems.errors(include_url=False)
-        meant = {(*found["loc"][:-1], near) for found in faults if (near := _meant(model, found))}
-        told = [_told(model, found) for found in faults if found["loc"] not in meant]
+        told, meant = list[InitErrorDetails](), set[Path]()
+        for found in problems.errors(include_url=False):
+            kind, place = found["type"], found["loc"]
+            if kind not in ("extra_forbidden", "missing"):
+                told.append(again(found))
+                continue
+            key, fields = str(place[-1]), keys_of(model_at(model, place[:-1]))
+            if kind == "missing":
+                about = fault("missing_key", key=key, what=fields[key].description or "")
+            else:
+                about = fault("unknown_key", key=key, names=tuple(fields))
+                # the key that it most likely stands for is not missing as well
+                meant |= {(*place[:-1], near) for near in near_names(key, fields, 1)}
+            told.append(InitErrorDetails(type=about, loc=place, input=found["input"]))
+        told = [each for each in told if each.get("loc") not in meant]
         raise ValidationError.from_exception_data(model.__name__, told) from None
-
-
-def _meant(model: type[Spec], found: ErrorDetails) -> str | None:
-    """The key that an unknown key most likely stands for: it is then not missing as well."""
-    if found["type"] != "extra_forbidden":
-        return None
-    near = near_names(str(found["loc"][-1]), keys_of(model_at(model, found["loc"][:-1])), 1)
-    return near[0] if near else None
-
-
-def _told(model: type[Spec], found: ErrorDetails) -> InitErrorDetails:
-    if found["type"] not in ("extra_forbidden", "missing"):
-        return again(found)
-    key = str(found["loc"][-1])
-    fields = keys_of(model_at(model, found["loc"][:-1]))
-    if found["type"] == "extra_forbidden":
-        told = fault("unknown_key", key=key, names=tuple(fields))
-    else:
-        told = fault("missing_key", key=key, what=fields[key].description or "")
-    return InitErrorDetails(type=told, loc=found["loc"], input=found["input"])
 
 
 def keys_of(model: type[Spec]) -> dict[str, FieldInfo]:
@@ -163,13 +155,10 @@ def diagnose(
 
 def to_be_told(faults: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     """The faults without those that are told already, or follow from others."""
-    return [each for each in faults if each["type"] != "reported" and not _only_lacks_faulty(each, faults)]
-
-
-def _only_lacks_faulty(found: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
-    """Whether a list is too short only because elements of it are wrong, which is told of them."""
-    inside = (each["loc"] for each in faults if len(each["loc"]) > len(found["loc"]))
-    return found["type"] == "too_short" and any(loc[: len(found["loc"])] == found["loc"] for loc in inside)
+    around = {each["loc"][:depth] for each in faults for depth in range(len(each["loc"]))}
+    # a list may be too short only because elements of it are wrong, which is told of them
+    told = (each for each in faults if not (each["type"] == "too_short" and each["loc"] in around))
+    return [each for each in told if each["type"] != "reported"]
 
 
 def _diagnostic(

@@ -28,13 +28,6 @@ class UnknownNameError(KeyError):
         super().__init__(f"unknown {noun} {name!r}; there are: {', '.join(names)}")
 
 
-class DuplicateNameError(ValueError):
-    """Two places claim one name."""
-
-    def __init__(self, noun: str, name: str, first: object, second: object) -> None:
-        super().__init__(f"{noun} {name!r} is registered twice: by {first} and by {second}")
-
-
 class Registry(Generic[T]):
     """Things of one kind by name; a target may be "module:attribute" and is then imported on first use.
 
@@ -50,17 +43,22 @@ class Registry(Generic[T]):
         self, noun: str, group: str, builtin: Mapping[str, T | str], *, base: type | None = None, tag: str = "kind"
     ) -> None:
         self.noun, self.group, self.base, self.tag = noun, group, base, tag
+        self.builtin = dict(builtin)
+        self.every.append(self)
+        self.restart()
+
+    def restart(self) -> None:
+        """Hold what is built in and nothing else: plugins are looked for again when one is wanted."""
+        self._targets: dict[str, T | str] = dict(self.builtin)
+        self._plugins_read = False
         self.problems: list[str] = []
         """One sentence for each plugin that could not be loaded; the others still work."""
-        self.builtin = frozenset(builtin)
-        self._targets: dict[str, T | str] = dict(builtin)
-        self._plugins_read = False
-        self.every.append(self)
 
     def register(self, name: str, target: T | str) -> None:
-        """Add a thing by hand. Raises DuplicateNameError when the name is taken."""
+        """Add a thing by hand. Raises ValueError when the name is taken."""
         if name in self._targets:
-            raise DuplicateNameError(self.noun, name, self._targets[name], target)
+            first = self._targets[name]
+            raise ValueError(f"{self.noun} {name!r} is registered twice: by {first} and by {target}")
         self._targets[name] = target
 
     def get(self, name: str) -> T:

@@ -1,4 +1,4 @@
-"""Texts with places in braces, such as 'You are a person with {level} {trait}.', checked when a spec is read."""
+"""Texts with placeholders in braces, such as 'You are a person with {level} {trait}.', checked when a spec is read."""
 
 from string import Formatter
 from typing import Annotated
@@ -6,13 +6,13 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 CONDITION = ("trait", "Trait", "level")
-"""Places that every text about a condition may have; {Trait} is the trait with a capital, as at the head of a line."""
+"""What every text about a condition may hold; {Trait} is the trait with a capital, as at the head of a line."""
 
 
 def checked(template: str, names: tuple[str, ...], needs: tuple[str, ...] = ()) -> str:
-    """The template itself. Raises ValueError for a place that is not among the names, or braces that do not match.
+    """The template itself. Raises ValueError for a placeholder not among the names, or braces that do not match.
 
-    One of the places that it `needs` must be there: without it the text would be the same for every condition.
+    One of the placeholders that it `needs` must be there: without it the text would be the same for every condition.
     """
     try:
         pieces = list(Formatter().parse(template))
@@ -32,8 +32,8 @@ def checked(template: str, names: tuple[str, ...], needs: tuple[str, ...] = ()) 
     return template
 
 
-def places(*names: str, needs: tuple[str, ...] = ()) -> AfterValidator:
-    """Annotation of a text that may have these places, and needs one of some."""
+def placeholders(*names: str, needs: tuple[str, ...] = ()) -> AfterValidator:
+    """Annotation of a text that may have these placeholders, and needs one of `needs`."""
     return AfterValidator(lambda template: checked(template, names, needs))
 
 
@@ -48,5 +48,5 @@ def filled(template: str, trait: str, level: str, **others: str) -> str:
     return template.format(trait=trait, Trait=trait.capitalize(), level=level, **others)
 
 
-ConditionText = Annotated[str, places(*CONDITION)]
+ConditionText = Annotated[str, placeholders(*CONDITION)]
 """A text that may hold {trait}, {Trait} and {level}."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from traitgraph.specs.source.diagnostics import near_hint
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.source.library import DIGEST, HUB_ID, NOT_PLAIN, VARIABLE
+from traitgraph.specs.source.library import DIGEST, HUB_ID, VARIABLE
 
 SHOWN_FILES = 3
 About = Mapping[str, Any]
@@ -71,25 +71,10 @@ def _allowed(about: About) -> str | None:
     return _near({"value": about["value"], "names": names})
 
 
-def _near_ones(about: About) -> str | None:
-    """Those that are near, of too many to list."""
-    return "near: " + ", ".join(about["names"]) if about["names"] else None
-
-
-def _purpose(about: About) -> str | None:
-    return f"`{about['key']}`: {about['what']}" if about["what"] else None
-
-
 def _files_of(about: About) -> str | None:
     """The files in a folder that was given in the place of one."""
     names = [f"{str(about['value']).rstrip('/')}/{name}" for name in about["names"]]
     return f"give one of its files: {', '.join(names[:SHOWN_FILES])}" if names else None
-
-
-def _folder_of(about: About) -> str:
-    """The folder that a file lies in, as a path is written."""
-    parent = str(about["value"]).rpartition("/")[0]
-    return f"give the folder that holds it: {parent or '.'}"
 
 
 def _quoted_number(about: About) -> str | None:
@@ -105,10 +90,6 @@ def _quoted_number(about: About) -> str | None:
 def _quoted_axis(about: About) -> str:
     looks = isinstance(about["input"], str) and re.fullmatch(r"\s*[-+.]?[0-9].*", about["input"])
     return str(_quoted_number(about)) if looks else _NUMBERS
-
-
-def _bare_number(about: About) -> str | None:
-    return "quote it if it is text" if isinstance(about["input"], int | float | Decimal) else None
 
 
 _OWN_NAME = "give a name of its own: {{{form}, name: {value}-2}}"
@@ -132,10 +113,16 @@ def _shape(about: About) -> str:
 WORDINGS: dict[str, Wording] = {
     # keys
     "unknown_key": Wording("TG101", "unknown key '{key}'", _near, at_key=True),
-    "missing_key": Wording("TG102", "`{key}` is missing", _purpose, at_key=True),
+    "missing_key": Wording(
+        "TG102", "`{key}` is missing",
+        lambda about: f"`{about['key']}`: {about['what']}" if about["what"] else None, at_key=True,
+    ),
     "choice_missing": Wording("TG102", "`{tag}` is missing: which {noun}?", _near, at_key=True),
     # types
-    "string_type": Wording("TG103", "`{value}` is not text", _bare_number),
+    "string_type": Wording(
+        "TG103", "`{value}` is not text",
+        lambda about: "quote it if it is text" if isinstance(about["input"], int | float | Decimal) else None,
+    ),
     "int_type": Wording("TG103", "{quoted} is not a whole number", _quoted_number),
     "float_type": Wording("TG103", "{quoted} is not a number", _quoted_number),
     "bool_type": Wording("TG103", "`{value}` is neither true nor false"),
@@ -192,11 +179,20 @@ WORDINGS: dict[str, Wording] = {
     "task_unknown": Wording("TG106", "the folder '{folder}' defines no lm-eval task '{value}'", _near_task),
     "file_wanted": Wording("TG108", "'{value}' is a folder, a file is wanted", _files_of),
     "form_unread": Wording("TG106", "'{value}' is there, and no {noun} by this name", "{form}"),
-    "task_not_built_in": Wording("TG106", "the installed lm-eval has no task or group '{value}'", _near_ones),
-    "folder_wanted": Wording("TG108", "'{value}' is a file, a folder is wanted", _folder_of),
+    "task_not_built_in": Wording(
+        "TG106", "the installed lm-eval has no task or group '{value}'",
+        lambda about: "near: " + ", ".join(about["names"]) if about["names"] else None,  # there are too many to list
+    ),
+    "folder_wanted": Wording(
+        "TG108", "'{value}' is a file, a folder is wanted",
+        lambda about: f"give the folder that holds it: {str(about['value']).rpartition('/')[0] or '.'}",
+    ),
     "path_missing": Wording("TG108", "there is no file or folder '{value}'", _near),
     "model_folder": Wording("TG216", "'{value}' {reason}", "{repair}"),
-    "path_odd": Wording("TG108", NOT_PLAIN, "copy its content into a file"),
+    "path_odd": Wording(
+        "TG108", "'{value}' is no plain file and no folder: a pipe, a device or a socket",
+        "copy its content into a file",
+    ),
     "reported": Wording("", ""),
 }  # fmt: skip
 """Every type of fault that a model of the language can raise. `reported` marks what was told already, in a preset."""

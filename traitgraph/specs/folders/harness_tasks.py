@@ -6,7 +6,6 @@ is nowhere costs a look at all 14,000 definitions (a second). A test compares wi
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from traitgraph.specs.source.diagnostics import near_names
 from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.source.library import package_folder
 
 ELSEWHERE = {"boolq": "super_glue", "social_iqa": "siqa"}
 """Well-known names that their folder does not begin: where to look first."""
@@ -27,12 +27,8 @@ _WORD = re.compile(rb"""[^\s"'#\[\],-][^\s"'#\[\],]*""")
 
 def tasks_folder() -> Path | None:
     """Where the installed harness keeps its definitions; None where it is not installed."""
-    try:
-        found = importlib.util.find_spec("lm_eval")
-    except (ImportError, ValueError):
-        return None
-    places = found.submodule_search_locations if found else None
-    return Path(places[0]) / "tasks" if places else None
+    installed = package_folder("lm_eval")
+    return installed and installed / "tasks"
 
 
 def _names_below(folder: Path) -> Iterator[str]:

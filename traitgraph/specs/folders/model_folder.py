@@ -12,6 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from traitgraph.specs.source.hashing import is_hidden
+from traitgraph.specs.source.library import package_folder
+
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -190,9 +193,8 @@ def _leads_out(folder: Path, name: str) -> bool:
     A file may be a link, as all of the hub's cache are: its content counts.
     """
     path = Path(name)
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
     linked = any((folder / each).is_symlink() for each in path.parents if each.name)
-    return not path.name or path.is_absolute() or hidden or linked
+    return not path.name or path.is_absolute() or is_hidden(path) or linked
 
 
 def _ends_early(file: Path) -> bool:
@@ -220,11 +222,10 @@ def _knows(architecture: object, table: str = "") -> bool:
 
     Its tables are read as text, since importing it takes seconds; without it nobody can tell here, and the run will.
     """
-    library = find_spec("transformers")
-    if library is None or not library.submodule_search_locations:
+    library = package_folder("transformers")
+    if library is None:
         return True
-    files = (Path(library.submodule_search_locations[0]) / "models" / "auto").glob("*.py")
-    texts = (file.read_text(encoding="utf-8") for file in files)
+    texts = (file.read_text(encoding="utf-8") for file in (library / "models" / "auto").glob("*.py"))
     return any(
         f'"{architecture}"' in (text.partition(table)[2].partition("\n)")[0] if table else text) for text in texts
     )

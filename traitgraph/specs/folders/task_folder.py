@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from traitgraph.specs.source.diagnostics import Diagnostic, Span, error
+from traitgraph.specs.source.hashing import is_hidden
 from traitgraph.specs.source.library import exists, from_folder, is_plain
-from traitgraph.specs.source.positions import SourceText
+from traitgraph.specs.source.positions import SourceText, walk
 
 IGNORED = frozenset({"__pycache__", ".ipynb_checkpoints"})
 PACKAGED = frozenset({
@@ -67,7 +68,7 @@ class Definition(NamedTuple):
     @property
     def filters(self) -> list[str]:
         """The filters of its task, or those that a group gives its members; 'none' where the task has none."""
-        listed = (each for each in _under(self.config, "filter_list") if isinstance(each, dict))
+        listed = (each for each in _listed(self.config, "filter_list") if isinstance(each, dict))
         return [name for each in listed for name in _words(each.get("name"))] or ["none"] * ("group" not in self.config)
 
 
@@ -105,7 +106,8 @@ class TaskFolder:
             for each in self._by_name.get(wanted.pop(), ()):
                 if each.path not in found:
                     found[each.path] = each
-                    wanted += _all_words(each.config.get("task")) if "group" in each.config else []
+                    members = walk(each.config.get("task") if "group" in each.config else None)
+                    wanted += [word for _, word in members if isinstance(word, str)]
         return list(found.values())
 
     def filters_of(self, name: str) -> tuple[str, ...]:
@@ -142,7 +144,7 @@ class TaskFolder:
 
         for definition in reached:
             config = placed(definition.config, definition.bases, report)
-            for each in [*_under(config, AGGREGATES), config.get(AGGREGATES)]:
+            for each in [*_listed(config, AGGREGATES), config.get(AGGREGATES)]:
                 if isinstance(each, dict) and isinstance(several := each.get("metric"), list) and several:
                     what = f"`metric` of `{AGGREGATES}` is a list, for which the harness gives the group no figure"
                     hint = "write an entry for each metric"
@@ -243,7 +245,7 @@ def _absolute(text: str, bases: Sequence[Path], report: Report) -> str:
             below = (each for hit in hits if hit.is_dir() for each in hit.rglob("*"))  # never of a folder outside
             if any(not each.resolve().is_relative_to(root) for each in chain(hits, below)):
                 report(text, OUTSIDE)
-            elif any(part.startswith(".") or part in IGNORED for part in Path(os.path.relpath(path, root)).parts):
+            elif is_hidden(Path(os.path.relpath(path, root))):
                 report(text, "hidden files have no part in the digest of a folder")
             return inner + mark + path
     report(text, "there is no such file in the task folder")
@@ -355,18 +357,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _all_words(value: Any) -> list[str]:
-    """Every text at any depth."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [word for each in value for word in _all_words(each)] if isinstance(value, list) else _words(value)
-
-
-def _under(value: Any, key: str) -> list[Any]:
+def _listed(config: dict[str, Any], key: str) -> list[Any]:
     """The elements of every list of a name, at any depth."""
-    if isinstance(value, list):
-        return [found for each in value for found in _under(each, key)]
-    if not isinstance(value, dict):
-        return []
-    own = value.get(key)
-    return [*(own if isinstance(own, list) else []), *(found for each in value.values() for found in _under(each, key))]
+    lists = (value.get(key) for _, value in walk(config) if isinstance(value, dict))
+    return [each for found in lists if isinstance(found, list) for each in found]

@@ -121,7 +121,7 @@ _BUILT_IN = (
         inputs=("vectors", "assess"), order=90,
     ),
     JobKind(
-        "collect", f"{_PARAMS}:CollectParams", f"{_RUNTIME}.report.results:collect",
+        "collect", f"{_PARAMS}:CollectParams", f"{_RUNTIME}.results.collect:collect",
         "one table of the metrics of every assessment",
         inputs=("assess", "analyse"), order=100, seconds=(0.5, 10),
     ),

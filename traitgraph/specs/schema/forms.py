@@ -12,7 +12,7 @@ from typing import Any
 from traitgraph.specs.fields.axes import CountRange, LogRange, NumberAxis, StepRange
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
@@ -37,7 +37,7 @@ class Forms:
 
     def __init__(self) -> None:
         self.definitions: dict[str, Schema] = {}
-        self._scope = Scope()
+        self._context = ReadContext()
         self._named: dict[int, str] = {}
 
     def model(self, model: type[Spec]) -> Schema:
@@ -140,7 +140,7 @@ class Forms:
         name = {
             "type": "string",
             "description": f"Preset of the group `{group}`.",
-            "examples": list(self._scope.names(group)),
+            "examples": list(self._context.names(group)),
         }
         mapping = {"type": "object", "properties": {**loose, "preset": name}, "required": ["preset"]}
         return [name, {**mapping, "additionalProperties": False}]

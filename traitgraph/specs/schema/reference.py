@@ -15,7 +15,7 @@ from typing import Any
 from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.fields.axes import CountRange, LogEnds, StepRange
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.context import Scope
+from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.pydantic_errors import keys_of
 from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.source.codes import CODES
@@ -138,7 +138,7 @@ def _lines() -> Iterator[str]:
     yield "## Cluster and tracking\n"
     yield from _models((Cluster, Wandb))
     yield "## Presets of the library\n"
-    yield from (f"- `{group}`: {_listed(names)}" for group in GROUPS if (names := Scope().names(group)))
+    yield from (f"- `{group}`: {_listed(names)}" for group in GROUPS if (names := ReadContext().names(group)))
     yield "\n## Codes of messages\n"
     yield from (f"- **{code}** {title}. {text}" for code, (title, text) in CODES.items())
 

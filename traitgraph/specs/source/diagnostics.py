@@ -1,10 +1,6 @@
 """Messages about a spec: data here, text and JSON made from it in one place each.
 
-Must not know what any message means. Codes are grouped by who reports them; `codes.py` explains each of them.
-
-TG0xx  reading and composing: encoding, YAML, duplicate keys, presets, overrides
-TG1xx  the language: unknown keys, wrong types, useless options, unknown names, empty grids
-TG2xx  compiling and running: files that are gone, kinds that have no runtime, stores and plans that do not fit
+Must not know what any message means; `codes.py` explains each code.
 """
 
 from __future__ import annotations

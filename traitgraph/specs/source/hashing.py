@@ -100,11 +100,12 @@ def counted_files(path: Path) -> list[Path]:
     """The files that a digest of the path covers: a file itself, else all below a folder but what is hidden."""
     if not path.is_dir():
         return [path]
-    return [file for file in path.rglob("*") if file.is_file() and _counts(file.relative_to(path))]
+    return [file for file in path.rglob("*") if file.is_file() and not is_hidden(file.relative_to(path))]
 
 
-def _counts(relative: Path) -> bool:
-    return not any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+def is_hidden(relative: Path) -> bool:
+    """Whether a path below a folder has no part in the folder's digest."""
+    return any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
 
 
 def digest_stream(stream: BinaryIO) -> str:

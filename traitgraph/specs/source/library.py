@@ -1,15 +1,15 @@
 """Where presets lie: YAML files named `<group>/<name>.yaml`, beside the spec or in the library that ships with us.
 
-A file beside the spec hides a file of the library with the same name. Any text may stand as a path, so nothing here
-raises for what a file system refuses: too long a name, a NUL or the `~` of nobody is a path at which nothing is. Knows
+A file beside the spec hides a file of the library with the same name. Any text may be given as a path, so nothing here
+raises for one that the file system refuses (too long a name, a NUL, `~` with an unknown user): nothing is there. Knows
 folders and names; must not know what a preset holds.
 """
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
-
-NOT_PLAIN = "'{value}' is no plain file and no folder: a pipe, a device or a socket"
 
 
 def from_folder(folder: Path, text: str) -> Path:
@@ -20,33 +20,23 @@ def from_folder(folder: Path, text: str) -> Path:
         return folder / text
 
 
-def exists(path: Path) -> bool:
-    """Whether something is there."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
-def is_file(path: Path) -> bool:
-    """Whether a file is there."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder is there."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+exists, is_file, is_folder = os.path.exists, os.path.isfile, os.path.isdir
+"""Whether something, a file or a folder is there: unlike those of pathlib they refuse no path."""
 
 
 def is_plain(path: Path) -> bool:
     """Whether a file or folder is there, and no pipe, device or socket: reading one may never end."""
     return is_file(path) or is_folder(path)
+
+
+def package_folder(name: str) -> Path | None:
+    """Where an installed package lies, without importing it; None where it is not installed."""
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]) if places else None
 
 
 def beside(path: Path, suffix: str = "") -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -64,6 +64,17 @@ def leaves(path: Path, value: object) -> Iterator[Path]:
         yield path
 
 
+def walk(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """A value and every value in it, at any depth, with their paths; outer ones first."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(item, (*path, index))
+
+
 class SourceText:
     """The text of one file, cut into lines as YAML counts them."""
 
@@ -98,13 +109,6 @@ class Place(NamedTuple):
     value: Span | None
 
 
-class Layer(Protocol):
-    """One text that contributed to a document."""
-
-    def find(self, path: Sequence[Step]) -> Place | None:
-        """The place of the longest part of `path` that this layer wrote; None when it wrote nothing of it."""
-
-
 @dataclass(frozen=True)
 class NodeLayer:
     """A YAML tree whose root stands at `prefix` of the document."""
@@ -114,7 +118,7 @@ class NodeLayer:
     prefix: Path = ()
 
     def find(self, path: Sequence[Step]) -> Place | None:
-        """Walk the tree along `path` as far as it goes."""
+        """The place of the longest part of `path` that stands in the tree; None when it lies elsewhere."""
         if tuple(path[: len(self.prefix)]) != self.prefix:
             return None
         key: Node | None = None
@@ -157,6 +161,10 @@ def child(node: Node, step: Step) -> tuple[Node | None, Node] | None:
     return None
 
 
+Layer = NodeLayer | OverrideLayer
+"""One text that contributed to a document."""
+
+
 @dataclass
 class Document:
     """Plain data (dict, list, str, int, Decimal, bool, None) with the places where it was written."""
@@ -179,11 +187,6 @@ class Document:
             return None
         return place.value if place.depth == len(path) else place.key or place.value
 
-    def knows(self, path: Sequence[Step]) -> bool:
-        """Whether some layer wrote exactly this path."""
-        place = self._find(path)
-        return place is not None and place.depth == len(path)
-
     def error(
         self, code: str, what: str, path: Sequence[Step], hint: str | None = None, *, at_key: bool = False
     ) -> Diagnostic:
@@ -195,9 +198,5 @@ class Document:
         return warning(code, what, self.value_span(path), dotted(path), hint)
 
     def _find(self, path: Sequence[Step]) -> Place | None:
-        best: Place | None = None
-        for layer in self.layers:
-            place = layer.find(path)
-            if place is not None and (best is None or place.depth >= best.depth):
-                best = place
-        return best
+        places = filter(None, (layer.find(path) for layer in reversed(self.layers)))
+        return max(places, key=lambda place: place.depth, default=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,7 @@ class _Resolver:
     PyYAML calls these three for every node; its own resolver follows YAML 1.1, where `no` is False and `1e-4` text.
     """
 
-    def __init__(self) -> None:
-        self.depth = 0
+    depth = 0
 
     def resolve(self, kind: type[Node], value: object, implicit: tuple[bool, bool]) -> str:
         return _PLAIN if kind is yaml.ScalarNode and implicit[0] else _QUOTED
@@ -87,28 +87,10 @@ class _Resolver:
 
 def composer_of(text: str) -> Any:
     """A PyYAML composer over `text`: libyaml's where it is there, else the pure one with equal results."""
-    try:
-        from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
-    except ImportError:
-        from yaml.composer import Composer
-        from yaml.parser import Parser
-        from yaml.reader import Reader
-        from yaml.scanner import Scanner
-
-        class Pure(Reader, Scanner, Parser, Composer, _Resolver):
-            def __init__(self, text: str) -> None:
-                Reader.__init__(self, text)
-                for part in (Scanner, Parser, Composer, _Resolver):
-                    part.__init__(self)
-
-        return Pure(text)
-
-    class Fast(CParser, _Resolver):
-        def __init__(self, text: str) -> None:
-            CParser.__init__(self, text)
-            _Resolver.__init__(self)
-
-    return Fast(text)
+    loader: type = yaml.BaseLoader
+    with suppress(ImportError):
+        from yaml.cyaml import CBaseLoader as loader  # noqa: N813  # one of two classes, not a class of ours
+    return type(loader.__name__, (_Resolver, loader), {})(text)
 
 
 def read_document(path: FilePath, shown_as: str | None = None) -> tuple[Document | None, list[Diagnostic]]:
@@ -161,11 +143,9 @@ _NODE_NAMES = {yaml.ScalarNode: "single value", yaml.SequenceNode: "list", yaml.
 def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diagnostic]]:
     """The tree of YAML nodes, or the one place where the syntax breaks."""
     try:
-        composer = composer_of(text)
-        try:
-            return composer.get_single_node(), []
-        except _TooMuchError as problem:
-            return None, [_too_much(source, problem.mark.line, problem.mark.column, problem.what, problem.hint)]
+        return composer_of(text).get_single_node(), []
+    except _TooMuchError as problem:
+        what, hint, line, column = problem.what, problem.hint, problem.mark.line, problem.mark.column
     except yaml.MarkedYAMLError as problem:
         # A parser that looks ahead meets a limit of its own before it tells us of the first bracket.
         stop = problem.problem_mark or problem.context_mark
@@ -173,14 +153,10 @@ def compose_nodes(source: SourceText, text: str) -> tuple[Node | None, list[Diag
         if len(opened) <= MAX_DEPTH:
             return None, [not_yaml(source, problem)]
         before = text[: opened[MAX_DEPTH - 1]]
-        line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
-        return None, [_too_much(source, line, column, TOO_DEEP, SIX_LEVELS)]
+        what, hint, line, column = TOO_DEEP, SIX_LEVELS, before.count("\n"), len(before) - before.rfind("\n") - 1
     except yaml.reader.ReaderError:
         return None, [control_character(source, text)]
-
-
-def _too_much(source: SourceText, line: int, column: int, what: str, hint: str) -> Diagnostic:
-    return error("TG003", what, source.span(line, column, 1), hint=hint)
+    return None, [error("TG003", what, source.span(line, column, 1), hint=hint)]
 
 
 def _open_brackets(text: str) -> list[int]:
@@ -207,7 +183,9 @@ class _Reader:
     def value(self, node: Node, path: Path) -> object:
         self._values += 1
         if self._values > MAX_VALUES:
-            self._runaway(path)
+            if self._values == MAX_VALUES + 1 and self._top is not None:
+                what = f"up to here the file makes more than {MAX_VALUES:,} values, with its aliases written out"
+                self._report("TG008", what, self._top, path[:1], "a grid is written as an axis: {from, to, step}")
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
@@ -215,12 +193,17 @@ class _Reader:
             self._report("TG008", "this anchor contains itself", node, path, "repeat the values instead")
             return None
         self._open.add(id(node))
-        inside = self.mapping(node, path) if isinstance(node, yaml.MappingNode) else self._sequence(node, path)
+        inside: object
+        if isinstance(node, yaml.MappingNode):
+            inside = self.mapping(node, path)
+        else:
+            self._has_tag(node, path, _QUOTED, _TAG + "seq")
+            inside = [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         self._open.discard(id(node))
         return inside
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
-        self._check_tag(node, "map", path)
+        self._has_tag(node, path, _QUOTED, _TAG + "map")
         data: dict[str, object] = {}
         places: dict[str, Node] = {}
         for key, item in node.value:
@@ -230,15 +213,15 @@ class _Reader:
             if not path:
                 self._top = key
             if name in places:
-                self._duplicate(name, places[name], key, path)
+                first = places[name]
+                spelled = f" (as {first.value!r})" if first.value != key.value else ""
+                where = f"{first.start_mark.line + 1}:{first.start_mark.column + 1}{spelled}"
+                what = f"the key {key.value!r} is given twice: first at {where}, again here"
+                self._report(KEY_TWICE, what, key, (*path, name), "keep one of the two")
                 continue
             places[name] = key
             data[name] = self.value(item, (*path, name))
         return data
-
-    def _sequence(self, node: Node, path: Path) -> list[object]:
-        self._check_tag(node, "seq", path)
-        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
 
     def _scalar(self, node: ScalarNode, path: Path) -> object:
         text: str = node.value
@@ -246,12 +229,10 @@ class _Reader:
             return self._plain(text, node, path)
         if node.tag in (_QUOTED, _TAG + "str"):
             return text
-        fits = _TAGGED.get(node.tag)
-        if fits is None:
-            self._bad_tag(node, path)
+        if not self._has_tag(node, path, *_TAGGED):
             return None
         value = self._plain(text, node, path)
-        if not fits(value):
+        if not _TAGGED[node.tag](value):
             self._report("TG009", f"{text!r} is not of the type that its tag {_tag_name(node)} says", node, path)
         return value
 
@@ -283,31 +264,19 @@ class _Reader:
         if key.tag == _PLAIN and key.value == "<<":
             self._report("TG011", "the merge key `<<` is not part of the language", key, path, _NO_MERGE_KEY)
             return None
-        if key.tag not in (_PLAIN, _QUOTED, _TAG + "str"):
-            self._bad_tag(key, path)
+        if not self._has_tag(key, path, _PLAIN, _QUOTED, _TAG + "str"):
             return None
         if not key.value:
             self._report("TG011", "this key is empty", key, path)
             return None
         return LATIN.get(key.value, key.value)
 
-    def _check_tag(self, node: Node, plain: str, path: Path) -> None:
-        if node.tag not in (_QUOTED, _TAG + plain):
-            self._bad_tag(node, path)
-
-    def _bad_tag(self, node: Node, path: Path) -> None:
+    def _has_tag(self, node: Node, path: Path, *allowed: str) -> bool:
+        """Whether a node has one of these tags; any other is reported."""
+        if node.tag in allowed:
+            return True
         self._report("TG009", f"the tag {_tag_name(node)} is not allowed", node, path, "write the value plainly")
-
-    def _duplicate(self, name: str, first: Node, second: Node, path: Path) -> None:
-        where = f"{first.start_mark.line + 1}:{first.start_mark.column + 1}"
-        spelled = f" (as {first.value!r})" if first.value != second.value else ""
-        what = f"the key {second.value!r} is given twice: first at {where}{spelled}, again here"
-        self._report(KEY_TWICE, what, second, (*path, name), "keep one of the two")
-
-    def _runaway(self, path: Path) -> None:
-        if self._values == MAX_VALUES + 1 and self._top is not None:
-            what = f"up to here the file makes more than {MAX_VALUES:,} values, with its aliases written out"
-            self._report("TG008", what, self._top, path[:1], "a grid is written as an axis: {from, to, step}")
+        return False
 
     def _report(self, code: str, what: str, node: Node, path: Path, hint: str | None = None) -> None:
         span = self.source.between(node.start_mark, node.end_mark)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .diagnostics import Diagnostic, Span, error, near_names
-from .library import is_file
+from .library import beside, is_file
 from .positions import Document, SourceText
 
 if TYPE_CHECKING:
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
 def cannot_open(shown: str, path: Path, problem: OSError) -> Diagnostic:
     """The file is missing, a folder, or closed to us; names the files beside it that look alike."""
     if isinstance(problem, FileNotFoundError):
-        near = near_names(path.name, _specs_beside(path))
+        near = near_names(path.name, (*beside(path, ".yaml"), *beside(path, ".yml")))
         return error("TG001", f"no such file: {shown}", hint="near: " + ", ".join(near) if near else None)
     if isinstance(problem, IsADirectoryError):
         return error("TG001", f"{shown} is a folder, not a spec file", None)
     return error("TG001", f"cannot read {shown}: {problem.strerror or type(problem).__name__}", None)
-
-
-def _specs_beside(path: Path) -> list[str]:
-    try:
-        return sorted(item.name for item in path.parent.iterdir() if item.suffix in (".yaml", ".yml"))
-    except OSError:
-        return []
 
 
 def not_utf8(shown: str, raw: bytes, offset: int) -> Diagnostic:
@@ -54,7 +47,7 @@ def control_character(source: SourceText, text: str) -> Diagnostic:
     return error("TG002", f"{character} is a control character; a spec is text", span, hint="delete it")
 
 
-class Wording(NamedTuple):
+class Complaint(NamedTuple):
     """How one complaint of the parser reads.
 
     `opening` moves the mark to where the unfinished part begins; `since` names that line where it is another one.
@@ -68,43 +61,42 @@ class Wording(NamedTuple):
     """What it says instead, and where the parser stopped, when the part begins on the same line."""
 
 
-_CANNOT_START = "cannot start any token"
 _ALIGN = "align it with the other keys of its block"
 _BLOCK = " (the block begins at line {line})"
 _AFTER_A_GLUED_KEY = ("mapping values are not allowed", "could not find expected ':'")
-_SYNTAX: dict[str, Wording] = {  # what libyaml or PyYAML says -> what we say
-    "found a tab character": Wording("a tab cannot indent or separate here", "use spaces"),
-    "mapping values are not allowed": Wording(
+_SYNTAX: dict[str, Complaint] = {  # what libyaml or PyYAML says -> what we say
+    "found a tab character": Complaint("a tab cannot indent or separate here", "use spaces"),
+    "mapping values are not allowed": Complaint(
         "a second `:` cannot stand here", "quote the text, or align the key with its block"
     ),
-    "undefined alias": Wording("this alias has no anchor before it", "write &name at the value to repeat, above"),
-    "found another document": Wording("a spec is one document; `---` starts a second one", "one study per file"),
-    "<document start>": Wording("the document has ended above this line", "one study per file"),
-    "expected ',' or ']'": Wording(
+    "undefined alias": Complaint("this alias has no anchor before it", "write &name at the value to repeat, above"),
+    "found another document": Complaint("a spec is one document; `---` starts a second one", "one study per file"),
+    "<document start>": Complaint("the document has ended above this line", "one study per file"),
+    "expected ',' or ']'": Complaint(
         "this list has no `]`",
         "close it, or put a comma between the elements",
         True,
         same_line="a `,` or `]` is missing before this",
     ),
-    "expected ',' or '}'": Wording(
+    "expected ',' or '}'": Complaint(
         "this mapping has no `}`",
         "close it, or put a comma between the entries",
         True,
         same_line="a `,` or `}` is missing before this",
     ),
-    "unexpected end of stream": Wording("this quote is never closed", "close it on the same line", True),
-    "could not find expected ':'": Wording("this key has no `:`", "write `key: value`", True),
-    "expected '-' indicator": Wording("a key among the elements of a list", _ALIGN, since=_BLOCK),
-    "expected key": Wording("the indentation does not fit the block above", _ALIGN, since=_BLOCK),
-    "expected <block end>": Wording("the indentation does not fit the block above", _ALIGN, since=_BLOCK),
-    "second occurrence": Wording(
+    "unexpected end of stream": Complaint("this quote is never closed", "close it on the same line", True),
+    "could not find expected ':'": Complaint("this key has no `:`", "write `key: value`", True),
+    "expected '-' indicator": Complaint("a key among the elements of a list", _ALIGN, since=_BLOCK),
+    "expected key": Complaint("the indentation does not fit the block above", _ALIGN, since=_BLOCK),
+    "expected <block end>": Complaint("the indentation does not fit the block above", _ALIGN, since=_BLOCK),
+    "second occurrence": Complaint(
         "this anchor name is used twice", "give it another name", since=" (first at line {line})"
     ),
-    "unknown escape character": Wording(
+    "unknown escape character": Complaint(
         "this backslash escape does not exist", "use single quotes: they keep backslashes"
     ),
-    "version number": Wording("a spec has no `%` directives", "delete this line"),
-    "%YAML": Wording("a spec has no `%` directives", "delete this line"),
+    "version number": Complaint("a spec has no `%` directives", "delete this line"),
+    "%YAML": Complaint("a spec has no `%` directives", "delete this line"),
 }
 
 
@@ -135,7 +127,7 @@ def _glued_key(source: SourceText, span: Span) -> Span | None:
 
 
 def _without_wording(problem: str, span: Span) -> tuple[str, str | None]:
-    if _CANNOT_START not in problem:
+    if "cannot start any token" not in problem:
         return f"not YAML: {problem}", None
     character = span.text[span.column - 1 : span.column]
     if character == "\t":

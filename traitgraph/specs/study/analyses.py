@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PositiveInt
+from pydantic import Field, PositiveInt
 from pydantic_core import CoreSchema, core_schema
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import scope_of
+from traitgraph.specs.fields.context import context_of
 from traitgraph.specs.fields.pydantic_errors import each_read, existing, fault
 from traitgraph.specs.fields.registry import Registry
 
@@ -96,18 +96,15 @@ ANALYSES: Registry[type[Analysis]] = Registry(
 
 
 class _AnalysisList(Choice):
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self._read_list)
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
+        return {self.mark: self, "x-many": True, "x-empty": True}
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"x-choice": self, "x-many": True, "x-empty": True}
-
-    def _read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
-        folder = scope_of(info.context).folder
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
+        folder = context_of(info).folder
         seen: set[str] = set()
 
         def read(item: object) -> Analysis:
-            one = self.read(item, info)
+            one = super(_AnalysisList, self).read(item, info)
             assert isinstance(one, Analysis), "the registry holds analyses"
             if one.shown in seen:
                 raise fault("analysis_twice", value=one.shown)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import core_schema
 
 from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import Preset, Scope, scope_of
+from traitgraph.specs.fields.context import Preset, ReadContext, context_of
 from traitgraph.specs.fields.pydantic_errors import each_read, fault, validated
 
 from .analyses import ANALYSES
@@ -26,21 +25,15 @@ PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3"
 class BenchmarkList(Choice):
     """Annotation: one benchmark or a list of them, each with a name of its own."""
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read one benchmark or a list of them."""
-        return core_schema.with_info_plain_validator_function(self.read_list)
+    mark = "x-benchmarks"
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces."""
-        return {"x-benchmarks": self}
-
-    def read_list(self, value: object, info: core_schema.ValidationInfo) -> tuple[Benchmark, ...]:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Benchmark, ...]:
         """Every benchmark of a list. Raises pydantic's errors, those of all entries together."""
         items = value if isinstance(value, list | tuple) else (value,)
-        scope, seen = scope_of(info.context), set[str]()
+        context, seen = context_of(info), set[str]()
 
         def read(item: object) -> Benchmark:
-            one = self._read_one(item, scope)
+            one = self._read_one(item, context)
             if one.name in seen:
                 raise fault("benchmark_twice", value=one.name)
             seen.add(one.name)
@@ -48,7 +41,7 @@ class BenchmarkList(Choice):
 
         return tuple(each_read(items, read))
 
-    def _read_one(self, value: object, scope: Scope) -> Benchmark:
+    def _read_one(self, value: object, context: ReadContext) -> Benchmark:
         if isinstance(value, Benchmark):
             return value
         if isinstance(value, str):
@@ -58,19 +51,19 @@ class BenchmarkList(Choice):
         name = value.get("kind")
         changes = {key: item for key, item in value.items() if key != "kind"}
         if not isinstance(name, str) or name in self.registry:
-            return self._validated(value, scope)
-        if preset := scope.preset("benchmark", name):
-            return self._of_preset(preset, changes, scope)
-        return self._validated({**(standing_for(name) or {"kind": name}), **changes}, scope)
+            return self._validated(value, context)
+        if preset := context.preset("benchmark", name):
+            return self._of_preset(preset, changes, context)
+        return self._validated({**(standing_for(name) or {"kind": name}), **changes}, context)
 
-    def _of_preset(self, preset: Preset, changes: Mapping[str, object], scope: Scope) -> Benchmark:
+    def _of_preset(self, preset: Preset, changes: Mapping[str, object], context: ReadContext) -> Benchmark:
         value = {"name": preset.name, **preset.data, **changes}
-        return scope.reading(preset, lambda: self._validated(value, scope), changes)
+        return context.reading(preset, lambda _: self._validated(value, context), changes)
 
-    def _validated(self, value: Mapping[str, object], scope: Scope) -> Benchmark:
+    def _validated(self, value: Mapping[str, object], context: ReadContext) -> Benchmark:
         model = self.model_of(value)
         assert issubclass(model, Benchmark), "the registry holds benchmarks"
-        return validated(model, value, scope.context).settled(scope.folder)
+        return validated(model, value, context).settled(context.folder)
 
     def about(self, value: object) -> dict[str, Any]:
         """What a message may mention; names are kinds, questionnaires and tasks."""

@@ -14,8 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
@@ -354,24 +352,19 @@ MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
 class _Axis(Choice):
     """One merge method or a list of them: an axis."""
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A mark that `schema.py` replaces."""
-        return {"x-choice": self, "x-many": True}
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
+        return {self.mark: self, "x-many": True}
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read one or a list."""
-        return core_schema.with_info_plain_validator_function(self.read_axis)
-
-    def read_axis(self, value: object, info: core_schema.ValidationInfo) -> tuple[Spec, ...]:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Spec, ...]:
         """Every method of the axis. Raises pydantic's errors, those of all entries together."""
         if not isinstance(value, list | tuple):
-            return (self.read(value, info),)
+            return (super().read(value, info),)
         if not value:
             raise fault("axis_empty")
         seen: list[Spec] = []
 
         def read(item: object) -> Spec:
-            one = self.read(item, info)
+            one: Spec = super(_Axis, self).read(item, info)
             if one in seen:
                 raise fault("axis_twice", **self.about(item))
             seen.append(one)

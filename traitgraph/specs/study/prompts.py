@@ -19,7 +19,7 @@ from pydantic import Field, PositiveInt
 from traitgraph.specs.fields.axes import NumberAxis, whole_numbers
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.registry import Registry
-from traitgraph.specs.fields.templates import CONDITION, ConditionText, filled, places
+from traitgraph.specs.fields.templates import CONDITION, ConditionText, filled, placeholders
 from traitgraph.specs.source.hashing import digest
 
 from .method import Method
@@ -116,7 +116,7 @@ class DemonstrationPrompt(Prompt):
     seed: int = Field(
         42, ge=0, description="Seed of the draw; `-m method.seed=1,2,3` makes a subject of each draw. (42: BIG5-CHAT)"
     )
-    template: Annotated[str, places(*CONDITION, "examples", needs=("examples",))] = Field(
+    template: Annotated[str, placeholders(*CONDITION, "examples", needs=("examples",))] = Field(
         "People like you have answered as follows:\n{examples}",
         description="The text, with {examples}, {trait}, {Trait} and {level}; our wording, after BIG5-CHAT.",
     )
@@ -156,7 +156,7 @@ class AdjectivesPrompt(Prompt):
         5, ge=1, le=FEWEST, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
-    template: Annotated[str, places("adjectives", needs=("adjectives",))] = Field(
+    template: Annotated[str, placeholders("adjectives", needs=("adjectives",))] = Field(
         "You are {adjectives}.", description="The text, with {adjectives}; our wording."
     )
 
@@ -182,11 +182,11 @@ class IntensityPrompt(Prompt):
     anchors: dict[Trait, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
         description="Five words for each trait, from level 1 to level 5."
     )
-    template: Annotated[str, places("trait", "definition", "anchors", "level", "anchor", needs=("level", "anchor"))] = (
-        Field(
-            "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
-            description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
-        )
+    template: Annotated[
+        str, placeholders("trait", "definition", "anchors", "level", "anchor", needs=("level", "anchor"))
+    ] = Field(
+        "{trait}: {definition}\nIts levels are {anchors}.\nAnswer as a person at level {level} ({anchor}).",
+        description="The text, with {trait}, {definition}, {anchors}, {level} and {anchor}; our wording.",
     )
 
     def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:

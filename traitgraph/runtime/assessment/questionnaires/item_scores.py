@@ -6,14 +6,12 @@ items, not repeats, are what a verdict on a trait generalises over.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from traitgraph.runtime.assessment.measurement import ANSWERS_FILE
+from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 
@@ -58,7 +56,7 @@ class ItemScores:
     def scale(self, job: str) -> tuple[float, float] | None:
         """Least and largest value of the scale on which an assessment's items were answered; None without one."""
         try:
-            rows = _rows(self._store.open("assess", job).path / ANSWERS_FILE)
+            rows = read_rows(self._store.open("assess", job).path / ANSWERS_FILE)
         except StoreError:
             return None
         low, high = next(rows, {}).get("scale") or (None, None)
@@ -71,7 +69,7 @@ class ItemScores:
             return {}
         sampling = artifact.row.params.get("sampling")
         temperature = sampling["temperature"] if isinstance(sampling, Mapping) else 1.0  # as the questionnaire has it
-        return item_answers(_rows(artifact.path / ANSWERS_FILE), float(temperature))
+        return item_answers(read_rows(artifact.path / ANSWERS_FILE), float(temperature))
 
 
 def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[str, dict[str, ItemAnswer]]:
@@ -130,10 +128,3 @@ def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, 
 
 def _turned(value: float, keyed: int, low: float, high: float) -> float:
     return low + high - value if keyed < 0 else value
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            if line.strip():
-                yield json.loads(line)

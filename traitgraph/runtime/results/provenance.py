@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -82,18 +83,23 @@ def describe_results(
     `names` tells the files behind digests.
     """
     manifests = _ancestors(store, (cell.job for cell in cells))
-    missing = {cell.job for cell in cells} - manifests.keys()
+    versions, seconds = defaultdict[str, set[str]](set), defaultdict[str, list[float]](list)
+    for manifest in manifests.values():
+        seconds[manifest.row.kind].append(manifest.seconds)
+        for library, version in manifest.versions.items():
+            versions[library].add(version)
+    kinds = sorted(seconds, key=lambda kind: (place_of(kind), kind))
     return About(
         study=study,
         spec=spec,
         description=description,
         overrides=overrides,
-        versions=_versions(manifests.values()),
+        versions={library: ", ".join(sorted(versions[library])) for library in sorted(versions)},
         seeds=sorted({cell.seed for cell in cells if cell.seed}),
-        stages=_stages(manifests.values()),
-        facts=origins(list(manifests.values()), names or {}),
+        stages=[Stage(kind, len(seconds[kind]), round(sum(seconds[kind]), 1)) for kind in kinds],
+        facts=_facts(list(manifests.values()), names or {}),
         failures=failures,
-        missing=sum(cell.job in missing for cell in cells),
+        missing=sum(cell.job not in manifests for cell in cells),
         references={key: name for key, each in manifests.items() if (name := _reference(each, names or {}))},
         notes=[*notes, *_cut_rows(manifests.values(), store)],
     )
@@ -111,10 +117,11 @@ def _ancestors(store: Store, keys: Iterable[str]) -> dict[str, Manifest]:
     pending = list(dict.fromkeys(keys))
     while pending:
         key = pending.pop()
-        if key in found or (manifest := _manifest(store, key)) is None:
+        if key in found or (kind := store.kind_of(key)) is None:
             continue
-        found[key] = manifest
-        pending += [each for group in manifest.row.inputs.values() for each in group]
+        with suppress(BadArtifactError, OSError):
+            found[key] = read_manifest(store.path(kind, key))
+            pending += [each for group in found[key].row.inputs.values() for each in group]
     return found
 
 
@@ -135,64 +142,30 @@ def _cut_rows(manifests: Iterable[Manifest], store: Store) -> Iterator[str]:
         yield f"Training rows longer than max_length: {'; '.join(sorted(told)[:SHOWN])}{more}."
 
 
-def _manifest(store: Store, key: str) -> Manifest | None:
-    kind = store.kind_of(key)
-    try:
-        return read_manifest(store.path(kind, key)) if kind else None
-    except (BadArtifactError, OSError):
-        return None
-
-
-def _stages(manifests: Iterable[Manifest]) -> list[Stage]:
-    jobs: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
-    for manifest in manifests:
-        jobs[manifest.row.kind] += 1
-        seconds[manifest.row.kind] += manifest.seconds  # type: ignore[assignment]  # a Counter also counts in floats
-    kinds = sorted(jobs, key=lambda kind: (place_of(kind), kind))
-    return [Stage(kind, jobs[kind], round(float(seconds[kind]), 1)) for kind in kinds]
-
-
-def _versions(manifests: Iterable[Manifest]) -> dict[str, str]:
-    found: dict[str, set[str]] = {}
-    for manifest in manifests:
-        for library, version in manifest.versions.items():
-            found.setdefault(library, set()).add(version)
-    return {library: ", ".join(sorted(found[library])) for library in sorted(found)}
-
-
 TIME = "%Y-%m-%d %H:%M"
 
 
-def origins(manifests: Sequence[Manifest], names: Mapping[str, str]) -> dict[str, str]:
+def _facts(manifests: Sequence[Manifest], names: Mapping[str, str]) -> dict[str, str]:
     """Name -> value of each fact; `names` are those of the files behind digests, where they are known."""
     refs = [ref for manifest in manifests for ref in _refs(manifest.row.params, names)]
+    days = [datetime.fromisoformat(made_at).strftime(TIME) for made_at in sorted(each.made_at for each in manifests)]
     facts = {
-        "made": _when(manifests),
+        "made": " to ".join(dict.fromkeys(days[:1] + days[-1:])) + " UTC" if days else "",  # the first and the last job
         "machine": _by_kind((each.machine, each.row.kind) for each in manifests if each.machine),
         "model": _listed(text for is_model, text in refs if is_model),
         "files and data sets": _listed(text for is_model, text in refs if not is_model),
         "seeds": _by_kind(
-            (f"{seed}", manifest.row.kind) for manifest in manifests for seed in _seeds(manifest.row.params)
+            (str(seed), manifest.row.kind) for manifest in manifests for seed in _seeds(manifest.row.params)
         ),
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def _when(manifests: Sequence[Manifest]) -> str:
-    """The day and time of the first and of the last job."""
-    times = sorted(manifest.made_at for manifest in manifests)
-    if not times:
-        return ""
-    first, last = (datetime.fromisoformat(time).strftime(TIME) for time in (times[0], times[-1]))
-    return f"{first} UTC" if first == last else f"{first} to {last} UTC"
-
-
 def _by_kind(pairs: Iterable[tuple[str, str]]) -> str:
     """Each value with the kinds of jobs that have it: 'GPU: NVIDIA H200 (train, assess)'."""
-    kinds: dict[str, dict[str, None]] = {}
+    kinds = defaultdict[str, dict[str, None]](dict)
     for value, kind in pairs:
-        kinds.setdefault(value, {})[kind] = None
+        kinds[value][kind] = None
     return _listed(f"{value} ({', '.join(kinds[value])})" for value in sorted(kinds))
 
 
@@ -208,17 +181,14 @@ def _refs(value: object, names: Mapping[str, str]) -> Iterator[tuple[bool, str]]
     if isinstance(value, str) and value in names:
         yield False, f"{names[value]} {value}"
     elif isinstance(value, Mapping):
-        if text := _identity(value, names):
-            yield "dtype" in value, f"{text}, {value['dtype']}" if "dtype" in value else text
+        form = f", {value['dtype']}" if "dtype" in value else ""
+        if isinstance(digest := value.get("digest"), str):
+            yield bool(form), f"{names.get(digest, '')} {digest}".strip() + form
+        elif {"id", "revision"} <= value.keys():
+            yield bool(form), f"{value['id']} at revision {value['revision']}{form}"
         else:
             for each in value.values():
                 yield from _refs(each, names)
-
-
-def _identity(ref: Mapping[str, object], names: Mapping[str, str]) -> str:
-    if isinstance(digest := ref.get("digest"), str):
-        return f"{names.get(digest, '')} {digest}".strip()
-    return f"{ref['id']} at revision {ref['revision']}" if {"id", "revision"} <= ref.keys() else ""
 
 
 def _seeds(value: object) -> Iterator[object]:

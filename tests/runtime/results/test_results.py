@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.report.rows import row
+from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.report import ItemScores, describe_results
-from traitgraph.runtime.report.changes import change_of
+from traitgraph.runtime.report.curves import change_of
 from traitgraph.runtime.report.findings import judge
-from traitgraph.runtime.report.results import collect, result_rows, to_json, write_csv
-from traitgraph.runtime.report.statistics import Estimate
-from traitgraph.runtime.report.summaries import Score, summarise
+from traitgraph.runtime.results.collect import collect
+from traitgraph.runtime.results.provenance import describe_results
+from traitgraph.runtime.results.statistics import Estimate
+from traitgraph.runtime.results.summaries import Score, summarise
+from traitgraph.runtime.results.table import result_rows, to_json, write_csv
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import CollectParams, JobRow
 from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell

@@ -8,22 +8,18 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import TextIO, TypedDict, cast
 
-from traitgraph.runtime.jobs.context import JobContext, without_torch
+from traitgraph.runtime.assessment.measurement import METRICS_FILE, read_rows
 from traitgraph.runtime.merging.recipe import RECIPE
 from traitgraph.runtime.merging.statistics import WARN_BELOW
 from traitgraph.runtime.store.artifacts import Artifact, BadArtifactError
-from traitgraph.runtime.store.durable import AS_JSON
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.params import CollectParams
 from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
 from traitgraph.specs.source.diagnostics import without_escapes
 
-METRICS_FILE = "metrics.jsonl"
 _FORMULA, _NUMBER = re.compile(r"\s*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]"), re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 """What a spreadsheet would compute; an apostrophe before it keeps it a text. A negative number stays a number."""
 
@@ -61,22 +57,6 @@ class ResultRow(TypedDict):
     filter: str | None
 
 
-@without_torch
-def collect(context: JobContext, params: CollectParams) -> None:
-    """Put the metrics of all assessments and analyses into one table.
-
-    reads   assess, analyse?   metrics.jsonl of each
-    writes  metrics.jsonl      the same rows, each with the key of its `job`
-    """
-    keys = [key for name in sorted(context.row.inputs, reverse=True) for key in context.row.inputs[name]]
-    folders = [folder for name in sorted(context.row.inputs, reverse=True) for folder in context.inputs[name]]
-    with (context.out / METRICS_FILE).open("w", encoding="utf-8", errors=AS_JSON, newline="\n") as stream:
-        for done, (key, folder) in enumerate(zip(keys, folders, strict=True), start=1):
-            for row in _read_metrics(folder):
-                stream.write(json.dumps({"job": key, **row}, ensure_ascii=False, allow_nan=False) + "\n")
-            context.progress(done, len(keys), "assessments")
-
-
 def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], list[Cell]]:
     """The rows of every cell whose job is in the store, in the order of the cells, and the cells that are missing.
 
@@ -90,13 +70,13 @@ def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], l
             found = _open(store, cell.job)
         except (MissingArtifactError, DamagedArtifactError):
             missing.append(cell)
-        else:
-            if cell.job not in first:
-                merges = found.row.inputs.get("merge", ())
-                first[cell.job] = cell, _surviving_share(store, merges[0]) if merges else None
-            same, share = first[cell.job]
-            same_as = None if same is cell else same.identity
-            rows += (_row(cell, metric, same_as, share) for metric in _read_metrics(found.path))
+            continue
+        if cell.job not in first:
+            merges = found.row.inputs.get("merge", ())
+            first[cell.job] = cell, _surviving_share(store, merges[0]) if merges else None
+        same, share = first[cell.job]
+        same_as = None if same is cell else same.identity
+        rows += (_row(cell, metric, same_as, share) for metric in read_rows(found.path / METRICS_FILE))
     return rows, missing
 
 
@@ -148,13 +128,6 @@ def _row(cell: Cell, metric: dict[str, object], same_as: str | None, survives: f
     )
 
 
-def _read_metrics(folder: Path) -> Iterator[dict[str, object]]:
-    with (folder / METRICS_FILE).open(encoding="utf-8") as stream:
-        for line in stream:
-            if line.strip():
-                yield json.loads(line)
-
-
 def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
     """Write `results.csv`: a header, then one line per row; floats in full precision, empty where undefined.
 
@@ -163,7 +136,7 @@ def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(RESULT_COLUMNS)
     for row in rows:
-        writer.writerow([_cell_text(cast("dict[str, object]", row)[column]) for column in RESULT_COLUMNS])
+        writer.writerow([_cell_text(value) for value in _columns(row).values()])
 
 
 def _cell_text(value: object) -> str:
@@ -177,5 +150,8 @@ def _cell_text(value: object) -> str:
 
 def to_json(rows: Sequence[ResultRow]) -> str:
     """The same rows as one JSON array, one row a line; null where undefined."""
-    lines = (json.dumps({column: cast("dict[str, object]", row)[column] for column in RESULT_COLUMNS}) for row in rows)
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    return "[\n" + ",\n".join(json.dumps(_columns(row)) for row in rows) + "\n]\n"
+
+
+def _columns(row: ResultRow) -> dict[str, object]:
+    return {column: cast("dict[str, object]", row)[column] for column in RESULT_COLUMNS}

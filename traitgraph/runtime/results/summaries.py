@@ -5,35 +5,26 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from statistics import median_low, stdev
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.layer_similarity import LAYER
+from traitgraph.runtime.assessment.measurement import mean
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.assessment.texts.lexicon import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.traits import TRAITS
 
-from .results import ResultRow
 from .statistics import Estimate, combined
+from .subjects import Subject, subject_of, subject_order
+from .table import ResultRow
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
 MOST_CATEGORIES = 12
 """More categories of words than this are left to results.csv."""
-
-
-class Subject(NamedTuple):
-    """One model condition as a reader names it. Seeds are not told apart: they are repetitions."""
-
-    arm: str
-    method: str
-    model: str
-    trait: str
-    level: str
-    merge: str
-    alpha: str
-    gamma: str
 
 
 class Score(NamedTuple):
@@ -68,6 +59,8 @@ class Score(NamedTuple):
 
 
 Scores = Mapping[Subject, Score]
+Rows = Mapping[str, Mapping[Subject, Sequence[ResultRow]]]
+"""Those of each metric and subject."""
 
 
 class BenchmarkScores(NamedTuple):
@@ -80,22 +73,25 @@ class BenchmarkScores(NamedTuple):
     """Item by item comparisons, where the single answers are at hand."""
     scale: tuple[float, float] | None = None
     """Least and largest score of a questionnaire, where the single answers are at hand."""
-    first: Mapping[str, ResultRow] = {}
-    """Metric -> the first row about it: what is said of the metric itself."""
-
     missing: frozenset[Subject] = frozenset()
     """Subjects that the study has and the results lack."""
-    rows: Mapping[str, Mapping[Subject, Sequence[ResultRow]]] = {}
+    rows: Rows = MappingProxyType({})
     """The rows behind the scores, those without a value among them."""
 
     def sign(self, metric: str) -> int:
         """Of a task: 1 where more is better, -1 where less is; 0 where nobody says."""
         if self.kind != "task":
             return 1
-        said = self.first[metric].get("higher_is_better") if metric in self.first else None
+        said = self.said_of(metric, "higher_is_better")
         if said is None:
             return int(not MORE_IS_BETTER.isdisjoint(metric.split(".")))
         return 1 if said else -1
+
+    def said_of(self, metric: str, what: Literal["higher_is_better", "filter"]) -> str | bool | None:
+        """What the first row of a metric says of the metric itself."""
+        rows = chain.from_iterable(self.rows.get(metric, {}).values())
+        first = next(rows, None)
+        return None if first is None else first.get(what)
 
     @property
     def kind(self) -> Literal["reply_contrast", "questionnaire", "words", "layers", "task"]:
@@ -114,10 +110,6 @@ class BenchmarkScores(NamedTuple):
     def about_traits(self) -> bool:
         """Whether its scores are those of traits."""
         return self.kind in ("reply_contrast", "questionnaire")
-
-    def target(self, trait: str) -> str | None:
-        """The metric a subject with this trait is meant to move; None where the benchmark is about no trait."""
-        return trait if trait in self.scores else None
 
     @property
     def main_metrics(self) -> list[str]:
@@ -143,31 +135,31 @@ def summarise(
     `missing` are assessments that are not there.
     """
     absent = [(cell.benchmark, Subject(*(getattr(cell, name) for name in Subject._fields))) for cell in missing]
-    groups: dict[str, dict[str, dict[str, dict[Subject, list[ResultRow]]]]] = {}
-    first: dict[str, dict[str, ResultRow]] = {}
+    groups = defaultdict[str, list[ResultRow]](list)
     for row in rows:
-        first.setdefault(row["benchmark"], {}).setdefault(row["metric"], row)
-        by_role = groups.setdefault(row["benchmark"], {"score": {}, "validity": {}})
-        by_subject = by_role["validity" if row["role"] == "validity" else "score"].setdefault(row["metric"], {})
-        by_subject.setdefault(subject_of(row), []).append(row)
+        groups[row["benchmark"]].append(row)
     return [
         BenchmarkScores(
             name,
-            _scores(roles["score"], items),
-            _scores(roles["validity"], None),
+            _scores(scored := _by_subject(row for row in own if row["role"] != "validity"), items),
+            _scores(_by_subject(row for row in own if row["role"] == "validity"), None),
             items,
-            items.scale(next(iter(first[name].values()))["job"]) if items else None,
-            first[name],
+            items.scale(own[0]["job"]) if items else None,
             frozenset(subject for benchmark, subject in absent if benchmark == name),
-            roles["score"],
+            scored,
         )
-        for name, roles in groups.items()
+        for name, own in groups.items()
     ]
 
 
-def _scores(
-    metrics: Mapping[str, Mapping[Subject, Sequence[ResultRow]]], items: ItemScores | None
-) -> dict[str, Scores]:
+def _by_subject(rows: Iterable[ResultRow]) -> Rows:
+    found: dict[str, dict[Subject, list[ResultRow]]] = {}
+    for row in rows:
+        found.setdefault(row["metric"], {}).setdefault(subject_of(row), []).append(row)
+    return found
+
+
+def _scores(metrics: Rows, items: ItemScores | None) -> dict[str, Scores]:
     return {
         metric: {
             subject: _score(metric, own, items)
@@ -176,11 +168,6 @@ def _scores(
         }
         for metric, found in metrics.items()
     }
-
-
-def subject_of(row: ResultRow) -> Subject:
-    """The subject that a row is about."""
-    return Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # fields are columns
 
 
 def _score(metric: str, found: Sequence[ResultRow], items: ItemScores | None) -> Score:
@@ -203,17 +190,17 @@ def _score(metric: str, found: Sequence[ResultRow], items: ItemScores | None) ->
         by_repeat=(min(counts), max(counts)) if rows[0]["repeat"] is not None else None,
         total=sum(counts),
         repeats=max(len(own) for own in seeds.values()),
-        noise=math.fsum(noise) / len(noise) if noise else None,
-        effective=math.fsum(effective) / len(effective) if effective else None,
+        noise=mean(noise),
+        effective=mean(effective),
     )
     if len(each) == 1:
         return score
-    mean, stderr, freedom = Estimate.over([one.value for one in each])
-    whole = combined(mean, [(stderr, freedom), *([widest[1:3]] if widest.over else [])])
+    centre, stderr, freedom = Estimate.over([one.value for one in each])
+    whole = combined(centre, [(stderr, freedom), *([widest[1:3]] if widest.over else [])])
     assert stderr is not None, "of two seeds or more"
     assert freedom is not None, "of two seeds or more"
     return score._replace(
-        value=mean,
+        value=centre,
         stderr=whole.stderr,
         freedom=whole.freedom,
         over="items and seeds" if widest.over else "seeds",
@@ -226,15 +213,17 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
     values = [row["value"] for row in rows if row["value"] is not None]
     answers = items.of(rows[0]["job"]).get(metric, {}) if items else {}
     usable = [answer.value for answer in answers.values() if answer.value is not None]
-    repeated, mean = rows[0]["repeat"] is not None, math.fsum(values) / len(values)
+    repeated, centre = rows[0]["repeat"] is not None, math.fsum(values) / len(values)
     sizes = [] if repeated else [len(answer.values) for answer in answers.values() if answer.value is not None]
-    found, n = Estimate.over(usable, sizes) if usable else Estimate(mean), len(usable)
+    found, n = Estimate.over(usable, sizes) if usable else Estimate(centre), len(usable)
     # Of what is asked once the error is that of the rows, but where tasks share documents and so count them twice.
-    if not (repeated and usable) and not (max(sizes, default=1) > 1 and math.isclose(found.value, mean, abs_tol=1e-6)):
+    if not (repeated and usable) and not (
+        max(sizes, default=1) > 1 and math.isclose(found.value, centre, abs_tol=1e-6)
+    ):
         # Repeats say how answers are drawn, not how items differ; each asks the same items, so the error stays.
         errors, n = [row["stderr"] for row in rows], median_low([row["n"] or 0 for row in rows])
         stderr = None if None in errors or n < 2 else max(filter(None, errors), default=0.0)
-        found = Estimate(mean, stderr, n - 1 if stderr is not None else None)
+        found = Estimate(centre, stderr, n - 1 if stderr is not None else None)
     return Score(
         *found,
         over="items" if found.stderr is not None else "",
@@ -246,35 +235,7 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
 
 def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:
     """Every subject once: arms in the order of the rows, then trait, level, and strengths as numbers."""
-    found: dict[Subject, None] = {}
-    arms: dict[str, int] = defaultdict(lambda: len(arms))
-    for benchmark in benchmarks:
-        for metric in (*benchmark.scores.values(), *benchmark.validity.values()):
-            found |= dict.fromkeys(metric)
-    for subject in found:
-        arms[subject.arm]
-    return sorted(found, key=lambda subject: (arms[subject.arm], *subject_order(subject)))
-
-
-def subject_order(subject: Subject) -> tuple[object, ...]:
-    """Sort key: model, merge, trait in the order of the literature, high before low, then strengths as numbers."""
-    return (
-        subject.model,
-        subject.merge,
-        _place(subject.trait, TRAITS),
-        _place(subject.level, LEVELS),
-        strength(subject.gamma),
-        strength(subject.alpha),
-    )
-
-
-def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
-
-
-def strength(text: str) -> float:
-    """An alpha or gamma as a number; NaN-free: text that is no number sorts before all numbers."""
-    try:
-        return float(text)
-    except ValueError:
-        return -math.inf
+    groups = (scores for each in benchmarks for scores in (*each.scores.values(), *each.validity.values()))
+    found = list(dict.fromkeys(chain.from_iterable(groups)))
+    arms = list(dict.fromkeys(subject.arm for subject in found))
+    return sorted(found, key=lambda subject: (arms.index(subject.arm), *subject_order(subject)))
