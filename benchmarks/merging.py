@@ -188,7 +188,7 @@ def write(folder: Path, method: str, alphas: list[float], count: int, **options:
     from traitgraph.runtime.merging.methods import merge_options
     from traitgraph.runtime.merging.on_disk import Output, write_merges
     from traitgraph.runtime.tensors.checkpoint import Checkpoint
-    from traitgraph.runtime.vectors.differences import CheckpointDifference, sampled_id
+    from traitgraph.runtime.vectors.differences import CheckpointDifference
 
     import torch  # isort: skip  # imports are not measured inside
 
@@ -196,8 +196,6 @@ def write(folder: Path, method: str, alphas: list[float], count: int, **options:
     start, cpu = time.perf_counter(), time.process_time()
     base = Checkpoint(folder / "base")
     vectors = [CheckpointDifference(base, Checkpoint(folder / f"tuned{number}"), "") for number in range(count)]
-    for vector in vectors:
-        vector.id = sampled_id(vector)
     chosen = merge_options(method, options)
     cache: dict[tuple[str, ...], Any] = {}
     (folder / "out").mkdir()

@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout: the test SLU
 
 from tests.launchers.slurm.cluster import Settings, SlurmCluster, running, wait_until
 from tests.launchers.slurm.reach import plugin_path
-from tests.launchers.slurm.studies import CLUSTER, job, table
+from tests.launchers.slurm.studies import CLUSTER, job, run_of, table
 from traitgraph.launchers.slurm.submit.launch import launch
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.study.cluster import SiteLimits

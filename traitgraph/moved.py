@@ -16,9 +16,12 @@ MOVED = {
     "traitgraph.specs.instruments": "traitgraph.specs.study.benchmarks",
     "traitgraph.specs.merge_methods": "traitgraph.specs.study.merge_methods",
     "traitgraph.specs.generation": "traitgraph.specs.study.generation",
+    "traitgraph.runtime.merging.steps": "traitgraph.runtime.merging.methods",
     "traitgraph.runtime.locations": "traitgraph.runtime.jobs.locations",
     "traitgraph.runtime.chat": "traitgraph.runtime.models.chat",
     "traitgraph.runtime.leads": "traitgraph.runtime.models.chat",
+    "traitgraph.runtime.models.prompt_messages": "traitgraph.runtime.models.chat",
+    "traitgraph.runtime.models.engines": "traitgraph.runtime.models.generation",
     "traitgraph.runtime.generation": "traitgraph.runtime.models.generation",
     "traitgraph.runtime.dialogues": "traitgraph.runtime.data.dialogues",
 }

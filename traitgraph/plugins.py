@@ -34,18 +34,18 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.compiler.lowering.dialogues import dialogue_rows as dialogue_rows
     from traitgraph.runtime.assessment.measurement import Measurement as Measurement
     from traitgraph.runtime.assessment.measurement import Metric as Metric
-    from traitgraph.runtime.assessment.questionnaires.modes import domain_means as domain_means
     from traitgraph.runtime.assessment.questionnaires.modes import items_of as items_of
+    from traitgraph.runtime.assessment.questionnaires.scores import domain_means as domain_means
     from traitgraph.runtime.data.dialogues import load_dialogues as load_dialogues
     from traitgraph.runtime.jobs.context import JobContext as JobContext
     from traitgraph.runtime.jobs.context import without_torch as without_torch
     from traitgraph.runtime.jobs.locations import verified as verified
-    from traitgraph.runtime.merging.steps import Drop as Drop
-    from traitgraph.runtime.merging.steps import Election as Election
-    from traitgraph.runtime.merging.steps import RankDrop as RankDrop
-    from traitgraph.runtime.merging.steps import Steps as Steps
-    from traitgraph.runtime.merging.steps import Trim as Trim
-    from traitgraph.runtime.merging.steps import TrimBothEnds as TrimBothEnds
+    from traitgraph.runtime.merging.methods import Drop as Drop
+    from traitgraph.runtime.merging.methods import Election as Election
+    from traitgraph.runtime.merging.methods import RankDrop as RankDrop
+    from traitgraph.runtime.merging.methods import Steps as Steps
+    from traitgraph.runtime.merging.methods import Trim as Trim
+    from traitgraph.runtime.merging.methods import TrimBothEnds as TrimBothEnds
     from traitgraph.runtime.models.chat import answer_ids as answer_ids
     from traitgraph.runtime.models.chat import prompt_ids as prompt_ids
     from traitgraph.runtime.models.chat import prompt_message_of as lead_of  # noqa: F401  # the old name
@@ -92,11 +92,12 @@ HOMES = {
     "traitgraph.compiler.ir.ir": ("Column", "Input", "Table", "row_ids"),
     "traitgraph.compiler.lowering.dialogues": ("dialogue_rows",),
     "traitgraph.runtime.assessment.measurement": ("Measurement", "Metric"),
-    "traitgraph.runtime.assessment.questionnaires.modes": ("domain_means", "items_of"),
+    "traitgraph.runtime.assessment.questionnaires.modes": ("items_of",),
+    "traitgraph.runtime.assessment.questionnaires.scores": ("domain_means",),
     "traitgraph.runtime.data.dialogues": ("load_dialogues",),
     "traitgraph.runtime.jobs.context": ("JobContext", "without_torch"),
     "traitgraph.runtime.jobs.locations": ("verified",),
-    "traitgraph.runtime.merging.steps": ("Drop", "Election", "RankDrop", "Steps", "Trim", "TrimBothEnds"),
+    "traitgraph.runtime.merging.methods": ("Drop", "Election", "RankDrop", "Steps", "Trim", "TrimBothEnds"),
     "traitgraph.runtime.models.chat": ("answer_ids", "lead_of", "prompt_ids", "prompt_message_of"),
     "traitgraph.runtime.models.generation": ("Written", "engine_of", "written", "written_texts"),
     "traitgraph.runtime.models.likelihood": ("Likelihood", "Request", "continuation_likelihoods"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
-from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
+from traitgraph.runtime.assessment.word_categories import category_counts, read_lexicon, words_of
 
 from .commands import CommandLine
 

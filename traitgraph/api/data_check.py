@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
-from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
-from traitgraph.runtime.assessment.texts.lexicon import read_lexicon
+from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
+from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
 from traitgraph.runtime.data.dialogues import (
     SHOWN_OVERLAPS,

@@ -12,8 +12,7 @@ from traitgraph.runtime.jobs.locations import DigestMemory, Locations
 from traitgraph.runtime.merging.materialize import outputs_of, write_outputs
 from traitgraph.runtime.models.loading import model_folder
 from traitgraph.runtime.store.store import Store
-from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError
 from traitgraph.runtime.worker.job_kinds import job_kind
 from traitgraph.specs.jobs.params import JobRow, MergeParams
 from traitgraph.specs.jobs.refs import HubModel, ModelRef

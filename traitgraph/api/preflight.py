@@ -185,7 +185,7 @@ def check_keys(table: JobTable) -> None:
 def check_hub(table: JobTable) -> None:
     """Refuse models of the hub that cannot be had here: a job would find out after everything that it needs is made."""
     from traitgraph.launchers.slurm.node.probe import hub_answers, in_hub_cache
-    from traitgraph.launchers.slurm.watch.node_check import hub_models
+    from traitgraph.launchers.slurm.watch.doctor import hub_models
 
     absent = [f"{name} at {revision}" for name, revision in hub_models(table) if not in_hub_cache(name, revision)]
     if absent and not hub_answers():

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitgraph.launchers.slurm.record.record import SubmissionRecord
-from traitgraph.launchers.slurm.site.scheduler import NOT_INSTALLED, SchedulerError, is_installed
-from traitgraph.launchers.slurm.site.shell import with_shell
+from traitgraph.launchers.slurm.site.scheduler import NOT_INSTALLED, SchedulerError, is_installed, with_shell
 from traitgraph.launchers.slurm.submit.export import arrays_text
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, scancel_call
 from traitgraph.launchers.slurm.submit.open_runs import lost_runs
@@ -29,7 +28,7 @@ from .planning import whole_table
 from .study_runs import runs_of
 
 if TYPE_CHECKING:
-    from traitgraph.launchers.slurm.watch.node_check import Check
+    from traitgraph.launchers.slurm.watch.doctor import Check
 
     from .planning import Plan
 

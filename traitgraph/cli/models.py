@@ -64,7 +64,7 @@ def do_merge(options: argparse.Namespace) -> int:
     if options.output is None and not options.dry_run:
         raise UsageError("name the new folder: -o DIR; or look first: --dry-run")
     from traitgraph.runtime.merge_files.from_file import merge_from_file
-    from traitgraph.runtime.tensors.errors import MergeError
+    from traitgraph.runtime.tensors.checkpoint import MergeError
 
     try:
         with bytes_bar("merging") as progress:

@@ -84,12 +84,6 @@ class _Worker:
         """Where its events come from."""
         return cast("IO[bytes]", self.process.stdout)
 
-    def close_pipes(self) -> None:
-        """Give both pipes back."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-
     def tell(self, number: signal.Signals) -> None:
         """SIGTERM: remove what is in the making and end; SIGUSR2: save it and end."""
         with contextlib.suppress(ProcessLookupError):
@@ -100,6 +94,8 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        for pipe in filter(None, (self.process.stdin, self.process.stdout)):
+            pipe.close()
 
 
 @dataclass
@@ -134,14 +130,12 @@ class _LocalRun:
                 self._end_workers()
                 self._selector.close()
                 self.store.collect_leftovers()
-        return self._summary(stopped, time.monotonic() - started)
-
-    def _summary(self, stopped: bool, seconds: float) -> RunSummary:
         states = [self.states.get(row.key) for row in self.table.rows]
-        kept = {each.key: each for each in self.record.failures()}
-        failures = [kept.get(key, told) for key, told in self._failures.items()]  # on a full disk none is kept
         done, present = states.count("done"), states.count("present")
-        return RunSummary(self.record.folder, len(states), done, present, tuple(failures), stopped, seconds)
+        kept = {each.key: each for each in self.record.failures()}
+        failures = tuple(kept.get(key, told) for key, told in self._failures.items())  # on a full disk none is kept
+        seconds = time.monotonic() - started
+        return RunSummary(self.record.folder, len(states), done, present, failures, stopped, seconds)
 
     # ---------------------------------------------------------------- workers
 
@@ -181,10 +175,9 @@ class _LocalRun:
         gone = [worker for worker in self._running.values() if worker.process.poll() is not None]
         for worker in gone:  # also when something it started still holds its output open, or memory of a GPU
             self._hear(worker)
-            worker.kill()
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.output)
-            worker.close_pipes()
+            worker.kill()
             del self._running[worker.task.id]
         return gone
 
@@ -259,7 +252,6 @@ class _LocalRun:
             self._wait_for(lambda worker: True, GRACE_SECONDS)
         for worker in self._running.values():
             worker.kill()
-            worker.close_pipes()
 
     def _is_training(self, worker: _Worker) -> bool:
         return any(is_training(self._rows[key].kind) for key in worker.running)

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from statistics import median
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from traitgraph.runtime.worker.events import Event
 from traitgraph.specs.jobs.durations import duration_text, sort_of
@@ -54,57 +54,36 @@ class TimeLeft:
                 self._followers[other].append(key)
 
     def hear(self, event: Event) -> None:
-        """Take an event that ends a job into account."""
-        if event.event == "job_failed":
-            self.give_up(event.key)
-        else:
-            self.settle(event.key, event.seconds if event.event == "job_done" else None)
+        """Take an event that ends a job into account: what needs a failed one, near and far, takes no time any more."""
+        self.settle(event.key, event.seconds if event.event == "job_done" else None)
+        lost = [event.key] if event.event == "job_failed" else []
+        while lost:
+            followers = [each for each in self._followers.pop(lost.pop(), ()) if each not in self._settled]
+            for each in followers:
+                self.settle(each, None)
+            lost += followers
 
     def settle(self, key: str, seconds: float | None) -> None:
         """Note that a job has ended, with its duration when it ran."""
-        if key in self.sorts and key not in self._settled:
+        if key not in self.sorts:
+            return
+        if key not in self._settled:
             self._settled.add(key)
             self._left[self.sorts[key]] -= 1
-        if seconds is not None and key in self.sorts:
+        if seconds is not None:
             self._seconds[self.sorts[key]].append(seconds)
-
-    def give_up(self, key: str) -> None:
-        """Note that a job failed: what needs it, and what needs that, takes no time any more."""
-        pending = [key]
-        while pending:
-            lost = pending.pop()
-            self.settle(lost, None)
-            pending += (each for each in self._followers.pop(lost, ()) if each not in self._settled)
 
     def seconds(self) -> float | None:
         """Seconds left; None while nothing is known."""
         known = {**self.stored, **{sort: median(each) for sort, each in self._seconds.items()}}
         known = {sort: each for sort, each in known.items() if sort in self._left}
-        known = {**self._corrected(known), **known}
+        both = [sort for sort in known if self.expected.get(sort)]
+        off = sum(known[sort] for sort in both) / sum(self.expected[sort] for sort in both) if both else 1.0
+        known = {**{sort: seconds * off for sort, seconds in self.expected.items()}, **known}
         if not known:
             return None
         mean = sum(known.values()) / len(known)
         return sum(count * known.get(sort, mean) for sort, count in self._left.items()) / self.workers
-
-    def _corrected(self, known: Mapping[str, float]) -> dict[str, float]:
-        """What the plan expects, as much longer or shorter as what is known was."""
-        both = [sort for sort in known if self.expected.get(sort)]
-        off = sum(known[sort] for sort in both) / sum(self.expected[sort] for sort in both) if both else 1.0
-        return {sort: seconds * off for sort, seconds in self.expected.items()}
-
-
-class ProgressView(Protocol):
-    """A context manager that is called with every event."""
-
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None: ...
 
 
 def progress_view(
@@ -114,7 +93,7 @@ def progress_view(
     expected: Mapping[str, float] | None = None,
     workers: int = 1,
     stream: TextIO | None = None,
-) -> ProgressView:
+) -> Bars | Lines:
     """The view that fits the stream (default: standard error): bars on a terminal, lines elsewhere."""
     stream = stream or sys.stderr
     sorts = {row.key: sort_of(row.kind, row.params) for row in table.rows}
@@ -123,17 +102,31 @@ def progress_view(
     return Bars(left, stream) if stream.isatty() else Lines(left, stream)
 
 
-class Lines:
-    """One line per job that ended, for logs and pipes; blocked jobs that follow each other share one."""
+class _View:
+    """A context manager; its children are called with every event."""
 
-    def __init__(self, left: TimeLeft, stream: TextIO) -> None:
+    def __init__(self, left: TimeLeft) -> None:
         self._left = left
-        self._stream = stream
         self._settled: set[str] = set()
-        self._blocked: list[Event] = []
 
     def __enter__(self) -> Self:
         return self
+
+    def _settle(self, event: Event) -> str:
+        """Take the end of a job into account; the time left, in words."""
+        self._left.hear(event)
+        self._settled.add(event.key)
+        seconds = self._left.seconds()
+        return f"about {duration_text(seconds)} left" if seconds else ""
+
+
+class Lines(_View):
+    """One line per job that ended, for logs and pipes; blocked jobs that follow each other share one."""
+
+    def __init__(self, left: TimeLeft, stream: TextIO) -> None:
+        super().__init__(left)
+        self._stream = stream
+        self._blocked: list[Event] = []
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._tell_blocked()
@@ -145,14 +138,10 @@ class Lines:
             self._blocked.append(event)
         elif ending := _ENDINGS.get(event.event):
             self._tell_blocked()
-            self._settle(event)
-            self._print(f"{ending:<7} {_told(event)}{self._rest()}")
+            left = self._settle(event)
+            self._print(f"{ending:<7} {_told(event)}{left and f', {left}'}")
         elif event.event in ("damaged", "job_waiting"):
             self._write(f"{event.event.removeprefix('job_')}: {_told(event)}")
-
-    def _settle(self, event: Event) -> None:
-        self._left.hear(event)
-        self._settled.add(event.key)
 
     def _tell_blocked(self) -> None:
         if len(self._blocked) == 1:
@@ -171,10 +160,6 @@ class Lines:
         with suppress(OSError):  # nobody reads any more, as after `| head`: the run goes on
             print(line, file=self._stream, flush=True)
 
-    def _rest(self) -> str:
-        seconds = self._left.seconds()
-        return f", about {duration_text(seconds)} left" if seconds else ""
-
 
 def _told(event: Event) -> str:
     name = event.label or f"{event.kind} {event.key[:8]}"
@@ -183,15 +168,14 @@ def _told(event: Event) -> str:
     return f"{name}: {event.message.strip().splitlines()[0]}" if event.message.strip() else name
 
 
-class Bars:
+class Bars(_View):
     """An overall bar and one line for each running job, drawn by rich."""
 
     def __init__(self, left: TimeLeft, stream: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self._left = left
-        self._settled: set[str] = set()
+        super().__init__(left)
         self._jobs: dict[str, TaskID] = {}
         self.progress: Progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -226,10 +210,7 @@ class Bars:
     def _end(self, event: Event) -> None:
         if job := self._jobs.pop(event.key, None):
             self.progress.remove_task(job)
-        self._settled.add(event.key)
-        self._left.hear(event)
-        seconds = self._left.seconds()
-        note = f"about {duration_text(seconds)} left" if seconds else ""
-        self.progress.update(self._all, completed=len(self._settled), note=note)
+        left = self._settle(event)
+        self.progress.update(self._all, completed=len(self._settled), note=left)
         if event.event == "job_failed":
             self.progress.console.print(f"failed: {_told(event)}", style="red", markup=False, highlight=False)

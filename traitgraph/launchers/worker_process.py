@@ -12,7 +12,7 @@ from typing import Any
 import traitgraph
 from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.kinds import is_training
-from traitgraph.specs.jobs.params import JobRow, JobTable
+from traitgraph.specs.jobs.params import JobTable
 
 DEFAULTS: dict[str, str] = {
     "PYTHONHASHSEED": "0",  # sets of strings iterate in one order: equal seeds give equal files
@@ -46,11 +46,16 @@ def worker_environment(base: Mapping[str, str], kinds: Collection[str], cores: i
         environment |= {"OMP_WAIT_POLICY": "PASSIVE"} if training else {"GOMP_SPINCOUNT": "10000"}
     if cores is not None:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores)))
-    source = Path(traitgraph.__file__).resolve().parents[1]
-    if str(source) not in (*site.getsitepackages(), site.getusersitepackages()):  # runs from a checkout
-        paths = [path for path in (base.get("PYTHONPATH"), str(source)) if path]
+    if source := source_folder():
+        paths = [path for path in (base.get("PYTHONPATH"), source) if path]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     return environment
+
+
+def source_folder() -> str:
+    """Where other processes find this package when it runs from a checkout; empty when it is installed."""
+    folder = str(Path(traitgraph.__file__).resolve().parents[1])
+    return "" if folder in (*site.getsitepackages(), site.getusersitepackages()) else folder
 
 
 def usable_cores() -> int:
@@ -60,13 +65,8 @@ def usable_cores() -> int:
 
 def unset_keys(table: JobTable, variables: Mapping[str, str]) -> list[str]:
     """Names of the variables that hold keys of judges of the table's jobs and are not set, in order."""
-    places = {judge.key_name for row in table.rows if (judge := _judge(row))}
+    benchmarks: list[Any] = [row.params.get("benchmark") or {} for row in table.rows if row.kind == "assess"]
+    judges = [judge for each in benchmarks if (judge := each.get("judge")) and judge["kind"] == "api"]
+    places = {ResolvedJudge.model_validate(judge).key_name for judge in judges}
     names = {table.locations[place].partition(":")[2] for place in places if place in table.locations}
     return sorted(name for name in names if not variables.get(name, "").strip())
-
-
-def _judge(row: JobRow) -> ResolvedJudge | None:
-    """Who judges the answers of a job behind an interface."""
-    benchmark: Any = row.params.get("benchmark") if row.kind == "assess" else None
-    judge = benchmark.get("judge") if benchmark else None
-    return ResolvedJudge.model_validate(judge) if judge and judge["kind"] == "api" else None

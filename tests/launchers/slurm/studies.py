@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
-from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.source.hashing import digest
@@ -87,6 +88,11 @@ def undisturbed(table: JobTable) -> dict[str, str]:
             link = hashlib.sha256(link.encode()).hexdigest()
         found[row.label] = f"{row.params['name']} {link}\n"
     return found
+
+
+def run_of(folder: Path) -> SubmissionRecord:
+    """The submission of a run's folder."""
+    return SubmissionRecord(RunRecord(folder))
 
 
 def settled(run: Path) -> None:

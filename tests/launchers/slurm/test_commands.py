@@ -17,12 +17,12 @@ from traitgraph.launchers.slurm.submit import launch as launching
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.watch.control import cancel
 from traitgraph.launchers.slurm.watch.run_status import status_text
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, job, results, table
+from .studies import CLUSTER, job, results, run_of, table
 
 pytestmark = pytest.mark.slurm
 

@@ -20,15 +20,15 @@ from traitgraph.launchers.slurm.site.limits import read_limits
 from traitgraph.launchers.slurm.submit.export import dry_run, export
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.submit.submit import submit
-from traitgraph.launchers.slurm.watch.control import NotYoursError, cancel, remaining_table, retry, wait, watch
+from traitgraph.launchers.slurm.watch.control import NotYoursError, cancel, remaining_table, retry, watch
 from traitgraph.launchers.slurm.watch.doctor import check_limits
 from traitgraph.launchers.slurm.watch.run_status import RunStatus, status_json, status_text
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, SMALL, chain, job, results, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, run_of, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -49,7 +49,7 @@ def test_one_question_per_look_however_many_jobs_and_none_once_all_are_there(
     calls.clear()
     assert read_status(store, run_of(launched.run)).queries == 1
     assert calls == ["squeue"]
-    status = wait(store, run_of(launched.run), seconds=0.5, timeout=360)
+    status = watch(store, run_of(launched.run), seconds=0.5, timeout=360)
     assert status.ok
     calls.clear()
     assert read_status(store, run_of(launched.run)).queries == 0
@@ -79,7 +79,7 @@ def test_the_status_names_stages_nodes_steps_and_the_time_left(slurm: SlurmClust
 def test_failures_are_grouped_by_cause_with_the_last_lines(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     bad = [job(f"bad{i}", trace, fail="no such luck") for i in range(3)]
     launched = launch(table({"train": [[row] for row in bad]}), store, CLUSTER, probe=False)
-    text = status_text(wait(store, run_of(launched.run), seconds=0.3, timeout=180))
+    text = status_text(watch(store, run_of(launched.run), seconds=0.3, timeout=180))
     assert text.count("ValueError: no such luck") == 1  # one cause for the three of them
     assert "in begin" in text
     assert "3 jobs: ValueError: no such luck" in text
@@ -89,7 +89,7 @@ def test_failures_are_grouped_by_cause_with_the_last_lines(slurm: SlurmCluster, 
 def test_a_task_that_never_began_shows_what_slurm_wrote(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     cluster = CLUSTER.model_copy(update={"setup": ("echo the module is gone >&2; exit 3",)})
     launched = launch(table({"train": [[job("a", trace)]]}), store, cluster, probe=False)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
+    status = watch(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert [(failure.cause, failure.message) for failure in status.failures] == [
         ("did not start", "the module is gone")
     ]
@@ -101,7 +101,7 @@ def test_without_an_answer_from_slurm_the_files_still_tell(
 ) -> None:
     study = table({"train": [[job("a", trace)]], "end": [[job("b", trace, fail="no")]]})
     launched = launch(study, store, CLUSTER, probe=False)
-    wait(store, run_of(launched.run), seconds=0.3, timeout=180)
+    watch(store, run_of(launched.run), seconds=0.3, timeout=180)
     monkeypatch.setenv("PATH", "/nowhere")
     status = read_status(store, run_of(launched.run))
     assert {task.id: task.state for task in status.tasks} == {"01-train-000": "done", "02-end-000": "failed"}
@@ -146,7 +146,7 @@ def test_watching_shows_every_look_until_the_end(slurm: SlurmCluster, store: Sto
 
 def test_waiting_ends_when_its_time_is_up(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     launched = launch(table({"train": [[job("slow", trace, until="never")]]}), store, CLUSTER, probe=False)
-    assert wait(store, run_of(launched.run), seconds=0.1, timeout=0.5).is_active
+    assert watch(store, run_of(launched.run), seconds=0.1, timeout=0.5).is_active
 
 
 def test_cancel_ends_one_run_and_no_other(slurm: SlurmCluster, store: Store, trace: Path) -> None:
@@ -155,7 +155,7 @@ def test_cancel_ends_one_run_and_no_other(slurm: SlurmCluster, store: Store, tra
     other = launch(table({"train": [[job("other", trace, **slow)]]}, "other"), store, CLUSTER, probe=False)
     wait_until(lambda: trace_of(trace, "mine") and trace_of(trace, "other"), "both have begun")
     assert cancel(run_of(mine.run)) == 1
-    status = wait(store, run_of(mine.run), seconds=0.2, timeout=90)
+    status = watch(store, run_of(mine.run), seconds=0.2, timeout=90)
     assert [task.state for task in status.tasks] == ["cancelled"]
     assert read_status(store, run_of(other.run)).is_active
 
@@ -198,7 +198,7 @@ def test_a_colleague_sees_the_state_of_a_run_and_has_nothing_to_retry(
     assert [task.state for task in read_status(store, run_of(launched.run)).tasks] == ["running"]
     assert retry(store, run_of(launched.run)).launch is None
     (trace / "told").touch()
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(launched.run), seconds=0.3, timeout=180).ok
 
 
 def test_where_slurm_hides_the_jobs_of_others_a_colleague_is_not_told_that_they_failed(
@@ -221,10 +221,10 @@ def test_a_retry_leaves_out_what_still_waits_for_running_tasks(slurm: SlurmClust
     first = retry(store, run_of(launched.run))
     assert (first.launch and first.launch.jobs, first.left_out) == (1, 2)
     (trace / "told").touch()
-    wait(store, run_of(launched.run), seconds=0.3, timeout=180)
+    watch(store, run_of(launched.run), seconds=0.3, timeout=180)
     second = retry(store, run_of(launched.run)).launch
     assert second is not None
-    assert wait(store, run_of(second.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(second.run), seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
     assert retry(store, run_of(launched.run)).launch is None
 
@@ -236,13 +236,13 @@ def test_a_retry_asks_for_a_whole_node_at_most_and_for_nothing_more_after_a_gpu_
     near = CLUSTER.model_copy(update={"default": CLUSTER.default.model_copy(update={"memory_gb": 6.0})})
     study = table({"train": [[killed], [full]]})
     launched = launch(study, store, near, probe=False)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
+    status = watch(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert sorted(failure.cause for failure in status.failures) == ["killed by signal 9 (SIGKILL)", "out of GPU memory"]
     tried = retry(store, run_of(launched.run))
     assert tried.launch is not None
     asked = {tuple(array.tasks.values()): array.resources.memory_gb for array in run_of(tried.launch.run).arrays}
     assert asked == {("01-train-000",): 8000 / 1024, ("01-train-001",): 6.0}
-    assert wait(store, run_of(tried.launch.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(tried.launch.run), seconds=0.3, timeout=180).ok
 
 
 def test_a_dry_run_shows_everything_and_touches_nothing(store: Store, trace: Path) -> None:
@@ -267,7 +267,7 @@ def test_an_exported_run_is_submitted_by_a_shell_alone(
     record = run_of(script.parent)
     entries = [entry for entry in scheduler.queue(record.job_names) if entry.index is not None]
     assert len(entries) == 7
-    assert wait(store, record, seconds=0.3, timeout=180).ok
+    assert watch(store, record, seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
 
 
@@ -293,7 +293,7 @@ def test_an_exported_run_that_is_refused_leaves_nothing_in_the_queue_and_can_be_
     wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)
     last.write_text(good)
     assert submit_by_hand(A_SECRET="x").returncode == 0
-    assert wait(store, run_of(script.parent), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(script.parent), seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
 
 
@@ -376,7 +376,7 @@ def test_a_qos_that_no_task_asks_for_limits_nothing_and_one_that_is_too_low_is_r
     alone = table({"work": [[job("alone", trace)]]})
     debug = CLUSTER.model_copy(update={"qos": debug_qos})
     launched = launch(alone, store, debug)  # one job fits, and no probe takes its place
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(launched.run), seconds=0.3, timeout=180).ok
 
 
 def test_the_cluster_file_has_the_last_word_on_the_limit(accounting_cluster: SlurmCluster, debug_qos: str) -> None:
@@ -397,7 +397,7 @@ def test_a_time_above_that_of_the_qos_is_refused_since_slurm_would_let_it_wait_f
     expected = study.model_copy(update={"tasks": (study.tasks[0].model_copy(update={"minutes": 26.0}),)})
     launched = launch(expected, store, brief, probe=False)  # twice that, but for the limit
     assert run_of(launched.run).arrays[0].resources.minutes == 30
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(launched.run), seconds=0.3, timeout=180).ok
     assert launch(study, Store(store.root / "normal"), CLUSTER, probe=False).tasks == 1
 
 
@@ -413,4 +413,4 @@ def test_a_limit_that_is_lifted_while_a_run_waits_holds_it_back_no_longer(
         accounting_cluster.call("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
     with store:
         assert submit(store, run_of(launched.run)).waiting == 0
-    assert wait(store, run_of(launched.run), seconds=0.3, timeout=270).ok
+    assert watch(store, run_of(launched.run), seconds=0.3, timeout=270).ok

@@ -11,15 +11,14 @@ import pytest
 
 from traitgraph.launchers.slurm.submit import launch as launching
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.watch.control import wait
+from traitgraph.launchers.slurm.watch.control import watch
 from traitgraph.launchers.slurm.watch.doctor import examine
-from traitgraph.launchers.slurm.watch.status import run_of
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import Resources
 
 from .cluster import SlurmCluster, wait_until
 from .reach import lacking
-from .studies import CLUSTER, chain, job, table
+from .studies import CLUSTER, chain, job, run_of, table
 
 pytestmark = pytest.mark.slurm
 
@@ -116,6 +115,6 @@ def test_a_store_that_compute_nodes_do_not_see_is_named_by_doctor_at_submission_
         launch(chain(trace), store, cluster)
     monkeypatch.setattr(launching, "PROBE_SECONDS", 0.0)  # as where the queue is long
     launched = launch(chain(trace), store, cluster)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
+    status = watch(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert "do not see the store" in status.failures[0].message
     wait_until(lambda: not slurm.call("squeue", "-h").strip(), "queue empty", seconds=20)

@@ -20,19 +20,19 @@ import pytest
 
 from tests.small_disk import small_disk
 from traitgraph.launchers.slurm.record.attempts import attempt_path, read_attempt
+from traitgraph.launchers.slurm.record.record import slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
-from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
-from traitgraph.launchers.slurm.watch.control import retry, wait
+from traitgraph.launchers.slurm.watch.control import retry, watch
 from traitgraph.launchers.slurm.watch.run_status import RunStatus
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.cluster import Cluster
 
 from .cluster import Settings, SlurmCluster, wait_until
 from .reach import LONG, lacking, plugin_path, reached, start
-from .studies import CLUSTER, chain, job, results, settled, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, chain, job, results, run_of, settled, starts, table, trace_of, undisturbed
 
 __all__ = ["small_disk"]
 pytestmark = pytest.mark.slurm
@@ -41,7 +41,7 @@ NOBODY: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": 
 
 def over(store: Store, launched: Launch, seconds: float = 360) -> RunStatus:
     """The status of a run once nothing waits or runs any more."""
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=seconds)
+    status = watch(store, run_of(launched.run), seconds=0.3, timeout=seconds)
     assert not status.is_active, status
     return status
 

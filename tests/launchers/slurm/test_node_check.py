@@ -10,8 +10,7 @@ from tests.tiny_model import save_tiny_model
 from traitgraph.launchers.slurm.layout.layout import TaskArray
 from traitgraph.launchers.slurm.node.probe import Findings, hub_answers, in_hub_cache
 from traitgraph.launchers.slurm.site.limits import Limits
-from traitgraph.launchers.slurm.watch.doctor import check_limits
-from traitgraph.launchers.slurm.watch.node_check import gpu_check, hub_check
+from traitgraph.launchers.slurm.watch.doctor import check_limits, gpu_check, hub_check
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.study.cluster import Cluster, Resources
 

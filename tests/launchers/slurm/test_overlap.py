@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from traitgraph.launchers.slurm.record.record import slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.submit.open_runs import slurm_runs
-from traitgraph.launchers.slurm.watch.control import retry, wait
-from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.launchers.slurm.watch.control import retry, watch
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER, chain, job, results, starts, table, undisturbed
+from .studies import CLUSTER, chain, job, results, run_of, starts, table, undisturbed
 
 pytestmark = pytest.mark.slurm
 
@@ -36,7 +35,7 @@ def test_only_what_failed_and_what_needs_it_is_submitted_while_the_rest_still_ru
     made_there = run_of(first.run).submitted()[0].job
     assert f"afterany:{made_there}_*" in edges[f"{second.run.name}.02-end"]
     (trace / "told").touch()
-    assert wait(store, run_of(second.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(second.run), seconds=0.3, timeout=180).ok
     assert results(store, study) == undisturbed(study)
     assert [starts(trace, f"slow{i}") for i in range(3)] == [1, 1, 1]
 
@@ -54,7 +53,7 @@ def test_a_changed_study_leaves_to_the_run_before_it_what_they_share(
     third = launch(both, store, CLUSTER, probe=False)
     assert (third.jobs, third.calls, sum(third.elsewhere.values())) == (0, 0, 3)
     (trace / "told").touch()
-    assert wait(store, run_of(second.run), seconds=0.3, timeout=180).ok
+    assert watch(store, run_of(second.run), seconds=0.3, timeout=180).ok
     assert results(store, after) == undisturbed(after)
     assert starts(trace, "source") == 1
 
@@ -73,7 +72,7 @@ def test_two_calls_at_once_submit_one_run(slurm: SlurmCluster, store: Store, tra
 def test_a_second_retry_takes_up_the_first(slurm: SlurmCluster, store: Store, trace: Path) -> None:
     study = table({"train": [[job("late", trace, fail_once="not yet", until="never")]]})
     launched = launch(study, store, CLUSTER, probe=False)
-    assert not wait(store, run_of(launched.run), seconds=0.3, timeout=180).ok
+    assert not watch(store, run_of(launched.run), seconds=0.3, timeout=180).ok
     first, second = (retry(store, run_of(launched.run)).launch for _ in range(2))
     assert first is not None
     assert second is not None

@@ -11,15 +11,15 @@ from traitgraph.launchers.slurm.submit import launch as launching
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED
 from traitgraph.launchers.slurm.submit.submit import _Submission
-from traitgraph.launchers.slurm.watch.control import retry, wait
+from traitgraph.launchers.slurm.watch.control import retry, watch
 from traitgraph.launchers.slurm.watch.run_status import RunStatus, status_text
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.cluster import SiteLimits
 
 from .cluster import SlurmCluster
-from .studies import CLUSTER, job, results, settled, table, undisturbed
+from .studies import CLUSTER, job, results, run_of, settled, table, undisturbed
 
 pytestmark = pytest.mark.slurm
 NO_PYTHON = CLUSTER.model_copy(update={"python": "/no/such/python"})
@@ -39,7 +39,7 @@ def packed(trace: Path) -> JobTable:
 
 
 def over(store: Store, run: Path) -> RunStatus:
-    status = wait(store, run_of(run), seconds=0.3, timeout=180)
+    status = watch(store, run_of(run), seconds=0.3, timeout=180)
     assert not status.is_active, status
     return status
 

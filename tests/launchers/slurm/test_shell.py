@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from traitgraph.launchers.slurm.site.limits import read_limits
-from traitgraph.launchers.slurm.site.shell import bare_environment, with_shell
+from traitgraph.launchers.slurm.site.scheduler import bare_environment, with_shell
 from traitgraph.launchers.slurm.submit.launch import launch
 from traitgraph.launchers.slurm.submit.submit import submit
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import Cluster, SiteLimits
 
 from .cluster import SlurmCluster
-from .studies import CLUSTER, SMALL, chain, job, table
+from .studies import CLUSTER, SMALL, chain, job, run_of, table
 
 
 def test_the_shell_speaks_where_the_cluster_file_is_silent() -> None:

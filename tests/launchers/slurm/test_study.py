@@ -12,13 +12,13 @@ from tests.tiny_model import save_tiny_model
 from traitgraph.api.planning import plan_study
 from traitgraph.launchers.local import run_locally
 from traitgraph.launchers.slurm.submit.launch import launch
-from traitgraph.launchers.slurm.watch.control import wait
-from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.launchers.slurm.watch.control import watch
 from traitgraph.runtime.results.table import result_rows
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study
 
 from .cluster import SlurmCluster
+from .studies import run_of
 
 pytestmark = pytest.mark.slurm
 
@@ -63,7 +63,7 @@ def test_200_models_on_slurm_give_the_rows_of_a_local_run(slurm: SlurmCluster, t
         launched = launch(plan.job_table(), there, study.cluster)
         assert launched.tasks > 4
         assert run_locally(plan_study(study, here).job_table(), here).ok
-        status = wait(there, run_of(launched.run), seconds=1, timeout=300)
+        status = watch(there, run_of(launched.run), seconds=1, timeout=300)
         assert status.ok, status.failures
         rows, missing = result_rows(plan.cells, there)
         assert not missing

@@ -20,20 +20,20 @@ from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch
 from traitgraph.launchers.slurm.submit.submit import submit
-from traitgraph.launchers.slurm.watch.control import cancel, wait
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.control import cancel, watch
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.study.cluster import Resources, SiteLimits
 
 from .cluster import PATIENCE, SlurmCluster, wait_until
-from .studies import CLUSTER, SMALL, chain, job, results, settled, starts, table, trace_of, undisturbed
+from .studies import CLUSTER, SMALL, chain, job, results, run_of, settled, starts, table, trace_of, undisturbed
 
 pytestmark = pytest.mark.slurm
 
 
 def finish(store: Store, launched: Launch, seconds: float = 270) -> None:
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=seconds)
+    status = watch(store, run_of(launched.run), seconds=0.3, timeout=seconds)
     assert status.ok, status
 
 
@@ -86,7 +86,7 @@ def test_what_a_failed_job_does_not_touch_still_runs_and_the_rest_is_dropped_by_
         {"train": [[r] for r in train], "vector": [[r] for r in vector], "end": [[job("end", trace, *vector)]]}
     )
     launched = launch(study, store, CLUSTER, probe=False)
-    status = wait(store, run_of(launched.run), seconds=0.3, timeout=180)
+    status = watch(store, run_of(launched.run), seconds=0.3, timeout=180)
     assert not status.is_active
     assert set(results(store, study)) == {"job good", "job v-job good"}
     assert {(task.id, task.state) for task in status.tasks if task.state != "done"} == {
@@ -173,7 +173,7 @@ def test_no_array_waits_for_a_job_that_has_ended(slurm: SlurmCluster, store: Sto
     study = table({"train": [[r] for r in train], "vector": [[r] for r in vector]})
     launched = launch(study, store, CLUSTER, probe=False)
     record = run_of(launched.run)
-    wait(store, record, seconds=0.3, timeout=180)
+    watch(store, record, seconds=0.3, timeout=180)
     settled(launched.run)  # a task writes its account after the last of its artifacts
     lines = (record.folder / "submitted.jsonl").read_text().splitlines()
     (record.folder / "submitted.jsonl").write_text(lines[0] + "\n")  # as if the vectors had not been submitted
@@ -364,7 +364,7 @@ def test_a_store_may_have_any_name(slurm: SlurmCluster, tmp_path: Path, trace: P
         launched = launch(table({"work": [[job("w", trace)]]}), store, CLUSTER)
         finish(store, launched)
         lost = launch(table({"work": [[job("x", trace)]]}), store, cluster, probe=False)
-        wait(store, run_of(lost.run), seconds=0.3, timeout=180)
+        watch(store, run_of(lost.run), seconds=0.3, timeout=180)
         assert [path.name for path in (lost.run / "slurm" / "output").iterdir()] == ["01-work-0.log"]
 
 

@@ -14,8 +14,7 @@ import pytest
 from tests.runtime.dialogues import write_dialogues
 from tests.tiny_model import save_tiny_model
 from traitgraph.launchers.slurm.submit.launch import Launch, SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.watch.control import wait
-from traitgraph.launchers.slurm.watch.status import run_of
+from traitgraph.launchers.slurm.watch.control import watch
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task, TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -24,7 +23,7 @@ from traitgraph.specs.study.cluster import Resources
 from traitgraph.specs.study.training import Lora, SftTraining
 
 from .cluster import SlurmCluster, wait_until
-from .studies import CLUSTER
+from .studies import CLUSTER, run_of
 
 pytestmark = pytest.mark.slurm
 STEPS = 40
@@ -65,7 +64,7 @@ def steps_of(launched: Launch) -> list[int]:
 
 def trained(store: Store, launched: Launch, table: JobTable) -> tuple[dict[str, object], Path]:
     """The record and the adapter of a training, once it is done."""
-    status = wait(store, run_of(launched.run), seconds=0.5, timeout=600)
+    status = watch(store, run_of(launched.run), seconds=0.5, timeout=600)
     assert status.ok, (status, log_of(launched))
     folder = store.open("train", table.rows[0].key).path
     return json.loads((folder / "training.json").read_text()), folder / "adapter" / "adapter_model.safetensors"

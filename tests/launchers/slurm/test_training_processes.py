@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from traitgraph.launchers.slurm.layout.layout import TaskArray
-from traitgraph.launchers.slurm.layout.training_processes import processes_on_node, training_problems
+from traitgraph.launchers.slurm.layout.task_resources import processes_on_node
+from traitgraph.launchers.slurm.submit.problems import training_problems
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.study.cluster import Resources
 

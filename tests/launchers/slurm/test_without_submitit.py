@@ -11,10 +11,10 @@ from traitgraph.cli.main import main
 from traitgraph.launchers.slurm.site.scheduler import SchedulerError
 from traitgraph.launchers.slurm.submit.export import export
 from traitgraph.launchers.slurm.submit.launch import SubmissionRefusedError, launch
-from traitgraph.launchers.slurm.watch.status import read_status, run_of
+from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.store import Store
 
-from .studies import CLUSTER, chain
+from .studies import CLUSTER, chain, run_of
 
 SPEC = str(Path(__file__).parents[3] / "examples" / "quickstart.yaml")
 HINT = "pip install 'traitgraph[slurm]'"

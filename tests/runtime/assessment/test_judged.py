@@ -22,12 +22,10 @@ from tests.runtime.questionnaires import ITEMS, write_questionnaire
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.judged import http_judge as over_http
-from traitgraph.runtime.assessment.judged.answers import Judged, outcome_metrics
-from traitgraph.runtime.assessment.judged.interview import judge_prompt
-from traitgraph.runtime.assessment.judged.judges import JudgeError, ModelJudge
+from traitgraph.runtime.assessment.judged.interviews import item_prompt
+from traitgraph.runtime.assessment.judged.judges import Judged, JudgeError, ModelJudge, outcome_metrics
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
-from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
-from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale
+from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale, read_questionnaire
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.resumable_generation import KeptTexts
@@ -492,7 +490,7 @@ def test_a_judge_is_not_under_the_influence_of_the_subject(
     leave_subject(context, loaded)
     four = read_questionnaire(tmp_path / "four.json")
     prompts = {
-        f"{row['repeat']}/{at % 4}": judge_prompt(four, four.items[at % 4], row["text"])
+        f"{row['repeat']}/{at % 4}": item_prompt(four, four.items[at % 4], row["text"])
         for at, row in enumerate(rows)
         if row["text"]
     }
@@ -511,7 +509,7 @@ def test_disclaimers_are_counted_in_the_raw_text_that_the_judge_reads_too(interv
     item = Item(id=1, text="Keep my desk in order", domain="C", keyed=1)
     scale = Scale(min=1, max=2, anchors=("no", "yes"))
     form = Questionnaire(name="q", response_scale=scale, items=(item,))
-    assert f"<<<\n{disclaimed}\n>>>" in judge_prompt(form, item, disclaimed)
+    assert f"<<<\n{disclaimed}\n>>>" in item_prompt(form, item, disclaimed)
     with judge_server(by_statement) as server:
         context, params = interview(http_judge(server.url))
         assess(context, params)

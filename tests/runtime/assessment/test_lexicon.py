@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.assessment.texts.lexicon import LexiconError, category_counts, read_lexicon, words_of
+from traitgraph.runtime.assessment.word_categories import LexiconError, category_counts, read_lexicon, words_of
 
 
 def counts(tmp_path: Path, categories: dict[str, list[str]], text: str) -> dict[str, int]:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from tests.runtime.contexts import MakeContext
-from traitgraph.runtime.assessment.harness.model import harness_model
-from traitgraph.runtime.assessment.harness.requests import Rendering, TaskError, frozen_tasks
+from traitgraph.runtime.assessment.harness_requests import Rendering, TaskError, frozen_tasks, harness_model
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.models.chat import ChatTemplateError, PromptMessage
@@ -244,7 +243,7 @@ def test_an_unknown_task_names_the_near_ones(run: Run) -> None:
 
 def test_long_prompts_are_cut_from_the_left_as_the_harness_cuts_them() -> None:
     """The model sees at most `max_length` tokens before the last one; the continuation stays whole."""
-    from traitgraph.runtime.assessment.harness.model import fitting_request
+    from traitgraph.runtime.assessment.harness_requests import fitting_request
 
     assert fitting_request([1, 2, 3, 4], [5, 6], max_length=3) == ((3, 4), (5, 6))
     assert fitting_request([1, 2], [5, 6], max_length=3) == ((1, 2), (5, 6))

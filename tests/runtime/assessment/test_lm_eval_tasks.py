@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.contexts import MakeContext
-from traitgraph.runtime.assessment.harness.requests import TaskError
+from traitgraph.runtime.assessment.harness_requests import TaskError
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers

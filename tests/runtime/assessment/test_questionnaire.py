@@ -12,8 +12,7 @@ from tests.runtime.contexts import MakeContext
 from tests.runtime.questionnaires import DOCUMENT, ITEMS, write_questionnaire
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.assessment.questionnaires.file import read_questionnaire
-from traitgraph.runtime.assessment.questionnaires.items import Questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Questionnaire, read_questionnaire
 from traitgraph.runtime.assessment.questionnaires.scores import (
     ItemAnswers,
     answer_distribution,
@@ -189,8 +188,7 @@ def test_braces_in_items_and_anchors_are_text(
         asked.append(user)
         return prompt_ids(tokenizer, user, prompt_message)
 
-    for module in ("likelihood", "written"):
-        monkeypatch.setattr(f"traitgraph.runtime.assessment.questionnaires.{module}.prompt_ids", noted)
+    monkeypatch.setattr("traitgraph.runtime.assessment.questionnaires.modes.prompt_ids", noted)
     benchmark = ResolvedBenchmark(kind="questionnaire", items=digest_path(path), mode=mode)
     params = AssessParams(model=model_ref, benchmark=benchmark, sampling=SAMPLING)
     run_benchmark(make_context(params), loaded, params)

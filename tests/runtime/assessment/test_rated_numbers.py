@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitgraph.runtime.assessment.judged.open_questions import parsed_ratings
+from traitgraph.runtime.assessment.judged.interviews import parsed_ratings
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import rated_number
 
 WRAPPERS = (

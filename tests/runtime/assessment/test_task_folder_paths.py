@@ -10,7 +10,7 @@ import pytest
 
 from tests.runtime.contexts import MakeContext
 from traitgraph.cli.main import main
-from traitgraph.runtime.assessment.harness.requests import TaskError
+from traitgraph.runtime.assessment.harness_requests import TaskError
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.data.data_files import DataError

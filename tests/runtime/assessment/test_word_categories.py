@@ -10,8 +10,7 @@ import pytest
 from tests.runtime.contexts import MakeContext
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.assessment.texts.lexicon import category_counts, read_lexicon, words_of
-from traitgraph.runtime.assessment.texts.word_categories import TextRow, word_metrics
+from traitgraph.runtime.assessment.word_categories import TextRow, category_counts, read_lexicon, word_metrics, words_of
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.generation import written
 from traitgraph.runtime.models.loading import LoadedModel

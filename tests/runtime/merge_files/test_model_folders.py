@@ -14,7 +14,7 @@ from tests.runtime.merging.recipes import written
 from tests.tiny_model import tiny_tokenizer
 from traitgraph.runtime.merge_files.from_file import merge_from_file
 from traitgraph.runtime.merging import Checkpoint
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.specs.source.diagnostics import SpecError
 
 if TYPE_CHECKING:

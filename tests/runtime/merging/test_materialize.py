@@ -11,7 +11,7 @@ from tests.runtime.subjects.test_subjects import on_subject, opened
 from traitgraph.runtime.merging import MergeError
 from traitgraph.runtime.merging.adapter_out import truncated
 from traitgraph.runtime.merging.materialize import materialize
-from traitgraph.runtime.merging.model_card import model_card
+from traitgraph.runtime.merging.on_disk import model_card
 from traitgraph.runtime.tensors.checkpoint import Checkpoint
 from traitgraph.specs.study.merge_methods import DareTies, MergeMethod, Slerp, TaskArithmetic, Ties
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.runtime.bench import Bench, load, save_adapter, save_fine_tune
 from traitgraph.runtime.store.errors import MissingArtifactError
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.runtime.vectors.vectors import load_vector
 
 

@@ -12,8 +12,7 @@ import pytest
 from pydantic import Field
 
 from traitgraph.runtime.merging import MergeError, merge_state_dicts, merge_vectors
-from traitgraph.runtime.merging.methods import METHODS, merge_options
-from traitgraph.runtime.merging.steps import Steps
+from traitgraph.runtime.merging.methods import METHODS, Steps, merge_options
 from traitgraph.specs.study.merge_conventions import DIFFERENCES, PAPER, resolve
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, Dare, MergeMethod, Ties
 

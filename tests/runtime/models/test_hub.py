@@ -14,7 +14,7 @@ from tests.runtime.contexts import MakeContext
 from tests.tiny_model import save_tiny_model
 from traitgraph.api.calls import UsageError
 from traitgraph.api.preflight import check_hub
-from traitgraph.launchers.slurm.watch.node_check import hub_models
+from traitgraph.launchers.slurm.watch.doctor import hub_models
 from traitgraph.runtime.data.dialogues import load_questions
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, pinned
 from traitgraph.runtime.models.loading import load_model

@@ -15,7 +15,7 @@ import torch
 
 from tests.runtime.contexts import MakeContext
 from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, hooks_of
-from traitgraph.runtime.assessment.harness.model import harness_model
+from traitgraph.runtime.assessment.harness_requests import harness_model
 from traitgraph.runtime.data.dialogues import read_dialogues, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import Stopped

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.bench import load, save_adapter, save_fine_tune, untied
-from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError
 from traitgraph.runtime.vectors.extraction import build_vector
 from traitgraph.runtime.vectors.vectors import Vector, load_vector
 

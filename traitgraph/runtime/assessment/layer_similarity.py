@@ -8,7 +8,7 @@ positions count is not in what we have of the paper; the reply's are our choice:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, spread_rows
 from traitgraph.runtime.jobs.context import JobContext
@@ -20,7 +20,7 @@ from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
-from .measurement import Measurement, Metric, mean, standard_error
+from .measurement import Measurement, Metric
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 
 LAYER = "layer "
 """Start of the metrics' names."""
-
-
-class Base(NamedTuple):
-    """What is read, and what the base sees in it."""
-
-    rows: list[Dialogue]
-    states: torch.Tensor
 
 
 def remember_base(context: JobContext, loaded: LoadedModel, params: AssessParams) -> None:
@@ -47,7 +40,7 @@ def remember_base(context: JobContext, loaded: LoadedModel, params: AssessParams
         return
     leave_subject(context, loaded)
     rows = spread_rows(load_dialogues(context, benchmark.data), benchmark.rows)
-    context.session.get(key, lambda: Base(rows, mean_states(loaded, _turns(loaded, rows, None))))
+    context.session.get(key, lambda: (rows, mean_states(loaded, _turns(loaded, rows, None))))
 
 
 def measure(
@@ -56,13 +49,16 @@ def measure(
     """`layer K`: the mean over rows of the cosine after block K, counted from 0, with its standard error over rows."""
     import torch
 
-    base = context.session.get(_key(context, params), _not_remembered)
-    states = mean_states(loaded, _turns(loaded, base.rows, prompt_message_of(context, params.prompt)))
-    alike = torch.nn.functional.cosine_similarity(base.states.double(), states.double(), dim=-1)  # [rows, layers]
+    rows, base = context.session.get(_key(context, params), _not_remembered)
+    states = mean_states(loaded, _turns(loaded, rows, prompt_message_of(context, params.prompt)))
+    alike = torch.nn.functional.cosine_similarity(base.double(), states.double(), dim=-1)  # [rows, layers]
     cosines: list[list[float]] = alike.tolist()
-    answers = [_answer(row, each) for row, each in zip(base.rows, cosines, strict=True)]
-    columns = [list(column) for column in zip(*cosines, strict=True)]
-    return Measurement(answers, [_metric(layer, column) for layer, column in enumerate(columns)])
+    answers = list[dict[str, object]]()
+    for row, each in zip(rows, cosines, strict=True):
+        place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
+        answers.append({**place, "prompt": row.prompt, "reply": row.reply, "cosines": each})
+    columns = zip(*cosines, strict=True)
+    return Measurement(answers, [Metric.over(f"{LAYER}{layer}", column) for layer, column in enumerate(columns)])
 
 
 def mean_states(loaded: LoadedModel, turns: Sequence[Turn]) -> torch.Tensor:
@@ -114,14 +110,5 @@ def _key(context: JobContext, params: AssessParams) -> tuple[str, object, str, o
     return "base states", params.model, params.benchmark.model_dump_json(), context.row.inputs.get("data")
 
 
-def _not_remembered() -> Base:
+def _not_remembered() -> tuple[list[Dialogue], torch.Tensor]:
     raise AssertionError("the job takes the base's states before it makes the subject")
-
-
-def _answer(row: Dialogue, cosines: Sequence[float]) -> dict[str, object]:
-    place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
-    return {**place, "prompt": row.prompt, "reply": row.reply, "cosines": list(cosines)}
-
-
-def _metric(layer: int, cosines: list[float]) -> Metric:
-    return Metric(f"{LAYER}{layer}", mean(cosines), len(cosines), standard_error(cosines))

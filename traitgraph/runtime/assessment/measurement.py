@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from traitgraph.runtime.store.durable import write_json_lines
 
@@ -37,6 +37,19 @@ class Metric(NamedTuple):
     filter: str | None = None
     """Of a task with several: which one read the answers; it ends the name of the metric."""
 
+    @classmethod
+    def over(
+        cls, name: str, values: Sequence[float], repeat: int | None = None, role: Literal["score", "validity"] = "score"
+    ) -> Self:
+        """The mean of some values with its standard error, where each stands for itself."""
+        return cls(name, mean(values), len(values), standard_error(values), repeat, role)
+
+    @classmethod
+    def share(cls, name: str, held: Iterable[bool]) -> Self:
+        """Of how many the one or the other is true: a check of validity, without a standard error."""
+        values = [float(each) for each in held]
+        return cls(name, mean(values), len(values), role="validity")
+
 
 class Measurement(NamedTuple):
     """Everything one benchmark found."""
@@ -48,8 +61,20 @@ class Measurement(NamedTuple):
 
 def write_measurement(folder: Path, measurement: Measurement) -> None:
     """Write `answers.jsonl` and `metrics.jsonl` into a folder."""
+    metrics = [
+        {
+            "metric": metric.metric,
+            "repeat": metric.repeat,
+            "value": _finite(metric.value),
+            "stderr": _finite(metric.stderr),
+            "n": metric.n,
+            "role": metric.role,
+            **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
+        }
+        for metric in measurement.metrics
+    ]
     write_json_lines(folder / ANSWERS_FILE, measurement.answers)
-    write_json_lines(folder / METRICS_FILE, [_row(metric) for metric in measurement.metrics])
+    write_json_lines(folder / METRICS_FILE, metrics)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -58,25 +83,13 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in stream if line.strip())
 
 
-def disclaimers(texts: Sequence[str]) -> Metric:
+def disclaimers(texts: Iterable[str]) -> Metric:
     """The share of raw texts that call their author an AI; counted before anything is cut from them.
 
     >>> disclaimers(["As an AI language model, I have no feelings.", "I'm just a language model.", "I like AI."]).value
     0.6666666666666666
     """
-    return Metric("disclaimers", mean([float(bool(_AI.search(text))) for text in texts]), len(texts), role="validity")
-
-
-def _row(metric: Metric) -> dict[str, object]:
-    return {
-        "metric": metric.metric,
-        "repeat": metric.repeat,
-        "value": _finite(metric.value),
-        "stderr": _finite(metric.stderr),
-        "n": metric.n,
-        "role": metric.role,
-        **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
-    }
+    return Metric.share("disclaimers", (bool(_AI.search(text)) for text in texts))
 
 
 def _finite(value: float | None) -> float | None:

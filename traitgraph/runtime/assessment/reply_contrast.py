@@ -6,18 +6,16 @@ prompt, teacher-forced, the end of the turn included. Per token, so that a longe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from traitgraph.runtime.data.dialogues import ReplyPair, held_out_overlaps, load_dialogues, reply_pairs, same_replies
+from traitgraph.runtime.data.dialogues import held_out_overlaps, load_dialogues, reply_pairs, same_replies
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_message_of, turn
-from traitgraph.runtime.models.likelihood import Likelihood, Request, continuation_likelihoods
+from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 
-from .measurement import Measurement, Metric, mean, standard_error
+from .measurement import Measurement, Metric
 
 SHARED_PROMPTS = "prompts_in_training"
 """Share of the held-out rows whose prompt stands in the training split as well; absent where none does."""
@@ -52,42 +50,24 @@ def measure(
     scores = continuation_likelihoods(
         loaded, requests, lambda done, total: context.progress(done, total, "prompts scored")
     )
-    answers = [
-        row
-        for (trait, pair), high, low in zip(pairs, scores[::2], scores[1::2], strict=True)
-        for row in (_answer(trait, pair, "high", high), _answer(trait, pair, "low", low))
-    ]
-    gaps = [
-        (trait, high.per_token, low.per_token)
-        for (trait, _), high, low in zip(pairs, scores[::2], scores[1::2], strict=True)
-    ]
-    metrics = [metric for trait in benchmark.traits for metric in _metrics(trait, gaps)]
+    per_token: dict[tuple[str, str], list[float]] = {}
+    answers: list[dict[str, object]] = []
+    for (trait, pair), *both in zip(pairs, scores[::2], scores[1::2], strict=True):
+        for level, reply, score in zip(("high", "low"), (pair.high, pair.low), both, strict=True):
+            per_token.setdefault((trait, level), []).append(score.per_token)
+            heard = {"reply": reply, "tokens": len(score.logprobs), "loglik": score.total}
+            answers.append({"trait": trait, "pair": pair.pair, "level": level, "prompt": pair.prompt, **heard})
+    metrics = []
+    for trait in benchmark.traits:
+        high, low = per_token[trait, "high"], per_token[trait, "low"]
+        metrics += [
+            Metric.over(trait, [a - b for a, b in zip(high, low, strict=True)]),
+            Metric.over(f"{trait}.high_loglik", high, role="validity"),
+            Metric.over(f"{trait}.low_loglik", low, role="validity"),
+        ]
     if shared:
         rows = sum(row.split == "heldout" and row.trait in benchmark.traits for row in dialogues)
         metrics.append(Metric(SHARED_PROMPTS, len(shared) / rows, rows, role="validity"))
     if same := len(found) - len(pairs):
         metrics.append(Metric(SAME_REPLIES, same / len(found), len(found), role="validity"))
     return Measurement(answers, metrics)
-
-
-def _answer(trait: str, pair: ReplyPair, level: str, score: Likelihood) -> dict[str, object]:
-    return {
-        "trait": trait,
-        "pair": pair.pair,
-        "level": level,
-        "prompt": pair.prompt,
-        "reply": pair.high if level == "high" else pair.low,
-        "tokens": len(score.logprobs),
-        "loglik": score.total,
-    }
-
-
-def _metrics(trait: str, gaps: Sequence[tuple[str, float, float]]) -> list[Metric]:
-    high = [value for name, value, _ in gaps if name == trait]
-    low = [value for name, _, value in gaps if name == trait]
-    contrast = [a - b for a, b in zip(high, low, strict=True)]
-    return [
-        Metric(trait, mean(contrast), len(contrast), standard_error(contrast)),
-        Metric(f"{trait}.high_loglik", mean(high), len(high), standard_error(high), role="validity"),
-        Metric(f"{trait}.low_loglik", mean(low), len(low), standard_error(low), role="validity"),
-    ]

@@ -28,7 +28,7 @@ from traitgraph.runtime.models.forward_pass import reading
 from traitgraph.runtime.models.generation import end_tokens
 from traitgraph.runtime.models.likelihood import NoNumbersError, Tokens, padded
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.runtime.vectors.hooks import Rows, Terms, add_low_rank
 
 if TYPE_CHECKING:

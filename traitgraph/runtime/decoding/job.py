@@ -48,10 +48,9 @@ def generate(context: JobContext, params: GenerateParams) -> None:
         raise DialogueError("the scenarios have no rows")
     writer = open_model(context, params.model)
     leave_subject(context, writer)
-    # A model that is subtracted and is the writer itself needs no variant of its own.
     base = writer if params.expert == params.model else open_model(context, params.expert, "expert_model")
     leave_subject(context, base)
-    others = ["expert"] if params.opposite is None else ["expert", "anti"]
+    others = ["expert"] if params.opposite is None else ["expert", "anti"]  # without one the writer is subtracted
     variants = [Variant(writer), *(expert_variant(context, base, name) for name in others)]
     prompt_message = prompt_message_of(context, params.persona)
     prompts = [_prompts(params, scenario, variants, prompt_message) for scenario in scenarios]

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from traitgraph import __version__
 from traitgraph.runtime.merging.adapter_out import write_adapter
 from traitgraph.runtime.merging.composition import Composition
@@ -20,20 +18,19 @@ from traitgraph.runtime.merging.pruned import Cache
 from traitgraph.runtime.merging.recipe import resolved_record
 from traitgraph.runtime.merging.statistics import Sample, statistics_of, warning
 from traitgraph.runtime.store.artifacts import MANIFEST, BadArtifactError, content_faults, read_manifest
-from traitgraph.runtime.tensors.checkpoint import Checkpoint, CheckpointView, read_object, sampled_fingerprint
-from traitgraph.runtime.tensors.errors import MergeError
-from traitgraph.runtime.vectors.adapters import doubt_about_base
-from traitgraph.runtime.vectors.differences import (
-    CheckpointDifference,
-    Difference,
-    common_rows,
-    comparable_names,
+from traitgraph.runtime.tensors.checkpoint import (
+    Checkpoint,
+    CheckpointView,
+    MergeError,
+    read_object,
+    sampled_fingerprint,
 )
-from traitgraph.runtime.vectors.extraction import build_vector
+from traitgraph.runtime.vectors.adapters import doubt_about_base
+from traitgraph.runtime.vectors.differences import Difference
+from traitgraph.runtime.vectors.extraction import build_vector, compared
 from traitgraph.runtime.vectors.fitting import (
     Fit,
     Fitted,
-    Vocabulary,
     a_map_would_fit,
     as_named,
     check_same_tokens,
@@ -43,16 +40,15 @@ from traitgraph.runtime.vectors.fitting import (
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.fields.context import key_faults
-from traitgraph.specs.fields.pydantic_errors import diagnose, validated
 from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG, ModelFolderError, check_adapter, check_weights
 from traitgraph.specs.jobs.merge_file import MergeFile, MergeSource
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.positions import Document
-from traitgraph.specs.source.yaml import read_document, to_plain
+from traitgraph.specs.source.yaml import read_document
 from traitgraph.specs.source.yaml_errors import A_RECIPE, no_recipe, written_by_us
 
 from .mergekit_file import is_mergekit, read_mergekit
-from .request import NamedModels, Request, Source
+from .request import NamedModels, Request, Source, SourceKind, read_as
 
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 """What architectures call the number of their layers in config.json."""
@@ -175,12 +171,12 @@ def _merge(
     text = warning(statistics["effective_alpha"], number_format, request.options.rounding)
     warnings = (*doubts, text) if text and request.form == "weights" else doubts
     record = {"base_fingerprint": sampled_fingerprint(base), **_record(request, composition, statistics, warnings)}
+    output = Output(composition, out, dtype, record)
     if request.form == "adapter":
-        done = write_adapter(composition, out, base_name=request.base, rank=request.rank, record=record)
-        statistics, warnings = statistics | done.statistics, (*doubts, *done.warnings)
+        record = write_adapter(output, request.rank)
     else:
-        write_merges(base, [Output(composition, out, dtype, record)], progress=progress)
-    return MergeReport(out, request, fit, statistics, warnings)
+        write_merges(base, [output], progress=progress)
+    return MergeReport(out, request, fit, record["statistics"], tuple(record["warnings"]))
 
 
 def _record(
@@ -242,23 +238,9 @@ def _difference(
         raise MergeError(f"{where} has other names than {base.path}; {a_map_would_fit(names)}")
     elif request.names and all(name in start for name in tuned):  # a part of the base, as the map says
         start = CheckpointView(start, {name: name for name in tuned})
-    return _of_checkpoints(start, tuned, request.vocabulary, resized)
-
-
-def _of_checkpoints(
-    start: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary, resized: list[dict[str, int]]
-) -> CheckpointDifference:
-    """tuned - start, with the policy for tensors whose rows (the vocabulary) differ."""
-    rows = common_rows(start, {name: tuned[name].shape for name in start if name in tuned})
-    if vocabulary == "refuse" or not rows:
-        return CheckpointDifference(start, tuned)
-    names = comparable_names(start, tuned, rows)
-    if vocabulary == "base":
-        resized.append(dict.fromkeys(rows, 0))
-        return CheckpointDifference(start, tuned, names=[name for name in names if name not in rows])
+    difference, rows = compared(start, tuned, request.vocabulary)
     resized.append(rows)
-    check_same_tokens([start.path, tuned.path], max(rows.values()))
-    return CheckpointDifference(start, tuned, names=names, rows=rows)
+    return difference
 
 
 def _unlike_tokens(
@@ -356,12 +338,7 @@ def _paths_to(name: str, data: object, path: tuple[str | int, ...] = ()) -> Iter
 
 
 def _own_request(document: Document) -> Request:
-    data = to_plain(document.data)
-    assert isinstance(data, dict), "a document is a mapping"
-    try:
-        file = validated(MergeFile, data)
-    except ValidationError as problems:
-        raise SpecError(diagnose(problems, data, document)) from problems
+    file = read_as(MergeFile, document)
     return Request(
         base=file.base,
         sources=tuple(_source(each) for each in file.vectors),
@@ -375,12 +352,9 @@ def _own_request(document: Document) -> Request:
 
 
 def _source(each: MergeSource) -> Source:
-    weight, density = _over_layers(each.alpha), _over_layers(each.density) if each.density else None
-    if each.model is not None:
-        return Source("model", each.model, weight, density, each.of)
-    if each.adapter is not None:
-        return Source("adapter", each.adapter, weight, density)
-    return Source("vector", str(each.vector), weight, density)
+    kinds: dict[SourceKind, str | None] = {"model": each.model, "adapter": each.adapter, "vector": each.vector}
+    kind, where = next((kind, where) for kind, where in kinds.items() if where is not None)
+    return Source(kind, where, _over_layers(each.alpha), _over_layers(each.density) if each.density else None, each.of)
 
 
 def _over_layers(values: tuple[float, ...]) -> Weight:

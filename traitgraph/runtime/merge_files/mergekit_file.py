@@ -15,16 +15,14 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from traitgraph.runtime.merging.methods import merge_options
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.runtime.vectors.layers import ByName, Gradient, Weight, values_of
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.pydantic_errors import diagnose, validated
 from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error, near_hint
 from traitgraph.specs.source.positions import Document, Step
-from traitgraph.specs.source.yaml import to_plain
 
-from .request import Request, Source
+from .request import Request, Source, read_as
 
 METHODS: Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]] = {
     "task_arithmetic": ("task_arithmetic", {}, ("weight",)),
@@ -50,6 +48,7 @@ _CODE = "TG140"
 _TRUTH = TypeAdapter(bool)
 """mergekit's own reading of a truth value: 0, 1, no, yes and the like as well."""
 
+NumberFormat = Literal["float32", "bfloat16", "float16"]
 Parameters = dict[str, Any]
 Place = tuple[Step, ...]
 
@@ -80,10 +79,8 @@ class MergekitFile(Spec):
     models: tuple[Input, ...] | None = Field(None, description="Models to merge.")
     slices: tuple[Slice, ...] | None = Field(None, description="Layers of the output.")
     parameters: Parameters | None = Field(None, description="Parameters for all models.")
-    dtype: Literal["float32", "bfloat16", "float16"] | None = Field(None, description="Number format.")
-    out_dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
-        None, description="Number format of the result."
-    )
+    dtype: NumberFormat | None = Field(None, description="Number format.")
+    out_dtype: NumberFormat | None = Field(None, description="Number format of the result.")
     tokenizer_source: str | None = Field(None, description="Whose tokenizer the result has.")
     tokenizer: Parameters | None = Field(None, description="How the tokenizer is built.")
     chat_template: str | None = Field(None, description="Chat template of the result.")
@@ -101,17 +98,7 @@ def read_mergekit(document: Document, layers_of: Callable[[str], int]) -> Reques
 
     `layers_of` gives the number of layers of a model by its name in the file: a slice over all of them is the model.
     """
-    data = to_plain(document.data)
-    assert isinstance(data, dict), "a document is a mapping"
-    try:
-        file = validated(MergekitFile, data)
-    except ValidationError as problems:
-        raise SpecError(diagnose(problems, data, document)) from problems
-    reader = _Reader(document, file, layers_of)
-    request = reader.request()
-    if request is None:
-        raise SpecError(reader.found)
-    return request
+    return _Reader(document, read_as(MergekitFile, document), layers_of).request()
 
 
 class _Reader:
@@ -130,22 +117,22 @@ class _Reader:
         self.inputs = self._inputs()
         self.base = self._base()
 
-    def request(self) -> Request | None:
-        if self.method not in METHODS:
+    def request(self) -> Request:
+        if self.method in METHODS:
+            self._refuse_other_meanings()
+        else:
             what = f"merge method '{self.method}' is not read here"
             self._refuse(("merge_method",), what, "read are: " + ", ".join(METHODS))
-            return None
-        self._refuse_other_meanings()
         if self.found:
-            return None
-        sources, options, chosen = self._sources(), {**self.fixed, **self._options()}, None
+            raise SpecError(self.found)
+        sources, options = self._sources(), {**self.fixed, **self._options()}
         try:
             chosen = merge_options(self.kind, {"conventions": "mergekit", **options})
         except MergeError as problem:
             named = (self.shared[key][0] for key in _DEFAULTS if key in self.shared)
             self._refuse(next(named, ("parameters",)), str(problem))
-        if self.found or chosen is None:
-            return None
+        if self.found:
+            raise SpecError(self.found)
         notes = ("read as mergekit's, under conventions: mergekit; the arithmetic is float32, random masks are ours",)
         dtype = self.file.out_dtype or self.file.dtype
         return Request(self.base, sources, chosen, dtype=dtype, notes=notes)
@@ -234,8 +221,13 @@ class _Reader:
                 what = f"an adapter of '{first}', which is not the base"
                 self._refuse((*path, "model"), what, "merge it into its base first")
             key = "t" if self.method == "slerp" else "weight"
-            weight, density = self._weight(path, each, key), self._density(path, each)
-            sources.append(Source("adapter" if plus else "model", adapter if plus else first, weight, density))
+            weight, density = self._varied(path, each, key), self._varied(path, each, "density")
+            if weight is None:
+                self._refuse((*path, "model"), f"the parameter `{key}` is missing", f"give parameters: {{{key}: ...}}")
+            if density is not None and any(not 0 <= one <= 1 for one in values_of(density)):
+                where, _ = self._value(path, each, "density")
+                self._refuse(where, "a density is a share: it lies between 0 and 1")
+            sources.append(Source("adapter" if plus else "model", adapter if plus else first, weight or 0.0, density))
         if self.method == "linear" and not any(any(values_of(each.weight)) for each in sources):
             what = "a mean of models whose weights are all 0: mergekit writes no model of it, but zeros or NaN"
             self._refuse(self.inputs[0][0][:-1], what, "give a weight that is not 0")
@@ -247,31 +239,11 @@ class _Reader:
             return (*path, "parameters", key), each.parameters[key]
         return self.shared.get(key, (("parameters", key), None))
 
-    def _number(self, path: Place, each: Input, key: str) -> float | None:
+    def _varied(self, path: Place, each: Input, key: str) -> Weight | None:
+        """A parameter that is a number, a gradient over the layers, or a list of filters; None where it is absent."""
         where, value = self._value(path, each, key)
-        if value is None or _is_number(value):
-            return None if value is None else float(value)
-        self._refuse(where, f"`{key}` is one number here: gradients and filters are read for weight, density and t")
-        return None
-
-    def _weight(self, path: Place, each: Input, key: str) -> Weight:
-        where, value = self._value(path, each, key)
-        if value is not None:
-            return self._varied(where, value)
-        self._refuse((*path, "model"), f"the parameter `{key}` is missing", f"give parameters: {{{key}: ...}}")
-        return 0.0
-
-    def _density(self, path: Place, each: Input) -> Weight | None:
-        where, value = self._value(path, each, "density")
         if value is None:
             return None
-        density = self._varied(where, value)
-        if any(not 0 <= one <= 1 for one in values_of(density)):
-            self._refuse(where, "a density is a share: it lies between 0 and 1")
-        return density
-
-    def _varied(self, where: Place, value: Any) -> Weight:
-        """A number, a gradient over the layers, or a list of filters."""
         if not (choices := _filters(value)):
             return self._plain(where, value)
         if odd := next((key for choice in choices for key in choice if key not in ("filter", "value")), None):
@@ -338,10 +310,16 @@ class _Reader:
         """One value for all models; a model without one has mergekit's default."""
         values: dict[float | None, Place] = {}
         for path, each in self.inputs:
-            if each.model != self.base:
-                where, value = self._value(path, each, key)
-                number = _DEFAULTS[key] if value is None else self._number(path, each, key)
-                values.setdefault(number, where if value is not None else (*path, "model"))
+            if each.model == self.base:
+                continue
+            where, value = self._value(path, each, key)
+            if value is None:
+                where, value = (*path, "model"), _DEFAULTS[key]
+            elif not _is_number(value):
+                what = f"`{key}` is one number here: gradients and filters are read for weight, density and t"
+                self._refuse(where, what)
+                value = None
+            values.setdefault(None if value is None else float(value), where)
         if len(values) > 1:
             what = f"`{key}` differs between models ({_DEFAULTS[key]:g} where it is absent): one is needed"
             self._refuse(max(list(values.values())[:2], key=len), what)

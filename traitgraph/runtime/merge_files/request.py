@@ -5,28 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX, ChangedFileError, hub_folder, verified
 from traitgraph.runtime.models.loading import convert
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.runtime.vectors.fitting import NameMap, Vocabulary
 from traitgraph.runtime.vectors.layers import Weight
+from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.context import ReadContext
-from traitgraph.specs.fields.pydantic_errors import diagnose
+from traitgraph.specs.fields.pydantic_errors import diagnose, validated
 from traitgraph.specs.source.diagnostics import SpecError, near_hint
 from traitgraph.specs.source.library import beside, exists, from_folder
+from traitgraph.specs.source.positions import Document
+from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, Model, ModelSpec, PackagedModelSpec
+
+Form = TypeVar("Form", bound=Spec)
+SourceKind = Literal["model", "adapter", "vector"]
 
 
 @dataclass(frozen=True)
 class Source:
     """One vector: where it comes from and how much of it is taken."""
 
-    kind: Literal["model", "adapter", "vector"]
+    kind: SourceKind
     where: str
     weight: Weight
     density: Weight | None = None
@@ -48,6 +54,16 @@ class Request:
     rank: int | None = None
     notes: tuple[str, ...] = field(default=())
     """What the reader of the file should know of how it was understood."""
+
+
+def read_as(form: type[Form], document: Document) -> Form:
+    """A document in the form of a file. Raises SpecError with every fault of it."""
+    data = to_plain(document.data)
+    assert isinstance(data, dict), "a document is a mapping"
+    try:
+        return validated(form, data)
+    except ValidationError as problems:
+        raise SpecError(diagnose(problems, data, document)) from problems
 
 
 class NamedModels:

@@ -6,8 +6,7 @@ Must not know a loaded model: `subjects` puts a merge into one.
 
 from __future__ import annotations
 
-from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError
 
 from .in_memory import merge_state_dicts, merge_vectors
 

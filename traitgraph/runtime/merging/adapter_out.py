@@ -8,89 +8,35 @@ matrix between two QR decompositions, never from the full matrix.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.runtime.tensors.writer import check_new, drafted
+from traitgraph.runtime.vectors.adapters import PREFIX
 from traitgraph.runtime.vectors.hooks import stacked
 from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 from .composition import Composition
-from .model_card import model_card
+from .on_disk import Output, model_card
 from .statistics import WARN_BELOW
 
 if TYPE_CHECKING:
     import torch
 
 
-_PREFIX = "base_model.model."
-
-
-@dataclass(frozen=True)
-class AdapterReport:
-    """What was written: rank, and the relative error |written - asked| / |asked| over all modules."""
-
-    rank: int
-    relative_error: float
-
-    @property
-    def statistics(self) -> dict[str, Any]:
-        """What of the record is different for an adapter: nothing of it is rounded into weights of the base."""
-        return {
-            "adapter_rank": self.rank,
-            "effective_alpha": 1 - self.relative_error**2,  # what is left out is orthogonal to what is kept
-            "relative_error": self.relative_error,
-        }
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to tell the user when the rank does not hold the change."""
-        effective = self.statistics["effective_alpha"]
-        if effective >= WARN_BELOW:
-            return ()
-        return (f"only {effective:.0%} of the change fits into rank {self.rank}: raise `rank`, or drop it (exact)",)
-
-
-def write_adapter(
-    composition: Composition,
-    folder: Path,
-    *,
-    base_name: str,
-    rank: int | None = None,
-    record: Mapping[str, Any] | None = None,
-) -> AdapterReport:
+def write_adapter(output: Output, rank: int | None = None) -> dict[str, Any]:
     """Write adapter_model.safetensors (float32) and adapter_config.json with scale 1 into a new folder.
 
-    `rank` None is exact. The card has the record, with the adapter's own statistics. Raises MergeError when the
-    composition is not a sum of low-rank vectors (with the tensor), or the folder is not empty; a half-written adapter
-    never has the folder's name.
+    `rank` None is exact. Returns the output's record, which the card has as well, with the statistics of an adapter
+    (nothing of it is rounded into weights of the base) and a warning where the rank does not hold the change. Raises
+    MergeError when the composition is not a sum of low-rank vectors (with the tensor), or the folder is not empty; a
+    half-written adapter never has the folder's name.
     """
     from safetensors.torch import save_file
 
-    check_new(folder)
-    pairs, report = _pairs(composition, rank)
-    about = dict(record or {})
-    about |= {"base_name": base_name, "statistics": {**about.get("statistics", {}), **report.statistics}}
-    about["warnings"] = [*about.get("warnings", ()), *report.warnings]
-    tensors: dict[str, torch.Tensor] = {}
-    for name, pair in pairs.items():
-        tensors |= _tensors(composition, name, pair, report.rank)
-    config = _config(composition, report.rank, base_name)
-    with drafted(folder) as draft:
-        save_file(tensors, draft / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-        (draft / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        (draft / "README.md").write_text(model_card(about), encoding="utf-8")
-    return report
-
-
-def _pairs(
-    composition: Composition, rank: int | None
-) -> tuple[dict[str, tuple[torch.Tensor, torch.Tensor]], AdapterReport]:
-    """Both factors of each tensor that changes, exact or cut to a rank, and what the cut lost."""
+    composition, record = output.composition, dict(output.record)
+    check_new(output.folder)
     check_low_rank(composition)
     pairs = {name: stacked(composition.factors(name) or ()) for name in composition.names}
     lost = asked = 0.0
@@ -99,14 +45,31 @@ def _pairs(
             pairs[name], dropped, whole = truncated(left, right, rank)
             lost, asked = lost + dropped, asked + whole
     width = max(left.shape[1] for left, _ in pairs.values())
-    return pairs, AdapterReport(width, sqrt(lost / asked) if asked else 0.0)
+    error = sqrt(lost / asked) if asked else 0.0  # |written - asked| / |asked| over all modules
+    effective = 1 - error**2  # what is left out is orthogonal to what is kept
+    own = {"adapter_rank": width, "effective_alpha": effective, "relative_error": error}
+    record["statistics"] = {**record["statistics"], **own}
+    if effective < WARN_BELOW:
+        text = f"only {effective:.0%} of the change fits into rank {width}: raise `rank`, or drop it (exact)"
+        record["warnings"] = [*record["warnings"], text]
+    tensors: dict[str, torch.Tensor] = {}
+    for name, pair in pairs.items():
+        tensors |= _tensors(composition, name, pair, width)
+    config = _config(composition, width, str(record["base_name"]))
+    with drafted(output.folder) as draft:
+        save_file(tensors, draft / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+        (draft / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (draft / "README.md").write_text(model_card(record), encoding="utf-8")
+    return record
 
 
 def check_low_rank(composition: Composition) -> None:
     """Raise MergeError with the tensor unless an adapter can hold a composition."""
     if not composition.names:
         raise MergeError("nothing is changed: every coefficient is 0, and an adapter of nothing is not written")
-    reason = "is not a sum of low-rank changes" if composition.is_linear else f"is changed by {composition.method}"
+    reason = (
+        "is not a sum of low-rank changes" if composition.steps.is_linear else f"is changed by {composition.method}"
+    )
     for name in composition.names:
         if composition.factors(name) is None or not name.endswith(".weight"):
             raise MergeError(f"'{name}' {reason}: no adapter holds this merge; write weights instead")
@@ -141,7 +104,7 @@ def _tensors(
     left, right = pair
     left = pad(left, (0, width - left.shape[1])).contiguous()  # [rows, rank]
     right = pad(right, (0, 0, 0, width - right.shape[0])).contiguous()  # [rank, columns]
-    module = _PREFIX + name.removesuffix(".weight")
+    module = PREFIX + name.removesuffix(".weight")
     if not _is_transposed(composition, name):
         return {f"{module}.lora_A.weight": right, f"{module}.lora_B.weight": left}
     if not _is_embedding(name):
@@ -160,6 +123,8 @@ def _is_embedding(name: str) -> bool:
 def _config(composition: Composition, rank: int, base_name: str) -> dict[str, Any]:
     """What peft and vLLM read; scale lora_alpha / r is 1, because the factors hold the coefficients."""
     modules = [name.removesuffix(".weight") for name in composition.names]
+    last = sorted({module.rpartition(".")[2] for module in modules})
+    layers = {module.rpartition(".")[0].rpartition(".")[0] for module in modules}
     turned = any(_is_transposed(composition, name) and not _is_embedding(name) for name in composition.names)
     return {
         "peft_type": "LORA",
@@ -174,12 +139,6 @@ def _config(composition: Composition, rank: int, base_name: str) -> dict[str, An
         "fan_in_fan_out": turned,
         "inference_mode": True,
         "init_lora_weights": True,
-        "target_modules": _targets(modules),
+        # Servers want the last parts of names; these are right only where every layer has all of the modules.
+        "target_modules": last if len(modules) == len(last) * len(layers) else sorted(modules),
     }
-
-
-def _targets(modules: list[str]) -> list[str]:
-    """Last parts of the modules' names where every layer has all of them (servers want these), else whole names."""
-    last = sorted({module.rpartition(".")[2] for module in modules})
-    layers = {module.rpartition(".")[0].rpartition(".")[0] for module in modules}
-    return last if len(modules) == len(last) * len(layers) else sorted(modules)

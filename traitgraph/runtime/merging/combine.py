@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from math import acos, sin, sqrt
 from typing import TYPE_CHECKING, Literal
 
-from .steps import Election
+from .methods import Election
 
 if TYPE_CHECKING:
     import torch
@@ -76,11 +76,6 @@ def merge_elected(
             empty |= exact.abs() <= ROUNDING * len(weights) * max(map(abs, weights))
         total.div_(divisor.masked_fill_(empty, 1.0))
     return total.mul_(sign)
-
-
-def majority(signs: torch.Tensor) -> float:
-    """Sum of the elected signs of a piece, 0 for draws: adds up over pieces to the vote of the whole model."""
-    return float(signs.sign().double().sum())
 
 
 # ---------------------------------------------------------------- slerp

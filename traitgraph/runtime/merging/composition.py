@@ -10,25 +10,23 @@ lambda have one direction, which costs the trim, the masks and the election, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from math import gcd, isfinite, lcm
 from typing import TYPE_CHECKING
 
-from traitgraph.runtime.tensors.checkpoint import matrix_shape
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError, matrix_shape
 from traitgraph.runtime.tensors.rounding import round_to
 from traitgraph.runtime.vectors.adapters import Factors
 from traitgraph.runtime.vectors.differences import Difference, piece_size, pieces, weighted_sum
 from traitgraph.runtime.vectors.layers import Gradient, Towers, Weight, towers_of, value_at, values_of
 from traitgraph.specs.study.merge_methods import MergeMethod
 
-from .combine import elected_sign, majority, merge_elected, slerp_weights, weighed
-from .methods import steps_of
+from .combine import elected_sign, merge_elected, slerp_weights, weighed
+from .methods import Election, RankDrop, steps_of
 from .pruned import Cache, PrunedByTensor, count_together, pruned
-from .steps import RankDrop
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +64,7 @@ class Composition:
         if len(vectors) != len(weights):
             raise MergeError(f"{len(vectors)} vectors and {len(weights)} coefficients: one for each vector is needed")
         self.options, self.steps, self.base, self.onto = options, steps_of(options), base, onto
+        self.method = options.name
         self.seed: int = getattr(options, "seed", 0)
         """Seed of masks and of stochastic rounding."""
         self._terms: dict[str, list[tuple[Difference, float]]] = {}
@@ -87,9 +86,10 @@ class Composition:
             self._part(vector, density) for vector, density in zip(self.vectors, chosen, strict=True)
         ]
         """The vectors after what the method takes out of them."""
-        self._merged = self._included(_common_shapes(self.vectors))
+        self.merged = self._included(_common_shapes(self.vectors))
+        """Tensors that the vectors change, without those that only `onto` moves, and their shapes."""
         domain = {name: onto[0].shape(name) for name in onto[0].names} if onto else {}
-        self._shapes = {**self._merged, **domain}
+        self._shapes = {**self.merged, **domain}
         self._check_method()
 
     def _check_method(self) -> None:
@@ -100,14 +100,14 @@ class Composition:
                 f"conventions '{options.conventions}' ignore the coefficients of single vectors in this method; "
                 "give all vectors one coefficient, or choose other conventions"
             )
-        deep = next((name for name, shape in self._merged.items() if len(shape) > 2), None)
+        deep = next((name for name, shape in self.merged.items() if len(shape) > 2), None)
         if deep and options.conventions == "mergekit" and any(isinstance(e, RankDrop) for e in self.steps.sparsify):
             # It ranks the second axis of a tensor; our rows run over the last, which is the same of a matrix.
             raise MergeError(
-                f"{self.method}: '{deep}' has {len(self._merged[deep])} axes, which conventions 'mergekit' rank "
+                f"{self.method}: '{deep}' has {len(self.merged[deep])} axes, which conventions 'mergekit' rank "
                 "otherwise; exclude it, or choose other conventions"
             )
-        for name in [""] if self._are_numbers else self._merged:
+        for name in [""] if self._are_numbers else self.merged:
             if reason := options.refuses_coefficients(self._given(name)):
                 raise MergeError(f"{self.method}{name and f' at {name!r}'}: {reason}")
 
@@ -140,11 +140,6 @@ class Composition:
         return left
 
     @property
-    def method(self) -> str:
-        """Name of the method."""
-        return self.options.name
-
-    @property
     def names(self) -> tuple[str, ...]:
         """Tensors that change, in the order in which the vectors name them."""
         return tuple(self._shapes)
@@ -153,26 +148,16 @@ class Composition:
         """Shape of a tensor that changes."""
         return self._shapes[name]
 
-    @property
-    def merged_names(self) -> Collection[str]:
-        """Tensors that the vectors change, without those that only `onto` moves."""
-        return self._merged.keys()
-
     def counted(self) -> Cache:
         """What was counted of this composition's whole vectors so far."""
-        histories = {getattr(part, "history", part.id) for part in self.parts}
-        return {key: value for key, value in self._cache.items() if len(key) == 1 and key[0] in histories}
+        whole = {(part.history,) for part in self.parts}
+        return {key: value for key, value in self._cache.items() if key in whole}
 
     @property
-    def is_linear(self) -> bool:
-        """Whether the change is sum_k c_k phi_k, so that low-rank vectors give a low-rank change."""
-        return self.steps.is_linear
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether every tensor of the vectors changes, with the same coefficients."""
-        options = self.options
-        return self._are_numbers and not (options.include or options.exclude or options.layer_weights)
+    def is_plain_sum(self) -> bool:
+        """Whether the change is sum_k c_k phi_k in every tensor of the vectors, with the same coefficients."""
+        differs = self.options.include or self.options.exclude or self.options.layer_weights
+        return self.steps.is_linear and self._are_numbers and not differs
 
     @property
     def is_plain_step(self) -> bool:
@@ -201,7 +186,7 @@ class Composition:
         found = self.coefficients("") if self._are_numbers else []
         if not found or (self.steps.mean == "weight" and min(found) < 0 < max(found)):
             return 1.0
-        largest = max(found, key=abs, default=0.0) or 1.0
+        largest = max(found, key=abs) or 1.0
         return (_common_divisor(found) or abs(largest)) if self.steps.election else largest
 
     @property
@@ -212,12 +197,14 @@ class Composition:
     @cached_property
     def direction_key(self) -> str:
         """Equal for compositions whose directions are equal."""
-        histories = [getattr(part, "history", part.id) for part in self.parts]
+        # lambda and the rounding come after the direction: they are no part of it
+        histories = [part.history for part in self.parts]
         weights = self._ratios("") if self._are_numbers else self._weights
         return repr((histories, weights, self.options.model_dump(exclude={"scale", "rounding"})))
 
     def coefficients(self, name: str) -> list[float]:
         """What each vector is multiplied by at a tensor ('': at none in particular), before the method's own scale."""
+        # a mean by weight would divide the factor of a layer out again: its result is multiplied
         factor = 1.0 if self.steps.mean == "weight" else self._layer_factor(name)
         return [weight * factor for weight in self.steps.coefficients(self._given(name))]
 
@@ -233,7 +220,7 @@ class Composition:
     def _ratios(self, name: str) -> list[float]:
         return [weight / self._common for weight in self.coefficients(name)]
 
-    def _present(self, name: str) -> list[tuple[Difference, float]]:
+    def _terms_of(self, name: str) -> list[tuple[Difference, float]]:
         """The pruned vectors that change a tensor, with their coefficients relative to the common factor."""
         if name not in self._terms:
             pairs = zip(self.parts, self._ratios(name), strict=True)
@@ -242,9 +229,9 @@ class Composition:
 
     def factors(self, name: str, device: torch.device | None = None) -> list[tuple[float, Factors]] | None:
         """The change of a tensor as scaled low-rank terms, or None when it is not of that form."""
-        if not self.is_linear:
+        if not self.steps.is_linear:
             return None
-        terms = [(ratio * self.strength, part.factors(name, device)) for part, ratio in self._present(name)]
+        terms = [(ratio * self.strength, part.factors(name, device)) for part, ratio in self._terms_of(name)]
         if self.onto and name in self.onto[0].names:
             terms.append((self.onto[1], self.onto[0].factors(name, device)))
         low_rank = [(weight, factors) for weight, factors in terms if factors is not None]
@@ -257,34 +244,28 @@ class Composition:
         if not self._is_counted:  # thresholds of whole vectors: one pass finds those of all of them
             count_together(self.parts, device)
             self._is_counted = True
-        present = self._present(name)
-        election = self.steps.election
+        election, terms = self.steps.election, self._terms_of(name)
         if election is None:
-            return weighted_sum(present, name, first, last, device)
-        plain = [part.piece(name, first, last, device) for part, _ in present]
-        draw = self._majority(device) if election.draw == "majority" else 1.0
-        found = merge_elected(plain, [ratio for _, ratio in present], election, self.steps.mean, draw)
+            return weighted_sum(terms, name, first, last, device)
+        draw = self._majority(election, device) if election.draw == "majority" else 1.0
+        plain, ratios = [part.piece(name, first, last, device) for part, _ in terms], [ratio for _, ratio in terms]
+        found = merge_elected(plain, ratios, election, self.steps.mean, draw)
         return found.mul_(self._layer_factor(name)) if self.steps.mean == "weight" else found
 
-    def _majority(self, device: torch.device | None) -> float:
+    def _majority(self, election: Election, device: torch.device | None) -> float:
         """The sign that most elements of the whole model elect: what draws get under the authors' convention."""
         key = ("majority", self.direction_key)
         if key not in self._cache:
-            votes = sum(self._votes(name, device) for name in self.names)
-            self._cache[key] = 1.0 if votes >= 0 else -1.0
+            total = 0.0
+            for name in self.names:
+                terms = self._terms_of(name)
+                for rows in pieces(self.shape(name), piece_size(device)):
+                    plain = [part.piece(name, *rows, device) for part, _ in terms]
+                    votes = weighed(plain, [ratio for _, ratio in terms], election)
+                    up, down = (elected_sign(votes, election, draw) for draw in (1.0, -1.0))
+                    total += float((up + down).sign().double().sum())  # draws cancel
+            self._cache[key] = 1.0 if total >= 0 else -1.0
         return float(self._cache[key])
-
-    def _votes(self, name: str, device: torch.device | None) -> float:
-        """Elements of a tensor that elect + less those that elect -."""
-        present, election = self._present(name), self.steps.election
-        assert election is not None, "a majority without an election"
-        total = 0.0
-        for rows in pieces(self.shape(name), piece_size(device)):
-            plain = [part.piece(name, *rows, device) for part, _ in present]
-            votes = weighed(plain, [ratio for _, ratio in present], election)
-            both = [elected_sign(votes, election, draw) for draw in (1.0, -1.0)]
-            total += majority(both[0] + both[1])  # draws cancel
-        return total
 
     def change(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of what is added to the base: float32, flat, the caller's to change."""
@@ -314,14 +295,14 @@ class Composition:
 
         if self.onto is not None and name in self.onto[0].names:
             base = _moved(base, name, first, last, *self.onto)
-            if name not in self._merged:
+            if name not in self.merged:
                 return base if out is None else out.copy_(base)
         if self.steps.on_arc:
             return self._on_arc(name, first, last, base, out)
         if direction is None:
             direction = self.direction(name, first, last, base.device)
             out = direction if out is None else out
-        if not self.steps.keeps_base:
+        if not self.steps.keeps_base:  # sum_k w_k (base + phi_k)
             base = base * sum(self.coefficients(name))
         rest = self.rest(name, first, last, base.device)
         merged = torch.add(base, direction, alpha=self.strength, out=out)
@@ -344,28 +325,27 @@ class Composition:
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """What rows [first, last) lack of the tuned weights where these are to be restored, or None."""
-        return self._present(name)[0][0].rest(name, first, last, device) if self.restores(name) else None
+        return self._terms_of(name)[0][0].rest(name, first, last, device) if self.restores(name) else None
 
     def restores(self, name: str) -> bool:
         """Whether a tensor becomes the tuned one: one vector is added to it, at coefficient 1, and nothing else."""
-        if len(self.vectors) != 1 or not self.is_linear:
+        if len(self.vectors) != 1 or not self.steps.is_linear:
             return False
-        return self._present(name)[0][1] * self.strength == 1.0
+        return self._terms_of(name)[0][1] * self.strength == 1.0
 
     def _on_arc(self, name: str, first: int, last: int, base: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
         import torch
 
-        if not any(self.coefficients(name)):
+        weights = self.coefficients(name)
+        if not any(weights):
             return base.clone() if out is None else out.copy_(base)
-        a, b = self._ends(name, first, last, base)
         # The angle is one of the whole tensor, which is read once more for it: a piece of its own would bend the arc.
-        key = ("arc", self.direction_key, str(self.coefficients(name)), name)
+        key = ("arc", self.direction_key, str(weights), name)
         if key not in self._cache:
             runs = pieces(self.shape(name), piece_size(base.device))
             pairs = (self._ends(name, *rows, self._base_rows(name, *rows)) for rows in runs)
-            weights = self.coefficients(name)
             self._cache[key] = slerp_weights(pairs, weights[0] if len(weights) == 1 else weights[1] / sum(weights))
-        left, right = self._cache[key]
+        (a, b), (left, right) = self._ends(name, first, last, base), self._cache[key]
         return torch.add(a * left, b * right, out=out)
 
     def _ends(self, name: str, first: int, last: int, base: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

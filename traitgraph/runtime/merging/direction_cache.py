@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, prod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from traitgraph.runtime.tensors.checkpoint import matrix_shape
 from traitgraph.runtime.tensors.rounding import ScaledSum, largest_magnitude
@@ -22,23 +22,6 @@ RARE = 1 / 256
 """Share of a tensor's elements that may be kept apart."""
 
 
-class CachedTensor(Protocol):
-    """The direction of one tensor; `base` is always the tensor's pristine copy, flat."""
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it takes."""
-        ...
-
-    def add(self, base: torch.Tensor, strength: float, out: torch.Tensor) -> None:
-        """out = round(base + strength * direction), to the nearest, nothing checked."""
-        ...
-
-    def rows(self, base: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        """Elements [first, last) of the direction: float32, flat, not to be changed."""
-        ...
-
-
 class CachedFloats:
     """A direction as it is, in float32."""
 
@@ -52,7 +35,7 @@ class CachedFloats:
             self._sum(source, direction, strength, out=target)
 
     def rows(self, base: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        """Elements [first, last)."""
+        """Elements [first, last) of the direction: float32, flat, not to be changed."""
         return self.values[first:last]
 
 
@@ -89,6 +72,10 @@ class CachedEnd:
         here = (self._places >= first) & (self._places < last)
         found[self._places[here] - first] = self._values[here]
         return found
+
+
+CachedTensor = CachedFloats | CachedEnd
+"""The direction of one tensor; `base` is always the tensor's pristine copy, flat. Nothing is checked."""
 
 
 @lru_cache(maxsize=16)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.tensors.checkpoint import FLOATS, matrix_shape
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import FLOATS, MergeError, dtype_name, matrix_shape
 from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.vectors.differences import (
     Difference,
@@ -103,10 +102,17 @@ def merge_vectors(
     ...               method="ties", weights=[1, 1], density=1.0)["w"]
     tensor([ 2., -2.])
     """
+    import torch
+
     chosen = _options(method, density, scale, conventions, seed, options)
     differences = [_as_difference(each, f"vector {place}") for place, each in enumerate(vectors)]
     merge = Composition(differences, _numbers(weights), chosen)
-    return {name: _change(merge, name) for name in merge.names}
+    changes = {}
+    for name in merge.names:
+        change = torch.cat([torch.empty(0), *(merge.change(name, *rows) for rows in pieces(merge.shape(name)))])
+        check_finite(change, name)
+        changes[name] = change.reshape(merge.shape(name))
+    return changes
 
 
 def _options(
@@ -118,7 +124,7 @@ def _options(
 
 
 def _as_difference(vector: Tensors | Difference, where: str) -> Difference:
-    if not isinstance(vector, Mapping) and hasattr(vector, "piece"):
+    if isinstance(vector, Difference):
         return vector
     tensors = _tensors(vector, where)
     for name, tensor in tensors.items():
@@ -132,7 +138,7 @@ def _number_format(dtype: torch.dtype | str | None) -> torch.dtype | None:
 
     if dtype is None:
         return None
-    if (name := str(dtype).removeprefix("torch.")) not in FLOATS:
+    if (name := dtype_name(dtype)) not in FLOATS:
         raise MergeError(f"dtype: the result is {_FORMATS}, not {dtype}")
     found: torch.dtype = getattr(torch, name)
     return found
@@ -190,11 +196,3 @@ def _merged(merge: Composition, name: str, base: torch.Tensor, dtype: torch.dtyp
         made = merge.rounded(name, first, last, rows_of(base, first, last), result.dtype)
         flat[first * width : last * width] = made
     return result
-
-
-def _change(merge: Composition, name: str) -> torch.Tensor:
-    import torch
-
-    change = torch.cat([torch.empty(0), *(merge.change(name, *rows) for rows in pieces(merge.shape(name)))])
-    check_finite(change, name)
-    return change.reshape(merge.shape(name))

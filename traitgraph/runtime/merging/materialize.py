@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from traitgraph.runtime.tensors.checkpoint import Checkpoint
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError
 from traitgraph.runtime.tensors.writer import check_new
 from traitgraph.runtime.vectors.vectors import Vector, load_vector
 
 from .adapter_out import check_low_rank, write_adapter
-from .composition import Composition
 from .on_disk import Output, Progress, write_merges
 from .pruned import Cache
-from .recipe import Recipe, read_recipe, store_of
+from .recipe import read_recipe, store_of
 
 Form = Literal["weights", "adapter"]
 
@@ -61,21 +59,20 @@ def outputs_of(
     """What `materialize` writes, checked before the first of it is written; arguments and errors are its own."""
     if len(recipes) != len(folders) or len(set(folders)) != len(folders):
         raise MergeError(f"{len(recipes)} recipes and {len(set(folders))} folders: one folder for each is needed")
-    cache, known = Cache(), dict[str, Vector]()
-    outputs = []
+    outputs, cache, known = list[Output](), Cache(), dict[str, Vector]()
     for path, folder in zip(map(Path, recipes), map(Path, folders), strict=True):
         check_new(folder)
-        recipe = read_recipe(path)
-        composition = _composition(recipe, checkpoint, cache, known)
-        keys, store = (*recipe.vector_keys, *recipe.onto_keys), store_of(recipe.folder)
-        labels = [store.open("vector", key).row.label.removeprefix("vector ") or key[:8] for key in keys]
+        recipe, store = read_recipe(path), store_of(path)
+        keys, loaded_as = (*recipe.vector_keys, *recipe.onto_keys), recipe.params.model.dtype
+        opened = {key: store.open("vector", key) for key in keys}
+        known |= {key: load_vector(artifact.path) for key, artifact in opened.items() if key not in known}
+        composition = recipe.composition(known.__getitem__, checkpoint, checkpoint.rows_in(loaded_as), cache)
+        labels = [opened[key].row.label.removeprefix("vector ") or key[:8] for key in keys]
         record = {**recipe.record, "base_name": base_name or str(checkpoint.path), "sources": labels}
         if form == "adapter":
             check_low_rank(composition)
             record["warnings"] = []  # they are about rounding, and an adapter is not rounded
-        outputs.append(
-            Output(composition, folder, dtype or recipe.params.model.dtype, record, recipe.params.model.dtype)
-        )
+        outputs.append(Output(composition, folder, dtype or loaded_as, record, loaded_as))
     return outputs
 
 
@@ -90,23 +87,6 @@ def write_outputs(
     """Write what `outputs_of` made."""
     if form == "adapter":
         for output in outputs:
-            name = str(output.record["base_name"])
-            write_adapter(output.composition, output.folder, base_name=name, rank=rank, record=output.record)
+            write_adapter(output, rank)
     else:
         write_merges(checkpoint, outputs, progress=progress)
-
-
-def _composition(recipe: Recipe, base: Checkpoint, cache: Cache, known: dict[str, Vector]) -> Composition:
-    """A recipe's composition on the base's files; `known` keeps its vectors for the next recipe."""
-    import torch
-
-    store, dtype = store_of(recipe.folder), getattr(torch, recipe.params.model.dtype)
-
-    def vector_of(key: str) -> Vector:
-        if key not in known:
-            known[key] = load_vector(store.open("vector", key).path)
-        return known[key]
-
-    return recipe.composition(
-        vector_of, base, lambda name, first, last: base.rows(name, first, last).to(dtype).float(), cache
-    )

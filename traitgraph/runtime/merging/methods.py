@@ -1,6 +1,7 @@
-"""The merge methods: what each makes of its options, with its formula and source.
+"""The merge methods: what a method consists of, and what each of ours makes of its options, with formula and source.
 
 phi_k = theta_k - base is vector k, w_k its coefficient, lambda `scale`; options stand in `specs.study.merge_methods`.
+Every choice that published implementations make differently is a field of `Steps` or of its parts.
 A package outside adds a method by one entry point of the group `traitgraph.merge_methods`: a `MergeMethod` with a
 method `steps()` that returns `Steps`. (Where it stands apart, as a function from options to `Steps`, it has an entry
 point of the same name in the group `traitgraph.merge_steps`.)
@@ -8,16 +9,18 @@ point of the same name in the group `traitgraph.merge_steps`.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError
 from traitgraph.specs.fields.registry import Registry, UnknownNameError
 from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import (
     MERGE_METHODS,
+    MERGEKIT_NO_SUM,
     Breadcrumbs,
     CommonMode,
     Dare,
@@ -30,20 +33,117 @@ from traitgraph.specs.study.merge_methods import (
     Slerp,
     TaskArithmetic,
     Ties,
+    impossible_drop,
 )
 
-from .steps import (
-    Drop,
-    Election,
-    Kept,
-    RankDrop,
-    Sparsification,
-    Steps,
-    Trim,
-    TrimBothEnds,
-    coefficients_of,
-    without_mean,
-)
+Kept = Literal["threshold", "mergelm", "exact", "exact_or_one"]
+Rescale = Literal["inverse", "l1", "none"]
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Keep the largest magnitudes: a share `density` of the whole vector or of each tensor."""
+
+    density: float
+    scope: Literal["model", "tensor"] = "model"
+    kept: Kept = "threshold"
+
+
+@dataclass(frozen=True)
+class TrimBothEnds:
+    """Keep a share `density` that lies below the largest `outliers` (breadcrumbs)."""
+
+    density: float
+    outliers: float
+    scope: Literal["model", "tensor"] = "tensor"
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Drop each element with probability 1 - density (DARE)."""
+
+    density: float
+    seed: int
+    rescale: Rescale = "inverse"
+
+
+@dataclass(frozen=True)
+class RankDrop:
+    """Drop with a probability that falls with the rank of the magnitude in its row (DELLA)."""
+
+    density: float
+    epsilon: float
+    seed: int
+    rescale: Rescale = "inverse"
+
+    def __post_init__(self) -> None:
+        if reason := impossible_drop(self.density, self.epsilon):
+            raise MergeError(f"della: {reason}")
+
+
+Sparsification = Trim | TrimBothEnds | Drop | RankDrop
+
+
+@dataclass(frozen=True)
+class Election:
+    """Which sign each element gets; vectors of the other sign do not take part there."""
+
+    by: Literal["mass", "count"] = "mass"
+    on: Literal["weighted", "plain"] = "weighted"
+    draw: Literal["positive", "majority"] = "positive"
+
+
+def normalised(weights: Sequence[float]) -> list[float]:
+    """Coefficients divided by their sum; where all are 0 they stay 0. (another sum of 0 is refused before)"""
+    total = sum(weights)
+    return [weight / total for weight in weights] if any(weights) else list(weights)
+
+
+def normalised_by_mergekit(weights: Sequence[float]) -> list[float]:
+    """Coefficients divided by their sum, or as they are where that is 0, which mergekit says of less than 1e-8."""
+    return normalised(weights) if abs(sum(weights)) >= MERGEKIT_NO_SUM else list(weights)
+
+
+def coefficients_of(options: MergeMethod) -> Callable[[Sequence[float]], list[float]]:
+    """What the option `normalise` of a method makes of the coefficients."""
+    if not getattr(options, "normalise", False):
+        return list
+    return normalised if options.divides_by_sum else normalised_by_mergekit
+
+
+def without_mean(weights: Sequence[float]) -> list[float]:
+    """Coefficients less their mean: sum_k w_k (phi_k - mean phi) = sum_k (w_k - mean w) phi_k."""
+    mean = sum(weights) / len(weights) if weights else 0.0
+    return [weight - mean for weight in weights]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A method with every choice made."""
+
+    sparsify: tuple[Sparsification, ...] = ()
+    """What is done to each vector, in this order."""
+    election: Election | None = None
+    mean: Literal["count", "weight", "sum"] = "sum"
+    """What the sum over the vectors (over the elected ones) is divided by."""
+    scale: float = 1.0
+    """Lambda: one factor after the merge."""
+    coefficients: Callable[[Sequence[float]], list[float]] = list
+    """What the method makes of the coefficients before anything else; `list`: it takes them as they are."""
+    keeps_base: bool = True
+    """Whether the base has weight 1; else it has the sum of the coefficients (a plain weighted sum of models)."""
+    on_arc: bool = False
+    """Interpolate on the arc between two models instead of adding changes (slerp)."""
+    one_coefficient: bool = False
+    """Whether all vectors must have the same coefficient."""
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the change is a weighted sum of the vectors and of nothing else."""
+        return not self.sparsify and self.election is None and self.keeps_base and not self.on_arc
+
+
+# ---------------------------------------------------------------- the methods
 
 
 def task_arithmetic(options: TaskArithmetic) -> Steps:

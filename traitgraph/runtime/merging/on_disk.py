@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, read_object
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError, TensorInfo, read_object
 from traitgraph.runtime.tensors.writer import BackgroundWriter, Slot, TensorFile, check_new, drafted
-from traitgraph.runtime.vectors.differences import piece_size, pieces
+from traitgraph.runtime.vectors.adapters import HUB_ID
+from traitgraph.runtime.vectors.differences import pieces
 from traitgraph.specs.folders.model_folder import INDEX, SINGLE
 
 from .composition import Composition
-from .model_card import model_card
 
 if TYPE_CHECKING:
     import torch
@@ -49,14 +48,12 @@ class Output:
     loaded_as: str | None = None
     """Number format that the base is rounded to before the change is added, as a loaded model's is; None: as stored."""
 
-    def dtype_of(self, info: TensorInfo) -> str:
-        """Number format of a tensor in this output."""
-        return self.dtype if self.dtype and info.is_float else info.dtype
+    def slot(self, info: TensorInfo) -> Slot:
+        """A tensor of the base as this output holds it."""
+        return Slot(info.name, info.shape, self.dtype if self.dtype and info.is_float else info.dtype)
 
 
-def write_merges(
-    base: Checkpoint, outputs: Sequence[Output], *, device: torch.device | None = None, progress: Progress | None = None
-) -> None:
+def write_merges(base: Checkpoint, outputs: Sequence[Output], progress: Progress | None = None) -> None:
     """Write all outputs in one pass over the base.
 
     Each folder holds shards, index, configuration, tokenizer, a model card and recipe.json; transformers loads it.
@@ -66,15 +63,16 @@ def write_merges(
     _check_room(base, outputs)
     with ExitStack() as stack:
         drafts = [stack.enter_context(drafted(output.folder)) for output in outputs]
+        targets = []
         for output, draft in zip(outputs, drafts, strict=True):
             _write_beside(base, output, draft)
-        with _Files(base, outputs, drafts) as files, BackgroundWriter() as writer:
-            done, total = 0, base.nbytes
-            for name in base:
-                _write_tensor(name, base, outputs, files, writer, device)
-                done += base[name].nbytes
-                if progress:
-                    progress(done, total, "bytes of the base")
+            targets.append((output, _open_shards(base, output, draft, stack)))
+        writer, done = stack.enter_context(BackgroundWriter()), 0
+        for info in base.values():
+            _write_tensor(info, base, [(output, files[info.name]) for output, files in targets], writer)
+            done += info.nbytes
+            if progress:
+                progress(done, base.nbytes, "bytes of the base")
 
 
 def _check_room(base: Checkpoint, outputs: Sequence[Output]) -> None:
@@ -83,7 +81,7 @@ def _check_room(base: Checkpoint, outputs: Sequence[Output]) -> None:
         output.folder.resolve().parent.mkdir(parents=True, exist_ok=True)
     if not outputs:
         return
-    needed = sum(Slot(info.name, info.shape, o.dtype_of(info)).nbytes for o in outputs for info in base.values())
+    needed = sum(output.slot(info).nbytes for output in outputs for info in base.values())
     place = outputs[0].folder.resolve().parent
     free = shutil.disk_usage(place).free
     if needed > free:
@@ -92,93 +90,57 @@ def _check_room(base: Checkpoint, outputs: Sequence[Output]) -> None:
         )
 
 
-class _Files:
-    """The open shards of all outputs, in the base's layout; closed with their index."""
+def _open_shards(base: Checkpoint, output: Output, draft: Path, stack: ExitStack) -> dict[str, TensorFile]:
+    """The file that each tensor is written to, in the base's layout; several files get their index.
 
-    def __init__(self, base: Checkpoint, outputs: Sequence[Output], drafts: Sequence[Path]) -> None:
-        self._base, self._outputs, self._drafts = base, outputs, drafts
-        self._stack = ExitStack()
-        self._open: list[dict[str, TensorFile]] = []
-
-    def __enter__(self) -> _Files:
-        for output, draft in zip(self._outputs, self._drafts, strict=True):
-            shards: dict[str, list[Slot]] = {}
-            for info in self._base.values():
-                shards.setdefault(self._shard(info), []).append(Slot(info.name, info.shape, output.dtype_of(info)))
-            files = {shard: self._stack.enter_context(TensorFile(draft / shard, s)) for shard, s in shards.items()}
-            self._open.append(files)
-            if len(self._base.files) > 1:
-                _write_index(draft, shards)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
-
-    def of(self, info: TensorInfo) -> list[TensorFile]:
-        """The shard that holds a tensor, for each output."""
-        return [files[self._shard(info)] for files in self._open]
-
-    def _shard(self, info: TensorInfo) -> str:
-        """As transformers names it, whatever the base calls it and in whichever of its folders it lies."""
-        files = self._base.files
-        return SINGLE if len(files) == 1 else f"model-{files.index(info.file) + 1:05}-of-{len(files):05}.safetensors"
-
-
-def _write_index(draft: Path, shards: Mapping[str, Sequence[Slot]]) -> None:
+    They are named as transformers names them, whatever the base calls its own and in whichever of its folders they lie.
+    """
+    shards: dict[str, list[Slot]] = {}
+    for info in base.values():
+        number = f"{base.files.index(info.file) + 1:05}-of-{len(base.files):05}"
+        shard = SINGLE if len(base.files) == 1 else f"model-{number}.safetensors"
+        shards.setdefault(shard, []).append(output.slot(info))
     where = {slot.name: shard for shard, slots in shards.items() for slot in slots}
-    total = sum(slot.nbytes for slots in shards.values() for slot in slots)
-    text = json.dumps({"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}, indent=2)
-    (draft / INDEX).write_text(text + "\n", encoding="utf-8")
+    if len(base.files) > 1:
+        total = sum(slot.nbytes for slots in shards.values() for slot in slots)
+        text = json.dumps({"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}, indent=2)
+        (draft / INDEX).write_text(text + "\n", encoding="utf-8")
+    files = {shard: stack.enter_context(TensorFile(draft / shard, slots)) for shard, slots in shards.items()}
+    return {name: files[shard] for name, shard in where.items()}
 
 
 def _write_tensor(
-    name: str,
-    base: Checkpoint,
-    outputs: Sequence[Output],
-    files: _Files,
-    writer: BackgroundWriter,
-    device: torch.device | None,
+    info: TensorInfo, base: Checkpoint, targets: Sequence[tuple[Output, TensorFile]], writer: BackgroundWriter
 ) -> None:
-    info = base[name]
-    targets = list(zip(outputs, files.of(info), strict=True))
-    for first, last in pieces(info.shape, piece_size(device)):
-        made: dict[str, torch.Tensor] = {}
-        for output, file in targets:
-            if name in output.composition.names:
-                rows = base.floats(name, first, last, device)
-                writer.write(
-                    file, name, _merged_rows(output, info, first, last, rows, made if len(targets) > 1 else None), first
-                )
-            else:
-                writer.write(file, name, base.rows(name, first, last).to(_torch_dtype(output.dtype_of(info))), first)
+    """One tensor of all outputs; a direction is kept for the other outputs of the same rows."""
+    changed = [each for each in targets if info.name in each[0].composition.names]
+    same = [each for each in targets if info.name not in each[0].composition.names]
+    for first, last in pieces(info.shape):
+        if same:
+            stored = base.read(info.name, (first, last))
+            for output, file in same:
+                writer.write(file, info.name, stored.to(output.slot(info).torch_dtype), first)
+        made: dict[str, torch.Tensor] | None = {} if len(targets) > 1 else None
+        for output, file in changed:
+            rows = base.floats(info.name, first, last)
+            writer.write(file, info.name, _merged_rows(output, info, first, last, rows, made), first)
 
 
 def _merged_rows(
-    output: Output,
-    info: TensorInfo,
-    first: int,
-    last: int,
-    rows: torch.Tensor,
-    made: dict[str, torch.Tensor] | None,
+    output: Output, info: TensorInfo, first: int, last: int, rows: torch.Tensor, made: dict[str, torch.Tensor] | None
 ) -> torch.Tensor:
-    """Rows of one output in its number format; its direction is kept for the other outputs of the same pass."""
-    merge = output.composition
-    if output.loaded_as not in (None, info.dtype):
-        rows = rows.to(_torch_dtype(str(output.loaded_as))).float()
-    found = None
-    if made is not None and not merge.steps.on_arc and info.name in merge.merged_names:
-        if merge.direction_key not in made:
-            made[merge.direction_key] = merge.direction(info.name, first, last, rows.device)
-        found = made[merge.direction_key]
-    dtype = _torch_dtype(output.dtype_of(info))
-    return merge.rounded(info.name, first, last, rows, dtype, direction=found).cpu()
-
-
-def _torch_dtype(name: str) -> torch.dtype:
+    """Rows of one output in its number format; `made` keeps directions, where they are to be kept."""
     import torch
 
-    found: torch.dtype = getattr(torch, name)
-    return found
+    merge = output.composition
+    if output.loaded_as not in (None, info.dtype):
+        rows = rows.to(getattr(torch, str(output.loaded_as))).float()
+    found = None
+    if made is not None and not merge.steps.on_arc and info.name in merge.merged:
+        if merge.direction_key not in made:
+            made[merge.direction_key] = merge.direction(info.name, first, last)
+        found = made[merge.direction_key]
+    return merge.rounded(info.name, first, last, rows, output.slot(info).torch_dtype, direction=found)
 
 
 def _write_beside(base: Checkpoint, output: Output, draft: Path) -> None:
@@ -205,3 +167,50 @@ def _adapt(path: Path, dtype: str | None) -> None:
             if dtype and key in part:
                 part[key] = dtype
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+# ---------------------------------------------------------------- the model card
+
+
+def model_card(record: Mapping[str, Any]) -> str:
+    """A README.md with the metadata that model hubs read, the ingredients, and the whole recipe as JSON."""
+    sources = [str(each) for each in record.get("sources", ())]
+    lines = ["---", "library_name: transformers", "tags:", "- merge", "- traitgraph"]
+    base = str(record.get("base_name") or "")
+    if HUB_ID.fullmatch(base) and not Path(base).exists():  # hubs refuse a card that names anything else
+        lines += ["base_model:", f"- {json.dumps(base)}"]
+    lines += [
+        "---",
+        "",
+        "# A merged model",
+        "",
+        f"Made by traitgraph from a base{f', `{base}`,' if base else ''} and the differences of tuned models.",
+        "",
+    ]
+    lines += _ingredients(record, sources)
+    lines += ["## Recipe", "", "```json", json.dumps(dict(record), indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+def _ingredients(record: Mapping[str, Any], sources: list[str]) -> list[str]:
+    vectors = record.get("vectors", ())
+    coefficients = record.get("params", {}).get("coefficients", record.get("coefficients", ()))
+    resolved = record.get("resolved", {})
+    lines = [f"Method: {resolved.get('kind', 'unknown')}, conventions: {resolved.get('conventions', 'paper')}.", ""]
+    if vectors:
+        lines += ["| vector | coefficient | fingerprint |", "| --- | ---: | --- |"]
+        for place, vector in enumerate(vectors):
+            name = sources[place] if place < len(sources) else vector.get("key", "")[:8]
+            weight = coefficients[place] if place < len(coefficients) else ""
+            lines.append(f"| {name} | {weight} | `{vector['fingerprint'][:8]}` |")
+        lines.append("")
+    if not (statistics := record.get("statistics")):
+        return lines
+    if statistics["effective_alpha"] is None:
+        text = "No change: the vectors, with these coefficients and options, add nothing to the sampled weights."
+    else:
+        text = (
+            f"Effective alpha {statistics['effective_alpha']:.3f}: the share of the change that the number format "
+            f"holds (relative error {statistics['relative_error']:.2g})."
+        )
+    return [*lines, text, ""]

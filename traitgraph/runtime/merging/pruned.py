@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from traitgraph.runtime.tensors.checkpoint import matrix_shape
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import MergeError, matrix_shape
 from traitgraph.runtime.tensors.masks import keep_below, random_bits, random_shares
 from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.tensors.selection import (
@@ -24,9 +24,9 @@ from traitgraph.runtime.tensors.selection import (
     kth_largest,
     magnitude_bits,
 )
-from traitgraph.runtime.vectors.differences import Difference, WithoutFactors, piece_size, pieces
+from traitgraph.runtime.vectors.differences import Difference, piece_size, pieces
 
-from .steps import Drop, Kept, RankDrop, Sparsification, Trim, TrimBothEnds
+from .methods import Drop, Kept, RankDrop, Sparsification, Trim, TrimBothEnds
 
 if TYPE_CHECKING:
     import torch
@@ -52,27 +52,23 @@ def pruned(inner: Difference, steps: Sequence[Sparsification], cache: Cache) -> 
     return inner
 
 
-class _Pruned(WithoutFactors, ABC):
+class _Pruned(Difference):
     """A difference in the shape of another one, with some elements 0."""
 
-    def __init__(self, inner: Difference, step: Any, cache: Cache) -> None:
-        self.inner, self.step, self._cache = inner, step, cache
-        self.id = inner.id
-        self.history: str = f"{getattr(inner, 'history', inner.id)}|{step}"
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Tensors of the vector."""
-        return self.inner.names
-
-    @property
-    def elements(self) -> int:
-        """Size of the vector."""
-        return self.inner.elements
+    def __init__(self, inner: Difference, history: str) -> None:
+        self.inner, self.history = inner, history
+        self.id, self.names, self.elements = inner.id, inner.names, inner.elements
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
         return self.inner.shape(name)
+
+
+class _Step(_Pruned, ABC):
+    """A vector after one sparsification."""
+
+    def __init__(self, inner: Difference, step: Any, cache: Cache) -> None:
+        super().__init__(inner, f"{inner.history}|{step}")
+        self.step, self._cache = step, cache
 
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) with some elements 0: float32, flat."""
@@ -114,37 +110,42 @@ class _Pruned(WithoutFactors, ABC):
     def _offset(self, name: str, first: int) -> int:
         return first * matrix_shape(self.shape(name))[1]
 
-    def _size(self, name: str) -> int:
-        height, width = matrix_shape(self.shape(name))
-        return height * width
+    def _stored(self, names: Sequence[str]) -> int:
+        """How many elements these tensors have."""
+        return sum(prod(self.shape(name)) for name in names)
 
     def _scope(self, name: str) -> tuple[tuple[str, ...], Sequence[str], int]:
         """Cache key, tensors and number of elements of the scope that a tensor belongs to."""
         if self.step.scope == "model":
             return (), self.names, self.elements
-        return (name,), (name,), self._size(name)
+        return (name,), (name,), self._stored((name,))
 
 
-class Trimmed(_Pruned):
-    """The largest magnitudes only (TIES step 1)."""
+class Trimmed(_Step):
+    """The largest magnitudes only (TIES step 1). Elements that the vector does not store are 0: the smallest."""
 
     step: Trim
 
     def _prune_rows(self, values: torch.Tensor, name: str, first: int) -> torch.Tensor:
         key, names, size = self._scope(name)
-        count = kept_count(self.step.kept, self.step.density, size)
+        count, device = kept_count(self.step.kept, self.step.density, size), values.device
         if count == 0:
             return values.zero_()
-        edge = self._once(key, lambda: self._found(names, count, values.device))
+        edge = self._once(key, lambda: self._found(names, count, device))
         if edge.last is not None:
-            self._drop_late_equals(values, name, first, edge)
+            tensor, element = edge.last
+            here = list(self.names).index(name) if self.step.scope == "model" else 0
+            if here >= tensor:
+                begin = 0 if here > tensor else max(0, element + 1 - self._offset(name, first))
+                late = values[begin:]
+                late[magnitude_bits(late) == edge.bits] = 0.0
         return keep_at_least(values, edge.bits)
 
     def sought(self) -> int | None:
         """The number, from above, of the magnitude that the whole vector is cut at; None when it need not be found."""
         known = self.step.scope != "model" or (self.history,) in self._cache or not 0 < self.step.density < 1
         count = 0 if known else kept_count(self.step.kept, self.step.density, self.elements)
-        return count if 0 < count <= sum(map(self._size, self.names)) else None
+        return count if 0 < count <= self._stored(self.names) else None
 
     def settle(self, cut: Cut, device: torch.device | None) -> None:
         """Remember where the whole vector is cut."""
@@ -152,8 +153,7 @@ class Trimmed(_Pruned):
         self._cache[(self.history,)] = self._edge(self.names, cut, count, device)
 
     def _found(self, names: Sequence[str], count: int, device: torch.device) -> Edge:
-        """Where the trim cuts. Elements that the vector does not store are 0 and count as the smallest."""
-        if count > sum(map(self._size, names)):
+        if count > self._stored(names):
             return Edge(0, None)
         return self._edge(names, self._kth_largest(names, count, device), count, device)
 
@@ -173,16 +173,6 @@ class Trimmed(_Pruned):
                 offset += piece.numel()
         raise AssertionError("fewer values at the cut than were counted")
 
-    def _drop_late_equals(self, values: torch.Tensor, name: str, first: int, edge: Edge) -> None:
-        assert edge.last is not None, "asked for late equals where all are kept"
-        tensor, element = edge.last
-        here = list(self.names).index(name) if self.step.scope == "model" else 0
-        if here < tensor:
-            return
-        begin = 0 if here > tensor else max(0, element + 1 - self._offset(name, first))
-        late = values[begin:]
-        late[magnitude_bits(late) == edge.bits] = 0.0
-
 
 def count_together(parts: Sequence[Difference], device: torch.device | None) -> None:
     """Find the cuts of all whole-vector trims at once: each piece of their base is read for all of them together.
@@ -190,7 +180,7 @@ def count_together(parts: Sequence[Difference], device: torch.device | None) -> 
     A sixteenth of the pieces, evenly spread, comes first and lets each selection guess.
     """
     sought = [(part, part.sought()) for part in parts if isinstance(part, Trimmed)]
-    open_ = [(part, Selection(k, sum(map(part._size, part.names)))) for part, k in sought if k is not None]
+    open_ = [(part, Selection(k, part._stored(part.names))) for part, k in sought if k is not None]
     shapes = {name: part.shape(name) for part, _ in open_ for name in part.names}
     places = [(name, *rows) for name, shape in shapes.items() for rows in pieces(shape, piece_size(device))]
     probes = set(places[::_PROBES])
@@ -245,7 +235,7 @@ def kept_count(rule: Kept, density: float, size: int) -> int:
     return min(count, size)
 
 
-class TrimmedAtBothEnds(_Pruned):
+class TrimmedAtBothEnds(_Step):
     """Without the smallest and without the very largest magnitudes (breadcrumbs)."""
 
     step: TrimBothEnds
@@ -255,21 +245,17 @@ class TrimmedAtBothEnds(_Pruned):
         kept = int(self.step.density * size)
         if kept == 0:
             return values.zero_()
-        below = max(0, size - kept - int(self.step.outliers * size))
-        low, high = self._once(key, lambda: self._edges(names, kept, size - below, values.device))
+        from_top = size - max(0, size - kept - int(self.step.outliers * size))
+
+        def bits_of(number: int) -> int:
+            """Bits of a magnitude, counted from the top."""
+            return self._kth_largest(names, number, values.device).bits if number <= self._stored(names) else 0
+
+        low, high = self._once(key, lambda: (bits_of(from_top), bits_of(from_top - kept + 1)))
         return keep_at_most(keep_at_least(values, low), high)
 
-    def _edges(self, names: Sequence[str], kept: int, from_top: int, device: torch.device) -> tuple[int, int]:
-        """Bits of the smallest and of the largest kept magnitude: numbers `from_top` and `from_top - kept + 1`."""
-        stored = sum(self._size(name) for name in names)
-        low, high = (
-            self._kth_largest(names, number, device).bits if number <= stored else 0
-            for number in (from_top, from_top - kept + 1)
-        )
-        return low, high
 
-
-class Dropped(_Pruned):
+class Dropped(_Step):
     """Elements dropped at random, the others rescaled: all alike (DARE), or large ones more rarely (DELLA)."""
 
     step: Drop | RankDrop
@@ -316,20 +302,15 @@ class Dropped(_Pruned):
         return before / after if min(before, after) >= 1e-7 else 1.0
 
 
-class PrunedByTensor(WithoutFactors):
+class PrunedByTensor(_Pruned):
     """A vector of which each tensor is pruned at its own density: over the layers, or by the tensor's name."""
 
     def __init__(self, inner: Difference, pruned: Callable[[float], Difference], densities: dict[str, float]) -> None:
         """`pruned` gives the vector at one density, `densities` the density of each tensor."""
-        self.inner, self._densities = inner, densities
+        self._densities = densities
         self._at = {density: pruned(density) for density in set(densities.values())}
-        self.id, self.names, self.elements = inner.id, inner.names, inner.elements
-        self.history = repr(sorted((density, getattr(part, "history", "")) for density, part in self._at.items()))
-        self.history += repr(sorted(densities.items()))
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a tensor."""
-        return self.inner.shape(name)
+        histories = sorted((density, part.history) for density, part in self._at.items())
+        super().__init__(inner, f"{histories}{sorted(densities.items())}")
 
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) with some elements 0: float32, flat."""

@@ -1,4 +1,4 @@
-"""The recipe of a merged model: what is added to which base, from which vectors, as data.
+"""The recipe of a merged model: what is added to which base, from which vectors, as data; and the job that writes it.
 
 A merged model is virtual: its artifact is this record, and the vectors stay where they are in the store.
 """
@@ -6,27 +6,92 @@ A merged model is virtual: its artifact is this record, and the vectors stay whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from traitgraph.runtime.jobs.context import JobContext
+from traitgraph.runtime.models.loading import model_folder
+from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.store import Store
-from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS, TensorInfo
-from traitgraph.runtime.tensors.errors import check_format
+from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS, Checkpoint, TensorInfo, check_format
+from traitgraph.runtime.vectors.differences import Difference, inner_product
 from traitgraph.runtime.vectors.fitting import fit_trained
-from traitgraph.runtime.vectors.vectors import Vector
+from traitgraph.runtime.vectors.vectors import Vector, load_vector
 from traitgraph.specs.jobs.params import MergeParams
+from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import MergeMethod
 
 from .composition import BaseRows, Composition
+from .on_disk import Output, write_merges
 from .pruned import Cache, counts_of, counts_record
+from .statistics import Sample, statistics_of, warning
 
 RECIPE = "recipe.json"
 FORMAT = 2
 """Changes when the record no longer has what this program reads from it."""
 Application = Literal["adapter", "in place"]
+
+
+def merge(context: JobContext, params: MergeParams) -> None:
+    """Record a merged model: its weights are made when it is assessed, in place, and not written unless asked for.
+
+    reads   vectors      one artifact for each coefficient, in order
+    writes  recipe.json  parameters, vectors, resolved method, what was counted, statistics, warnings
+            model/       the merged checkpoint, when `keep` is weights
+    raises  MergeError   when vectors, base and method do not fit together
+    """
+    import torch
+
+    vectors, onto = _vectors(context, "vectors"), _vectors(context, "onto")
+    folder, dtype = model_folder(context, params.model), getattr(torch, params.model.dtype)  # compared for every job
+    base = context.session.get(("checkpoint", digest("base", params.model)), lambda: Checkpoint(folder))
+    composition = composed(
+        [vector for _, vector in (*vectors, *onto)],
+        params,
+        base,
+        base.rows_in(params.model.dtype),
+        context.session.get("merge: what was counted", dict),
+    )
+
+    def inner(left: Difference, right: Difference) -> float:
+        """The inner product of two vectors, each pair's computed once per session."""
+        first, second = (left, right) if left.id <= right.id else (right, left)
+        return context.session.get(("inner product", first.id, second.id), lambda: inner_product(first, second))
+
+    names = composition.names
+    key: Hashable = ("sample", digest("sample", [str(base.path), str(dtype), list(names)]))
+    sample = context.session.get(key, lambda: Sample(base, dtype, names))
+    statistics = statistics_of(composition, sample, inner)
+    how, text = application(composition, params), None
+    if how == "in place":
+        text = warning(statistics["effective_alpha"], params.model.dtype, params.method.rounding)
+    if text:
+        sys.stderr.write(f"warning: {context.row.label}: {text}\n")
+    record = {
+        "format": FORMAT,
+        "params": params.model_dump(mode="json"),
+        "resolved": resolved_record(params.method),
+        "vectors": _named(vectors),
+        **({"onto": _named(onto)} if onto else {}),
+        "application": how,
+        "counted": counts_record(composition.counted()),
+        "statistics": statistics,
+        "warnings": [text] if text else [],
+    }
+    write_json(context.out / RECIPE, record)
+    if params.keep == "weights":
+        write_merges(base, [Output(composition, context.out / "model", params.model.dtype, record, params.model.dtype)])
+
+
+def _vectors(context: JobContext, name: str) -> list[tuple[str, Vector]]:
+    """Keys and vectors of an input; none when the job does not have it."""
+    pairs = zip(context.row.inputs.get(name, ()), context.inputs.get(name, ()), strict=True)
+    return [(key, context.session.get(("vector", key), partial(load_vector, path))) for key, path in pairs]
 
 
 @dataclass(frozen=True)
@@ -89,29 +154,6 @@ def application(composition: Composition, params: MergeParams) -> Application:
     lossy = params.model.dtype != "float32"
     beside = lossy and params.keep == "recipe" and all(map(acts_beside, composition.names))
     return "adapter" if beside else "in place"
-
-
-def recipe_record(
-    params: MergeParams,
-    vectors: Iterable[tuple[str, Vector]],
-    onto: Iterable[tuple[str, Vector]],
-    composition: Composition,
-    statistics: dict[str, Any],
-    how: Application,
-    warning: str | None,
-) -> dict[str, Any]:
-    """What `recipe.json` holds."""
-    return {
-        "format": FORMAT,
-        "params": params.model_dump(mode="json"),
-        "resolved": resolved_record(params.method),
-        "vectors": _named(vectors),
-        **({"onto": domain} if (domain := _named(onto)) else {}),
-        "application": how,
-        "counted": counts_record(composition.counted()),
-        "statistics": statistics,
-        "warnings": [warning] if warning else [],
-    }
 
 
 def _named(vectors: Iterable[tuple[str, Vector]]) -> list[dict[str, Any]]:

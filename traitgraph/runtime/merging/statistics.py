@@ -12,7 +12,7 @@ elements, evenly spread, the same ones for every coefficient, read once per sess
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from traitgraph.runtime.tensors.checkpoint import Checkpoint, matrix_shape
 from traitgraph.runtime.tensors.rounding import check_finite, round_to
 from traitgraph.runtime.vectors.differences import Difference, cosines, inner_product, norm_of_sum
 
-from .composition import Composition
+from .composition import BaseRows, Composition
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def statistics_of(composition: Composition, sample: Sample, inner: InnerProduct 
     table = [[inner(left, right) for right in vectors] for left in vectors]
     change = sample.change(composition)
     norm = float(change.double().norm()) * sqrt(sample.total / max(change.numel(), 1))
-    if composition.is_linear and composition.is_uniform:
+    if composition.is_plain_sum:
         norm = abs(composition.steps.scale) * norm_of_sum(table, composition.coefficients(""))
     found: dict[str, Any] = {
         "norm": norm,
@@ -99,46 +99,45 @@ ELEMENTS = 1 << 20
 class Sample:
     """Rows of the base, at the number format in which it is loaded, and of vectors, each as one float32 array."""
 
-    def __init__(self, base: Checkpoint, dtype: torch.dtype, names: Iterable[str], elements: int = ELEMENTS) -> None:
+    def __init__(self, base: Checkpoint, dtype: torch.dtype, names: Iterable[str]) -> None:
         self._base, self.dtype = base, dtype
         self.names = tuple(names)
         self.total = sum(base[name].elements for name in self.names)
-        self.rows = {name: self._spread(name, elements) for name in self.names}
+        self.rows: dict[str, list[int]] = {}
+        self._sizes: dict[str, int] = {}
+        for name in self.names:
+            height, width = matrix_shape(base[name].shape)
+            share = ELEMENTS * base[name].elements / max(self.total, 1)  # at least one row, evenly spaced
+            count = min(height, max(1, round(share / max(width, 1))))
+            self.rows[name] = [(2 * index + 1) * height // (2 * count) for index in range(count)]
+            self._sizes[name] = count * width
         self._vectors: dict[str, torch.Tensor] = {}
         self._weights: torch.Tensor | None = None
-
-    def _spread(self, name: str, elements: int) -> list[int]:
-        """Row numbers: a share of the sample that follows the tensor's size, evenly spaced, at least one row."""
-        height, width = matrix_shape(self._base[name].shape)
-        share = elements * self._base[name].elements / max(self.total, 1)
-        count = min(height, max(1, round(share / max(width, 1))))
-        return [(2 * index + 1) * height // (2 * count) for index in range(count)]
 
     def base(self) -> torch.Tensor:
         """The sampled base weights: float32, [elements], rounded as they are when the model is loaded."""
         if self._weights is None:
-            parts = [self._base.read(name, (row, row + 1)) for name in self.names for row in self.rows[name]]
-            self._weights = _joined([part.to(self.dtype).float() for part in parts])
+            read = self._base.read
+            self._weights = self._joined(lambda name, *rows: read(name, rows).to(self.dtype).float(), self.names)
         return self._weights
 
     def vector(self, vector: Difference) -> torch.Tensor:
         """The sampled rows of a vector: float32, [elements]; zeros in tensors that it does not change."""
-        key = getattr(vector, "history", vector.id)
-        if key not in self._vectors:
-            parts = [self._of_tensor(name, vector.piece if name in vector.names else None) for name in self.names]
-            self._vectors[key] = _joined(parts)
-        return self._vectors[key]
+        if vector.history not in self._vectors:
+            self._vectors[vector.history] = self._joined(vector.piece, vector.names)
+        return self._vectors[vector.history]
 
-    def _of_tensor(self, name: str, piece: Callable[[str, int, int], torch.Tensor] | None) -> torch.Tensor:
-        """The sampled rows of a tensor, as `piece` gives them; zeros where there is none."""
+    def _joined(self, piece: BaseRows, names: Collection[str]) -> torch.Tensor:
+        """The sampled rows, as `piece` gives those of the tensors in `names`; zeros for the others."""
         import torch
 
-        if piece is None:
-            return torch.zeros(len(self.rows[name]) * self._width(name))
-        return _joined([piece(name, row, row + 1) for row in self.rows[name]])
-
-    def _width(self, name: str) -> int:
-        return matrix_shape(self._base[name].shape)[1]
+        parts = [torch.zeros(0)]
+        for name in self.names:
+            if name in names:
+                parts += (piece(name, row, row + 1) for row in self.rows[name])
+            else:
+                parts.append(torch.zeros(self._sizes[name]))
+        return torch.cat(parts)
 
     def change(self, composition: Composition) -> torch.Tensor:
         """The sampled rows of what a composition adds: float32, [elements]; zeros where it changes nothing."""
@@ -146,12 +145,11 @@ class Sample:
 
         if not composition.vectors:
             return torch.zeros_like(self.base())
-        if composition.is_linear and composition.is_uniform:
+        if composition.is_plain_sum:
             weights = composition.coefficients("")
             pairs = zip(composition.parts, weights, strict=True)
             return torch.stack([self.vector(part) * (w * composition.steps.scale) for part, w in pairs]).sum(0)
-        changed, piece = composition.merged_names, composition.change
-        return _joined([self._of_tensor(name, piece if name in changed else None) for name in self.names])
+        return self._joined(composition.change, composition.merged)
 
     def start(self, composition: Composition) -> torch.Tensor:
         """The sampled weights that the change is added to: the base, moved onto the domain where there is one."""
@@ -169,14 +167,6 @@ class Sample:
 
         rounding, seed = composition.options.rounding, composition.seed
         values = self.start(composition) + change
-        sizes = [len(self.rows[name]) * self._width(name) for name in self.names]
-        for name, part in zip(self.names, torch.split(values, sizes), strict=True):
+        for name, part in zip(self.names, torch.split(values, list(self._sizes.values())), strict=True):
             check_finite(part, name, self.dtype)
         return round_to(values, self.dtype, rounding, seed=seed, name="sample", offset=0).float()
-
-
-def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
-    """Flat tensors one after the other; none of them is an empty tensor (of a merge, or tensor, that has nothing)."""
-    import torch
-
-    return torch.cat(parts) if parts else torch.zeros(0)

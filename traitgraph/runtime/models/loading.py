@@ -167,7 +167,8 @@ def model_folder(context: JobContext, ref: ModelRef, prepared: str = "model") ->
 def prepare(context: JobContext, params: PrepareParams) -> None:
     """Write `model/`: float32 safetensors, configuration, tokenizer with chat template, generation settings.
 
-    Raises ChangedFileError when the file's digest is not the planned one.
+    Once, so that later starts skip the slow dequantisation. Raises ChangedFileError when the file's digest is not the
+    planned one.
     """
     convert(verified(context.locations, params.model.digest), context.out / MODEL_FOLDER, context.progress)
 

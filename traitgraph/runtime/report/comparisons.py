@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from traitgraph.runtime.analyses.correlation import REFERENCE
 from traitgraph.runtime.assessment.measurement import correlation
-from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.assessment.word_categories import WORDS
 from traitgraph.runtime.results.subjects import strength, subject_of
 from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
 from traitgraph.runtime.results.table import ResultRow

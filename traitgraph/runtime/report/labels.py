@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from traitgraph.runtime.assessment.texts.lexicon import WORDS
+from traitgraph.runtime.assessment.word_categories import WORDS
 from traitgraph.runtime.results.statistics import Estimate
 from traitgraph.runtime.results.subjects import Subject, strength_name
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score

@@ -10,7 +10,7 @@ from statistics import median
 from typing import NamedTuple
 
 from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
-from traitgraph.runtime.assessment.texts.lexicon import CUT, EMPTY
+from traitgraph.runtime.assessment.word_categories import CUT, EMPTY
 from traitgraph.runtime.results.subjects import Subject
 from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from traitgraph.runtime.assessment.layer_similarity import LAYER
 from traitgraph.runtime.assessment.measurement import mean
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
-from traitgraph.runtime.assessment.texts.lexicon import EMPTY, WORDS
+from traitgraph.runtime.assessment.word_categories import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.study.traits import TRAITS
 

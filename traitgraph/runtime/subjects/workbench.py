@@ -12,8 +12,7 @@ from traitgraph.runtime.jobs.process import quiet_libraries, spare_memory
 from traitgraph.runtime.merging.composition import Composition
 from traitgraph.runtime.merging.direction_cache import DirectionCache
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.runtime.tensors.checkpoint import Checkpoint, TensorInfo, matrix_shape
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError, TensorInfo, dtype_name, matrix_shape
 from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.vectors.differences import piece_size, pieces
 from traitgraph.runtime.vectors.fitting import names_of_training, renamed
@@ -57,7 +56,7 @@ class Workbench:
         """The model's tensors by name, as a checkpoint's: for fitting vectors to them."""
         return {
             name: TensorInfo(
-                name, tuple(each.shape), str(each.dtype).removeprefix("torch."), Path("the loaded model"), 0,
+                name, tuple(each.shape), dtype_name(each.dtype), Path("the loaded model"), 0,
                 each.numel() * each.element_size(),
             )
             for name, each in self._parameters.items()
@@ -111,13 +110,15 @@ class Workbench:
         if key == self._direction.key:
             return
         self._direction = DirectionCache(key)
-        low_rank = composition.is_linear and all(composition.factors(name) is not None for name in composition.names)
+        low_rank = composition.steps.is_linear and all(
+            composition.factors(name) is not None for name in composition.names
+        )
         if low_rank or composition.steps.on_arc:
             return
         device = next(iter(self._parameters.values())).device
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else spare_memory()
         room = _SHARE_OF_MEMORY * free
-        for name in composition.merged_names:
+        for name in composition.merged:
             if 4 * prod(composition.shape(name)) <= room:
                 room -= self._direction.keep(composition, name, self._pristine_of(name).view(-1)).nbytes
 

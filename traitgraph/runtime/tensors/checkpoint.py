@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from traitgraph.specs.folders.model_folder import PLAIN, ModelFolderError, quantised_by, read_json, weight_files
-
-from .errors import MergeError
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +37,10 @@ EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embe
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 _BUFFERS = re.compile(r"(inv_freq|\.(cos|sin)_cached|\.masked_bias|(^|\.)position_ids)$")
 _MAX_HEADER = 100_000_000
+
+
+class MergeError(ValueError):
+    """Inputs that cannot be merged as asked: names the tensor or file, what is wrong with it, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return prod(shape[:-1]), shape[-1]
 
 
+def dtype_name(dtype: torch.dtype | str) -> str:
+    """Torch's name of a number format, without the module's: 'bfloat16'."""
+    return str(dtype).removeprefix("torch.")
+
+
 def octets(tensor: torch.Tensor) -> memoryview:
     """The bytes of a tensor on the processor, in order; writing to them changes a contiguous tensor."""
     import torch
@@ -90,6 +97,15 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises MergeError when it cannot be read."""
     with as_merge_error():
         return read_json(path)
+
+
+def check_format(record: Mapping[str, Any], wanted: int, path: Path) -> None:
+    """Raise MergeError unless a record of the store has the format that this program reads and writes."""
+    if (found := record.get("format")) != wanted:
+        raise MergeError(
+            f"{path}: format {found}, and this traitgraph reads format {wanted}: another version wrote it; remove the "
+            f"folder {path.parent} and run the study again"
+        )
 
 
 class Checkpoint(Mapping[str, TensorInfo]):
@@ -140,7 +156,6 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
     def _open_nothing(self) -> None:
         self._handles: dict[Path, int] = {}
-        self._last: tuple[tuple[str, int, int], torch.Tensor] | None = None
         self._last_floats: tuple[tuple[str, int, int, torch.device | None], torch.Tensor] | None = None
         self._raw: torch.Tensor | None = None
         finalize(self, _close, self._handles)  # not __del__: at the end of the process `os` may be gone before it
@@ -158,11 +173,6 @@ class Checkpoint(Mapping[str, TensorInfo]):
     def nbytes(self) -> int:
         """Bytes of all tensors."""
         return sum(info.nbytes for info in self._infos.values())
-
-    @cached_property
-    def quantised_by(self) -> str | None:
-        """The method by which the folder's config.json says that its weights were quantised, or None."""
-        return quantised_by(self.config)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -185,11 +195,11 @@ class Checkpoint(Mapping[str, TensorInfo]):
         self._fill(info, first * width * dtype.itemsize, flat)
         return flat if rows else flat.reshape(info.shape)
 
-    def rows(self, name: str, first: int, last: int) -> torch.Tensor:
-        """Rows [first, last), flat, in the tensor's own dtype; not to be changed: the next caller gets the same."""
-        if self._last is None or self._last[0] != (name, first, last):
-            self._last = (name, first, last), self.read(name, (first, last))
-        return self._last[1]
+    def rows_in(self, dtype: str) -> Callable[[str, int, int], torch.Tensor]:
+        """What gives rows [first, last) of a tensor as a model has them that is loaded in `dtype`: float32, flat."""
+        import torch
+
+        return lambda name, first, last: self.read(name, (first, last)).to(getattr(torch, dtype)).float()
 
     def floats(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last), flat, in float32 on a device; not to be changed: the next caller gets the same."""
@@ -213,22 +223,14 @@ class Checkpoint(Mapping[str, TensorInfo]):
         return raw.to(device).float()
 
     def _fill(self, info: TensorInfo, offset: int, flat: torch.Tensor) -> None:
-        view = octets(flat)
-        position = info.start + offset
+        view, position = octets(flat), info.start + offset
+        if info.file not in self._handles:
+            self._handles[info.file] = os.open(info.file, os.O_RDONLY)
         while view:
-            got = os.preadv(self._handle(info.file), [view], position)
+            got = os.preadv(self._handles[info.file], [view], position)
             if not got:
                 raise MergeError(f"{info.file}: ends inside tensor '{info.name}'; copy or download the file again")
             view, position = view[got:], position + got
-
-    def _handle(self, file: Path) -> int:
-        if file not in self._handles:
-            self._handles[file] = os.open(file, os.O_RDONLY)
-        return self._handles[file]
-
-    def close(self) -> None:
-        """Close the files; they are opened again when they are read again."""
-        _close(self._handles)
 
 
 def _close(handles: dict[Path, int]) -> None:
@@ -295,9 +297,9 @@ def sampled_rows(shape: tuple[int, ...]) -> list[int]:
 def quantised(sides: Iterable[object]) -> str | None:
     """Why no difference is taken: the first of these that is a quantised checkpoint."""
     for side in sides:
-        if isinstance(side, Checkpoint) and side.quantised_by:
+        if isinstance(side, Checkpoint) and (method := quantised_by(side.config)):
             return (
-                f"{side.path} is quantised by {side.quantised_by} (quantization_config in its config.json): quantised "
+                f"{side.path} is quantised by {method} (quantization_config in its config.json): quantised "
                 f"weights have no differences; {PLAIN}"
             )
     return None

@@ -34,15 +34,16 @@ def random_bits(
         here = _BLOCK - start % _BLOCK
         left = random_bits(seed, vector, tensor, start, here, device)
         return torch.cat([left, random_bits(seed, vector, tensor, start + here, count - here, device)])
-    factor, shift = _key(seed, vector, tensor, start // _BLOCK)
-    first = _signed(factor * (start % _BLOCK) + shift)
-    return _mix((_ramp(count, device) * _signed(factor)).add_(first))
-
-
-def _key(seed: int, vector: str, tensor: str, block: int) -> tuple[int, int]:
-    names = "\0".join((str(seed), vector, tensor, str(block)))
+    names = "\0".join((str(seed), vector, tensor, str(start // _BLOCK)))
     word = blake2b(names.encode(), digest_size=8, person=b"traitgraph mask").digest()
-    return int.from_bytes(word[:4], "little") | 1, int.from_bytes(word[4:], "little")
+    factor, shift = int.from_bytes(word[:4], "little") | 1, int.from_bytes(word[4:], "little")
+    x = (_ramp(count, device) * _signed(factor)).add_(_signed(factor * (start % _BLOCK) + shift))
+    # Mix the words in place: products of int32 wrap, and a shift keeps the sign, whose copies are cut off.
+    shifted = x.bitwise_right_shift(16).bitwise_and_(0xFFFF)
+    x.bitwise_xor_(shifted).mul_(_signed(_MULTIPLIERS[0]))
+    torch.bitwise_right_shift(x, 15, out=shifted).bitwise_and_(0x1FFFF)
+    x.bitwise_xor_(shifted).mul_(_signed(_MULTIPLIERS[1]))
+    return x.bitwise_right_shift_(1)
 
 
 @lru_cache(maxsize=4)
@@ -57,20 +58,6 @@ def random_shares(
 ) -> torch.Tensor:
     """The same bits as numbers, uniform in [0, 1): float32."""
     return random_bits(seed, vector, tensor, start, count, device).float().mul_(1 / ONE).add_(0.5)
-
-
-def _mix(x: torch.Tensor) -> torch.Tensor:
-    """The upper 31 bits of the mixed words, in place. Products of int32 wrap; the last shift keeps the sign."""
-    shifted = x.bitwise_right_shift(16).bitwise_and_(0xFFFF)
-    x.bitwise_xor_(shifted).mul_(_signed(_MULTIPLIERS[0]))
-    x.bitwise_xor_(_logical_shift(x, 15, shifted)).mul_(_signed(_MULTIPLIERS[1]))
-    return x.bitwise_right_shift_(1)
-
-
-def _logical_shift(x: torch.Tensor, places: int, out: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return torch.bitwise_right_shift(x, places, out=out).bitwise_and_((1 << (32 - places)) - 1)
 
 
 def _signed(word: int) -> int:

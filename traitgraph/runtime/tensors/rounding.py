@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
-from .errors import MergeError
+from .checkpoint import MergeError
 from .masks import random_shares
 
 if TYPE_CHECKING:

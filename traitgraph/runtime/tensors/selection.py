@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import MergeError
+from .checkpoint import MergeError
 
 if TYPE_CHECKING:
     import torch

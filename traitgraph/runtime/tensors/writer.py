@@ -9,20 +9,19 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from threading import BoundedSemaphore
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, cast
 
 from traitgraph.runtime.store.durable import sync
 
-from .checkpoint import DTYPES, matrix_shape, octets
-from .errors import MergeError
+from .checkpoint import DTYPES, MergeError, matrix_shape, octets
 
 if TYPE_CHECKING:
     import torch
@@ -40,31 +39,29 @@ class Slot:
     dtype: str
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the data."""
+    def torch_dtype(self) -> torch.dtype:
+        """The number format itself."""
         import torch
 
-        return prod(self.shape) * int(getattr(torch, self.dtype).itemsize)
+        return cast("torch.dtype", getattr(torch, self.dtype))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data."""
+        return prod(self.shape) * self.torch_dtype.itemsize
 
 
-class TensorFile:
+class TensorFile(AbstractContextManager["TensorFile"]):
     """A safetensors file of known layout whose bytes are given later; complete when `close` returns.
 
     Raises ValueError from `close` when bytes are missing: a file with holes must not look finished.
     """
 
-    def __init__(self, path: Path, slots: Sequence[Slot], metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(self, path: Path, slots: Sequence[Slot]) -> None:
         self.path = path
         self._slots = {slot.name: slot for slot in slots}
         self._starts: dict[str, int] = {}
-        self._missing = sum(slot.nbytes for slot in slots)
-        header = self._layout(slots, metadata or {"format": "pt"})
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        self._missing += len(header)
-        self.write_at(0, [memoryview(header)])
-
-    def _layout(self, slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
-        entries: dict[str, object] = {"__metadata__": dict(metadata)}
+        entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
         offset = 0
         for slot in slots:
             entries[slot.name] = {
@@ -76,8 +73,11 @@ class TensorFile:
             offset += slot.nbytes
         text = json.dumps(entries, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)  # the format wants the data aligned
-        self._starts = {name: start + 8 + len(text) for name, start in self._starts.items()}
-        return len(text).to_bytes(8, "little") + text
+        header = len(text).to_bytes(8, "little") + text
+        self._starts = {name: start + len(header) for name, start in self._starts.items()}
+        self._missing = len(header) + offset
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        self.write_at(0, [memoryview(header)])
 
     def write(self, name: str, data: torch.Tensor, first_row: int = 0) -> None:
         """Put rows of a tensor (flat or in shape, in the slot's number format) at their place, from `first_row` on."""
@@ -86,11 +86,9 @@ class TensorFile:
 
     def place(self, name: str, data: torch.Tensor, first_row: int) -> tuple[int, memoryview]:
         """Where rows of a tensor belong in the file, and their bytes. Raises for another format or too many rows."""
-        import torch
-
         slot = self._slots[name]
         width = matrix_shape(slot.shape)[1]
-        if data.dtype is not getattr(torch, slot.dtype):
+        if data.dtype is not slot.torch_dtype:
             raise TypeError(f"{name}: {data.dtype} given, {slot.dtype} declared")
         view, offset = octets(data.detach().cpu()), first_row * width * data.dtype.itemsize
         if len(view) > slot.nbytes - offset:
@@ -118,9 +116,6 @@ class TensorFile:
         if self._missing:
             raise ValueError(f"{self.path}: {self._missing} bytes were never written")
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is None:
             self.close()
@@ -137,7 +132,7 @@ class _Run:
     nbytes: int = 0
 
 
-class BackgroundWriter:
+class BackgroundWriter(AbstractContextManager["BackgroundWriter"]):
     """Writes pieces in a thread of its own, so that the next ones are computed meanwhile.
 
     Pieces that follow each other are written by one call: a thread that woke for each would cost more than it saves.
@@ -194,9 +189,6 @@ class BackgroundWriter:
         self._pool.shutdown(wait=True)
         if self._error is not None:
             raise self._error
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is None:

@@ -39,18 +39,16 @@ def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
     no such row or pair.
     """
     dialogues = load_dialogues(context, params.data)
-    traits: Sequence[Trait] = [params.trait] if params.trait else TRAITS
-    if params.trait is None:
-        there = {row.trait for row in dialogues if row.split == "train"}
-        traits = [trait for trait in TRAITS if trait in there]
+    there = {row.trait for row in dialogues if row.split == "train"}
+    traits = [params.trait] if params.trait else [trait for trait in TRAITS if trait in there]
     levels: tuple[Level, ...] = (params.level,) if isinstance(params, TrainParams) else LEVELS
     if isinstance(params.training, DpoTraining):
         return [
-            _row(params.training, trait, level, pair.prompt, chosen=getattr(pair, level), rejected=other)
+            _row(params.training, trait, level, pair.prompt, chosen=chosen, rejected=rejected)
             for trait in traits
             for level in levels
             for pair in reply_pairs(dialogues, trait, "train")
-            for other in [pair.low if level == "high" else pair.high]
+            for chosen, rejected in [(pair.high, pair.low) if level == "high" else (pair.low, pair.high)]
         ]
     if isinstance(params, TrainParams):
         found = training_rows(dialogues, params.trait, params.level)

@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
-from traitgraph.runtime.tensors.checkpoint import EMBEDDINGS, HEADS, Checkpoint, as_merge_error, quantised, read_object
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import (
+    EMBEDDINGS,
+    HEADS,
+    Checkpoint,
+    MergeError,
+    as_merge_error,
+    quantised,
+    read_object,
+)
 from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, check_adapter
 from traitgraph.specs.study.merge_methods import Pattern
 
@@ -27,7 +34,8 @@ if TYPE_CHECKING:
 
 
 MERGE_FIRST = "merge it into its base with peft (merge_and_unload) and give the merged checkpoint"
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
+"""What peft puts before the base's names in an adapter's file."""
 _UNSUPPORTED = {
     "layer_replication": "it repeats layers of the base",
     "target_parameters": "it changes parameters that are not modules",
@@ -46,7 +54,7 @@ CONV1D_MODELS = ("gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp
 """Types of models whose blocks keep [inputs, outputs] (transformers' Conv1D), in the modules that `_CONV1D` finds."""
 _CONV1D = re.compile(r"\.(c_attn|q_attn|c_proj|c_fc)\.weight$")
 
-_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
 """A folder of the hub's cache: owner and name."""
 
@@ -102,9 +110,18 @@ class Factors:
         return self.left.shape[0], self.right.shape[1]
 
     @property
-    def rank(self) -> int:
-        """Inner dimension."""
-        return self.left.shape[1]
+    def norm(self) -> float:
+        """Frobenius norm without forming the matrix: |.|^2 = sum((left^T left) * (right right^T))."""
+        left, right = self.left.double(), self.right.double()
+        return abs(self.scale) * sqrt(max(0.0, float(((left.T @ left) * (right @ right.T)).sum())))
+
+    def rows(self, first: int, last: int, weight: float = 1.0) -> torch.Tensor:
+        """Rows [first, last), times a weight: float32, flat."""
+        return (self.scaled_left(first, last, weight) @ self.right.float()).reshape(-1)
+
+    def scaled_left(self, first: int, last: int, weight: float) -> torch.Tensor:
+        """Rows [first, last) of weight * scale * left: float32 [rows, rank]."""
+        return self.left[first:last].float() * (self.scale * weight)
 
 
 @dataclass(frozen=True)
@@ -235,7 +252,7 @@ def _in_base(key: str) -> str:
     'model.layers.0.up_proj.lora_A.weight'
     """
     name = ".".join(part for part in key.split(".") if part not in _WRAPPERS)
-    for start in ("module.", _PREFIX, "module."):
+    for start in ("module.", PREFIX, "module."):
         name = name.removeprefix(start)
     return name.replace(".base_layer.", ".")
 
@@ -287,27 +304,22 @@ def _has_conv1d(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") in CONV1D_MODELS or any(map(_has_conv1d, parts))
 
 
-def _is_head(adapter: Adapter, table: str) -> bool:
-    """Whether an adapter stores one table under its own name and as the head: the tied one, changed as a whole.
-
-    It is left under its own name, since the base has no head.
-    """
-    if table not in adapter.values or table in adapter.factors:
-        return False
-    same = [n for n, value in adapter.values.items() if n.endswith(HEADS) and value.equal(adapter.values[table])]
-    for name in same:
-        del adapter.values[name]
-    return bool(same)
-
-
 def _check_names(adapter: Adapter, base_names: Collection[str]) -> None:
     is_tied = not any(name.endswith(HEADS) for name in base_names)
     tables = [name for name in (*adapter.factors, *adapter.values) if name.endswith(EMBEDDINGS)]
-    if is_tied and (tied := [name for name in tables if not _is_head(adapter, name)]):
-        raise MergeError(
-            f"{adapter.folder}: changes '{tied[0]}', which the base ties to its output head: a merge changes both; "
-            "untie the base first (save it with tie_word_embeddings=false)"
-        )
+    for table in tables if is_tied else ():
+        # Stored whole under its own name and as the head, it is the tied table, and the base has no head.
+        saved = None if table in adapter.factors else adapter.values[table]
+        heads = [
+            n for n, each in adapter.values.items() if n.endswith(HEADS) and saved is not None and each.equal(saved)
+        ]
+        if not heads:
+            raise MergeError(
+                f"{adapter.folder}: changes '{table}', which the base ties to its output head: a merge changes both; "
+                "untie the base first (save it with tie_word_embeddings=false)"
+            )
+        for name in heads:
+            del adapter.values[name]
     changed = [*adapter.factors, *adapter.values, *adapter.shifts]
     changed += adapter.rows  # which peft ties as well where the base is tied
     unknown = [name for name in changed if name not in base_names]
@@ -345,7 +357,7 @@ def doubt_about_base(adapter: Path, base: Path, *, adapter_name: str, base_name:
     """
     named = str(read_object(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
     plain = named.partition("@")[0]  # a hub id is the hub's model, whatever folder of that name stands somewhere
-    told = plain if _HUB_ID.fullmatch(plain) else _in_cache(named)
+    told = plain if HUB_ID.fullmatch(plain) else _in_cache(named)
     found = _in_cache(str(base)) or _in_cache(str(base.resolve()))
     if told is None:
         return None

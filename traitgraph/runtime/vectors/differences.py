@@ -6,16 +6,19 @@ Everything is float32. A piece is a run of whole rows of a tensor seen as a matr
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from math import sqrt
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from traitgraph.runtime.tensors.checkpoint import (
     FLOATS,
     Checkpoint,
+    MergeError,
     TensorInfo,
+    dtype_name,
     is_buffer,
     matrix_shape,
     octets,
@@ -23,7 +26,6 @@ from traitgraph.runtime.tensors.checkpoint import (
     sampled_rows,
     unread,
 )
-from traitgraph.runtime.tensors.errors import MergeError
 
 from .adapters import Factors
 from .layers import layer_of
@@ -43,39 +45,51 @@ PIECE = 1 << 17
 PIECE_ON_ACCELERATOR = 1 << 25
 
 
-class Difference(Protocol):
-    """phi = tuned - base: named tensors that are computed when asked for."""
+class Difference(ABC):
+    """phi = tuned - base: named tensors that are computed when asked for.
 
-    @property
+    Most have no low-rank form, and no rest: base + difference is all there is.
+    """
+
+    names: Sequence[str]
+    """Tensors that it changes."""
+    elements: int
+    """Size n of the vector: the elements that a whole-model trim counts, changed or not."""
+
+    @cached_property
     def id(self) -> str:
-        """Identity of the values: keys the random masks, so it must not depend on where they are stored."""
-        ...
+        """Identity of the values: keys the random masks, so it does not depend on where they are stored.
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Tensors that it changes."""
-        ...
+        32 hex digits of names, shapes and sampled float32 values, equal in memory and on disk. Four rows of each
+        tensor, 64 values of each: enough to tell two trainings apart, cheap enough to take always.
+        """
+        state = blake2b(b"traitgraph difference 1", digest_size=16)
+        for name in sorted(self.names):
+            state.update(f"{name}:{self.shape(name)}".encode())
+            for row in sampled_rows(self.shape(name)):
+                state.update(octets(self.piece(name, row, row + 1)[:64].cpu()))
+        return state.hexdigest()
 
-    @property
-    def elements(self) -> int:
-        """Size n of the vector: the elements that a whole-model trim counts, changed or not."""
-        ...
+    @cached_property
+    def history(self) -> str:
+        """Identity of the values with what was taken out of them since."""
+        return self.id
 
+    @abstractmethod
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor that it changes."""
-        ...
 
+    @abstractmethod
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of the difference: float32 [(last - first) * columns], the caller's to change."""
-        ...
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
         """tuned - (base + difference) in float32 for the same rows, or None where it is zero: makes alpha = 1 exact."""
-        ...
+        return None
 
     def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
         """Low-rank form of a tensor's difference on a device, or None when it has none."""
-        ...
+        return None
 
 
 def pieces(shape: tuple[int, ...], elements: int = PIECE) -> Iterator[tuple[int, int]]:
@@ -105,36 +119,15 @@ def rest_of(tuned: torch.Tensor, base: torch.Tensor) -> torch.Tensor | None:
     return None if torch.equal(reached, tuned) else torch.sub(tuned, reached, out=reached)
 
 
-class WithoutFactors:
-    """What differences have in common that are not of low rank; of most of them base + difference is all there is."""
-
-    def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:
-        """None: there are no tuned weights to restore."""
-        return None
-
-    def factors(self, name: str, device: torch.device | None = None) -> Factors | None:
-        """None: there is no low-rank form."""
-        return None
-
-
-class _Computed(WithoutFactors):
-    """A difference whose identity is a sample of its values, where it is given none."""
-
-    identity: str
-
-    @cached_property
-    def id(self) -> str:
-        """Identity of the values."""
-        return self.identity or sampled_id(cast("Difference", self))
-
-
-class TensorDifference(_Computed):
+class TensorDifference(Difference):
     """tuned - base of two mappings name -> tensor in memory; without a base the tensors are the difference."""
 
     def __init__(
         self, tuned: Mapping[str, torch.Tensor], identity: str = "", base: Mapping[str, torch.Tensor] | None = None
     ) -> None:
-        self.identity, self._base, self._tuned = identity, base, tuned
+        self._base, self._tuned = base, tuned
+        if identity:
+            self.id = identity
         self.names = tuple(name for name in tuned if is_float(tuned[name]))
         self.elements = sum(tuned[name].numel() for name in self.names)
 
@@ -154,7 +147,7 @@ class TensorDifference(_Computed):
         return rest_of(*(rows_of(each[name], first, last, device) for each in (self._tuned, self._base)))
 
 
-class CheckpointDifference(_Computed):
+class CheckpointDifference(Difference):
     """The difference of two checkpoints on disk, computed as it is read.
 
     `base` may be shared by several differences and with the writer: each of its pieces is then read once. `rows` names
@@ -169,7 +162,9 @@ class CheckpointDifference(_Computed):
         names: Sequence[str] | None = None,
         rows: Mapping[str, int] | None = None,
     ) -> None:
-        self.identity, self._base, self._tuned, self._rows = identity, base, tuned, rows or {}
+        self._base, self._tuned, self._rows = base, tuned, rows or {}
+        if identity:
+            self.id = identity
         self.names = tuple(names if names is not None else comparable_names(base, tuned))
         self.elements = sum(base[name].elements for name in self.names)
 
@@ -200,7 +195,7 @@ class CheckpointDifference(_Computed):
 
 def is_float(tensor: torch.Tensor) -> bool:
     """Whether differences of a tensor have a meaning: float8 needs its scales, integers may be packed blocks."""
-    return str(tensor.dtype).removeprefix("torch.") in FLOATS
+    return dtype_name(tensor.dtype) in FLOATS
 
 
 def have_equal_bits(left: torch.Tensor, right: torch.Tensor) -> bool:
@@ -219,15 +214,6 @@ def rows_of(tensor: torch.Tensor, first: int, last: int, device: torch.device | 
     return tensor.detach().contiguous().reshape(-1)[first * width : last * width].to(device).float()
 
 
-def low_rank_rows(factors: Factors, first: int, last: int, weight: float = 1.0) -> torch.Tensor:
-    """Rows [first, last) of weight * scale * left @ right: float32, flat."""
-    return (_scaled_left(factors, first, last, weight) @ factors.right.float()).reshape(-1)
-
-
-def _scaled_left(factors: Factors, first: int, last: int, weight: float) -> torch.Tensor:
-    return factors.left[first:last].float() * (factors.scale * weight)  # [rows, rank]
-
-
 def weighted_sum(
     terms: Sequence[tuple[Difference, float]], name: str, first: int, last: int, device: torch.device | None = None
 ) -> torch.Tensor:
@@ -243,10 +229,9 @@ def weighted_sum(
             term = term if weight == 1.0 else term.mul_(weight)
             total = term if total is None else total.add_(term)
         elif total is None:
-            total = low_rank_rows(factors, first, last, weight)
+            total = factors.rows(first, last, weight)
         else:
-            left = _scaled_left(factors, first, last, weight)
-            total.view(last - first, -1).addmm_(left, factors.right.float())
+            total.view(last - first, -1).addmm_(factors.scaled_left(first, last, weight), factors.right.float())
     if total is None:
         raise IndexError(f"{name}: a sum without terms")
     return total
@@ -332,20 +317,6 @@ def check_pair(base: TensorInfo, tuned: TensorInfo, source: Checkpoint) -> None:
             f"tensor '{base.name}' is {base.dtype} in the base and {tuned.dtype} in {source.path}: a quantised "
             "checkpoint has no differences; give the model in float32, bfloat16 or float16"
         )
-
-
-def sampled_id(difference: Difference) -> str:
-    """32 hex digits of a difference's names, shapes and sampled float32 values: equal in memory and on disk.
-
-    Four rows of each tensor, 64 values of each: enough to tell two trainings apart, cheap enough to take always.
-    """
-    state = blake2b(b"traitgraph difference 1", digest_size=16)
-    for name in sorted(difference.names):
-        state.update(f"{name}:{difference.shape(name)}".encode())
-        for row in sampled_rows(difference.shape(name)):
-            values = difference.piece(name, row, row + 1)[:64].cpu()
-            state.update(octets(values))
-    return state.hexdigest()
 
 
 # ---------------------------------------------------------------- inner products, without forming low-rank ones

@@ -13,22 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from traitgraph.runtime.store.durable import write_json
-from traitgraph.runtime.tensors.checkpoint import Checkpoint, CheckpointView, is_buffer, matrix_shape, octets, quantised
-from traitgraph.runtime.tensors.errors import MergeError
+from traitgraph.runtime.tensors.checkpoint import (
+    Checkpoint,
+    CheckpointView,
+    MergeError,
+    dtype_name,
+    is_buffer,
+    matrix_shape,
+    octets,
+    quantised,
+)
 from traitgraph.runtime.tensors.rounding import check_finite
 from traitgraph.runtime.tensors.writer import Slot, TensorFile
 from traitgraph.specs.folders.model_folder import ADAPTER_CONFIG
 
 from .adapters import MERGE_FIRST, Adapter, Factors, changed_names, read_adapter
-from .differences import (
-    CheckpointDifference,
-    common_rows,
-    comparable_names,
-    low_rank_rows,
-    pieces,
-    unequal_shapes,
-)
+from .differences import CheckpointDifference, common_rows, comparable_names, pieces, unequal_shapes
 from .fitting import NameMap, Vocabulary, as_named, check_same_tokens, names_of_training, renamed
+from .hooks import stacked
 from .layers import places
 
 if TYPE_CHECKING:
@@ -68,15 +70,15 @@ def build_vector(
         base = _as_trained(base, changed_names(folders[0]))
         read = [read_adapter(folder, base) for folder in folders]
         resized = [_fit_vocabulary(adapter, base, vocabulary) for adapter in read]
-        record = _from_adapters(read, base, out)
+        draft = _from_adapters(read, base, out)
     elif any(adapters):
         raise MergeError(f"{folders[0]} and {folders[1]}: one is an adapter, the other not; train both in the same way")
     else:
         whole = Checkpoint(folders[0])
         other = Checkpoint(folders[1]) if opposite else _as_trained(base, whole)
         exact = opposite is None and stored == "float32"
-        record = _from_checkpoint(CheckpointDifference(other, whole), out, exact, stored)
-    _write_record(record, out, base_record)
+        draft = _from_checkpoint(CheckpointDifference(other, whole), out, exact, stored)
+    draft.write_record(out, base_record)
     return resized
 
 
@@ -100,28 +102,31 @@ def build_domain_vector(
     part of the vector. Embeddings of unequal size are compared in the rows that both have, if these mean the same
     tokens. Raises MergeError.
     """
-    whole = Checkpoint(tuned)
-    part, rows = (whole, {}) if names is None else _part_of(whole, base, names)
-    if rows:
-        check_same_tokens([base.path, whole.path], max(rows.values()))
-    compared = comparable_names(base, part, rows)
-    record = _from_checkpoint(CheckpointDifference(base, part, names=compared, rows=rows), out, exact=True)
-    _write_record(record, out, base_record)
+    part = whole = Checkpoint(tuned)
+    if names is not None:
+        where = {name: renamed(name, names) for name in base if not is_buffer(base[name])}
+        if lost := [theirs for theirs in where.values() if theirs not in whole]:
+            raise MergeError(
+                quantised((whole,)) or f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for"
+            )
+        part = CheckpointView(whole, where)
+    difference, _ = compared(base, part, "refuse" if names is None else "common")
+    _from_checkpoint(difference, out, exact=True).write_record(out, base_record)
 
 
-def _part_of(whole: Checkpoint, base: Checkpoint, names: NameMap) -> tuple[Checkpoint, dict[str, int]]:
-    """The base's tensors inside a larger model, and the number of common rows where the vocabularies differ."""
-    where = {name: renamed(name, names) for name in base if not is_buffer(base[name])}
-    if lost := [theirs for theirs in where.values() if theirs not in whole]:
-        raise MergeError(
-            quantised((whole,)) or f"{whole.path} has no tensor '{lost[0]}', which the map of names asks for"
-        )
-    part = CheckpointView(whole, where)
-    return part, common_rows(base, {name: info.shape for name, info in part.items()})
-
-
-def _write_record(record: dict[str, Any], out: Path, base_record: Mapping[str, Any] | None) -> None:
-    write_json(out / RECORD, {"format": FORMAT, **record, "base": dict(base_record or {})})
+def compared(
+    base: Checkpoint, tuned: Checkpoint, vocabulary: Vocabulary
+) -> tuple[CheckpointDifference, dict[str, int]]:
+    """tuned - base, with a policy for the tables whose rows (the vocabulary) differ: these, and the rows that count."""
+    rows = common_rows(base, {name: tuned[name].shape for name in base if name in tuned})
+    if vocabulary == "refuse" or not rows:
+        return CheckpointDifference(base, tuned), {}
+    if vocabulary == "common":
+        check_same_tokens([base.path, tuned.path], max(rows.values()))
+    names = comparable_names(base, tuned, rows)
+    if vocabulary == "common":
+        return CheckpointDifference(base, tuned, names=names, rows=rows), rows
+    return CheckpointDifference(base, tuned, names=[each for each in names if each not in rows]), dict.fromkeys(rows, 0)
 
 
 def is_adapter(path: Path) -> bool:
@@ -134,25 +139,36 @@ def trained_folder(artifact: Path) -> Path:
     return next(artifact / part for part in ("adapter", "model") if (artifact / part).is_dir())
 
 
-def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> dict[str, Any]:
+def _from_adapters(adapters: Sequence[Adapter], base: Checkpoint, out: Path) -> _Draft:
     """Write the factors of an adapter (less a second one's), and full differences where it saved whole tensors."""
+    import torch
     from safetensors.torch import save_file
 
-    draft = _Draft()
+    draft = _Draft("adapter")
     full = [_full_changes(adapter, base) for adapter in adapters]
-    low_rank = [_plain_factors(adapter, base) for adapter in adapters]
     for name in dict.fromkeys(name for part in full for name in part):
-        draft.add_delta(name, _less(name, full, base))
-    for name in dict.fromkeys(name for part in low_rank for name in part):
+        zero = torch.zeros(base[name].shape)  # a part without the tensor changes nothing
+        first, *others = (part.get(name, zero) for part in full)
+        draft.add_delta(name, first - others[0] if others else first)
+    terms: dict[str, list[tuple[float, Factors]]] = {}
+    for adapter, sign in zip(adapters, (1.0, -1.0), strict=False):
+        for name, factors in adapter.factors.items():
+            if name not in adapter.magnitudes:  # a weight-decomposed change is not linear in alpha
+                _check_shape(name, factors.shape, base)
+                terms.setdefault(name, []).append((sign, factors))
+    for name, signed in terms.items():
         if name in draft.about:
             raise MergeError(
                 f"'{name}' is low-rank in one adapter and saved whole in another; train both in the same way"
             )
-        draft.add_factors(name, _joined([part.get(name) for part in low_rank]), base[name].shape)
+        sign, factors = signed[0]
+        if len(signed) > 1 or sign < 0:  # the ranks add up
+            factors = Factors(*stacked(signed), 1.0, factors.transposed)
+        draft.add_factors(name, factors, base[name].shape)
     save_file(draft.tensors, out / TENSORS)
-    elements = sum(base[name].elements for name in draft.about)
-    stored = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in draft.tensors.values()})
-    return draft.record(source="adapter", elements=elements, stored=stored)
+    draft.elements = sum(base[name].elements for name in draft.about)
+    draft.stored = sorted({dtype_name(tensor.dtype) for tensor in draft.tensors.values()})
+    return draft
 
 
 def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) -> dict[str, int]:
@@ -191,34 +207,6 @@ def _fit_vocabulary(adapter: Adapter, base: Checkpoint, vocabulary: Vocabulary) 
     return common
 
 
-def _less(name: str, parts: Sequence[Mapping[str, torch.Tensor]], base: Checkpoint) -> torch.Tensor:
-    """The first part's change of a tensor less the second's; a part without one changes nothing."""
-    import torch
-
-    zero = torch.zeros(base[name].shape)
-    first, *others = (part.get(name, zero) for part in parts)
-    return first - others[0] if others else first
-
-
-def _joined(parts: Sequence[Factors | None]) -> Factors:
-    """Factors of the first change less the second: the ranks add up."""
-    import torch
-
-    signed = [(part, sign) for part, sign in zip(parts, (1.0, -1.0), strict=False) if part is not None]
-    if len(signed) == 1 and signed[0][1] == 1.0:
-        return signed[0][0]
-    left = torch.cat([part.left.float() * (part.scale * sign) for part, sign in signed], dim=1)
-    return Factors(left, torch.cat([part.right.float() for part, _ in signed]), 1.0, signed[0][0].transposed)
-
-
-def _plain_factors(adapter: Adapter, base: Checkpoint) -> dict[str, Factors]:
-    """The low-rank changes of an adapter that are linear in alpha: all but the weight-decomposed ones."""
-    plain = {name: factors for name, factors in adapter.factors.items() if name not in adapter.magnitudes}
-    for name, factors in plain.items():
-        _check_shape(name, factors.shape, base)
-    return plain
-
-
 def _full_changes(adapter: Adapter, base: Checkpoint) -> dict[str, torch.Tensor]:
     """Differences of saved modules, rows, biases, convolutions and weight-decomposed matrices that are not zero."""
     import torch
@@ -249,7 +237,7 @@ def _dora_difference(adapter: Adapter, name: str, base: Checkpoint) -> torch.Ten
     factors, magnitude, weight = adapter.factors.get(name), adapter.magnitudes[name].float(), base.read(name).float()
     if factors is not None:
         _check_shape(name, factors.shape, base)
-        moved = weight + low_rank_rows(factors, 0, factors.shape[0]).reshape(weight.shape)
+        moved = weight + factors.rows(0, factors.shape[0]).reshape(weight.shape)
     else:
         moved = weight + adapter.shifts[name]
     dims = 0 if factors is not None and factors.transposed else tuple(range(1, moved.dim()))
@@ -269,26 +257,25 @@ def _check_shape(name: str, shape: tuple[int, ...], base: Checkpoint) -> None:
         )
 
 
-def _from_checkpoint(
-    difference: CheckpointDifference, out: Path, exact: bool, stored: Stored = "float32"
-) -> dict[str, Any]:
-    """Stream a difference to disk, tensor by tensor; returns the record.
+def _from_checkpoint(difference: CheckpointDifference, out: Path, exact: bool, stored: Stored = "float32") -> _Draft:
+    """Stream a difference to disk, tensor by tensor.
 
     `exact` keeps what float32(tuned - base) lost, so that base + vector is the tuned model bit for bit.
     """
-    rests = {name: _rest_of_tensor(difference, name) if exact else {} for name in difference.names}
-    changed = [
-        name
-        for name in difference.names
-        if any(bool(difference.piece(name, *rows).any()) for rows in pieces(difference.shape(name)))
-    ]
-    draft = _Draft()
-    slots = [slot for name in changed for slot in _slots(name, difference.shape(name), stored, rests[name])]
+    draft = _Draft("checkpoint", elements=difference.elements, stored=[stored])
+    changed: dict[str, dict[str, torch.Tensor]] = {}
+    slots = []
+    for name in difference.names:
+        shape, rest = difference.shape(name), _rest_of_tensor(difference, name) if exact else {}
+        draft.rest += rest["rest"].numel() if rest else 0
+        if any(bool(difference.piece(name, *rows).any()) for rows in pieces(shape)):
+            changed[name] = rest
+            slots.append(Slot(f"{name}:delta", shape, stored))
+            slots += (Slot(f"{name}:{part}", tuple(t.shape), dtype_name(t.dtype)) for part, t in rest.items())
     with TensorFile(out / TENSORS, slots) as file:
-        for name in changed:
-            _write_tensor(difference, name, stored, rests[name], file, draft)
-    rest = sum(parts["rest"].numel() for parts in rests.values() if parts)
-    return draft.record(source="checkpoint", elements=difference.elements, stored=[stored], rest=rest)
+        for name, rest in changed.items():
+            _write_tensor(difference, name, stored, rest, file, draft)
+    return draft
 
 
 def _write_tensor(
@@ -331,19 +318,20 @@ def _rest_of_tensor(difference: CheckpointDifference, name: str) -> dict[str, to
     return {"rest.at": torch.cat(at), "rest": torch.cat(values)} if at else {}
 
 
-def _slots(name: str, shape: tuple[int, ...], stored: Stored, rest: Mapping[str, torch.Tensor]) -> list[Slot]:
-    parts = [Slot(f"{name}:{part}", tuple(t.shape), str(t.dtype).removeprefix("torch.")) for part, t in rest.items()]
-    return [Slot(f"{name}:delta", shape, stored), *parts]
-
-
 @dataclass
 class _Draft:
     """A vector while it is written: tensors, what is known of each, and a running digest."""
 
+    source: Literal["adapter", "checkpoint"]
+    elements: int = 0
+    stored: Sequence[str] = ()
+    """Number formats of the tensors."""
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
     lost: float = 0.0
     """Squared norm of what the number format lost."""
+    rest: int = 0
+    """How many elements have a rest."""
     digest: blake2b = field(default_factory=lambda: blake2b(b"traitgraph vector 1", digest_size=16))
 
     def add_factors(self, name: str, factors: Factors, shape: tuple[int, ...]) -> None:
@@ -355,9 +343,9 @@ class _Draft:
         self.note(
             name,
             shape,
-            low_rank_norm(factors),
+            factors.norm,
             form="low-rank",
-            rank=factors.rank,
+            rank=factors.left.shape[1],
             scale=factors.scale,
             **({"transposed": True} if factors.transposed else {}),
         )
@@ -379,28 +367,25 @@ class _Draft:
             raise MergeError(f"the change of '{name}' holds NaN or infinity; its training diverged: train again")
         self.about[name] = {"shape": list(shape), "norm": norm, **more}
 
-    def record(self, *, source: str, elements: int, stored: Sequence[str], rest: int = 0) -> dict[str, Any]:
-        """What `vector.json` holds."""
+    def write_record(self, out: Path, base: Mapping[str, Any] | None) -> None:
+        """Write what is known of the vector, and of the base."""
         squares = {name: about["norm"] ** 2 for name, about in self.about.items()}
         forms = {about["form"] for about in self.about.values()}
         whole = sum(squares.values())
         lost = sqrt(self.lost / whole) if whole else 0.0
-        return {
+        record = {
+            "format": FORMAT,
             "fingerprint": self.digest.hexdigest(),
-            "source": source,
+            "source": self.source,
             "form": forms.pop() if len(forms) == 1 else "mixed",
-            "elements": elements,
+            "elements": self.elements,
             "norm": sqrt(whole),
             "layer_norms": layer_norms(squares),
-            "stored": {"dtype": sorted(stored), "round_trip_error": lost, "elements_with_a_rest": rest},
+            "stored": {"dtype": sorted(self.stored), "round_trip_error": lost, "elements_with_a_rest": self.rest},
             "tensors": self.about,
+            "base": dict(base or {}),
         }
-
-
-def low_rank_norm(factors: Factors) -> float:
-    """Frobenius norm of scale * left @ right without forming it: |.|^2 = sum((left^T left) * (right right^T))."""
-    left, right = factors.left.double(), factors.right.double()
-    return abs(factors.scale) * sqrt(max(0.0, float(((left.T @ left) * (right @ right.T)).sum())))
+        write_json(out / RECORD, record)
 
 
 def layer_norms(squares: Mapping[str, float]) -> dict[str, float]:

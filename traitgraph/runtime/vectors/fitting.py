@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Literal
 from traitgraph.runtime.tensors.checkpoint import (
     Checkpoint,
     CheckpointView,
+    MergeError,
     TensorInfo,
     matrix_shape,
     quantised,
     read_object,
 )
-from traitgraph.runtime.tensors.errors import MergeError
 
 from .adapters import Factors
 from .differences import Difference, differ_in_vocabulary, unequal_shapes
@@ -133,17 +133,24 @@ def fit_vectors(
     Raises MergeError for a tensor that the base lacks, of another shape, or not of floating point there, and for a
     start in `names` that no tensor of the vectors has.
     """
-    _check_names(vectors, names or {})
+    given = dict.fromkeys(name for vector in vectors for name in vector.names)
+    if idle := [start for start in names or () if given and start not in _starts(given, names or {})]:
+        raise MergeError(f"names: no tensor of the vectors starts with '{idle[0]}'; there is '{next(iter(given))}'")
     fit = Fit()
     for rows in resized:
         for name, count in rows.items():
             _cut(fit, _target(name, names, base), count)
     for vector in vectors:
         for name in vector.names:
-            _place(fit, name, _target(name, names, base), vector, base, vocabulary, dry)
+            target = _target(name, names, base)
+            if target in base:
+                _check_shape(fit, target, vector.shape(name), base[target], vocabulary, dry)
+                fit.matched[name] = target
+            elif name not in fit.unmatched:
+                fit.unmatched.append(name)
     fit.matched = {name: ours for name, ours in fit.matched.items() if ours not in fit.left}  # for all or for none
     if fit.unmatched and not dry:
-        raise MergeError(_unmatched_message(fit, vectors, base, names))
+        raise MergeError(_unmatched_message(fit, list(given), base, names))
     changed = set(fit.matched.values())
     fit.skipped = [name for name in base if name not in changed and name not in fit.left]
     fit.changed_bytes = sum(base[name].nbytes for name in changed)
@@ -151,12 +158,6 @@ def fit_vectors(
     if all(ours == theirs for ours, theirs in fit.matched.items()) and not fit.cut and not fit.left:
         return list(vectors), fit
     return [Fitted(vector, fit, base) for vector in vectors], fit
-
-
-def _check_names(vectors: Sequence[Difference], names: NameMap) -> None:
-    given = dict.fromkeys(name for vector in vectors for name in vector.names)
-    if idle := [start for start in names if given and start not in _starts(given, names)]:
-        raise MergeError(f"names: no tensor of the vectors starts with '{idle[0]}'; there is '{next(iter(given))}'")
 
 
 def _starts(given: Iterable[str], names: NameMap) -> NameMap:
@@ -177,37 +178,24 @@ def _cut(fit: Fit, target: str, rows: int) -> None:
         fit.left.append(target)
 
 
-def _place(
-    fit: Fit,
-    name: str,
-    target: str,
-    vector: Difference,
-    base: Mapping[str, TensorInfo],
-    vocabulary: Vocabulary,
-    dry: bool,
+def _check_shape(
+    fit: Fit, target: str, shape: tuple[int, ...], base: TensorInfo, vocabulary: Vocabulary, dry: bool
 ) -> None:
-    if target not in base:
-        if name not in fit.unmatched:
-            fit.unmatched.append(name)
-        return
-    ours, theirs = vector.shape(name), base[target].shape
-    if not base[target].is_float:
-        raise MergeError(f"tensor '{target}' of the base is {base[target].dtype}: quantised weights cannot be changed")
-    if ours != theirs:
-        if not differ_in_vocabulary(target, ours, theirs) or (vocabulary == "refuse" and not dry):
-            raise MergeError(unequal_shapes(target, theirs, ours, "a vector"))
-        _cut(fit, target, min(ours[0], theirs[0]) if vocabulary == "common" else 0)
-    fit.matched[name] = target
+    """Note how much of a tensor fits. Raises MergeError where it does not, unless a dry run only reports it."""
+    if not base.is_float:
+        raise MergeError(f"tensor '{target}' of the base is {base.dtype}: quantised weights cannot be changed")
+    if shape != base.shape:
+        if not differ_in_vocabulary(target, shape, base.shape) or (vocabulary == "refuse" and not dry):
+            raise MergeError(unequal_shapes(target, base.shape, shape, "a vector"))
+        _cut(fit, target, min(shape[0], base.shape[0]) if vocabulary == "common" else 0)
 
 
-def _unmatched_message(
-    fit: Fit, vectors: Sequence[Difference], base: Mapping[str, TensorInfo], names: NameMap | None
-) -> str:
+def _unmatched_message(fit: Fit, given: Sequence[str], base: Mapping[str, TensorInfo], names: NameMap | None) -> str:
     if reason := quantised((base,)):
         return reason
     count = len(fit.unmatched)
     message = f"{count} tensors of the vectors are not in the base, first '{renamed(fit.unmatched[0], names)}'"
-    if proposed := propose_names([name for vector in vectors for name in vector.names], base):
+    if proposed := propose_names(given, base):
         return f"{message}; {a_map_would_fit(proposed)}"
     if fit.unmatched == ["lm_head.weight"]:
         return f"{message}: the base has tied embeddings; untie it first (save it with tie_word_embeddings=false)"
@@ -228,7 +216,7 @@ def propose_names(wanted: Sequence[str], available: Collection[str]) -> NameMap 
     return None
 
 
-class Fitted:
+class Fitted(Difference):
     """A vector under other names, with zeros in rows that it does not have."""
 
     def __init__(self, inner: Difference, fit: Fit, base: Mapping[str, TensorInfo]) -> None:
@@ -238,7 +226,6 @@ class Fitted:
         self.cut = {name: min(own[0], there[0]) for name, (own, there) in shapes.items() if own != there}
         """Tables of another size -> the rows that both sides have."""
         self.names = tuple(self._names)
-        """Tensors of the base that it changes."""
         self.id = inner.id
         gained = sum(base[name].elements for name in self._names)
         self.elements = inner.elements + gained - sum(prod(inner.shape(name)) for name in inner.names)

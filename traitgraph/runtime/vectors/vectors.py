@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import model_folder
-from traitgraph.runtime.tensors.checkpoint import Checkpoint, matrix_shape, read_object
-from traitgraph.runtime.tensors.errors import check_format
+from traitgraph.runtime.tensors.checkpoint import Checkpoint, check_format, matrix_shape, read_object
 from traitgraph.specs.jobs.params import VectorParams
 
 from .adapters import Factors
-from .differences import low_rank_rows
+from .differences import Difference
 from .extraction import FORMAT, RECORD, TENSORS, build_domain_vector, build_vector, trained_folder
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ def vector(context: JobContext, params: VectorParams) -> None:
         )
 
 
-class Vector:
-    """phi of one trait and level, read from its artifact: a `Difference` whose tensors are computed when asked for."""
+class Vector(Difference):
+    """phi of one trait and level, read from its artifact; its id is the fingerprint of all values."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,27 +54,15 @@ class Vector:
         self.record: Mapping[str, Any] = read_object(folder / RECORD)
         check_format(self.record, FORMAT, folder / RECORD)
         self._about: Mapping[str, Mapping[str, Any]] = self.record["tensors"]
+        self.id: str = self.record["fingerprint"]
+        self.names = tuple(self._about)
+        self.elements: int = self.record["elements"]
         self._factors: dict[tuple[str, torch.device | None], Factors] = {}
         self._rests: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     @cached_property
     def _file(self) -> Checkpoint:
         return Checkpoint(self.folder / TENSORS)
-
-    @property
-    def id(self) -> str:
-        """Fingerprint of the values, 32 hex digits."""
-        return str(self.record["fingerprint"])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Tensors of the base that it changes."""
-        return tuple(self._about)
-
-    @property
-    def elements(self) -> int:
-        """Size of the vector as a whole-model trim counts it."""
-        return int(self.record["elements"])
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
@@ -88,7 +75,7 @@ class Vector:
     def piece(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor:
         """Rows [first, last) of the difference: float32, flat."""
         if (factors := self.factors(name, device)) is not None:
-            return low_rank_rows(factors, first, last)
+            return factors.rows(first, last)
         return self._file.read(f"{name}:delta", (first, last)).to(device).float()
 
     def rest(self, name: str, first: int, last: int, device: torch.device | None = None) -> torch.Tensor | None:

@@ -105,7 +105,7 @@ _BUILT_IN = (
         seconds=(1, 20),
     ),
     JobKind(
-        "merge", f"{_PARAMS}:MergeParams", f"{_RUNTIME}.merging.job:merge",
+        "merge", f"{_PARAMS}:MergeParams", f"{_RUNTIME}.merging.recipe:merge",
         "a recipe's record (and weights, when they are kept)",
         inputs=("model", "vectors", "onto"), order=70, packs_with="assess", seconds=(0.01, 1),
     ),

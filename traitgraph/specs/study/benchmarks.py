@@ -69,20 +69,20 @@ MODES: Registry[Mode] = Registry(
         "choice": Mode(
             "choice",
             "likelihood of the option letters, both orders; nothing is written",
-            "traitgraph.runtime.assessment.questionnaires.likelihood:measure",
+            "traitgraph.runtime.assessment.questionnaires.modes:measure_choices",
             longest_answer=0,
             reads_numbers=False,
         ),
         "generate": Mode(
             "generate",
             f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
-            "traitgraph.runtime.assessment.questionnaires.written:measure",
+            "traitgraph.runtime.assessment.questionnaires.modes:measure_numbers",
             longest_answer=WRITTEN_NUMBER,
         ),
         "interview": Mode(
             "interview",
             "it answers an open question, and `judge` puts the answer on the scale",
-            "traitgraph.runtime.assessment.judged.interview:measure",
+            "traitgraph.runtime.assessment.judged.interviews:measure_items",
             judged=True,
         ),
     },
@@ -226,7 +226,7 @@ class OpenQuestions(Benchmark):
 
     kind: Literal["open_questions"] = Field("open_questions", description="Free answers, rated by a judge.")
     draws: ClassVar[bool] = True
-    function: ClassVar[str] = "traitgraph.runtime.assessment.judged.open_questions:measure"
+    function: ClassVar[str] = "traitgraph.runtime.assessment.judged.interviews:measure_traits"
     in_jobs: ClassVar[tuple[str, ...]] = ("questions", "judge", "numbers")
     questions: Rows = Field(description="Rows with a prompt and a trait.")
     judge: Judge = Field(description="Who rates the answers.")
@@ -245,7 +245,7 @@ class Linguistic(Benchmark):
     kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("lexicon",)
-    function: ClassVar[str] = "traitgraph.runtime.assessment.texts.word_categories:measure"
+    function: ClassVar[str] = "traitgraph.runtime.assessment.word_categories:measure"
     in_jobs: ClassVar[tuple[str, ...]] = ("lexicon", "prompts")
     lexicon: str = Field(
         min_length=1,
@@ -278,7 +278,7 @@ class LmEval(Benchmark):
 
     kind: Literal["lm_eval"] = Field("lm_eval", description="A task or group of lm-evaluation-harness.")
     files: ClassVar[tuple[str, ...]] = ("folder",)
-    function: ClassVar[str] = "traitgraph.runtime.assessment.harness.task:measure"
+    function: ClassVar[str] = "traitgraph.runtime.assessment.harness_task:measure"
     in_jobs: ClassVar[tuple[str, ...]] = (
         "task", "definition", "harness", "shots", "chat_template", "limit", "filters",
     )  # fmt: skip

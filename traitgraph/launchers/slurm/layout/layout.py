@@ -25,6 +25,8 @@ MOST_ARRAY_TASKS = 8
 """An array names at most this many single tasks of others; beyond that it waits for whole arrays."""
 
 EdgeKind = Literal["afterok", "afterany", "aftercorr"]
+Place = tuple[str, int]
+"""Where a task stands: its array, and its index there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,6 @@ class TaskArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a task stands."""
-
-    array: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Group:
     """Tasks of one block that share their edges; `indices` only where the parents decide them."""
 
@@ -100,7 +94,7 @@ def lay_out(
     for block in _blocks(tasks):
         sizes = {array.id: len(array.tasks) for array in arrays}
         made = list(_arrays_of(block, placed, sizes, array_size, longest))
-        placed |= {task: Place(array.id, index) for array in made for index, task in array.tasks.items()}
+        placed |= {task: (array.id, index) for array in made for index, task in array.tasks.items()}
         arrays += made
     return tuple(arrays)
 
@@ -128,7 +122,11 @@ def _arrays_of(
     longest: Callable[[Resources], float | None],
 ) -> Iterator[TaskArray]:
     groups = _aligned(block, placed) or _by_parents(block, placed, sizes) or [_whole(block, placed, sizes)]
-    pieces = [piece for group in groups for piece in _cut(group, array_size)]
+    pieces: list[_Group] = []
+    for group in groups:
+        count = len(group.tasks)
+        size = array_size if group.indices is None else count  # the indices of a parent array, which fits
+        pieces += [replace(group, tasks=group.tasks[start : start + size]) for start in range(0, count, size)]
     for number, piece in enumerate(pieces):
         name = _unused(block[0].stage, number if len(pieces) > 1 else None, sizes)
         indices = piece.indices or range(len(piece.tasks))
@@ -160,15 +158,6 @@ def _with_time(tasks: Sequence[TaskRequest], longest: Callable[[Resources], floa
     return resources.model_copy(update={"minutes": wanted or None})
 
 
-def _cut(group: _Group, array_size: int) -> Iterator[_Group]:
-    """A group in pieces that fit into one array each."""
-    if group.indices is not None:  # the indices of a parent array, which fits
-        yield group
-        return
-    for start in range(0, len(group.tasks), array_size):
-        yield replace(group, tasks=group.tasks[start : start + array_size])
-
-
 def _parents(task: TaskRequest, placed: Mapping[str, Place]) -> dict[str, Place]:
     return {parent: placed[parent] for parent in task.after if parent in placed}
 
@@ -182,8 +171,8 @@ def _aligned(block: Sequence[TaskRequest], placed: Mapping[str, Place]) -> list[
     groups: dict[tuple[frozenset[str], int], list[tuple[int, TaskRequest]]] = defaultdict(list)
     for task in block:
         parents = _parents(task, placed)
-        indices = {place.index for place in parents.values()}
-        arrays = frozenset(place.array for place in parents.values())
+        indices = {index for _, index in parents.values()}
+        arrays = frozenset(array for array, _ in parents.values())
         if len(indices) != 1 or len(arrays) != len(parents) or not task.hard.issuperset(parents):
             return None
         index = indices.pop()
@@ -219,7 +208,8 @@ def _array_task_edges(
     named: dict[tuple[EdgeKind, str], list[int]] = defaultdict(list)
     for parent in _parents(members[0], placed):  # all members have the same ones
         kind: EdgeKind = "afterok" if all(parent in member.hard for member in members) else "afterany"
-        named[kind, placed[parent].array].append(placed[parent].index)
+        array, index = placed[parent]
+        named[kind, array].append(index)
     edges: list[Edge] = []
     for (kind, array), indices in sorted(named.items()):
         whole = len(indices) == sizes[array]
@@ -230,11 +220,11 @@ def _array_task_edges(
 def _whole(block: Sequence[TaskRequest], placed: Mapping[str, Place], sizes: Mapping[str, int]) -> _Group:
     """One group that waits for whole arrays: hard only where every task needs every array task."""
     parents = {task.id: _parents(task, placed) for task in block}
-    arrays = sorted({place.array for places in parents.values() for place in places.values()})
+    arrays = sorted({array for places in parents.values() for array, _ in places.values()})
 
     def is_hard(array: str) -> bool:
         return all(
-            sum(place.array == array and parent in task.hard for parent, place in parents[task.id].items())
+            sum(other == array and parent in task.hard for parent, (other, _) in parents[task.id].items())
             == sizes[array]
             for task in block
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from traitgraph.specs.study.cluster import Cluster, Resources
@@ -16,9 +17,7 @@ from traitgraph.specs.study.cluster import Cluster, Resources
 from .layout import TaskArray
 
 ARRAY_TASK = "traitgraph.launchers.slurm.node.array_task"
-
 CONTINUATION = "traitgraph.launchers.slurm.submit.submit"
-
 PROBE = "traitgraph.launchers.slurm.node.probe"
 
 STORE_UNSEEN, NO_INTERPRETER = 73, 74
@@ -145,6 +144,11 @@ def _script(title: str, name: str, options: Mapping[str, str], lines: Sequence[s
 
 def _resource_options(asked: Resources, cluster: Cluster) -> dict[str, str]:
     """Options of sbatch by long name, in the order of the script."""
+    memory = None if asked.memory_gb is None else "0"  # all of a node's
+    if asked.memory_gb:
+        memory = f"{max(1, round(asked.memory_gb * 1024))}M"  # sbatch takes whole mebibytes
+    gpus = f"{asked.gpu_type}:{asked.gpus}" if asked.gpu_type else str(asked.gpus)
+    gpu_option = ("gres", f"gpu:{gpus}") if cluster.gpu_request == "gres" else ("gpus-per-node", gpus)
     options = {
         "partition": asked.partition,
         "account": asked.account,
@@ -153,25 +157,11 @@ def _resource_options(asked: Resources, cluster: Cluster) -> dict[str, str]:
         "nodes": str(asked.nodes or 1),
         "ntasks-per-node": "1",
         "cpus-per-task": str(asked.cpus or 1),
-        "mem": _memory(asked.memory_gb),
-        **_gpu_option(asked, cluster),
+        "mem": memory,
+        **dict([gpu_option] if asked.gpus else []),
         "time": str(asked.minutes) if asked.minutes else None,
     }
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _gpu_option(asked: Resources, cluster: Cluster) -> dict[str, str]:
-    if not asked.gpus:
-        return {}
-    what = f"{asked.gpu_type}:{asked.gpus}" if asked.gpu_type else str(asked.gpus)
-    return {"gres": f"gpu:{what}"} if cluster.gpu_request == "gres" else {"gpus-per-node": what}
-
-
-def _memory(gigabytes: float | None) -> str | None:
-    """sbatch takes whole mebibytes, and 0 for all of a node's."""
-    if not gigabytes:
-        return None if gigabytes is None else "0"
-    return f"{max(1, round(gigabytes * 1024))}M"
 
 
 def index_ranges(indices: Iterable[int]) -> str:
@@ -180,13 +170,9 @@ def index_ranges(indices: Iterable[int]) -> str:
     >>> index_ranges([0, 1, 2, 5, 7, 8])
     '0-2,5,7-8'
     """
-    ranges: list[list[int]] = []
-    for index in sorted(indices):
-        if ranges and index == ranges[-1][1] + 1:
-            ranges[-1][1] = index
-        else:
-            ranges.append([index, index])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+    groups = groupby(enumerate(sorted(indices)), key=lambda each: each[1] - each[0])  # equal as long as they follow
+    ranges = [[index for _, index in group] for _, group in groups]
+    return ",".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else str(each[0]) for each in ranges)
 
 
 def array_option(indices: Iterable[int], throttle: int | None) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from traitgraph.launchers.slurm.site.limits import Limits, most_of
+from traitgraph.launchers.slurm.site.limits import Limits
 from traitgraph.runtime.store.errors import MEMORY_CAUSES, OUT_OF_TIME
 from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
@@ -27,8 +27,8 @@ class Shortage:
 def request_tasks(
     table: JobTable,
     cluster: Cluster,
-    shortages: Mapping[str, Shortage] | None = None,
-    outside: Mapping[str, frozenset[str]] | None = None,
+    shortages: Mapping[str, Shortage] = {},
+    outside: Mapping[str, frozenset[str]] = {},
     limits: Limits | None = None,
 ) -> list[TaskRequest]:
     """The tasks of a table with their resources and hard edges; `shortages` are of job keys, `outside` of tasks.
@@ -37,22 +37,23 @@ def request_tasks(
     """
     rows = {row.key: row for row in table.rows}
     hard = hard_parents(table)
-    given = {task.id: _resources(task, [rows[key] for key in task.jobs], cluster) for task in table.tasks}
-    return [
-        TaskRequest(
+    found = []
+    for task in table.tasks:
+        given = _resources(task, [rows[key] for key in task.jobs], cluster)
+        short = [shortages[key] for key in task.jobs if key in shortages]
+        most = Shortage(max((each.memory for each in short), default=0), max((each.time for each in short), default=0))
+        request = TaskRequest(
             id=task.id,
             stage=stage_of(task),
-            resources=escalated(
-                given[task.id], cluster.escalation, _shortage(task, shortages or {}), limits or Limits()
-            ),
+            resources=escalated(given, cluster.escalation, most, limits or Limits()),
             after=task.after,
             hard=hard[task.id],
             minutes=task.minutes or 0.0,
-            given_minutes=given[task.id].minutes or 0,
-            outside=(outside or {}).get(task.id, frozenset()),
+            given_minutes=given.minutes or 0,
+            outside=outside.get(task.id, frozenset()),
         )
-        for task in table.tasks
-    ]
+        found.append(request)
+    return found
 
 
 def stage_of(task: Task) -> str:
@@ -61,19 +62,10 @@ def stage_of(task: Task) -> str:
     return stage if stage and number.isdigit() else task.id
 
 
-def _resources(task: Task, rows: Iterable[JobRow], cluster: Cluster) -> Resources:
-    rows = list(rows)
+def _resources(task: Task, rows: Sequence[JobRow], cluster: Cluster) -> Resources:
     asked = {cluster.resources_of(row.kind, _method(row), task.billions) for row in rows}
     most = _most(sorted(asked, key=lambda each: each.model_dump_json()))
     return most if all(is_training(row.kind) for row in rows) else most.model_copy(update={"nodes": 1})
-
-
-def _shortage(task: Task, shortages: Mapping[str, Shortage]) -> Shortage:
-    """How often any job of the task ran out of something."""
-    found = [shortages[key] for key in task.jobs if key in shortages]
-    memory = max((each.memory for each in found), default=0)
-    time = max((each.time for each in found), default=0)
-    return Shortage(memory, time)
 
 
 def _method(row: JobRow) -> str | None:
@@ -101,20 +93,27 @@ def _memory(asked: Resources) -> float:
     return -1 if asked.memory_gb is None else asked.memory_gb or math.inf
 
 
+def processes_on_node(asked: Resources, kinds: Iterable[str]) -> int:
+    """Processes that one task starts on each of its nodes: only trainings share their work, one for each GPU."""
+    if asked.model_parallel or not all(map(is_training, kinds)):
+        return 1
+    return max(1, asked.gpus or 0)
+
+
 def escalated(resources: Resources, escalation: Escalation, shortage: Shortage, limits: Limits) -> Resources:
     """More memory and time for a task that ran out of them, up to what the cluster file allows and the site can give.
 
     A request near a whole node grows to the whole node: beyond it there is only a refusal.
     """
     changes: dict[str, object] = {}
-    memory_gb, minutes = most_of(resources, limits)
     if shortage.memory and resources.memory_gb:
         asked = resources.memory_gb * escalation.memory**shortage.memory
-        most = min(memory_gb, escalation.memory_gb_most or math.inf)
+        most = min(limits.most_memory(resources), escalation.memory_gb_most or math.inf)
         changes["memory_gb"] = max(resources.memory_gb, min(asked, most))
     if shortage.time and resources.minutes:
         limit = math.ceil(resources.minutes * escalation.minutes**shortage.time)
-        changes["minutes"] = max(resources.minutes, int(min(limit, minutes, escalation.minutes_most or math.inf)))
+        longest = [most for most in (limits.longest(resources), escalation.minutes_most) if most is not None]
+        changes["minutes"] = max(resources.minutes, int(min([limit, *longest])))
     return resources.model_copy(update=changes)
 
 

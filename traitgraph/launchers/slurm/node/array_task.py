@@ -17,10 +17,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from traitgraph.launchers.slurm.record.attempts import (
     ArrayRecord,
@@ -38,8 +37,7 @@ from traitgraph.launchers.worker_process import worker_environment
 from traitgraph.runtime.store.durable import make_folder
 from traitgraph.runtime.store.errors import OUT_OF_TIME, PREEMPTED, death_cause
 
-from .environment import ArrayTaskEnvironment
-from .torchrun import node_command
+from .allocation import Allocation
 
 FIRST_NODE_SECONDS = 60.0
 """The other nodes of a task that was warned wait so long for the first one to put it back into the queue."""
@@ -48,24 +46,25 @@ FIRST_NODE_SECONDS = 60.0
 class ArrayTask:
     """One attempt at one task."""
 
-    def __init__(self, run: Path, array: ArrayRecord, environment: ArrayTaskEnvironment) -> None:
+    def __init__(self, run: Path, array: ArrayRecord, allocation: Allocation) -> None:
         self.run_folder = run
         self.array = array
-        self.environment = environment
-        self.task = array.tasks[environment.index]
+        self.allocation = allocation
+        self.task = array.tasks[allocation.index]
+        self._log = run / "logs" / f"{self.task}.log"
         self._path = attempt_path(run, self.task)
-        self._warning = warning_path(run, self.task, environment.job_id, environment.restarts)
+        self._warning = warning_path(run, self.task, allocation.job_id, allocation.restarts)
         self._worker: subprocess.Popen[bytes] | None = None
         self._warned = threading.Event()
         self._told_to_end = threading.Event()
         self._started = time.time()
         before = read_attempt(self._path)
-        self._timeouts = before.timeouts if before and before.job == environment.job_id else 0
+        self._timeouts = before.timeouts if before and before.job == allocation.job_id else 0
 
     def run(self) -> int:
         """Bring the task to an end, or put it back into the queue; the exit code of the job."""
         self._take_over_output()
-        self.environment.handle_signals(self._warn, self._end)
+        self.allocation.handle_signals(warn=lambda *_: self._save_and_requeue(), end=lambda *_: self._end())
         _later(self._seconds_left() - self.array.signal_seconds, self._save_and_requeue)
         self._note("running")
         with self._scratch() as variables:
@@ -76,7 +75,7 @@ class ArrayTask:
 
     def _run_workers(self, variables: Mapping[str, str]) -> int:
         """Exit code of the last worker. One that died is replaced: the jobs that are left do not share its fault."""
-        command = node_command(self.array, self.run_folder / "table.json", self.task, self.environment)
+        command = self.allocation.command(self.array, self.run_folder / "table.json", self.task)
         environment = worker_environment({**os.environ, **variables}, self.array.kinds, self.array.cores)
         while True:
             start = self._log.stat().st_size
@@ -84,22 +83,16 @@ class ArrayTask:
             if self._warned.is_set():  # the warning came while there was nobody to pass it to
                 self._ask_to_save()
             code = self._worker.wait()
-            if code >= 0 or self._was_warned() or self._told_to_end.is_set():
-                return code
-            if not self._blame_running_job(code, start):
+            if code >= 0 or self._was_warned() or self._told_to_end.is_set() or not self._blame_job(code, start):
                 return code
 
-    def _blame_running_job(self, code: int, start: int) -> bool:
+    def _blame_job(self, code: int, start: int) -> bool:
         """Note the death of a worker at the job it was doing; False when it was doing none."""
-        from .post_mortem import note_death
+        from traitgraph.launchers.slurm.record.logs import note_death  # most tasks need none of it
 
         with suppress(OSError, ValueError):
             return note_death(self.run_folder, self.task, code, self._log, start)
         return False
-
-    @property
-    def _log(self) -> Path:
-        return self.run_folder / "logs" / f"{self.task}.log"
 
     def _finish(self, code: int) -> int:
         if code and self._told_to_end.is_set():
@@ -113,10 +106,10 @@ class ArrayTask:
 
     def _requeue(self, code: int) -> int:
         """Put the job back into the queue, unless it used up its continuations."""
-        if self.environment.rank:  # the first node does it; an early end of ours would end its step
+        if self.allocation.node:  # the first node does it; an early end of ours would end its step
             time.sleep(max(self.array.signal_seconds, FIRST_NODE_SECONDS))
             return 1
-        is_late = self._is_near_limit()
+        is_late = self._seconds_left() <= self.array.signal_seconds + 90  # SLURM may warn a minute early
         cause = OUT_OF_TIME if is_late else PREEMPTED
         self._timeouts += is_late
         if self._timeouts > self.array.continuations:
@@ -126,13 +119,9 @@ class ArrayTask:
             self._note("failed", exit_code=code, cause=cause, message=message)
             return 1
         self._note("requeued", exit_code=code, cause=cause)
-        if refusal := self.environment.requeue():
+        if refusal := self.allocation.requeue():
             self._note("stopped", exit_code=code, cause=cause, message=refusal)
         return 1
-
-    def _is_near_limit(self) -> bool:
-        """Whether the warning came because of the time limit; SLURM may send it a minute early."""
-        return self._seconds_left() <= self.array.signal_seconds + 90
 
     def _seconds_left(self) -> float:
         """Until the time limit. [s]"""
@@ -141,10 +130,6 @@ class ArrayTask:
     def _was_warned(self) -> bool:
         """Whether this node or another one was told to save: the processes of a training stop together."""
         return self._warned.is_set() or (self.array.is_distributed and self._warning.exists())
-
-    def _warn(self, number: int, frame: FrameType | None) -> None:
-        """USR2 from SLURM."""
-        self._save_and_requeue()
 
     def _save_and_requeue(self) -> None:
         """Time to save. A worker that has not stopped shortly before the limit is ended as it is.
@@ -174,7 +159,7 @@ class ArrayTask:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGUSR2)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _end(self) -> None:
         """TERM: the end is near (cancelled, preempted without grace, node drained). The worker cleans up."""
         self._told_to_end.set()
         self._tell_worker(signal.SIGTERM)
@@ -191,10 +176,10 @@ class ArrayTask:
         os.dup2(handle, 2)
         os.close(handle)
         with suppress(OSError):
-            before = output_path(self.run_folder, self.array.id, self.environment.index)
+            before = output_path(self.run_folder, self.array.id, self.allocation.index)
             if before.stat().st_size == 0:
                 before.unlink()
-        _say(f"{self.task} is job {self.environment.job_id} on {self.environment.node}")
+        _say(f"{self.task} is job {self.allocation.job_id} on {self.allocation.node_name}")
 
     @contextmanager
     def _scratch(self) -> Iterator[dict[str, str]]:
@@ -209,15 +194,15 @@ class ArrayTask:
 
     def _note(self, state: AttemptState, *, exit_code: int | None = None, cause: str = "", message: str = "") -> None:
         """Record how this attempt goes; losing that loses no result."""
-        if self.environment.rank:  # the first node speaks for all
+        if self.allocation.node:  # the first node speaks for all
             return
         attempt = Attempt(
             task=self.task,
             array=self.array.id,
-            job=self.environment.job_id,
-            node=self.environment.node,
+            job=self.allocation.job_id,
+            node=self.allocation.node_name,
             state=state,
-            restarts=self.environment.restarts,
+            restarts=self.allocation.restarts,
             timeouts=self._timeouts,
             started=self._started,
             ended=None if state == "running" else time.time(),
@@ -249,10 +234,10 @@ def _say(text: str) -> None:
         print(f"traitgraph: {text}", file=sys.stderr, flush=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Run the array task that the environment of SLURM names; the exit code of the job."""
-    run, array = list(sys.argv[1:] if argv is None else argv)
-    return ArrayTask(Path(run), read_array(array_path(Path(run), array)), ArrayTaskEnvironment()).run()
+    run, array = Path(sys.argv[1]), sys.argv[2]
+    return ArrayTask(run, read_array(array_path(run, array)), Allocation()).run()
 
 
 if __name__ == "__main__":

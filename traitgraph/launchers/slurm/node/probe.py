@@ -10,29 +10,23 @@ probe.exit.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
-from traitgraph.launchers.slurm.layout.script import NO_INTERPRETER, STORE_UNSEEN
 from traitgraph.launchers.slurm.record.attempts import slurm_folder
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.source.hashing import digest
-from traitgraph.specs.study.cluster import Cluster
 
 LIBRARIES = ("torch", "transformers", "peft", "trl", "lm_eval", "submitit")
-NO_TRAITGRAPH = 1
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS")
 """Where SLURM says which GPUs a job was given."""
 
@@ -40,9 +34,9 @@ GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS
 class Questions(Spec):
     """What `doctor` wants to know besides; the probe of a submission asks nothing more, to be quick."""
 
-    gpus: int = Field(description="GPUs that a task asks for.")
-    models: tuple[tuple[str, str], ...] = Field(description="Models of the hub: id, revision.")
-    files: tuple[str, ...] = Field(description="Paths that jobs read.")
+    gpus: int = Field(0, description="GPUs that a task asks for.")
+    models: tuple[tuple[str, str], ...] = Field((), description="Models of the hub: id, revision.")
+    files: tuple[str, ...] = Field((), description="Paths that jobs read.")
 
 
 class Findings(Spec):
@@ -90,35 +84,15 @@ def probe_log(run: Path) -> Path:
     return slurm_folder(run) / "output" / "probe.log"
 
 
-def left_exit(run: Path) -> int | None:
-    """The exit code that a run's probe left in the store; None when it left none."""
-    try:
-        return int((slurm_folder(run) / "probe.exit").read_text())
-    except (OSError, ValueError):
-        return None
+def exit_path(run: Path) -> Path:
+    """Where a run's probe leaves its exit code."""
+    return slurm_folder(run) / "probe.exit"
 
 
 def clear_probe(run: Path) -> None:
     """Remove what an earlier probe of a run left, before another one is submitted."""
-    for path in (probe_path(run), slurm_folder(run) / "probe.exit", probe_log(run)):
+    for path in (probe_path(run), exit_path(run), probe_log(run)):
         path.unlink(missing_ok=True)
-
-
-def explain_exit(code: int, store: Path, python: str) -> str:
-    """What the exit code of a failed probe means."""
-    meanings = {
-        STORE_UNSEEN: f"compute nodes do not see the store {store}",
-        NO_INTERPRETER: f"there is no interpreter {python} on the compute nodes",
-        NO_TRAITGRAPH: f"{python} on the compute nodes cannot run traitgraph",
-    }
-    return meanings.get(code, f"the probe ended with exit code {code}")
-
-
-REPAIRS = {
-    STORE_UNSEEN: "put the store on a file system that all nodes share: --store DIR, or `store` in the cluster file",
-    NO_INTERPRETER: "set `python`, or make it with `setup` lines, in the cluster file",
-    NO_TRAITGRAPH: "install traitgraph in the environment of the compute nodes, or set `setup` in the cluster file",
-}
 
 
 def questions_path(run: Path) -> Path:
@@ -126,17 +100,13 @@ def questions_path(run: Path) -> Path:
     return slurm_folder(run) / "questions.json"
 
 
-def read_questions(run: Path) -> Questions | None:
-    """The questions of `doctor`; None for the probe of a submission."""
-    path = questions_path(run)
-    return Questions.model_validate_json(path.read_bytes()) if path.is_file() else None
-
-
-def look_around(store: Path, questions: Questions | None = None) -> Findings:
+def look_around(store: Path, questions: Questions) -> Findings:
     """What this node can do for tasks."""
     hub = os.environ.get("HF_HUB_CACHE") or f"{os.environ.get('HF_HOME', '~/.cache/huggingface')}/hub"
     cache = Path(hub).expanduser()
     visible = next(filter(None, map(os.environ.get, GPU_VARIABLES)), "")
+    seen, built_for = _torch_devices() if questions.gpus else (0, "")
+    absent = tuple(name for name, revision in questions.models if not in_hub_cache(name, revision))
     return Findings(
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         python=f"{sys.executable} ({sys.version.split()[0]})",
@@ -145,22 +115,13 @@ def look_around(store: Path, questions: Questions | None = None) -> Findings:
         scontrol=_scontrol(),
         gpus=tuple(each for each in visible.split(",") if each),
         hub_cache=str(cache),
+        gpus_seen=seen,
+        torch_for_gpus=built_for,
+        models_missing=absent,
+        hub_answers=hub_answers() if absent else True,
+        files_missing=tuple(path for path in questions.files if not Path(path).exists()),
         free_gb=round(shutil.disk_usage(store).free / 2**30, 2),
-        **(answers(questions) if questions else {}),
     )
-
-
-def answers(questions: Questions) -> dict[str, Any]:
-    """The fields of the findings that the questions of `doctor` are about."""
-    absent = tuple(name for name, revision in questions.models if not in_hub_cache(name, revision))
-    seen, built_for = _torch_devices() if questions.gpus else (0, "")
-    return {
-        "gpus_seen": seen,
-        "torch_for_gpus": built_for,
-        "models_missing": absent,
-        "hub_answers": hub_answers() if absent else True,
-        "files_missing": tuple(path for path in questions.files if not Path(path).exists()),
-    }
 
 
 def _torch_devices() -> tuple[int, str]:
@@ -197,13 +158,11 @@ def hub_answers() -> bool:
 
 
 def _can_write(folder: Path) -> bool:
-    trial = folder / f".probe-{secrets.token_hex(4)}"
     try:
-        trial.write_bytes(b"")
-        trial.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            return True
     except OSError:
         return False
-    return True
 
 
 def _scontrol() -> str:
@@ -215,17 +174,13 @@ def _scontrol() -> str:
     return "" if "UP" in done.stdout else (done.stderr or done.stdout).strip()
 
 
-def site_digest(cluster: Cluster, python: str) -> str:
-    """Equal for submissions that one probe can speak for."""
-    asked = {"partition", "account", "qos", "constraint", "setup", "prefix", "default", "kinds", "rules"}
-    return digest("site", {"cluster": cluster.model_dump(mode="json", include=asked), "python": python})
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Look around and write it down; 0 when tasks can run here."""
-    run, store = list(sys.argv[1:] if argv is None else argv)
-    findings = look_around(Path(store), read_questions(Path(run)))
-    write_json(probe_path(Path(run)), findings.model_dump(mode="json"))
+    run, store = map(Path, sys.argv[1:])
+    path = questions_path(run)
+    questions = Questions.model_validate_json(path.read_bytes()) if path.is_file() else Questions()
+    findings = look_around(store, questions)
+    write_json(probe_path(run), findings.model_dump(mode="json"))
     print(findings.fatal or f"{findings.node}: tasks can run here")
     return 1 if findings.fatal else 0
 

@@ -1,4 +1,4 @@
-"""Logs of a run: where the log of a job is, its last lines, and following it while it grows."""
+"""Logs of a run: where the log of a job is, its last lines, what a worker did when it died, and following it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
+from traitgraph.launchers.slurm.layout.layout import Place
+from traitgraph.runtime.store.errors import death_cause
+from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.worker.events import Event
 from traitgraph.specs.jobs.params import JobTable
 
@@ -18,14 +21,14 @@ _TAIL_BYTES = 8000
 
 def logs_of(record: SubmissionRecord, wanted: str | Set[str]) -> list[tuple[str, Path]]:
     """Tasks and logs of what `find_tasks` finds."""
-    places = {task: (array.id, index) for array in record.arrays for index, task in array.tasks.items()}
-    found = [(task, log_of(record, task, *places[task])) for task in find_tasks(record.run.table(), wanted)]
+    places = record.places
+    found = [(task, log_of(record, task, places[task])) for task in find_tasks(record.run.table(), wanted)]
     return [(task, log) for task, log in found if log is not None]
 
 
-def log_of(record: SubmissionRecord, task: str, array: str, index: int) -> Path | None:
+def log_of(record: SubmissionRecord, task: str, place: Place) -> Path | None:
     """The log of a task, or what SLURM wrote for one that died before its log began; None where neither is."""
-    log, before = record.run.log_path(task), output_path(record.run.folder, array, index)
+    log, before = record.run.log_path(task), output_path(record.run.folder, *place)
     if log.is_file():
         return log
     return before if before.is_file() and before.stat().st_size else None
@@ -78,6 +81,33 @@ def current_step(log: Path) -> str:
         return ""
     last = events[-1]
     return f"{last.label}, {last.done} of {last.total} {last.what}".rstrip() if last.total else last.label
+
+
+def note_death(run: Path, task: str, code: int, log: Path, start: int) -> bool:
+    """Record the death of a worker, whose log begins at byte `start`, as the failure of the job it was doing.
+
+    False when it was doing none: then nothing is recorded.
+    """
+    running: dict[str, Event] = {}
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        stream.seek(start)
+        for event in map(Event.from_line, stream):  # line by line: the log may be larger than the memory
+            if event and event.event == "job_started":
+                running[event.key] = event
+            elif event and event.event in ("job_done", "job_present", "job_failed", "job_blocked"):
+                running.pop(event.key, None)
+    if not running:
+        return False
+    last, cause = next(reversed(running.values())), death_cause(code)
+    hint = "; most likely memory ran out" if "SIGKILL" in cause else ""
+    message = "\n".join([f"the worker was {cause}{hint}", *last_lines(log)])
+    RunRecord(run).write_failure(
+        Failure(
+            key=last.key, kind=last.kind, label=last.label or last.kind, task=task, cause=cause, message=message,
+            log=str(log), at=now(),
+        )
+    )  # fmt: skip
+    return True
 
 
 def _tail(log: Path) -> list[str]:

@@ -15,18 +15,24 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
-from traitgraph.launchers.slurm.layout.layout import TaskArray
+from traitgraph.launchers.slurm.layout.layout import Place, TaskArray
 from traitgraph.launchers.slurm.layout.script import Site, array_script, continuation_script, job_name, probe_script
-from traitgraph.launchers.slurm.layout.training_processes import processes_on_node
+from traitgraph.launchers.slurm.layout.task_resources import processes_on_node
+from traitgraph.launchers.slurm.site.scheduler import QueueEntry
+from traitgraph.launchers.worker_process import source_folder
 from traitgraph.runtime.store.durable import make_folder, write_json
 from traitgraph.runtime.store.records import RunRecord, now
+from traitgraph.runtime.store.store import Store
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.hashing import digest
@@ -36,6 +42,8 @@ from .attempts import ArrayRecord, array_path, slurm_folder, write_record
 
 CONTINUE, PROBE = "continue", "probe"
 """Names of the two helpers beside the arrays."""
+RUNS_READ = 50
+"""So many of the newest runs are looked through for what this user has in the queue, and for a probe."""
 
 
 class SubmissionText(Spec):
@@ -63,29 +71,31 @@ class Submitted:
     job: str
 
 
+_SUBMITTED = TypeAdapter(Submitted)
+
+
+def site_of(run: Path, cluster: Cluster) -> Site:
+    """What the scripts of a run share that is submitted from here."""
+    return Site(run, cluster, cluster.python or sys.executable, source_folder())
+
+
 class SubmissionRecord:
     """The submission of one run, on disk."""
 
     def __init__(self, run: RunRecord) -> None:
         self.run = run
         self.folder = slurm_folder(run.folder)
-        self._text: SubmissionText | None = None
+        self._path, self._cancelled = self.folder / "submission.json", self.folder / "cancelled"
 
     @property
     def exists(self) -> bool:
         """Whether this run was laid out for SLURM at all."""
         return self._path.is_file()
 
-    @property
-    def _path(self) -> Path:
-        return self.folder / "submission.json"
-
-    @property
+    @cached_property
     def text(self) -> SubmissionText:
         """The frozen part. Raises OSError or ValueError when it cannot be read."""
-        if self._text is None:
-            self._text = SubmissionText.model_validate_json(self._path.read_bytes())
-        return self._text
+        return SubmissionText.model_validate_json(self._path.read_bytes())
 
     @property
     def arrays(self) -> tuple[TaskArray, ...]:
@@ -93,14 +103,19 @@ class SubmissionRecord:
         return self.text.arrays
 
     @property
-    def site(self) -> Site:
-        """What the scripts of this run share."""
-        return Site(self.run.folder, self.text.cluster, self.text.python, self.text.source)
+    def places(self) -> dict[str, Place]:
+        """Task -> its array and its index there."""
+        return {task: (array.id, index) for array in self.arrays for index, task in array.tasks.items()}
 
     @property
     def job_names(self) -> list[str]:
         """Names of every job that this run may have in the queue."""
         return [job_name(self.run.id, name) for name in (*(a.id for a in self.text.arrays), CONTINUE, PROBE)]
+
+    def by_place(self, entries: Iterable[QueueEntry]) -> dict[Place, QueueEntry]:
+        """Those jobs of this run that are array tasks, by their place."""
+        prefix = len(self.run.id) + 1
+        return {(entry.name[prefix:], entry.index): entry for entry in entries if entry.index is not None}
 
     def script(self, array: str) -> Path:
         """The batch script of an array or helper."""
@@ -112,7 +127,20 @@ class SubmissionRecord:
             lines = (self.folder / "submitted.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        return [each for each in map(_submitted, lines) if each is not None]
+        found = []
+        for line in lines:
+            with suppress(ValueError):
+                found.append(_SUBMITTED.validate_json(line))
+        return found
+
+    def jobs(self) -> dict[Place, str]:
+        """Place of a task -> its job id, of everything that was noted."""
+        return {(each.array, index): each.job for each in self.submitted() for index in each.indices}
+
+    def unsubmitted(self) -> list[str]:
+        """Tasks that have not been submitted yet."""
+        known = self.jobs()
+        return [task for task, place in self.places.items() if place not in known]
 
     @property
     def probe_job(self) -> str:
@@ -129,17 +157,13 @@ class SubmissionRecord:
         write_json(self._cancelled, {"at": now()})
 
     @property
-    def _cancelled(self) -> Path:
-        return self.folder / "cancelled"
-
-    @property
     def claim(self) -> str:
         """The claim in the store of whoever submits this run right now."""
         return digest("submission", self.run.id)
 
     def note(self, submitted: Submitted) -> None:
         """Add a line; it is on the disk when this returns."""
-        line = json.dumps({"array": submitted.array, "indices": submitted.indices, "job": submitted.job})
+        line = json.dumps(asdict(submitted))
         handle = os.open(self.folder / "submitted.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             os.write(handle, f"{line}\n".encode())
@@ -153,19 +177,20 @@ class SubmissionRecord:
         run: RunRecord,
         table: JobTable,
         arrays: Sequence[TaskArray],
-        site: Site,
+        cluster: Cluster,
         root: Path,
         most_submitted: int | None,
         retry_of: str | None = None,
     ) -> Self:
         """Put everything on the disk that submission needs, the frozen record last; `root` is the store."""
-        record = cls(run)
+        record, site = cls(run), site_of(run.folder, cluster)
         for name in ("arrays", "accounts", "output", "scripts"):
             make_folder(record.folder / name, run.folder)
         kinds = {row.key: row.kind for row in table.rows}
         kinds_of = {task.id: {kinds[key] for key in task.jobs} for task in table.tasks}
         for array in arrays:
-            write_record(array_path(run.folder, array.id), array_record(array, site.cluster, root, kinds_of))
+            of_array = set[str]().union(*(kinds_of[task] for task in array.tasks.values()))
+            write_record(array_path(run.folder, array.id), _array_record(array, cluster, root, sorted(of_array)))
             record.script(array.id).write_text(array_script(array, site), encoding="utf-8")
         record.script(CONTINUE).write_text(continuation_script(site), encoding="utf-8")
         if arrays:
@@ -176,7 +201,7 @@ class SubmissionRecord:
             user=getpass.getuser(),
             host=socket.gethostname(),
             at=now(),
-            cluster=site.cluster,
+            cluster=cluster,
             python=site.python,
             source=site.source,
             store=str(root),
@@ -188,10 +213,9 @@ class SubmissionRecord:
         return record
 
 
-def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mapping[str, Iterable[str]]) -> ArrayRecord:
+def _array_record(array: TaskArray, cluster: Cluster, root: Path, kinds: Sequence[str]) -> ArrayRecord:
     """What the tasks of an array need to know; only training shares its work among processes."""
     asked = array.resources
-    kinds = sorted({kind for task in array.tasks.values() for kind in kinds_of[task]})
     return ArrayRecord(
         id=array.id,
         tasks=array.tasks,
@@ -207,9 +231,9 @@ def array_record(array: TaskArray, cluster: Cluster, root: Path, kinds_of: Mappi
     )
 
 
-def _submitted(line: str) -> Submitted | None:
-    try:
-        data = json.loads(line)
-        return Submitted(str(data["array"]), tuple(int(index) for index in data["indices"]), str(data["job"]))
-    except (ValueError, KeyError, TypeError):
-        return None
+def slurm_runs(store: Store) -> Iterator[SubmissionRecord]:
+    """Runs of this store that were laid out for SLURM, the newest first."""
+    folder = store.root / "runs"
+    runs = [SubmissionRecord(RunRecord(path)) for path in folder.iterdir()] if folder.is_dir() else []
+    known = [record for record in runs if record.exists]
+    yield from sorted(known, key=lambda record: record.folder.stat().st_mtime, reverse=True)

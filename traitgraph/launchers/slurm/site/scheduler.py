@@ -1,11 +1,16 @@
 """The calls of SLURM's own commands: one line around each, with a time limit, and errors in the user's words.
 
 Everything that this package learns from SLURM or tells it passes here. Knows no run, no task and no store.
+
+sbatch prefers the user's variables to the options of a batch script: an exported SBATCH_JOB_NAME or SBATCH_TIMELIMIT
+would undo what a script says. So no command of ours sees them. Those that name where and for whom tasks run become part
+of the cluster instead: they are checked, recorded, stand in the scripts, and so hold for continuations too.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from getpass import getuser
 
-from .shell import bare_environment
+from traitgraph.specs.study.cluster import Cluster
 
 PAUSES = (1.0, 4.0, 10.0)
 """Between the attempts of a submission that a busy controller did not take. [s]"""
@@ -23,6 +28,13 @@ _PASSING = re.compile(
     r"(?i)socket timed out|unable to contact|temporarily un(?:able|available)|zero bytes were transmitted|standby mode"
     r"|connection (?:refused|reset|timed out)|unexpected message received"
 )
+
+FIELDS, OPTIONS = ("partition", "account", "qos", "constraint"), ("reservation", "wckey")
+"""What the user's shell may say where the cluster file is silent: SBATCH_PARTITION and so on."""
+REACHING = ("SLURM_CONF", "SLURM_JWT")
+"""Where the controller is, and the token by which some sites know who asks."""
+COMMANDS = ("SLURM_", "SLURMD_", "SRUN_", "SALLOC_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "SCANCEL_", "SCONTROL_")
+"""Beginnings of variables that change what SLURM's commands do and print, or that belong to an enclosing job."""
 
 CALL_SECONDS = 60.0  # the commands retry by themselves while a controller restarts
 
@@ -72,9 +84,7 @@ class AccountingEntry:
     """One job or array task as the accounting knows it."""
 
     job: str
-    name: str
     state: str
-    exit_code: str
     nodes: str
 
 
@@ -84,6 +94,28 @@ NOT_INSTALLED = "submitit is not installed; to use SLURM: pip install 'traitgrap
 def is_installed() -> bool:
     """Whether the library is there by which we talk to SLURM."""
     return importlib.util.find_spec("submitit") is not None
+
+
+def with_shell(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
+    """The cluster, with what the user's shell sets for sbatch where the file says nothing.
+
+    Inside a job the same variables may be the job's own: there they count for nothing.
+    """
+    if "SLURM_JOB_ID" in variables:
+        return cluster
+    said = {name: variables.get(f"SBATCH_{name.upper()}") for name in (*FIELDS, *OPTIONS)}
+    fields = {name: said[name] for name in FIELDS if said[name] and not getattr(cluster, name)}
+    options = {name: said[name] for name in OPTIONS if said[name]}
+    return cluster.model_copy(update={**fields, "options": {**options, **cluster.options}})
+
+
+def bare_environment() -> dict[str, str]:
+    """Our environment without what a shell or an enclosing job would tell SLURM's commands, but for how to reach it."""
+    from submitit.helpers import clean_env
+
+    with clean_env():
+        inside = {name: value for name, value in os.environ.items() if not name.startswith(COMMANDS)}
+    return {**inside, **{name: os.environ[name] for name in REACHING if name in os.environ}}
 
 
 def call(*words: str, seconds: float = CALL_SECONDS) -> str:
@@ -169,26 +201,29 @@ def queue(names: Iterable[str], user: str | None = None) -> list[QueueEntry]:
     return found
 
 
+def _active(what: str, *options: str) -> list[str]:
+    """A line for each of this user's jobs that wait or run."""
+    return call("squeue", "-h", f"--user={getuser()}", *options, "-o", what).splitlines()
+
+
 def active_names() -> set[str]:
     """Names of this user's jobs that wait or run."""
-    return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%j").split())
+    return set(_active("%j"))
 
 
 def active_scripts() -> list[tuple[str, str]]:
     """Name and batch script of this user's jobs that wait or run."""
-    lines = call("squeue", "-h", f"--user={getuser()}", "-o", "%j|%o").splitlines()
-    return [(name, script) for name, _, script in (line.partition("|") for line in lines)]
+    return [(name, script) for name, _, script in (line.partition("|") for line in _active("%j|%o"))]
 
 
 def active_jobs() -> set[str]:
     """Ids of this user's jobs that wait or run, an array's once."""
-    return set(call("squeue", "-h", f"--user={getuser()}", "-o", "%F").split())
+    return set(_active("%F"))
 
 
 def count_queued(qos: str = "") -> int:
     """Jobs of this user, or only those under one QoS, that wait or run, array tasks counted one by one."""
-    only = [f"--qos={qos}"] if qos else []
-    return len(call("squeue", "-h", "-r", f"--user={getuser()}", *only, "-o", "%i").split())
+    return len(_active("%i", "-r", *([f"--qos={qos}"] if qos else [])))
 
 
 def accounting(names: Iterable[str], since: str, user: str | None = None) -> list[AccountingEntry] | None:
@@ -197,18 +232,14 @@ def accounting(names: Iterable[str], since: str, user: str | None = None) -> lis
     Without `user` it is about us.
     """
     which = [f"--user={user or getuser()}", f"--name={','.join(names)}", f"--starttime={since}"]
-    fields = "JobID,State,ExitCode,NodeList,JobName"
     try:
-        text = call("sacct", "-X", "--parsable2", "-o", fields, *which, seconds=30)
+        text = call("sacct", "-X", "--parsable2", "-o", "JobID,State,NodeList", *which, seconds=30)
     except SchedulerError:
         return None
     from submitit.slurm.slurm import SlurmInfoWatcher
 
     entries: Mapping[str, Mapping[str, str]] = SlurmInfoWatcher().read_info(text)  # expands ranges of waiting tasks
-    return [
-        AccountingEntry(job, entry["JobName"], entry["State"].split(" ")[0], entry["ExitCode"], entry["NodeList"])
-        for job, entry in entries.items()
-    ]
+    return [AccountingEntry(job, entry["State"].split(" ")[0], entry["NodeList"]) for job, entry in entries.items()]
 
 
 def cancel(jobs: Iterable[str]) -> None:

@@ -7,23 +7,23 @@ again after an interruption.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from traitgraph.compiler.views.print_plan import aligned
-from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray
-from traitgraph.launchers.slurm.layout.script import Site, array_option, array_script
-from traitgraph.launchers.slurm.record.record import SubmissionRecord
-from traitgraph.launchers.slurm.site.limits import DEFAULT_ARRAY_SIZE, Limits, Problem
+from traitgraph.launchers.slurm.layout.layout import TaskArray
+from traitgraph.launchers.slurm.layout.script import array_option, array_script
+from traitgraph.launchers.slurm.record.record import SubmissionRecord, site_of
+from traitgraph.launchers.slurm.site.limits import DEFAULT_ARRAY_SIZE, Limits
 from traitgraph.launchers.worker_process import unset_keys
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
-from traitgraph.specs.study.cluster import Cluster, Resources
+from traitgraph.specs.study.cluster import Cluster
 
-from .launch import SubmissionRefusedError, plan_arrays, source_folder
+from .launch import SubmissionRefusedError, plan_arrays
+from .problems import Problem
 
 
 def offline_limits(cluster: Cluster) -> Limits:
@@ -34,8 +34,11 @@ def offline_limits(cluster: Cluster) -> Limits:
 def dry_run(table: JobTable, store: Store, cluster: Cluster, limits: Limits | None = None) -> str:
     """Every batch script of a run and the calls that would submit them, in order. Writes and submits nothing."""
     arrays = plan_arrays(table, cluster, limits or offline_limits(cluster))
-    site = Site(store.root / "runs" / "RUN", cluster, cluster.python or sys.executable, source_folder())
-    calls = [f"{_variable(array.id)}=$(sbatch --parsable {_options(array, cluster)} {array.id}.sh)" for array in arrays]
+    site = site_of(store.root / "runs" / "RUN", cluster)
+    # The shell's name for the job id of an array: 'job_02_assess' of '02-assess'.
+    variables = {array.id: "job_" + "".join(c if c.isalnum() else "_" for c in array.id) for array in arrays}
+    options = {array.id: _options(array, cluster, lambda name: f"${{{variables[name]}}}") for array in arrays}
+    calls = [f"{variables[name]}=$(sbatch --parsable {options[name]} {name}.sh)" for name in variables]
     scripts = [f"### {array.id}.sh\n{array_script(array, site)}" for array in arrays]
     return "\n".join([*scripts, "### calls of sbatch", *calls, ""])
 
@@ -50,7 +53,7 @@ def export(table: JobTable, store: Store, cluster: Cluster, folder: Path) -> Pat
     limits = offline_limits(cluster)
     if limits.submitted is not None and len(table.tasks) > limits.submitted:
         what = f"{len(table.tasks):,} tasks do not fit into the queue at once ({limits.submitted:,} may be submitted)"
-        raise SubmissionRefusedError((Problem(what, "make fewer, longer tasks, or submit with `traitgraph run`"),))
+        raise SubmissionRefusedError(Problem(what, "make fewer, longer tasks, or submit with `traitgraph run`"))
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty")
@@ -59,8 +62,7 @@ def export(table: JobTable, store: Store, cluster: Cluster, folder: Path) -> Pat
     run = RunRecord(folder)
     write_json(run.table_path, table.model_dump(mode="json"))
     arrays = plan_arrays(table, cluster, limits)
-    site = Site(folder, cluster, cluster.python or sys.executable, source_folder())
-    SubmissionRecord.write(run, table, arrays, site, store.root, limits.submitted)
+    SubmissionRecord.write(run, table, arrays, cluster, store.root, limits.submitted)
     script = folder / "submit.sh"
     needed = dict.fromkeys([*cluster.environment, *unset_keys(table, {})])
     script.write_text(submit_script(arrays, cluster, run.id, tuple(needed)), encoding="utf-8")
@@ -115,43 +117,31 @@ def submit_script(arrays: Sequence[TaskArray], cluster: Cluster, run: str, varia
         f': "${{{name}:?is not set here, and tasks need it: export {name}=..., then run this again}}"\n'
         for name in variables
     )
-    calls = [f"submit {array.id} '{sorted(array.tasks)}' {_options(array, cluster, known=True)}" for array in arrays]
+    options = {array.id: _options(array, cluster, lambda name: f"$(id_of {name})") for array in arrays}
+    calls = [f"submit {array.id} '{sorted(array.tasks)}' {options[array.id]}" for array in arrays]
     roots = [f'"$(id_of {array.id})"' for array in arrays if not array.edges]
     releases = [f"scontrol release {root} || true  # released before" for root in roots]
     end = ["trap - EXIT HUP INT TERM", *releases, f'echo "submitted {run}"', ""]
     return "\n".join([_HEAD.format(run=run, needs=needs).rstrip("\n"), "", *calls, "", *end])
 
 
-def _options(array: TaskArray, cluster: Cluster, *, known: bool = False) -> str:
-    options = [array_option(array.tasks, cluster.throttle)]
-    if not array.edges:
-        return " ".join([*options, "--hold"])
-    terms = ",".join(_term(edge, known) for edge in array.edges)
-    return " ".join([*options, f'--dependency="{terms}"'])
-
-
-def _term(edge: Edge, known: bool) -> str:
-    job = f"$(id_of {edge.array})" if known else f"${{{_variable(edge.array)}}}"
-    return f"{edge.kind}:{job}" + ("" if edge.element is None else f"_{edge.element}")
-
-
-def _variable(array: str) -> str:
-    """'job_02_assess' of '02-assess'."""
-    return "job_" + "".join(each if each.isalnum() else "_" for each in array)
+def _options(array: TaskArray, cluster: Cluster, job_of: Callable[[str], str]) -> str:
+    """What names the tasks of an array and what they wait for; `job_of`: the job id of another one, as shell text."""
+    terms = [
+        f"{edge.kind}:{job_of(edge.array)}" + ("" if edge.element is None else f"_{edge.element}")
+        for edge in array.edges
+    ]
+    after = f'--dependency="{",".join(terms)}"' if terms else "--hold"
+    return f"{array_option(array.tasks, cluster.throttle)} {after}"
 
 
 def arrays_text(table: JobTable, cluster: Cluster) -> str:
     """One line for each array. Asks no controller: limits are the cluster file's, else SLURM's own defaults."""
     rows: list[tuple[str, ...]] = [("arrays", "elements", "nodes", "gpus", "cpus", "memory", "time limit", "partition")]
-    rows += [
-        (array.id, f"{len(array.tasks):,}", *_asked(array.resources))
-        for array in plan_arrays(table, cluster, offline_limits(cluster))
-    ]
+    for array in plan_arrays(table, cluster, offline_limits(cluster)):
+        asked = array.resources
+        memory = "node" if asked.memory_gb == 0 else f"{asked.memory_gb:g} GiB" if asked.memory_gb else "-"
+        time = f"{asked.minutes} min" if asked.minutes else "-"
+        counts = f"{len(array.tasks):,}", str(asked.nodes or 1), str(asked.gpus or 0), str(asked.cpus or 1)
+        rows.append((array.id, *counts, memory, time, asked.partition or "-"))
     return "\n".join(aligned(rows)) + "\n"
-
-
-def _asked(resources: Resources) -> tuple[str, ...]:
-    memory = "node" if resources.memory_gb == 0 else f"{resources.memory_gb:g} GiB" if resources.memory_gb else "-"
-    time = f"{resources.minutes} min" if resources.minutes else "-"
-    counts = (resources.nodes or 1, resources.gpus or 0, resources.cpus or 1)
-    return (*map(str, counts), memory, time, resources.partition or "-")

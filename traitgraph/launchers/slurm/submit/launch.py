@@ -8,46 +8,27 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from site import getsitepackages as site_packages
-from site import getusersitepackages
+from typing import Self
 
-import traitgraph
 from traitgraph.launchers.slurm.layout.layout import TaskArray, lay_out
-from traitgraph.launchers.slurm.layout.script import Site, job_name
 from traitgraph.launchers.slurm.layout.task_resources import Shortage, request_tasks
-from traitgraph.launchers.slurm.layout.training_processes import training_problems
-from traitgraph.launchers.slurm.node.probe import read_findings, site_digest
-from traitgraph.launchers.slurm.record.record import PROBE, SubmissionRecord
+from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.site import scheduler
-from traitgraph.launchers.slurm.site.limits import Limits, Problem, read_limits
-from traitgraph.launchers.slurm.site.quotas import FEWEST
+from traitgraph.launchers.slurm.site.limits import Limits, read_limits
 from traitgraph.launchers.slurm.site.scheduler import SchedulerError
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.cluster import Cluster, Resources
 
-from .open_runs import (
-    RUNS_READ,
-    Coming,
-    find_open_run,
-    jobs_outside,
-    jobs_to_come,
-    lost_runs,
-    part_of,
-    slurm_runs,
-    submitting_alone,
-)
-from .probe_state import explain, read_probe_state
-from .problems import find_problems
+from .open_runs import Coming, find_open_run, jobs_outside, jobs_to_come, lost_runs, part_of, submitting_alone
+from .probe_state import wait_for_probe, wants_probe
+from .problems import Problem, find_problems
 from .submit import Progress, submit
 
 PROBE_SECONDS = 4.0
@@ -57,7 +38,7 @@ PROBE_SECONDS = 4.0
 class SubmissionRefusedError(Exception):
     """A run was not submitted, and nothing of it is in the queue: every reason, with its repair."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
 
@@ -81,6 +62,20 @@ class Launch:
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Runs that are in the queue already, with the number of jobs that are left to them."""
 
+    @classmethod
+    def of(
+        cls,
+        record: SubmissionRecord,
+        progress: Progress,
+        started: float,
+        resumed: bool = False,
+        elsewhere: Mapping[str, int] = {},
+    ) -> Self:
+        """What was done about a run since `started`."""
+        table, seconds = record.run.table(), time.monotonic() - started
+        counts = len(table.rows), len(table.tasks), len(record.arrays), progress.calls, progress.waiting
+        return cls(record.run.folder, *counts, seconds, resumed, elsewhere)
+
     def text(self) -> str:
         """A few lines for people."""
         left = ", ".join(f"{count:,} by run {run}" for run, count in self.elsewhere.items())
@@ -100,7 +95,7 @@ def launch(
     store: Store,
     cluster: Cluster,
     *,
-    shortages: Mapping[str, Shortage] | None = None,
+    shortages: Mapping[str, Shortage] = {},
     retry_of: str | None = None,
     probe: bool = True,
 ) -> Launch:
@@ -114,36 +109,32 @@ def launch(
     started = time.monotonic()
     if not scheduler.is_available():
         hint = "log in to a login node, load the cluster's module, or use --launcher local; --export DIR needs no SLURM"
-        raise SubmissionRefusedError((Problem("no sbatch on the PATH: this machine cannot submit to SLURM", hint),))
+        raise SubmissionRefusedError(Problem("no sbatch on the PATH: this machine cannot submit to SLURM", hint))
     with store, submitting_alone(store):
         if lost := lost_runs(store):
             what = f"run {lost[0]} is in the queue, and its record in {store.root / 'runs'} is gone or cannot be read"
-            hint = (
-                f"its jobs might be submitted twice; wait until it has ended, or take it out: {scancel_call(lost[0])}"
-            )
-            raise SubmissionRefusedError((Problem(what, hint),))
+            hint = "its jobs might be submitted twice; wait until it has ended, or take it out:"
+            raise SubmissionRefusedError(Problem(what, f"{hint} {scancel_call(lost[0])}"))
         if earlier := find_open_run(store, {row.key for row in table.rows}, besides=retry_of):
-            progress = submit(store, earlier)
-            return _launched(earlier, progress, started, resumed=True)
+            return Launch.of(earlier, submit(store, earlier), started, resumed=True)
         coming = _coming(store, table)
         elsewhere = Counter(each.run for each in coming.values())
         table = part_of(table, {row.key for row in table.rows} - coming.keys())
         if not table.tasks:
             run = store.root / "runs" / next(iter(elsewhere))
             return Launch(run, 0, 0, 0, 0, 0, time.monotonic() - started, elsewhere=elsewhere)
-        limits = _limits(table, cluster)
-        outside = jobs_outside(table, coming)
-        with store.writable():
-            record = prepare(table, store, cluster, limits, shortages=shortages, retry_of=retry_of, outside=outside)
-        with_probe = probe and _has_room_for_probe(record) and not _probed_before(store, record)
         try:
-            progress = submit(store, record, is_new=True, with_probe=with_probe)
+            limits = read_limits(cluster, asked_resources(table, cluster))
         except SchedulerError as error:
-            raise SubmissionRefusedError((_taken_back(record, error),)) from error
-        if with_probe and (problem := _probe_problem(record)):
-            withdraw(record)
-            raise SubmissionRefusedError((problem,))
-        return _launched(record, progress, started, elsewhere=elsewhere)
+            raise SubmissionRefusedError(Problem(str(error), "is the controller up? try: sinfo")) from error
+        arrays = plan_arrays(table, cluster, limits, shortages, jobs_outside(table, coming))
+        if problems := find_problems(arrays, table, cluster, limits, os.environ):
+            raise SubmissionRefusedError(*problems)
+        with store.writable():
+            run_record = RunRecord.create(store.root, table)
+            record = SubmissionRecord.write(run_record, table, arrays, cluster, store.root, limits.submitted, retry_of)
+        progress = _submit_new(store, record, probe and wants_probe(store, record))
+        return Launch.of(record, progress, started, elsewhere=elsewhere)
 
 
 def scancel_call(run: str) -> str:
@@ -158,49 +149,31 @@ def _coming(store: Store, table: JobTable) -> dict[str, Coming]:
     for each in coming.values():
         if not each.job:
             what = f"run {each.run} has the same jobs, and not all of it is in the queue yet"
-            raise SubmissionRefusedError((Problem(what, "wait for it (`traitgraph wait`), or cancel it"),))
+            raise SubmissionRefusedError(Problem(what, "wait for it (`traitgraph wait`), or cancel it"))
     return coming
 
 
-def _limits(table: JobTable, cluster: Cluster) -> Limits:
+def _submit_new(store: Store, record: SubmissionRecord, with_probe: bool) -> Progress:
+    """Submit a run of which nothing is in the queue, whole or not at all."""
     try:
-        return read_limits(cluster, asked_resources(table, cluster))
+        progress = submit(store, record, is_new=True, with_probe=with_probe)
     except SchedulerError as error:
-        raise SubmissionRefusedError((Problem(str(error), "is the controller up? try: sinfo"),)) from error
+        hint = "nothing was submitted"
+        try:  # of a call that failed, too, SLURM may have taken the job
+            withdraw(record)
+        except SchedulerError:
+            hint = "what is in the queue of it is held; `run` goes on with it, `cancel` takes it back"
+        raise SubmissionRefusedError(Problem(str(error), hint)) from error
+    if with_probe and (problem := wait_for_probe(record, PROBE_SECONDS)):
+        withdraw(record)
+        raise SubmissionRefusedError(problem)
+    return progress
 
 
-def prepare(
-    table: JobTable,
-    store: Store,
-    cluster: Cluster,
-    limits: Limits,
-    *,
-    shortages: Mapping[str, Shortage] | None = None,
-    retry_of: str | None = None,
-    outside: Mapping[str, frozenset[str]] | None = None,
-) -> SubmissionRecord:
-    """Check and lay out a table and write its run record; `outside`: task -> jobs of other runs that it waits for.
-
-    Raises SubmissionRefusedError with every reason.
-    """
-    arrays = plan_arrays(table, cluster, limits, shortages, outside)
-    problems = problems_of(arrays, table, cluster, limits)
-    if problems:
-        raise SubmissionRefusedError(tuple(problems))
-    run = RunRecord.create(store.root, table)
-    site = Site(run.folder, cluster, cluster.python or sys.executable, source_folder())
-    return SubmissionRecord.write(run, table, arrays, site, store.root, limits.submitted, retry_of)
-
-
-def problems_of(arrays: Sequence[TaskArray], table: JobTable, cluster: Cluster, limits: Limits) -> list[Problem]:
-    """Everything that keeps the arrays of a table from being submitted, or from running once they are."""
-    return [*find_problems(arrays, cluster, limits, os.environ), *training_problems(arrays, table)]
-
-
-def source_folder() -> str:
-    """Where compute nodes find this package when it runs from a checkout; empty when it is installed."""
-    folder = Path(traitgraph.__file__).resolve().parents[1]
-    return "" if str(folder) in (*site_packages(), getusersitepackages()) else str(folder)
+def withdraw(record: SubmissionRecord) -> None:
+    """Cancel whatever of a run is in the queue and remove its record: as if it had never been submitted."""
+    scheduler.cancel({entry.job for entry in scheduler.queue(record.job_names)})
+    shutil.rmtree(record.run.folder, ignore_errors=True)
 
 
 def asked_resources(table: JobTable, cluster: Cluster) -> set[Resources]:
@@ -212,78 +185,8 @@ def plan_arrays(
     table: JobTable,
     cluster: Cluster,
     limits: Limits,
-    shortages: Mapping[str, Shortage] | None = None,
-    outside: Mapping[str, frozenset[str]] | None = None,
+    shortages: Mapping[str, Shortage] = {},
+    outside: Mapping[str, frozenset[str]] = {},
 ) -> tuple[TaskArray, ...]:
     """The arrays of a table on a cluster, nothing checked and nothing written."""
     return lay_out(request_tasks(table, cluster, shortages, outside, limits), limits.array_size, limits.longest)
-
-
-def _launched(
-    record: SubmissionRecord,
-    progress: Progress,
-    started: float,
-    *,
-    resumed: bool = False,
-    elsewhere: Mapping[str, int] | None = None,
-) -> Launch:
-    table = record.run.table()
-    return Launch(
-        run=record.run.folder,
-        jobs=len(table.rows),
-        tasks=len(table.tasks),
-        arrays=len(record.text.arrays),
-        calls=progress.calls,
-        waiting=progress.waiting,
-        seconds=time.monotonic() - started,
-        resumed=resumed,
-        elsewhere=elsewhere or {},
-    )
-
-
-# ---------------------------------------------------------------- the probe
-
-
-def _has_room_for_probe(record: SubmissionRecord) -> bool:
-    """False where a limit on jobs in the queue is so low that the probe would take the place of a task."""
-    most = record.text.most_submitted
-    return most is None or most >= FEWEST or most > len(record.run.table().tasks)
-
-
-def _probed_before(store: Store, record: SubmissionRecord) -> bool:
-    """Whether a probe of an earlier run spoke well of this site."""
-    text = record.text
-    wanted = site_digest(text.cluster, text.python)
-    for earlier in islice(slurm_runs(store), RUNS_READ):
-        findings = read_findings(earlier.run.folder)
-        with suppress(OSError, ValueError):  # a record that another user, or another version, keeps to itself
-            if findings and not findings.fatal and site_digest(earlier.text.cluster, earlier.text.python) == wanted:
-                return True
-    return False
-
-
-def _probe_problem(record: SubmissionRecord) -> Problem | None:
-    """What the probe found wrong; None when it found nothing, or is still waiting after a few seconds."""
-    name = job_name(record.run.id, PROBE)
-    deadline = time.monotonic() + PROBE_SECONDS
-    while time.monotonic() < deadline:
-        probe = read_probe_state(record, scheduler.queue([name]))
-        if probe.state != "waiting":
-            return explain(record, probe) if probe.state == "failed" else None
-        time.sleep(0.25)
-    return None
-
-
-def _taken_back(record: SubmissionRecord, error: SchedulerError) -> Problem:
-    """What became of a new run that SLURM did not take whole: of a call that failed, too, it may have taken the job."""
-    try:
-        withdraw(record)
-    except SchedulerError:
-        return Problem(str(error), "what is in the queue of it is held; `run` goes on with it, `cancel` takes it back")
-    return Problem(str(error), "nothing was submitted")
-
-
-def withdraw(record: SubmissionRecord) -> None:
-    """Cancel whatever of a run is in the queue and remove its record: as if it had never been submitted."""
-    scheduler.cancel({entry.job for entry in scheduler.queue(record.job_names)})
-    shutil.rmtree(record.run.folder, ignore_errors=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from traitgraph.launchers.slurm.layout.script import job_name
 from traitgraph.launchers.slurm.record.attempts import attempt_path, read_attempt
-from traitgraph.launchers.slurm.record.record import CONTINUE, SubmissionRecord
+from traitgraph.launchers.slurm.record.record import CONTINUE, RUNS_READ, SubmissionRecord, slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry
 from traitgraph.runtime.store.records import RunRecord
@@ -24,9 +24,8 @@ from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.source.hashing import digest
 
-from .submit import BusyError, unsubmitted
+from .submit import BusyError
 
-RUNS_READ = 50
 CLAIM_SECONDS = 120.0
 """Longer than it takes to see that a process on another machine is dead."""
 
@@ -55,14 +54,6 @@ def submitting_alone(store: Store) -> Iterator[None]:
         store.claims.release(claim)
 
 
-def slurm_runs(store: Store) -> Iterator[SubmissionRecord]:
-    """Runs of this store that were laid out for SLURM, the newest first."""
-    folder = store.root / "runs"
-    runs = [SubmissionRecord(RunRecord(path)) for path in folder.iterdir()] if folder.is_dir() else []
-    known = [record for record in runs if record.exists]
-    yield from sorted(known, key=lambda record: record.folder.stat().st_mtime, reverse=True)
-
-
 def _runs_in_queue() -> set[str]:
     return {name.rpartition(".")[0] for name in scheduler.active_names()}
 
@@ -79,19 +70,15 @@ def _my_runs(store: Store) -> Iterator[SubmissionRecord]:
 
 def lost_runs(store: Store) -> list[str]:
     """Runs of this store and user that are in the queue, and of which nobody can read any more what they make."""
-    folder, lost = store.root / "runs", set()
-    for name, script in scheduler.active_scripts():
-        run = name.rpartition(".")[0]
-        if run and Path(script).is_relative_to(folder) and not _is_readable(SubmissionRecord(RunRecord(folder / run))):
-            lost.add(run)
-    return sorted(lost)
-
-
-def _is_readable(record: SubmissionRecord) -> bool:
-    try:
-        return bool(record.text and record.run.table())
-    except (OSError, ValueError):
-        return False
+    folder, lost = store.root / "runs", []
+    scripts = [(name.rpartition(".")[0], Path(script)) for name, script in scheduler.active_scripts()]
+    for run in sorted({run for run, script in scripts if run and script.is_relative_to(folder)}):
+        record = SubmissionRecord(RunRecord(folder / run))
+        try:
+            _ = record.text, record.run.table()
+        except (OSError, ValueError):
+            lost.append(run)
+    return lost
 
 
 # ---------------------------------------------------------------- a run that makes all of it
@@ -105,9 +92,10 @@ def find_open_run(store: Store, keys: set[str], besides: str | None = None) -> S
     waiting = _runs_in_queue()
     for record in _my_runs(store):
         try:
-            if record.is_cancelled or record.run.id == besides or not (record.run.id in waiting or unsubmitted(record)):
+            if record.is_cancelled or record.run.id == besides:
                 continue
-            if keys <= {row.key for row in record.run.table().rows} and _will_make(record, keys):
+            is_open = record.run.id in waiting or record.unsubmitted()
+            if is_open and keys <= {row.key for row in record.run.table().rows} and _will_make(record, keys):
                 return record
         except (OSError, ValueError):
             continue
@@ -118,14 +106,10 @@ def _will_make(record: SubmissionRecord, keys: set[str]) -> bool:
     """Whether no such job has failed, and every task with one of them waits, runs, or has yet to be submitted."""
     if not keys.isdisjoint(failure.key for failure in record.run.failures()):
         return False
-    active = {(entry.name, entry.index) for entry in _active(record)}
-    later = {task for task in unsubmitted(record) if not read_attempt(attempt_path(record.run.folder, task))}
-    places = {task: (job_name(record.run.id, a.id), index) for a in record.arrays for index, task in a.tasks.items()}
-    return all(
-        task.id in later or places[task.id] in active
-        for task in record.run.table().tasks
-        if keys.intersection(task.jobs)
-    )
+    active, places = record.by_place(_active(record)), record.places
+    later = {task for task in record.unsubmitted() if not read_attempt(attempt_path(record.run.folder, task))}
+    needed = [task.id for task in record.run.table().tasks if keys.intersection(task.jobs)]
+    return all(task in later or places[task] in active for task in needed)
 
 
 def _active(record: SubmissionRecord) -> list[QueueEntry]:
@@ -168,13 +152,10 @@ def _jobs_in_queue(record: SubmissionRecord) -> dict[str, str]:
     A held job goes on only if its run is taken up again, which is another matter.
     """
     entries = [entry for entry in _active(record) if not (entry.state == "PENDING" and entry.reason == "JobHeldUser")]
-    jobs = {(entry.name, entry.index): entry.job for entry in entries}
     continues = any(entry.name == job_name(record.run.id, CONTINUE) for entry in entries)
-    found = dict.fromkeys(unsubmitted(record), "") if continues else {}
-    for array in record.arrays:
-        name = job_name(record.run.id, array.id)
-        found |= {task: jobs[name, index] for index, task in array.tasks.items() if (name, index) in jobs}
-    return found
+    found = dict.fromkeys(record.unsubmitted(), "") if continues else {}
+    active = record.by_place(entries)
+    return found | {task: active[place].job for task, place in record.places.items() if place in active}
 
 
 # ---------------------------------------------------------------- the rest of a table

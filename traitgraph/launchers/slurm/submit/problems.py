@@ -3,57 +3,60 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.layout.layout import TaskArray
-from traitgraph.launchers.slurm.site.limits import Limits, Partition, Problem
-from traitgraph.launchers.slurm.site.quotas import FEWEST, place_of
+from traitgraph.launchers.slurm.layout.task_resources import processes_on_node
+from traitgraph.launchers.slurm.site.limits import FEWEST, Limits, Partition, place_of
+from traitgraph.specs.jobs.kinds import is_training
+from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.study.cluster import Cluster, Resources
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps a run from being submitted: what is wrong, and how to repair it."""
+
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  = {self.hint}" if self.hint else self.what
+
+
 def find_problems(
-    arrays: Sequence[TaskArray], cluster: Cluster, limits: Limits, variables: Mapping[str, str]
+    arrays: Sequence[TaskArray], table: JobTable, cluster: Cluster, limits: Limits, variables: Mapping[str, str]
 ) -> list[Problem]:
-    """Everything about these arrays that the site cannot give, each fault once."""
+    """Everything that keeps the arrays of a table from being submitted, or from running once they are, each fault once.
+
+    `variables`: those that are set here.
+    """
     found = [problem for array in arrays for problem in _array_problems(array, limits)]
-    found += _too_few_places(sum(len(array.tasks) for array in arrays), limits)
+    tasks, most = sum(len(array.tasks) for array in arrays), limits.submitted
+    if most is not None and most < min(tasks, FEWEST):  # so low that such a run can never come to its end
+        what = f"{tasks:,} tasks do not fit into the queue at once ({most} by {limits.source}), and refilling it"
+        found.append(Problem(f"{what} takes {FEWEST} places", "choose another `qos` or `partition`"))
     found += [
         Problem(f"tasks need the variable {name}, which is not set here", f"export {name}=... before submitting")
         for name in cluster.environment
         if name not in variables
     ]
-    return list(dict.fromkeys(found))
-
-
-def _too_few_places(tasks: int, limits: Limits) -> list[Problem]:
-    """The fault of a limit on jobs in the queue under which a run of so many tasks can never come to its end."""
-    most = limits.submitted
-    if most is None or tasks <= most or most >= FEWEST:
-        return []
-    what = f"{tasks:,} tasks do not fit into the queue at once ({most} by {limits.submitted_source}), and refilling it"
-    return [Problem(f"{what} takes {FEWEST} places", "choose another `qos` or `partition`")]
+    return list(dict.fromkeys([*found, *training_problems(arrays, table)]))
 
 
 def _array_problems(array: TaskArray, limits: Limits) -> Iterator[Problem]:
-    asked = array.resources
-    names = limits.partitions_of(asked)
-    known = [limits.partitions[name] for name in names if name in limits.partitions]
-    for name in names:
-        if name not in limits.partitions:
-            yield _unknown_partition(name, limits.partitions)
-    for partition in known:
+    asked, known = array.resources, limits.partitions
+    for name in limits.partitions_of(asked):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"near: {', '.join(near)}" if near else f"partitions: {', '.join(sorted(known))}"
+            yield Problem(f"partition '{name}' does not exist on this cluster", hint)
+    for partition in limits.known_partitions(asked):
         yield from _partition_problems(asked, partition)
     wall = limits.walls.get(place_of(asked))
     if wall and asked.minutes and asked.minutes > wall.minutes:  # SLURM would take such a task and never start it
         yield _too_long(asked.minutes, wall.source, wall.minutes)
-
-
-def _unknown_partition(name: str, known: Iterable[str]) -> Problem:
-    near = difflib.get_close_matches(name, list(known), n=2)
-    hint = f"near: {', '.join(near)}" if near else ""
-    return Problem(
-        f"partition '{name}' does not exist on this cluster", hint or f"partitions: {', '.join(sorted(known))}"
-    )
 
 
 def _too_long(minutes: int, who: str, most: float) -> Problem:
@@ -84,3 +87,41 @@ def _partition_problems(asked: Resources, partition: Partition) -> Iterator[Prob
     types = sorted({name for shape in partition.shapes for name in shape.gpu_types})
     if asked.gpus and asked.gpu_type and asked.gpu_type not in types:
         yield Problem(f"no node of {where} has GPUs of type '{asked.gpu_type}'", f"types: {', '.join(types) or 'none'}")
+
+
+# ---------------------------------------------------------------- trainings that share their steps
+
+
+def training_problems(arrays: Sequence[TaskArray], table: JobTable) -> Iterator[Problem]:
+    """What keeps the trainings of these arrays from sharing what they ask for, task by task."""
+    rows = {row.key: row for row in table.rows}
+    jobs = {task.id: [rows[key] for key in task.jobs] for task in table.tasks}
+    for array in arrays:
+        for task in array.tasks.values():
+            yield from _task_problems(array.resources, jobs[task])
+
+
+def _task_problems(asked: Resources, rows: Sequence[JobRow]) -> Iterator[Problem]:
+    kinds = {row.kind for row in rows}
+    if not all(map(is_training, kinds)):
+        return
+    nodes = asked.nodes or 1
+    if asked.model_parallel and nodes > 1:
+        yield Problem(
+            f"a model cannot be spread over the GPUs of {nodes} nodes (`model_parallel`)",
+            "ask for one node with more GPUs: {nodes: 1}",
+        )
+        return
+    processes = nodes * processes_on_node(asked, kinds)
+    trainings = [training for row in rows if isinstance(training := row.params.get("training"), dict)]
+    # A training of another package may do without these.
+    trainings = [training for training in trainings if {"batch_size", "accumulation"} <= training.keys()]
+    for size in sorted({int(each["batch_size"]) * int(each["accumulation"]) for each in trainings}):
+        if size % processes:
+            fitting = [each for each in range(1, asked.gpus or 1) if size % (nodes * each) == 0]
+            change = f"gpus: {max(fitting)}" if fitting else "nodes: 1"
+            step = f"a step of {size} row{'s' * (size != 1)} (batch_size x accumulation)"
+            yield Problem(
+                f"{processes} training processes, one for each GPU, cannot share {step} evenly",
+                f"in the cluster file: kinds: {{train: {{{change}}}}}; or change the batch",
+            )

@@ -15,18 +15,19 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from traitgraph.launchers.slurm.layout.layout import Edge, TaskArray
+from traitgraph.launchers.slurm.layout.layout import Place, TaskArray
 from traitgraph.launchers.slurm.layout.script import array_option, job_name
 from traitgraph.launchers.slurm.node.probe import clear_probe
 from traitgraph.launchers.slurm.record.attempts import Attempt, attempt_path, read_attempt, write_record
 from traitgraph.launchers.slurm.record.record import CONTINUE, PROBE, SubmissionRecord, Submitted
 from traitgraph.launchers.slurm.site import scheduler
-from traitgraph.launchers.slurm.site.quotas import FEWEST, read_quota
+from traitgraph.launchers.slurm.site.limits import FEWEST, read_quota
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
 from traitgraph.runtime.store.errors import BLOCKED
 from traitgraph.runtime.store.records import RunRecord
@@ -58,15 +59,6 @@ class Progress:
     """Tasks that cannot run any more because a parent failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Array tasks of one array that go into the queue by one sbatch."""
-
-    array: TaskArray
-    indices: tuple[int, ...]
-    dependency: str
-
-
 def submit(store: Store, record: SubmissionRecord, *, is_new: bool = False, with_probe: bool = False) -> Progress:
     """Submit what is missing of a run. `is_new`: nothing of it can be in the queue yet.
 
@@ -86,9 +78,7 @@ class _Submission:
     store: Store
     record: SubmissionRecord
     is_new: bool
-    jobs: dict[tuple[str, int], str] = field(default_factory=dict)
-    """(array, index) -> job id, of everything submitted."""
-    live: set[tuple[str, int]] = field(default_factory=set)
+    live: set[Place] = field(default_factory=set)
     """Array tasks that wait or run."""
     entries: list[QueueEntry] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
@@ -104,8 +94,7 @@ class _Submission:
         rows = self.record.run.table()
         self._kinds = {row.key: row.kind for row in rows.rows}
         self._jobs_of = {task.id: task.jobs for task in rows.tasks}
-        for submitted in self.record.submitted():
-            self._place(submitted)
+        self.jobs = self.record.jobs()
         if not self.is_new:
             self._adopt()
 
@@ -122,34 +111,30 @@ class _Submission:
 
     # ---------------------------------------------------------------- what is there already
 
-    def _place(self, submitted: Submitted) -> None:
-        self.jobs |= {(submitted.array, index): submitted.job for index in submitted.indices}
+    def _note(self, array: str, indices: Iterable[int], job: str) -> None:
+        submitted = Submitted(array, tuple(indices), job)
+        self.record.note(submitted)
+        self.jobs |= dict.fromkeys(((array, index) for index in submitted.indices), job)
 
     def _adopt(self) -> None:
         """Find what a process submitted that died before it could note it: in the queue, or by what it left."""
-        prefix = len(self.record.run.id) + 1
         self.entries = scheduler.queue(self.record.job_names)
-        self.live = {(e.name[prefix:], e.index) for e in self.entries if e.index is not None and e.is_active}
-        found = {(e.name[prefix:], e.index): e.job for e in self.entries if e.index is not None}
-        if len(self.jobs.keys() | found.keys()) < sum(len(array.tasks) for array in self.arrays.values()):
+        self.live = set(self.record.by_place(entry for entry in self.entries if entry.is_active))
+        found = {place: entry.job for place, entry in self.record.by_place(self.entries).items()}
+        places = self.record.places.values()
+        if not found.keys() | self.jobs.keys() >= set(places):
             found |= self._left_attempts()
-        for array in self.arrays.values():  # a sbatch that was not noted made one job of these tasks
-            unknown = {index: found[array.id, index] for index in array.tasks if (array.id, index) in found}
-            unknown = {index: job for index, job in unknown.items() if (array.id, index) not in self.jobs}
-            for job, indices in groupby(sorted(unknown, key=unknown.__getitem__), key=unknown.__getitem__):
-                submitted = Submitted(array.id, tuple(sorted(indices)), job)
-                self.record.note(submitted)
-                self._place(submitted)
+        unknown: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for array, index in places:
+            if (array, index) in found and (array, index) not in self.jobs:
+                unknown[array, found[array, index]].append(index)
+        for (array, job), indices in unknown.items():  # a sbatch that was not noted made one job of these tasks
+            self._note(array, sorted(indices), job)
 
-    def _left_attempts(self) -> dict[tuple[str, int], str]:
+    def _left_attempts(self) -> dict[Place, str]:
         """Jobs of array tasks that have ended and that the queue has forgotten."""
-        found: dict[tuple[str, int], str] = {}
-        for array in self.arrays.values():
-            for index, task in array.tasks.items():
-                attempt = read_attempt(attempt_path(self.record.run.folder, task))
-                if attempt and attempt.job:
-                    found[array.id, index] = attempt.job.partition("_")[0]
-        return found
+        attempts = {place: read_attempt(self._attempt(task)) for task, place in self.record.places.items()}
+        return {place: each.job.partition("_")[0] for place, each in attempts.items() if each and each.job}
 
     # ---------------------------------------------------------------- what goes in
 
@@ -161,7 +146,7 @@ class _Submission:
         elif with_probe or probe.state == "failed":
             clear_probe(self.record.run.folder)
             self.probe = self._sbatch(PROBE, "--hold")
-            self.record.note(Submitted(PROBE, (), self.probe))
+            self._note(PROBE, (), self.probe)
             self.held.add(self.probe)
 
     def _after_probe(self, *terms: str) -> list[str]:
@@ -175,13 +160,13 @@ class _Submission:
         left = sum(len(indices) for _, indices in todo)
         room, most = self._room(left)
         for array, indices in todo:
-            for piece in self._pieces(array, indices, most):
-                if len(piece.indices) > room:
-                    self._submit_continuation(left)
+            for dependency, piece in self._pieces(array, indices, most):
+                if len(piece) > room:
+                    self._submit_continuation()
                     return left
-                self._submit(piece)
-                room -= len(piece.indices)
-                left -= len(piece.indices)
+                self._submit(array, piece, dependency)
+                room -= len(piece)
+                left -= len(piece)
             left -= sum((array.id, index) not in self.jobs for index in indices)  # blocked ones
         return 0
 
@@ -205,30 +190,30 @@ class _Submission:
             raise SchedulerError(f"{wanted} tasks wait, {taken}; that is too few to refill them")
         return room - 1, max(1, quota.submitted // 2)  # one place for the continuation
 
-    def _pieces(self, array: TaskArray, indices: Sequence[int], most: float) -> Iterator[_Piece]:
-        """Array tasks with equal dependencies together; those that can never run are written off."""
+    def _pieces(self, array: TaskArray, indices: Sequence[int], most: float) -> Iterator[tuple[str, list[int]]]:
+        """Dependency and indices of what goes in by one sbatch; tasks that can never run are written off."""
         resolved = [(index, self._dependency(array, index)) for index in indices]
         for index, dependency in resolved:
             if dependency is None:
-                self._write_off(array, index)
+                task, why = array.tasks[index], "a task before it failed"
+                write_record(self._attempt(task), Attempt(task, array.id, "", "", "failed", cause=BLOCKED, message=why))
+                self.blocked += 1
         runnable = sorted((dependency, index) for index, dependency in resolved if dependency is not None)
         for dependency, group in groupby(runnable, key=lambda each: each[0]):
             members = [index for _, index in group]
             size = int(min(most, len(members)))
             for start in range(0, len(members), size):
-                yield _Piece(array, tuple(members[start : start + size]), dependency)
+                yield dependency, members[start : start + size]
 
-    def _submit(self, piece: _Piece) -> None:
-        options = [array_option(piece.indices, self.record.text.cluster.throttle)]
-        dependency = self._after_probe(piece.dependency, self._outside(piece.array))
-        options += dependency or ["--hold"]
-        job = self._sbatch(piece.array.id, *options)
-        submitted = Submitted(piece.array.id, piece.indices, job)
-        self.record.note(submitted)
-        self._place(submitted)
-        self.live |= {(piece.array.id, index) for index in piece.indices}
-        self.count += len(piece.indices)
-        if not dependency:
+    def _submit(self, array: TaskArray, indices: Sequence[int], dependency: str) -> None:
+        # If what it waits for in other runs fails there, the array task says so when it starts.
+        others = [job for job in array.outside if job in self._others]
+        after = self._after_probe(dependency, ":".join(["afterany", *others]) if others else "")
+        job = self._sbatch(array.id, array_option(indices, self.record.text.cluster.throttle), *(after or ["--hold"]))
+        self._note(array.id, indices, job)
+        self.live |= {(array.id, index) for index in indices}
+        self.count += len(indices)
+        if not after:
             self.held.add(job)
 
     def _sbatch(self, array: str, *options: str) -> str:
@@ -241,7 +226,7 @@ class _Submission:
 
         return scheduler.sbatch([*options, str(self.record.script(array))], unheard)
 
-    def _submit_continuation(self, left: int) -> None:
+    def _submit_continuation(self) -> None:
         """A small job that goes on when the first part of what is in the queue has ended."""
         name = job_name(self.record.run.id, CONTINUE)
         me = os.environ.get("SLURM_JOB_ID", "")
@@ -261,61 +246,28 @@ class _Submission:
         """
         parts: list[str] = []
         for edge in array.edges:
-            parents = self._parents(edge, index)
-            ended = [place for place in parents if place not in self.live]
-            # Whether it ended well is asked of the store, which remembers what SLURM forgets.
-            if edge.kind != "afterany" and not all(self._is_done(place) for place in ended):
+            only = index if edge.kind == "aftercorr" else edge.element
+            parents = [(edge.array, each) for each in (self.arrays[edge.array].tasks if only is None else [only])]
+            # Whether one that has ended did so well is asked of the store, which remembers what SLURM forgets.
+            if edge.kind != "afterany" and not all(place in self.live or self._is_done(place) for place in parents):
                 return None
-            parts += self._terms(edge, [place for place in parents if place in self.live])
+            suffix = "" if edge.element is None else f"_{edge.element}"
+            live = dict.fromkeys(f"{self.jobs[place]}{suffix}" for place in parents if place in self.live)
+            if live:
+                parts.append(":".join([edge.kind, *live]))
         return ",".join(parts)
 
-    def _parents(self, edge: Edge, index: int) -> list[tuple[str, int]]:
-        if edge.kind == "aftercorr":
-            return [(edge.array, index)]
-        if edge.element is not None:
-            return [(edge.array, edge.element)]
-        return [(edge.array, parent) for parent in self.arrays[edge.array].tasks]
-
-    def _terms(self, edge: Edge, live: Iterable[tuple[str, int]]) -> list[str]:
-        jobs = dict.fromkeys(self.jobs[place] for place in live)
-        if not jobs:
-            return []
-        suffix = "" if edge.element is None else f"_{edge.element}"
-        return [":".join([edge.kind, *(f"{job}{suffix}" for job in jobs)])]
-
-    def _outside(self, array: TaskArray) -> str:
-        """What an array waits for in other runs. If it fails there, the array task says so when it starts."""
-        live = [job for job in array.outside if job in self._others]
-        return ":".join(["afterany", *live]) if live else ""
-
-    def _is_done(self, place: tuple[str, int]) -> bool:
+    def _is_done(self, place: Place) -> bool:
         task = self.arrays[place[0]].tasks[place[1]]
         return all(self.store.has(self._kinds[key], key) for key in self._jobs_of[task])
 
-    def _write_off(self, array: TaskArray, index: int) -> None:
-        """Record a failed attempt for a task that is not submitted because a parent of it failed."""
-        task = array.tasks[index]
-        path = attempt_path(self.record.run.folder, task)
-        attempt = Attempt(task, array.id, "", "", "failed", cause=BLOCKED, message="a task before it failed")
-        write_record(path, attempt)
-        self.blocked += 1
+    def _attempt(self, task: str) -> Path:
+        return attempt_path(self.record.run.folder, task)
 
 
-def unsubmitted(record: SubmissionRecord) -> Mapping[str, str]:
-    """Tasks that have not been submitted yet, with their array."""
-    known = {(each.array, index) for each in record.submitted() for index in each.indices}
-    return {
-        task: array.id
-        for array in record.arrays
-        for index, task in array.tasks.items()
-        if (array.id, index) not in known
-    }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Go on with a submission; 0 when SLURM took it."""
-    (run,) = list(sys.argv[1:] if argv is None else argv)
-    record = SubmissionRecord(RunRecord(Path(run)))
+    record = SubmissionRecord(RunRecord(Path(sys.argv[1])))
     with Store(Path(record.text.store)) as store:
         for attempt in range(ATTEMPTS):
             try:

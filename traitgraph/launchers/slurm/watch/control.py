@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.layout.task_resources import Shortage, count_shortages
-from traitgraph.launchers.slurm.record.record import SubmissionRecord
+from traitgraph.launchers.slurm.record.record import SubmissionRecord, slurm_runs
 from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.submit.launch import Launch, launch
-from traitgraph.launchers.slurm.submit.open_runs import part_of, slurm_runs
+from traitgraph.launchers.slurm.submit.open_runs import part_of
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobTable
@@ -43,12 +43,12 @@ class Retry:
 def watch(
     store: Store,
     record: SubmissionRecord,
-    show: Callable[[RunStatus], None],
+    show: Callable[[RunStatus], None] = lambda status: None,
     *,
     seconds: float = WATCH_SECONDS,
     timeout: float | None = None,
 ) -> RunStatus:
-    """Show the status again and again until the run is over, or `timeout` seconds have passed; the last one."""
+    """Wait until a run is over, or `timeout` seconds have passed, and show its status meanwhile; the last one."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         status = read_status(store, record)
@@ -56,13 +56,6 @@ def watch(
         if not status.is_active or (deadline is not None and time.monotonic() >= deadline):
             return status
         time.sleep(seconds)
-
-
-def wait(
-    store: Store, record: SubmissionRecord, *, seconds: float = WATCH_SECONDS, timeout: float | None = None
-) -> RunStatus:
-    """Return when a run is over, or after `timeout` seconds; its status."""
-    return watch(store, record, lambda status: None, seconds=seconds, timeout=timeout)
 
 
 def cancel(record: SubmissionRecord) -> int:

@@ -102,9 +102,22 @@ class RunStatus:
 
     @property
     def waits(self) -> list[str]:
-        """Why tasks wait, a line per reason, and what else there is to know."""
-        queued = [(task.message, task.job) for task in self.tasks if task.state in QUEUED_STATES]
-        return [*waiting_lines(queued), *self.notes]
+        """Why tasks wait, a line per reason, the most frequent first, and what else there is to know.
+
+        What is held comes with the call that releases it.
+        """
+        jobs: dict[str, list[str]] = defaultdict(list)
+        for task in self.tasks:
+            if task.state in QUEUED_STATES:
+                jobs[task.message].append(task.job)
+        lines = []
+        for reason, found in sorted(jobs.items(), key=lambda each: -len(each[1])):
+            many = len(found) != 1
+            line = f"{len(found):,} task{'s' * many} wait{'s' * (not many)}: {meaning_of(reason)}"
+            if is_held(reason):
+                line += f"; scontrol release {','.join(dict.fromkeys(job.partition('_')[0] for job in found))}"
+            lines.append(line)
+        return [*lines, *self.notes]
 
     @property
     def stages(self) -> tuple[StageStatus, ...]:
@@ -134,54 +147,38 @@ def guess_seconds_left(tasks: Sequence[TaskStatus], planned: Iterable[Task]) -> 
         length = sum(measured) / len(measured) if measured else expected.get(task.id, 0.0)
         if not length:
             return None
-        seconds += length * _share_left(task)
+        share = 1 - task.done / task.jobs
+        if share == 1 and task.state == "running":
+            share = 0.5  # how far its first job is, nobody tells
+        seconds += length * share
     return seconds / max(1, sum(task.state == "running" for task in tasks))
-
-
-def _share_left(task: TaskStatus) -> float:
-    """Of a task's work, by its jobs; a half where it runs and none of them has ended yet."""
-    share = 1 - task.done / task.jobs
-    return 0.5 if share == 1 and task.state == "running" else share
-
-
-def status_text(status: RunStatus) -> str:
-    """A run for people: one line on the whole, one per stage, what runs, and failures by cause."""
-    failures = [line for cause, found in by_cause(status.failures) for line in failure_lines(cause, found)]
-    waits = [f"  {line}" for line in status.waits]
-    return "\n".join([_headline(status), *_stage_lines(status), *_running_lines(status), *waits, *failures])
 
 
 _RUNNING_SHOWN = 8
 
 
-def _headline(status: RunStatus) -> str:
-    parts = [f"run {status.run.name}: {status.done:,} of {status.jobs:,} jobs done"]
+def status_text(status: RunStatus) -> str:
+    """A run for people: one line on the whole, one per stage, what runs, and failures by cause."""
+    head = [f"run {status.run.name}: {status.done:,} of {status.jobs:,} jobs done"]
     if status.nodes:
-        parts.append(f"tasks on {', '.join(status.nodes)}")
+        head.append(f"tasks on {', '.join(status.nodes)}")
     if status.eta_seconds is not None:
-        parts.append(f"about {duration_text(status.eta_seconds)} left")
-    return "; ".join(parts)
-
-
-def _stage_lines(status: RunStatus) -> list[str]:
+        head.append(f"about {duration_text(status.eta_seconds)} left")
+    lines = ["; ".join(head)]
     stages = status.stages
     width = max((len(stage.name) for stage in stages), default=0)
-    return [
-        ", ".join([f"  {stage.name:<{width}}  {stage.done:>6,} of {stage.jobs:,} jobs", *_task_counts(stage)])
-        for stage in stages
-    ]
-
-
-def _task_counts(stage: StageStatus) -> list[str]:
-    counts = sorted((state, count) for state, count in stage.tasks.items() if state != "done")
-    return [f"{count} task{'s' * (count != 1)} {state}" for state, count in counts]
-
-
-def _running_lines(status: RunStatus) -> list[str]:
+    for stage in stages:
+        counts = sorted((state, count) for state, count in stage.tasks.items() if state != "done")
+        others = [f"{count} task{'s' * (count != 1)} {state}" for state, count in counts]
+        lines.append(", ".join([f"  {stage.name:<{width}}  {stage.done:>6,} of {stage.jobs:,} jobs", *others]))
     running = [task for task in status.tasks if task.state == "running"]
-    lines = [f"  {task.id} on {task.node or '?'}: {task.current or 'starting'}" for task in running[:_RUNNING_SHOWN]]
-    more = len(running) - len(lines)
-    return [*lines, f"  and {more} more tasks"] if more > 0 else lines
+    shown = running[:_RUNNING_SHOWN]
+    lines += [f"  {task.id} on {task.node or '?'}: {task.current or 'starting'}" for task in shown]
+    if len(running) > len(shown):
+        lines.append(f"  and {len(running) - len(shown)} more tasks")
+    lines += [f"  {line}" for line in status.waits]
+    lines += [line for cause, found in by_cause(status.failures) for line in failure_lines(cause, found)]
+    return "\n".join(lines)
 
 
 def status_json(status: RunStatus) -> dict[str, object]:
@@ -237,23 +234,3 @@ def meaning_of(reason: str) -> str:
     if meaning is None and reason.startswith(_LIMITS):
         meaning = "a limit of the site is reached"
     return f"{reason}: {meaning}" if meaning else reason
-
-
-def waiting_lines(waits: Iterable[tuple[str, str]]) -> list[str]:
-    """One line per reason, the most frequent first; `waits` are (reason, job id) of tasks that wait.
-
-    What is held comes with its job and with the call that releases it.
-    """
-    jobs: dict[str, list[str]] = defaultdict(list)
-    for reason, job in waits:
-        jobs[reason].append(job)
-    return [_line(reason, found) for reason, found in sorted(jobs.items(), key=lambda each: -len(each[1]))]
-
-
-def _line(reason: str, jobs: list[str]) -> str:
-    many = len(jobs) != 1
-    line = f"{len(jobs):,} task{'s' * many} wait{'s' * (not many)}: {meaning_of(reason)}"
-    if not is_held(reason):
-        return line
-    arrays = ",".join(dict.fromkeys(job.partition("_")[0] for job in jobs))
-    return f"{line}; scontrol release {arrays}"

@@ -13,6 +13,7 @@ from datetime import datetime
 from getpass import getuser
 from pathlib import Path
 
+from traitgraph.launchers.slurm.layout.layout import Place
 from traitgraph.launchers.slurm.layout.script import job_name
 from traitgraph.launchers.slurm.layout.task_resources import stage_of
 from traitgraph.launchers.slurm.node.probe import probe_log
@@ -23,7 +24,7 @@ from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import QueueEntry, SchedulerError
 from traitgraph.launchers.slurm.submit.probe_state import PROBE_FAILED, ProbeState, explain, read_probe_state
 from traitgraph.runtime.store.errors import BLOCKED, OUT_OF_MEMORY, OUT_OF_TIME
-from traitgraph.runtime.store.records import Failure, RunRecord
+from traitgraph.runtime.store.records import Failure
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 
@@ -63,8 +64,9 @@ class _Reading:
         self.present: set[str] = set()
         self._look_into_store()
         self.jobs_of = {task.id: task.jobs for task in self.table.tasks}
-        self.submitted = {(each.array, index): each.job for each in self.record.submitted() for index in each.indices}
-        self.places = {task: (a, index) for a in self.record.arrays for index, task in a.tasks.items()}
+        self.submitted = self.record.jobs()
+        self.places = self.record.places
+        self.attempts: dict[str, Attempt | None] = {}
 
     def _look_into_store(self) -> None:
         missing = self.rows.keys() - self.present
@@ -73,12 +75,14 @@ class _Reading:
     def status(self) -> RunStatus:
         entries = self._queue()
         self._look_into_store()  # after the queue: what ended there in between is no failure
+        folder = self.record.run.folder
+        self.attempts = {task.id: read_attempt(attempt_path(folder, task.id)) for task in self.table.tasks}
         states = {task.id: self._from_files_and_queue(task, entries or {}) for task in self.table.tasks}
         undecided = [task for task in self.table.tasks if states[task.id] is None]
         if undecided and entries is not None:
             states |= self._from_accounting(undecided)
         elif undecided:
-            states |= {task.id: self._unknown(task) for task in undecided}
+            states |= {task.id: self._task(task, "unknown") for task in undecided}
         tasks = [status for task in self.table.tasks if (status := states[task.id]) is not None]
         failures = self._failures(tasks)
         causes: dict[str, set[str]] = defaultdict(set)
@@ -100,7 +104,7 @@ class _Reading:
 
     # ---------------------------------------------------------------- one task
 
-    def _queue(self) -> dict[tuple[str, int], QueueEntry] | None:
+    def _queue(self) -> dict[Place, QueueEntry] | None:
         """What is in the queue, by array and index; None when SLURM does not answer."""
         if len(self.present) == len(self.rows):
             return {}
@@ -113,8 +117,7 @@ class _Reading:
         if found or self.record.text.user == getuser():  # others may not be shown the jobs of this user
             self._note_probe(read_probe_state(self.record, found))
             self._note_continuation(found)
-        prefix = len(self.record.run.id) + 1
-        return {(entry.name[prefix:], entry.index): entry for entry in found if entry.index is not None}
+        return self.record.by_place(found)
 
     def _note_probe(self, probe: ProbeState) -> None:
         if probe.state == "waiting" and probe.slurm_state == "PENDING":
@@ -137,88 +140,86 @@ class _Reading:
             why = f" ({meaning_of(helper.reason)})" if helper.state == "PENDING" else ""
             self.notes.append(f"{left:,} more tasks will be submitted by job {helper.job}{why}")
 
-    def _from_files_and_queue(self, task: Task, entries: Mapping[tuple[str, int], QueueEntry]) -> TaskStatus | None:
+    def _from_files_and_queue(self, task: Task, entries: Mapping[Place, QueueEntry]) -> TaskStatus | None:
         """The task by what its files and the queue say; None where only the accounting can tell."""
-        attempt = read_attempt(attempt_path(self.record.run.folder, task.id))
         if self.present.issuperset(task.jobs):
-            return self._task(task, "done", attempt)
-        array, index = self.places[task.id]
-        entry = entries.get((array.id, index))
+            return self._task(task, "done")
+        attempt, entry = self.attempts[task.id], entries.get(self.places[task.id])
         if self.barred and attempt is None and not (entry and entry.is_active and not entry.is_dead):
-            return self._task(task, "blocked", None, cause=PROBE_FAILED, message=self.barred)
+            return self._task(task, "blocked", cause=PROBE_FAILED, message=self.barred)
         if entry and entry.is_dead:
             dropped = "" if self._parents_failed(task) else "SLURM dropped it although what it needs is in the store"
-            return self._task(task, "blocked", attempt, job=entry.task_id, cause=BLOCKED, message=dropped)
+            return self._task(task, "blocked", job=entry.task_id, cause=BLOCKED, message=dropped)
         if entry and entry.is_active:
-            return self._active(task, attempt, entry)
+            return self._active(task, entry)
         if attempt and attempt.state in ("failed", "done"):
             message = attempt.message or (
                 "ended well, but its artifact is not in the store" if attempt.state == "done" else ""
             )
-            return self._task(task, "failed", attempt, cause=attempt.cause, message=message)
+            return self._task(task, "failed", cause=attempt.cause, message=message)
         if entry:
-            return self._ended(task, attempt, entry.task_id, entry.state, entry.nodes)
+            return self._ended(task, entry.task_id, entry.state, entry.nodes)
         if self.record.is_cancelled:
-            return self._task(task, "cancelled", attempt, cause="cancelled")
-        if attempt is None and (array.id, index) not in self.submitted:
+            return self._task(task, "cancelled", cause="cancelled")
+        if attempt is None and self.places[task.id] not in self.submitted:
             if self.goes_on:
-                return self._task(task, "later", None)
+                return self._task(task, "later")
             why = "the job that submits the rest has ended; run the study again to go on"
-            return self._task(task, "failed", None, cause="not submitted", message=why)
+            return self._task(task, "failed", cause="not submitted", message=why)
         return None
 
-    def _active(self, task: Task, attempt: Attempt | None, entry: QueueEntry) -> TaskStatus:
+    def _active(self, task: Task, entry: QueueEntry) -> TaskStatus:
+        attempt = self.attempts[task.id]
         if entry.state != "PENDING":
             current = current_step(self.record.run.log_path(task.id)) if attempt and attempt.state == "running" else ""
-            return self._task(task, "running", attempt, job=entry.task_id, node=entry.nodes, current=current)
+            return self._task(task, "running", job=entry.task_id, node=entry.nodes, current=current)
         again: TaskState = "held" if is_held(entry.reason) else "requeued" if attempt else "waiting"
-        return self._task(task, again, attempt, job=entry.task_id, message=entry.reason)
+        return self._task(task, again, job=entry.task_id, message=entry.reason)
 
-    def _ended(self, task: Task, attempt: Attempt | None, job: str, state: str, node: str) -> TaskStatus:
+    def _ended(self, task: Task, job: str, state: str, node: str) -> TaskStatus:
         """A task whose job has ended without a word of its array task."""
         kind, cause = _SLURM_CAUSES.get(state, ("failed", f"the job ended as {state}"))
+        attempt = self.attempts[task.id]
         if attempt and attempt.cause:
             cause = attempt.cause
-        array, index = self.places[task.id]
-        said = last_lines(output_path(self.record.run.folder, array.id, index))
-        if state == "FAILED" and attempt is None:
+        elif state == "FAILED" and attempt is None:
             cause = "did not start"
-        return self._task(task, kind, attempt, job=job, node=node, cause=cause, message="\n".join(said))
+        said = "\n".join(last_lines(self._output(task)))
+        return self._task(task, kind, job=job, node=node, cause=cause, message=said)
 
-    def _unknown(self, task: Task) -> TaskStatus:
-        return self._task(task, "unknown", read_attempt(attempt_path(self.record.run.folder, task.id)))
+    def _output(self, task: Task) -> Path:
+        """What SLURM and the batch script printed before the array task took over."""
+        return output_path(self.record.run.folder, *self.places[task.id])
 
     def _from_accounting(self, tasks: Sequence[Task]) -> dict[str, TaskStatus]:
         self.queries += 1
-        names = sorted({job_name(self.record.run.id, self.places[task.id][0].id) for task in tasks})
+        names = sorted({job_name(self.record.run.id, self.places[task.id][0]) for task in tasks})
         since = datetime.fromisoformat(self.record.text.at).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
         user = self.record.text.user
         found = {entry.job: entry for entry in scheduler.accounting(names, since, user) or ()}
         if not found and user != getuser():
             self.notes.append(f"SLURM shows no job of {user} here: it hides what others run, or has forgotten it")
-            return {task.id: self._unknown(task) for task in tasks}
+            return {task.id: self._task(task, "unknown") for task in tasks}
         return {task.id: self._accounted(task, found) for task in tasks}
 
     def _accounted(self, task: Task, found: Mapping[str, scheduler.AccountingEntry]) -> TaskStatus:
-        array, index = self.places[task.id]
-        job = f"{self.submitted.get((array.id, index), '')}_{index}"
-        attempt = read_attempt(attempt_path(self.record.run.folder, task.id))
+        place, attempt = self.places[task.id], self.attempts[task.id]
+        job = f"{self.submitted.get(place, '')}_{place[1]}"
         if job in found and found[job].state not in scheduler.ACTIVE:
-            return self._ended(task, attempt, job, found[job].state, found[job].nodes)
+            return self._ended(task, job, found[job].state, found[job].nodes)
         if attempt and attempt.state == "stopped":
-            return self._task(task, "cancelled", attempt, cause="cancelled")
+            return self._task(task, "cancelled", cause="cancelled")
         if attempt is None and self._parents_failed(task):
-            return self._task(task, "blocked", None, job=job, cause=BLOCKED)
-        if attempt is None and not output_path(self.record.run.folder, array.id, index).exists():
-            return self._task(
-                task, "cancelled", None, job=job, cause="cancelled", message="it left the queue unstarted"
-            )
-        return self._task(task, "failed", attempt, job=job, cause="SLURM does not know its job any more")
+            return self._task(task, "blocked", job=job, cause=BLOCKED)
+        if attempt is None and not self._output(task).exists():
+            return self._task(task, "cancelled", job=job, cause="cancelled", message="it left the queue unstarted")
+        return self._task(task, "failed", job=job, cause="SLURM does not know its job any more")
 
     def _task(
-        self, task: Task, state: TaskState, attempt: Attempt | None, *, job: str = "", node: str = "", cause: str = "",
-        message: str = "", current: str = "",
+        self, task: Task, state: TaskState, *, job: str = "", node: str = "", cause: str = "", message: str = "",
+        current: str = "",
     ) -> TaskStatus:  # fmt: skip
+        attempt = self.attempts[task.id]
         return TaskStatus(
             id=task.id,
             stage=stage_of(task),
@@ -275,13 +276,4 @@ class _Reading:
         if task.cause == PROBE_FAILED:
             log = probe_log(self.record.run.folder)
             return log if log.is_file() and log.stat().st_size else None
-        array, index = self.places[task.id]
-        return log_of(self.record, task.id, array.id, index)
-
-
-def run_of(folder: Path) -> SubmissionRecord:
-    """The submission of a run's folder. Raises FileNotFoundError when it was not laid out for SLURM."""
-    record = SubmissionRecord(RunRecord(folder))
-    if not record.exists:
-        raise FileNotFoundError(f"{folder}: no run that was launched on SLURM")
-    return record
+        return log_of(self.record, task.id, self.places[task.id])

@@ -37,7 +37,6 @@ GRACE_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
-_ENVIRONMENT = "environment:"
 _HINTS = {
     401: "the key is wrong or missing: see `key_from` of the judge",
     403: "the key has no right to this model",
@@ -46,20 +45,17 @@ _HINTS = {
 
 
 def open_judge(context: JobContext, judge: ResolvedJudge) -> HttpJudge:
-    """The judge with its key and limits, which the locations of the job table tell. Raises JudgeError without a key."""
-    limits = context.locations.get(judge.limits_name)
+    """The judge with its key and limits, which the locations of the job table tell.
+
+    Raises JudgeError while the variable is not set in which the key should be.
+    """
+    limits, key = context.locations.get(judge.limits_name), None
     known = JudgeLimits.model_validate_json(limits.removeprefix(LIMITS)) if limits else JudgeLimits()
-    return HttpJudge(judge, judge_key(context.locations.get(judge.key_name)), known)
-
-
-def judge_key(location: str | None) -> str | None:
-    """The key that `environment:NAME` tells of; None without a location. Raises JudgeError while NAME is not set."""
-    if location is None:
-        return None
-    name = location.removeprefix(_ENVIRONMENT)
-    if not (key := os.environ.get(name, "").strip()):
-        raise JudgeError(f"the judge's key is read from the variable {name}, which is not set: export {name}=...")
-    return key
+    if location := context.locations.get(judge.key_name):
+        name = location.removeprefix("environment:")
+        if not (key := os.environ.get(name, "").strip()):
+            raise JudgeError(f"the judge's key is read from the variable {name}, which is not set: export {name}=...")
+    return HttpJudge(judge, key, known)
 
 
 class HttpJudge:
@@ -145,7 +141,7 @@ class HttpJudge:
             fault = f"{self._url}: {self._without_key(fault)}"
             if final:
                 raise JudgeError(fault)
-            if attempt == ATTEMPTS or beyond == ATTEMPTS_BEYOND_LIMITS or over.is_set() or await _is_over(over, wait):
+            if attempt == ATTEMPTS or beyond == ATTEMPTS_BEYOND_LIMITS or await _is_over(over, wait):
                 raise JudgeError(f"{fault} (gave up after {attempt} attempts; judged answers are kept, run again)")
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

@@ -1,21 +1,26 @@
-"""Who rates free answers: opened by its kind, and asked prompt by prompt.
+"""Free answers and who rates them: a judge is opened by its kind, and asked prompt by prompt.
 
 A judge reads prompts and gives back raw texts, each kept the moment it is there; it knows nothing of scales or traits.
+Interviews and open questions share how the subject is asked, and how its answers come to the judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
+from traitgraph.runtime.assessment.measurement import Metric, disclaimers
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
+from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
 from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.fields.registry import imported
 from traitgraph.specs.jobs.benchmarks import ResolvedJudge
+from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.study.judges import JUDGES
+from traitgraph.specs.study.training import Sampling
 
 REPLY_TOKENS = 64
 """Longest reply of a local judge, which is asked for a rating alone. [tokens]"""
@@ -60,3 +65,59 @@ class ModelJudge:
             context, self._loaded, ids, kept, "ratings",
             temperature=self._temperature, max_new_tokens=REPLY_TOKENS, stream="judge",
         )  # fmt: skip
+
+
+class Judged(NamedTuple):
+    """One answer and what the judge said of it."""
+
+    number: int
+    """Place of the question in its list."""
+    repeat: int
+    question: str
+    answer: str
+    reply: str | None
+    """The judge's raw reply; None when it was not asked, because the answer is empty."""
+
+
+def judged_answers(
+    context: JobContext,
+    loaded: LoadedModel,
+    params: AssessParams,
+    judge: ResolvedJudge,
+    questions: Sequence[str],
+    prompt_of: Callable[[int, str], str],
+) -> list[Judged]:
+    """Every question answered and judged once a repeat; `prompt_of(number, answer)` is what the judge reads.
+
+    Every question is a conversation of its own. All answers are written before the judge is asked, so that one base can
+    be both. Raises JudgeError, and Stopped when the time is nearly up: what was said by then is kept.
+    """
+    sampling, prompt_message = params.sampling or Sampling(), prompt_message_of(context, params.prompt)
+    prompts = [prompt_ids(loaded.tokenizer, question, prompt_message) for question in questions]
+    kept = KeptTexts(context.partial, "free_answers")
+    for repeat in range(sampling.repeats):
+        named = {f"{repeat}/{number}": prompt for number, prompt in enumerate(prompts)}
+        write_missing(
+            context, loaded, named, kept, f"answers, repeat {repeat + 1} of {sampling.repeats}",
+            temperature=sampling.temperature, max_new_tokens=sampling.max_new_tokens,
+            stream=f"{sampling.seed}/{repeat}", write=engine_of(sampling).write,
+        )  # fmt: skip
+    answers, replies = kept.texts, KeptTexts(context.partial, "judge_replies")
+    asked = {
+        f"{repeat}/{number}": (number, repeat) for repeat in range(sampling.repeats) for number in range(len(prompts))
+    }
+    to_rate = {name: prompt_of(number, answers[name]) for name, (number, _) in asked.items() if answers[name].strip()}
+    open_judge(context, judge).reply(context, to_rate, replies)
+    return [
+        Judged(number, repeat, questions[number], answers[name], replies.texts.get(name))
+        for name, (number, repeat) in asked.items()
+    ]
+
+
+def outcome_metrics(outcomes: Sequence[str], judged: Iterable[Judged]) -> list[Metric]:
+    """Shares of the answers without a rating, nothing to rate or an unreadable reply, and of those that disclaim."""
+    return [
+        disclaimers(each.answer for each in judged),
+        Metric.share("refusals", (each == "refused" for each in outcomes)),
+        Metric.share("parse_failures", (each == "unreadable" for each in outcomes)),
+    ]

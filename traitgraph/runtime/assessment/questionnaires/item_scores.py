@@ -6,7 +6,7 @@ items, not repeats, are what a verdict on a trait generalises over.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 
-from .scores import option_probabilities
+from .scores import keyed_value, option_probabilities
 
 
 class ItemAnswer(NamedTuple):
@@ -44,14 +44,20 @@ class ItemScores:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._answers = lru_cache(maxsize=512)(self._read)
+        self.of = lru_cache(maxsize=512)(self._read)
 
-    def of(self, job: str) -> ItemAnswers:
+    def _read(self, job: str) -> ItemAnswers:
         """The answers behind an assessment's metrics (by its key).
 
         Empty where the store does not hold it; a metric is absent that is no mean over items.
         """
-        return self._answers(job)
+        try:
+            artifact = self._store.open("assess", job)
+        except StoreError:
+            return {}
+        sampling = artifact.row.params.get("sampling")
+        temperature = sampling["temperature"] if isinstance(sampling, Mapping) else 1.0  # as the questionnaire has it
+        return item_answers(read_rows(artifact.path / ANSWERS_FILE), float(temperature))
 
     def scale(self, job: str) -> tuple[float, float] | None:
         """Least and largest value of the scale on which an assessment's items were answered; None without one."""
@@ -61,15 +67,6 @@ class ItemScores:
             return None
         low, high = next(rows, {}).get("scale") or (None, None)
         return None if low is None or high is None else (float(low), float(high))
-
-    def _read(self, job: str) -> ItemAnswers:
-        try:
-            artifact = self._store.open("assess", job)
-        except StoreError:
-            return {}
-        sampling = artifact.row.params.get("sampling")
-        temperature = sampling["temperature"] if isinstance(sampling, Mapping) else 1.0  # as the questionnaire has it
-        return item_answers(read_rows(artifact.path / ANSWERS_FILE), float(temperature))
 
 
 def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[str, dict[str, ItemAnswer]]:
@@ -83,7 +80,7 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
     `repeat` if items are turned round or asked again.
     """
     found: dict[str, dict[str, ItemAnswer]] = {}
-    contrasts: dict[str, dict[str, float]] = {}
+    contrasts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     times = Counter[tuple[str, ...]]()
     documents: dict[str, str] = {}
     for row in rows:
@@ -94,9 +91,8 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
             reply = (row["trait"], row["pair"], row["level"])
             name = f"{row['pair']}/{times[reply]}"  # several pairs may have one name
             times[reply] += 1
-            pairs = contrasts.setdefault(row["trait"], {})
             sign = 1 if row["level"] == "high" else -1
-            pairs[name] = pairs.get(name, 0.0) + sign * row["loglik"] / row["tokens"]
+            contrasts[row["trait"]][name] += sign * row["loglik"] / row["tokens"]
         for metric, item, keyed, answer in _answers(row, temperature):
             known = found.setdefault(metric, {}).get(item, ItemAnswer(keyed, ()))
             found[metric][item] = known._replace(values=(*known.values, answer))
@@ -111,11 +107,11 @@ def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, 
         low, high = row["scale"]
         orders = [option_probabilities(row[f"logprobs_{order}"], temperature) for order in ("forward", "backward")]
         step = sum(place * sum(both) / 2 for place, both in enumerate(zip(*orders, strict=True)))
-        yield row["trait"], str(row["item"]), row["keyed"], _turned(low + step, row["keyed"], low, high)
+        yield row["trait"], str(row["item"]), row["keyed"], keyed_value(low + step, row["keyed"], low, high)
     elif "scale" in row and {"answer", "rating"} & row.keys():
         value, keyed = row.get("answer", row.get("rating")), row.get("keyed", 0)
         name = str(row.get("item", row.get("question_id")))
-        yield row["trait"], name, keyed, None if value is None else _turned(value, keyed, *row["scale"])
+        yield row["trait"], name, keyed, None if value is None else keyed_value(value, keyed, *row["scale"])
     elif isinstance(row.get("values"), dict):
         for kind, value in row["values"].items():
             if isinstance(value, int | float):
@@ -124,7 +120,3 @@ def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, 
                 yield f"{row['task']}.{metric}", row["item"], 0, float(value)
     elif {"metric", "item", "value"} <= row.keys():
         yield row["metric"], str(row["item"]), int(row.get("keyed", 0)), row["value"]
-
-
-def _turned(value: float, keyed: int, low: float, high: float) -> float:
-    return low + high - value if keyed < 0 else value

@@ -1,16 +1,35 @@
 """Questionnaires: items on a scale of answers, each with its domain and the direction it is keyed in.
 
-The models are the format of the files; `file.py` reads them.
+The models are the format of the files. What is wrong with a file is told in the words of it: which item, which field.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
+from traitgraph.runtime.data.data_files import (
+    CODE,
+    DataError,
+    NotJson,
+    almost,
+    fault_at,
+    first_faults,
+    json_value,
+    not_json,
+    placed,
+    shown,
+    text_of,
+)
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at, to_be_told, validated
+from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
+from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.traits import TRAIT_OF_LETTER, Trait
 
 
@@ -53,6 +72,10 @@ class Scale(_Open):
     def ends(self) -> tuple[int, int]:
         """The first and the last step."""
         return self.min, self.max
+
+    def steps(self, between: str) -> str:
+        """The steps with their wording: '1 = very inaccurate, 2 = ...'."""
+        return between.join(f"{number} = {anchor}" for number, anchor in enumerate(self.anchors, start=self.min))
 
 
 class Questionnaire(_Open):
@@ -97,3 +120,90 @@ class Questionnaire(_Open):
     def traits(self) -> list[Trait]:
         """Traits with at least one item, in order of first appearance."""
         return list(dict.fromkeys(item.trait for item in self.items))
+
+
+class QuestionnaireError(DataError):
+    """A questionnaire file whose items cannot be asked."""
+
+
+def read_questionnaire(path: Path) -> Questionnaire:
+    """The questionnaire of a JSON file. Raises QuestionnaireError with every fault of the file, OSError."""
+    text = text_of(path)
+    value = json_value(text)
+    if isinstance(value, NotJson):
+        raise QuestionnaireError([not_json(text, shown(path), value)])
+    if not isinstance(value, dict):
+        raise QuestionnaireError([fault_at(path, None, 'a questionnaire is a mapping: {"name": ..., "items": [...]}')])
+    faults, read = _misspelt(path, text, value), None
+    try:
+        read = validated(Questionnaire, {key: to_plain(item) for key, item in value.items()})
+    except ValidationError as problems:
+        faults += _told(problems, path, text, value)
+    if read is None or faults:
+        raise QuestionnaireError(first_faults(faults, shown(path)))
+    return read
+
+
+def _told(problems: ValidationError, path: Path, text: str, value: dict[str, Any]) -> list[Diagnostic]:
+    """Every fault in the words of the format: which item, which field; what many items have is told once."""
+    faults = to_be_told(problems.errors(include_url=False))
+    without = [each for each in faults if each["type"] == "missing_key" and each["loc"][::2] == ("items", "text")]
+    if value.get("wording") == "left to the user" and len(without) == len(faults) == len(value["items"]):
+        what = f"{shown(path)}: a key without its wording, which belongs to others"
+        hint = f"if you may use it, give each of its {len(faults)} items its statement, `text`; "
+        return [warning(CODE, what, hint=hint + "`run` needs them, `plan` does not")]
+    alike: dict[tuple[object, str], list[Diagnostic]] = {}
+    for fault, said in zip(faults, diagnose(problems, value, placed(path, text)), strict=True):
+        steps = tuple(step for step in fault["loc"] if isinstance(step, str))
+        found = fault_at(path, said.span, _where(fault, value) + said.message, _hint(fault, said, value))
+        alike.setdefault((steps, said.message), []).append(found)
+    return [
+        replace(first, message=f"{first.message} (and so in {len(others)} more)") if others else first
+        for first, *others in alike.values()
+    ]
+
+
+def _where(fault: ErrorDetails, value: dict[str, Any]) -> str:
+    """The item and the field that a fault lies in, to stand in front of its message."""
+    parts, steps = [], list(fault["loc"][:-1] if fault["type"] == "missing_key" else fault["loc"])
+    if len(steps) > 1 and steps[0] == "items":
+        index = int(steps[1])
+        item = value["items"][index]
+        name = item.get("id") if isinstance(item, dict) else None
+        parts.append(f"item {name}" if isinstance(name, int) and abs(name) < 10**9 else f"item no. {index + 1}")
+        del steps[:2]
+    if steps:
+        parts.append(f"`{'.'.join(map(str, steps))}`")
+    return ", ".join(parts) + ": " if parts else ""
+
+
+def _hint(fault: ErrorDetails, said: Diagnostic, value: dict[str, Any]) -> str | None:
+    """The repair; for a missing field also the field that may be meant for it."""
+    if fault["type"] != "missing_key":
+        return said.hint
+    *place, missing = fault["loc"]
+    around: Any = value
+    for step in place:
+        around = around[step]
+    fields = keys_of(model_at(Questionnaire, tuple(place)))
+    near = near_names(str(missing), [key for key in around if key not in fields])
+    return "\n".join(filter(None, (f"near: {', '.join(near)}" if near else "", said.hint)))
+
+
+def _misspelt(path: Path, text: str, value: dict[str, Any]) -> list[Diagnostic]:
+    """Fields that are almost those that may be left out: such a slip would else be silence."""
+    document, faults = None, []
+    mappings: list[tuple[tuple[str | int, ...], object]] = [((), value)]
+    if isinstance(items := value.get("items"), list):
+        mappings += [(("items", index), item) for index, item in enumerate(items)]
+    for place, mapping in mappings:
+        if not isinstance(mapping, dict):
+            continue
+        fields = keys_of(model_at(Questionnaire, place))
+        unknown = tuple(key for key in mapping if key not in fields)
+        for name, field in fields.items():
+            if not field.is_required() and name not in mapping and (key := almost(name, unknown)):
+                document = document or placed(path, text)
+                span = document.key_span((*place, key)) if document else None
+                faults.append(fault_at(path, span, f"unknown field '{key}'", f"near: {name}"))
+    return faults

@@ -8,8 +8,9 @@ give the same answers, so their differences are not sampling noise. A reversed i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Metric, correlation, mean
@@ -43,16 +44,45 @@ def questionnaire_metrics(
               yes_bias           mean P(yes) of + and of - items, averaged, minus 0.5: agreement whatever the statement
               <trait>.yes_no     log-odds of yes, (+ items) minus (- items), halved; undefined without both kinds
     """
+    low, traits = questionnaire.response_scale.min, questionnaire.traits()
+    in_order = sorted(answers, key=lambda each: traits.index(each.item.trait))
+    drawn = (
+        (each.item, repeat, low + sampled_step(each, sampling, repeat))
+        for each in in_order
+        for repeat in range(sampling.repeats)
+    )
+    expected = ((each.item, None, low + _centre(answer_distribution(each, sampling.temperature))) for each in in_order)
+    # At temperature 1, whatever the sampling: what follows is about the model, not about the draw.
+    centres = ([_centre(option_probabilities(each.orders[at], 1.0)) for each in answers] for at in (0, 1))
+    agreement = [(each.item.keyed, option_probabilities(each.yes_no, 1.0)[0]) for each in answers]
+    both = _both_keys(agreement)
     return [
-        *(_drawn(questionnaire, answers, sampling, trait, repeat)
-          for trait in questionnaire.traits() for repeat in range(sampling.repeats)),
-        *(_expected(questionnaire, answers, sampling, trait) for trait in questionnaire.traits()),
+        *domain_means(questionnaire, drawn),
+        *(each._replace(metric=f"{each.metric}.expected") for each in domain_means(questionnaire, expected)),
         _mass("option_mass", [order for answer in answers for order in answer.orders]),
-        _order_correlation(answers),
+        Metric("order_correlation", correlation(*centres), len(answers), role="validity"),
         _mass("yes_no_mass", [answer.yes_no for answer in answers]),
-        _yes_bias(answers),
-        *(_keyed_log_odds(answers, trait) for trait in questionnaire.traits()),
-    ]  # fmt: skip
+        Metric("yes_bias", None if both is None else sum(both) / 2 - 0.5, len(answers), role="validity"),
+        *(_keyed_log_odds(answers, trait) for trait in traits),
+    ]
+
+
+def domain_means(
+    questionnaire: Questionnaire, answers: Iterable[tuple[Item, int | None, float | None]]
+) -> list[Metric]:
+    """Means of each trait and repeat over the items with a usable answer (`n`), from item, repeat and answer."""
+    low, high = questionnaire.response_scale.ends
+    found: dict[tuple[str, int | None], list[float]] = {}
+    for item, repeat, answer in answers:
+        values = found.setdefault((item.trait, repeat), [])
+        if answer is not None:
+            values.append(keyed_value(answer, item.keyed, low, high))
+    return [Metric(trait, mean(values), len(values), repeat=repeat) for (trait, repeat), values in found.items()]
+
+
+def keyed_value(value: float, keyed: int, low: float, high: float) -> float:
+    """An answer as it counts for the trait: low + high - value for a reversed item, on a scale from low to high."""
+    return low + high - value if keyed < 0 else value
 
 
 def option_probabilities(logprobs: Sequence[float], temperature: float) -> list[float]:
@@ -77,48 +107,13 @@ def answer_distribution(answer: ItemAnswers, temperature: float) -> list[float]:
 
 def sampled_step(answer: ItemAnswers, sampling: Sampling, repeat: int) -> int:
     """The step drawn for one item in one repeat, counted from 0."""
-    draw = _uniform(sampling.seed, repeat, answer.item.id)
-    reached = 0.0
+    name = f"answer/{sampling.seed}/{repeat}/{answer.item.id}"
+    draw = (int.from_bytes(blake2b(name.encode(), digest_size=7).digest()) >> 3) / 2**53  # in [0, 1)
     probabilities = answer_distribution(answer, sampling.temperature)
-    for step, probability in enumerate(probabilities):
-        reached += probability
+    for step, reached in enumerate(accumulate(probabilities)):
         if draw < reached:
             return step
     return max(step for step, probability in enumerate(probabilities) if probability > 0)  # rounding left a gap at 1
-
-
-def _uniform(seed: int, repeat: int, item: int) -> float:
-    """A number in [0, 1) that depends on its three arguments alone."""
-    digest = blake2b(f"answer/{seed}/{repeat}/{item}".encode(), digest_size=7).digest()
-    return (int.from_bytes(digest) >> 3) / 2**53
-
-
-def _drawn(
-    questionnaire: Questionnaire, answers: Sequence[ItemAnswers], sampling: Sampling, trait: Trait, repeat: int
-) -> Metric:
-    low = questionnaire.response_scale.min
-    values = [
-        keyed_value(questionnaire, answer.item, low + sampled_step(answer, sampling, repeat))
-        for answer in answers
-        if answer.item.trait == trait
-    ]
-    return Metric(trait, mean(values), len(values), repeat=repeat)
-
-
-def _expected(questionnaire: Questionnaire, answers: Sequence[ItemAnswers], sampling: Sampling, trait: Trait) -> Metric:
-    low = questionnaire.response_scale.min
-    values = [
-        keyed_value(questionnaire, answer.item, low + _centre(answer_distribution(answer, sampling.temperature)))
-        for answer in answers
-        if answer.item.trait == trait
-    ]
-    return Metric(f"{trait}.expected", mean(values), len(values))
-
-
-def keyed_value(questionnaire: Questionnaire, item: Item, value: float) -> float:
-    """An answer as it counts for the trait: min + max - value for a reversed item."""
-    scale = questionnaire.response_scale
-    return value if item.keyed > 0 else scale.min + scale.max - value
 
 
 def _centre(probabilities: Sequence[float]) -> float:
@@ -129,20 +124,6 @@ def _centre(probabilities: Sequence[float]) -> float:
 def _mass(name: str, logprobs: Sequence[Sequence[float]]) -> Metric:
     masses = [math.fsum(map(math.exp, options)) for options in logprobs]
     return Metric(name, mean(masses), len(masses), role="validity")
-
-
-def _order_correlation(answers: Sequence[ItemAnswers]) -> Metric:
-    """At temperature 1, whatever the sampling: it is about the model, not about the draw."""
-    forward, backward = (
-        [_centre(option_probabilities(answer.orders[order], 1.0)) for answer in answers] for order in (0, 1)
-    )
-    return Metric("order_correlation", correlation(forward, backward), len(answers), role="validity")
-
-
-def _yes_bias(answers: Sequence[ItemAnswers]) -> Metric:
-    agreement = [(answer.item.keyed, option_probabilities(answer.yes_no, 1.0)[0]) for answer in answers]
-    both = _both_keys(agreement)
-    return Metric("yes_bias", None if both is None else sum(both) / 2 - 0.5, len(answers), role="validity")
 
 
 def _keyed_log_odds(answers: Sequence[ItemAnswers], trait: Trait) -> Metric:

@@ -1,6 +1,7 @@
-"""Load tasks of lm-evaluation-harness and build their requests once.
+"""Load tasks of lm-evaluation-harness, build their requests once, and put them to a loaded model.
 
 Loading and drawing worked examples use fixed seeds (the harness's own), so that every process asks the same questions.
+Must not know other benchmarks.
 """
 
 from __future__ import annotations
@@ -9,19 +10,30 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, chdir, contextmanager, nullcontext
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import ChatTemplateError, Message, PromptMessage, with_prompt_message
+from traitgraph.runtime.models.chat import (
+    TEMPLATE_VARIABLES,
+    ChatTemplateError,
+    Message,
+    PromptMessage,
+    heard,
+    with_prompt_message,
+)
+from traitgraph.runtime.models.forward_pass import writing
+from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
+from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.folders.harness_tasks import harness_identity
 from traitgraph.specs.folders.task_folder import PACKAGED, TaskFolder, placed
 from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import near_hint, near_names
 
 if TYPE_CHECKING:
+    import torch
     from lm_eval.api.group import Group
     from lm_eval.api.instance import Instance
     from lm_eval.api.task import Task
@@ -32,6 +44,9 @@ LOADING_SEED = 0
 """Of Python's generator while a task loads: GPQA shuffles its options with it. (the harness's random_seed)"""
 SAMPLING_SEED = 1234
 """Of worked examples and of sampled answers. (the harness's fewshot, numpy and torch seeds)"""
+GENERATION_BATCH = 8
+
+EncodedRequest = tuple[tuple[str, str], list[int], list[int]]
 
 
 class TaskError(ValueError):
@@ -45,8 +60,7 @@ class Rendering(NamedTuple):
     prompt_message: PromptMessage | None
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """One question of a task with its requests."""
 
     number: int
@@ -69,20 +83,16 @@ class Document:
         }
         return {name: texts for name, texts in kept.items() if texts}
 
-    def answers(self, filter_name: str) -> list[Any]:
-        """What a filter left of the model's answer to each request."""
-        return [request.filtered_resps[filter_name] for request in self.requests]
-
 
 class FrozenTask:
     """A task whose prompts are built; it can be asked of one subject after the other."""
 
-    def __init__(
-        self, name: str, task: Task, filters: tuple[str, ...] | None = None, folder: Path | None = None
-    ) -> None:
+    def __init__(self, name: str, task: Task, filters: tuple[str, ...] | None, folder: Path | None) -> None:
         self.name = name
         self.task = task
-        self.documents = _documents(task)
+        ordered = sorted(task.instances, key=lambda each: (each.doc_id, each.idx))
+        grouped = [(number, list(asked)) for number, asked in groupby(ordered, key=lambda each: each.doc_id)]
+        self.documents = [Document(number, requests[0].doc, requests) for number, requests in grouped]
         self.filters = [each for each in filters_of(task) if each in (filters or (each,))]
         """Those that are reported."""
         self.folder = folder
@@ -217,6 +227,13 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
     system = prompt_message.text if prompt_message.place == "system" or not chat else None
     if system and not chat:
         system += task.config.fewshot_delimiter  # the harness puts nothing between it and the question
+
+    in_front = prompt_message if prompt_message.place == "user" else None
+
+    def rendered(conversation: list[Message], **options: Any) -> str:
+        text: str = model.apply_chat_template(with_prompt_message(conversation, in_front), **options)
+        return text
+
     task.build_all_requests(
         limit=rendering.benchmark.limit,
         rank=0,
@@ -224,7 +241,7 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
         system_instruction=system or None,
         apply_chat_template=chat,
         fewshot_as_multiturn=chat,
-        chat_template=_template(model, prompt_message) if chat else None,
+        chat_template=rendered if chat else None,
         tokenizer_name=model.tokenizer_name if chat else "",
     )
 
@@ -235,29 +252,6 @@ def _check_examples(task: Task) -> None:
     needed = shots + (split is not None and split == task.config.test_split)  # no question is shown its own answer
     if shots and examples is not None and needed > len(examples):
         raise TaskError(f"{shots} worked examples of '{task.config.task}' need {needed}, there are {len(examples)}")
-
-
-def _template(model: HFLM, prompt_message: PromptMessage) -> Callable[..., str]:
-    """The model's chat template, after a prompt_message that stands in the user messages."""
-    if prompt_message.place == "system":
-        template: Callable[..., str] = model.apply_chat_template
-        return template
-
-    def rendered(conversation: list[Message], **options: Any) -> str:
-        text: str = model.apply_chat_template(with_prompt_message(conversation, prompt_message), **options)
-        return text
-
-    return rendered
-
-
-def _documents(task: Task) -> list[Document]:
-    grouped: dict[int, list[Instance]] = {}
-    for instance in task.instances:
-        grouped.setdefault(instance.doc_id, []).append(instance)
-    return [
-        Document(number, requests[0].doc, sorted(requests, key=lambda request: request.idx))
-        for number, requests in sorted(grouped.items())
-    ]
 
 
 @contextmanager
@@ -276,3 +270,45 @@ def seeded() -> Iterator[None]:
         finally:
             random.setstate(plain)
             numpy.random.set_state(array)
+
+
+def harness_model(loaded: LoadedModel) -> HFLM:
+    """The loaded model as the harness wants it. It sees every later change of the weights; wrap once a session.
+
+    Continuations are scored by us: the harness pads every (question, option) pair and computes it from the first token;
+    here options share their question, and questions share instructions and worked examples. Numbers agree up to
+    rounding; a test compares them.
+    """
+    from lm_eval.models.huggingface import HFLM
+
+    class SharedPrefixModel(HFLM):  # type: ignore[misc]  # the library is untyped
+        """A causal model that computes shared tokens once."""
+
+        on_batch: Callable[[int, int], None] | None = None
+
+        def _loglikelihood_tokens(
+            self, requests: list[EncodedRequest], disable_tqdm: bool = False, override_bs: int | None = None
+        ) -> list[tuple[float, bool]]:
+            fitting = [fitting_request(context, rest, self.max_length) for _, context, rest in requests]
+            scores = continuation_likelihoods(loaded, fitting, self.on_batch)
+            return [(score.total, score.greedy) for score in scores]
+
+        def _model_generate(self, context: torch.Tensor, **options: Any) -> torch.Tensor:
+            with writing(context.shape[1]):
+                made: torch.Tensor = super()._model_generate(context=context, **options)
+            return made
+
+        def apply_chat_template(self, chat_history: list[Message], add_generation_prompt: bool = True) -> str:
+            render: Any = self.tokenizer.apply_chat_template
+            options = {"tokenize": False, "add_generation_prompt": add_generation_prompt, **TEMPLATE_VARIABLES}
+            options["continue_final_message"] = not add_generation_prompt
+            # The harness would leave out a system message that the template does not know, and the personality with it.
+            return heard(chat_history, lambda each: str(render(each, **options)))[1]
+
+    return SharedPrefixModel(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=GENERATION_BATCH)
+
+
+def fitting_request(context: list[int], continuation: list[int], max_length: int) -> Request:
+    """The request cut from the left to what the model can see, as the harness cuts it."""
+    tokens = tuple(context + continuation)[-(max_length + 1) :]
+    return Request(tokens[: -len(continuation)], tokens[-len(continuation) :])

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.assessment.measurement import Measurement, Metric, mean
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_message_of
 from traitgraph.runtime.models.loading import LoadedModel
@@ -19,8 +18,8 @@ from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.source.hashing import digest
 
-from .model import harness_model
-from .requests import FrozenTask, Rendering, TaskSet, filters_of, frozen_tasks
+from .harness_requests import FrozenTask, Rendering, TaskSet, filters_of, frozen_tasks, harness_model
+from .measurement import Measurement, Metric, mean
 
 if TYPE_CHECKING:
     from lm_eval.api.group import Group
@@ -62,7 +61,7 @@ def _answered(task: FrozenTask, model: HFLM) -> Iterator[Answered]:
     with task.at_home():
         for number, filter_name in enumerate(filters_of(task.task)):
             for document in task.documents:
-                answers = document.answers(filter_name)
+                answers = [request.filtered_resps[filter_name] for request in document.requests]
                 values = task.task.process_results(document.doc, answers)
                 row = {
                     "task": task.name,
@@ -83,10 +82,9 @@ def _metrics(found: TaskSet, answered: Mapping[str, list[Answered]], name: str) 
 
     A group aggregates as it defines, by the harness's own code; a tag, or a group without an aggregate, has none.
     """
-    results, metrics = dict[str, Results](), list[Metric]()
-    for task in found.tasks:
-        results[task.name] = _results(task, answered[task.name])
-    checks = [_checks(task, answered[task.name]) for task in found.tasks]
+    results = {task.name: _results(task, answered[task.name]) for task in found.tasks}
+    checks = [list(_checks(task, answered[task.name])) for task in found.tasks]
+    metrics = list[Metric]()
     for group in found.groups:
         metrics += _listed(group.aggregate(results), "" if group.name == name else f"{group.name}.", _directions(group))
     for task, of_task in zip(found.tasks, checks, strict=True):
@@ -107,16 +105,15 @@ def _results(task: FrozenTask, answered: list[Answered]) -> Results:
     from lm_eval.api import metrics
     from lm_eval.api.registry import get_aggregation
 
-    values: dict[str, list[Any]] = {}
+    values: dict[tuple[str, str], list[Any]] = {}
     for row, found in answered:
         if row["filter"] in task.filters:
             for kind, value in found.items():
-                values.setdefault(f"{kind},{row['filter']}", []).append(value)
+                values.setdefault((kind, row["filter"]), []).append(value)
     results: Results = {"sample_len": max(map(len, values.values()), default=0), "sample_count": {}}
     with task.at_home():
-        for key, items in values.items():
-            kind, _, filter_name = key.rpartition(",")
-            aggregate = task.task.aggregation().get(kind, metrics.mean)
+        for (kind, filter_name), items in values.items():
+            key, aggregate = f"{kind},{filter_name}", task.task.aggregation().get(kind, metrics.mean)
             known = aggregate in (metrics.mean, metrics.acc_all) and len(items) > 1
             results[key] = math.nan if aggregate is get_aggregation("bypass") else _number(aggregate, items)
             error = _number(metrics.stderr_for_metric(aggregate, 1), items) if known else math.nan
@@ -134,21 +131,22 @@ def _number(aggregate: Callable[[list[Any]], Any], items: list[Any]) -> float:
         return math.nan
 
 
-def _listed(results: Results, before: str, directions: Mapping[str, bool | None]) -> list[Metric]:
+def _listed(results: Results, before: str, directions: Mapping[str, bool | None]) -> Iterator[Metric]:
     """The metrics of the harness's results; `before` stands in front of their names."""
     from lm_eval.api.registry import is_higher_better
 
-    metrics = []
     for key, count in results.get("sample_count", {}).items():
         kind, _, filter_name = key.rpartition(",")
-        error = results[f"{kind}_stderr,{filter_name}"]
-        name = before + (kind if filter_name == "none" else f"{kind}.{filter_name}")
-        stderr = None if error == "N/A" else float(error)
-        value = None if math.isnan(results[key]) else float(results[key])
-        better = directions.get(kind, is_higher_better(kind))
+        value, error = float(results[key]), results[f"{kind}_stderr,{filter_name}"]
         reader = None if filter_name == "none" else filter_name
-        metrics.append(Metric(name, value, count, stderr, higher_is_better=better, filter=reader))
-    return metrics
+        yield Metric(
+            before + (f"{kind}.{reader}" if reader else kind),
+            None if math.isnan(value) else value,
+            count,
+            None if error == "N/A" else float(error),
+            higher_is_better=directions.get(kind, is_higher_better(kind)),
+            filter=reader,
+        )
 
 
 def _directions(group: Group) -> dict[str, bool | None]:
@@ -158,13 +156,14 @@ def _directions(group: Group) -> dict[str, bool | None]:
     return {kind: next(iter(found)) if len(found) == 1 else None for kind, found in said.items()}
 
 
-def _checks(task: FrozenTask, answered: list[Answered]) -> list[Metric]:
-    failed = [1.0 if _failed(row["answers"]) else 0.0 for row, _ in answered if row["filter"] in task.filters]
-    found: list[tuple[str, float | None, int]] = [("failures", mean(failed), len(failed))]
-    found.append(("shots", float(task.shots), len(task.documents)))
-    if chances := [1 / count for document in task.documents if (count := _options(task, document.doc))]:
-        found.append(("chance", mean(chances), len(chances)))
-    return [Metric(name, value, count, role="validity") for name, value, count in found]
+def _checks(task: FrozenTask, answered: list[Answered]) -> Iterator[Metric]:
+    yield Metric.share("failures", (_failed(row["answers"]) for row, _ in answered if row["filter"] in task.filters))
+    yield Metric("shots", float(task.shots), len(task.documents), role="validity")
+    # Free answers cannot be guessed, and in a task with scoring rules of its own a guess is worth nobody knows what.
+    if task.task.OUTPUT_TYPE == "multiple_choice" and not callable(task.task.config.process_results):
+        counts = [len(task.task.doc_to_choice(document.doc)) for document in task.documents]
+        if chances := [1 / count for count in counts if count]:
+            yield Metric("chance", mean(chances), len(chances), role="validity")
 
 
 def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[Metric]:
@@ -180,23 +179,11 @@ def _pooled_checks(checks: list[list[Metric]], group: Group | None) -> Iterator[
             yield Metric(name, float(value), sum(sizes), role="validity")
 
 
-def _options(task: FrozenTask, doc: Any) -> int:
-    """How many options a guess chooses from; 0 for free answers and for tasks with scoring rules of their own."""
-    if task.task.OUTPUT_TYPE != "multiple_choice" or callable(task.task.config.process_results):
-        return 0
-    return len(task.task.doc_to_choice(doc))
-
-
 def _failed(answers: object) -> bool:
     """Whether any answer is no number (a log-likelihood gone wrong) or no text (nothing found in what was written)."""
-    match answers:
-        case None:
-            return True
-        case str():
-            return answers.strip() in NO_ANSWER
-        case list() | tuple():
-            return any(_failed(answer) for answer in answers)
-    return False
+    if isinstance(answers, list | tuple):
+        return any(map(_failed, answers))
+    return answers is None or (isinstance(answers, str) and answers.strip() in NO_ANSWER)
 
 
 def _plain(value: Any) -> Any:
