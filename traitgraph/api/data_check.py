@@ -41,9 +41,8 @@ from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
 from traitgraph.specs.folders.task_folder import TaskFolder
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import TraitCorrelation
-from traitgraph.specs.jobs.refs import FileData, GeneratedData
+from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.study import Study

@@ -22,8 +22,8 @@ from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
 from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_folder
 from traitgraph.specs.folders.task_folder import TaskFolder
-from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.jobs.refs import PLUGIN
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.source.library import LIBRARY

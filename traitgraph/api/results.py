@@ -26,10 +26,9 @@ from traitgraph.runtime.store.durable import make_folder, write_json
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.records import by_cause
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.checks.validate import HEAD
 from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
 from traitgraph.specs.source.hashing import digest, digest_file
-from traitgraph.specs.study.study import Study
+from traitgraph.specs.study.study import HEAD, Study
 
 from .calls import Tell, UsageError, silent, tell_people
 from .data_check import overlap_faults

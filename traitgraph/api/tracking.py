@@ -26,10 +26,10 @@ from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.training.training import RECORD_FILE
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.results import RESULT_COLUMNS
 from traitgraph.specs.source.credentials import masked
 from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.job_kinds import is_training
 from traitgraph.specs.study.study import Study, Wandb
 
 MAX_RUNS = 2000

@@ -24,8 +24,7 @@ def init_arguments(parser: argparse.ArgumentParser) -> None:
 
 def do_init(options: argparse.Namespace) -> int:
     """Write NAME.yaml and traitgraph.schema.json; never over a spec that is there."""
-    from traitgraph.specs.schema.schema import study_schema
-    from traitgraph.specs.schema.starter import SCHEMA_FILE, starter_spec
+    from traitgraph.specs.schema.schema import SCHEMA_FILE, starter_spec, study_schema
 
     name = re.sub(r"\.ya?ml$", "", options.name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):

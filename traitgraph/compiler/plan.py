@@ -23,9 +23,9 @@ from traitgraph.compiler.ir.ir import (
     shared_json,
 )
 from traitgraph.compiler.passes.select import selected_arms, selected_cells
-from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.study.job_kinds import kind_of
 
 from .label import labels_of
 

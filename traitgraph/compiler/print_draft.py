@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from traitgraph.compiler.ir.dimensions import text_of
 from traitgraph.compiler.ir.ir import BASE, STATUS_WORDS, ArmTable, Draft, Stage
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import BENCHMARKS
 
 

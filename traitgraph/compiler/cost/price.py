@@ -9,8 +9,8 @@ from heapq import heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Stage, TaskDraft, shared_json
-from traitgraph.specs.jobs.durations import sort_of
 from traitgraph.specs.jobs.refs import HubModel
+from traitgraph.specs.jobs.results import sort_of
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.training import Lora, Training

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from traitgraph.compiler.ir.ir import Draft, Stage
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark, ResolvedJudge
-from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel
+from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.study.benchmarks import MODES
 from traitgraph.specs.study.training import DpoTraining, Sampling, Training
 from traitgraph.specs.study.traits import LEVELS

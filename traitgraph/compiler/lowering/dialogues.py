@@ -11,8 +11,7 @@ from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
 from traitgraph.compiler.ir.resolve import condition_prompt
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.refs import DataRef, GeneratedData
-from traitgraph.specs.study.data import DataSpec
-from traitgraph.specs.study.generation import Expert, GeneratedDataSpec, Generation
+from traitgraph.specs.study.data import DataSpec, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
 

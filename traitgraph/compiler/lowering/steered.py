@@ -12,8 +12,8 @@ from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
 from traitgraph.compiler.ir.resolve import condition_prompt
 from traitgraph.specs.jobs.params import NeuronSteering, OperatorSteering, Steering
 from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.method import Add
 from traitgraph.specs.study.methods import Npti, Steer
-from traitgraph.specs.study.steering_operators import Add
 from traitgraph.specs.study.traits import LEVELS, Trait
 
 from .dialogues import Condition, dialogue_rows

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import BASE, Draft, row_ids
-from traitgraph.specs.jobs.kinds import kind_of
+from traitgraph.specs.study.job_kinds import kind_of
 
 
 def drop_unread_jobs(draft: Draft, context: Context) -> Draft:

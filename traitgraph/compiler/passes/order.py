@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft
-from traitgraph.specs.jobs.kinds import kind_of
+from traitgraph.specs.study.job_kinds import kind_of
 
 
 def order_stages(draft: Draft, context: Context) -> Draft:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import Draft, row_json, shared_json
 from traitgraph.compiler.plan import Plan
-from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.job_kinds import kind_of
 
 from .print_plan import arm_formula
 

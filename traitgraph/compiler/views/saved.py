@@ -17,12 +17,12 @@ from traitgraph import __version__
 from traitgraph.compiler.ir.ir import PRESENT
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.jobs.kinds import KINDS, kind_of
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.jobs.refs import Digest
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.job_kinds import KINDS, kind_of
 from traitgraph.specs.study.judges import LIMITS
 
 

@@ -32,10 +32,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from traitgraph.specs.jobs.durations import duration_names
-from traitgraph.specs.jobs.kinds import KINDS, row_fields_of
 from traitgraph.specs.jobs.params import JobRow
+from traitgraph.specs.jobs.results import duration_names
 from traitgraph.specs.source.hashing import digest_file
+from traitgraph.specs.study.job_kinds import KINDS, row_fields_of
 
 from .artifacts import (
     MANIFEST,
@@ -344,7 +344,7 @@ class Store:
         return lambda kind, key: key in published.get(kind, ()) and self.has(kind, key)
 
     def durations(self) -> dict[str, float]:
-        """Median wall time of jobs by the names of `specs/jobs/durations.py`: 'train', 'assess questionnaire'. [s]"""
+        """Median wall time of jobs by the names of `specs/jobs/results.py`: 'train', 'assess questionnaire'. [s]"""
         found: defaultdict[str, list[float]] = defaultdict(list)
         for kind in self.kinds():
             row_fields = row_fields_of(kind)
