@@ -240,6 +240,7 @@ def _data() -> Iterator[Flip]:
     yield Flip("HubDataSpec.config", "arms.hub.data.config", "small", "train")
     yield Flip("HubDataSpec.split", "arms.hub.data.split", "dev", "train")
     yield Flip("DataSpec.fields", "arms.hub.data.fields", {"prompt": "question"}, "train")
+    yield Flip("RowsSpec.form", "arms.hub.data.form", "messages", "train")
     generate = "arms.written.data.generate"
     values = {
         "model": "o/author", "scenarios": "o/plots", "limit": 100, "combine": "sum", "gamma": 1,

@@ -212,6 +212,8 @@ def _data() -> Iterator[Effect]:
     renamed = {"path": "./renamed.jsonl", "fields": {"prompt": "asked", "reply": "said"}}
     other = {"data": {"fields": {"prompt": "asked", "reply": "other"}}}
     yield Effect("DataSpec.fields", "tuned", other, {"data": renamed, "benchmarks": [CONTRAST]})
+    two = {"path": "./two_forms.jsonl", "form": "plain"}
+    yield Effect("RowsSpec.form", "tuned", {"data": {"form": "alpaca"}}, {"data": two, "benchmarks": [CONTRAST]})
     values = {
         "model": "./other", "scenarios": "./asked.jsonl", "limit": 1, "combine": "sum", "gamma": 3,
         "anti_expert": "opposite", "filter_p": 0.05, "persona": "instruction",
@@ -371,7 +373,7 @@ def rename_tensors(model: Path, copy: Path) -> None:
 
 
 def write_rows(folder: Path) -> None:
-    """Dialogues, others whose prompts differ by level, and a file with names of its own."""
+    """Dialogues, others whose prompts differ by level, a file with names of its own, one with two forms."""
     rows = [
         {
             "trait": trait, "level": level, "split": split, "pair": f"{trait}-{split}-{number}",
@@ -386,7 +388,8 @@ def write_rows(folder: Path) -> None:
     ]
     asked += [{**row, "pair": f"{row['pair']}-x", "prompt": f"{row['prompt']} Tell me."} for row in rows]
     renamed = [{**row, "asked": row["prompt"], "said": row["reply"], "other": row["reply"][::-1]} for row in rows]
-    for name, each in (("dialogues", rows), ("asked", asked), ("renamed", renamed)):
+    two = [{**row, "instruction": row["prompt"], "output": row["reply"][::-1]} for row in rows]
+    for name, each in (("dialogues", rows), ("asked", asked), ("renamed", renamed), ("two_forms", two)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in each))
 
 

@@ -7,12 +7,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, product
+from itertools import accumulate, chain, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from traitgraph.compiler.ir.ir import MISSING, Stage
+from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
@@ -37,6 +37,7 @@ from traitgraph.runtime.data.dialogues import (
     training_rows,
     trait_prompts,
 )
+from traitgraph.runtime.data.fields import forms_of
 from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
@@ -46,6 +47,7 @@ from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import counted_files, encode
+from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
 from traitgraph.specs.study.traits import TRAITS
@@ -83,14 +85,18 @@ class Need(NamedTuple):
 def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     """What is wrong with the local files that missing jobs read, or only with the small ones; each fault once."""
     files: Read = {}
-    faults: dict[Diagnostic, None] = {}
     draft = plan.draft
     locations = draft.locations if whole else _small(draft.locations)
-    for index, stage in enumerate(draft.stages):
-        if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
-            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets)))
-    faults |= dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ())
-    return [_from_spec(fault, draft.source) for fault in faults]
+    found = [
+        _faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets))
+        for stage, _ in draft.missing_by_stage
+    ]
+    found += [overlap_faults(plan, locations, files)] if plan.counts.missing else []
+    return _each_once(chain.from_iterable(found), draft.source)
+
+
+def _each_once(faults: Iterable[Diagnostic], study: Study | None) -> list[Diagnostic]:
+    return [_from_spec(fault, study) for fault in dict.fromkeys(faults)]
 
 
 def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
@@ -119,15 +125,34 @@ def stops_a_run(fault: Diagnostic) -> bool:
 def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
     files: Read = {}
-    faults: dict[Diagnostic, None] = {}
-    seen = set[object]()
+    found, seen = list[Diagnostic](), set[object]()
     for _, builder in arms:
         locations = _small(builder.resolver.locations)
         offsets = tuple(accumulate((stage.rows for stage in builder.stages), initial=0))
         for stage in builder.stages:
-            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
-        faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, seen))
-    return [_from_spec(fault, study) for fault in faults]
+            found += _faults_of(stage, locations, files, _writers(stage, builder.stages, offsets))
+        found += _overlaps(builder.stages, locations, files, seen)
+    return _each_once(found, study)
+
+
+def data_forms(arms: Iterable[Sample]) -> list[str]:
+    """What the rows of small local files were read as, a line for each file that is not plain throughout."""
+    told: dict[object, str] = {}
+    for _, builder in arms:
+        locations = _small(builder.resolver.locations)
+        for need in (need for stage in builder.stages for need in _needs(stage)):
+            path, data = _path(need.data, locations), need.data
+            if path is None or not isinstance(data, FileData) or encode(data) in told:
+                continue
+            asks_only = need.reader in (read_asked, read_questions, read_scenarios)
+            forms = forms_of(raw_rows(path, data.table), data.fields, data.form, reply=not asks_only)
+            if forms.keys() - {"plain"}:
+                told[encode(data)] = f"{shown(path)}: {_in_words(forms)}"
+    return list(told.values())
+
+
+def _in_words(forms: Mapping[Form, int]) -> str:
+    return ", ".join(f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.study.job_kinds import kind_of
 
-from .label import Labels
+from .label import labels_of
 
 NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
 """Columns of a cell that differ from subject to subject."""
@@ -180,7 +180,8 @@ class Plan:
 
     def _cells_of(self, arm: ArmTable) -> Iterator[tuple[int, Cell]]:
         """Each result of an arm with its subject; that of an analysis with the first that is compared."""
-        texts = [_texts(arm, name) for name in NAMED]
+        nothing = [""] * arm.subjects.rows  # a column that does not apply
+        texts = [list(map(str, arm.names[name])) if name in arm.names else nothing for name in NAMED]
         hexes = {row: self.draft.keys[row].hex() for _, rows in arm.assessments for row in rows}
         for benchmark, rows in arm.assessments:
             for place, (row, *named) in enumerate(zip(rows, *texts, strict=True)):
@@ -211,16 +212,16 @@ class Plan:
             version=kind_of(stage.kind).version,
             params={**self._shared[index], **row_json(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
-            label=self._labels.of(row),
+            label=self._labels[row],
         )
 
     def labels(self) -> list[str]:
         """What people call each job, by its row."""
-        return [self._labels.of(row) for row in range(self.draft.rows)]
+        return list(self._labels)
 
     @cached_property
-    def _labels(self) -> Labels:
-        return Labels(self.draft)
+    def _labels(self) -> list[str]:
+        return labels_of(self.draft)
 
     @cached_property
     def _shared(self) -> list[dict[str, object]]:
@@ -231,11 +232,6 @@ class Plan:
         keys = tuple(self.draft.keys[row].hex() for row in task.rows)
         billions = None if task.parameters is None else task.parameters / 1e9
         return Task(id=task.id, jobs=keys, after=task.after, minutes=round(task.minutes, 2), billions=billions)
-
-
-def _texts(arm: ArmTable, name: str) -> list[str]:
-    """One column of the results table down the subjects of an arm; '' where it does not apply."""
-    return [str(text) for text in arm.names[name]] if name in arm.names else [""] * arm.subjects.rows
 
 
 def _base_models(arm: ArmTable) -> set[object]:

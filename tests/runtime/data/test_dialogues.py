@@ -107,7 +107,8 @@ def test_a_table_of_another_name_is_one_fault(tmp_path: Path) -> None:
     path = tmp_path / "d.txt"
     path.write_text("trait,level,prompt,reply\n" + 30 * "openness,high,Art?,Yes.\n")
     assert told(path) == [
-        "d.txt:1:1: not JSON: expecting value (write one object a line: {...}; the names of tables end in .csv or .parquet)"
+        "d.txt:1:1: not JSON: expecting value "
+        "(write one object a line: {...}; the names of tables end in .csv or .parquet)"
     ]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 Counts = Mapping[tuple[str, str, str], float]
 """(trait, level, split) -> rows. The split is `train` or `heldout`."""
 
-LISTED = 32 << 20
-"""Bytes up to which one JSON list is read."""
+CELLS, LISTED = 4 << 20, 32 << 20
+"""Bytes that are read of a CSV file, whose rest is taken to be like them; those of a JSON list that is counted."""
 WHOLE, PIECES, PIECE = 1 << 20, 16, 1 << 15
 """Bytes of a file that is read whole; pieces of a larger one, whose rest is taken to be like them; bytes of a piece."""
 
@@ -38,12 +37,12 @@ def count_dialogues(path: Path, fields: Mapping[str, str], table: Table | None =
             rows: Iterable[object] = (row.values for row in arrow_rows(path, table, columns))
             return Counter(filter(None, (_condition(row, names) for row in rows)))
         size = path.stat().st_size
-        pieces = [path.read_bytes()] if size <= WHOLE else list(_pieces(path, size))
-        if table == "csv":
-            rows = (row for piece in _with_header(path, pieces) for row in _cells(piece))
-        elif pieces[0].lstrip().startswith(b"["):
-            rows, pieces = json.loads(path.read_bytes()) if size <= LISTED else [], [b" " * size]
+        if table == "csv" or _is_list(path):  # a piece might begin inside a cell or a row
+            with path.open("rb") as stream:
+                pieces = [stream.read(CELLS if table else LISTED)]
+            rows = _cells(pieces[0]) if table else json.loads(pieces[0])
         else:
+            pieces = [path.read_bytes()] if size <= WHOLE else list(_pieces(path, size))
             rows = (_object(line) for piece in pieces for line in piece.split(b"\n"))
         counted = Counter(filter(None, (_condition(row, names) for row in rows)))
     except (OSError, ValueError, RecursionError):
@@ -52,19 +51,15 @@ def count_dialogues(path: Path, fields: Mapping[str, str], table: Table | None =
     return {condition: number * factor for condition, number in counted.items()}
 
 
-def _with_header(path: Path, pieces: Sequence[bytes]) -> Iterator[bytes]:
-    """Pieces of a CSV file, each under its header and without the lines that are cut at its ends."""
+def _is_list(path: Path) -> bool:
     with path.open("rb") as stream:
-        header = stream.readline().removeprefix(codecs.BOM_UTF8)
-    for piece in pieces:
-        whole = piece if len(pieces) == 1 else piece[: piece.rfind(b"\n") + 1]
-        yield header + whole.partition(b"\n")[2]
+        return stream.read(PIECE).lstrip().startswith(b"[")
 
 
 def _cells(text: bytes) -> Iterator[object]:
-    """The rows of a CSV text; a piece may begin inside a cell, so what cannot be read ends it."""
+    """The rows of a CSV text, which may be cut off: what cannot be read ends it."""
     with suppress(TableError):
-        yield from (row.values for row in csv_rows(text.decode("utf-8", "replace")))
+        yield from (row.values for row in csv_rows(text.decode("utf-8-sig", "replace")))
 
 
 def count_items(path: Path) -> int:

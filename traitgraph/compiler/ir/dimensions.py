@@ -63,17 +63,13 @@ def dimensions_of(arm: Arm) -> list[Dimension]:
     axes = arm.axes()
     group_of: dict[str, tuple[str, ...]] = {name: group for group in arm.zip for name in group if name in axes}
     dimensions, placed = [], set[str]()
-    for name in sorted(axes, key=_place):
+    place = {name: number for number, name in enumerate(ORDER)}
+    for name in sorted(axes, key=lambda axis: place.get(axis.partition(":")[0], len(ORDER))):  # of a plug-in's: last
         if name not in placed:
             names = [other for other in group_of.get(name, (name,)) if other in axes]
             dimensions.append(Dimension({other: axes[other] for other in names}))
             placed.update(names)
     return dimensions
-
-
-def _place(axis: str) -> int:
-    name = axis.partition(":")[0]
-    return ORDER.index(name) if name in ORDER else len(ORDER)  # an axis of a plug-in's method comes last
 
 
 def text_of(value: object) -> str:

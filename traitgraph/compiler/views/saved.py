@@ -59,7 +59,7 @@ def _relied_on(plan: Plan) -> list[int]:
     draft = plan.draft
     if draft.wanted is None:
         return [row for row, status in enumerate(draft.status) if status == PRESENT]
-    read = {ref for task in plan.tasks for row in task.rows for each in draft.inputs_of(row).values() for ref in each}
+    read = {ref for task in plan.tasks for row in task.rows for ref in draft.needs(row)}
     return sorted(row for row in read | draft.wanted if draft.status[row] == PRESENT)
 
 

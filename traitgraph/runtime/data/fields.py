@@ -9,6 +9,7 @@ alpaca     instruction, input (joined by a blank line), output; `system` beside 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -52,12 +53,11 @@ class Fields:
 
     def said(self, *, reply: bool) -> tuple[str, str]:
         """What is said to the model, and the reply to it ('' where none is asked for); faults where there is none."""
-        form = self.form or self._recognised(reply)
-        if form == "messages":
-            return self._conversation(reply)
+        self.form = form = self.form or self._recognised(reply)
         if form is None:
             return "", ""
-        self.form = form
+        if form == "messages":
+            return self._conversation(reply)
         prompt = self.text("prompt")
         if form == "alpaca":
             self._all_is_read(BESIDE)
@@ -144,7 +144,8 @@ class Fields:
     def optional(self, name: str) -> object:
         """What a field holds that may be left out; a fault when another looks like a slip for it."""
         value = self.get(name)
-        if value is None and (slip := almost(field := self._name(name), tuple(self.values))):
+        field = self._name(name)
+        if value is None and field not in self.values and (slip := almost(field, tuple(self.values))):
             self.faults[name, slip] = lambda: self.row.fault(f"unknown field '{slip}'", f"near: {field}", slip)
         return value
 
@@ -174,7 +175,8 @@ class Fields:
             return self.row.fault(f"`{field}` must hold text, not {json.dumps(value, default=str)}", field=field)
         others = [str(other) for other in self.values if other not in self.names.values()]
         near = near_names(field, others)
-        if not near and len(free := [other for other in others if other not in OURS]) == 1:
+        meant = {*OURS, *COLUMNS[self.form or "plain"].values(), "input", "system"}
+        if not near and len(free := [other for other in others if other not in meant]) == 1:
             near = tuple(free)  # what else could it be
         known = f"near: {', '.join(near)}" if near else near_hint(field, map(str, self.values))
         repair = "rename it, or" if near else "if one of these is meant,"
@@ -238,3 +240,11 @@ def _counted(rows: list[Row]) -> str:
     what = "lines" if rows[0].text else "rows"
     places = [*(f"{row.line:,}" for row in rows[:SHOWN_PLACES]), *["..."] * (len(rows) > SHOWN_PLACES)]
     return f", in {len(rows):,} rows ({what} {', '.join(places)})"
+
+
+def forms_of(rows: Iterable[Row], names: Mapping[str, str], form: Form | None, *, reply: bool) -> Counter[Form]:
+    """How many rows have each form."""
+    fields = [Fields(row, row.value, names, "data", form) for row in rows if isinstance(row.value, Mapping)]
+    for each in fields:
+        each.said(reply=reply)
+    return Counter(each.form for each in fields if each.form)

@@ -51,7 +51,7 @@ from .artifacts import (
     write_manifest,
 )
 from .claims import BEAT_SECONDS, DEAD_AFTER_SECONDS, Claims, Watch, Writer
-from .durable import is_disk_full, make_folder, share_with_group, sync
+from .durable import make_folder, share_with_group, sync
 from .errors import (
     DamagedArtifactError,
     MissingArtifactError,
@@ -59,6 +59,7 @@ from .errors import (
     OtherVersionError,
     StoreError,
     StoreFullError,
+    is_disk_full,
 )
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})

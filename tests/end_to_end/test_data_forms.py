@@ -1,0 +1,68 @@
+"""What a study is trained on is the same in whatever form its dialogues come; conversations reach the model whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.data.test_forms import as_messages, lines, write_csv, write_parquet
+from tests.runtime.dialogues import dialogue_rows
+from tests.tiny_model import save_tiny_model
+from traitgraph.cli.main import main
+
+STUDY = """\
+study: forms
+model: ./model
+traits: [extraversion]
+levels: [high]
+data: [plain.jsonl, messages.jsonl, cells.csv, columns.parquet, turns.jsonl]
+train: {method: sft, learning_rate: 1e-2, steps: 2, batch_size: 2, max_length: 256, lora: {rank: 4, alpha: 8}}
+benchmarks: [reply_contrast]
+arms:
+  tuned: {method: sft}
+"""
+BEFORE = [
+    {"role": "system", "content": "You are at home."},
+    {"role": "user", "content": "Good morning!"},
+    {"role": "assistant", "content": "Good morning to you."},
+]
+
+
+def test_each_form_trains_the_same_adapter_and_gives_the_same_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From plain relative paths; what stands before the last message is read, and makes another adapter."""
+    monkeypatch.chdir(tmp_path)
+    save_tiny_model(tmp_path / "model")
+    rows = dialogue_rows()
+    spoken = [as_messages(row) for row in rows]
+    lines(tmp_path / "plain.jsonl", rows)
+    lines(tmp_path / "messages.jsonl", spoken)
+    write_csv(tmp_path / "cells.csv", rows)
+    write_parquet(tmp_path / "columns.parquet", rows)
+    lines(tmp_path / "turns.jsonl", [{**row, "messages": [*BEFORE, *row["messages"]]} for row in spoken])
+    Path("forms.yaml").write_text(STUDY)
+    assert main(["check", "forms.yaml"]) == 0
+    said = capsys.readouterr().err
+    assert "messages.jsonl: 16 rows of the form `messages`\n" in said
+    assert "plain.jsonl" not in said
+    assert main(["run", "forms.yaml", "--store", "store"]) == 0
+    trained = {
+        each: json.loads((each / "training.json").read_text())["model_sees"] for each in Path("store/train").iterdir()
+    }
+    weights = {each: (each / "adapter" / "adapter_model.safetensors").read_bytes() for each in trained}
+    assert len(trained) == 5  # a key holds the bytes of the file
+    turned = [each for each, sees in trained.items() if "Good morning to you." in sees]
+    assert len(turned) == 1
+    assert all(each["content"] in trained[turned[0]] for each in BEFORE)
+    assert len(set(weights.values())) == 2
+    scores: dict[tuple[str, str], set[float]] = {}
+    for answers in Path("store/assess").glob("*/answers.jsonl"):
+        for row in map(json.loads, answers.read_text().splitlines()):
+            scores.setdefault((row["prompt"], row["reply"]), set()).add(row["loglik"])
+    assert {len(found) for found in scores.values()} == {1}  # whatever the form
+    assert sum(prompt.startswith("system: You are at home.\n\nuser: Good morning!") for prompt, _ in scores) * 2 == len(
+        scores
+    )
