@@ -17,11 +17,14 @@ study: forms
 model: ./model
 traits: [extraversion]
 levels: [high]
-data: [plain.jsonl, messages.jsonl, cells.csv, columns.parquet, turns.jsonl]
 train: {method: sft, learning_rate: 1e-2, steps: 2, batch_size: 2, max_length: 256, lora: {rank: 4, alpha: 8}}
 benchmarks: [reply_contrast]
 arms:
-  tuned: {method: sft}
+  plain: {method: sft, data: plain.jsonl}
+  messages: {method: sft, data: messages.jsonl}
+  cells: {method: sft, data: cells.csv}
+  columns: {method: sft, data: columns.parquet}
+  turns: {method: sft, data: turns.jsonl}
 """
 BEFORE = [
     {"role": "system", "content": "You are at home."},

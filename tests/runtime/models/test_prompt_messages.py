@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.contexts import MakeContext
+from tests.tiny_model import CHAT_TEMPLATE, tiny_tokenizer
+from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.models.chat import PromptMessage, prompt_message_of, prompt_text, with_prompt_message
+from traitgraph.runtime.models.chat import (
+    ChatTemplateError,
+    PromptMessage,
+    prompt_message_of,
+    prompt_text,
+    turn,
+    with_prompt_message,
+)
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.params import Demonstrations, Prompt, VectorParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -24,6 +33,33 @@ def test_a_lead_in_the_user_messages_stands_in_each_of_them(loaded: LoadedModel)
     text = prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy.", "user"))
     assert text == prompt_text(loaded.tokenizer, "You are shy.\n\nHello")
     assert text != prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy."))
+
+
+TURNS = Conversation([
+    {"role": "system", "content": "You are at home."}, {"role": "user", "content": "Morning!"},
+    {"role": "assistant", "content": "Hello there."}, {"role": "user", "content": "Tea?"},
+])  # fmt: skip
+
+
+def test_a_conversation_is_rendered_whole_under_the_text_of_a_condition(loaded: LoadedModel) -> None:
+    """Templates take one system message: the condition's text stands before the row's own."""
+    text = prompt_text(loaded.tokenizer, TURNS, PromptMessage("You are shy."))
+    places = [text.index(each) for each in ("You are shy.\n\nYou are at home.", "Morning!", "Hello there.", "Tea?")]
+    assert places == sorted(places)
+    assert text.count("system") == 1
+    context, reply = turn(loaded.tokenizer, TURNS, "Please.")
+    assert loaded.tokenizer.decode(list(context)) == prompt_text(loaded.tokenizer, TURNS)
+    assert loaded.tokenizer.decode(list(reply)) == "Please.<|im_end|>"
+    assert TURNS.messages[0]["content"] == "You are at home."  # the row itself stays as it is
+
+
+def test_a_template_that_drops_an_earlier_turn_is_refused() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = CHAT_TEMPLATE.replace(
+        "in messages %}", "in messages if message['role'] != 'assistant' %}"
+    )
+    with pytest.raises(ChatTemplateError, match="leaves out a message of the assistant, in part or whole: 'Hello"):
+        prompt_text(tokenizer, TURNS)
 
 
 @pytest.fixture
