@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,15 @@ def test_a_fault_of_a_row_without_lines_names_its_number(tmp_path: Path) -> None
     rows = [{**ROW, "prompt": "a", "reply": "b"}, *[{**ROW, "level": "some", "prompt": "a", "reply": "b"}] * 4]
     with pytest.raises(DataError, match=r"row 2: unknown level 'some', in 4 rows \(rows 2, 3, 4, \.\.\.\)"):
         read_dialogues(write_parquet(tmp_path / "d.parquet", rows), table="parquet")
+
+
+def test_the_package_that_reads_a_table_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_parquet(tmp_path / "d.parquet", dialogue_rows())
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"pyarrow, which reads it, is not installed \(pip install pyarrow\)"):
+        read_dialogues(path, table="parquet")
 
 
 @pytest.mark.parametrize(

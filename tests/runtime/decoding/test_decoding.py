@@ -11,6 +11,7 @@ import pytest
 
 from tests.runtime.contexts import MakeContext
 from tests.tiny_model import tiny_llama, tiny_tokenizer
+from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.dialogues import read_dialogues
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.decoding.guided import (
@@ -234,6 +235,24 @@ def test_the_job_writes_rows_that_training_reads(
     assert (record["scenarios"], record["written"], record["empty"]) == (5, 5, [])
     assert record["cut"] == sum(not json.loads(line)["finished"] for line in lines_of(context))
     assert "The person has high extraversion." in record["writer_sees"]
+
+
+def test_scenes_of_several_messages_stay_whole_in_what_is_written(
+    make_context: MakeContext, model_ref: FolderModel, tmp_path: Path, locations: dict[str, str], adapter: Path
+) -> None:
+    """The writer sees all of them, and so does who is trained on the replies."""
+    said = [{"role": "system", "content": "It is late."}, {"role": "user", "content": "Coming?"}]
+    path = tmp_path / "scenes.jsonl"
+    path.write_text(json.dumps({"messages": said}) + "\n")
+    locations[digest_path(path)] = str(path)
+    params = generate_params(model_ref, FileData(digest=digest_path(path)), gamma=Decimal(1))
+    context = make_context(params, expert=(adapter,))
+    context.row = context.row.model_copy(update={"inputs": {"expert": ("e" * 32,)}})
+    generate(context, params)
+    (row,) = read_dialogues(context.out / "dialogues.jsonl")
+    assert isinstance(row.prompt, Conversation)
+    assert list(row.prompt.messages) == said
+    assert "It is late." in json.loads((context.out / "generation.json").read_text())["writer_sees"]
 
 
 def test_an_interrupted_job_goes_on_and_gives_the_same_rows(

@@ -238,7 +238,8 @@ def _counted(rows: list[Row]) -> str:
     if len(rows) == 1:
         return ""
     what = "lines" if rows[0].text else "rows"
-    places = [*(f"{row.line:,}" for row in rows[:SHOWN_PLACES]), *["..."] * (len(rows) > SHOWN_PLACES)]
+    lines = dict.fromkeys(row.line for row in rows[:SHOWN_PLACES])
+    places = [*(f"{line:,}" for line in lines), *["..."] * (len(rows) > SHOWN_PLACES)]
     return f", in {len(rows):,} rows ({what} {', '.join(places)})"
 
 

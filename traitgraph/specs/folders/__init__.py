@@ -1,4 +1,5 @@
-"""Folders of other programs, read by names and text as they read them: models of transformers, tasks of lm-eval.
+"""What other programs write, read as they read it: models of transformers, tasks of lm-eval, tables and data sets.
 
-Imports neither program. Must not know the language: no key, no preset.
+Imports none of these programs, but pyarrow when a row of its formats is read. Must not know the language: no key, no
+preset.
 """
