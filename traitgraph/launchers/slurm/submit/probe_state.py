@@ -110,7 +110,7 @@ def _site_digest(record: SubmissionRecord) -> str:
 
 
 def wants_probe(store: Store, record: SubmissionRecord) -> bool:
-    """Whether a new run needs a probe: none spoke well of this site before, and it takes the place of no task."""
+    """Whether a new run needs a probe: none has succeeded at this site before, and it takes the place of no task."""
     most = record.text.most_submitted
     if most is not None and most < FEWEST and most <= len(record.run.table().tasks):
         return False
