@@ -72,7 +72,7 @@ def explain(record: SubmissionRecord, probe: ProbeState) -> Problem:
         return Problem(f"the probe ended as {probe.slurm_state}", "try: traitgraph doctor")
     if code:
         return Problem(f"the probe ended with exit code {code}", f"see {probe_log(folder)}, or try: traitgraph doctor")
-    return Problem("the probe ended without a word", "do the compute nodes see the store? try: traitgraph doctor")
+    return Problem("the probe ended and left no findings", "do the compute nodes see the store? try: traitgraph doctor")
 
 
 def read_exit_code(run: Path, job: str) -> int:
