@@ -85,5 +85,5 @@ def _message(value: object) -> Message:
     if value.get("tool_calls"):
         raise NoConversationError("has a message that calls tools", "only messages of text are read")
     if not isinstance(content, str):
-        raise NoConversationError(f"has a message whose `{names[1]}` is no text", "only messages of text are read")
+        raise NoConversationError(f"has a message whose `{names[1]}` is not text", "only messages of text are read")
     return {"role": ROLES[str(role)], "content": content}

@@ -1,5 +1,4 @@
-"""What other programs write, read as they read it: models of transformers, tasks of lm-eval, tables and data sets.
+"""What other programs write: models, lm-eval's tasks, tables, data sets. Must not know the language: no key, no preset.
 
-Imports none of these programs, but pyarrow when a row of its formats is read. Must not know the language: no key, no
-preset.
+Read by names and text as these programs read them; imports none but pyarrow, where a row of its formats is read.
 """

@@ -131,7 +131,7 @@ def arrow_rows(path: Path, table: Table, columns: Collection[str] | None = None)
                         yield TableRow(number, "", {"split": split, **values} if split else values)
     except (pyarrow.ArrowException, UnicodeDecodeError) as problem:
         reason = str(problem).strip().partition("\n")[0]
-        raise TableError(f"no table that can be read ({type(problem).__name__}: {reason})") from problem
+        raise TableError(f"not a table that can be read ({type(problem).__name__}: {reason})") from problem
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
