@@ -42,6 +42,7 @@ from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
+from traitgraph.specs.folders.tables import is_saved
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
@@ -146,9 +147,8 @@ def data_forms(arms: Iterable[Sample]) -> list[str]:
                 continue
             asks_only = need.reader in (read_asked, read_questions, read_scenarios)
             forms = forms_of(raw_rows(path, data.table), data.fields, data.form, reply=not asks_only)
-            if forms.keys() - {"plain"}:
-                told[encode(data)] = f"{shown(path)}: {_in_words(forms)}"
-    return list(told.values())
+            told[encode(data)] = f"{shown(path)}: {_in_words(forms)}" if forms.keys() - {"plain"} else ""
+    return list(filter(None, told.values()))
 
 
 def _in_words(forms: Mapping[Form, int]) -> str:
@@ -161,7 +161,9 @@ def _small(locations: Mapping[str, str]) -> dict[str, str]:
 
 def _is_small(location: str) -> bool:
     try:
-        return sum(file.stat().st_size for file in counted_files(Path(location))) <= SMALL
+        path = Path(location)
+        files = counted_files(path) if is_saved(path) else [path]
+        return sum(file.stat().st_size for file in files) <= SMALL
     except OSError:
         return False
 
