@@ -212,7 +212,7 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
             sent.log(dict(entry))
         if table:
             columns = list(RESULT_COLUMNS)
-            data = [[row[column] for column in columns] for row in table]  # type: ignore[literal-required]
+            data = [[row[column] for column in columns] for row in table]  # type: ignore[literal-required]  # names of its keys
             figures = {
                 f"figures/{path.stem}": wandb.Html(path.read_text(encoding="utf-8"), inject=False)
                 for path in sorted(folder.glob("figures/*.svg"))
