@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import traitgraph
 from traitgraph.specs.study.prompts import FEWEST, adjectives
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Domain, Level, Pole, Trait, TraitWords, Vocabulary
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Domain, Level, Trait, TraitWords, Vocabulary
 
 SOURCE = Path(traitgraph.__file__).parent
 NINE = {f"level {step}": step / 4 for step in range(-4, 5)}
@@ -52,15 +52,14 @@ def test_a_level_in_the_middle_pushes_nowhere_and_is_its_own_opposite() -> None:
     known = vocabulary(NINE)
     assert known.sign("level 0") == 0
     assert known.opposite("level 0") == "level 0"
-    assert known.pole("warmth", "level 0") == Pole()
+    assert known.adjectives("warmth", "level 0") == ()
     assert known.ends == ("level 4", "level -4")
 
 
 def test_each_side_of_the_middle_has_the_words_of_its_pole() -> None:
-    cold, warm = Pole("cold", adjectives=("icy",)), Pole("warm", adjectives=("kind",))
-    known = vocabulary(NINE, warmth=TraitWords(warm, cold))
-    assert {known.pole("warmth", level).word for level in ("level 1", "level 4")} == {"warm"}
-    assert {known.pole("warmth", level).word for level in ("level -1", "level -4")} == {"cold"}
+    known = vocabulary(NINE, warmth=TraitWords(upper=("kind",), lower=("icy",)))
+    assert {known.adjectives("warmth", level) for level in ("level 1", "level 4")} == {("kind",)}
+    assert {known.adjectives("warmth", level) for level in ("level -1", "level -4")} == {("icy",)}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +70,6 @@ def test_each_side_of_the_middle_has_the_words_of_its_pole() -> None:
         ({"high": math.nan, "low": -1.0}, {}, "from -1 to 1"),
         ({"high": 1.0}, {}, "at least two"),
         (NINE, {"warmth": TraitWords(letter="W"), "wit": TraitWords(letter="W")}, "one letter: W, W"),
-        (NINE, {"warmth": TraitWords(facet_of="love")}, "a trait that there is not: warmth"),
     ],
 )
 def test_what_cannot_be_a_vocabulary_is_refused(levels: Positions, traits: dict[str, TraitWords], told: str) -> None:

@@ -33,7 +33,7 @@ def adjectives(trait: Trait, level: Level) -> tuple[str, ...]:
     >>> adjectives("extraversion", "low")[:2]
     ('unfriendly', 'introverted')
     """
-    return BIG_FIVE.pole(trait, level).adjectives
+    return BIG_FIVE.adjectives(trait, level)
 
 
 def drawn(trait: Trait, level: Level, count: int | None, seed: int) -> tuple[str, ...]:

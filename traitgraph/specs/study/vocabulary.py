@@ -9,7 +9,7 @@ Levels are words everywhere. Some published code writes 0 for high and 1 for low
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
@@ -24,35 +24,23 @@ L = TypeVar("L", bound=str)
 
 
 @dataclass(frozen=True)
-class Pole:
-    """How people at one end of a trait are described."""
-
-    word: str | None = None
-    """Stands alone for a person there: 'extraverted'."""
-    description: str | None = None
-    adjectives: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class TraitWords:
     """What is said of a trait beside its name."""
 
-    upper: Pole = field(default_factory=Pole)
-    """People at levels above the middle."""
-    lower: Pole = field(default_factory=Pole)
-    description: str | None = None
+    upper: tuple[str, ...] = ()
+    """Adjectives of people at levels above the middle."""
+    lower: tuple[str, ...] = ()
+    """Adjectives of people at levels below the middle."""
     letter: str | None = None
     """What questionnaire keys may call it."""
-    facet_of: str | None = None
-    """The trait that it is a part of."""
 
 
 @dataclass(frozen=True)
 class Vocabulary(Generic[T, L]):
     """Traits in the order in which they are shown, and levels from the highest position to the lowest.
 
-    Raises ValueError for two levels with one position, for a position outside [-1, 1], for two traits with one letter,
-    and for a facet of no trait.
+    Raises ValueError for two levels with one position, for a position outside [-1, 1], and for two traits with one
+    letter.
     """
 
     traits: Mapping[T, TraitWords]
@@ -67,8 +55,6 @@ class Vocabulary(Generic[T, L]):
         letters = [words.letter for words in self.traits.values() if words.letter]
         if len(set(letters)) < len(letters):
             raise ValueError(f"several traits have one letter: {', '.join(letters)}")
-        if odd := [name for name, words in self.traits.items() if words.facet_of not in (None, *self.traits)]:
-            raise ValueError(f"facets of a trait that there is not: {', '.join(odd)}")
         descending = sorted(self.levels, key=self.levels.__getitem__, reverse=True)
         object.__setattr__(self, "levels", MappingProxyType({level: self.levels[level] for level in descending}))
         object.__setattr__(self, "traits", MappingProxyType(dict(self.traits)))
@@ -98,10 +84,10 @@ class Vocabulary(Generic[T, L]):
         at = self.position(level)
         return (at > 0) - (at < 0)
 
-    def pole(self, trait: T, level: str) -> Pole:
-        """How people at a level are described; empty in the middle. Raises KeyError for another trait or level."""
+    def adjectives(self, trait: T, level: str) -> tuple[str, ...]:
+        """What people at a level are called; none in the middle. Raises KeyError for another trait or level."""
         words = self.traits[trait]
-        return {1: words.upper, 0: Pole(), -1: words.lower}[self.sign(level)]
+        return {1: words.upper, 0: (), -1: words.lower}[self.sign(level)]
 
     def in_order(self, traits: Container[object]) -> tuple[T, ...]:
         """Those of its traits that are among these, in its own order."""
@@ -129,7 +115,7 @@ class Vocabulary(Generic[T, L]):
 def _markers(letter: Domain, low_and_high: str) -> TraitWords:
     """A trait by its letter and pairs of adjectives, 'low/high, low/high'."""
     lower, upper = zip(*(pair.split("/") for pair in low_and_high.split(", ")), strict=True)
-    return TraitWords(Pole(adjectives=upper), Pole(adjectives=lower), letter=letter)
+    return TraitWords(upper, lower, letter)
 
 
 BIG_FIVE: Vocabulary[Trait, Level] = Vocabulary(
