@@ -17,9 +17,11 @@ from traitgraph.specs.jobs.refs import GeneratedData
 from traitgraph.specs.jobs.results import duration_names
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.study.job_kinds import row_fields_of
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .specs import SWEEP, context, plan_of
+
+LEVELS, TRAITS = tuple(BIG_FIVE.levels), tuple(BIG_FIVE.traits)
 
 BIG = SWEEP.replace("owner/model", "llama-3.1-8b-instruct")
 

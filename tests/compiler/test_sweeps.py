@@ -16,9 +16,11 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.results.table import ResultRow
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.source.diagnostics import SpecError
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .specs import context
+
+TRAITS = tuple(BIG_FIVE.traits)
 
 PROMPTED = """\
 study: told

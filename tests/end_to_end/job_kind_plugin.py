@@ -14,7 +14,7 @@ from traitgraph.runtime.jobs.locations import verified
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.study.job_kinds import JobKind, JobParams
 from traitgraph.specs.study.method import Method
-from traitgraph.specs.study.traits import Level, Trait
+from traitgraph.specs.study.vocabulary import Level, Trait
 
 
 class Noise(Method):

@@ -12,7 +12,9 @@ from statistics import mean
 import pytest
 import yaml
 
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
+
+LEVELS, TRAITS = tuple(BIG_FIVE.levels), tuple(BIG_FIVE.traits)
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "examples" / "data"

@@ -13,7 +13,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.subjects.subjects import subject
 from traitgraph.specs.jobs.params import AssessParams, NeuronSteering, Steering
 from traitgraph.specs.jobs.refs import FileData, FolderModel
-from traitgraph.specs.study.traits import Trait
+from traitgraph.specs.study.vocabulary import Trait
 
 if TYPE_CHECKING:
     import torch

@@ -51,7 +51,7 @@ from traitgraph.specs.source.hashing import counted_files, encode
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .preflight import Sample
 
@@ -75,7 +75,7 @@ class Need(NamedTuple):
     checks: Callable[[list[Any]], list[Check]]
     split: Literal["train", "heldout", ""] = ""
     """Which of their splits the jobs learn from, or are measured with; ''; any."""
-    traits: Collection[str] = TRAITS
+    traits: Collection[str] = tuple(BIG_FIVE.traits)
     """Traits whose rows they are."""
     input: str = "data"
     """The input that has them where other jobs write them."""
@@ -296,7 +296,7 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
-            digest, reader = about.reference, read_reference
+            digest, reader = about.reference, partial(read_reference, traits=tuple(BIG_FIVE.traits))
         case "lm_eval" if about.definition in locations:
             if (place := (about.definition, about.task, about.shots)) not in files:
                 files[place] = tuple(TaskFolder(Path(locations[place[0]])).faults_of(about.task, about.shots))
@@ -324,7 +324,7 @@ def _needs(stage: Stage) -> Iterator[Need]:
     template: Any = stage.template
     match stage.kind:
         case "train" | "train_joint":
-            traits = tuple(filter(None, _values(stage, "trait"))) or TRAITS
+            traits = tuple(filter(None, _values(stage, "trait"))) or tuple(BIG_FIVE.traits)
             yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
         case "activations":
             traits = _values(stage, "trait")
@@ -364,7 +364,7 @@ def _for_each(values: Collection[Any], reader: Callable[..., object], *more: str
 def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
     template: Any = stage.template
     training = template["training"]
-    there = [trait for trait in TRAITS if any(row.trait == trait and row.split == "train" for row in rows)]
+    there = BIG_FIVE.in_order({row.trait for row in rows if row.split == "train"})
     models = [[trait] if trait else there for trait in _values(stage, "trait") or (None,)]  # None: one for all traits
     read: list[Callable[[], Sequence[Any]]]
     if isinstance(training, DpoTraining):

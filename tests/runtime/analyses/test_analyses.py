@@ -13,7 +13,9 @@ from traitgraph.runtime.analyses.correlation import mean_scores, read_reference,
 from traitgraph.runtime.analyses.similarity import vector_similarity
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.vectors.differences import TensorDifference
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
+
+TRAITS = tuple(BIG_FIVE.traits)
 
 UNRELATED = [[1.0 if i == j else 0.0 for j in range(5)] for i in range(5)]
 LAYERS = ("model.embed_tokens.weight", "model.layers.0.a.weight", "model.layers.0.b.weight", "model.layers.11.a.weight")
@@ -74,7 +76,7 @@ def test_the_distance_is_the_norm_of_the_difference_to_the_reference() -> None:
 
     rows = some_scores()
     correlations = np.corrcoef(np.array(rows), rowvar=False)
-    found = values(trait_correlation(conditions(rows), UNRELATED, 200))
+    found = values(trait_correlation(conditions(rows), TRAITS, UNRELATED, 200))
     assert found["openness ~ conscientiousness"] == pytest.approx(1)
     assert found["extraversion ~ neuroticism"] == pytest.approx(correlations[2, 4])
     assert found["distance"] == pytest.approx(np.sqrt(((correlations - np.array(UNRELATED)) ** 2).sum()))
@@ -84,18 +86,18 @@ def test_the_distance_is_the_norm_of_the_difference_to_the_reference() -> None:
     assert share > 0.9, "shuffled scores are nearer to no correlation than two that are the same"
     assert found["distance"] is not None
     assert shuffled < found["distance"]
-    assert values(trait_correlation(conditions(rows), correlations.tolist(), 0))["distance"] == pytest.approx(0)
+    assert values(trait_correlation(conditions(rows), TRAITS, correlations.tolist(), 0))["distance"] == pytest.approx(0)
 
 
 def test_what_is_missing_is_counted_and_what_does_not_vary_is_undefined() -> None:
     incomplete = conditions(some_scores()) | {"no neuroticism": {"openness": 3.0}}
-    found = values(trait_correlation(incomplete, UNRELATED, 5))
+    found = values(trait_correlation(incomplete, TRAITS, UNRELATED, 5))
     assert found["reference.openness ~ extraversion"] == UNRELATED[0][2], "a distance keeps what it is to"
     assert found["left_out"] == 1
-    assert found["distance"] == values(trait_correlation(conditions(some_scores()), UNRELATED, 5))["distance"]
+    assert found["distance"] == values(trait_correlation(conditions(some_scores()), TRAITS, UNRELATED, 5))["distance"]
     for same in (3.0, 3.1):  # of several 3.1, numpy's standard deviation is not 0
         constant = [[same, *row[1:]] for row in some_scores()]
-        undefined = values(trait_correlation(conditions(constant), UNRELATED, 5))
+        undefined = values(trait_correlation(conditions(constant), TRAITS, UNRELATED, 5))
         assert undefined["distance"] is None
         assert "distance.shuffled" not in undefined
 
@@ -115,4 +117,4 @@ def test_the_score_of_a_trait_is_the_mean_over_its_repeats(tmp_path: Path) -> No
 def test_a_reference_that_is_no_matrix_of_correlations_is_refused(tmp_path: Path, matrix: object) -> None:
     (tmp_path / "human.json").write_text(json.dumps(matrix))
     with pytest.raises(ValueError, match=r"human\.json: must hold a symmetric 5 x 5 matrix"):
-        read_reference(tmp_path / "human.json")
+        read_reference(tmp_path / "human.json", TRAITS)

@@ -145,7 +145,7 @@ def test_pairs_join_the_levels_of_one_prompt(tmp_path: Path) -> None:
     """A reply without a partner is left out; without any pair there is nothing to compare."""
     path = written(tmp_path / "d.jsonl", ROW, {**ROW, "level": "low", "reply": "No."}, {**ROW, "prompt": "Music?"})
     (pair,) = reply_pairs(read_dialogues(path), "openness", "train")
-    assert (pair.prompt, pair.high, pair.low) == ("Art?", "I love it.", "No.")
+    assert (pair.prompt, pair.replies) == ("Art?", {"high": "I love it.", "low": "No."})
     with pytest.raises(DialogueError, match="no pair of a high and a low reply for openness, split heldout"):
         reply_pairs(read_dialogues(path), "openness", "heldout")
 
@@ -162,7 +162,7 @@ def test_several_replies_to_one_prompt_are_several_pairs(tmp_path: Path) -> None
         {**low, "reply": "Never."},
     )
     pairs = reply_pairs(read_dialogues(written(tmp_path / "d.jsonl", *rows)), "openness", "train")
-    assert [(pair.pair, pair.high, pair.low) for pair in pairs] == [
+    assert [(pair.pair, *pair.replies.values()) for pair in pairs] == [
         ("Art?", "I love it.", "No."),
         ("Art? #2", "Always.", "Never."),
     ]

@@ -8,9 +8,11 @@ from itertools import combinations
 from traitgraph.runtime.report.comparisons import MOST_SHOWN, comparisons_section
 from traitgraph.runtime.report.page import render_page
 from traitgraph.runtime.results.table import ResultRow
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .rows import about, row, study_rows
+
+TRAITS = tuple(BIG_FIVE.traits)
 
 
 def compared(benchmark: str, values: dict[str, float | None], job: str = "j1", alpha: str = "") -> list[ResultRow]:

@@ -16,7 +16,9 @@ from traitgraph.specs.jobs.params import TrainJointParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import DpoTraining, Lora, SftTraining
-from traitgraph.specs.study.traits import LEVELS, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+
+LEVELS = tuple(BIG_FIVE.levels)
 
 INSTRUCTION = "You have {level} {trait}."
 SFT = SftTraining(learning_rate=1e-2, steps=40, batch_size=4, lora=Lora(rank=8, alpha=16), instruction=INSTRUCTION)
@@ -49,7 +51,7 @@ def test_one_adapter_answers_as_its_instruction_says(
     def gap(level: Level) -> float:
         """Mean of high less low. [nats per token]"""
         prompt_message = PromptMessage(f"You have {level} extraversion.")
-        turns = [turn(loaded.tokenizer, p.prompt, getattr(p, side), prompt_message) for p in pairs for side in LEVELS]
+        turns = [turn(loaded.tokenizer, p.prompt, p.replies[side], prompt_message) for p in pairs for side in LEVELS]
         found = continuation_likelihoods(loaded, [Request(*each) for each in turns])
         signs = [1 if side == "high" else -1 for _ in pairs for side in LEVELS]
         return sum(sign * each.per_token for sign, each in zip(signs, found, strict=True)) / len(pairs)

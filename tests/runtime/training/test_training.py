@@ -18,7 +18,7 @@ from traitgraph.specs.jobs.params import TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import DpoTraining, Lora, SftTraining
-from traitgraph.specs.study.traits import Level
+from traitgraph.specs.study.vocabulary import Level
 
 SFT = SftTraining(learning_rate=1e-2, steps=3, batch_size=2, lora=Lora(rank=4, alpha=8, dropout=0.1))
 DPO = DpoTraining(learning_rate=1e-2, steps=3, batch_size=2, lora=Lora(rank=4, alpha=8))
@@ -183,7 +183,7 @@ def test_it_learns_the_replies_of_its_level(
 
     def gap() -> float:
         requests = [
-            Request(*turn(loaded.tokenizer, pair.prompt, text)) for pair in pairs for text in (pair.high, pair.low)
+            Request(*turn(loaded.tokenizer, pair.prompt, text)) for pair in pairs for text in pair.replies.values()
         ]
         scores = [score.per_token for score in continuation_likelihoods(loaded, requests)]
         return sum(scores[::2]) - sum(scores[1::2])

@@ -27,7 +27,9 @@ from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.study import Arm, Study
 from traitgraph.specs.study.training import DpoTraining, Lora, Sampling, Validation
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
+
+LEVELS, TRAITS = tuple(BIG_FIVE.levels), tuple(BIG_FIVE.traits)
 
 SPAN = Span("spec.yaml", 14, 14, 17, "    dataset: trait-bigfive-dev")
 

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from traitgraph.specs.fields.pydantic_errors import validated
 from traitgraph.specs.study.prompts import (
-    PAIRS,
     PROMPT_STYLES,
     AdjectivesPrompt,
     DemonstrationPrompt,
@@ -20,7 +19,9 @@ from traitgraph.specs.study.prompts import (
     adjectives,
     drawn,
 )
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+
+LEVELS, TRAITS = tuple(BIG_FIVE.levels), tuple(BIG_FIVE.traits)
 
 
 def test_an_instruction_names_trait_and_level() -> None:
@@ -37,7 +38,7 @@ def test_each_adjective_has_its_modifier_once(intensity: str, modifier: str) -> 
 
 def test_there_are_52_pairs_of_markers() -> None:
     """Of E 9, A 11, C 10, N 10, O 12, as Serapio-Garcia et al. list them."""
-    counts = {trait: len(pairs.split(", ")) for trait, pairs in PAIRS.items()}
+    counts = {trait: len(adjectives(trait, level)) for trait in TRAITS for level in LEVELS}
     assert counts == {
         "openness": 12, "conscientiousness": 10, "extraversion": 9, "agreeableness": 11, "neuroticism": 10,
     }  # fmt: skip

@@ -22,7 +22,9 @@ from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, PackagedModelSpec
 from traitgraph.specs.study.prompts import AdjectivesPrompt, InstructionPrompt
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
+
+LEVELS, TRAITS = tuple(BIG_FIVE.levels), tuple(BIG_FIVE.traits)
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").rglob("*.yaml"))
 SPECS = [path for path in EXAMPLES if "data" not in path.parts]

@@ -8,7 +8,7 @@ from traitgraph.compiler.ir.context import Counts
 from traitgraph.compiler.ir.ir import Draft, Input, Stage
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, HubData
 from traitgraph.specs.source.hashing import encode
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .hardware import Range
 
@@ -86,8 +86,8 @@ def _prompts(stage: Stage, data: object, draft: Draft) -> Iterator[Range]:
         if counts:
             about = sum(sum(_matching(counts, (each, None), "train")) for each in (trait, ""))
             leveled = any(level for (_, level, _) in counts)
-            yield Range(max(1, about / len(LEVELS)) if leveled else max(1, about), max(1, about))
-        elif rows := rows_of(stage, data, (trait, LEVELS[0]), draft):
+            yield Range(max(1, about / len(BIG_FIVE.levels)) if leveled else max(1, about), max(1, about))
+        elif rows := rows_of(stage, data, (trait, BIG_FIVE.ends[0]), draft):
             yield rows
         else:
             yield QUESTIONS
@@ -112,7 +112,7 @@ def _number(wanted: Condition, stage: Stage) -> int:
     trait, level = wanted
     if trait is None and level is None and (made := _dialogues(stage)):
         return made.width
-    return (1 if trait is not None else len(TRAITS)) * (1 if level is not None else len(LEVELS))
+    return (1 if trait is not None else len(BIG_FIVE.traits)) * (1 if level is not None else len(BIG_FIVE.levels))
 
 
 def _dialogues(stage: Stage) -> Input | None:

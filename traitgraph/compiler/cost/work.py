@@ -13,7 +13,7 @@ from traitgraph.compiler.ir.ir import Draft, Stage
 from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.study.benchmarks import MODES
 from traitgraph.specs.study.training import DpoTraining, Sampling, Training
-from traitgraph.specs.study.traits import LEVELS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .data_rows import counts_of, questions_of, replies_of, rows_of, training_rows
 from .hardware import NOTHING, Range, total
@@ -83,7 +83,7 @@ def work_of(stage: Stage, draft: Draft) -> Work:
         case "generate":
             return _writing_work(stage, replies_of(stage, draft))
         case "neurons":
-            return _writing_work(stage, questions_of(stage, draft).times(len(LEVELS)))
+            return _writing_work(stage, questions_of(stage, draft).times(len(BIG_FIVE.levels)))
     return Work()
 
 
@@ -105,11 +105,11 @@ def _training_work(training: Training, stage: Stage, draft: Draft) -> Work:
 
 
 def _replies(stage: Stage, benchmark: ResolvedBenchmark, draft: Draft) -> Range:
-    """Held-out replies to all traits, high and low."""
+    """Held-out replies to all traits at both ends."""
     known = [
         rows_of(stage, benchmark.data, (trait, level), draft, "heldout")
         for trait in benchmark.traits
-        for level in LEVELS
+        for level in BIG_FIVE.ends
     ]
     return total([each or REPLIES_OF_A_TRAIT.times(0.5) for each in known])
 

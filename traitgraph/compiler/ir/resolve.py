@@ -16,7 +16,7 @@ from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.data import DataSpec, FileDataSpec, HubDataSpec
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, ModelSpec, PackagedModelSpec
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
-from traitgraph.specs.study.traits import Level, Trait
+from traitgraph.specs.study.vocabulary import Level, Trait
 
 from .context import Context, Counts
 

@@ -13,7 +13,7 @@ from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.refs import DataRef, GeneratedData
 from traitgraph.specs.study.data import DataSpec, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
 Condition = tuple[Trait, Level]
 
@@ -36,13 +36,8 @@ class Rows:
 
 def repeated(rows: Rows, jobs: int, name: str = "data") -> tuple[Input, ...]:
     """The input of jobs that read the dialogues of every condition."""
-    conditions = sorted(rows.made, key=lambda condition: (TRAITS.index(condition[0]), LEVELS.index(condition[1])))
+    conditions = sorted(rows.made, key=lambda condition: BIG_FIVE.place(*condition))
     return rows.inputs([conditions] * jobs, name)
-
-
-def opposite(level: Level) -> Level:
-    """The other level."""
-    return "low" if level == "high" else "high"
 
 
 def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
@@ -52,8 +47,7 @@ def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
     """
     if not isinstance(spec, GeneratedDataSpec):
         return Rows(builder.resolver.data(spec))
-    traits = [trait for trait in TRAITS if trait in arm.traits]
-    conditions = [(trait, level) for trait in traits for level in LEVELS]
+    conditions = [(trait, level) for trait in BIG_FIVE.in_order(arm.traits) for level in BIG_FIVE.levels]
     rows = _generate(spec.generate, conditions, builder)
     return Rows(GeneratedData(), dict(zip(conditions, rows, strict=True)))
 
@@ -63,7 +57,7 @@ def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builde
     subtracts = spec.combine == "difference" and spec.anti_expert == "opposite"
     text = spec.expert.instruction
     told = [filled(text, trait, level) for trait, level in conditions]
-    others = [filled(text, trait, opposite(level)) if subtracts else None for trait, level in conditions]
+    others = [filled(text, trait, BIG_FIVE.opposite(level)) if subtracts else None for trait, level in conditions]
     personas = [spec.persona and condition_prompt(spec.persona, *each) for each in conditions]
     columns: dict[str, Sequence[object]] = {
         "trait": [trait for trait, _ in conditions],
@@ -100,7 +94,7 @@ def _experts(spec: Generation, conditions: Sequence[Condition], builder: Builder
     trained = dict(zip(conditions, _train_experts(spec.expert, conditions, builder), strict=True))
     yield Input("expert", row_ids(trained[condition] for condition in conditions))
     if subtracts:
-        yield Input("anti", row_ids(trained[trait, opposite(level)] for trait, level in conditions))
+        yield Input("anti", row_ids(trained[trait, BIG_FIVE.opposite(level)] for trait, level in conditions))
 
 
 def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Builder) -> array[int]:

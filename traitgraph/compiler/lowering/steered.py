@@ -14,7 +14,7 @@ from traitgraph.specs.jobs.params import NeuronSteering, OperatorSteering, Steer
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.method import Add
 from traitgraph.specs.study.methods import Npti, Steer
-from traitgraph.specs.study.traits import LEVELS, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
 from .dialogues import Condition, dialogue_rows
 from .trained import first_places
@@ -35,10 +35,10 @@ def lower_steer(group: Group, builder: Builder) -> list[Made]:
     return [_made(group, "activations", place, "steering", Column(values, codes))]
 
 
-def _shift(method: Steer, level: object, layer: object, coefficient: object) -> Steering:
+def _shift(method: Steer, level: Level, layer: object, coefficient: object) -> Steering:
     assert isinstance(layer, int)
     assert isinstance(coefficient, Decimal)
-    signed = coefficient if level == "high" else -coefficient  # the measured direction is high - low
+    signed = coefficient if BIG_FIVE.sign(level) > 0 else -coefficient  # the direction that is measured points up
     shared = {"layer": layer, "coefficient": signed, "positions": method.positions, "normalise": method.normalise}
     if method.operation == Add():
         return Steering.model_validate(shared)
@@ -77,7 +77,7 @@ def _measured(
         values = {"trait": tuple(traits), **(_personas(method, traits) if method else {})}
         each_once = row_ids(range(len(traits)))
         table = Table({name: Column(column, each_once) for name, column in values.items()}, len(rows))
-        needed: list[list[Condition]] = [[(trait, level) for level in LEVELS] for trait in traits]
+        needed: list[list[Condition]] = [[(trait, level) for level in BIG_FIVE.levels] for trait in traits]
         inputs = (*group.model_input(len(rows)), *data.inputs(needed))
         where = group.where(("model", "trait", "data"), row_ids(first[row] for row in rows))
         template = {"model": group.model, "data": data.data, **settings}
@@ -90,5 +90,6 @@ def _personas(method: Npti, traits: list[Trait]) -> dict[str, tuple[object, ...]
     """The prompts under which the model answers about each trait at each level."""
     strength = method.personas.own_axes().get("intensity", (None,))[0]
     return {
-        level: tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits) for level in LEVELS
+        level: tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits)
+        for level in BIG_FIVE.levels
     }

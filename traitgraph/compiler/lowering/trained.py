@@ -14,9 +14,10 @@ from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.methods import Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.training import DpoTraining
-from traitgraph.specs.study.traits import Combination, Level, Trait
+from traitgraph.specs.study.traits import Combination
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
-from .dialogues import Condition, dialogue_rows, opposite, repeated
+from .dialogues import Condition, dialogue_rows, repeated
 
 CONDITION = ("data", "trait", "level", "seed")
 """What one training depends on, besides the model and the settings of the arm."""
@@ -73,7 +74,7 @@ def _needed(group: Group, table: Table) -> Iterable[list[Condition]]:
     for trait, level in zip(table["trait"], table["level"], strict=True):
         own = (cast("Trait", trait), cast("Level", level))
         both = isinstance(group.arm.train, DpoTraining)
-        yield [own, (own[0], opposite(own[1]))] if both else [own]
+        yield [own, (own[0], BIG_FIVE.opposite(own[1]))] if both else [own]
 
 
 def lower_direct(group: Group, builder: Builder) -> list[Made]:

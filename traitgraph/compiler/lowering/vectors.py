@@ -15,9 +15,9 @@ from traitgraph.specs.study.merge_conventions import resolve
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Vector
 from traitgraph.specs.study.models import Onto
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Combination
+from traitgraph.specs.study.traits import Combination
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
-from .dialogues import opposite
 from .trained import CONDITION, first_places, named_conditions, train
 
 
@@ -46,7 +46,7 @@ def _pairs(subjects: Table) -> tuple[Table, array[int], list[array[int]]]:
     combos = cast("tuple[Combination, ...]", subjects["combination"].values)
     traits = [trait for trait, _ in combos[0]]
     shared, place = subjects.distinct(("data", "seed"))
-    levels = [level for level in LEVELS if any(level == pair[1] for combo in combos for pair in combo)]
+    levels = [level for level in BIG_FIVE.levels if any(level == pair[1] for combo in combos for pair in combo)]
     each = len(traits) * len(levels)
     rows = row_ids(row for row in range(shared.rows) for _ in range(each))
     table = shared.take(rows)
@@ -71,7 +71,7 @@ def _coefficients(group: Group, traits: int) -> Column:
     subjects = group.subjects
     if "alpha" in subjects:
         return subjects["alpha"].map(lambda alpha: (alpha,) * traits)
-    return Column.of(zip(*(subjects[f"alpha:{trait}"] for trait in TRAITS if trait in group.arm.traits), strict=True))
+    return Column.of(zip(*(subjects[f"alpha:{trait}"] for trait in BIG_FIVE.in_order(group.arm.traits)), strict=True))
 
 
 def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence[int], *, contrast: bool) -> array[int]:
@@ -79,7 +79,7 @@ def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence
     tuned = train(group, builder, conditions, places)
     inputs = [*group.model_input(len(tuned)), Input("tuned", tuned)]
     if contrast:
-        others = Table({**conditions.columns, "level": conditions["level"].map(opposite)}, conditions.rows)
+        others = Table({**conditions.columns, "level": conditions["level"].map(BIG_FIVE.opposite)}, conditions.rows)
         inputs.append(Input("opposite", train(group, builder, others, places)))
     where = named_conditions(group, conditions, places)
     return builder.add("vector", {"model": group.model}, Table({}, len(tuned)), inputs, where=where)

@@ -1,4 +1,4 @@
-"""Correlations between the five measured traits over conditions, and their distance to a human matrix (BIG5-CHAT).
+"""Correlations between the measured traits over conditions, and their distance to a human matrix (BIG5-CHAT).
 
 Conditions that push one trait to its end make correlations near one by construction, so the distance of shuffled scores
 stands beside the measured one: without it a distance says nothing.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitgraph.runtime.assessment.measurement import METRICS_FILE, Measurement, Metric, read_rows
 from traitgraph.runtime.data.data_files import DataError, fault_at, json_value, text_of
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Trait
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +40,8 @@ def mean_scores(assessment: Path, names: Container[str] | None = None) -> dict[s
     return {metric: sum(values) / len(values) for metric, values in found.items()}
 
 
-def read_reference(path: Path) -> list[list[float]]:
-    """A 5 x 5 matrix of correlations in the order O C E A N. Raises DataError for anything else."""
+def read_reference(path: Path, traits: Sequence[Trait]) -> list[list[float]]:
+    """A matrix of correlations between traits, in their order. Raises DataError for anything else."""
     rows: Any = json_value(text_of(path))
     try:
         matrix = [[float(cell) for cell in row] for row in rows]
@@ -50,14 +50,18 @@ def read_reference(path: Path) -> list[list[float]]:
         matrix, turned = [], []
     cells = [pair for row, column in zip(matrix, turned, strict=False) for pair in zip(row, column, strict=False)]
     symmetric = all(abs(left) <= 1 and abs(left - right) < SAME for left, right in cells)
-    if len(cells) != len(TRAITS) ** 2 or not symmetric or any(row[i] < 1 - SAME for i, row in enumerate(matrix)):
-        what = "must hold a symmetric 5 x 5 matrix with ones on its diagonal, in the order O C E A N"
+    if len(cells) != len(traits) ** 2 or not symmetric or any(row[i] < 1 - SAME for i, row in enumerate(matrix)):
+        size, order = (
+            f"{len(traits)} x {len(traits)}",
+            " ".join(BIG_FIVE.traits[trait].letter or trait for trait in traits),
+        )
+        what = f"must hold a symmetric {size} matrix with ones on its diagonal, in the order {order}"
         raise DataError([fault_at(path, None, what)])
     return matrix
 
 
 def trait_correlation(
-    conditions: Mapping[str, Scores], reference: Sequence[Sequence[float]], shuffles: int
+    conditions: Mapping[str, Scores], traits: Sequence[str], reference: Sequence[Sequence[float]], shuffles: int
 ) -> Measurement:
     """`openness ~ extraversion` and so on, and `distance`: the Frobenius norm of the difference to the reference.
 
@@ -68,16 +72,16 @@ def trait_correlation(
     """
     import numpy as np
 
-    rows = [
-        {"condition": name, **{trait: scores.get(trait) for trait in TRAITS}} for name, scores in conditions.items()
+    rows: list[dict[str, object]] = [
+        {"condition": name, **{trait: scores.get(trait) for trait in traits}} for name, scores in conditions.items()
     ]
     human = np.array(reference)
-    whole = [[scores[trait] for trait in TRAITS] for scores in conditions.values() if len(scores) == len(TRAITS)]
-    table = np.array(whole, dtype=np.float64).reshape(-1, len(TRAITS))
+    whole = [[scores[trait] for trait in traits] for scores in conditions.values() if len(scores) == len(traits)]
+    table = np.array(whole, dtype=np.float64).reshape(-1, len(traits))
     count = len(table)
     undefined = count < 3 or (table == table[0]).all(axis=0).any()
     found: Matrix = np.full_like(human, np.nan) if undefined else np.corrcoef(table, rowvar=False)
-    pairs = [(f"{TRAITS[i]} ~ {TRAITS[j]}", i, j) for i, j in combinations(range(len(TRAITS)), 2)]
+    pairs = [(f"{traits[i]} ~ {traits[j]}", i, j) for i, j in combinations(range(len(traits)), 2)]
     metrics = [Metric("left_out", len(conditions) - count, len(conditions), role="validity")]
     metrics += [Metric(REFERENCE + name, reference[i][j], count, role="validity") for name, i, j in pairs]
     metrics += [Metric(name, None if undefined else float(found[i, j]), count) for name, i, j in pairs]

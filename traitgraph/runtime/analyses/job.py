@@ -10,7 +10,7 @@ from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.vectors.vectors import load_vector
 from traitgraph.specs.jobs.params import AnalyseParams, PluginAnalysis, VectorSimilarity
 from traitgraph.specs.study.analyses import ANALYSES
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .correlation import mean_scores, read_reference, trait_correlation
 from .similarity import vector_similarity
@@ -21,7 +21,7 @@ def analyse(context: JobContext, params: AnalyseParams) -> None:
 
     reads   vectors | assess
     writes  answers.jsonl (one row for each pair or condition), metrics.jsonl
-    raises  ValueError for a reference that is no 5 x 5 matrix of correlations
+    raises  ValueError for a reference that is no matrix of correlations between all traits
     """
     measurement: Measurement
     if isinstance(params.analysis, PluginAnalysis):
@@ -35,8 +35,9 @@ def analyse(context: JobContext, params: AnalyseParams) -> None:
         measurement = vector_similarity(vectors, names, by_layer=params.analysis.scope == "layer")
     else:
         # The inputs have no order of their own; a draw of shuffles needs one.
+        traits = tuple(BIG_FIVE.traits)
         folders = sorted(zip(context.row.inputs["assess"], context.inputs["assess"], strict=True))
-        reference = read_reference(verified(context.locations, params.analysis.reference))
-        of_traits = {key: mean_scores(folder, TRAITS) for key, folder in folders}
-        measurement = trait_correlation(of_traits, reference, params.analysis.shuffles)
+        reference = read_reference(verified(context.locations, params.analysis.reference), traits)
+        of_traits = {key: mean_scores(folder, traits) for key, folder in folders}
+        measurement = trait_correlation(of_traits, traits, reference, params.analysis.shuffles)
     write_measurement(context.out, measurement)

@@ -14,11 +14,15 @@ from traitgraph.runtime.models.likelihood import Request, continuation_likelihoo
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import ResolvedBenchmark
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .measurement import Measurement, Metric
 
 SHARED_PROMPTS = "prompts_in_training"
 """Share of the held-out rows whose prompt stands in the training split as well; absent where none does."""
+
+LOGLIK = "_loglik"
+"""End of the names under which the likelihood of each level's replies stands."""
 
 SAME_REPLIES = "same_replies"
 """Share of the held-out pairs with one reply at both levels, which are left out; absent where there is none."""
@@ -45,7 +49,7 @@ def measure(
     requests = [
         Request(*turn(loaded.tokenizer, pair.prompt, reply, prompt_message))
         for _, pair in pairs
-        for reply in (pair.high, pair.low)
+        for reply in pair.replies.values()
     ]
     scores = continuation_likelihoods(
         loaded, requests, lambda done, total: context.progress(done, total, "prompts scored")
@@ -53,17 +57,19 @@ def measure(
     per_token: dict[tuple[str, str], list[float]] = {}
     answers: list[dict[str, object]] = []
     for (trait, pair), *both in zip(pairs, scores[::2], scores[1::2], strict=True):
-        for level, reply, score in zip(("high", "low"), (pair.high, pair.low), both, strict=True):
+        for level, reply, score in zip(pair.replies, pair.replies.values(), both, strict=True):
             per_token.setdefault((trait, level), []).append(score.per_token)
             heard = {"reply": reply, "tokens": len(score.logprobs), "loglik": score.total}
             answers.append({"trait": trait, "pair": pair.pair, "level": level, "prompt": pair.prompt, **heard})
     metrics = []
     for trait in benchmark.traits:
-        high, low = per_token[trait, "high"], per_token[trait, "low"]
+        upper, lower = (per_token[trait, level] for level in BIG_FIVE.ends)
         metrics += [
-            Metric.over(trait, [a - b for a, b in zip(high, low, strict=True)]),
-            Metric.over(f"{trait}.high_loglik", high, role="validity"),
-            Metric.over(f"{trait}.low_loglik", low, role="validity"),
+            Metric.over(trait, [a - b for a, b in zip(upper, lower, strict=True)]),
+            *(
+                Metric.over(f"{trait}.{level}{LOGLIK}", per_token[trait, level], role="validity")
+                for level in BIG_FIVE.ends
+            ),
         ]
     if shared:
         rows = sum(row.split == "heldout" and row.trait in benchmark.traits for row in dialogues)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from unicodedata import normalize
@@ -21,7 +22,7 @@ from traitgraph.runtime.store.errors import HubError
 from traitgraph.specs.folders.tables import Table
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.data import Form
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
 from .fields import Fields, checked
 from .rows import DialogueError, Row, raw_rows
@@ -47,12 +48,11 @@ class Dialogue(NamedTuple):
 
 
 class ReplyPair(NamedTuple):
-    """A prompt with a high and a low reply."""
+    """A prompt with a reply of each of two opposite levels."""
 
     pair: str
     prompt: str
-    high: str
-    low: str
+    replies: Mapping[Level, str]
 
 
 class Scenario(NamedTuple):
@@ -178,7 +178,7 @@ def joint_rows(dialogues: Iterable[Dialogue], traits: Collection[Trait]) -> list
     """The training split of some traits at both levels, in file order. Raises DialogueError when one level has none."""
     rows = [row for row in dialogues if row.trait in traits and row.split == "train"]
     there = {(row.trait, row.level) for row in rows}
-    if missing := [f"{trait} {level}" for trait in traits for level in LEVELS if (trait, level) not in there]:
+    if missing := [f"{trait} {level}" for trait in traits for level in BIG_FIVE.levels if (trait, level) not in there]:
         raise DialogueError(f"the data have no training row for {', '.join(missing)}")
     if not rows:
         raise DialogueError("the data have no training row")
@@ -197,31 +197,35 @@ def spread_rows(dialogues: Sequence[Dialogue], most: int) -> list[Dialogue]:
     return [rows[at * len(rows) // count] for at in range(count)]
 
 
-def reply_pairs(dialogues: Iterable[Dialogue], trait: Trait, split: str) -> list[ReplyPair]:
-    """Each high reply of a trait and split with the low reply of the same pair, in file order of the high ones.
+def reply_pairs(
+    dialogues: Iterable[Dialogue], trait: Trait, split: str, levels: tuple[Level, Level] = BIG_FIVE.ends
+) -> list[ReplyPair]:
+    """Replies of a trait and split at one level with those of the same pair at the other, in file order of the first.
 
-    Where several replies share a pair, the first high one goes with the first low one, the second with the second
-    (as pair `NAME #2`), and so on; equal ones count once. Replies without a partner are left out.
+    Where several replies share a pair, the first at one level goes with the first at the other, the second with the
+    second (as pair `NAME #2`), and so on; equal ones count once. Replies without a partner are left out.
     Raises DialogueError when no pair is left.
     """
-    high: dict[str, dict[str, Dialogue]] = {}
-    low: dict[str, dict[str, Dialogue]] = {}
+    found: dict[Level, dict[str, dict[str, Dialogue]]] = {level: {} for level in levels}
     for row in dialogues:
-        if (row.trait, row.split) == (trait, split):
-            (high if row.level == "high" else low).setdefault(row.pair, {}).setdefault(row.reply, row)
+        if (row.trait, row.split) == (trait, split) and row.level in found:
+            found[row.level].setdefault(row.pair, {}).setdefault(row.reply, row)
+    first, second = levels
     pairs = [
-        ReplyPair(name if number == 1 else f"{name} #{number}", row.prompt, row.reply, other.reply)
-        for name, rows in high.items()
-        for number, (row, other) in enumerate(zip(rows.values(), low.get(name, {}).values(), strict=False), start=1)
+        ReplyPair(name if number == 1 else f"{name} #{number}", row.prompt, {first: row.reply, second: other.reply})
+        for name, rows in found[first].items()
+        for number, (row, other) in enumerate(
+            zip(rows.values(), found[second].get(name, {}).values(), strict=False), start=1
+        )
     ]
     if not pairs:
-        raise DialogueError(f"the data have no pair of a high and a low reply for {trait}, split {split}")
+        raise DialogueError(f"the data have no pair of a {first} and a {second} reply for {trait}, split {split}")
     return pairs
 
 
 def same_replies(pair: ReplyPair) -> bool:
     """Whether both replies of a pair are one: no model can prefer either, and the pair says nothing."""
-    return _spoken(pair.high) == _spoken(pair.low)
+    return len(set(map(_spoken, pair.replies.values()))) < 2
 
 
 def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait) -> None:
@@ -237,12 +241,12 @@ def differing_rows(dialogues: Sequence[Dialogue], trait: Trait, read_out: str) -
 
     Equal prompts have equal activations, and a direction between them is noise.
     """
-    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in LEVELS}
+    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in BIG_FIVE.levels}
     read = [
         Counter((row.prompt, row.reply if read_out == "response" else "") for row in each) for each in rows.values()
     ]
-    high, low = ({text: count / found.total() for text, count in found.items()} for found in read)
-    if high == low:
+    shares = [{text: count / found.total() for text, count in found.items()} for found in read]
+    if any(first == second for first, second in combinations(shares, 2)):
         repair = "use `read_out: response`" if read_out != "response" else "give each level replies of its own"
         what = "replies" if read_out == "response" else "prompts"
         raise DialogueError(
@@ -308,16 +312,16 @@ def _scenario(row: Fields, number: int) -> Scenario:
 
 
 def _question(row: Fields, number: int) -> Question:
-    return Question(_id(row, number), cast("Trait", row.word("trait", TRAITS)), row.said(reply=False)[0])
+    return Question(_id(row, number), cast("Trait", row.word("trait", BIG_FIVE.traits)), row.said(reply=False)[0])
 
 
 def _asked(row: Fields, number: int) -> Asked:
-    about = row.word("trait", TRAITS) if row.get("trait") else None
+    about = row.word("trait", BIG_FIVE.traits) if row.get("trait") else None
     return Asked(cast("Trait | None", about), _split(row), row.said(reply=False)[0])
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
-    trait, level, split = row.word("trait", TRAITS), row.word("level", LEVELS), _split(row)
+    trait, level, split = row.word("trait", BIG_FIVE.traits), row.word("level", BIG_FIVE.levels), _split(row)
     prompt, reply = row.said(reply=True)
     pair = row.optional("pair")
     return Dialogue(

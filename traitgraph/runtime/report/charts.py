@@ -23,7 +23,7 @@ from traitgraph.runtime.results.subjects import (
     variant_of,
 )
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
@@ -35,7 +35,18 @@ MAX_ROWS = 60
 MOST_TICKS = 12
 """Strengths beyond this are not marked one by one."""
 
+ABOVE = "high"
+"""Role of what belongs to a level above the middle: the name of its colour in the style sheet."""
+BELOW = "low"
+"""The same for a level below the middle."""
+
 Range = tuple[float, float]
+
+
+def role_of(level: str) -> str:
+    """How what belongs to a level is drawn; 'other' for a level in the middle and for none."""
+    sign = BIG_FIVE.sign(level) if level in BIG_FIVE.levels else 0
+    return {1: ABOVE, -1: BELOW}.get(sign, "other")
 
 
 class Mark(NamedTuple):
@@ -48,7 +59,7 @@ class Mark(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Marks joined in the order of x. `role` decides colour and dashes: a level, 'other', 'direct' or 'chance'."""
+    """Marks joined in the order of x. `role` decides colour and dashes: that of a level, 'direct' or 'chance'."""
 
     name: str
     role: str
@@ -182,7 +193,7 @@ def _line(curve: Curve) -> Line:
         at = at_strength(curve.family, curve.axis, point.strength)
         label = f"{level} {at}{left}: {with_spread(point.score)}".strip()
         marks.append(Mark(point.effective, point.score.value, point.score.half, label))
-    return Line(f"{arm_name(curve.family)} {level}".strip(), level if level in LEVELS else "other", tuple(marks))
+    return Line(f"{arm_name(curve.family)} {level}".strip(), role_of(level), tuple(marks))
 
 
 def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Iterator[Reference]:
@@ -190,11 +201,11 @@ def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Ite
     scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == family.model}
     if direct := [subject for subject in scores if subject.method == "direct"]:
         yield Reference(arm_name(direct[0]), "direct", scores[direct[0]].value)
-    for level in LEVELS:
+    for level in BIG_FIVE.levels:
         wanted = ("prompt", family.trait, level)
         prompts = [each for each in scores if (method_kind(each), each.trait, each.level) == wanted]
         if len(prompts) == 1:
-            yield Reference(f"{arm_name(prompts[0])} {level}", level, scores[prompts[0]].value)
+            yield Reference(f"{arm_name(prompts[0])} {level}", role_of(level), scores[prompts[0]].value)
     if (chance := chance_of(benchmark, metric)) is not None:
         yield Reference("chance", "chance", chance)
 
@@ -208,7 +219,7 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
         return []
     farthest: dict[Subject, Subject] = {}
     for subject in next(iter(benchmark.scores.values())):
-        if subject.trait and subject.level in LEVELS:
+        if subject.trait and subject.level in BIG_FIVE.levels:
             known = farthest.setdefault(subject.unscaled, subject)
             if (strength(subject.gamma), strength(subject.alpha)) > (strength(known.gamma), strength(known.alpha)):
                 farthest[subject.unscaled] = subject
@@ -235,7 +246,9 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
             for layer, score in scores.items()
         )
         found += scores.values()
-        lines.setdefault(subject.trait, []).append(Line(f"{arm_name(subject)} {subject.level}", subject.level, marks))
+        lines.setdefault(subject.trait, []).append(
+            Line(f"{arm_name(subject)} {subject.level}", role_of(subject.level), marks)
+        )
     x_range = padded([mark.x for of in lines.values() for line in of for mark in line.marks], 0.04)
     y_range, y_title = padded([1.0, *_ends(found)], 0.06), axis_title(benchmark, LAYER)
     panels = tuple(
@@ -276,8 +289,8 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
 
 def _condition(subject: Subject, score: Score, metric: str) -> Bar:
     """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
-    own = subject.level in LEVELS and (metric == subject.trait or metric not in TRAITS)
-    role = "direct" if subject.method == "direct" else subject.level if own else "other"
+    own = metric == subject.trait or metric not in BIG_FIVE.traits
+    role = "direct" if subject.method == "direct" else role_of(subject.level) if own else "other"
     return _bar(subject_name(subject), role, score)
 
 
@@ -296,7 +309,7 @@ def gap_chart(found: Findings) -> Chart | None:
     ]  # fmt: skip
     names = subject_names(named)
     bars = tuple(
-        _bar(names[subject], "high" if each.is_sound else "other", each.change)
+        _bar(names[subject], ABOVE if each.is_sound else "other", each.change)
         for subject, each in zip(named, judged, strict=True)
     )
     name = found.benchmark.name

@@ -6,7 +6,7 @@ The latter are correlations of word categories with high and low, as PersonaLLM 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from traitgraph.runtime.analyses.correlation import REFERENCE
@@ -15,7 +15,7 @@ from traitgraph.runtime.assessment.word_categories import WORDS
 from traitgraph.runtime.results.subjects import strength, subject_of
 from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
 from traitgraph.runtime.results.table import ResultRow
-from traitgraph.specs.study.traits import LEVELS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .labels import fixed, number, plain, plural, signed
 from .markup import Markup, element, join, table
@@ -154,16 +154,20 @@ def _levels(benchmark: BenchmarkScores) -> Markup | None:
 
 
 def _pairs(scores: Scores) -> Pairs:
-    """Arm, model (of several), merge and trait -> level (1 or 0) and score of each subject pushed towards it.
+    """Arm, model (of several), merge and trait -> level (1 at the top, 0 at the bottom) and score of each subject.
 
-    Without those of which a level has too few.
+    Only of subjects pushed towards their level, and without those of which a level has too few.
     """
     several = len({subject.model for subject in scores}) > 1
     found: dict[Group, list[tuple[float, float]]] = {}
     for subject, score in scores.items():
         pushed = all(strength(text) > 0 for text in subject.strengths.values())
-        if subject.trait and subject.level in LEVELS and pushed:
+        if subject.trait and subject.level in BIG_FIVE.levels and pushed:
             group = (subject.arm, subject.model if several else "", subject.merge, subject.trait)
-            found.setdefault(group, []).append((float(subject.level == "high"), score.value))
-    high = {group: sum(level for level, _ in pairs) for group, pairs in found.items()}
-    return {group: pairs for group, pairs in found.items() if min(high[group], len(pairs) - high[group]) >= FEWEST}
+            found.setdefault(group, []).append(((BIG_FIVE.position(subject.level) + 1) / 2, score.value))
+    counts = {group: Counter(level for level, _ in pairs) for group, pairs in found.items()}
+    return {
+        group: pairs
+        for group, pairs in found.items()
+        if len(counts[group]) > 1 and min(counts[group].values()) >= FEWEST
+    }

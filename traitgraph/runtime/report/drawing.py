@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from traitgraph.specs.source.diagnostics import without_escapes
 
-from .charts import Chart, DotPanel, Line, Panel, Range, labelled, ticks
+from .charts import ABOVE, BELOW, Chart, DotPanel, Line, Panel, Range, labelled, ticks
 from .labels import number, plain
 from .markup import Markup, element, join
 
@@ -223,12 +223,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
 
 
 def _marker(role: str, x: float, y: float, label: str | None = None) -> Markup:
-    """A circle for high, a square for low, a diamond for the rest: told apart without colour."""
+    """A circle above the middle, a square below, a diamond for the rest: told apart without colour."""
     title = element("title", label) if label else None
-    if role in ("high", "direct"):
+    if role in (ABOVE, "direct"):
         return element("circle", title, cx=x, cy=y, r=3.6, class_=f"marker {role}")
-    size = 4.2 if role == "low" else 3.4
-    turn = None if role == "low" else f"rotate(45 {x:g} {y:g})"
+    size = 4.2 if role == BELOW else 3.4
+    turn = None if role == BELOW else f"rotate(45 {x:g} {y:g})"
     return element(
         "rect", title, x=x - size, y=y - size, width=2 * size, height=2 * size, transform=turn, class_=f"marker {role}"
     )

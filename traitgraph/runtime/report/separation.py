@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from traitgraph.runtime.results.statistics import ERROR, Estimate
 from traitgraph.runtime.results.subjects import Subject, strength, subject_order
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .curves import Curve, axis_of, change_of, family_of, own_curves, slope_of, without_strength
 from .validity import failing
@@ -131,7 +131,7 @@ def lacking(benchmark: BenchmarkScores) -> dict[Subject, Lack]:
     groups = (*benchmark.rows.values(), *benchmark.validity.values())
     measured: dict[Subject, Lack] = {subject: "failed" for found in groups for subject in found}
     lacks: dict[Subject, Lack] = {**dict.fromkeys(benchmark.missing, "missing"), **measured}
-    asked = benchmark.scores or TRAITS
+    asked = benchmark.scores or BIG_FIVE.traits
     return {
         subject: lack
         for subject, lack in lacks.items()
@@ -149,12 +149,14 @@ def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: 
     absent = {(family_of(subject, axis), axis): lack for subject, lack in lacks.items() if (axis := axis_of(subject))}
     found = []
     for curve in curves:
-        opposite = curve.family._replace(level="low" if curve.family.level == "high" else "high")
-        other = by_family.get(opposite)
+        level = curve.family.level
+        is_level = level in BIG_FIVE.levels
+        opposite = curve.family._replace(level=BIG_FIVE.opposite(level)) if is_level else None
+        other = by_family.get(opposite) if opposite else None
         shared = {point.strength for point in curve.points} & {point.strength for point in (other or curve).points}
         if other is None or not any(shared):  # at strength 0 both are the base
-            found.append(_level(benchmark, curve, absent.get((opposite, curve.axis))))
-        elif curve.family.level == "high":
+            found.append(_level(benchmark, curve, absent.get((opposite, curve.axis)) if opposite else None))
+        elif BIG_FIVE.sign(level) > 0:
             found.append(_pair(benchmark, curve, other, shared))
     return sorted(found, key=lambda finding: not finding.is_pair)
 
@@ -180,12 +182,12 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
 
 def _level(benchmark: BenchmarkScores, curve: Curve, lack: Lack | None) -> Finding:
     """A vector whose opposite level was not measured: up for high, down for low."""
-    last = curve.points[-1]
+    last, level = curve.points[-1], curve.family.level
     finding = _finding(benchmark, curve.family, curve.metric, (last.score,), curve.change)
     return finding._replace(
         curves=(curve,),
         at=last.strength,
-        sign=-1.0 if curve.family.level == "low" else 1.0,
+        sign=-1.0 if level in BIG_FIVE.levels and BIG_FIVE.sign(level) < 0 else 1.0,
         slope=slope_of(curve.metric, [(1.0, each.effective, each.score) for each in curve.points], curve.items),
         lack=lack or finding.lack,
         faults=failing(benchmark, last.subject),
@@ -211,9 +213,9 @@ def _without_strengths(
             levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
     found = []
     for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each))):
-        match levels[condition].get("high"), levels[condition].get("low"):
-            case Score() as high, Score() as low:
-                found.append(_condition(benchmark, condition, high, low))
+        match tuple(levels[condition].get(level) for level in BIG_FIVE.ends):
+            case Score() as upper, Score() as lower:
+                found.append(_condition(benchmark, condition, upper, lower))
             case (str() as lack, str() | Score()) | (Score(), str() as lack):
                 found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
     return found
@@ -231,7 +233,7 @@ def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low:
     if len(bases) == 1:
         first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))
         finding = finding._replace(shifts=(first, second))
-    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in ("high", "low"))))
+    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in BIG_FIVE.ends)))
 
 
 def _finding(

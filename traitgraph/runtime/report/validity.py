@@ -9,10 +9,11 @@ import math
 from statistics import median
 from typing import NamedTuple
 
-from traitgraph.runtime.assessment.reply_contrast import SAME_REPLIES, SHARED_PROMPTS
+from traitgraph.runtime.assessment.reply_contrast import LOGLIK, SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.assessment.word_categories import CUT, EMPTY
 from traitgraph.runtime.results.subjects import Subject
 from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .labels import fixed
 
@@ -107,10 +108,11 @@ SUFFIXES: dict[str, str] = {
     "the same data as well, with another reply; absent where none does.",
     SAME_REPLIES: "Do both levels say different things? Share of held-out pairs with one reply at both; they are left "
     "out. Absent where there is none.",
-    "high_loglik": "Which part of the contrast moves? Log-likelihood of the high replies that were held out "
-    "[nats per token].",
-    "low_loglik": "Which part of the contrast moves? Log-likelihood of the low replies that were held out "
-    "[nats per token].",
+    **{
+        f"{level}{LOGLIK}": f"Which part of the contrast moves? Log-likelihood of the {level} replies that were held "
+        "out [nats per token]."
+        for level in BIG_FIVE.ends
+    },
     "system_as_user": "Where does the prompt stand? 1: at the head of the user's message, as the template has no place "
     "for a system message.",
     "fluency": "Does it still write well? The judge's rating of the answers, from 1 to 5.",

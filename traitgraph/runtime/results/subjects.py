@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from traitgraph.specs.study.traits import LEVELS, TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .table import ResultRow
 
@@ -42,11 +42,9 @@ def subject_of(row: ResultRow) -> Subject:
 
 
 def subject_order(subject: Subject) -> tuple[object, ...]:
-    """Sort key: model, merge, trait in the order of the literature, high before low, then strengths as numbers."""
-    places = [
-        (order.index(name) if name in order else len(order), name)
-        for name, order in ((subject.trait, TRAITS), (subject.level, LEVELS))
-    ]
+    """Sort key: model, merge, trait and level in the order of the vocabulary, then strengths as numbers."""
+    trait_place, level_place = BIG_FIVE.place(subject.trait, subject.level)
+    places = ((trait_place, subject.trait), (level_place, subject.level))
     return (subject.model, subject.merge, *places, strength(subject.gamma), strength(subject.alpha))
 
 

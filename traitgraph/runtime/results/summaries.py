@@ -13,9 +13,10 @@ from typing import Literal, NamedTuple
 from traitgraph.runtime.assessment.layer_similarity import LAYER
 from traitgraph.runtime.assessment.measurement import mean
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.runtime.assessment.reply_contrast import LOGLIK
 from traitgraph.runtime.assessment.word_categories import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
-from traitgraph.specs.study.traits import TRAITS
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .statistics import Estimate, combined
 from .subjects import Subject, subject_of, subject_order
@@ -100,9 +101,11 @@ class BenchmarkScores(NamedTuple):
             return "words"
         if self.scores and all(name.startswith(LAYER) for name in self.scores):
             return "layers"
-        if any(name.endswith(".high_loglik") for name in self.validity):
+        if any(name.endswith(f".{BIG_FIVE.ends[0]}{LOGLIK}") for name in self.validity):
             return "reply_contrast"
-        if any(name in TRAITS for name in self.scores) or (not self.scores and "parse_failures" in self.validity):
+        if any(name in BIG_FIVE.traits for name in self.scores) or (
+            not self.scores and "parse_failures" in self.validity
+        ):
             return "questionnaire"
         return "task"
 
@@ -123,7 +126,7 @@ class BenchmarkScores(NamedTuple):
             return [next(reversed(self.scores))]
         if self.kind == "task":
             return [metric for metric in self.scores if metric.partition(".")[2] not in self.scores]
-        return [trait for trait in TRAITS if trait in self.scores]
+        return list(BIG_FIVE.in_order(self.scores))
 
 
 def summarise(

@@ -24,7 +24,7 @@ from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import ActivationsParams, OperatorSteering, Steering
 from traitgraph.specs.source.hashing import digest_stream
 from traitgraph.specs.study.method import Add, SteeringOperator
-from traitgraph.specs.study.traits import LEVELS, Level
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level
 
 from .spans import Span, SteeringError, counted, in_batches, read_batch, reply_span
 from .workbench import leave_subject
@@ -52,9 +52,11 @@ def activations(context: JobContext, params: ActivationsParams) -> None:
     spans: dict[str, list[Span]] = {
         level: [_span(loaded, row, params.read_out) for row in rows] for level, rows in read.items()
     }
-    sums = _sums(context, loaded, [(level, batch) for level in LEVELS for batch in in_batches(loaded, spans[level])])
+    sums = _sums(
+        context, loaded, [(level, batch) for level in BIG_FIVE.levels for batch in in_batches(loaded, spans[level])]
+    )
     means: dict[str, torch.Tensor] = {
-        level: total / len(spans[level]) for level, total in zip(LEVELS, sums, strict=True)
+        level: total / len(spans[level]) for level, total in zip(BIG_FIVE.levels, sums, strict=True)
     }
     _publish(context.out, params, spans, means)
 
@@ -76,14 +78,17 @@ def _sums(context: JobContext, loaded: LoadedModel, batches: Sequence[tuple[Leve
 
     blocks = decoder_blocks(loaded.model)
     hidden = loaded.model.config.get_text_config().hidden_size
-    sums, done = _earlier(context.partial) or (torch.zeros(len(LEVELS), len(blocks), hidden, dtype=torch.float64), 0)
+    sums, done = _earlier(context.partial) or (
+        torch.zeros(len(BIG_FIVE.levels), len(blocks), hidden, dtype=torch.float64),
+        0,
+    )
     for number, (level, batch) in enumerate(batches):
         context.progress(number, len(batches), "batches of replies")
         if number < done:
             continue
         if context.stop_wanted():
             raise Stopped("saved")
-        sums[LEVELS.index(level)] += _sum_of(loaded, blocks, batch)
+        sums[list(BIG_FIVE.levels).index(level)] += _sum_of(loaded, blocks, batch)
         if context.partial is not None:
             tensors = {"sums": sums, "done": torch.tensor(number + 1)}
             save_file(tensors, context.partial / f".{_PARTIAL}", metadata={"seal": _seal(sums, number + 1)})
@@ -127,10 +132,11 @@ def _publish(
 ) -> None:
     from safetensors.torch import save_file
 
-    direction = means["high"] - means["low"]
+    upper, lower = BIG_FIVE.ends
+    direction = means[upper] - means[lower]
     norms = direction.norm(dim=1)
     if not norms.all():
-        raise SteeringError(f"the activations of {params.trait} high and low are equal")
+        raise SteeringError(f"the activations of {params.trait} {upper} and {lower} are equal")
     projections = {level: (mean * direction).sum(1) / norms for level, mean in means.items()}
     tensors = {**means, "direction": direction}
     save_file({name: tensor.float().contiguous() for name, tensor in tensors.items()}, out / TENSORS)

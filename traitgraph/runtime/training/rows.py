@@ -19,7 +19,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
 from traitgraph.specs.study.training import DpoTraining, Training
-from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
 from .callbacks import say
 
@@ -40,15 +40,17 @@ def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
     """
     dialogues = load_dialogues(context, params.data)
     there = {row.trait for row in dialogues if row.split == "train"}
-    traits = [params.trait] if params.trait else [trait for trait in TRAITS if trait in there]
-    levels: tuple[Level, ...] = (params.level,) if isinstance(params, TrainParams) else LEVELS
+    traits = (params.trait,) if params.trait else BIG_FIVE.in_order(there)
+    levels: tuple[Level, ...] = (params.level,) if isinstance(params, TrainParams) else tuple(BIG_FIVE.levels)
     if isinstance(params.training, DpoTraining):
         return [
-            _row(params.training, trait, level, pair.prompt, chosen=chosen, rejected=rejected)
+            _row(
+                params.training, trait, level, pair.prompt, chosen=pair.replies[level], rejected=pair.replies[opposite]
+            )
             for trait in traits
             for level in levels
-            for pair in reply_pairs(dialogues, trait, "train")
-            for chosen, rejected in [(pair.high, pair.low) if level == "high" else (pair.low, pair.high)]
+            for opposite in [BIG_FIVE.opposite(level)]
+            for pair in reply_pairs(dialogues, trait, "train", BIG_FIVE.pair(level))
         ]
     if isinstance(params, TrainParams):
         found = training_rows(dialogues, params.trait, params.level)

@@ -22,7 +22,8 @@ from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import LEVELS, PerTrait
+from traitgraph.specs.study.traits import PerTrait
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .usage import Read
 
@@ -50,7 +51,7 @@ def _training(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
         yield text.error("TG121", what, ("train", "method"), hint)
     if isinstance(arm.method, Tuned) and arm.method.conditions == "joint" and arm.train:
-        told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
+        told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, BIG_FIVE.levels)]
         if len(set(told)) < len(told):
             what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
             hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
@@ -90,7 +91,7 @@ def _combinations(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
             yield text.error("TG123", what, path, "give a level for every trait")
         elif "levels" not in text.faulty and (other := set(combination.values()) - set(arm.levels)):
             what = f"this combination has the level {', '.join(sorted(other))}, and `levels` has not"
-            yield text.error("TG123", what, path, "give: levels: [high, low]")
+            yield text.error("TG123", what, path, f"give: levels: [{', '.join(BIG_FIVE.levels)}]")
 
 
 def _merges(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:

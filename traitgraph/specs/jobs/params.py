@@ -18,7 +18,7 @@ from traitgraph.specs.study.job_kinds import JobParams
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
 from traitgraph.specs.study.method import STEERING_OPERATORS, SteeringOperator
 from traitgraph.specs.study.training import AnyTraining, Sampling
-from traitgraph.specs.study.traits import Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
 from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef, ResolvedBenchmark
 
@@ -144,7 +144,7 @@ class NeuronsParams(JobParams):
     """How often and how strongly each gate unit fires under high and under low prompts of one trait."""
 
     kind: ClassVar[str] = "neurons"
-    row_fields: ClassVar[tuple[str, ...]] = ("trait", "high", "low")
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", *BIG_FIVE.levels)
     model: ModelRef
     data: DataRef = Field(description="Questions that are answered.")
     limit: int | None = Field(None, description="Only the first n questions of the trait.")
@@ -154,6 +154,11 @@ class NeuronsParams(JobParams):
     trait: Trait
     high: Prompt
     low: Prompt
+
+    @property
+    def prompts(self) -> dict[Level, Prompt]:
+        """Level -> what the model is told before it answers."""
+        return {level: getattr(self, level) for level in BIG_FIVE.levels}
 
 
 class VectorParams(JobParams):

@@ -17,7 +17,8 @@ from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.references import PresetOr, Reference
 from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
-from traitgraph.specs.study.traits import TRAITS, TraitAxis
+from traitgraph.specs.study.traits import TraitAxis
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 A = TypeVar("A")
 Schema = dict[str, Any]
@@ -211,7 +212,7 @@ class Forms:
     def trait_axis(self, axis: TraitAxis) -> Schema:
         """An axis, or one for each trait."""
         one = self.axis(axis)
-        each = {"type": "object", "properties": dict.fromkeys(TRAITS, one), "additionalProperties": False}
+        each = {"type": "object", "properties": dict.fromkeys(BIG_FIVE.traits, one), "additionalProperties": False}
         return {"anyOf": [one, {**each, "minProperties": 1}]}
 
 

@@ -31,7 +31,8 @@ from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_fo
 
 from .data import Data, Rows
 from .judges import Judge
-from .traits import TRAITS, Traits
+from .traits import Traits
+from .vocabulary import BIG_FIVE
 
 WRITTEN_NUMBER = 16
 """A number at the head of an answer needs no more. [tokens]"""
@@ -152,7 +153,7 @@ class ReplyContrast(Benchmark):
 
     def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
         """The traits in an order of their own: that of the spec changes nothing."""
-        return {"traits": tuple(trait for trait in TRAITS if trait in self.traits)}
+        return {"traits": BIG_FIVE.in_order(self.traits)}
 
 
 def _judge_where_one_rates(schema: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ from traitgraph.specs.fields.registry import Registry
 
 from .method import Add, AnySteeringOperator, Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
-from .traits import TRAITS, Combination, Level, Trait
+from .traits import Combination
+from .vocabulary import BIG_FIVE, Level, Trait
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]
 
@@ -85,7 +86,7 @@ class Compose(Method):
 
     def chosen(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> tuple[Combination, ...]:
         """The level combinations that are composed."""
-        ordered = [trait for trait in TRAITS if trait in traits]
+        ordered = BIG_FIVE.in_order(traits)
         if self.combinations == "all":
             return tuple(tuple(zip(ordered, each, strict=True)) for each in product(levels, repeat=len(ordered)))
         return tuple(tuple((trait, each[trait]) for trait in ordered if trait in each) for each in self.combinations)

@@ -23,28 +23,8 @@ from traitgraph.specs.fields.templates import CONDITION, ConditionText, filled, 
 from traitgraph.specs.source.hashing import digest
 
 from .method import Method
-from .traits import Level, Trait, WordAxis
-
-PAIRS: dict[Trait, str] = {
-    "openness": "unimaginative/imaginative, uncreative/creative, "
-    "artistically unappreciative/artistically appreciative, unaesthetic/aesthetic, unreflective/reflective, "
-    "emotionally closed/emotionally aware, uninquisitive/curious, predictable/spontaneous, "
-    "unintelligent/intelligent, unanalytical/analytical, unsophisticated/sophisticated, "
-    "socially conservative/socially progressive",
-    "conscientiousness": "unsure/self-efficacious, messy/orderly, irresponsible/responsible, lazy/hardworking, "
-    "undisciplined/self-disciplined, impractical/practical, extravagant/thrifty, disorganized/organized, "
-    "negligent/conscientious, careless/thorough",
-    "extraversion": "unfriendly/friendly, introverted/extraverted, silent/talkative, timid/bold, "
-    "unassertive/assertive, inactive/active, unenergetic/energetic, unadventurous/adventurous and daring, "
-    "gloomy/cheerful",
-    "agreeableness": "distrustful/trustful, immoral/moral, dishonest/honest, unkind/kind, stingy/generous, "
-    "unaltruistic/altruistic, uncooperative/cooperative, self-important/humble, unsympathetic/sympathetic, "
-    "selfish/unselfish, disagreeable/agreeable",
-    "neuroticism": "relaxed/tense, at ease/nervous, easygoing/anxious, calm/angry, patient/irritable, "
-    "happy/depressed, unselfconscious/self-conscious, level-headed/impulsive, contented/discontented, "
-    "emotionally stable/emotionally unstable",
-}
-"""Adjectives of the poles, low/high: markers of Serapio-Garcia et al. 2023 (arXiv:2307.00184), after Goldberg."""
+from .traits import WordAxis
+from .vocabulary import BIG_FIVE, Level, Trait
 
 
 def adjectives(trait: Trait, level: Level) -> tuple[str, ...]:
@@ -53,7 +33,7 @@ def adjectives(trait: Trait, level: Level) -> tuple[str, ...]:
     >>> adjectives("extraversion", "low")[:2]
     ('unfriendly', 'introverted')
     """
-    return tuple(pair.split("/")[level == "high"] for pair in PAIRS[trait].split(", "))
+    return BIG_FIVE.adjectives(trait, level)
 
 
 def drawn(trait: Trait, level: Level, count: int | None, seed: int) -> tuple[str, ...]:
@@ -64,8 +44,8 @@ def drawn(trait: Trait, level: Level, count: int | None, seed: int) -> tuple[str
     return tuple(sorted(words, key=lambda word: digest("marker", [seed, trait, level, word]))[:count])
 
 
-FEWEST = 9
-"""Markers of extraversion, the trait with the fewest: more than that cannot be drawn for every condition."""
+FEWEST = min(len(adjectives(trait, level)) for trait in BIG_FIVE.traits for level in BIG_FIVE.levels)
+"""Markers of the trait with the fewest: more than that cannot be drawn for every condition."""
 
 StepAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1, most=5)]
 

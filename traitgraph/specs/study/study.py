@@ -27,7 +27,8 @@ from .methods import AnyMethod, Compose
 from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
-from .traits import LEVELS, AlphaAxis, Levels, Trait, Traits
+from .traits import AlphaAxis, Levels, Traits
+from .vocabulary import BIG_FIVE, Trait
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
@@ -67,7 +68,7 @@ class Arm(Spec):
     method: AnyMethod = Field(description="How personality is induced.")
     model: Models = Field((), description="Axis: base model, or several.")
     traits: Traits = Field((), description="Axis: Big Five traits, or `all`.")
-    levels: Levels = Field(LEVELS, description="Axis: high, low; by default both.")
+    levels: Levels = Field(tuple(BIG_FIVE.levels), description="Axis: high, low; by default both.")
     data: DataAxis = Field((), description="Axis: dialogues for training and held-out measures.")
     train: Train | None = Field(None, description="How personality models are trained.")
     merge: Merges = Field((TaskArithmetic(),), description="Axis: how vectors become one change of the weights.")

@@ -1,15 +1,13 @@
-"""The Big Five and their two levels, axes of such words, and numbers for each trait.
+"""Axes of traits, levels and other words, and numbers for each trait.
 
 An axis of words is one word, a list of words, or `all`.
-
-Levels are words everywhere. Some published code writes 0 for high and 1 for low; no such digit enters this program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
@@ -18,17 +16,10 @@ from traitgraph.specs.fields.base import FieldForm
 from traitgraph.specs.fields.pydantic_errors import again, each_read, fault, located
 from traitgraph.specs.fields.wording import shown
 
-Trait = Literal["openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"]
-Level = Literal["high", "low"]
-
-TRAITS: tuple[Trait, ...] = get_args(Trait)
-LEVELS: tuple[Level, ...] = get_args(Level)
+from .vocabulary import BIG_FIVE, Level, Trait
 
 Combination = tuple[tuple[Trait, Level], ...]
-"""One level for each of several traits, in the order of `TRAITS`."""
-
-TRAIT_OF_LETTER: dict[str, Trait] = {trait[0].upper(): trait for trait in TRAITS}
-"""Questionnaire keys name a domain by its first letter: O, C, E, A, N."""
+"""One level for each of several traits, in the order of the vocabulary."""
 
 
 class WordAxis(FieldForm):
@@ -62,10 +53,10 @@ class WordAxis(FieldForm):
         raise fault("name_unknown", noun=self.noun, value=shown(value), names=self.words)
 
 
-Traits = Annotated[tuple[Trait, ...], WordAxis("trait", TRAITS)]
-"""An axis of Big Five traits."""
+Traits = Annotated[tuple[Trait, ...], WordAxis("trait", tuple(BIG_FIVE.traits))]
+"""An axis of traits."""
 
-Levels = Annotated[tuple[Level, ...], WordAxis("level", LEVELS)]
+Levels = Annotated[tuple[Level, ...], WordAxis("level", tuple(BIG_FIVE.levels))]
 """An axis of levels."""
 
 
@@ -88,13 +79,13 @@ class TraitAxis(NumberAxis):
 
 def alphas(value: object) -> tuple[Decimal, ...]:
     """The values of a shared axis, or `PerTrait` when a mapping names traits. Raises pydantic's errors."""
-    if not isinstance(value, Mapping) or not set(value) & set(TRAITS):
+    if not isinstance(value, Mapping) or not set(value) & set(BIG_FIVE.traits):
         return values_of(value)
     faults: list[InitErrorDetails] = []
     axes: dict[Trait, tuple[Decimal, ...]] = {}
     for key, axis in value.items():
-        if key not in TRAITS:
-            unknown = fault("unknown_key", key=str(key), names=TRAITS)
+        if key not in BIG_FIVE.traits:
+            unknown = fault("unknown_key", key=str(key), names=tuple(BIG_FIVE.traits))
             faults.append(InitErrorDetails(type=unknown, loc=(str(key),), input=key))
             continue
         try:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .scores import keyed_value, option_probabilities
 
@@ -91,7 +92,7 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
             reply = (row["trait"], row["pair"], row["level"])
             name = f"{row['pair']}/{times[reply]}"  # several pairs may have one name
             times[reply] += 1
-            sign = 1 if row["level"] == "high" else -1
+            sign = BIG_FIVE.sign(row["level"])
             contrasts[row["trait"]][name] += sign * row["loglik"] / row["tokens"]
         for metric, item, keyed, answer in _answers(row, temperature):
             known = found.setdefault(metric, {}).get(item, ItemAnswer(keyed, ()))

@@ -30,7 +30,7 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at, to_be_told, validated
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
 from traitgraph.specs.source.yaml import to_plain
-from traitgraph.specs.study.traits import TRAIT_OF_LETTER, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Domain, Trait
 
 
 class _Open(Spec, extra="ignore"):
@@ -44,13 +44,13 @@ class Item(_Open):
     text: str = Field(description="The statement as published, without its stem.")
     second_person: str | None = Field(None, description="The statement said to the respondent: 'You ...'.")
     question: str | None = Field(None, min_length=1, description="What an interview asks; absent: about the statement.")
-    domain: Literal["O", "C", "E", "A", "N"] = Field(description="First letter of the trait it measures.")
+    domain: Domain = Field(description="Letter of the trait it measures.")
     keyed: Literal[1, -1] = Field(description="1, or -1 when agreement means less of the trait.")
 
     @property
     def trait(self) -> Trait:
         """The trait it measures."""
-        return TRAIT_OF_LETTER[self.domain]
+        return BIG_FIVE.trait_of_letter[self.domain]
 
 
 class Scale(_Open):

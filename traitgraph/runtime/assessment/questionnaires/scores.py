@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Metric, correlation, mean
 from traitgraph.specs.study.training import Sampling
-from traitgraph.specs.study.traits import Trait
+from traitgraph.specs.study.vocabulary import Trait
 
 from .items import Item, Questionnaire
 
