@@ -106,7 +106,7 @@ def _base_name(row: JobRow, plan: Plan) -> str:
     """What cards call the base: its id on the hub, else the name it has in the study; never a path of this machine."""
     params = job_kind("merge").validated(row)
     assert isinstance(params, MergeParams), "a merge row has merge parameters"
-    return params.model.id if isinstance(params.model, HubModel) else plan.cells[0].model
+    return params.model.id if isinstance(params.model, HubModel) else dict(plan.cells[0].axes)["model"]
 
 
 def _folder_name(row: JobRow) -> str:
