@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from .api.planning import Plan as Plan
     from .api.planning import load_study as load_study
     from .api.planning import plan as plan
-    from .api.reading import Results as Results
-    from .api.reading import answers as answers
-    from .api.reading import results as results
-    from .api.reporting import report as report
+    from .api.results import Results as Results
+    from .api.results import answers as answers
+    from .api.results import report as report
+    from .api.results import results as results
     from .api.running import Outcome as Outcome
     from .api.running import run as run
     from .api.status import StudyStatus as StudyStatus
@@ -40,8 +40,7 @@ _HOMES = {
     "api.checking": ("check",),
     "api.materializing": ("materialize",),
     "api.planning": ("Plan", "load_study", "plan"),
-    "api.reading": ("Results", "answers", "results"),
-    "api.reporting": ("report",),
+    "api.results": ("Results", "answers", "report", "results"),
     "api.running": ("Outcome", "run"),
     "api.status": ("StudyStatus", "status"),
     "runtime.store.errors": ("StoreError",),

@@ -15,7 +15,10 @@ from types import ModuleType
 MOVED = {
     "traitgraph.specs.instruments": "traitgraph.specs.study.benchmarks",
     "traitgraph.specs.merge_methods": "traitgraph.specs.study.merge_methods",
-    "traitgraph.specs.generation": "traitgraph.specs.study.generation",
+    "traitgraph.specs.generation": "traitgraph.specs.study.data",
+    "traitgraph.specs.study.generation": "traitgraph.specs.study.data",
+    "traitgraph.specs.study.steering_operators": "traitgraph.specs.study.method",
+    "traitgraph.specs.jobs.kinds": "traitgraph.specs.study.job_kinds",
     "traitgraph.runtime.merging.steps": "traitgraph.runtime.merging.methods",
     "traitgraph.runtime.locations": "traitgraph.runtime.jobs.locations",
     "traitgraph.runtime.chat": "traitgraph.runtime.models.chat",

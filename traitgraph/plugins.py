@@ -65,9 +65,7 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.runtime.training.training import train as train
     from traitgraph.runtime.training.training import train_on as train_on
     from traitgraph.specs.fields.axes import Axis as Axis
-    from traitgraph.specs.jobs.kinds import JobKind as JobKind
     from traitgraph.specs.jobs.params import AssessParams as AssessParams
-    from traitgraph.specs.jobs.params import JobParams as JobParams
     from traitgraph.specs.jobs.params import Prompt as PromptText  # noqa: F401  # for others
     from traitgraph.specs.jobs.params import Steering as Steering
     from traitgraph.specs.jobs.params import TrainParams as TrainParams
@@ -75,12 +73,14 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.study.analyses import Analysis as Analysis
     from traitgraph.specs.study.benchmarks import Benchmark as Benchmark
     from traitgraph.specs.study.benchmarks import Mode as Mode
-    from traitgraph.specs.study.generation import Data as Data
+    from traitgraph.specs.study.data import Data as Data
+    from traitgraph.specs.study.job_kinds import JobKind as JobKind
+    from traitgraph.specs.study.job_kinds import JobParams as JobParams
     from traitgraph.specs.study.judges import JudgeSpec as JudgeSpec
     from traitgraph.specs.study.merge_methods import MergeMethod as MergeMethod
     from traitgraph.specs.study.method import Method as Method
+    from traitgraph.specs.study.method import SteeringOperator as SteeringOperator
     from traitgraph.specs.study.prompts import Prompt as Prompt
-    from traitgraph.specs.study.steering_operators import SteeringOperator as SteeringOperator
     from traitgraph.specs.study.training import AnswerEngine as AnswerEngine
     from traitgraph.specs.study.training import DpoTraining as DpoTraining
     from traitgraph.specs.study.training import Sampling as Sampling
@@ -106,17 +106,16 @@ HOMES = {
     "traitgraph.runtime.training.rows": ("trainer_rows",),
     "traitgraph.runtime.training.training": ("train", "train_on"),
     "traitgraph.specs.fields.axes": ("Axis",),
-    "traitgraph.specs.jobs.kinds": ("JobKind",),
-    "traitgraph.specs.jobs.params": ("AssessParams", "JobParams", "PromptText", "Steering", "TrainParams"),
+    "traitgraph.specs.jobs.params": ("AssessParams", "PromptText", "Steering", "TrainParams"),
     "traitgraph.specs.jobs.refs": ("ModelRef",),
     "traitgraph.specs.study.analyses": ("Analysis",),
     "traitgraph.specs.study.benchmarks": ("Benchmark", "Mode"),
-    "traitgraph.specs.study.generation": ("Data",),
+    "traitgraph.specs.study.data": ("Data",),
+    "traitgraph.specs.study.job_kinds": ("JobKind", "JobParams"),
     "traitgraph.specs.study.judges": ("JudgeSpec",),
     "traitgraph.specs.study.merge_methods": ("MergeMethod",),
-    "traitgraph.specs.study.method": ("Method",),
+    "traitgraph.specs.study.method": ("Method", "SteeringOperator"),
     "traitgraph.specs.study.prompts": ("Prompt",),
-    "traitgraph.specs.study.steering_operators": ("SteeringOperator",),
     "traitgraph.specs.study.training": ("AnswerEngine", "DpoTraining", "Sampling", "SftTraining", "Training"),
 }
 """What is for others, by the module where it is."""

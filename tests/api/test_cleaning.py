@@ -12,8 +12,8 @@ import pytest
 
 from tests.launchers.toys import table, toy
 from tests.runtime.store.rows import put, row
-from traitgraph.api import cleaning
-from traitgraph.api.cleaning import leftovers
+from traitgraph.api import upkeep
+from traitgraph.api.upkeep import leftovers
 from traitgraph.cli.main import main
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
@@ -103,6 +103,6 @@ def test_what_begins_or_goes_while_the_store_is_looked_at_is_left_alone(
         shutil.rmtree(store.root / "partial" / ("a" * 32))
         yield from ()
 
-    monkeypatch.setattr(cleaning, "_used_by_runs", meanwhile)
+    monkeypatch.setattr(upkeep, "_used_by_runs", meanwhile)
     assert clean(store) == 0
     assert left(store) == {"vector": 1, "runs": 1, "damaged": 0, "partial": 0}

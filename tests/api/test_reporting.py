@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from traitgraph.api.planning import plan_study
-from traitgraph.api.reporting import report_faults, report_folder, write_study_report
+from traitgraph.api.results import report_faults, report_folder, write_study_report
 from traitgraph.cli.main import main
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.store.store import Store

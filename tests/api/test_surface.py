@@ -7,7 +7,6 @@ the changelog.
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import re
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 
 import traitgraph
 from traitgraph import plugins
-from traitgraph.cli.main import COMMANDS
+from traitgraph.cli.main import COMMANDS, add_command
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "surface"
 
@@ -48,7 +47,7 @@ def command_line() -> Iterator[str]:
     """Each argument of each command: how it is written, what it takes, and what it is when it is left out."""
     for name in COMMANDS:
         parser = argparse.ArgumentParser(prog=name, add_help=False)
-        importlib.import_module(f"traitgraph.cli.{name}").add_arguments(parser)
+        add_command(name, parser)
         yield name
         for each in parser._actions:
             words = "|".join(each.option_strings) or each.metavar or each.dest

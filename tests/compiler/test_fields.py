@@ -23,7 +23,6 @@ from traitgraph.specs.study import (
     analyses,
     benchmarks,
     data,
-    generation,
     merge_methods,
     methods,
     models,
@@ -38,7 +37,7 @@ from .specs import named_digest
 FILES = ("rows.jsonl", "other.jsonl", "words.json", "matrix.json", "model.gguf", "other.gguf")
 FOLDERS = ("task", "other-task")
 LANGUAGE: tuple[ModuleType, ...] = (
-    analyses, data, generation, benchmarks, merge_methods, methods, models, prompts, study, training,
+    analyses, data, benchmarks, merge_methods, methods, models, prompts, study, training,
 )  # fmt: skip
 
 

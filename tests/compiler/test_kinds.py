@@ -9,8 +9,7 @@ import pytest
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.specs.checks.validate import load_study
-from traitgraph.specs.jobs.kinds import KINDS, is_training, place_of, row_fields_of
-from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.study.job_kinds import KINDS, JobParams, is_training, place_of, row_fields_of
 
 EXAMPLES = sorted(
     path for path in (Path(__file__).parents[2] / "examples").glob("**/*.yaml") if "study:" in path.read_text()

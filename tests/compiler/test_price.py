@@ -12,11 +12,11 @@ from traitgraph.compiler.ir.ir import TaskDraft, row_ids, shared_json
 from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.plan import Plan
 from traitgraph.compiler.views.print_plan import plan_text, price_json
-from traitgraph.specs.jobs.durations import duration_names
-from traitgraph.specs.jobs.kinds import row_fields_of
 from traitgraph.specs.jobs.params import JobRow
 from traitgraph.specs.jobs.refs import GeneratedData
+from traitgraph.specs.jobs.results import duration_names
 from traitgraph.specs.source.diagnostics import SpecError
+from traitgraph.specs.study.job_kinds import row_fields_of
 from traitgraph.specs.study.traits import LEVELS, TRAITS
 
 from .specs import SWEEP, context, plan_of

@@ -11,9 +11,8 @@ from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.compiler.ir.ir import Input, row_ids
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.specs.jobs.kinds import JobKind
-from traitgraph.specs.jobs.params import JobParams
 from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.study.job_kinds import JobKind, JobParams
 from traitgraph.specs.study.method import Method
 from traitgraph.specs.study.traits import Level, Trait
 

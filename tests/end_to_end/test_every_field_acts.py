@@ -19,9 +19,9 @@ from tests.end_to_end.reading.sitecustomize import READS
 from tests.judge_server import JudgeServer, judge_server
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.jobs import params
-from traitgraph.specs.jobs.params import JobParams
 from traitgraph.specs.study.analyses import LayerSimilarity
 from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
+from traitgraph.specs.study.job_kinds import JobParams
 from traitgraph.specs.study.training import Sampling
 
 from .commands import command, environment

@@ -17,7 +17,7 @@ from traitgraph.runtime.store.errors import DamagedArtifactError
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study
-from traitgraph.specs.schema.starter import starter_spec
+from traitgraph.specs.schema.schema import starter_spec
 
 from .commands import command
 

@@ -15,9 +15,10 @@ from traitgraph.compiler.ir.ir import MISSING, Column, Draft, Stage, Table
 from traitgraph.compiler.passes.key import key_jobs
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.worker.job_kinds import job_kind
-from traitgraph.specs.jobs.params import JobParams, JobRow, JobTable, TrainParams
+from traitgraph.specs.jobs.params import JobRow, JobTable, TrainParams
 from traitgraph.specs.jobs.refs import HubData, HubModel
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.job_kinds import JobParams
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
 from traitgraph.specs.study.training import ENGINES, Lora, SftTraining
 

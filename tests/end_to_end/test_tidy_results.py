@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from traitgraph.api.reading import results
+from traitgraph.api.results import results
 
 from .commands import CommandLine
 

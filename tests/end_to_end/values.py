@@ -20,8 +20,7 @@ from pydantic.fields import FieldInfo
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice, KnownName
-from traitgraph.specs.jobs.benchmarks import PLUGIN, ResolvedBenchmark, ResolvedJudge
-from traitgraph.specs.jobs.refs import FileData, FolderModel, HubData
+from traitgraph.specs.jobs.refs import PLUGIN, FileData, FolderModel, HubData, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.source.library import DIGEST
 from traitgraph.specs.study.analyses import LayerSimilarity
 from traitgraph.specs.study.benchmarks import BENCHMARKS, MODES, Measured

@@ -15,8 +15,7 @@ from typing import ClassVar
 from traitgraph.runtime.jobs.context import JobContext, Stopped, without_torch
 from traitgraph.runtime.jobs.locations import Locations, verified
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.kinds import JobKind
-from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.study.job_kinds import JobKind, JobParams
 
 
 class ToyParams(JobParams):

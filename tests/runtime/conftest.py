@@ -14,9 +14,10 @@ from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.jobs.context import JobContext, Session
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.params import JobParams, JobRow
+from traitgraph.specs.jobs.params import JobRow
 from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.job_kinds import JobParams
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, product
+from itertools import accumulate, chain, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from traitgraph.compiler.ir.ir import MISSING, Stage
+from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
@@ -41,9 +41,8 @@ from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
 from traitgraph.specs.folders.task_folder import TaskFolder
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import TraitCorrelation
-from traitgraph.specs.jobs.refs import FileData, GeneratedData
+from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.study import Study
@@ -83,14 +82,18 @@ class Need(NamedTuple):
 def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     """What is wrong with the local files that missing jobs read, or only with the small ones; each fault once."""
     files: Read = {}
-    faults: dict[Diagnostic, None] = {}
     draft = plan.draft
     locations = draft.locations if whole else _small(draft.locations)
-    for index, stage in enumerate(draft.stages):
-        if MISSING in draft.status[draft.offsets[index] : draft.offsets[index + 1]]:
-            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets)))
-    faults |= dict.fromkeys(overlap_faults(plan, locations, files) if plan.counts.missing else ())
-    return [_from_spec(fault, draft.source) for fault in faults]
+    found = [
+        _faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets))
+        for stage, _ in draft.missing_by_stage
+    ]
+    found += [overlap_faults(plan, locations, files)] if plan.counts.missing else []
+    return _each_once(chain.from_iterable(found), draft.source)
+
+
+def _each_once(faults: Iterable[Diagnostic], study: Study | None) -> list[Diagnostic]:
+    return [_from_spec(fault, study) for fault in dict.fromkeys(faults)]
 
 
 def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
@@ -118,15 +121,14 @@ def stops_a_run(fault: Diagnostic) -> bool:
 def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
     files: Read = {}
-    faults: dict[Diagnostic, None] = {}
-    seen = set[object]()
+    found, seen = list[Diagnostic](), set[object]()
     for _, builder in arms:
         locations = _small(builder.resolver.locations)
         offsets = tuple(accumulate((stage.rows for stage in builder.stages), initial=0))
         for stage in builder.stages:
-            faults |= dict.fromkeys(_faults_of(stage, locations, files, _writers(stage, builder.stages, offsets)))
-        faults |= dict.fromkeys(_overlaps(builder.stages, locations, files, seen))
-    return [_from_spec(fault, study) for fault in faults]
+            found += _faults_of(stage, locations, files, _writers(stage, builder.stages, offsets))
+        found += _overlaps(builder.stages, locations, files, seen)
+    return _each_once(found, study)
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:

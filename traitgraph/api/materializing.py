@@ -15,7 +15,7 @@ from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.tensors.checkpoint import Checkpoint, MergeError
 from traitgraph.runtime.worker.job_kinds import job_kind
 from traitgraph.specs.jobs.params import JobRow, MergeParams
-from traitgraph.specs.jobs.refs import HubModel
+from traitgraph.specs.jobs.refs import HubModel, ModelRef
 from traitgraph.specs.study.study import Study
 
 from .calls import UsageError
@@ -41,11 +41,27 @@ def materialize(
     or one cannot be written so; ChangedFileError for a base that is not the planned one.
     """
     check_form(form, rank, dtype)
-    plan = planned(what, store, select)
+    plan, folder = planned(what, store, select), Path(folder)
+    store, rows = plan.store, _merges_of(plan)
+    written = {row.key: folder / _folder_name(row) for row in rows}
     try:
-        return _materialize(plan, Path(folder), form, rank, dtype, progress)
+        locations = Locations(plan.draft.locations, DigestMemory(store.root))
+        by_base: dict[Path, list[JobRow]] = {}
+        for row in rows:
+            by_base.setdefault(_base_of(row, locations, store), []).append(row)
+        checked = []
+        for base, group in by_base.items():
+            recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
+            model, whole = _model_of(group[0]), Checkpoint(base)
+            # What cards call the base: its id on the hub, else its name in the study; never a path of this machine.
+            name = model.id if isinstance(model, HubModel) else dict(plan.cells[0].axes)["model"]
+            checked.append((whole, outputs_of(recipes, folders, whole, form=form, dtype=dtype, base_name=name)))
+        for checkpoint, outputs in checked:
+            write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
+        locations.check_again()
     except (MergeError, OSError) as problem:
         raise UsageError(str(problem)) from problem
+    return list(written.values())
 
 
 def check_form(form: str, rank: int | None, dtype: str | None) -> None:
@@ -56,57 +72,29 @@ def check_form(form: str, rank: int | None, dtype: str | None) -> None:
         raise UsageError("--dtype is for --form weights; adapters are written in float32")
 
 
-def _materialize(
-    plan: Plan,
-    folder: Path,
-    form: Literal["weights", "adapter"],
-    rank: int | None,
-    dtype: str | None,
-    progress: Callable[[int, int, str], None] | None,
-) -> list[Path]:
-    store = plan.store
-    rows = _merges_of(plan)
-    if not rows:
-        raise MergeError("no merged model is selected; methods with vectors have them, for example --select 'alpha>0'")
-    if absent := [row.label for row in rows if not store.has("merge", row.key)]:
-        raise MergeError(f"not in the store: {', '.join(absent[:5])}; run the study first")
-    written = {row.key: folder / _folder_name(row) for row in rows}
-    locations = Locations(plan.draft.locations, DigestMemory(store.root))
-    by_base: dict[Path, list[JobRow]] = {}
-    for row in rows:
-        by_base.setdefault(_base_of(row, locations, store), []).append(row)
-    checked = []
-    for base, group in by_base.items():
-        recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
-        name, checkpoint = _base_name(group[0], plan), Checkpoint(base)
-        checked.append((checkpoint, outputs_of(recipes, folders, checkpoint, form=form, dtype=dtype, base_name=name)))
-    for checkpoint, outputs in checked:
-        write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)
-    locations.check_again()
-    return list(written.values())
-
-
 def _merges_of(plan: Plan) -> list[JobRow]:
-    """The merge behind each result of the plan, each once, in the order of the results."""
+    """The merge behind each result of the plan, each once, in the order of the results; all are in the store."""
     draft = plan.draft
     row_of = {key: row for row, key in enumerate(draft.keys)}
     assessments = (row_of[bytes.fromhex(key)] for key in dict.fromkeys(cell.job for cell in plan.cells))
     merges = (ref for row in assessments for ref in draft.inputs_of(row).get("merge", ()))
-    return [plan.job_row(row) for row in dict.fromkeys(merges)]
+    rows = [plan.job_row(row) for row in dict.fromkeys(merges)]
+    if not rows:
+        raise UsageError("no merged model is selected; methods with vectors have them, for example --select 'alpha>0'")
+    if absent := [row.label for row in rows if not plan.store.has("merge", row.key)]:
+        raise UsageError(f"not in the store: {', '.join(absent[:5])}; run the study first")
+    return rows
+
+
+def _model_of(row: JobRow) -> ModelRef:
+    params = job_kind("merge").validated(row)
+    assert isinstance(params, MergeParams), "a merge row has merge parameters"
+    return params.model
 
 
 def _base_of(row: JobRow, locations: Locations, store: Store) -> Path:
-    params = job_kind("merge").validated(row)
-    assert isinstance(params, MergeParams), "a merge row has merge parameters"
     inputs = {"model": tuple(store.open("prepare", key).path for key in row.inputs.get("model", ()))}
-    return model_folder(JobContext(row, inputs, out=store.root, locations=locations), params.model)
-
-
-def _base_name(row: JobRow, plan: Plan) -> str:
-    """What cards call the base: its id on the hub, else the name it has in the study; never a path of this machine."""
-    params = job_kind("merge").validated(row)
-    assert isinstance(params, MergeParams), "a merge row has merge parameters"
-    return params.model.id if isinstance(params.model, HubModel) else dict(plan.cells[0].axes)["model"]
+    return model_folder(JobContext(row, inputs, out=store.root, locations=locations), _model_of(row))
 
 
 def _folder_name(row: JobRow) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from traitgraph.compiler.ir.builder import Builder
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.ir import MISSING, Stage
+from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.ir.resolve import Resolver
 from traitgraph.compiler.lowering.lower import lower_arm
 from traitgraph.compiler.passes.expand import expand_arm
@@ -22,8 +22,8 @@ from traitgraph.compiler.views.lock import unpinned_sources
 from traitgraph.runtime.jobs.locations import MissingPackageError, locate
 from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_folder
 from traitgraph.specs.folders.task_folder import TaskFolder
-from traitgraph.specs.jobs.benchmarks import PLUGIN
 from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.jobs.refs import PLUGIN
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.source.library import LIBRARY
@@ -42,10 +42,8 @@ Sample = tuple[Arm, Builder]
 def without_runtime(plan: Plan) -> list[str]:
     """A line for each sort of missing job that this program cannot run, with its number; empty when all can be."""
     counts: Counter[str] = Counter()
-    draft = plan.draft
-    for index, stage in enumerate(draft.stages):
-        missing = draft.status[draft.offsets[index] : draft.offsets[index + 1]].count(MISSING)
-        if missing and (reason := _lacking(stage)):
+    for stage, missing in plan.draft.missing_by_stage:
+        if reason := _lacking(stage):
             counts[reason] += missing
     return [f"{reason}: {count:,} job{'s' * (count != 1)}" for reason, count in counts.items()]
 
@@ -173,12 +171,6 @@ def _built_in_tasks(table: JobTable) -> Iterator[str]:
         benchmark = row.params.get("benchmark")
         if isinstance(benchmark, dict) and benchmark.get("kind") == "lm_eval" and not benchmark.get("definition"):
             yield str(benchmark["task"])
-
-
-def check_packages(table: JobTable) -> None:
-    """Refuse packages with models that are not installed."""
-    if packages := missing_packages(table):
-        raise UsageError("\n  ".join(packages))
 
 
 def check_keys(table: JobTable) -> None:

@@ -26,21 +26,12 @@ from traitgraph.specs.source.yaml_errors import is_saved_plan
 from traitgraph.specs.study.cluster import Cluster
 from traitgraph.specs.study.study import Study
 
-from . import slurm
+from . import preflight, slurm
 from .calls import Tell, UsageError, check_installed, default_store, silent, tell_people
+from .checking import template_faults
 from .data_check import data_faults, stops_a_run
 from .planning import Plan, planned, set_aside_damaged
-from .preflight import (
-    check_hub,
-    check_keys,
-    check_packages,
-    check_tasks,
-    remarks,
-    sample_arms,
-    without_runtime,
-)
-from .reporting import write_study_report
-from .template_check import template_faults
+from .results import write_study_report
 from .tracking import mirror
 
 __all__ = ["AS_IT_IS", "Outcome", "RunSummary", "check_call", "run"]
@@ -159,11 +150,11 @@ def _ready_plan(
     tell(f"study {plan.study}: {held}, {counts.missing:,} to run")
     for text in judge_texts(plan):
         tell(f"API calls: {text}")
-    for text in remarks(plan.spec, plan):
+    for text in preflight.remarks(plan.spec, plan):
         tell(text)
     if max_gpu_hours is not None and counts.missing:
         check_budget(plan.price, max_gpu_hours)
-    if lacking := without_runtime(plan):
+    if lacking := preflight.without_runtime(plan):
         kinds = "\n  ".join(lacking)
         hint = "run the rest with --select, for example: --select 'arm=NAME'"
         raise UsageError(f"these parts of the study can be planned but not run yet:\n  {kinds}\n{hint}")
@@ -174,7 +165,7 @@ def _ready_plan(
 def _check_texts(plan: Plan, tell: Tell) -> None:
     """Refuse data that a job would stumble over later, and conditions that no model sees."""
     faults = [replace(fault, severity="error") if stops_a_run(fault) else fault for fault in data_faults(plan)]
-    faults += template_faults(sample_arms(plan.spec)) if plan.counts.missing else []
+    faults += template_faults(preflight.sample_arms(plan.spec)) if plan.counts.missing else []
     if has_errors(faults):
         raise SpecError(faults)
     if faults:
@@ -184,13 +175,13 @@ def _check_texts(plan: Plan, tell: Tell) -> None:
 def _hand_over(plan: Plan, cluster: Cluster, dry_run: bool, export: str | Path | None, tell: Tell) -> Outcome:
     """Submit a plan to SLURM, or give away the scripts that would."""
     table, store = plan.job_table(), plan.store
-    check_tasks(table)
+    preflight.check_tasks(table)
     with slurm.refusals():
         if dry_run:
             return Outcome(plan.study, scripts=scripts.dry_run(table, store, cluster))
         if export is not None:
             return Outcome(plan.study, export=scripts.export(table, store, cluster, Path(export)))
-        check_keys(table)  # tasks get the variables that sbatch is called with
+        preflight.check_keys(table)  # tasks get the variables that sbatch is called with
         launched = launch(table, store, cluster)
     tell(launched)
     return Outcome(plan.study, launch=launched)
@@ -205,13 +196,13 @@ def _run_here(
     expected: Mapping[str, float] | None = None,
 ) -> RunSummary:
     check_installed()
-    check_packages(table)
-    check_keys(table)
-    check_tasks(table)
-    check_hub(table)
+    if packages := preflight.missing_packages(table):
+        raise UsageError("\n  ".join(packages))
+    preflight.check_keys(table)
+    preflight.check_tasks(table)
+    preflight.check_hub(table)
     if shows:
-        view = progress_view(table, durations=store.durations(), expected=expected or {}, workers=workers)
-        with view:
+        with progress_view(table, durations=store.durations(), expected=expected, workers=workers) as view:
             summary = run_locally(table, store, workers=workers, observer=view)
     else:
         summary = run_locally(table, store, workers=workers)

@@ -12,13 +12,13 @@ from pathlib import Path
 from traitgraph.compiler.plan import Plan as CompiledPlan
 from traitgraph.compiler.views.print_plan import aligned
 from traitgraph.launchers.summary import failure_lines
-from traitgraph.runtime.store.records import Failure, RunRecord, by_cause
+from traitgraph.runtime.store.records import Failure, by_cause
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.study.study import Study
 
 from . import slurm
 from .planning import Plan, planned
+from .study_runs import all_runs
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,10 @@ def study_status(plan: CompiledPlan, store: Store) -> StudyStatus:
     """The state of a study as the store and the records of its runs tell it. Writes nothing."""
     table = plan.job_table()
     running = [row for row in table.rows if store.claims.is_held(row.key)]
-    failures = _standing_failures(table, store)
-    failed = [failure.kind for failure in failures]
+    missing, standing = {row.key for row in table.rows}, dict[str, Failure]()
+    for run in reversed(all_runs(store)):  # of each job the newest failure stands, while the job is missing
+        standing |= {failure.key: failure for failure in run.failures(missing)}
+    failed = [failure.kind for failure in standing.values()]
     counts = plan.counts
     kinds = tuple(
         KindStatus(
@@ -84,23 +86,15 @@ def study_status(plan: CompiledPlan, store: Store) -> StudyStatus:
         for kind in counts.by_kind
         if (number := counts.selected_by_kind.get(kind, 0) + counts.needed_by_kind.get(kind, 0))
     )
-    return StudyStatus(plan.study, kinds, tuple(row.label or row.key[:8] for row in running), failures)
-
-
-def _standing_failures(table: JobTable, store: Store) -> tuple[Failure, ...]:
-    """The newest failure of every job that is still missing."""
-    wanted = {row.key for row in table.rows}
-    newest: dict[str, Failure] = {}
-    for folder in sorted((store.root / "runs").glob("*/"), key=lambda each: each.stat().st_mtime):
-        newest |= {failure.key: failure for failure in RunRecord(folder).failures(wanted)}
-    return tuple(newest.values())
+    return StudyStatus(plan.study, kinds, tuple(row.label or row.key[:8] for row in running), tuple(standing.values()))
 
 
 def status_text(status: StudyStatus, again: str) -> str:
     """The status for people; `again` is the command that goes on."""
     head = [slurm.status_text(status.slurm), ""] if status.slurm else []
     table: list[Sequence[str]] = [("jobs", "all", "in store", "running", "failed")]
-    table += [(each.kind, *_numbers(each)) for each in status.kinds]
+    for each in status.kinds:
+        table.append((each.kind, *(f"{number:,}" for number in (each.jobs, each.present, each.running, each.failed))))
     lines = [*head, f"study {status.study}", *(f"  {line}" for line in aligned(table))]
     lines += [f"running: {label}" for label in status.running]
     for cause, failures in by_cause(status.failures):
@@ -111,18 +105,13 @@ def status_text(status: StudyStatus, again: str) -> str:
     return "\n".join(lines)
 
 
-def _numbers(kind: KindStatus) -> Sequence[str]:
-    return [f"{number:,}" for number in (kind.jobs, kind.present, kind.running, kind.failed)]
-
-
 def status_json(status: StudyStatus) -> dict[str, object]:
     """The status as plain data."""
     return {
         "study": status.study,
         "missing": status.missing,
         "kinds": {
-            each.kind: {"jobs": each.jobs, "present": each.present, "running": each.running, "failed": each.failed}
-            for each in status.kinds
+            each.kind: {name: number for name, number in vars(each).items() if name != "kind"} for each in status.kinds
         },
         "running": list(status.running),
         "failures": [failure.model_dump(exclude={"traceback"}) for failure in status.failures],

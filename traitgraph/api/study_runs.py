@@ -1,28 +1,37 @@
-"""The runs of a study that a store remembers, newest first, wherever they went."""
+"""The runs of a study that a store remembers, newest first, wherever they went, and the logs of their tasks."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from traitgraph.compiler.views.explain import near_labels
 from traitgraph.launchers.slurm.record.logs import find_tasks, follow, keys_of, logs_of, readable
 from traitgraph.launchers.slurm.record.record import SubmissionRecord
 from traitgraph.launchers.slurm.watch.run_status import ACTIVE_STATES
 from traitgraph.launchers.slurm.watch.status import read_status
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
+from traitgraph.specs.study.study import Study
 
-__all__ = ["RunWatch", "TaskLog", "find_logs", "follow", "keys_of", "logs_in", "newest_run_with", "readable", "runs_of"]
+from .calls import Tell, UsageError, tell_people
+from .planning import whole_table
+
+__all__ = ["RunWatch", "TaskLog", "job_logs", "lines_of", "logs_once_started", "readable", "runs_of"]
+
+
+def all_runs(store: Store) -> list[RunRecord]:
+    """Records of all runs, the newest first."""
+    folders = sorted((store.root / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    return list(map(RunRecord, folders))
 
 
 def runs_of(store: Store, study: str, *, submitted: bool = False) -> Iterator[RunRecord]:
     """Records of runs of this study, the newest first, or only of those on SLURM; unreadable ones are passed over."""
-    folders = sorted((store.root / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in folders:
-        record = RunRecord(folder)
+    for record in all_runs(store):
         if submitted and not SubmissionRecord(record).exists:
             continue  # asked first: a table of ten thousand jobs takes a while to read
         try:
@@ -41,13 +50,60 @@ class TaskLog:
     path: Path
 
 
-def find_logs(store: Store, study: str, wanted: str | Set[str]) -> list[TaskLog]:
-    """Logs of a job (by key, label or task), or of any of some keys, in the newest run that has one."""
-    return next(filter(None, (logs_in(run, wanted) for run in runs_of(store, study))), [])
+def job_logs(
+    study: Study,
+    place: Path,
+    job: str | None,
+    select: Sequence[str] = (),
+    *,
+    starting: bool = False,
+    tell: Tell = tell_people,
+) -> list[TaskLog]:
+    """Logs of a job (by key, label or task), or of selected ones, in the newest run that has one.
+
+    `starting`: in the newest run that has the job, as soon as its task has begun. Raises UsageError where none is.
+    """
+    store, table = Store(place), whole_table(study, Store(place), select=select)
+    own = keys_of(table, job) if job else {row.key for row in table.rows}
+    if starting:
+        found = logs_once_started(store, study.study, job or own, tell)
+    elif not (found := _newest_logs(store, study.study, own) if own else []) and job:
+        found = _newest_logs(store, study.study, job)
+        if own and found:
+            tell("note: the study ran with other values then; as its spec stands, it has not had this to do")
+    if found:
+        return found
+    near = ""
+    if job:
+        labels = [row.label for row in table.rows]
+        near = "".join(f"\n  near: {label}" for label in near_labels(job, labels))
+        if any(job.lower() in label.lower() for label in labels):
+            near = ": no run of this store has had it to do"
+    raise UsageError(f"no log of study {study.study} in {place} belongs to {job or ' '.join(select)!r}{near}")
 
 
-def logs_in(run: RunRecord, wanted: str | Set[str]) -> list[TaskLog]:
-    """The same in one run."""
+def logs_once_started(store: Store, study: str, wanted: str | Set[str], tell: Tell = tell_people) -> list[TaskLog]:
+    """Logs in the newest run that has the job, as soon as there is one; none when it ended without."""
+    plans = ((run, find_tasks(run.table(), wanted)) for run in runs_of(store, study))
+    run, tasks = next(((run, tasks) for run, tasks in plans if tasks), (None, []))
+    if run is None:
+        return []
+    watch, is_told = RunWatch(store, run), False
+    while True:
+        are_over = all(map(watch.is_over, tasks))  # asked before looking: a task may start and end in between
+        if (found := _logs_in(run, wanted)) or are_over:
+            return found
+        if not is_told:
+            tell(f"{tasks[0]} of run {run.id} has not started; its log follows as soon as it does")
+            is_told = True
+        time.sleep(1)
+
+
+def _newest_logs(store: Store, study: str, wanted: str | Set[str]) -> list[TaskLog]:
+    return next(filter(None, (_logs_in(run, wanted) for run in runs_of(store, study))), [])
+
+
+def _logs_in(run: RunRecord, wanted: str | Set[str]) -> list[TaskLog]:
     submission = SubmissionRecord(run)
     if submission.exists:
         found = logs_of(submission, wanted)
@@ -56,10 +112,9 @@ def logs_in(run: RunRecord, wanted: str | Set[str]) -> list[TaskLog]:
     return [TaskLog(run, task, log) for task, log in found if log.is_file()]
 
 
-def newest_run_with(store: Store, study: str, wanted: str | Set[str]) -> tuple[RunRecord, list[str]] | None:
-    """The newest run that has such tasks, started or not, and these tasks."""
-    found = ((run, find_tasks(run.table(), wanted)) for run in runs_of(store, study))
-    return next(((run, tasks) for run, tasks in found if tasks), None)
+def lines_of(log: TaskLog, watch: RunWatch | None = None) -> Iterator[str]:
+    """The lines of a log as it stands; with a watch also those that its task writes, until it is over."""
+    return follow(log.path, lambda: watch is None or watch.is_over(log.task))
 
 
 class RunWatch:

@@ -20,16 +20,16 @@ from typing import Any
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.results.subjects import Subject, subject_name, subject_of
-from traitgraph.runtime.results.summaries import BenchmarkScores, Score, summarise
+from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.results.table import ResultRow, result_rows, table_of
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.training.training import RECORD_FILE
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.results import MEASURED
 from traitgraph.specs.source.credentials import masked
 from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.job_kinds import is_training
 from traitgraph.specs.study.study import Study, Wandb
 
 MAX_RUNS = 2000
@@ -89,7 +89,10 @@ def mirror(study: Study, plan: Plan, store: Store, report: Path) -> str | None:
     finally:
         with suppress(OSError):  # what was sent is sent again, under the same ids
             write_json(note, notes)
-    return _told(len(runs) + 1, tracker, report.parent)
+    if tracker.mode == "online":
+        return f"W&B: {len(runs) + 1} runs in project {tracker.project}"
+    offline = shlex.quote(str(_folder(report.parent) / "wandb"))
+    return f"W&B: {len(runs) + 1} runs offline; next, with network: wandb sync {offline}/offline-run-*"
 
 
 def _notes(note: Path) -> dict[str, dict[str, str]]:
@@ -98,13 +101,6 @@ def _notes(note: Path) -> dict[str, dict[str, str]]:
         return dict(json.loads(note.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
-
-
-def _told(runs: int, tracker: Wandb, folder: Path) -> str:
-    if tracker.mode == "online":
-        return f"W&B: {runs} runs in project {tracker.project}"
-    offline = shlex.quote(str(_folder(folder) / "wandb"))
-    return f"W&B: {runs} runs offline; next, with network: wandb sync {offline}/offline-run-*"
 
 
 def _folder(report: Path) -> Path:
@@ -141,14 +137,11 @@ def _scores(benchmarks: Sequence[BenchmarkScores]) -> Iterator[tuple[str, float]
     for benchmark in benchmarks:
         for group, metrics in (("", benchmark.scores), ("validity/", benchmark.validity)):
             for metric, scores in metrics.items():
+                name = f"{benchmark.name}/{group}{metric}"
                 for score in scores.values():
-                    yield from _score(f"{benchmark.name}/{group}{metric}", score)
-
-
-def _score(name: str, score: Score) -> Iterator[tuple[str, float]]:
-    yield name, score.value
-    if score.stderr is not None:
-        yield f"{name}.stderr", score.stderr
+                    yield name, score.value
+                    if score.stderr is not None:
+                        yield f"{name}.stderr", score.stderr
 
 
 def training_runs(plan: Plan, store: Store) -> Iterator[MirrorRun]:
@@ -222,20 +215,14 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
                 for path in sorted(folder.glob("figures/*.svg"))
             }
             sent.log({"results": wandb.Table(columns=list(columns), data=data), **figures})
-            sent.log_artifact(_artifact(run.name, folder))
+            stem = re.sub(r"[^A-Za-z0-9._-]+", "-", run.name)[: LONGEST - 7]
+            artifact = wandb.Artifact(f"{stem}-report", type="report")  # both files as one, with versions
+            for name in ("report.html", "results.csv"):
+                artifact.add_file(str(folder / name))
+            sent.log_artifact(artifact)
         sent.summary.update(dict(run.summary))
 
 
 def fitting_name(run: MirrorRun) -> str:
     """A name that the service takes: of a longer one the start, and that of the run's id, so that none are alike."""
     return run.name if len(run.name) <= LONGEST else f"{run.name[: LONGEST - 9]} {run.id[:8]}"
-
-
-def _artifact(study: str, folder: Path) -> Any:
-    """The report and the table as one versioned artifact."""
-    import wandb
-
-    artifact = wandb.Artifact(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', study)[: LONGEST - 7]}-report", type="report")
-    for name in ("report.html", "results.csv"):
-        artifact.add_file(str(folder / name))
-    return artifact

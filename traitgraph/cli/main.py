@@ -1,7 +1,8 @@
 """The table of commands and the one way into each.
 
-A command is a module of this folder with `add_arguments(parser)` and `run(options) -> int`. It is imported only when it
-is asked for, so that `--help` starts without the compiler and `plan` without the runtime.
+A command is a function `do_NAME(options) -> int` of a module of this folder; where it takes more than it shares with
+others, `NAME_arguments(parser)` stands before it. The module is imported only when the command is asked for, so that
+`--help` starts without the compiler.
 """
 
 from __future__ import annotations
@@ -15,44 +16,54 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
 from traitgraph import StoreError, __version__
-from traitgraph.api.calls import NEEDED, colour_wanted, from_home, not_installed, write_to_nobody
+from traitgraph.api.calls import NEEDED, UsageError, colour_wanted, from_home, not_installed, say, write_to_nobody
 from traitgraph.specs.fields.registry import problems
 from traitgraph.specs.source.diagnostics import SpecError, render_text
 
-from .options import from_spec
-from .output import Plain, UsageError, say
+from .options import SHARED, from_spec
+from .output import Plain
 
-COMMANDS: dict[str, str] = {
-    "init": "Write a first spec, and the schema that editors check it with",
-    "check": "Find every fault of a spec, with its place and its repair",
-    "plan": "Say what a spec would run, what is there already, and what it takes",
-    "run": "Run what is missing, here or on SLURM; then write the report",
-    "status": "Say how far a study is, and what failed",
-    "wait": "Return when a SLURM run is over",
-    "logs": "Print the log of a job",
-    "retry": "Submit again what a SLURM run left missing",
-    "cancel": "Take a SLURM run out of the queue",
-    "results": "Print the rows of the results table",
-    "report": "Write the report again from what the store holds",
-    "verify": "Read every artifact of a store and set damaged ones aside",
-    "clean": "Remove what a store keeps beside its artifacts and nobody uses any more",
-    "materialize": "Write merged models of a study as checkpoints or adapters",
-    "merge": "Do one merge without a study, from a recipe of ours or of mergekit",
-    "diff": "Say which jobs of two specs differ, and why",
-    "lock": "Write down every revision, digest and version that a study rests on",
-    "explain": "Say what a message means, or what a job is and why it runs",
-    "compile": "Print the intermediate form of a study after a pass of the compiler",
-    "graph": "Print the job graph as Mermaid, Graphviz or JSON",
-    "schema": "Print the JSON Schema of a spec, for editors",
-    "doctor": "Look at a SLURM site and say what to repair",
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("language", "", "Write a first spec, and the schema that editors check it with"),
+    "check": ("language", "spec json", "Find every fault of a spec, with its place and its repair"),
+    "plan": ("plans", "spec store select json", "Say what a spec would run, what is there already, and what it takes"),
+    "run": ("runs", "spec store select", "Run what is missing, here or on SLURM; then write the report"),
+    "status": ("runs", "spec store select json", "Say how far a study is, and what failed"),
+    "wait": ("runs", "spec store run", "Return when a SLURM run is over"),
+    "logs": ("runs", "", "Print the log of a job"),
+    "retry": ("runs", "spec store run", "Submit again what a SLURM run left missing"),
+    "cancel": ("runs", "spec store run", "Take a SLURM run out of the queue"),
+    "results": ("stores", "spec store select", "Print the rows of the results table"),
+    "report": ("stores", "spec store", "Write the report again from what the store holds"),
+    "verify": ("stores", "store", "Read every artifact of a store and set damaged ones aside"),
+    "clean": ("stores", "", "Remove what a store keeps beside its artifacts and nobody uses any more"),
+    "materialize": ("models", "spec store select", "Write merged models of a study as checkpoints or adapters"),
+    "merge": ("models", "", "Do one merge without a study, from a recipe of ours or of mergekit"),
+    "diff": ("plans", "", "Say which jobs of two specs differ, and why"),
+    "lock": ("plans", "spec store", "Write down every revision, digest and version that a study rests on"),
+    "explain": ("plans", "", "Say what a message means, or what a job is and why it runs"),
+    "compile": ("plans", "spec", "Print the intermediate form of a study after a pass of the compiler"),
+    "graph": ("plans", "spec store select", "Print the job graph as Mermaid, Graphviz or JSON"),
+    "schema": ("language", "", "Print the JSON Schema of a spec, for editors"),
+    "doctor": ("runs", "spec store json", "Look at a SLURM site and say what to repair"),
 }
-"""Name -> summary, in the order a user meets them. The module has the command's name."""
+"""Name -> its module, the arguments that it shares with others, and a summary, in the order a user meets them."""
 
+OVERVIEW = """\
+traitgraph: one YAML file in; a checked job graph, its runs and a report out.
+
+usage: traitgraph COMMAND SPEC [key=value ...] [options]
+
+{commands}
+
+traitgraph COMMAND --help tells its options.
+Exit codes: 0 done, 1 a job failed, 2 the spec or the call is wrong.
+Start with: traitgraph init my-study"""
 
 UNUSABLE = (
     errno.EACCES,
@@ -112,7 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _answer(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+        width = max(map(len, COMMANDS))
+        lines = (f"  {name:<{width}}  {summary}" for name, (_, _, summary) in COMMANDS.items())
+        print(OVERVIEW.format(commands="\n".join(lines)))
         return 0 if words else 2
     if words[0] in ("-V", "--version"):
         print(f"traitgraph {__version__}")
@@ -121,10 +134,10 @@ def _answer(words: Sequence[str]) -> int:
 
 
 def _run_command(name: str, words: Sequence[str]) -> int:
-    module = importlib.import_module(f"traitgraph.cli.{name}")
-    parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=COMMANDS[name] + ".", allow_abbrev=False)
+    summary = COMMANDS[name][-1]
+    parser = argparse.ArgumentParser(prog=f"traitgraph {name}", description=summary + ".", allow_abbrev=False)
     parser.register("type", Path, from_home)
-    module.add_arguments(parser)
+    do = add_command(name, parser)
     try:
         options = parser.parse_intermixed_args(words)
     except SystemExit:  # --help, or a wrong call
@@ -132,26 +145,19 @@ def _run_command(name: str, words: Sequence[str]) -> int:
         raise
     if getattr(options, "overrides", None) and options.spec is not None:
         options.overrides = from_spec(options.spec, options.overrides)
-    code: int = module.run(options)
-    return code
+    return do(options)
 
 
-def _overview() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(
-        [
-            "traitgraph: one YAML file in; a checked job graph, its runs and a report out.",
-            "",
-            "usage: traitgraph COMMAND SPEC [key=value ...] [options]",
-            "",
-            *lines,
-            "",
-            "traitgraph COMMAND --help tells its options.",
-            "Exit codes: 0 done, 1 a job failed, 2 the spec or the call is wrong.",
-            "Start with: traitgraph init my-study",
-        ]
-    )
+def add_command(name: str, parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Tell a parser what a command takes, first what it shares with others; gives the command itself."""
+    module, shared, _ = COMMANDS[name]
+    functions = vars(importlib.import_module(f"traitgraph.cli.{module}"))
+    for each in shared.split():
+        SHARED[each](parser)
+    if own := functions.get(f"{name}_arguments"):
+        own(parser)
+    do: Callable[[argparse.Namespace], int] = functions[f"do_{name}"]
+    return do
 
 
 def _unknown(words: Sequence[str]) -> int:

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitgraph.api.calls import STORE_VARIABLE, default_store
+from traitgraph.api.calls import STORE_VARIABLE, default_store, say
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error
 from traitgraph.specs.source.library import exists
-
-from .output import say
 
 if TYPE_CHECKING:
     from traitgraph.api.planning import Plan
@@ -85,6 +83,14 @@ def add_select(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """--json."""
     parser.add_argument("--json", action="store_true", help="print one JSON document for machines")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """--run ID."""
+    parser.add_argument("--run", metavar="ID", dest="run_id", help="another run than the newest of the study")
+
+
+SHARED = {"spec": add_spec, "store": add_store, "select": add_select, "json": add_json, "run": add_run}
 
 
 def study_of(options: argparse.Namespace) -> Study:

@@ -9,10 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from traitgraph.api.calls import UsageError, say
+from traitgraph.api.calls import UsageError
 from traitgraph.specs.source.diagnostics import without_escapes
-
-__all__ = ["Plain", "UsageError", "bytes_bar", "print_json", "say", "size_text", "write_whole"]
 
 
 class Plain:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import PurePath
 
 from traitgraph.compiler.ir.dimensions import FURTHER, text_of
@@ -23,41 +22,28 @@ APART = ("model", "gamma")
 """Shared parameters that are told where stages of one name differ in them."""
 
 
-class Labels:
-    """The labels of a study's jobs."""
+def labels_of(draft: Draft) -> list[str]:
+    """The label of each job, by its row; equal ones, as of the values of a sweep, are told apart by their keys."""
+    texts, apart = list[str](), dict(_told_apart(draft))
+    data = (stage.where["data"].values for stage in draft.stages if "data" in stage.where)
+    several_data = len({name for names in data for name in names}) > 1
+    for stage in draft.stages:
+        columns = stage.where.columns.items()
+        told = [(name, column) for name, column in columns if name in ALWAYS or _tells(stage, name, several_data)]
+        rest = [*_subject_words(stage), *apart[id(stage)]]
+        for place in range(stage.rows):
+            values = ((name, str(column[place])) for name, column in told)
+            words = (f"{name} {value}" if name in WITH_NAME else value for name, value in values if value)
+            texts.append(" ".join([stage.title, *words, *rest]))
+    jobs = Counter(texts)
+    return [f"{text} #{key.hex()[:8]}" if jobs[text] > 1 else text for text, key in zip(texts, draft.keys, strict=True)]
 
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-        self._apart = dict(_told_apart(draft))
-        data = (stage.where["data"].values for stage in draft.stages if "data" in stage.where)
-        self._several_data = len({name for names in data for name in names}) > 1
 
-    def of(self, row: int) -> str:
-        """The label of one job; where coordinates do not tell jobs apart, as in a sweep, with the start of its key."""
-        texts, jobs = self._told
-        text = texts[row]
-        return f"{text} #{self._draft.keys[row].hex()[:8]}" if jobs[text] > 1 else text
-
-    @cached_property
-    def _told(self) -> tuple[list[str], Counter[str]]:
-        texts = list(map(self._text, range(self._draft.rows)))
-        return texts, Counter(texts)
-
-    def _text(self, row: int) -> str:
-        """A job's kind, its benchmark and its coordinates."""
-        stage, place = self._draft.locate(row)
-        words = [stage.kind] if stage.name == stage.kind else [stage.kind, stage.name]
-        for name, column in stage.where.columns.items():
-            value = str(column[place])
-            if value and (name in ALWAYS or self._tells(stage, name)):
-                words.append(f"{name} {value}" if name in WITH_NAME else value)
-        return " ".join([*words, *_subject_words(stage), *self._apart[id(stage)]])
-
-    def _tells(self, stage: Stage, name: str) -> bool:
-        """Whether a coordinate tells jobs apart; stages are split by data, and a method's text holds the others."""
-        if name in FURTHER:
-            return name == "data" and self._several_data and "method" not in stage.where
-        return len(stage.where[name].values) > 1
+def _tells(stage: Stage, name: str, several_data: bool) -> bool:
+    """Whether a coordinate tells jobs apart; stages are split by data, and a method's text holds the others."""
+    if name in FURTHER:
+        return name == "data" and several_data and "method" not in stage.where
+    return len(stage.where[name].values) > 1
 
 
 def _subject_words(stage: Stage) -> list[str]:
@@ -80,13 +66,9 @@ def _told_apart(draft: Draft) -> Iterator[tuple[int, list[str]]]:
     for stages in namesakes.values():
         differ = [name for name in APART if len({encode(stage.template.get(name)) for stage in stages}) > 1]
         for stage in stages:
-            names = (name for name in differ if name in stage.template and not _shows(stage, name))
+            shown = {name for name in differ if name in stage.where and len(stage.where[name].values) > 1}
+            names = (name for name in differ if name in stage.template and name not in shown)
             yield id(stage), [_word(name, stage.template[name], files) for name in names]
-
-
-def _shows(stage: Stage, name: str) -> bool:
-    """Whether labels have several values of a coordinate already."""
-    return name in stage.where and len(stage.where[name].values) > 1
 
 
 def _word(name: str, value: object, files: Mapping[str, str]) -> str:

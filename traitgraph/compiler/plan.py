@@ -25,11 +25,11 @@ from traitgraph.compiler.ir.ir import (
     shared_json,
 )
 from traitgraph.compiler.passes.select import selected_arms, selected_cells
-from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.study.job_kinds import kind_of
 
-from .label import Labels
+from .label import labels_of
 
 
 @dataclass(frozen=True)
@@ -216,16 +216,16 @@ class Plan:
             version=kind_of(stage.kind).version,
             params={**self._shared[index], **row_json(stage, place)},
             inputs={each.name: tuple(keys[ref].hex() for ref in each.of(place)) for each in stage.inputs},
-            label=self._labels.of(row),
+            label=self._labels[row],
         )
 
     def labels(self) -> list[str]:
         """What people call each job, by its row."""
-        return [self._labels.of(row) for row in range(self.draft.rows)]
+        return list(self._labels)
 
     @cached_property
-    def _labels(self) -> Labels:
-        return Labels(self.draft)
+    def _labels(self) -> list[str]:
+        return labels_of(self.draft)
 
     @cached_property
     def _shared(self) -> list[dict[str, object]]:

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydantic import BaseModel
 
 from traitgraph.compiler.ir.dimensions import text_of
-from traitgraph.compiler.ir.ir import BASE, ArmTable, Draft, Stage
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
+from traitgraph.compiler.ir.ir import BASE, STATUS_WORDS, ArmTable, Draft, Stage
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import BENCHMARKS
-
-STATUS = {0: "present", 1: "missing", 2: "unneeded"}
 
 
 def draft_text(draft: Draft, *, most_rows: int = 40) -> str:
@@ -42,8 +40,7 @@ def _arm_lines(arm: ArmTable, most_rows: int) -> Iterator[str]:
 
 
 def _stage_lines(draft: Draft, index: int, stage: Stage, most_rows: int) -> Iterator[str]:
-    name = "" if stage.name == stage.kind else f" {stage.name}"
-    yield f"stage {stage.kind}{name}: {_template(stage.template)}"
+    yield f"stage {stage.title}: {_template(stage.template)}"
     start = draft.offsets[index]
     for place in range(min(stage.rows, most_rows)):
         yield f"  #{start + place} {_row(draft, stage, start, place)}".rstrip()
@@ -57,7 +54,7 @@ def _row(draft: Draft, stage: Stage, start: int, place: int) -> str:
     if draft.keys:
         words.append(draft.keys[start + place].hex())
     if draft.status:
-        words.append(STATUS[draft.status[start + place]])
+        words.append(STATUS_WORDS[draft.status[start + place]])
     return " ".join(word for word in words if word)
 
 

@@ -23,8 +23,8 @@ from traitgraph.runtime.store.errors import death_cause
 from traitgraph.runtime.store.records import Failure, RunRecord, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.worker.events import Event, Observer
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.study.job_kinds import is_training
 
 from .summary import RunSummary
 from .worker_process import usable_cores, worker_command, worker_environment

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from traitgraph.runtime.worker.events import Event
-from traitgraph.specs.jobs.durations import duration_text, sort_of
 from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.jobs.results import duration_text, sort_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from traitgraph.runtime.store.errors import BLOCKED
 from traitgraph.runtime.store.records import Failure, by_cause
-from traitgraph.specs.jobs.durations import duration_text
+from traitgraph.specs.jobs.results import duration_text
 
 _LABELS_SHOWN = 4
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import traitgraph
-from traitgraph.specs.jobs.benchmarks import ResolvedJudge
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobTable
+from traitgraph.specs.jobs.refs import ResolvedJudge
+from traitgraph.specs.study.job_kinds import is_training
 
 DEFAULTS: dict[str, str] = {
     "PYTHONHASHSEED": "0",  # sets of strings iterate in one order: equal seeds give equal files

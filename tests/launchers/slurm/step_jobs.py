@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from traitgraph.runtime.jobs.context import JobContext, Stopped, without_torch
-from traitgraph.specs.jobs.kinds import JobKind
-from traitgraph.specs.jobs.params import JobParams
+from traitgraph.specs.study.job_kinds import JobKind, JobParams
 
 
 class StepsParams(JobParams):

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_model import save_tiny_model
-from traitgraph.api.study_runs import RunWatch, TaskLog
-from traitgraph.cli.logs import logs_once_started
+from traitgraph.api.study_runs import RunWatch, TaskLog, logs_once_started
 from traitgraph.cli.main import main
 from traitgraph.launchers.slurm.record.logs import follow
 from traitgraph.launchers.slurm.site import scheduler

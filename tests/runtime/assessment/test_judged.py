@@ -31,12 +31,13 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.resumable_generation import KeptTexts
 from traitgraph.runtime.subjects.workbench import leave_subject, weights_checksum
 from traitgraph.runtime.worker.task import signals_heeded
-from traitgraph.specs.jobs.benchmarks import (
+from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import (
+    FileData,
+    FolderModel,
     ResolvedBenchmark,
     ResolvedJudge,
 )
-from traitgraph.specs.jobs.params import AssessParams
-from traitgraph.specs.jobs.refs import FileData, FolderModel
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.judges import LIMITS, JudgeLimits
 from traitgraph.specs.study.training import Sampling

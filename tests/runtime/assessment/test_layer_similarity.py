@@ -19,9 +19,8 @@ from traitgraph.runtime.models.likelihood import NoNumbersError
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.subjects.activations import steer_block
 from traitgraph.runtime.subjects.workbench import weights_checksum
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.jobs.refs import FileData, FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.models.chat import ChatTemplateError, PromptMessage
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 
 PERSON = "You are a person with low extraversion."

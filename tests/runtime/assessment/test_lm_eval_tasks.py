@@ -16,9 +16,8 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 
 CHOICE = """

@@ -21,9 +21,8 @@ from traitgraph.runtime.assessment.questionnaires.scores import (
 )
 from traitgraph.runtime.models.chat import PromptMessage, prompt_ids
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import Sampling
 

@@ -14,9 +14,8 @@ from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers
 from traitgraph.runtime.models.loading import open_model
 from traitgraph.runtime.report.findings import judge
 from traitgraph.runtime.results.summaries import summarise
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import Sampling
 

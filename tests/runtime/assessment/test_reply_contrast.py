@@ -18,9 +18,8 @@ from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.models.chat import PromptMessage, turn
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FileData, FolderModel
+from traitgraph.specs.jobs.refs import FileData, FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 
 

@@ -16,9 +16,8 @@ from traitgraph.runtime.assessment.measurement import Measurement
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.folders.harness_tasks import harness_identity
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 
 TASK = """task: {name}

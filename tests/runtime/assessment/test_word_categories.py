@@ -14,9 +14,8 @@ from traitgraph.runtime.assessment.word_categories import TextRow, category_coun
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.generation import written
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, Prompt
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import Sampling
 

@@ -11,9 +11,8 @@ from traitgraph.runtime.assessment.questionnaires.items import Scale
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.generation import Written, written, written_texts
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
-from traitgraph.specs.jobs.refs import FolderModel
+from traitgraph.specs.jobs.refs import FolderModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.training import Sampling
 

@@ -12,9 +12,8 @@ from traitgraph.runtime.jobs.context import JobContext, Session
 from traitgraph.runtime.jobs.locations import ChangedFileError, locate
 from traitgraph.runtime.models.chat import prompt_ids
 from traitgraph.runtime.models.loading import open_model, prepare
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams, JobRow, PrepareParams
-from traitgraph.specs.jobs.refs import FileData, GgufModel
+from traitgraph.specs.jobs.refs import FileData, GgufModel, ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest_file, digest_path
 
 pytestmark = pytest.mark.real_model

@@ -19,7 +19,7 @@ from traitgraph.runtime.report.labels import axis_title
 from traitgraph.runtime.report.page import render_page
 from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.results.table import ResultRow
-from traitgraph.specs.jobs.durations import duration_text
+from traitgraph.specs.jobs.results import duration_text
 
 VOID = {"meta"}  # all other empty elements are written self-closed
 

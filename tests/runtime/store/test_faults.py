@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from traitgraph.runtime.store.durable import is_disk_full, write_json
-from traitgraph.runtime.store.errors import StoreFullError
+from traitgraph.runtime.store.durable import write_json
+from traitgraph.runtime.store.errors import StoreFullError, is_disk_full
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow
 

@@ -130,8 +130,8 @@ def test_training_starts_from_the_base_though_a_subject_stands_on_it(
 ) -> None:
     """After an assessment of a tuned subject in the same session, training gives the same bytes as before it."""
     from traitgraph.runtime.subjects.subjects import subject
-    from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
     from traitgraph.specs.jobs.params import AssessParams
+    from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
     tuned = make_context(params)
     train(tuned, params)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError, ValidationError
 
 from traitgraph.specs.fields.axes import values_of, whole_numbers
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.study.coefficients import PerTrait, alphas
+from traitgraph.specs.study.traits import PerTrait, alphas
 
 
 def texts(value: object) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.specs.reading import study_of
-from traitgraph.specs.schema.starter import SCHEMA_FILE, starter_spec
+from traitgraph.specs.schema.schema import SCHEMA_FILE, starter_spec
 
 from .test_schema import text_of, validator
 

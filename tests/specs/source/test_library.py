@@ -14,7 +14,7 @@ from traitgraph.specs.composition.compose import compose
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.source.library import GROUPS, LIBRARY
-from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.study import Arm, Study
 from traitgraph.specs.study.training import Training
 

@@ -15,8 +15,7 @@ from tests.tiny_model import model_like
 from traitgraph.specs.composition.arms import ARM_KEYS
 from traitgraph.specs.fields.pydantic_errors import keys_of
 from traitgraph.specs.study.benchmarks import LmEval, Questionnaire, ReplyContrast
-from traitgraph.specs.study.data import FileDataSpec, HubDataSpec
-from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.data import FileDataSpec, GeneratedDataSpec, HubDataSpec
 from traitgraph.specs.study.judges import ApiJudgeSpec
 from traitgraph.specs.study.merge_methods import TaskArithmetic, Ties
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Vector

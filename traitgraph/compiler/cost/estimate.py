@@ -6,9 +6,9 @@ from math import ceil
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Stage, shared_json
-from traitgraph.specs.jobs.durations import duration_names
-from traitgraph.specs.jobs.kinds import kind_of
+from traitgraph.specs.jobs.results import duration_names
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.job_kinds import kind_of
 from traitgraph.specs.study.training import Training
 
 from .hardware import NOTHING, Device, Range, device_for, total

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Stage, TaskDraft, shared_json
-from traitgraph.specs.jobs.durations import sort_of
 from traitgraph.specs.jobs.refs import HubModel
+from traitgraph.specs.jobs.results import sort_of
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.training import Lora, Training
 
 from .estimate import Estimator
 from .hardware import NOTHING, Range, span, total
-from .work import distinct_models, missing_by_stage, work_of
+from .work import distinct_models, work_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Price:
 def price_plan(draft: Draft, context: Context) -> Price:
     """The price of the missing jobs of a packed draft."""
     estimator = Estimator(draft, context)
-    missing = missing_by_stage(draft)
+    missing = draft.missing_by_stage
     seconds = {task.id: task_seconds(draft, task, estimator) for task in draft.tasks}
     gpu, cpu = _hours(draft, seconds, estimator)
     fastest, slowest = ({name: each[end] for name, each in seconds.items()} for end in (0, 1))
@@ -74,7 +75,7 @@ def check_budget(price: Price, max_gpu_hours: float) -> None:
 def seconds_by_sort(draft: Draft, context: Context) -> dict[str, float]:
     """What a missing job of each sort (`sort_of`: 'train', 'assess lm_eval') takes, in the middle of its range. [s]"""
     estimator, sums = Estimator(draft, context), dict[str, tuple[float, int]]()
-    for stage, count in missing_by_stage(draft):
+    for stage, count in draft.missing_by_stage:
         seconds, jobs = sums.get(sort := sort_of(stage.kind, shared_json(stage)), (0.0, 0))
         sums[sort] = seconds + count * estimator.seconds(stage).middle, jobs + count
     return {sort: seconds / jobs for sort, (seconds, jobs) in sums.items()}
@@ -82,10 +83,7 @@ def seconds_by_sort(draft: Draft, context: Context) -> dict[str, float]:
 
 def task_seconds(draft: Draft, task: TaskDraft, estimator: Estimator) -> Range:
     """Seconds from the start of a task's process to its end."""
-    counts: dict[int, int] = {}
-    for row in task.rows:
-        index = draft.stage_of(row)
-        counts[index] = counts.get(index, 0) + 1
+    counts = Counter(map(draft.stage_of, task.rows))
     jobs = [estimator.seconds(draft.stages[index]).times(count) for index, count in counts.items()]
     return total(jobs).plus(estimator.loading(draft.stages[max(counts)]))
 
@@ -169,10 +167,9 @@ def adapter_bytes(lora: Lora | None, weights: Range) -> Range:
 
 def _scratch(missing: list[tuple[Stage, int]], estimator: Estimator) -> Range:
     """The widest checkpoint of one training: weights and the optimiser's two moments, removed at its end."""
-    widest = NOTHING
-    for stage, _ in missing:
-        training = stage.template.get("training")
-        if isinstance(training, Training):
-            size = adapter_bytes(training.lora, estimator.weights(stage)).times(3)
-            widest = max(widest, size, key=lambda each: each.high)
-    return widest
+    sizes = (
+        adapter_bytes(training.lora, estimator.weights(stage)).times(3)
+        for stage, _ in missing
+        if isinstance(training := stage.template.get("training"), Training)
+    )
+    return max(sizes, key=lambda each: each.high, default=NOTHING)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
-from traitgraph.compiler.ir.ir import MISSING, Draft, Stage
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark, ResolvedJudge
-from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel
+from traitgraph.compiler.ir.ir import Draft, Stage
+from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.study.benchmarks import MODES
 from traitgraph.specs.study.training import DpoTraining, Sampling, Training
 from traitgraph.specs.study.traits import LEVELS
@@ -210,16 +208,9 @@ class JudgeCalls(NamedTuple):
 def judge_calls(draft: Draft) -> list[JudgeCalls]:
     """For each judge behind an interface the calls of the missing jobs: answers of all subjects in all repeats."""
     found: dict[tuple[str, str], list[Range]] = {}
-    for stage, missing in missing_by_stage(draft):
+    for stage, missing in draft.missing_by_stage:
         judge = getattr(stage.template.get("benchmark"), "judge", None)
         if isinstance(judge, ResolvedJudge) and judge.kind == "api":
             ratings = questions_asked(stage, draft).times(_repeats(stage))
             found.setdefault((judge.model, judge.url), []).append(ratings.times(missing))
     return [JudgeCalls(model, url, total(calls)) for (model, url), calls in found.items()]
-
-
-def missing_by_stage(draft: Draft) -> list[tuple[Stage, int]]:
-    """The stages with jobs that will run, and how many."""
-    spans = zip(draft.stages, pairwise(draft.offsets), strict=True)
-    counts = [(stage, draft.status[first:end].count(MISSING)) for stage, (first, end) in spans]
-    return [(stage, count) for stage, count in counts if count]

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from traitgraph.specs.fields.registry import UnknownNameError
-from traitgraph.specs.jobs.kinds import KINDS, kind_of
 from traitgraph.specs.jobs.refs import GgufModel
 from traitgraph.specs.source.diagnostics import SpecError, error
+from traitgraph.specs.study.job_kinds import KINDS, kind_of
 from traitgraph.specs.study.study import Arm
 
 from .dimensions import FURTHER, coordinates

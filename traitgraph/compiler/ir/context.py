@@ -79,7 +79,7 @@ class Context:
     """Release of lm-eval, with a digest of the built-in task that is named; None where it is not installed."""
     present: Callable[[str, str], bool] = lambda kind, key: False
     durations: Mapping[str, float] = field(default_factory=dict)
-    """Median seconds of jobs in the store, by the names of `specs/jobs/durations.py`."""
+    """Median seconds of jobs in the store, by the names of `specs/jobs/results.py`."""
     task_minutes: float = 30.0
     """Jobs are packed into tasks of about this length."""
     cluster: Cluster | None = None

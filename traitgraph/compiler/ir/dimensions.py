@@ -10,7 +10,7 @@ from typing import cast
 from traitgraph.specs.fields.references import Named
 from traitgraph.specs.jobs.results import AXES
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import Combination
@@ -65,17 +65,13 @@ def dimensions_of(arm: Arm) -> list[Dimension]:
     axes = arm.axes()
     group_of: dict[str, tuple[str, ...]] = {name: group for group in arm.zip for name in group if name in axes}
     dimensions, placed = [], set[str]()
-    for name in sorted(axes, key=_place):
+    place = {name: number for number, name in enumerate(ORDER)}
+    for name in sorted(axes, key=lambda axis: place.get(axis.partition(":")[0], len(ORDER))):  # of a plug-in's: last
         if name not in placed:
             names = [other for other in group_of.get(name, (name,)) if other in axes]
             dimensions.append(Dimension({other: axes[other] for other in names}))
             placed.update(names)
     return dimensions
-
-
-def _place(axis: str) -> int:
-    name = axis.partition(":")[0]
-    return ORDER.index(name) if name in ORDER else len(ORDER)  # an axis of a plug-in's method comes last
 
 
 def text_of(value: object) -> str:

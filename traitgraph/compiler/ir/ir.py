@@ -7,13 +7,13 @@ input is a list of row numbers and 620,000 jobs need megabytes. Knows the shape 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -167,6 +167,14 @@ class Input:
             return replace(self, refs=row_ids(map(self.refs.__getitem__, rows)))
         return replace(self, refs=row_ids(ref for row in rows for ref in self.of(row)))
 
+    def renumbered(self, place: Sequence[int]) -> Input:
+        """The same references by their new numbers: `place[old] == new`."""
+        refs = row_ids(map(place.__getitem__, self.refs))
+        if self.unordered and self.width == len(refs):  # one row: equal jobs fall together
+            refs = row_ids(dict.fromkeys(refs))
+            return replace(self, refs=refs, width=len(refs))
+        return replace(self, refs=refs)
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -187,6 +195,11 @@ class Stage:
     def rows(self) -> int:
         """How many jobs the stage holds."""
         return self.table.rows
+
+    @property
+    def title(self) -> str:
+        """The kind, and the name where it is another: 'train', 'assess mini-ipip'."""
+        return self.kind if self.name == self.kind else f"{self.kind} {self.name}"
 
     def take(self, rows: Sequence[int]) -> Stage:
         """The stage with these rows only."""
@@ -234,11 +247,22 @@ class ArmTable:
     comparisons: tuple[Comparison, ...] = ()
     """Analyses across subjects."""
 
+    def renumbered(self, place: Sequence[int]) -> ArmTable:
+        """The arm whose jobs, weights and assessments are named by their new numbers: `place[old] == new`."""
+        return replace(
+            self,
+            jobs=row_ids(sorted({place[row] for row in self.jobs})),
+            weights=row_ids(row if row == BASE else place[row] for row in self.weights),
+            assessments=tuple((name, row_ids(map(place.__getitem__, rows))) for name, rows in self.assessments),
+            comparisons=tuple(replace(each, row=place[each.row]) for each in self.comparisons),
+        )
+
 
 BASE = 0xFFFFFFFF
 """In the place of a row number: no job makes these weights."""
 
 PRESENT, MISSING, UNNEEDED = 0, 1, 2
+STATUS_WORDS = ("present", "missing", "unneeded")
 
 
 @dataclass(frozen=True)
@@ -297,7 +321,45 @@ class Draft:
         index = self.stage_of(row)
         return self.stages[index], row - self.offsets[index]
 
+    @cached_property
+    def missing_by_stage(self) -> list[tuple[Stage, int]]:
+        """The stages with jobs that will run, and how many."""
+        spans = zip(self.stages, pairwise(self.offsets), strict=True)
+        counts = ((stage, self.status[first:end].count(MISSING)) for stage, (first, end) in spans)
+        return [(stage, count) for stage, count in counts if count]
+
     def inputs_of(self, row: int) -> dict[str, array[int]]:
         """Row numbers that feed one job, by input name."""
         stage, place = self.locate(row)
         return {each.name: each.of(place) for each in stage.inputs}
+
+    def needs(self, row: int) -> Iterator[int]:
+        """Row numbers that feed one job, whatever the input."""
+        return chain.from_iterable(self.inputs_of(row).values())
+
+    def keep(self, rows: Sequence[int], place: Sequence[int] | None = None) -> Draft:
+        """The draft with these rows only, in their order; see `renumbered`."""
+        stages = []
+        for stage, start in zip(self.stages, self.offsets, strict=False):
+            chosen = rows[bisect_left(rows, start) : bisect_left(rows, start + stage.rows)]
+            if chosen:
+                stages.append(stage.take(row_ids(row - start for row in chosen)))
+        return self.renumbered(stages, rows, place)
+
+    def renumbered(self, stages: Iterable[Stage], rows: Sequence[int], place: Sequence[int] | None = None) -> Draft:
+        """The draft with these stages, which hold these rows of it, and every reference by its new number.
+
+        `place[old] == new`; None: the position of the old number in `rows`.
+        """
+        if place is None:
+            place = row_ids((0,)) * self.rows
+            for new, old in enumerate(rows):
+                place[old] = new
+        return replace(
+            self,
+            stages=tuple(
+                replace(stage, inputs=tuple(each.renumbered(place) for each in stage.inputs)) for stage in stages
+            ),
+            keys=[self.keys[row] for row in rows] if self.keys else (),
+            arms=tuple(arm.renumbered(place) for arm in self.arms),
+        )

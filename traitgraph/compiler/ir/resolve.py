@@ -1,4 +1,4 @@
-"""Turn what the spec names (presets, paths, packages) into what a job carries: ids, revisions, digests of content.
+"""Turn what the spec names (presets, paths, prompts) into what a job carries: ids, digests of content, texts.
 
 Content is read through the context only. Where each digest lies on this machine goes into `locations`.
 """
@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitgraph.specs.jobs.refs import FileData, FolderModel, GgufModel, HubData, HubModel
+from traitgraph.specs.jobs.params import Demonstrations
+from traitgraph.specs.jobs.params import Prompt as PromptText
+from traitgraph.specs.jobs.refs import DataRef, FileData, FolderModel, GgufModel, HubData, HubModel
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.data import DataSpec, FileDataSpec, HubDataSpec
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, ModelSpec, PackagedModelSpec
+from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
+from traitgraph.specs.study.traits import Level, Trait
 
 from .context import Context, Counts
 
@@ -65,18 +69,26 @@ class Resolver:
 
     def data(self, spec: DataSpec) -> DataReference:
         """The dialogue data as a job carries it."""
+        fields = {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs}  # called otherwise there
         match spec:
             case FileDataSpec():
-                data = FileData(digest=self.digest(spec.path), fields=renamed(spec))
+                data = FileData(digest=self.digest(spec.path), fields=fields)
                 if (name := encode(data)) not in self.rows:
                     self.rows[name] = self.context.count_rows(Path(spec.path), data.fields)
                 return data
             case HubDataSpec():
-                fields = renamed(spec)
                 return HubData(id=spec.id, revision=spec.revision, config=spec.config, split=spec.split, fields=fields)
         raise AssertionError(f"no job form for {type(spec).__name__}")
 
 
-def renamed(spec: DataSpec) -> dict[str, str]:
-    """The fields that the data call otherwise than we do."""
-    return {str(ours): theirs for ours, theirs in spec.fields.items() if ours != theirs}
+def condition_prompt(
+    prompt: Prompt, trait: Trait, level: Level | None, intensity: object = None, data: DataRef | None = None
+) -> PromptText:
+    """The prompt of one trait and level; `data` is what demonstrations are drawn from."""
+    examples = None
+    if isinstance(prompt, DemonstrationPrompt):
+        assert data is not None, "demonstrations are drawn from data"
+        assert level is not None, "demonstrations belong to a level"
+        examples = Demonstrations(data=data, trait=trait, level=level, count=prompt.examples, seed=prompt.seed)
+    place = "user" if prompt.place == "user" else None
+    return PromptText(system=prompt.system(trait, level, intensity), place=place, examples=examples)

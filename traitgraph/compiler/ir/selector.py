@@ -26,12 +26,13 @@ NAMES = ("study", "arm", "method", *AXES, "benchmark", "kind", "key")
 BY_FIRST_WORD = ("method", "merge")
 """Names whose texts begin with a kind: 'prompt intensity=very', 'ties density=0.2'."""
 OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "=": operator.eq,
     "<=": operator.le,
     ">=": operator.ge,
     "<": operator.lt,
     ">": operator.gt,
 }
-"""What orders numbers; = and != compare texts as well."""
+"""How numbers compare; = and != compare texts as well."""
 _CONDITION = r"\s*(?P<name>[\w.:-]+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
 
 
@@ -51,9 +52,9 @@ class Condition:
             return any(text.startswith(value) for value in self.values)
         # the text, its first word if that is a kind, and each part of a composed one
         forms = {text, *text.split("+"), *(text.split()[:1] if self.name in BY_FIRST_WORD else ())}
-        if self.operator in ("=", "!="):
-            return (self.operator == "=") == any(_equal(value, form) for value in self.values for form in forms)
-        return any(_in_order(self.operator, form, value) for value in self.values for form in forms)
+        sign = "=" if self.operator == "!=" else self.operator
+        is_met = any(_holds(form, sign, value) for value in self.values for form in forms)
+        return is_met != (self.operator == "!=")
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,11 @@ class Selector:
         return [each for each in self.conditions if each.name in wanted]
 
 
-def _equal(value: str, form: str) -> bool:
-    number = number_in(value)
-    return value == form or (number is not None and number == number_in(form))
-
-
-def _in_order(sign: str, form: str, value: str) -> bool:
+def _holds(form: str, sign: str, value: str) -> bool:
     left, right = number_in(form), number_in(value)
-    return left is not None and right is not None and OPERATORS[sign](left, right)
+    if left is None or right is None:
+        return sign == "=" and form == value
+    return OPERATORS[sign](left, right)
 
 
 def number_in(text: str) -> Decimal | None:
@@ -116,6 +114,6 @@ def _fault(part: str, found: re.Match[str] | None, names: Sequence[str]) -> tupl
         near = near_names(found["name"], names)
         listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names)}"
         return f"unknown name '{found['name']}' in a selection", listed
-    if found["operator"] in OPERATORS and any(number_in(each) is None for each in found["values"].split("|")):
+    if found["operator"] not in ("=", "!=") and any(number_in(each) is None for each in found["values"].split("|")):
         return f"'{found['values']}' is not a number", "only numbers have an order"
     return None

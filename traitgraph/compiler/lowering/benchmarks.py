@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from traitgraph.compiler.ir.builder import Builder, prepare
 from traitgraph.compiler.ir.ir import Input, row_ids
-from traitgraph.specs.jobs.benchmarks import PLUGIN, ResolvedBenchmark, ResolvedJudge
+from traitgraph.specs.jobs.refs import PLUGIN, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.source.hashing import takes_back
 from traitgraph.specs.study.analyses import LayerSimilarity
 from traitgraph.specs.study.benchmarks import LmEval, Measured, Questionnaire

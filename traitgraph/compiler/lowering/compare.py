@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from traitgraph.specs.jobs.params import PluginAnalysis
 from traitgraph.specs.jobs.params import TraitCorrelation as CorrelationParams
 from traitgraph.specs.jobs.params import VectorSimilarity as SimilarityParams
 from traitgraph.specs.source.diagnostics import SpecError, error
-from traitgraph.specs.study.analyses import Analysis, LayerSimilarity, TraitCorrelation, VectorSimilarity
+from traitgraph.specs.study.analyses import LayerSimilarity, TraitCorrelation, VectorSimilarity
 from traitgraph.specs.study.benchmarks import Questionnaire
 from traitgraph.specs.study.study import Arm
 
@@ -25,50 +24,41 @@ Scaled = Sequence[tuple[Sequence[int], Sequence[int]]]
 """Subjects of an arm, and the row of a vector that each of them scales, be it by 0."""
 
 
-def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> tuple[Comparison, ...]:
+def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
     """The comparisons that an arm asks for, once all its subjects are lowered."""
-    return tuple(each for analysis in arm.analyses for each in _comparisons(analysis, arm, table, scaled, builder))
-
-
-def _comparisons(
-    analysis: Analysis, arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder
-) -> Iterator[Comparison]:
-    match analysis:
-        case VectorSimilarity():
-            yield from _vectors(SimilarityParams(scope=analysis.scope), table, scaled, builder)
-        case TraitCorrelation():
-            reference = builder.resolver.digest(analysis.reference)
-            params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
-            several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
-            against = f" {Path(analysis.reference).stem}" if several else ""
-            for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
-                title = f"trait_correlation {name}{against}"  # that tells reference matrices apart
-                yield from _of_scores(params, title, dict(table.assessments)[name], table, builder)
-        case LayerSimilarity():
-            return  # taken of each subject, with the benchmarks
-        case _ if hasattr(analysis, "compare"):
-            own = PluginAnalysis(analysis=analysis.kind, options=analysis.model_dump(mode="json", exclude={"kind"}))
-            for name, measured in table.assessments:
-                yield from _of_scores(own, f"{analysis.kind} {name}", measured, table, builder)
-        case _:
-            what = f"no package says what the analysis `{analysis.kind}` does (a method `compare` of its class)"
-            raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
+    for analysis in arm.analyses:
+        match analysis:
+            case VectorSimilarity():
+                yield from _vectors(SimilarityParams(scope=analysis.scope), table, scaled, builder)
+            case TraitCorrelation():
+                reference = builder.resolver.digest(analysis.reference)
+                params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
+                several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
+                against = f" {Path(analysis.reference).stem}" if several else ""
+                for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:
+                    title = f"trait_correlation {name}{against}"  # that tells reference matrices apart
+                    yield from _of_scores(params, title, dict(table.assessments)[name], table, builder)
+            case LayerSimilarity():
+                pass  # taken of each subject, with the benchmarks
+            case _ if hasattr(analysis, "compare"):
+                own = PluginAnalysis(analysis=analysis.kind, options=analysis.model_dump(mode="json", exclude={"kind"}))
+                for name, measured in table.assessments:
+                    yield from _of_scores(own, f"{analysis.kind} {name}", measured, table, builder)
+            case _:
+                what = f"no package says what the analysis `{analysis.kind}` does (a method `compare` of its class)"
+                raise SpecError([error("TG209", what, path=f"arms.{arm.name}.analyses")])
 
 
 def _vectors(params: SimilarityParams, table: ArmTable, scaled: Scaled, builder: Builder) -> Iterator[Comparison]:
+    """The vectors that some subjects scale, for each model, data set and seed, in the order of their names."""
     for _, subjects in table.subjects.split(VECTOR_COLUMNS):
-        vectors = _named_vectors(set(subjects), scaled, builder)
-        names = tuple(vectors.values())
+        compared = set(subjects)
+        pairs = (pair for several, rows in scaled for pair in zip(several, rows, strict=True))
+        vectors = sorted({row for subject, row in pairs if subject in compared}, key=builder.name_of)
+        names = tuple(map(builder.name_of, vectors))
         inputs = (Input("vectors", row_ids(vectors), width=len(vectors)),)
         row = _add("vector_similarity", params, inputs, builder, names)
         yield Comparison("vector_similarity", row, subjects[0], ("method", *VECTOR_COLUMNS))
-
-
-def _named_vectors(subjects: set[int], scaled: Scaled, builder: Builder) -> dict[int, str]:
-    """Rows of the vectors that some subjects scale, each with its name, in the order of names."""
-    pairs = (pair for several, rows in scaled for pair in zip(several, rows, strict=True))
-    found = {row: builder.name_of(row) for row in {row for subject, row in pairs if subject in subjects}}
-    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def _of_scores(
@@ -96,8 +86,3 @@ def _add(
 ) -> int:
     column = {"conditions": Column((conditions,), row_ids((0,)))} if conditions else {}
     return builder.add("analyse", {"analysis": params}, Table(column, 1), inputs, name=name)[0]
-
-
-def assessed(table: ArmTable) -> array[int]:
-    """Rows of all assessments of an arm."""
-    return row_ids(row for _, rows in table.assessments for row in rows)

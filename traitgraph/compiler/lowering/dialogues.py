@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 
 from traitgraph.compiler.ir.builder import Builder, constant_input, prepare
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
+from traitgraph.compiler.ir.resolve import condition_prompt
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.refs import DataRef, GeneratedData
-from traitgraph.specs.study.data import DataSpec
-from traitgraph.specs.study.generation import Expert, GeneratedDataSpec, Generation
+from traitgraph.specs.study.data import DataSpec, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import LEVELS, TRAITS, Level, Trait
-
-from .condition_texts import condition_prompt
 
 Condition = tuple[Trait, Level]
 
@@ -113,7 +111,10 @@ def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Bui
         training = training.model_copy(update={"instruction": expert.instruction, "instruction_place": "user"})
     model = builder.resolver.model(expert.model)
     template = {"model": model, "data": builder.resolver.data(expert.data), "training": training}
-    wanted = [_expert_of(expert, condition) for condition in conditions]
+    wanted: list[tuple[Trait | None, Level | None]] = [  # what the expert of each condition is for; None: for all
+        {"separate": (trait, level), "trait": (trait, None), "joint": (None, None)}[expert.conditions]
+        for trait, level in conditions
+    ]
     distinct = list(dict.fromkeys(wanted))
     place = row_ids(range(len(distinct)))
     traits, levels = (Column(tuple(values), place) for values in zip(*distinct, strict=True))
@@ -126,9 +127,3 @@ def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Bui
     where = Table(shown, len(distinct))
     rows = builder.add(kind, template, Table(columns, len(distinct)), inputs, where=where)
     return row_ids(rows[distinct.index(each)] for each in wanted)
-
-
-def _expert_of(expert: Expert, condition: Condition) -> tuple[Trait | None, Level | None]:
-    """What the expert of a condition is trained for; None: for all of them."""
-    trait, level = condition
-    return {"separate": (trait, level), "trait": (trait, None), "joint": (None, None)}[expert.conditions]

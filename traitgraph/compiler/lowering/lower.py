@@ -1,25 +1,47 @@
-"""Turn methods into the stages that they imply, and give every subject one assessment per benchmark."""
+"""Turn methods into the stages that they imply, and give every subject one assessment per benchmark.
+
+What a method implies is one function, from the subjects of a group to what makes them. A new method is one record of
+`specs/study/methods.py` and one line here. A plugin's method says it itself, by a method `lower` of its class, or by a
+function under its name in the entry-point group `traitgraph.lowerings`.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from traitgraph.compiler.ir.builder import COORDINATES, Builder, Group, Made, prepare
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import BASE, ArmTable, Column, Draft, Input, Table, row_ids
 from traitgraph.compiler.ir.resolve import Resolver
-from traitgraph.specs.fields.registry import UnknownNameError
+from traitgraph.specs.fields.registry import Registry, UnknownNameError
 from traitgraph.specs.source.diagnostics import SpecError, error
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.models import ModelSpec
 from traitgraph.specs.study.study import Arm
 
 from .benchmarks import Resolved, resolve_all
-from .compare import assessed, compare
-from .methods import Lowering, lowering_of
-from .prompts import with_arm_prompt
+from .compare import compare
+from .trained import lower_direct, lower_prompt, lower_tuned, with_arm_prompt
+from .vectors import lower_compose, lower_vector
+
+Lowering = Callable[[Group, Builder], list[Made]]
+
+LOWERINGS: Registry[Lowering] = Registry(
+    "lowering of a method",
+    "traitgraph.lowerings",
+    {
+        "direct": lower_direct,
+        "prompt": lower_prompt,
+        "sft": lower_tuned,
+        "dpo": lower_tuned,
+        "vector": lower_vector,
+        "compose": lower_compose,
+        "steer": "traitgraph.compiler.lowering.steered:lower_steer",
+        "npti": "traitgraph.compiler.lowering.steered:lower_npti",
+    },
+)
 
 
 def lower_methods(draft: Draft, context: Context) -> Draft:
@@ -63,14 +85,15 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
         for benchmark in benchmarks:
             scatter_rows(assess(group, made, benchmark, builder), rows, assessments[benchmark.name])
     lowered = replace(table, weights=weights, assessments=tuple(assessments.items()))
-    comparisons = compare(arm, lowered, scaled, builder)
+    comparisons = tuple(compare(arm, lowered, scaled, builder))
     return replace(lowered, comparisons=comparisons, jobs=row_ids(range(first, builder.rows)))
 
 
 def _lowering_of(arm: Arm) -> Lowering:
     """What the arm's method implies. Raises SpecError for a plugin's method that does not say."""
+    own: Lowering | None = getattr(arm.method, "lower", None)
     try:
-        return lowering_of(arm.method)
+        return own or LOWERINGS.get(arm.method.kind)
     except UnknownNameError:
         what = f"no package says what the method `{arm.method.kind}` implies (a method `lower` of its class)"
         raise SpecError([error("TG209", what, path=f"arms.{arm.name}.method")]) from None
@@ -87,7 +110,7 @@ def _group(table: ArmTable, arm: Arm, model: object, rows: array[int], builder: 
 def collect(arms: tuple[ArmTable, ...], builder: Builder) -> None:
     """One job that puts the metrics of every assessment and analysis of the study into one table."""
     made = {
-        "assess": row_ids(row for arm in arms for row in assessed(arm)),
+        "assess": row_ids(row for arm in arms for _, rows in arm.assessments for row in rows),
         "analyse": row_ids(each.row for arm in arms for each in arm.comparisons),
     }
     inputs = [Input(name, rows, width=len(rows), unordered=True) for name, rows in made.items() if rows]

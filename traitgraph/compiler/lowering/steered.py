@@ -9,13 +9,13 @@ from typing import cast
 
 from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
+from traitgraph.compiler.ir.resolve import condition_prompt
 from traitgraph.specs.jobs.params import NeuronSteering, OperatorSteering, Steering
 from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.method import Add
 from traitgraph.specs.study.methods import Npti, Steer
-from traitgraph.specs.study.steering_operators import Add
 from traitgraph.specs.study.traits import LEVELS, Trait
 
-from .condition_texts import condition_prompt
 from .dialogues import Condition, dialogue_rows
 from .trained import first_places
 

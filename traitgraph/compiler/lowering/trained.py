@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 from traitgraph.compiler.ir.builder import Builder, Group, Made
-from traitgraph.compiler.ir.ir import Input, Table, row_ids
+from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
+from traitgraph.compiler.ir.resolve import condition_prompt
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.methods import Tuned
-from traitgraph.specs.study.prompts import Prompt
+from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.training import DpoTraining
-from traitgraph.specs.study.traits import Level, Trait
+from traitgraph.specs.study.traits import Combination, Level, Trait
 
 from .dialogues import Condition, dialogue_rows, opposite, repeated
-from .prompts import subject_prompts
 
 CONDITION = ("data", "trait", "level", "seed")
 """What one training depends on, besides the model and the settings of the arm."""
@@ -86,3 +87,44 @@ def lower_prompt(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Prompt)
     column, inputs = subject_prompts(group, method, builder)
     return [Made(row_ids(range(group.subjects.rows)), inputs, columns={"prompt": column})]
+
+
+def with_arm_prompt(group: Group, made: list[Made], builder: Builder) -> list[Made]:
+    """The same subjects, each after the prompt of its trait and level, if the arm has a prompt for its subjects."""
+    prompt = group.arm.prompt
+    if prompt is None or "prompt" not in group.arm.method.uses:
+        return made
+    intensity = prompt.own_axes().get("intensity", (None,))[0]
+    column, inputs = subject_prompts(group, prompt, builder, intensity)
+    return [
+        replace(
+            each,
+            columns={**each.columns, "prompt": column.take(each.places)},
+            inputs=(*each.inputs, *(one.take(each.places) for one in inputs)),
+        )
+        for each in made
+    ]
+
+
+def subject_prompts(
+    group: Group, prompt: Prompt, builder: Builder, intensity: object = None
+) -> tuple[Column, tuple[Input, ...]]:
+    """The prompt of every subject of a group, and the input `examples` where examples come from generated dialogues.
+
+    A subject's own intensity, if that is an axis, goes before the one given. A composed subject gets a text per trait.
+    """
+    axes = ("trait", "level", "intensity", "combination")
+    conditions, place = group.subjects.distinct(axes)
+    shown = isinstance(prompt, DemonstrationPrompt)
+    rows = dialogue_rows(group.arm.data[0], group.arm, builder) if shown else None
+    texts = []
+    for row in range(conditions.rows):
+        known = {name: column[row] for name, column in conditions.columns.items()}
+        strength = known.get("intensity", intensity)
+        pairs = known.get("combination") or ((known.get("trait"), known.get("level")),)
+        data = rows.data if rows else None
+        each = [condition_prompt(prompt, *pair, strength, data) for pair in cast("Combination", pairs)]
+        assert len(each) == 1 or not any(one.examples for one in each), "demonstrations show one trait"
+        texts.append(each[0].model_copy(update={"system": "\n".join(one.system for one in each)}))
+    inputs = repeated(rows, group.subjects.rows, "examples") if rows else ()
+    return Column(tuple(texts), place), inputs

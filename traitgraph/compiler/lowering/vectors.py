@@ -106,8 +106,9 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         method = resolve(cast("MergeMethod", shared["merge"]))
         used = _used(method, cast("tuple[bool, ...]", shared["kept"]))
         carried = bool(shared.get("carried"))
+        taken = tuple(row_ids(map(each.__getitem__, rows)) for each in vectors)
         if not used and not carried:
-            made.append(Made(rows, vectors=_taken(vectors, rows)))
+            made.append(Made(rows, vectors=taken))
             continue
         inputs = list(group.model_input(len(rows)))
         columns = {"coefficients": coefficients.take(rows).map(partial(_chosen, used))}
@@ -120,12 +121,8 @@ def make_merges(group: Group, builder: Builder, vectors: Sequence[array[int]], c
         template = {"model": group.model, "method": method, "keep": group.arm.keep}
         where = group.where((*COORDINATES, *FURTHER), rows)
         numbers = builder.add("merge", template, Table(columns, len(rows)), inputs, where=where)
-        made.append(Made(rows, (Input("merge", numbers),), numbers, vectors=_taken(vectors, rows)))
+        made.append(Made(rows, (Input("merge", numbers),), numbers, vectors=taken))
     return made
-
-
-def _taken(vectors: Sequence[array[int]], rows: Sequence[int]) -> tuple[array[int], ...]:
-    return tuple(row_ids(map(each.__getitem__, rows)) for each in vectors)
 
 
 def _used(method: MergeMethod, kept: Sequence[bool]) -> list[int]:

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import BASE, Draft, row_ids
-from traitgraph.compiler.ir.renumber import keep_rows
-from traitgraph.specs.jobs.kinds import kind_of
+from traitgraph.specs.study.job_kinds import kind_of
 
 
 def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
@@ -20,11 +19,8 @@ def drop_unread_jobs(draft: Draft, context: Context) -> Draft:
     if all(read):
         return draft
     kept = row_ids(row for row in range(draft.rows) if read[row])
-    place = row_ids((0,)) * draft.rows
-    for new, old in enumerate(kept):
-        place[old] = new
     arms = (replace(arm, jobs=row_ids(row for row in arm.jobs if read[row])) for arm in draft.arms)
-    return keep_rows(replace(draft, arms=tuple(arms)), kept, place)
+    return replace(draft, arms=tuple(arms)).keep(kept)
 
 
 def _read_rows(draft: Draft) -> bytearray:

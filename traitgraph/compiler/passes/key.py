@@ -18,8 +18,8 @@ from hashlib import blake2b
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, Input, Stage
-from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import DIGEST_BYTES, SCHEME, encode
+from traitgraph.specs.study.job_kinds import kind_of
 
 
 def key_jobs(draft: Draft, context: Context) -> Draft:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.ir import Draft, row_ids
-from traitgraph.compiler.ir.renumber import renumber_arm, renumber_stage
-from traitgraph.specs.jobs.kinds import kind_of
+from traitgraph.compiler.ir.ir import Draft
+from traitgraph.specs.study.job_kinds import kind_of
 
 
 def order_stages(draft: Draft, context: Context) -> Draft:
@@ -21,15 +19,7 @@ def order_stages(draft: Draft, context: Context) -> Draft:
     if order == list(range(len(order))):
         return draft
     moved = [row for index in order for row in range(starts[index], starts[index + 1])]
-    place = row_ids((0,)) * draft.rows
-    for new, old in enumerate(moved):
-        place[old] = new
-    return replace(
-        draft,
-        stages=tuple(renumber_stage(draft.stages[index], place) for index in order),
-        keys=[draft.keys[row] for row in moved],
-        arms=tuple(renumber_arm(arm, place) for arm in draft.arms),
-    )
+    return draft.renumbered((draft.stages[index] for index in order), moved)
 
 
 def _topological(draft: Draft) -> list[int]:

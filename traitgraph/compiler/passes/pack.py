@@ -10,8 +10,8 @@ from itertools import chain, groupby, repeat
 from traitgraph.compiler.cost.estimate import Estimator
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import MISSING, Draft, Stage, TaskDraft, row_ids
-from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.job_kinds import kind_of
 
 NO_TASK = 0xFFFFFFFF
 

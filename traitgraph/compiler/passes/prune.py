@@ -36,6 +36,5 @@ def _mark_unneeded(draft: Draft, status: bytearray, wanted: frozenset[int]) -> N
         if not asked[row]:
             status[row] = UNNEEDED
             continue
-        for refs in draft.inputs_of(row).values():
-            for ref in refs:
-                asked[ref] = 1
+        for ref in draft.needs(row):
+            asked[ref] = 1

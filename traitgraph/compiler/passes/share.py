@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.ir import Draft, row_ids
-from traitgraph.compiler.ir.renumber import keep_rows
 
 
 def share_equal_jobs(draft: Draft, context: Context) -> Draft:
@@ -21,4 +20,4 @@ def share_equal_jobs(draft: Draft, context: Context) -> Draft:
         if new == len(kept):
             kept.append(row)
         place.append(new)
-    return keep_rows(draft, kept, place)
+    return draft.keep(kept, place)

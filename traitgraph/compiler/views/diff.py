@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from traitgraph.compiler.ir.dimensions import FURTHER
 from traitgraph.compiler.ir.ir import Draft, row_json, shared_json
-from traitgraph.compiler.label import Labels
 from traitgraph.compiler.plan import Plan
-from traitgraph.specs.jobs.kinds import kind_of
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.job_kinds import kind_of
 
 from .print_plan import arm_formula
 
@@ -60,12 +59,15 @@ def diff_plans(old: Plan, new: Plan) -> StudyDiff:
     come = _by_coordinates(new.draft, keys_old)
     causes: dict[tuple[object, ...], Rekeyed] = {}
     added: Counter[str] = Counter()
-    labels = Labels(new.draft)
+    labels = new.labels()
     for coordinates, rows in come.items():
         partners = gone.get(coordinates, [])
         for row in rows:
             if partners:
-                _count(causes, _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels.of(row)))
+                each = _rekeyed(old.draft, partners.pop(0), new.draft, row, keys_old, labels[row])
+                why = tuple(change.text() for change in each.changes) or each.follows
+                known = causes.get((each.kind, bool(each.changes), why))
+                causes[each.kind, bool(each.changes), why] = replace(known, jobs=known.jobs + 1) if known else each
             else:
                 added[str(coordinates[0])] += 1
     removed = Counter(str(coordinates[0]) for coordinates, rows in gone.items() for _ in rows)
@@ -96,9 +98,7 @@ def _coordinates(draft: Draft, row: int) -> Coordinates:
 def _rekeyed(old: Draft, one: int, new: Draft, two: int, keys_old: set[bytes], label: str) -> Rekeyed:
     stage, _ = new.locate(two)
     changes = tuple(field_changes(_params(old, one), _params(new, two)))
-    follows = dict.fromkeys(
-        new.locate(ref)[0].kind for refs in new.inputs_of(two).values() for ref in refs if new.keys[ref] not in keys_old
-    )
+    follows = dict.fromkeys(new.locate(ref)[0].kind for ref in new.needs(two) if new.keys[ref] not in keys_old)
     return Rekeyed(stage.kind, 1, changes, tuple(follows), label)
 
 
@@ -106,12 +106,6 @@ def _params(draft: Draft, row: int) -> dict[str, object]:
     stage, place = draft.locate(row)
     version = {"(version of the kind)": kind_of(stage.kind).version}
     return {**version, **shared_json(stage), **row_json(stage, place)}
-
-
-def _count(causes: dict[tuple[object, ...], Rekeyed], each: Rekeyed) -> None:
-    cause = (each.kind, tuple(change.text() for change in each.changes), each.follows if not each.changes else ())
-    known = causes.get(cause)
-    causes[cause] = replace(known, jobs=known.jobs + 1) if known else each
 
 
 def _arm_changes(old: Plan, new: Plan) -> Iterator[str]:

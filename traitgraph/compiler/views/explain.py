@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import nlargest, nsmallest
+from heapq import nlargest
 
 from traitgraph.compiler.ir.ir import MISSING, PRESENT
 from traitgraph.compiler.plan import Plan
@@ -21,17 +21,19 @@ def find_job(plan: Plan, wanted: str) -> int:
 
     Raises SpecError with what there is when it means none or several.
     """
-    rows = [row for row, key in enumerate(plan.draft.keys) if key.hex().startswith(wanted.lower())]
-    if rows:
-        return _only(plan, wanted, rows)
     labels, words = plan.labels(), wanted.lower().split()
-    rows = [row for row, text in enumerate(labels) if text == wanted]
+    rows = [row for row, key in enumerate(plan.draft.keys) if key.hex().startswith(wanted.lower())]
+    rows = rows or [row for row, text in enumerate(labels) if text == wanted]
     rows = rows or [row for row, text in enumerate(labels) if all(word in text.lower() for word in words)]
+    if len(rows) == 1:
+        return rows[0]
     if rows:
-        return _only(plan, wanted, rows)
-    near = "".join(f"\nnear: {text}" for text in near_labels(wanted, labels))
-    hint = f"keys are in `results` and in `graph --format json --full`{near}"
-    what = f"no job of the study has the key or label '{wanted}'"
+        what = f"'{wanted}' means {len(rows):,} jobs of the study"
+        hint = "\n".join(line.strip() for line in _listed(plan, rows))
+    else:
+        what = f"no job of the study has the key or label '{wanted}'"
+        near = "".join(f"\nnear: {text}" for text in near_labels(wanted, labels))
+        hint = f"keys are in `results` and in `graph --format json --full`{near}"
     raise SpecError([Diagnostic("TG204", "error", what, None, "", hint)])
 
 
@@ -45,13 +47,6 @@ def near_labels(wanted: str, labels: Sequence[str], count: int = 3) -> list[str]
     words = {near for word in wanted.lower().split() for near in near_names(word, known, 1)}
     alike = [(len(words.intersection(text.lower().split())), -place) for place, text in enumerate(labels)]
     return [labels[-place] for shared, place in nlargest(count, alike) if shared]
-
-
-def _only(plan: Plan, wanted: str, rows: list[int]) -> int:
-    if len(rows) == 1:
-        return rows[0]
-    hint = "\n".join(line.strip() for line in _listed(plan, rows))
-    raise SpecError([Diagnostic("TG204", "error", f"'{wanted}' means {len(rows):,} jobs of the study", None, "", hint)])
 
 
 def explain_job(plan: Plan, row: int, stored: Iterable[JobRow] = ()) -> str:
@@ -102,13 +97,6 @@ def _listed(plan: Plan, rows: Sequence[int]) -> Iterator[str]:
         yield f"  ... and {len(rows) - SHOWN:,} more"
 
 
-def nearest_changes(job: JobRow, stored: Iterable[JobRow]) -> tuple[JobRow, list[Change]] | None:
-    """The stored job of the same kind with the fewest different fields and inputs, and the differences."""
-    alike = ((other, _changes(other, job)) for other in stored if other.kind == job.kind)
-    found = nsmallest(1, alike, key=lambda pair: (len(pair[1]), pair[0].key))
-    return found[0] if found else None
-
-
 def _changes(other: JobRow, job: JobRow) -> list[Change]:
     old, new = ({"version": each.version, **each.params} for each in (other, job))
     changes = list(field_changes(old, new))
@@ -124,10 +112,11 @@ def _short(keys: tuple[str, ...]) -> str:
 
 
 def _nearest(job: JobRow, stored: Iterable[JobRow]) -> Iterator[str]:
-    found = nearest_changes(job, stored)
-    if found is None:
+    """The stored job of the same kind with the fewest different fields and inputs, and the differences."""
+    alike = ((_changes(other, job), other) for other in stored if other.kind == job.kind)
+    changes, other = min(alike, key=lambda pair: (len(pair[0]), pair[1].key), default=((), None))
+    if other is None:
         yield f"  the store holds no {job.kind} job"
         return
-    other, changes = found
     yield f"  the nearest in the store is {other.key[:8]} ({other.label}); it differs in:"
     yield from (f"    {change.text()}" for change in changes)

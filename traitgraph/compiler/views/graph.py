@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
-from traitgraph.compiler.ir.ir import MISSING, Draft
-from traitgraph.compiler.label import Labels
-
-WORDS = ("present", "missing", "unneeded")
+from traitgraph.compiler.ir.ir import MISSING, PRESENT, STATUS_WORDS, Draft
+from traitgraph.compiler.label import labels_of
 
 
 @dataclass(frozen=True)
@@ -38,33 +37,42 @@ class Graph:
     edges: tuple[tuple[str, str, int], ...]
 
 
-def stage_graph(draft: Draft) -> Graph:
+def graph_text(draft: Draft, form: str = "mermaid", *, full: bool = False) -> str:
+    """The graph of a draft as `mermaid`, `dot` or `json`; `full` shows every job. Raises KeyError for another form."""
+    graph = _job_graph(draft) if full else _stage_graph(draft)
+    return {"mermaid": _mermaid, "dot": _dot, "json": _as_json}[form](graph)
+
+
+def _stage_graph(draft: Draft) -> Graph:
     """One node for each kind of job and benchmark, whatever arms and templates its jobs have."""
-    name_of = [f"{stage.kind} {stage.name}" if stage.name != stage.kind else stage.kind for stage in draft.stages]
+    name_of = [stage.title for stage in draft.stages]
     counts: dict[str, Counter[str]] = {}
     edges: Counter[tuple[str, str]] = Counter()
     for row in _shown(draft):
         name = name_of[draft.stage_of(row)]
-        counts.setdefault(name, Counter()).update(("jobs", _status(draft, row), *_selected(draft, row)))
-        for refs in _needs(draft, row):
-            edges.update((name_of[draft.stage_of(ref)], name) for ref in refs)
+        counts.setdefault(name, Counter()).update(("jobs", STATUS_WORDS[_status(draft, row)], *_selected(draft, row)))
+        edges.update((name_of[draft.stage_of(ref)], name) for ref in _needs(draft, row))
     nodes = (
-        Node(_id(name), name.partition(" ")[0], name, *(count[what] for what in ("jobs", *WORDS[:2], "selected")))
+        Node(
+            _id(name),
+            name.partition(" ")[0],
+            name,
+            *(count[what] for what in ("jobs", "present", "missing", "selected")),
+        )
         for name, count in counts.items()
     )
     return Graph(tuple(nodes), tuple((_id(one), _id(two), count) for (one, two), count in edges.items()))
 
 
-def job_graph(draft: Draft) -> Graph:
+def _job_graph(draft: Draft) -> Graph:
     """One node for each job, named by the start of its key."""
-    nodes, edges, labels = [], [], Labels(draft)
+    nodes, edges, labels = [], [], labels_of(draft)
     for row in _shown(draft):
         stage, _ = draft.locate(row)
         status, name = _status(draft, row), draft.keys[row].hex()
-        counts = (int(status == "present"), int(status == "missing"), len(_selected(draft, row)))
-        nodes.append(Node(name, stage.kind, labels.of(row), 1, *counts))
-        for refs in _needs(draft, row):
-            edges += [(draft.keys[ref].hex(), name, 1) for ref in refs]
+        counts = (int(status == PRESENT), int(status == MISSING), len(_selected(draft, row)))
+        nodes.append(Node(name, stage.kind, labels[row], 1, *counts))
+        edges += [(draft.keys[ref].hex(), name, 1) for ref in _needs(draft, row)]
     return Graph(tuple(nodes), tuple(edges))
 
 
@@ -73,18 +81,16 @@ def _shown(draft: Draft) -> Sequence[int]:
     if draft.wanted is None:
         return range(draft.rows)
     run = [row for row, status in enumerate(draft.status) if status == MISSING]
-    return sorted(
-        {*draft.wanted, *run, *(ref for row in run for refs in draft.inputs_of(row).values() for ref in refs)}
-    )
+    return sorted({*draft.wanted, *run, *chain.from_iterable(map(draft.needs, run))})
 
 
-def _needs(draft: Draft, row: int) -> Iterable[Sequence[int]]:
+def _needs(draft: Draft, row: int) -> Iterable[int]:
     """The inputs of a row that are shown: what is there needs nothing any more when only a part is asked for."""
-    return draft.inputs_of(row).values() if draft.wanted is None or draft.status[row] == MISSING else ()
+    return draft.needs(row) if draft.wanted is None or draft.status[row] == MISSING else ()
 
 
-def _status(draft: Draft, row: int) -> str:
-    return WORDS[draft.status[row]] if draft.status else "missing"
+def _status(draft: Draft, row: int) -> int:
+    return draft.status[row] if draft.status else MISSING
 
 
 def _selected(draft: Draft, row: int) -> tuple[str, ...]:
@@ -95,7 +101,7 @@ def _id(name: str) -> str:
     return "".join(character if character.isalnum() else "_" for character in name)
 
 
-def mermaid(graph: Graph) -> str:
+def _mermaid(graph: Graph) -> str:
     """A Mermaid flowchart, as Markdown pages show it."""
     lines = ["flowchart LR"]
     captions = [_caption(node).replace('"', "#quot;") for node in graph.nodes]
@@ -110,7 +116,7 @@ def mermaid(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dot(graph: Graph) -> str:
+def _dot(graph: Graph) -> str:
     """A Graphviz digraph."""
     lines = ["digraph study {", "  rankdir=LR", "  node [shape=box]"]
     for node in graph.nodes:
@@ -124,19 +130,11 @@ def dot(graph: Graph) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def as_json(graph: Graph) -> str:
+def _as_json(graph: Graph) -> str:
     """One JSON document: {"nodes": [...], "edges": [{"from", "to", "inputs"}]}."""
     nodes = [asdict(node) for node in graph.nodes]
     edges = [{"from": one, "to": two, "inputs": count} for one, two, count in graph.edges]
     return json.dumps({"nodes": nodes, "edges": edges}, indent=1) + "\n"
-
-
-FORMATS: dict[str, Callable[[Graph], str]] = {"mermaid": mermaid, "dot": dot, "json": as_json}
-
-
-def graph_text(draft: Draft, form: str = "mermaid", *, full: bool = False) -> str:
-    """The graph of a draft in one of `FORMATS`; `full` shows every job. Raises KeyError for an unknown format."""
-    return FORMATS[form](job_graph(draft) if full else stage_graph(draft))
 
 
 def _caption(node: Node) -> str:

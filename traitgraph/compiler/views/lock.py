@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from traitgraph import __version__
 from traitgraph.compiler.ir.ir import to_json
 from traitgraph.compiler.plan import Plan
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
-from traitgraph.specs.jobs.kinds import kind_of
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.source.hashing import SCHEME, digest
+from traitgraph.specs.study.job_kinds import kind_of
 
 from .diff import field_changes
 

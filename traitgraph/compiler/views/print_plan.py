@@ -7,7 +7,7 @@ from itertools import groupby
 
 from traitgraph.compiler.cost.hardware import Range, span
 from traitgraph.compiler.ir.ir import TaskDraft
-from traitgraph.compiler.plan import ArmCounts, Counts, Plan
+from traitgraph.compiler.plan import ArmCounts, Plan
 
 
 def plan_text(plan: Plan) -> str:
@@ -39,10 +39,15 @@ def selection_text(plan: Plan) -> str:
 def plan_json(plan: Plan) -> dict[str, object]:
     """The plan as plain data: study, arms, counts of jobs, tasks."""
     counts = plan.counts
+    told = ("conditions", "models", "subjects", "assessments", "jobs", "missing")
     names = ("jobs", "present", "missing", "unneeded", "by_kind", "missing_by_kind", "selected", "needed")
     return {
         "study": plan.study,
-        "arms": [_arm_json(arm) for arm in plan.arms],
+        "arms": [
+            {"name": arm.name, "method": arm.method, "axes": dict(arm.axes)}
+            | {name: getattr(arm, name) for name in told}
+            for arm in plan.arms
+        ],
         "counts": {name: getattr(counts, name) for name in names},
         "price": price_json(plan),
         "tasks": [
@@ -50,12 +55,6 @@ def plan_json(plan: Plan) -> dict[str, object]:
             for task in plan.tasks
         ],
     }
-
-
-def _arm_json(arm: ArmCounts) -> dict[str, object]:
-    counts = ("conditions", "models", "subjects", "assessments", "jobs", "missing")
-    told = {name: getattr(arm, name) for name in counts}
-    return {"name": arm.name, "method": arm.method, "axes": dict(arm.axes), **told}
 
 
 def arm_formula(arm: ArmCounts) -> str:
@@ -86,28 +85,18 @@ def _count(number: int, noun: str) -> str:
 
 
 def _job_lines(plan: Plan) -> list[str]:
-    counts = plan.counts
-    if plan.context.select:
-        return _selected_lines(counts)
-    missing = counts.missing_by_kind
-    rows = [(kind, jobs, jobs - missing.get(kind, 0), missing.get(kind, 0)) for kind, jobs in counts.by_kind.items()]
-    rows.append(("all", counts.jobs, counts.present, counts.missing))
-    return _job_table(("all", "in store", "to run"), rows)
-
-
-def _selected_lines(counts: Counts) -> list[str]:
-    """The jobs of a selection, and what runs beside them because they need it."""
+    """Jobs by kind; of a selection also those that run beside its own because they need them."""
+    counts, selects = plan.counts, bool(plan.context.select)
     selected, needed, missing = counts.selected_by_kind, counts.needed_by_kind, counts.missing_by_kind
     kinds = [kind for kind in counts.by_kind if kind in selected or kind in needed]
     rows = [(kind, selected.get(kind, 0), needed.get(kind, 0), missing.get(kind, 0)) for kind in kinds]
     rows.append(("all", counts.selected, counts.needed, counts.missing))
-    head = ("selected", "in store", "needed by them", "to run")
-    return _job_table(head, ((kind, asked, asked + more - run, more, run) for kind, asked, more, run in rows))
-
-
-def _job_table(head: Sequence[str], rows: Iterable[tuple[str, *tuple[int, ...]]]) -> list[str]:
-    cells = ((kind, *(f"{number:,}" for number in numbers)) for kind, *numbers in rows)
-    return list(aligned([("jobs", *head), *cells]))
+    head = ("selected", "in store", "needed by them", "to run") if selects else ("all", "in store", "to run")
+    table: list[Sequence[str]] = [("jobs", *head)]
+    for kind, asked, more, run in rows:
+        numbers = (asked, asked + more - run, more, run) if selects else (asked, asked - run, run)
+        table.append((kind, *(f"{number:,}" for number in numbers)))
+    return list(aligned(table))
 
 
 def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:

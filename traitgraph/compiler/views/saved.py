@@ -17,12 +17,12 @@ from traitgraph import __version__
 from traitgraph.compiler.ir.ir import PRESENT
 from traitgraph.compiler.plan import Plan
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.jobs.kinds import KINDS, kind_of
 from traitgraph.specs.jobs.params import JobTable
 from traitgraph.specs.jobs.refs import Digest
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError
 from traitgraph.specs.source.hashing import digest
+from traitgraph.specs.study.job_kinds import KINDS, kind_of
 from traitgraph.specs.study.judges import LIMITS
 
 
@@ -55,7 +55,7 @@ def _relied_on(plan: Plan) -> list[int]:
     draft = plan.draft
     if draft.wanted is None:
         return [row for row, status in enumerate(draft.status) if status == PRESENT]
-    read = {ref for task in plan.tasks for row in task.rows for each in draft.inputs_of(row).values() for ref in each}
+    read = {ref for task in plan.tasks for row in task.rows for ref in draft.needs(row)}
     return sorted(row for row in read | draft.wanted if draft.status[row] == PRESENT)
 
 

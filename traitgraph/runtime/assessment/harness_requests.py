@@ -29,7 +29,7 @@ from traitgraph.runtime.models.likelihood import Request, continuation_likelihoo
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.folders.harness_tasks import harness_identity
 from traitgraph.specs.folders.task_folder import PACKAGED, TaskFolder, placed
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import near_hint, near_names
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_message_of
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.source.hashing import digest
 
 from .harness_requests import FrozenTask, Rendering, TaskSet, filters_of, frozen_tasks, harness_model

@@ -13,8 +13,8 @@ from traitgraph.runtime.models.chat import PromptMessage, as_heard, messages
 from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.subjects.subjects import subject
 from traitgraph.specs.fields.registry import Registry, imported
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark, written_form
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark, written_form
 
 from .layer_similarity import remember_base
 from .measurement import Measurement, Metric, write_measurement

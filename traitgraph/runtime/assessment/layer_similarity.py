@@ -17,8 +17,8 @@ from traitgraph.runtime.models.forward_pass import decoder_blocks, reading, seen
 from traitgraph.runtime.models.likelihood import BATCH_TOKENS, NoNumbersError, batches_by_length, padded
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.subjects.workbench import leave_subject
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
 from .measurement import Measurement, Metric
 

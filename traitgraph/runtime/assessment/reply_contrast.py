@@ -12,8 +12,8 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_message_of, turn
 from traitgraph.runtime.models.likelihood import Request, continuation_likelihoods
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
 from .measurement import Measurement, Metric
 

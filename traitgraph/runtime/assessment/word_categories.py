@@ -33,8 +33,8 @@ from traitgraph.runtime.jobs.locations import verified
 from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.training import Sampling
 
 from .measurement import Measurement, Metric, disclaimers

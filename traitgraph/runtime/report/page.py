@@ -14,7 +14,7 @@ from traitgraph.runtime.results.subjects import subject_name, subject_of
 from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
 from traitgraph.runtime.results.table import ResultRow, rounding_losses
 from traitgraph.runtime.store.errors import BLOCKED
-from traitgraph.specs.jobs.durations import duration_text
+from traitgraph.specs.jobs.results import duration_text
 
 from .charts import Chart, Section, charts_of
 from .comparisons import comparisons_section, is_comparison, levels_section

@@ -12,8 +12,8 @@ from datetime import datetime
 from traitgraph.runtime.store.artifacts import BadArtifactError, Manifest, read_manifest
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.training.training import RECORD_FILE
-from traitgraph.specs.jobs.kinds import is_training, place_of
 from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.study.job_kinds import is_training, place_of
 
 SHOWN = 5
 """Trainings that a sentence names."""

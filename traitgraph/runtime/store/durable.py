@@ -10,9 +10,6 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
-
 AS_JSON = "backslashreplace"
 """How to encode half of a surrogate pair, in a reply or a file's name: in JSON it is written as its escape."""
 
@@ -70,15 +67,3 @@ def share_with_group(path: Path, root: Path) -> None:
     wanted &= stat.S_IRWXG | stat.S_ISGID if stat.S_ISDIR(mode) else stat.S_IRGRP
     if wanted & ~mode:
         path.chmod(stat.S_IMODE(mode) | wanted)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that led to it, says that the disk or the quota is full (also from other languages)."""
-    seen: set[int] = set()  # a chain of causes may be a ring
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
-        if getattr(each, "errno", None) in _FULL or any(text in str(each) for text in _FULL_TEXTS):
-            return True
-        seen.add(id(each))
-        each = each.__cause__ or each.__context__
-    return False

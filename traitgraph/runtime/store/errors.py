@@ -6,14 +6,16 @@ and exit codes; must not know who ran the job.
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 from typing import TYPE_CHECKING
 
-from .durable import is_disk_full
-
 if TYPE_CHECKING:
     from traitgraph.specs.jobs.params import JobRow
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
 
 
 class HubError(OSError):
@@ -101,6 +103,18 @@ _NAMED = (
     r"\S*[/\\]\S*|\b[\w-]+\.(?:ya?ml|jsonl?|csv|gguf|safetensors|py|so)\b|[=<>~]=\s?\d[\w.]*|\bv?\d+(?:\.\d+){2,}\w*"
 )
 """A path, the name of a file, a version."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, says that the disk or the quota is full (also from other languages)."""
+    seen: set[int] = set()  # a chain of causes may be a ring
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        if getattr(each, "errno", None) in _FULL or any(text in str(each) for text in _FULL_TEXTS):
+            return True
+        seen.add(id(each))
+        each = each.__cause__ or each.__context__
+    return False
 
 
 def cause_of(error: BaseException) -> str:

@@ -32,10 +32,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from traitgraph.specs.jobs.durations import duration_names
-from traitgraph.specs.jobs.kinds import KINDS, row_fields_of
 from traitgraph.specs.jobs.params import JobRow
+from traitgraph.specs.jobs.results import duration_names
 from traitgraph.specs.source.hashing import digest_file
+from traitgraph.specs.study.job_kinds import KINDS, row_fields_of
 
 from .artifacts import (
     MANIFEST,
@@ -51,7 +51,7 @@ from .artifacts import (
     write_manifest,
 )
 from .claims import BEAT_SECONDS, DEAD_AFTER_SECONDS, Claims, Watch, Writer
-from .durable import is_disk_full, make_folder, share_with_group, sync
+from .durable import make_folder, share_with_group, sync
 from .errors import (
     DamagedArtifactError,
     MissingArtifactError,
@@ -59,6 +59,7 @@ from .errors import (
     OtherVersionError,
     StoreError,
     StoreFullError,
+    is_disk_full,
 )
 
 RESERVED = frozenset({"tmp", "partial", "damaged", "claims", "writers", "runs", "hints", "reports"})
@@ -344,7 +345,7 @@ class Store:
         return lambda kind, key: key in published.get(kind, ()) and self.has(kind, key)
 
     def durations(self) -> dict[str, float]:
-        """Median wall time of jobs by the names of `specs/jobs/durations.py`: 'train', 'assess questionnaire'. [s]"""
+        """Median wall time of jobs by the names of `specs/jobs/results.py`: 'train', 'assess questionnaire'. [s]"""
         found: defaultdict[str, list[float]] = defaultdict(list)
         for kind in self.kinds():
             row_fields = row_fields_of(kind)

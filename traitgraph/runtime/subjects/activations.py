@@ -23,7 +23,7 @@ from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import ActivationsParams, OperatorSteering, Steering
 from traitgraph.specs.source.hashing import digest_stream
-from traitgraph.specs.study.steering_operators import Add, SteeringOperator
+from traitgraph.specs.study.method import Add, SteeringOperator
 from traitgraph.specs.study.traits import LEVELS, Level
 
 from .spans import Span, SteeringError, counted, in_batches, read_batch, reply_span

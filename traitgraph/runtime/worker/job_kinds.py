@@ -1,4 +1,4 @@
-"""The functions that run jobs, found by the records of `specs/jobs/kinds.py` and imported on first use."""
+"""The functions that run jobs, found by the records of `specs/study/job_kinds.py` and imported on first use."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from importlib import import_module
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.specs.fields.registry import UnknownNameError
-from traitgraph.specs.jobs.kinds import KINDS, kind_of
-from traitgraph.specs.jobs.params import JobParams, JobRow
+from traitgraph.specs.jobs.params import JobRow
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.job_kinds import KINDS, JobParams, kind_of
 
 JobFunction = Callable[[JobContext, JobParams], None]
 

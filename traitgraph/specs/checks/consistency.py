@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import islice, product
 from typing import get_args
 
-from traitgraph.specs.composition.arms import ArmText
+from traitgraph.specs.composition.arms import AXIS_KEYS, ArmText
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.folders.model_folder import PARTLY, PLAIN, fuses_experts, quantised_by
 from traitgraph.specs.source.diagnostics import Diagnostic
@@ -16,14 +16,13 @@ from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document
 from traitgraph.specs.study.analyses import Analysis, TraitCorrelation
 from traitgraph.specs.study.benchmarks import Linguistic, Questionnaire
-from traitgraph.specs.study.coefficients import PerTrait
-from traitgraph.specs.study.filters import KEY_OF_AXIS, AxisName
-from traitgraph.specs.study.generation import GeneratedDataSpec
+from traitgraph.specs.study.data import GeneratedDataSpec
+from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import LEVELS
+from traitgraph.specs.study.traits import LEVELS, PerTrait
 
 from .usage import Read
 
@@ -39,8 +38,7 @@ _WORDS = re.compile(r"(\d+) words")
 def check_arm(read: Read) -> Iterator[Diagnostic]:
     """What does not fit together in one arm."""
     for check in (
-        _training, _joint, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts,
-        _texts,
+        _training, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts, _texts,
     ):  # fmt: skip
         yield from check(*read)
 
@@ -51,16 +49,12 @@ def _training(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         what = f"method `{wanted}` cannot train by `{arm.train.method}`"
         hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
         yield text.error("TG121", what, ("train", "method"), hint)
-
-
-def _joint(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
-    if not isinstance(arm.method, Tuned) or arm.method.conditions != "joint" or not arm.train:
-        return
-    told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
-    if len(set(told)) < len(told):
-        what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
-        hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
-        yield text.error("TG122", what, ("method", "conditions"), hint)
+    if isinstance(arm.method, Tuned) and arm.method.conditions == "joint" and arm.train:
+        told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, LEVELS)]
+        if len(set(told)) < len(told):
+            what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
+            hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
+            yield text.error("TG122", what, ("method", "conditions"), hint)
 
 
 def _alpha(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
@@ -116,13 +110,11 @@ def _experts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         return
     if lora and lora.targets not in ("all-linear", "mlp") and not arm.onto:
         return
-    for model in arm.model:
-        if fuses_experts(model.config()):
-            path = ("train", "lora", "targets") if lora and not arm.onto else ("method",)
-            what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
-            hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
-            yield text.error("TG219", what, path, None if arm.onto else hint)
-            return
+    if model := next((each for each in arm.model if fuses_experts(each.config())), None):
+        path = ("train", "lora", "targets") if lora and not arm.onto else ("method",)
+        what = f"no vector can be taken of the experts of '{model.name}': the loaded model fuses them"
+        hint = "give: train: {lora: {targets: attention}}, or assess the tuned model (method: sft)"
+        yield text.error("TG219", what, path, None if arm.onto else hint)
 
 
 def _quantised(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
@@ -302,4 +294,4 @@ def _zip(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
 def _unzipped(group: Sequence[str], text: ArmText, arm: Arm) -> list[str]:
     """The axes of a group that the arm does not have."""
     axes = arm.axes()
-    return [name for name in group if name not in axes and KEY_OF_AXIS.get(name, name) not in text.faulty]
+    return [name for name in group if name not in axes and AXIS_KEYS.get(name, name) not in text.faulty]

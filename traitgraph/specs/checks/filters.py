@@ -1,6 +1,7 @@
 """Include, exclude and when, given to the arms that they speak of, where each must change something.
 
-A value that no arm has is a slip of the pen.
+A value that no arm has is a slip of the pen. Whether a point is there is told by the factors of an arm's product,
+without making all of it.
 """
 
 from __future__ import annotations
@@ -8,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, islice, product
+from math import prod
 from typing import TypeVar
 
 from pydantic_core import ValidationError
 
+from traitgraph.specs.composition.arms import AXIS_KEYS
 from traitgraph.specs.fields.context import ReadContext
 from traitgraph.specs.fields.pydantic_errors import diagnose, each_read, fault, validated
 from traitgraph.specs.fields.wording import shown
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names
 from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document, Path
-from traitgraph.specs.study.filters import KEY_OF_AXIS, Filter, When, same
+from traitgraph.specs.study.filters import Filter, When, same
 from traitgraph.specs.study.study import Arm
 
-from .grid_size import any_left, has_point, number_of_points
 from .usage import Read
 
 F = TypeVar("F", Filter, When)
@@ -78,9 +81,7 @@ def _read(
     found: list[Diagnostic],
 ) -> tuple[F, ...]:
     """Every entry of a list of the study that can be read."""
-    if key not in data:
-        return ()
-    listed = data[key]
+    listed = data.get(key, ())
     if not isinstance(listed, tuple):
         hint = "give: a list of mappings, each names axes and values"
         found.append(document.error("TG103", f"`{key}` is not a list", (key,), hint))
@@ -182,7 +183,7 @@ class FilterChecks:
             yield self._no_axis((*path, lacking[0]), hint if composed else None)
         elif not any(allows(arm, each) for _, arm in arms):
             yield self._not_allowed(path, each, arms)
-        elif not any(self._adds(arm, each) for _, arm in arms if allows(arm, each)):
+        elif all(self._has_all(arm, each) for _, arm in arms if allows(arm, each)):
             what = "this adds nothing: the product has these points"
             yield self.document.error("TG125", what, path, "give a new value")
 
@@ -198,11 +199,11 @@ class FilterChecks:
         what = "no arm here has all of these axes and values"
         return self.document.error("TG125", what, path, "write an entry for each arm")
 
-    def _adds(self, arm: Arm, each: Filter) -> bool:
-        """Whether an entry may add a point: where points are left out, it may bring one back."""
+    def _has_all(self, arm: Arm, each: Filter) -> bool:
+        """Whether an entry adds no point; where points are left out, it may bring one back."""
         if arm.zip or "exclude" in self.document.data or "when" in self.document.data:
-            return True
-        return not all(_among(value, arm.axes()[axis]) for axis, values in each.axes().items() for value in values)
+            return False
+        return all(_among(value, arm.axes()[axis]) for axis, values in each.axes().items() for value in values)
 
     def _axis(self, path: Path, axis: str, values: Sequence[object], arms: Sequence[Read]) -> Iterator[Diagnostic]:
         if any(_key_of(axis) in text.faulty for text, _ in arms):
@@ -239,8 +240,89 @@ class FilterChecks:
 
 def _key_of(axis: str) -> str:
     """The key of an arm that holds an axis."""
-    return "method" if axis in OF_METHOD else KEY_OF_AXIS.get(axis, axis)
+    return "method" if axis in OF_METHOD else AXIS_KEYS.get(axis, axis)
 
 
 def _text(value: object) -> str:
     return number_text(value) if isinstance(value, int | Decimal) else shown(getattr(value, "kind", value))
+
+
+# -- the product of an arm's axes, as its factors --
+
+Part = Mapping[str, object]
+"""Values on some axes: one element of a factor."""
+
+LOOKED_AT = 100_000
+"""Points that are tried to find one that is left; of an arm with more sorts of points than that, one is."""
+
+
+def factors_of(arm: Arm) -> list[list[Part]]:
+    """The factors of the product: the values of one axis, or of several that move together."""
+    axes = arm.axes()
+    zipped = set(chain.from_iterable(arm.zip))
+    groups = [*arm.zip, *((name,) for name in axes if name not in zipped)]
+    return [
+        [dict(zip(names, values, strict=True)) for values in zip(*(axes[name] for name in names), strict=False)]
+        for names in groups
+    ]
+
+
+def number_of_points(arm: Arm) -> int:
+    """How many points the product has, and the entries beside it."""
+    factors = factors_of(arm)
+
+    def length(factor: Sequence[Part], given: Mapping[str, tuple[object, ...]]) -> int:
+        names = factor[0].keys() if factor else ()
+        if not given.keys() & names:
+            return len(factor)
+        return prod(len(given.get(name, factor)) for name in names)  # axes with other values are crossed
+
+    return prod(map(len, factors)) + sum(prod(length(each, extra.axes()) for each in factors) for extra in arm.included)
+
+
+def has_point(arm: Arm, wanted: Filter) -> bool:
+    """Whether a point of the product matches; of a composed one, the trait, level and alpha of one of its vectors."""
+    factors = factors_of(arm)
+    if "combination" not in arm.axes():
+        return _have(factors, wanted)
+    return any(_have([[_of_vector(part, trait) for part in each] for each in factors], wanted) for trait in arm.traits)
+
+
+def _of_vector(part: Part, trait: str) -> Part:
+    """A part of a composed point as the vector of one trait sees it."""
+    pairs = part.get("combination")
+    if isinstance(pairs, tuple):
+        return {"trait": trait, "level": dict(pairs).get(trait)}
+    return {"alpha": part[f"alpha:{trait}"]} if f"alpha:{trait}" in part else part
+
+
+def _have(factors: Sequence[Sequence[Part]], wanted: Filter) -> bool:
+    axes = wanted.axes()
+    named = set(chain.from_iterable(each[0] for each in factors if each))
+    return named.issuperset(axes) and all(any(_fits(part, axes) for part in each) for each in factors)
+
+
+def _fits(part: Part, axes: Mapping[str, tuple[object, ...]]) -> bool:
+    return all(any(same(each, value) for each in axes[axis]) for axis, value in part.items() if axis in axes)
+
+
+def any_left(arm: Arm) -> bool:
+    """Whether `exclude` and `when` leave a point of the arm."""
+    if arm.included:
+        return True
+    filters = [*arm.excluded, *(each for rule in arm.rules for each in (rule.condition, rule.only))]
+    sorts = product(*(_one_of_each_sort(each, filters) for each in factors_of(arm)))
+    points = ({axis: value for part in parts for axis, value in part.items()} for parts in islice(sorts, LOOKED_AT))
+    return any(map(arm.admits, points)) or next(sorts, None) is not None
+
+
+def _one_of_each_sort(factor: Sequence[Part], filters: Sequence[Filter]) -> list[Part]:
+    """Of the parts of a factor that no filter tells apart, the first."""
+    wanted = [(axis, value) for each in filters for axis, values in each.axes().items() for value in values]
+
+    def sort_of(part: Part) -> tuple[object, ...]:
+        if "combination" in part:
+            return (part["combination"],)
+        return tuple(same(value, part[name]) for axis, value in wanted for name in part if name.split(":")[0] == axis)
+
+    return list({sort_of(part): part for part in reversed(factor)}.values())

@@ -39,7 +39,10 @@ def load_sweep(path: Path, overrides: Sequence[str]) -> Study:
         faults += [fault for fault in found if fault not in faults]
         if study is not None:
             studies.append((member, study))
-    faults += _one_name([study for _, study in studies])
+    names = list(dict.fromkeys(study.study for _, study in studies))
+    if len(names) > 1:
+        what = f"a sweep is one study, and this one has {len(names)} names: {', '.join(names[:4])}"
+        faults.append(error("TG024", what, path="study", hint="sweep another key, or give one name: study=NAME"))
     if has_errors(faults) or not studies:
         raise SpecError(faults)
     contents: dict[str, dict[Place, str]] = {}
@@ -54,14 +57,6 @@ def load_sweep(path: Path, overrides: Sequence[str]) -> Study:
     return studies[0][1].model_copy(
         update={"arms": tuple(_arms(studies, values, contents)), "overrides": tuple(overrides)}
     )
-
-
-def _one_name(studies: Sequence[Study]) -> list[Diagnostic]:
-    names = list(dict.fromkeys(study.study for study in studies))
-    if len(names) <= 1:
-        return []
-    what = f"a sweep is one study, and this one has {len(names)} names: {', '.join(names[:4])}"
-    return [error("TG024", what, path="study", hint="sweep another key, or give one name: study=NAME")]
 
 
 def _equal_values(values: Sequence[Mapping[int, Override]], contents: Contents) -> Iterator[Diagnostic]:

@@ -36,7 +36,10 @@ def check_use(
     """Missing and useless keys of every arm whose method could be read, and useless keys of the study."""
     found: list[Diagnostic] = []
     for text, arm in read:
-        found += _useless(text, arm, document)
+        own = text.own if text.prefix else frozenset(text.values)
+        for key in sorted((own & frozenset(ARM_KEYS)) - used_by(arm, text.faulty)):
+            why = ": no benchmark here draws answers" if key == "sampling" else f" on method `{arm.method.kind}`"
+            found.append(_no_effect(f"`{key}` has no effect{why}", (*text.prefix, key), document))
         found += _missing(text, arm, document)
     arms = data.get("arms")
     if isinstance(arms, Mapping) and arms and len(read) == len(texts) == len(arms):
@@ -70,16 +73,12 @@ def open_fields(taker: Benchmark | Analysis) -> tuple[str, ...]:
     return tuple(key for key in taker.fills if not getattr(taker, key))
 
 
-def _useless(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
-    own = text.own if text.prefix else frozenset(text.values)
-    for key in sorted((own & frozenset(ARM_KEYS)) - used_by(arm, text.faulty)):
-        why = ": no benchmark here draws answers" if key == "sampling" else f" on method `{arm.method.kind}`"
-        yield document.error("TG120", f"`{key}` has no effect{why}", (*text.prefix, key), _who_uses(key), at_key=True)
-
-
-def _who_uses(key: str) -> str | None:
+def _no_effect(what: str, path: Path, document: Document) -> Diagnostic:
+    """A key that nothing uses, with the methods that it is for."""
+    key = str(path[-1])
     methods = [name for name, method in METHODS.items() if key in method.uses]
-    return f"`{key}` is for: {', '.join(methods)}" if methods else None
+    hint = f"`{key}` is for: {', '.join(methods)}" if methods else None
+    return document.error("TG120", what, path, hint, at_key=True)
 
 
 def _useless_for_all(data: Mapping[str, object], read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
@@ -89,7 +88,7 @@ def _useless_for_all(data: Mapping[str, object], read: Sequence[Read], document:
         users = [text for text, arm in read if key in used_by(arm, text.faulty)]
         if not users:
             what = "no benchmark of any arm draws answers" if key == "sampling" else "no arm uses it"
-            yield document.error("TG120", f"`{key}` has no effect: {what}", (key,), _who_uses(key), at_key=True)
+            yield _no_effect(f"`{key}` has no effect: {what}", (key,), document)
         elif key not in document.referred:
             yield from _overridden(key, data[key], users, document)
 
@@ -137,20 +136,16 @@ def _in_no_arm(path: Path, span: Span | None, users: Sequence[ArmText]) -> Diagn
 
 def _missing(text: ArmText, arm: Arm, document: Document) -> Iterator[Diagnostic]:
     have = {key for key, value in text.values.items() if value is not None} | text.faulty | meant_keys(text)
-    wanted: dict[str, str] = dict.fromkeys(NEEDED, "")
     kind = f"prompt, style {arm.method.style}" if isinstance(arm.method, Prompt) else arm.method.kind
-    wanted |= {key: f": method `{kind}` needs it" for key in arm.method.needs if key not in wanted}
-    if isinstance(arm.prompt, Prompt) and "prompt" in arm.method.uses:
-        wanted |= {
-            key: f": the prompt style `{arm.prompt.style}` needs it" for key in arm.prompt.needs if key not in wanted
-        }
-    for taker in takers(arm):
-        name = getattr(taker, "name", taker.kind)
-        wanted |= {key: f": `{name}` needs it" for key in open_fields(taker) if key not in wanted}
-    for key, reason in wanted.items():
+    who = [("", NEEDED), (f": method `{kind}` needs it", arm.method.needs)]
+    if arm.prompt and "prompt" in arm.method.uses:
+        who.append((f": the prompt style `{arm.prompt.style}` needs it", arm.prompt.needs))
+    who += [(f": `{getattr(taker, 'name', taker.kind)}` needs it", open_fields(taker)) for taker in takers(arm)]
+    wanted = {key: reason for reason, keys in reversed(who) for key in keys}  # the first reason is told
+    for key in dict.fromkeys(key for _, keys in who for key in keys):
         if key not in have:
             span = document.key_span(text.prefix) if text.prefix else document.value_span(())
-            what, hint = f"`{key}` is missing{reason}", f"`{key}`: {Arm.model_fields[key].description}"
+            what, hint = f"`{key}` is missing{wanted[key]}", f"`{key}`: {Arm.model_fields[key].description}"
             yield error("TG102", what, span, dotted((*text.prefix, key)), hint)
 
 

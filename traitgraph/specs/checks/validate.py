@@ -24,15 +24,12 @@ from traitgraph.specs.source.positions import Document, dotted
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Benchmark
-from traitgraph.specs.study.coefficients import PerTrait
-from traitgraph.specs.study.study import Arm, Study
+from traitgraph.specs.study.study import HEAD, Arm, Study
+from traitgraph.specs.study.traits import PerTrait
 
 from .consistency import check_ablations, check_arm, check_shared
 from .filters import with_filters
 from .usage import UNUSED, check_use, meant_keys, open_fields
-
-HEAD = ("study", "description", "cluster", "tracking")
-"""Keys of the study that are read as they are."""
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:

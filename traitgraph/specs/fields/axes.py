@@ -161,8 +161,6 @@ def whole_numbers(value: object) -> tuple[int, ...]:
 class NumberAxis(FieldForm):
     """Annotation of an axis: whatever is written becomes a tuple of exact values between `least` and `most`."""
 
-    mark = "x-axis"
-
     def __init__(
         self, values: Callable[[object], tuple[Any, ...]], item: str, least: int | None = None, most: int | None = None
     ) -> None:

@@ -7,10 +7,13 @@ take longer.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import CoreSchema, core_schema
+
+FORM = "x-form"
+"""Key of a `FieldForm` in pydantic's JSON Schema."""
 
 
 class Spec(BaseModel):
@@ -33,10 +36,8 @@ class Spec(BaseModel):
 class FieldForm:
     """Annotation of a field that we read ourselves; the annotated type is for readers and mypy.
 
-    In pydantic's JSON Schema it leaves the key `mark`, which `schema/forms.py` replaces by all that may be written.
+    In pydantic's JSON Schema it leaves itself, which `schema/forms.py` replaces by all that may be written.
     """
-
-    mark: ClassVar[str]
 
     def read(self, value: Any, info: core_schema.ValidationInfo) -> Any:
         """The value that was written as the study holds it. Raises pydantic's errors."""
@@ -47,5 +48,5 @@ class FieldForm:
         return core_schema.with_info_plain_validator_function(self.read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
-        """The mark."""
-        return {self.mark: self}
+        """The annotation itself."""
+        return {FORM: self}

@@ -7,13 +7,14 @@ built (start-up time), and locations of errors hold no tags, so that they are pa
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from pydantic_core import PydanticKnownError, core_schema
 
 from .base import FieldForm, Spec
 from .context import ReadContext, context_of
-from .pydantic_errors import fault, located, validated
+from .pydantic_errors import each_read, fault, located, validated
 from .registry import Registry, UnknownNameError
 from .wording import shown
 
@@ -27,8 +28,6 @@ class Choice(FieldForm):
     one of the prompt styles. `group` is a group of presets whose names may stand for a mapping. Job rows, which come
     from JSON, are read without `strict`.
     """
-
-    mark = "x-choice"
 
     def __init__(
         self,
@@ -79,6 +78,42 @@ class Choice(FieldForm):
         """What a message about this choice may mention."""
         names = self.registry.names()
         return {"noun": self.registry.noun, "tag": self.tag, "value": shown(value), "names": names}
+
+
+class Choices(Choice):
+    """Annotation: one of a choice or a list of them, no two alike; the study holds a tuple."""
+
+    twice: ClassVar[str] = "axis_twice"
+    """Kind of fault of a second one that is alike."""
+    may_be_empty: ClassVar[bool] = True
+
+    def read_one(self, value: object, info: core_schema.ValidationInfo) -> Any:
+        """The model of a mapping or a name. Raises pydantic's errors."""
+        return super().read(value, info)
+
+    def told_apart_by(self, one: Any) -> object:
+        """What no two of a list may share."""
+        return one
+
+    def settled(self, one: Any, folder: Path) -> Any:
+        """As the study holds it; `folder` is where relative paths start."""
+        return one
+
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Any, ...]:
+        """One or a list of them. Raises pydantic's errors, those of all entries together."""
+        items = value if isinstance(value, list | tuple) else (value,)
+        if not items and not self.may_be_empty:
+            raise fault("axis_empty")
+        seen: list[object] = []
+
+        def read(item: object) -> Any:
+            one = self.read_one(item, info)
+            if (known_by := self.told_apart_by(one)) in seen:
+                raise fault(self.twice, value=known_by if isinstance(known_by, str) else shown(item))
+            seen.append(known_by)
+            return self.settled(one, context_of(info).folder)
+
+        return tuple(each_read(items, read))
 
 
 class KnownName(FieldForm):

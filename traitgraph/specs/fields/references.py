@@ -74,8 +74,6 @@ class Local(Named):
 class PresetOr(FieldForm):
     """Annotation: a mapping of one model, or the name of a preset for it."""
 
-    mark = "x-preset-or"
-
     def __init__(self, noun: str, group: str, model: type[Spec]) -> None:
         self.noun, self.group, self.model = noun, group, model
 
@@ -108,8 +106,6 @@ class Reference(PresetOr):
 
     With a `registry` the forms are those that it holds, so that packages add to them.
     """
-
-    mark = "x-reference"
 
     def __init__(
         self, noun: str, group: str, *forms: type[Named], registry: Registry[Any] | None = None, many: bool = False

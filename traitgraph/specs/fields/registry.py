@@ -1,6 +1,6 @@
 """Named things that a package outside may add to: methods, benchmarks, merge methods, and what runs them.
 
-Knows names and how to import; must not know what the things are. Built-ins are given as a table by the registry's
+Knows names and how to import; must not know what the things are. Built-ins are listed by the registry's
 owner, so a reader finds them in one place; plugins come from entry points and are looked for only when a name is not
 built in (reading the entry points of an environment costs more than checking a spec).
 
@@ -10,7 +10,7 @@ members that are its own. Each registry has a group of its own as well, whose en
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -29,8 +29,10 @@ class UnknownNameError(KeyError):
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name; a target may be "module:attribute" and is then imported on first use.
+    """Things of one kind by name.
 
+    `builtin` lists them, each by the name that it declares, or is a table of names whose targets may be
+    "module:attribute", which is imported on first use.
     `noun` is for messages ("merge method"), `group` the group of entry points of plugins ("traitgraph.merge_methods").
     `base` says which members of a plugin belong here: its subclasses, by the name that they declare in `tag`, and its
     instances, by their `name`, else by that of the attribute.
@@ -40,16 +42,23 @@ class Registry(Generic[T]):
     """All registries there are, for who tells what plugins add."""
 
     def __init__(
-        self, noun: str, group: str, builtin: Mapping[str, T | str], *, base: type | None = None, tag: str = "kind"
+        self,
+        noun: str,
+        group: str,
+        builtin: Mapping[str, T | str] | Sequence[T],
+        *,
+        base: type | None = None,
+        tag: str = "kind",
     ) -> None:
         self.noun, self.group, self.base, self.tag = noun, group, base, tag
-        self.builtin = dict(builtin)
+        named = builtin if isinstance(builtin, Mapping) else {self._declared(each): each for each in builtin}
+        self.builtin: dict[str, T | str] = dict(named)
         self.every.append(self)
         self.restart()
 
     def restart(self) -> None:
         """Hold what is built in and nothing else: plugins are looked for again when one is wanted."""
-        self._targets: dict[str, T | str] = dict(self.builtin)
+        self._targets = dict(self.builtin)
         self._plugins_read = False
         self.problems: list[str] = []
         """One sentence for each plugin that could not be loaded; the others still work."""
@@ -115,12 +124,18 @@ class Registry(Generic[T]):
         """The name of a plugin's member here; None where it belongs elsewhere, as what it imported from us does."""
         if self.base is None or not isinstance(member, type):
             mine = isinstance(member, self.base or ()) and member not in self._targets.values()
-            return str(getattr(member, "name", attribute)) if mine else None
+            return self._declared(member, attribute) if mine else None
         from inspect import get_annotations
 
         ours = member.__module__.startswith("traitgraph.")
         if ours or not issubclass(member, self.base) or self.tag not in get_annotations(member):
             return None
+        return self._declared(member)
+
+    def _declared(self, member: Any, otherwise: str = "") -> str:
+        """The name that a class has in its tag, an instance in `name`."""
+        if not isinstance(member, type):
+            return str(getattr(member, "name", otherwise))
         field = getattr(member, "model_fields", {}).get(self.tag)
         return str(field.default if field else getattr(member, self.tag))
 

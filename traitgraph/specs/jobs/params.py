@@ -3,7 +3,7 @@
 The compiler writes rows, the runtime reads them; neither imports the other. A parameter model lists, per kind, all
 that changes the result of the job and nothing else: it is hashed whole into the job key (with the keys of the inputs).
 What only helps to find or run the work (paths, resources, names of arms) stands beside it and is never hashed. What
-else there is to know of a kind of job stands in `kinds.py`.
+else there is to know of a kind of job stands in `specs/study/job_kinds.py`.
 """
 
 from decimal import Decimal
@@ -14,13 +14,13 @@ from pydantic import Field, JsonValue, PlainSerializer
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.study.job_kinds import JobParams
 from traitgraph.specs.study.merge_methods import MERGE_METHODS, MergeMethod
-from traitgraph.specs.study.steering_operators import STEERING_OPERATORS, SteeringOperator
+from traitgraph.specs.study.method import STEERING_OPERATORS, SteeringOperator
 from traitgraph.specs.study.training import AnyTraining, Sampling
 from traitgraph.specs.study.traits import Level, Trait
 
-from .benchmarks import ResolvedBenchmark
-from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef
+from .refs import DataRef, Digest, FileData, GgufModel, HubData, ModelRef, ResolvedBenchmark
 
 Number = Annotated[Decimal, PlainSerializer(number_text, return_type=str, when_used="json")]
 """An exact number, from the study to the arithmetic; text only in a row, in its canonical form: '0.3'."""
@@ -72,18 +72,6 @@ class NeuronSteering(Spec):
     midpoint: float
     steepness: float
     seed: int
-
-
-class JobParams(Spec):
-    """Everything that changes the result of one kind of job.
-
-    `row_fields` vary inside a stage and are hashed per row; all other fields are hashed once per stage. The split is
-    fixed per kind, so that one alpha alone and the same alpha in a grid have the same key.
-    """
-
-    kind: ClassVar[str]
-    version: ClassVar[int] = 1
-    row_fields: ClassVar[tuple[str, ...]] = ()
 
 
 class PrepareParams(JobParams):

@@ -1,11 +1,21 @@
-"""What jobs name instead of paths: models and data, by revision or by the digest of their content."""
+"""What jobs name in place of what a study writes: models, data, judges and benchmarks.
 
-from typing import Annotated, Literal
+Paths are replaced by digests of content, models and data by references to a revision or a digest. A benchmark or judge
+carries the fields of its written form, for every kind alike; which fields a kind has is said once, in
+`specs/study/benchmarks.py` and `specs/study/judges.py`.
+"""
 
-from pydantic import Field
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.source.library import DIGEST
+from traitgraph.specs.study.analyses import ANALYSES
+from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
+from traitgraph.specs.study.judges import key_name, limits_name
 
 Digest = Annotated[str, Field(pattern=DIGEST, description="BLAKE2b-128 of the content, 32 hex digits.")]
 Dtype = Annotated[
@@ -74,3 +84,92 @@ class GeneratedData(Spec):
 
 
 DataRef = Annotated[FileData | HubData | GeneratedData, Field(discriminator="kind")]
+
+PLUGIN = "plugin"
+"""Kind of every benchmark of another package; its own stands in the field `benchmark`."""
+
+OF_PACKAGES: Mapping[str, object] = {"benchmark": "", "options": {}, "files": {}, "data": None}
+"""What a job carries of a benchmark of another package, and its value where a row leaves it out.
+
+benchmark   the kind as a spec writes it
+options     every other field that is given
+files       field that names a file or folder -> digest of its content
+data        dialogues, where it has a field `data`
+judge       who rates, where it has a field `judge` and that is given
+"""
+
+
+class _Carried(Spec, extra="allow"):
+    """Fields that depend on the kind."""
+
+    kind: str
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A field of this kind."""
+
+
+class ResolvedJudge(_Carried):
+    """Who rates answers. What it needs on a machine (its key) stands in the job table's locations, never here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _typed(cls, value: Any) -> Any:
+        model = value.get("model")
+        return {**value, "model": _read("model", model)} if isinstance(model, Mapping) else value
+
+    @property
+    def key_name(self) -> str:
+        """Under which name the locations of a job table say where the key of an interface lies."""
+        return key_name(self.url, self.model)
+
+    @property
+    def limits_name(self) -> str:
+        """Under which name they say how long and how much is read, where it is not the default."""
+        return limits_name(self.url, self.model)
+
+
+class ResolvedBenchmark(_Carried):
+    """What a subject is measured with: `benchmark.items`, or `benchmark.options["question"]` of another package."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """Every field of the kind, in its order, with references read; raises ValueError for what the kind has not."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
+            return value
+        kind = value["kind"]
+        if kind != PLUGIN and kind not in BENCHMARKS.builtin | ANALYSES.builtin:
+            raise ValueError(f"no benchmark '{kind}' of ours")
+        fields = {**OF_PACKAGES, **({"judge": None} if "judge" in value else {})}  # field -> where a row leaves it out
+        if kind != PLUGIN:
+            form = written_form(kind)
+            given = {name: field.default for name, field in form.model_fields.items() if not field.is_required()}
+            fields = {name: given.get(name) for name in form.in_jobs}
+        if unknown := value.keys() - fields.keys() - {"kind"}:
+            raise ValueError(f"benchmark '{kind}' has no {', '.join(sorted(unknown))}")
+        return {"kind": kind, **{name: _read(name, value.get(name, default)) for name, default in fields.items()}}
+
+    @property
+    def written(self) -> str:
+        """The kind as a spec writes it."""
+        return str(self.benchmark) if self.kind == PLUGIN else self.kind
+
+
+def written_form(kind: str) -> type[Measured]:
+    """The written form of a benchmark, or of an analysis that looks at one subject. Raises UnknownNameError."""
+    form: Any = (ANALYSES if kind in ANALYSES.builtin else BENCHMARKS).get(kind)
+    return form  # type: ignore[no-any-return]  # only what is measured of each subject has a job form
+
+
+def _read(name: str, value: object) -> object:
+    return _reader(name).validate_python(value) if name in _READ and value is not None else value
+
+
+_READ: Mapping[str, Any] = {"data": DataRef, "questions": DataRef, "judge": ResolvedJudge, "model": ModelRef}
+
+
+@cache
+def _reader(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_READ[name])

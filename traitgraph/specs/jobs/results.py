@@ -1,11 +1,15 @@
-"""One row of results, and the coordinates that say which subject it belongs to.
+"""What is told of jobs that are done: whose result a row is, and how long they took.
 
-Shared by the compiler (which knows what each job measures) and the runtime (which knows the values).
+Shared by the compiler (which knows what each job measures, and wants to know how long it will take) and the runtime
+(which knows the values and the times).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
+
+from traitgraph.specs.source.hashing import digest
 
 
 class Axes(TypedDict):
@@ -65,3 +69,36 @@ RESULT_COLUMNS = ("study", "arm", "method", *AXES, *MEASURED)
 
 An axis that no line of `Axes` names (`alpha:TRAIT`, an axis of a plug-in) follows them, in tables that have it.
 """
+
+
+def duration_names(kind: str, shared: Mapping[str, object]) -> tuple[str, ...]:
+    """Names under which times are remembered, narrowest first; `shared`: parameters but the row fields, as plain data.
+
+    1. the same parameters: only trait, level, alpha and the like differ
+    2. the same kind of job, kind of benchmark and model
+    3. the same kind of job and of benchmark, on any model; and the kind alone
+    """
+    wide, model = sort_of(kind, shared), shared.get("model")
+    name = (model.get("digest") or model.get("id") or "") if isinstance(model, Mapping) else ""
+    return (f"{kind} #{digest('durations', shared)}", f"{wide} @{name}", *dict.fromkeys((wide, kind)))
+
+
+def sort_of(kind: str, params: Mapping[str, object]) -> str:
+    """The kind of job and of its benchmark: 'train', 'assess lm_eval'."""
+    benchmark = params.get("benchmark")
+    return f"{kind} {benchmark['kind']}" if isinstance(benchmark, Mapping) else kind
+
+
+def duration_text(seconds: float) -> str:
+    """A time span as people say it.
+
+    >>> duration_text(3.21), duration_text(52.4), duration_text(75), duration_text(7384)
+    ('3.2 s', '52 s', '1 min 15 s', '2 h 3 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"

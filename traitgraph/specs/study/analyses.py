@@ -1,19 +1,17 @@
 """What is compared across the subjects of an arm, beside the scores of each."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
-from pydantic_core import CoreSchema, core_schema
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import context_of
-from traitgraph.specs.fields.pydantic_errors import each_read, existing, fault
+from traitgraph.specs.fields.choice import Choices
+from traitgraph.specs.fields.pydantic_errors import existing
 from traitgraph.specs.fields.registry import Registry
 
 from .benchmarks import Measured
-from .generation import Data
+from .data import Data
 
 
 class Analysis(Spec):
@@ -88,30 +86,18 @@ class TraitCorrelation(Analysis):
 
 
 ANALYSES: Registry[type[Analysis]] = Registry(
-    "analysis",
-    "traitgraph.analyses",
-    {"vector_similarity": VectorSimilarity, "layer_similarity": LayerSimilarity, "trait_correlation": TraitCorrelation},
-    base=Analysis,
+    "analysis", "traitgraph.analyses", (VectorSimilarity, LayerSimilarity, TraitCorrelation), base=Analysis
 )
 
 
-class _AnalysisList(Choice):
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
-        return {self.mark: self, "x-many": True, "x-empty": True}
+class _AnalysisList(Choices):
+    twice = "analysis_twice"
 
-    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Analysis, ...]:
-        folder = context_of(info).folder
-        seen: set[str] = set()
+    def told_apart_by(self, one: Analysis) -> str:
+        return one.shown
 
-        def read(item: object) -> Analysis:
-            one = super(_AnalysisList, self).read(item, info)
-            assert isinstance(one, Analysis), "the registry holds analyses"
-            if one.shown in seen:
-                raise fault("analysis_twice", value=one.shown)
-            seen.add(one.shown)
-            return one.settled(folder)
-
-        return tuple(each_read(value if isinstance(value, list | tuple) else (value,), read))
+    def settled(self, one: Analysis, folder: Path) -> Analysis:
+        return one.settled(folder)
 
 
 Analyses = Annotated[tuple[Analysis, ...], _AnalysisList(ANALYSES)]

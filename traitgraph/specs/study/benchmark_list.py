@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic_core import core_schema
 
-from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.context import Preset, ReadContext, context_of
-from traitgraph.specs.fields.pydantic_errors import each_read, fault, validated
+from traitgraph.specs.fields.choice import Choices
+from traitgraph.specs.fields.context import ReadContext, context_of
+from traitgraph.specs.fields.pydantic_errors import fault, validated
 
 from .analyses import ANALYSES
 from .benchmarks import BENCHMARKS, LM_EVAL_TASKS, Benchmark, questionnaire_names, questionnaire_path
@@ -22,43 +22,31 @@ PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3"
 """Questionnaires of the Big Five that people ask for and that we may not ship."""
 
 
-class BenchmarkList(Choice):
+class BenchmarkList(Choices):
     """Annotation: one benchmark or a list of them, each with a name of its own."""
 
-    mark = "x-benchmarks"
+    twice = "benchmark_twice"
 
-    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Benchmark, ...]:
-        """Every benchmark of a list. Raises pydantic's errors, those of all entries together."""
-        items = value if isinstance(value, list | tuple) else (value,)
-        context, seen = context_of(info), set[str]()
+    def told_apart_by(self, one: Benchmark) -> str:
+        """The name in results."""
+        return one.name
 
-        def read(item: object) -> Benchmark:
-            one = self._read_one(item, context)
-            if one.name in seen:
-                raise fault("benchmark_twice", value=one.name)
-            seen.add(one.name)
-            return one
-
-        return tuple(each_read(items, read))
-
-    def _read_one(self, value: object, context: ReadContext) -> Benchmark:
+    def read_one(self, value: object, info: core_schema.ValidationInfo) -> Benchmark:
+        """The benchmark of a mapping or a name, with a name and absolute paths. Raises pydantic's errors."""
         if isinstance(value, Benchmark):
             return value
         if isinstance(value, str):
             value = {"kind": value}
         if not isinstance(value, Mapping):
             raise fault("choice_type", **self.about(value))
-        name = value.get("kind")
+        context, name = context_of(info), value.get("kind")
         changes = {key: item for key, item in value.items() if key != "kind"}
         if not isinstance(name, str) or name in self.registry:
             return self._validated(value, context)
         if preset := context.preset("benchmark", name):
-            return self._of_preset(preset, changes, context)
+            whole = {"name": preset.name, **preset.data, **changes}
+            return context.reading(preset, lambda _: self._validated(whole, context), changes)
         return self._validated({**(standing_for(name) or {"kind": name}), **changes}, context)
-
-    def _of_preset(self, preset: Preset, changes: Mapping[str, object], context: ReadContext) -> Benchmark:
-        value = {"name": preset.name, **preset.data, **changes}
-        return context.reading(preset, lambda _: self._validated(value, context), changes)
 
     def _validated(self, value: Mapping[str, object], context: ReadContext) -> Benchmark:
         model = self.model_of(value)

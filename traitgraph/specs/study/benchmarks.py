@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, model_validator
-from pydantic_core import ValidationError
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import KnownName
@@ -30,8 +29,7 @@ from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder
 
-from .data import Rows
-from .generation import Data
+from .data import Data, Rows
 from .judges import Judge
 from .traits import TRAITS, Traits
 
@@ -65,27 +63,27 @@ class Mode:
 MODES: Registry[Mode] = Registry(
     "mode of a questionnaire",
     "traitgraph.questionnaire_modes",
-    {
-        "choice": Mode(
+    (
+        Mode(
             "choice",
             "likelihood of the option letters, both orders; nothing is written",
             "traitgraph.runtime.assessment.questionnaires.modes:measure_choices",
             longest_answer=0,
             reads_numbers=False,
         ),
-        "generate": Mode(
+        Mode(
             "generate",
             f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
             "traitgraph.runtime.assessment.questionnaires.modes:measure_numbers",
             longest_answer=WRITTEN_NUMBER,
         ),
-        "interview": Mode(
+        Mode(
             "interview",
             "it answers an open question, and `judge` puts the answer on the scale",
             "traitgraph.runtime.assessment.judged.interviews:measure_items",
             judged=True,
         ),
-    },
+    ),
     base=Mode,
 )
 
@@ -98,6 +96,8 @@ class Measured(Spec):
     """"module:function" of the runtime: `function(context, loaded, params, benchmark) -> Measurement`."""
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name a file or folder: a job carries the digest of its content."""
+    file_ending: ClassVar[str] = ""
+    """End of the names of these files; empty: of any name, or folders."""
     fills: ClassVar[tuple[str, ...]] = ()
     """Keys of the arm that fill the fields of that name when they are left out."""
     draws: ClassVar[bool] = False
@@ -124,7 +124,11 @@ class Benchmark(Measured):
 
     def settled(self, folder: Path) -> Self:
         """Itself with a name and absolute paths. Raises pydantic's errors for a path that is not there."""
-        paths = {key: str(existing(getattr(self, key), folder, key)) for key in self.files if getattr(self, key)}
+        paths = {
+            key: str(existing(getattr(self, key), folder, key, self.file_ending))
+            for key in self.files
+            if getattr(self, key)
+        }
         return self.model_copy(update={"name": self.name or self.own_name(), **paths})
 
     def own_name(self) -> str:
@@ -206,19 +210,15 @@ class Questionnaire(Benchmark):
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
         path = questionnaire_path(self.items) or from_folder(folder, self.items)
+        if is_folder(path):
+            raise file_wanted(path, self.items, "items", ".json")
+        if not is_file(path) and ("/" in self.items or self.items.endswith(".json")):
+            raise nothing_at(path, self.items, "items", ".json")
         if not is_file(path):
-            raise self._missing(path)
+            facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+            raise located("items", self.items, "name_unknown", **facts)
         named = self.name or _name_inside(path) or path.stem
         return self.model_copy(update={"items": str(path), "name": named})
-
-    def _missing(self, path: Path) -> ValidationError:
-        """Why there are no items: no file at a path, or no questionnaire of that name."""
-        if is_folder(path):
-            return file_wanted(path, self.items, "items", ".json")
-        if "/" in self.items or self.items.endswith(".json"):
-            return nothing_at(path, self.items, "items", ".json")
-        facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
-        return located("items", self.items, "name_unknown", **facts)
 
 
 class OpenQuestions(Benchmark):
@@ -245,6 +245,7 @@ class Linguistic(Benchmark):
     kind: Literal["linguistic"] = Field("linguistic", description="Word categories in self-descriptions.")
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("lexicon",)
+    file_ending: ClassVar[str] = ".json"
     function: ClassVar[str] = "traitgraph.runtime.assessment.word_categories:measure"
     in_jobs: ClassVar[tuple[str, ...]] = ("lexicon", "prompts")
     lexicon: str = Field(
@@ -255,11 +256,6 @@ class Linguistic(Benchmark):
     prompts: tuple[str, ...] = Field(
         ("Tell me about yourself in 300 words.",), min_length=1, description="What is asked. (Personality Vector)"
     )
-
-    def settled(self, folder: Path) -> Self:
-        """Itself with the absolute path of its dictionary."""
-        path = existing(self.lexicon, folder, "lexicon", ".json")
-        return self.model_copy(update={"name": self.name or self.own_name(), "lexicon": str(path)})
 
 
 class Story(Linguistic):
@@ -351,14 +347,7 @@ class LmEval(Benchmark):
 BENCHMARKS: Registry[type[Benchmark]] = Registry(
     "benchmark",
     "traitgraph.benchmarks",
-    {
-        "reply_contrast": ReplyContrast,
-        "questionnaire": Questionnaire,
-        "open_questions": OpenQuestions,
-        "linguistic": Linguistic,
-        "story": Story,
-        "lm_eval": LmEval,
-    },
+    (ReplyContrast, Questionnaire, OpenQuestions, Linguistic, Story, LmEval),
     base=Benchmark,
 )
 

@@ -20,7 +20,8 @@ from pydantic import (
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.choice import KnownName
-from traitgraph.specs.jobs.kinds import KINDS
+
+from .job_kinds import KINDS
 
 
 def job_methods() -> tuple[str, ...]:

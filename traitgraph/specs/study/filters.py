@@ -11,13 +11,13 @@ onto, intensity, layer, coefficient), to one value of each.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core.core_schema import ValidationInfo
 
 from traitgraph.specs.fields.axes import Axis, LayerAxis, SeedAxis, StrengthAxis
-from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.base import FieldForm, Spec
 from traitgraph.specs.fields.pydantic_errors import each_read, fault
 from traitgraph.specs.fields.wording import shown
 
@@ -28,21 +28,9 @@ AxisName = Literal[
     "model", "data", "trait", "level", "seed", "merge", "alpha", "gamma", "onto", "intensity", "layer", "coefficient"
 ]
 
-KEY_OF_AXIS: dict[str, str] = {"trait": "traits", "level": "levels", "seed": "seeds"}
-"""The key of an arm that holds an axis, where it is not the axis' own name."""
 
-
-class _Texts:
-    """One text or a list of texts or whole numbers."""
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        one = {"type": ["string", "integer"]}
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
-
-    def _read(self, value: object) -> tuple[str | int, ...]:
+class _Texts(FieldForm):
+    def read(self, value: object, info: ValidationInfo) -> tuple[str | int, ...]:
         items = value if isinstance(value, list | tuple) else (value,)
         if not items:
             raise fault("axis_empty")
@@ -55,27 +43,33 @@ def _text(value: object) -> str | int:
     return value
 
 
-Texts = Annotated[tuple[str | int, ...], _Texts()]
+_ONE = {"type": ["string", "integer"]}
+Texts = Annotated[
+    tuple[str | int, ...],
+    _Texts(),
+    WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
+]
+"""One text or a list of texts or whole numbers."""
 
 
 class Filter(Spec):
     """Points that have, on every axis that is named, one of the values that are named."""
 
-    arm: Texts = Field((), validate_default=False, description="Names of arms.")
-    model: Texts = Field((), validate_default=False, description="Names of models.")
-    data: Texts = Field((), validate_default=False, description="Names of data sets.")
-    trait: Traits = Field((), validate_default=False, description="Traits.")
-    level: Levels = Field((), validate_default=False, description="Levels.")
-    seed: SeedAxis = Field((), validate_default=False, description="Seeds.")
-    merge: Merges = Field(
-        (), validate_default=False, description="Merge methods; options that are not given may be any."
-    )
-    alpha: Axis = Field((), validate_default=False, description="Alphas.")
-    gamma: StrengthAxis = Field((), validate_default=False, description="Gammas.")
-    onto: Axis = Field((), validate_default=False, description="Alphas of the domain that vectors are carried onto.")
-    intensity: Texts = Field((), validate_default=False, description="Intensities of a prompt.")
-    layer: LayerAxis = Field((), validate_default=False, description="Layers.")
-    coefficient: Axis = Field((), validate_default=False, description="Coefficients of steering.")
+    model_config = ConfigDict(validate_default=False)  # an axis that is named is never empty
+
+    arm: Texts = Field((), description="Names of arms.")
+    model: Texts = Field((), description="Names of models.")
+    data: Texts = Field((), description="Names of data sets.")
+    trait: Traits = Field((), description="Traits.")
+    level: Levels = Field((), description="Levels.")
+    seed: SeedAxis = Field((), description="Seeds.")
+    merge: Merges = Field((), description="Merge methods; options that are not given may be any.")
+    alpha: Axis = Field((), description="Alphas.")
+    gamma: StrengthAxis = Field((), description="Gammas.")
+    onto: Axis = Field((), description="Alphas of the domain that vectors are carried onto.")
+    intensity: Texts = Field((), description="Intensities of a prompt.")
+    layer: LayerAxis = Field((), description="Layers.")
+    coefficient: Axis = Field((), description="Coefficients of steering.")
 
     def axes(self) -> dict[str, tuple[object, ...]]:
         """The axes that are named, without `arm`, and the values that are allowed on them."""
@@ -133,6 +127,14 @@ class When(Spec):
     def admits(self, point: Mapping[str, object]) -> bool:
         """Whether the rule lets the point through."""
         return not self.condition.matches(point) or self.only.matches(point)
+
+
+FILTER_KEYS: dict[str, tuple[type[Filter | When], str]] = {
+    "include": (Filter, "Points beside the product of the axes."),
+    "exclude": (Filter, "Points of the product that are left out."),
+    "when": (When, "Conditions on the points of the product."),
+}
+"""Keys of a study that hold lists of filters, and what each of them is for."""
 
 
 def _groups(value: object) -> object:

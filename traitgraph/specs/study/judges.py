@@ -88,7 +88,7 @@ class LocalJudgeSpec(JudgeSpec):
 
 
 JUDGES: Registry[type[JudgeSpec]] = Registry(
-    "judge", "traitgraph.judges", {"api": ApiJudgeSpec, "local": LocalJudgeSpec}, base=JudgeSpec
+    "judge", "traitgraph.judges", (ApiJudgeSpec, LocalJudgeSpec), base=JudgeSpec
 )
 
 Judge = Annotated[JudgeSpec, Reference("judge", "judge", registry=JUDGES)]

@@ -8,7 +8,7 @@ personality-vector-repo   the code released with arXiv:2509.19727: what it runs,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -36,13 +36,16 @@ PAPER: dict[str, dict[str, Any]] = {
 }
 """The default, for every method: which options there are, and their values."""
 
+_AUTHORS: dict[str, dict[str, Any]] = {
+    "task_arithmetic": {},
+    "ties": _AUTHORS_ELECTION,
+    "dare": {},
+    "dare_ties": {**_AUTHORS_ELECTION, "trim_density": 0.2},
+}
+
 DIFFERENCES: dict[Conventions, dict[str, dict[str, Any]]] = {
-    "authors": {
-        "task_arithmetic": {},
-        "ties": _AUTHORS_ELECTION,
-        "dare": {},
-        "dare_ties": {**_AUTHORS_ELECTION, "trim_density": 0.2},
-    },
+    "paper": {kind: {} for kind in PAPER},
+    "authors": _AUTHORS,
     "mergekit": {
         "task_arithmetic": {},
         "linear": {},
@@ -61,12 +64,7 @@ DIFFERENCES: dict[Conventions, dict[str, dict[str, Any]]] = {
         "dare_ties": {"elect_on": "plain"},
         "magnitude_prune": {"scope": "tensor", "kept": "exact"},
     },
-    "mergelm": {
-        "task_arithmetic": {},
-        "ties": _AUTHORS_ELECTION,
-        "dare": {},
-        "dare_ties": {**_AUTHORS_ELECTION, "trim_density": 0.2},
-    },
+    "mergelm": _AUTHORS,
     "personality-vector-repo": {
         "task_arithmetic": {},
         "ties": _AUTHORS_ELECTION,
@@ -77,6 +75,11 @@ DIFFERENCES: dict[Conventions, dict[str, dict[str, Any]]] = {
 """Where each convention departs from the paper, for the methods that it has."""
 
 
+def _decided(kind: str, conventions: Conventions) -> dict[str, Any]:
+    """The value of every option of a method on which implementations differ."""
+    return {**PAPER[kind], **DIFFERENCES[conventions].get(kind, {})}
+
+
 def resolve(options: Options) -> Options:
     """The same options with every absent one set by the conventions; those of a package outside as they are.
 
@@ -85,8 +88,7 @@ def resolve(options: Options) -> Options:
     kind = options.name
     if kind not in PAPER:
         return options
-    chosen = options.conventions or "paper"
-    values = {"conventions": "paper", "rounding": "nearest", **PAPER[kind], **DIFFERENCES.get(chosen, {}).get(kind, {})}
+    values = {"conventions": "paper", "rounding": "nearest", **_decided(kind, options.conventions or "paper")}
     absent = {name: value for name, value in values.items() if getattr(options, name) is None}
     return options.model_copy(update=absent)
 
@@ -97,9 +99,8 @@ def objection(options: MergeMethod) -> str | None:
     if kind not in PAPER:
         return None
     chosen, found = options.conventions or "paper", resolve(options).model_dump()
-    table: Mapping[str, Mapping[str, Any]] = DIFFERENCES.get(chosen, PAPER)
-    if kind not in table:
-        return f"conventions '{chosen}' have no method '{kind}'; they have: {', '.join(table)}"
+    if kind not in DIFFERENCES[chosen]:
+        return f"conventions '{chosen}' have no method '{kind}'; they have: {', '.join(DIFFERENCES[chosen])}"
     if chosen == "personality-vector-repo" and kind == "ties" and found["density"] != 0.2:
         return (
             "conventions 'personality-vector-repo' trim TIES to density 0.2 whatever is asked; drop `density`, or "
@@ -109,7 +110,7 @@ def objection(options: MergeMethod) -> str | None:
         return "`normalise` has no effect with an election; set `mean: weight`"
     if found.get("mean", "sum") != "sum" and found["elect"] is None:
         return f"`mean: {found['mean']}` has no effect without an election; drop it, or set `elect`"
-    default = {**PAPER[kind], **table[kind]}
+    default = _decided(kind, chosen)
     for needed, useless in NEEDS.items():
         for name in useless if found.get(needed, ...) is None else ():
             if name in default and found[name] != default[name]:
@@ -125,12 +126,12 @@ def conditions(kind: str) -> Iterator[dict[str, Any]]:
     """What `objection` refuses of a method, as conditions of JSON Schema; none for those of a package outside."""
     if kind not in PAPER:
         return
-    known: dict[str, dict[str, Any]] = {name: table[kind] for name, table in DIFFERENCES.items() if kind in table}
-    yield {"properties": {"conventions": {"enum": ["paper", *known, None]}}}
+    known = [name for name, table in DIFFERENCES.items() if kind in table]
+    yield {"properties": {"conventions": {"enum": [*known, None]}}}
     if kind == "ties":
         yield {"if": _chosen("personality-vector-repo"), "then": {"properties": {"density": {"const": 0.2}}}}
-    for name in ("paper", *known):
-        options = {**PAPER[kind], **known.get(name, {})}
+    for name in known:
+        options = _decided(kind, name)
         if "elect_on" in options and options.get("elect") is None:
             elected = {"required": ["elect"], "properties": {"elect": {"type": "string"}}}
             not_elected = {"properties": {"mean": {"enum": ["sum", None]}, **_useless("elect", options)}}
@@ -144,7 +145,7 @@ def conditions(kind: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def _useless(needed: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _useless(needed: str, options: dict[str, Any]) -> dict[str, Any]:
     return {name: {"enum": [options[name], None]} for name in NEEDS[needed] if name in options}
 
 

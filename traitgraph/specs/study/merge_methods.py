@@ -9,18 +9,10 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.choice import Choice
-from traitgraph.specs.fields.pydantic_errors import each_read, fault
+from traitgraph.specs.fields.choice import Choices
 from traitgraph.specs.fields.registry import Registry
 
 from .merge_conventions import conditions, objection, resolve
@@ -331,47 +323,18 @@ class Slerp(MergeMethod):
 MERGE_METHODS: Registry[type[MergeMethod]] = Registry(
     "merge method",
     "traitgraph.merge_methods",
-    {
-        "task_arithmetic": TaskArithmetic,
-        "linear": Linear,
-        "common_mode": CommonMode,
-        "ties": Ties,
-        "dare": Dare,
-        "dare_ties": DareTies,
-        "magnitude_prune": MagnitudePrune,
-        "breadcrumbs": Breadcrumbs,
-        "della": Della,
-        "della_linear": DellaLinear,
-        "slerp": Slerp,
-    },
+    (
+        TaskArithmetic, Linear, CommonMode, Ties, Dare, DareTies, MagnitudePrune, Breadcrumbs, Della, DellaLinear,
+        Slerp,
+    ),
     base=MergeMethod,
-)
+)  # fmt: skip
 """Every merge method by its name, plugins' included."""
 
 
-class _Axis(Choice):
-    """One merge method or a list of them: an axis."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
-        return {self.mark: self, "x-many": True}
-
-    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[Spec, ...]:
-        """Every method of the axis. Raises pydantic's errors, those of all entries together."""
-        if not isinstance(value, list | tuple):
-            return (super().read(value, info),)
-        if not value:
-            raise fault("axis_empty")
-        seen: list[Spec] = []
-
-        def read(item: object) -> Spec:
-            one: Spec = super(_Axis, self).read(item, info)
-            if one in seen:
-                raise fault("axis_twice", **self.about(item))
-            seen.append(one)
-            return one
-
-        return tuple(each_read(value, read))
+class _MergeAxis(Choices):
+    may_be_empty = False
 
 
-Merges = Annotated[tuple[MergeMethod, ...], _Axis(MERGE_METHODS)]
+Merges = Annotated[tuple[MergeMethod, ...], _MergeAxis(MERGE_METHODS)]
 """An axis of merge methods: names, or mappings with `kind`."""

@@ -1,10 +1,16 @@
-"""What every method has. The methods themselves stand in `methods.py` and `prompts.py`."""
+"""What every method has, and what `steer` may do: what the methods and operators of packages are made from.
 
-from __future__ import annotations
+The methods themselves stand in `methods.py` and `prompts.py`. A package outside adds a method or an operator in one
+file by one entry point (of `traitgraph.plugins`, or of its own group).
+"""
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.choice import Choice
+from traitgraph.specs.fields.registry import Registry
 
 
 class Method(Spec):
@@ -26,3 +32,43 @@ class Method(Spec):
     def own_axes(self) -> dict[str, tuple[object, ...]]:
         """Axes among the method's own parameters, by name: intensity, layer, coefficient."""
         return {}
+
+
+Tensor = Any
+"""A torch tensor, which passes through here; this room imports no torch."""
+
+
+class SteeringOperator(Spec):
+    """What `steer` does to the activations behind a block, with the direction that was measured.
+
+    What it does belongs to its name: job keys hold the name and the options, no code.
+    """
+
+    kind: str
+
+    def apply(self, hidden: Tensor, direction: Tensor, coefficient: float) -> Tensor:
+        """The new activations at the steered positions, in the shape of `hidden`; it is not to be changed in place.
+
+        hidden       float32 [rows, tokens, width], what the block puts out
+        direction    float32 [width], mean at the high level less mean at the low level
+        coefficient  the study's, negative for the low level
+        """
+        raise NotImplementedError
+
+
+class Add(SteeringOperator):
+    """hidden + coefficient * direction (CAA, Persona Vectors)."""
+
+    kind: Literal["add"] = Field("add", description="Add coefficient * direction.")
+
+    def apply(self, hidden: Tensor, direction: Tensor, coefficient: float) -> Tensor:
+        """The sum; 0 changes nothing."""
+        return hidden + coefficient * direction
+
+
+STEERING_OPERATORS: Registry[type[SteeringOperator]] = Registry(
+    "steering operator", "traitgraph.steering_operators", (Add,), base=SteeringOperator
+)
+
+AnySteeringOperator = Annotated[SteeringOperator, Choice(STEERING_OPERATORS)]
+"""An operator: its name, or a mapping with `kind` and its options."""

@@ -19,9 +19,8 @@ from traitgraph.specs.fields.axes import Axis, LayerAxis
 from traitgraph.specs.fields.choice import Choice
 from traitgraph.specs.fields.registry import Registry
 
-from .method import Method
+from .method import Add, AnySteeringOperator, Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
-from .steering_operators import Add, AnySteeringOperator
 from .traits import TRAITS, Combination, Level, Trait
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]
@@ -153,19 +152,7 @@ class Npti(Method):
 
 
 METHODS: Registry[type[Method]] = Registry(
-    "method",
-    "traitgraph.methods",
-    {
-        "direct": Direct,
-        "prompt": Prompt,
-        "sft": Sft,
-        "dpo": Dpo,
-        "vector": Vector,
-        "compose": Compose,
-        "steer": Steer,
-        "npti": Npti,
-    },
-    base=Method,
+    "method", "traitgraph.methods", (Direct, Prompt, Sft, Dpo, Vector, Compose, Steer, Npti), base=Method
 )
 
 AnyMethod = Annotated[Method, Choice(METHODS, variants={"prompt": Choice(PROMPT_STYLES, "style", "instruction")})]

@@ -210,13 +210,7 @@ class IntensityPrompt(Prompt):
 PROMPT_STYLES: Registry[type[Prompt]] = Registry(
     "prompt style",
     "traitgraph.prompt_styles",
-    {
-        "instruction": InstructionPrompt,
-        "demonstration": DemonstrationPrompt,
-        "description": DescriptionPrompt,
-        "adjectives": AdjectivesPrompt,
-        "intensity": IntensityPrompt,
-    },
+    (InstructionPrompt, DemonstrationPrompt, DescriptionPrompt, AdjectivesPrompt, IntensityPrompt),
     base=Prompt,
     tag="style",
 )

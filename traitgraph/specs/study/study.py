@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from traitgraph.specs.composition.arms import AXIS_KEYS
 from traitgraph.specs.fields.axes import SeedAxis, StrengthAxis
@@ -20,15 +20,14 @@ from traitgraph.specs.fields.references import Name, PresetOr
 from .analyses import Analyses
 from .benchmark_list import Benchmarks
 from .cluster import Cluster
-from .coefficients import AlphaAxis
+from .data import DataAxis
 from .filters import Filter, When, Zip
-from .generation import DataAxis
 from .merge_methods import Merges, TaskArithmetic
 from .methods import AnyMethod, Compose
 from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
-from .traits import LEVELS, Levels, Trait, Traits
+from .traits import LEVELS, AlphaAxis, Levels, Trait, Traits
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
@@ -62,30 +61,24 @@ class Arm(Spec):
     its subjects are their product, less what `admits` refuses, plus one product for each entry of `included`.
     """
 
+    model_config = ConfigDict(validate_default=False)  # an axis that is written is never empty
+
     name: Name = Field("", description="Name of the arm; a study without arms has one, named after its method.")
     method: AnyMethod = Field(description="How personality is induced.")
-    model: Models = Field((), validate_default=False, description="Axis: base model, or several.")
-    traits: Traits = Field((), validate_default=False, description="Axis: Big Five traits, or `all`.")
-    levels: Levels = Field(LEVELS, validate_default=False, description="Axis: high, low; by default both.")
-    data: DataAxis = Field(
-        (), validate_default=False, description="Axis: dialogues for training and held-out measures."
-    )
-    train: Train | None = Field(None, validate_default=False, description="How personality models are trained.")
-    merge: Merges = Field(
-        (TaskArithmetic(),), validate_default=False, description="Axis: how vectors become one change of the weights."
-    )
-    alpha: AlphaAxis = Field(
-        (), validate_default=False, description="Axis: scaling coefficient of a vector; 1 is the tuned model."
-    )
-    gamma: StrengthAxis = Field((), validate_default=False, description="Axis: strength of the trait's neurons.")
+    model: Models = Field((), description="Axis: base model, or several.")
+    traits: Traits = Field((), description="Axis: Big Five traits, or `all`.")
+    levels: Levels = Field(LEVELS, description="Axis: high, low; by default both.")
+    data: DataAxis = Field((), description="Axis: dialogues for training and held-out measures.")
+    train: Train | None = Field(None, description="How personality models are trained.")
+    merge: Merges = Field((TaskArithmetic(),), description="Axis: how vectors become one change of the weights.")
+    alpha: AlphaAxis = Field((), description="Axis: scaling coefficient of a vector; 1 is the tuned model.")
+    gamma: StrengthAxis = Field((), description="Axis: strength of the trait's neurons.")
     onto: Onto | None = Field(None, description="Another model of the same base that vectors are carried onto.")
-    prompt: AnyPrompt | None = Field(
-        None, validate_default=False, description="Prompt that tuned, merged and steered subjects see as well."
-    )
-    seeds: SeedAxis = Field((0,), validate_default=False, description="Axis: seeds of training, one model for each.")
-    benchmarks: Benchmarks = Field((), validate_default=False, description="What every subject is measured with.")
-    analyses: Analyses = Field((), validate_default=False, description="What is compared across subjects.")
-    sampling: Samplings = Field(Sampling(), validate_default=False, description="How answers are drawn.")
+    prompt: AnyPrompt | None = Field(None, description="Prompt that tuned, merged and steered subjects see as well.")
+    seeds: SeedAxis = Field((0,), description="Axis: seeds of training, one model for each.")
+    benchmarks: Benchmarks = Field((), description="What every subject is measured with.")
+    analyses: Analyses = Field((), description="What is compared across subjects.")
+    sampling: Samplings = Field(Sampling(), description="How answers are drawn.")
     keep: Literal["recipe", "weights"] = Field("recipe", description="Whether merged weights are written to disk.")
     zip: Zip = Field((), description="Axes that move together, e.g. [[model, data]]; by default all are crossed.")
 
@@ -114,6 +107,9 @@ class Arm(Spec):
         """Whether a point of the product is run: it meets every rule, and no exclusion matches it."""
         return all(rule.admits(point) for rule in self.rules) and not any(hole.matches(point) for hole in self.excluded)
 
+
+HEAD = ("study", "description", "cluster", "tracking")
+"""Keys of a study that are read as they are."""
 
 FILLED_IN = ("name", "alpha_of", "excluded", "included", "rules")
 """Fields of an arm that no one writes in it."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     PositiveInt,
+    WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+from pydantic.config import JsonDict
+from pydantic_core import PydanticKnownError
+from pydantic_core.core_schema import ValidationInfo
 
-from traitgraph.specs.fields.base import Spec
+from traitgraph.specs.fields.base import FieldForm, Spec
 from traitgraph.specs.fields.choice import Choice, KnownName
 from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
 from traitgraph.specs.fields.references import PresetOr
@@ -71,33 +72,27 @@ class Sampling(Spec):
 WORDS = ("all-linear", "attention", "mlp")
 
 
-class _Targets:
-    """Annotation: one of the words, or a list of names, held in one order, for the order changes nothing."""
+class _Targets(FieldForm):
+    """One of the words, or a list of names, held in one order, for the order changes nothing."""
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        names = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
-        return {"anyOf": [{"enum": list(WORDS)}, names]}
-
-    def _read(self, value: object) -> str | tuple[str, ...]:
+    def read(self, value: object, info: ValidationInfo) -> str | tuple[str, ...]:
         if isinstance(value, list | tuple):
             if not value:
                 raise PydanticKnownError("too_short", {"field_type": "List", "min_length": 1, "actual_length": 0})
-            return tuple(sorted(set(each_read(value, _name))))
+            return tuple(sorted(set(each_read(value, _module_name))))
         if isinstance(value, str) and value in WORDS:
             return value
         raise fault("name_unknown", noun="target of adapters", value=shown(value), names=WORDS)
 
 
-def _name(value: object) -> str:
+def _module_name(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise fault("choice_type", noun="module", value=shown(value))
 
 
-Targets = Annotated[str | tuple[str, ...], _Targets()]
+_NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+Targets = Annotated[str | tuple[str, ...], _Targets(), WithJsonSchema({"anyOf": [{"enum": list(WORDS)}, _NAMES]})]
 """`all-linear`, `attention`, `mlp`, or names of modules such as [q_proj, v_proj]."""
 
 
@@ -122,18 +117,18 @@ class Validation(Spec):
     every: PositiveInt = Field(description="Measured every so many optimiser steps. [steps]")
 
 
-def _whole(schema: dict[str, Any]) -> None:
-    """Tell JSON Schema what `Training` checks: one of `epochs` and `steps`, no place without an instruction."""
-    schema["oneOf"] = [{"required": [key], "properties": {key: {"type": "number"}}} for key in ("epochs", "steps")]
-    instructed = {"required": ["instruction"], "properties": {"instruction": {"type": "string"}}}
-    schema["if"] = {"required": ["instruction_place"], "properties": {"instruction_place": {"const": "user"}}}
-    schema["then"] = instructed
+_WHOLE: JsonDict = {
+    "oneOf": [{"required": [key], "properties": {key: {"type": "number"}}} for key in ("epochs", "steps")],
+    "if": {"required": ["instruction_place"], "properties": {"instruction_place": {"const": "user"}}},
+    "then": {"required": ["instruction"], "properties": {"instruction": {"type": "string"}}},
+}
+"""What `Training` checks, for JSON Schema: one of `epochs` and `steps`, no place without an instruction."""
 
 
 class Training(Spec):
     """What supervised fine-tuning and preference optimisation share."""
 
-    model_config = ConfigDict(json_schema_extra=_whole)
+    model_config = ConfigDict(json_schema_extra=_WHOLE)
 
     learning_rate: float = Field(
         gt=0, le=1, description="Peak value, after warm-up. Papers disagree: it must be given. [1/step]"
@@ -207,7 +202,7 @@ class DpoTraining(Training):
 AnyTraining = Annotated[SftTraining | DpoTraining, Field(discriminator="method")]
 
 TRAININGS: Registry[type[Training]] = Registry(
-    "training method", "traitgraph.trainings", {"sft": SftTraining, "dpo": DpoTraining}
+    "training method", "traitgraph.trainings", (SftTraining, DpoTraining), tag="method"
 )
 
 TRAINING_CHOICE = Choice(TRAININGS, tag="method", group="train")

@@ -1,16 +1,21 @@
-"""The Big Five and their two levels, and axes of words: one word, a list of words, or `all`.
+"""The Big Five and their two levels, axes of such words, and numbers for each trait.
+
+An axis of words is one word, a list of words, or `all`.
 
 Levels are words everywhere. Some published code writes 0 for high and 1 for low; no such digit enters this program.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
-from traitgraph.specs.fields.pydantic_errors import each_read, fault, located
+from traitgraph.specs.fields.axes import NumberAxis, values_of
+from traitgraph.specs.fields.base import FieldForm
+from traitgraph.specs.fields.pydantic_errors import again, each_read, fault, located
 from traitgraph.specs.fields.wording import shown
 
 Trait = Literal["openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism"]
@@ -26,31 +31,26 @@ TRAIT_OF_LETTER: dict[str, Trait] = {trait[0].upper(): trait for trait in TRAITS
 """Questionnaire keys name a domain by its first letter: O, C, E, A, N."""
 
 
-class WordAxis:
+class WordAxis(FieldForm):
     """Annotation of an axis of known words; the study holds them as a tuple in the order they are written."""
 
     def __init__(self, noun: str, words: tuple[str, ...]) -> None:
         self.noun, self.words = noun, words
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read words; the annotated tuple is for readers and mypy."""
-        return core_schema.no_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
         """`all`, a word, or a list of different words."""
         word = {"enum": list(self.words)}
         many = {"type": "array", "items": word, "minItems": 1, "uniqueItems": True}
         return {"anyOf": [{"const": "all"}, word, many]}
 
-    def read(self, value: object) -> tuple[str, ...]:
+    def read(self, value: object, info: core_schema.ValidationInfo) -> tuple[str, ...]:
         """The words of an axis. Raises pydantic's errors, those of all words together."""
         if value == "all":
             return self.words
-        if not isinstance(value, list | tuple):
-            return (self._word(value),)
-        if not value:
+        items = value if isinstance(value, list | tuple) else (value,)
+        if not items:
             raise fault("axis_empty")
-        words = each_read(value, self._word)
+        words = each_read(items, self._word)
         for place, word in enumerate(words):
             if word in words[:place]:
                 raise located(place, word, "axis_twice", value=word)
@@ -67,3 +67,46 @@ Traits = Annotated[tuple[Trait, ...], WordAxis("trait", TRAITS)]
 
 Levels = Annotated[tuple[Level, ...], WordAxis("level", LEVELS)]
 """An axis of levels."""
+
+
+class PerTrait(tuple[Decimal, ...]):
+    """No shared coefficient, but one axis for each trait."""
+
+    axes: dict[Trait, tuple[Decimal, ...]]
+
+    @classmethod
+    def of(cls, axes: dict[Trait, tuple[Decimal, ...]]) -> PerTrait:
+        """An empty shared axis that carries an axis for each trait."""
+        alpha = cls()
+        alpha.axes = axes
+        return alpha
+
+
+class TraitAxis(NumberAxis):
+    """Annotation: an axis of numbers for all vectors, or, where several traits are composed, one for each trait."""
+
+
+def alphas(value: object) -> tuple[Decimal, ...]:
+    """The values of a shared axis, or `PerTrait` when a mapping names traits. Raises pydantic's errors."""
+    if not isinstance(value, Mapping) or not set(value) & set(TRAITS):
+        return values_of(value)
+    faults: list[InitErrorDetails] = []
+    axes: dict[Trait, tuple[Decimal, ...]] = {}
+    for key, axis in value.items():
+        if key not in TRAITS:
+            unknown = fault("unknown_key", key=str(key), names=TRAITS)
+            faults.append(InitErrorDetails(type=unknown, loc=(str(key),), input=key))
+            continue
+        try:
+            axes[key] = values_of(axis)
+        except PydanticCustomError as problem:
+            faults.append(InitErrorDetails(type=problem, loc=(key,), input=axis))
+        except ValidationError as problems:
+            faults += [again(each, (key,)) for each in problems.errors(include_url=False)]
+    if faults:
+        raise ValidationError.from_exception_data("alpha", faults)
+    return PerTrait.of(axes)
+
+
+AlphaAxis = Annotated[tuple[Decimal, ...], TraitAxis(alphas, "number")]
+"""An axis of numbers, or a mapping from traits to such axes (method `compose`)."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from traitgraph.launchers.slurm.site.limits import Limits
 from traitgraph.runtime.store.errors import MEMORY_CAUSES, OUT_OF_TIME
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.study.cluster import Cluster, Escalation, Resources
+from traitgraph.specs.study.job_kinds import is_training
 
 from .layout import TaskRequest
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from traitgraph.launchers.slurm.layout.layout import TaskArray
 from traitgraph.launchers.slurm.layout.task_resources import processes_on_node
 from traitgraph.launchers.slurm.site.limits import FEWEST, Limits, Partition, place_of
-from traitgraph.specs.jobs.kinds import is_training
 from traitgraph.specs.jobs.params import JobRow, JobTable
 from traitgraph.specs.study.cluster import Cluster, Resources
+from traitgraph.specs.study.job_kinds import is_training
 
 
 @dataclass(frozen=True, slots=True)

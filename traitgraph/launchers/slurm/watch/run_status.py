@@ -10,8 +10,8 @@ from typing import Literal
 
 from traitgraph.launchers.summary import failure_lines
 from traitgraph.runtime.store.records import Failure, by_cause
-from traitgraph.specs.jobs.durations import duration_text
 from traitgraph.specs.jobs.params import Task
+from traitgraph.specs.jobs.results import duration_text
 
 TaskState = Literal[
     "done", "running", "waiting", "held", "requeued", "later", "unknown", "failed", "blocked", "cancelled"

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.resumable_generation import KeptTexts
-from traitgraph.specs.jobs.benchmarks import ResolvedJudge
+from traitgraph.specs.jobs.refs import ResolvedJudge
 from traitgraph.specs.source.diagnostics import printable
 from traitgraph.specs.study.judges import LIMITS, JudgeLimits
 

@@ -22,8 +22,8 @@ from traitgraph.runtime.data.dialogues import Question, load_questions
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 
 from .judges import Judged, judged_answers, outcome_metrics
 

@@ -17,8 +17,8 @@ from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.resumable_generation import KeptTexts, write_missing
 from traitgraph.runtime.subjects.workbench import leave_subject
 from traitgraph.specs.fields.registry import imported
-from traitgraph.specs.jobs.benchmarks import ResolvedJudge
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedJudge
 from traitgraph.specs.study.judges import JUDGES
 from traitgraph.specs.study.training import Sampling
 

@@ -23,8 +23,8 @@ from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.fields.registry import imported
-from traitgraph.specs.jobs.benchmarks import ResolvedBenchmark
 from traitgraph.specs.jobs.params import AssessParams
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import MODES, WRITTEN_NUMBER
 from traitgraph.specs.study.training import Sampling
 

@@ -1,4 +1,4 @@
-"""`traitgraph merge RECIPE.yaml -o DIR`: one merge without a study."""
+"""Commands that write merged models: those of a study, or one from a recipe without a study."""
 
 from __future__ import annotations
 
@@ -7,10 +7,46 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .output import UsageError, bytes_bar, print_json, say, size_text
+from traitgraph.api.calls import UsageError, say
+
+from .options import study_of
+from .output import bytes_bar, print_json, size_text
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def materialize_arguments(parser: argparse.ArgumentParser) -> None:
+    """-o DIR [--form weights|adapter] [--rank R] [--dtype FORMAT]."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a folder per model goes here")
+    form = "weights: transformers loads it; adapter: peft and vLLM load it (default: %(default)s)"
+    parser.add_argument("--form", choices=("weights", "adapter"), default="weights", help=form)
+    rank = "of an adapter: the best of that rank (default: exact)"
+    parser.add_argument("--rank", type=int, metavar="R", help=rank)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="number format of the weights")
+
+
+def do_materialize(options: argparse.Namespace) -> int:
+    """Write every selected merge that the store holds, in one pass over the base."""
+    from traitgraph.api.materializing import check_form, materialize
+
+    check_form(options.form, options.rank, options.dtype)
+    study = study_of(options)
+    with bytes_bar("writing") as progress:
+        folders = materialize(
+            study,
+            options.output,
+            options.store,
+            select=options.select,
+            form=options.form,
+            rank=options.rank,
+            dtype=options.dtype,
+            progress=progress,
+        )
+    for folder in folders:
+        print(folder)
+    say(f"{len(folders)} written to {options.output}")
+    return 0
+
+
+def merge_arguments(parser: argparse.ArgumentParser) -> None:
     """RECIPE (-o DIR | --dry-run) [--dtype FORMAT] [--json]."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="YAML: ours (docs/merging.md), or mergekit's")
     parser.add_argument(
@@ -23,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
 
 
-def run(options: argparse.Namespace) -> int:
+def do_merge(options: argparse.Namespace) -> int:
     """Merge, write, and say what was done."""
     if options.output is None and not options.dry_run:
         raise UsageError("name the new folder: -o DIR; or look first: --dry-run")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from getpass import getuser
@@ -19,6 +19,8 @@ from traitgraph.launchers.slurm.site import scheduler
 from traitgraph.launchers.slurm.site.scheduler import SchedulerError
 from traitgraph.runtime.store.records import RunRecord
 from traitgraph.runtime.store.store import Store
+
+from .calls import Tell, UsageError, tell_people
 
 WHAT = {
     "runs": "records and logs of runs that are over",
@@ -47,6 +49,44 @@ class Leftover:
             else:
                 self.path.unlink()
         return not os.path.lexists(self.path)
+
+
+def existing_store(place: Path) -> Store:
+    """The store in a folder. Raises UsageError where there is no such folder."""
+    if not place.is_dir():
+        raise UsageError(f"there is no store at {place}")
+    return Store(place)
+
+
+def clean(
+    place: Path,
+    kinds: Collection[str] = (),
+    older_than_days: float = 0.0,
+    *,
+    dry_run: bool = False,
+    tell: Tell = tell_people,
+) -> tuple[dict[str, list[int]], int]:
+    """Remove leftovers of some kinds, or of all; the bytes of each that went, by kind, and how many could not go.
+
+    A dry run removes nothing, and tells of what would go. `tell` hears what stays and why.
+    """
+    if unknown := set(kinds) - WHAT.keys():
+        raise UsageError(f"nothing to clean is called {', '.join(sorted(unknown))}; there are: {', '.join(WHAT)}")
+    store, failed = existing_store(place), 0
+    gone: dict[str, list[int]] = {kind: [] for kind in WHAT if kind in (kinds or WHAT)}
+    for each in leftovers(store, older_than_days):
+        if each.kind not in gone:
+            continue
+        if each.reason_to_stay:
+            tell(f"stays: {each.kind}/{each.path.name}: {each.reason_to_stay}")
+        elif dry_run or each.remove():
+            gone[each.kind].append(each.bytes)
+        else:
+            failed += 1
+            tell(f"cannot be removed: {each.path}")
+    if not dry_run:
+        store.collect_leftovers()
+    return gone, failed
 
 
 def leftovers(store: Store, older_than_days: float = 0.0) -> Iterator[Leftover]:

@@ -1,8 +1,8 @@
 """One record for each kind of job: what the compiler, the worker, the launchers and the report know of it.
 
 A package outside adds a kind by a record in the module that its entry point names. The models of the parameters stand
-in `params.py` and the functions in the runtime: both are named here as text and imported on first use. Must not know
-how a study is written.
+in `specs/jobs/params.py` and the functions in the runtime: both are named here as text and imported on first use. A
+cluster file names kinds; else this knows nothing of how a study is written.
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
+from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.registry import Registry, UnknownNameError
 
-if TYPE_CHECKING:
-    from .params import JobParams
+
+class JobParams(Spec):
+    """Everything that changes the result of one kind of job.
+
+    `row_fields` vary inside a stage and are hashed per row; all other fields are hashed once per stage. The split is
+    fixed per kind, so that one alpha alone and the same alpha in a grid have the same key.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    row_fields: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)
@@ -127,9 +137,7 @@ _BUILT_IN = (
     ),
 )  # fmt: skip
 
-KINDS: Registry[JobKind] = Registry(
-    "job kind", "traitgraph.jobs", {kind.name: kind for kind in _BUILT_IN}, base=JobKind
-)
+KINDS: Registry[JobKind] = Registry("job kind", "traitgraph.jobs", _BUILT_IN, base=JobKind)
 
 
 def kind_of(name: str) -> JobKind:
