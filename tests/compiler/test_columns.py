@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from traitgraph.compiler.ir.dimensions import NOUNS
+from traitgraph.compiler.ir.dimensions import NOUNS, axis_columns
+from traitgraph.compiler.ir.ir import Column, Table, row_ids
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.results.table import columns_of, coordinates
+from traitgraph.runtime.results.table import columns_of, coordinates, table_of
 from traitgraph.specs.checks.validate import load_study
 from traitgraph.specs.composition.arms import AXIS_KEYS
-from traitgraph.specs.jobs.results import AXES
+from traitgraph.specs.jobs.results import AXES, Cell
 from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 
 from .specs import context, plan_of
 
+GENERATED = (Path(__file__).parents[1] / "golden/lower_methods/generated_dialogues.yaml").read_text().split("---")[0]
 ROOT = Path(__file__).parents[2]
 DATA = """\
 study: s
@@ -70,7 +73,24 @@ def test_what_a_name_tells_has_a_column() -> None:
     assert_columns_tell_subjects_apart(plan)
     found = {(row["merge"], row["merge.density"]) for row in map(coordinates, plan.cells)}
     assert found == {("ties", 0.2), ("dare", 0.5), ("dare", 0.2)}
-    assert {cell.label for cell in plan.cells} == {"vector"}
+    assert {cell.method_label for cell in plan.cells} == {"vector"}
+    assert {cell.merge_label for cell in plan.cells} == {"ties", "dare density=0.5", "dare density=0.2"}
+    written = GENERATED.replace("gamma: 0.5", "gamma: [0.5, 1]")
+    found = {(row["data"], row["data.gamma"]) for row in map(coordinates, plan_of(written).cells)}
+    assert found == {("generated-gamma-0.5", 0.5), ("generated-gamma-1", 1)}
+
+
+def test_an_axis_of_a_plug_in_is_a_column_of_numbers_or_words() -> None:
+    codes = row_ids((0, 1))
+    doses, moods = Column((Decimal("0.50"), Decimal(2)), codes), Column(("calm", "7 out of 10"), codes)
+    columns = axis_columns(Table({"mood": moods, "dose": doses, "seed": Column((3, 4), codes)}, 2))
+    assert list(columns.columns) == ["seed", "mood", "dose"], "axes of the language first"
+    points = zip(*([(name, str(text)) for text in column] for name, column in columns.columns.items()), strict=True)
+    first, second = (coordinates(Cell("s", "a", "own", "own", "", point, "b", "j")) for point in points)
+    assert (first["seed"], first["mood"], first["dose"], first["alpha"]) == (3, "calm", 0.5, None)
+    assert (second["mood"], second["dose"]) == ("7 out of 10", 2)
+    table = table_of([{**row, "metric": "m", "value": 1.0} for row in (first, second)])  # type: ignore[typeddict-item]
+    assert (table["dose"], table["mood"][0], table["layer"]) == ((float, [0.5, 2.0]), str, (int, [None, None]))
 
 
 def test_one_alpha_for_each_trait_is_a_column_for_each() -> None:

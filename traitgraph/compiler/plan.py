@@ -180,7 +180,8 @@ class Plan:
     def _cells_of(self, arm: ArmTable) -> Iterator[tuple[int, Cell]]:
         """Each result of an arm with its subject; that of an analysis with the first that is compared."""
         axes = axis_columns(arm.subjects)
-        labels = [str(label) for label in arm.names["method"]]
+        nothing = [""] * arm.subjects.rows
+        labels = [list(map(str, arm.names[name])) if name in arm.names else nothing for name in ("method", "merge")]
         named = [
             Column(tuple((name, str(text)) for text in column.values), column.codes)
             for name, column in axes.columns.items()
@@ -189,12 +190,13 @@ class Plan:
         hexes = {row: self.draft.keys[row].hex() for _, rows in arm.assessments for row in rows}
         for benchmark, rows in arm.assessments:
             for place, row in enumerate(rows):
-                of = (arm.study, arm.name, arm.method, labels[place], points[place])
-                yield place, Cell(*of, benchmark, hexes[row])
+                of = (arm.study, arm.name, arm.method, labels[0][place], labels[1][place])
+                yield place, Cell(*of, points[place], benchmark, hexes[row])
         for each in arm.comparisons:
             shared = tuple((name, text) for name, text in points[each.subject] if name in each.shared)
-            of = (arm.study, arm.name, arm.method, labels[each.subject], shared)
-            yield each.subject, Cell(*of, each.name, self.draft.keys[each.row].hex())
+            merge = labels[1][each.subject] if "merge" in each.shared else ""
+            of = (arm.study, arm.name, arm.method, labels[0][each.subject], merge)
+            yield each.subject, Cell(*of, shared, each.name, self.draft.keys[each.row].hex())
 
     def job_table(self) -> JobTable:
         """Rows and tasks for what is missing, as workers read them; rows come after the rows they need."""

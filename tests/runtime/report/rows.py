@@ -28,7 +28,8 @@ def row(**fields: object) -> ResultRow:
         "n": 12,
         "role": "score",
     }
-    base |= {"effective_alpha": None, "survives": None, "label": fields.get("method", "")}
+    base |= {"effective_alpha": None, "survives": None, "method_label": fields.get("method", "")}
+    base["merge_label"] = fields.get("merge", "")
     of_job = (*SUBJECT, "seed", "benchmark")  # each measurement is a job of its own
     apart = {"job": digest("job", [str(fields.get(name, "")) for name in of_job]), "same_as": None}
     return ResultRow(**{**empty, **base, **apart, **fields})  # type: ignore[typeddict-item]  # made from text

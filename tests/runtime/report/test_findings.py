@@ -494,7 +494,7 @@ def test_conditions_that_are_not_there_stay_in_the_count() -> None:
     ]  # fmt: skip
     lost = rows.pop()
     axes = tuple((name, str(lost[name])) for name in ("model", "trait", "level"))
-    cell = Cell("made-up", "told", "prompt", "prompt", axes, "q", lost["job"])
+    cell = Cell("made-up", "told", "prompt", "prompt", "", axes, "q", lost["job"])
     (found,) = judge(summarise(rows, missing=[cell]))
     assert [finding.verdict for finding in found.found] == ["moves", "missing"]
     assert "1 of 2 conditions; not measured under 1" in headline(found)[0]

@@ -313,7 +313,7 @@ def test_gamma_is_an_axis_as_good_as_alpha() -> None:
 def steering_rows() -> list[ResultRow]:
     """Steering of one trait at both levels, at two layers."""
     return [
-        row(arm="steered", method="steer", label=f"steer layer={layer}", trait="openness", level=level,
+        row(arm="steered", method="steer", method_label=f"steer layer={layer}", trait="openness", level=level,
             coefficient=alpha, benchmark="b", metric="openness", value=sign * float(alpha), stderr=0.1)
         for layer in (10, 15) for level, sign in (("high", 1), ("low", -1)) for alpha in ("0", "0.5", "4")
     ]  # fmt: skip
@@ -321,7 +321,7 @@ def steering_rows() -> list[ResultRow]:
 
 def test_a_value_of_several_words_is_one_value() -> None:
     same = {"arm": "prompted", "trait": "t", "level": "high", "benchmark": "b", "metric": "m", "value": 1.0}
-    page = render_page([row(label=f"prompt intensity={word}", **same) for word in ("a bit", "very")], about())
+    page = render_page([row(method_label=f"prompt intensity={word}", **same) for word in ("a bit", "very")], about())
     assert "intensity a bit" in page
     assert "a, bit" not in page
 

@@ -45,7 +45,7 @@ def publish(store: Store, row: JobRow, metrics: tuple[float | None, ...] = VALUE
 
 
 def cell(row: JobRow, arm: str = "base", method: str = "direct", **axes: str) -> Cell:
-    return Cell("s", arm, method, method, tuple(axes.items()), "b", row.key)
+    return Cell("s", arm, method, method, axes.get("merge", ""), tuple(axes.items()), "b", row.key)
 
 
 def test_rows_carry_the_coordinates_of_their_cell_and_the_values_of_their_job(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class Subject(NamedTuple):
 
     arm: str
     method: str
-    """With what tells its variants apart: the `label` of its rows."""
+    """With what tells its variants apart: the `method_label` of its rows; so is `merge`."""
     model: str
     trait: str
     level: str
@@ -38,7 +38,7 @@ class Subject(NamedTuple):
 
 def subject_of(row: Mapping[str, object]) -> Subject:
     """The subject that a row, or the coordinates of a cell, are about."""
-    told = dict(row, method=row["label"], alpha=_strength_of(row))
+    told = dict(row, method=row["method_label"], merge=row["merge_label"], alpha=_strength_of(row))
     return Subject(*("" if told[name] is None else str(told[name]) for name in Subject._fields))
 
 

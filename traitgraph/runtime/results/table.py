@@ -50,8 +50,9 @@ class ResultRow(Axes):
     study: str
     arm: str | None
     method: str
-    label: str
-    """The method with what tells its variants apart, as the report prints it; not a column."""
+    method_label: str
+    """The method with what tells its variants apart, as the report prints it; not a column, as is `merge_label`."""
+    merge_label: str
     effective_alpha: float | None
     """alpha times `survives`; None where no one alpha scales a vector, or its merge is gone."""
     repeat: int | None
@@ -138,8 +139,8 @@ def rounding_losses(rows: Iterable[ResultRow]) -> list[str]:
 def coordinates(cell: Cell) -> dict[str, Any]:
     """The coordinates of a cell as a row has them: every axis of the language and the cell's own, each of its type."""
     given = {name: _typed(name, text) for name, text in cell.axes}
-    named = {"study": cell.study, "arm": cell.arm or None, "method": cell.method, "label": cell.label}
-    return {**named, **dict.fromkeys(AXES), **given, "benchmark": cell.benchmark, "job": cell.job}
+    named = {name: value for name, value in cell._asdict().items() if name != "axes"}
+    return {**named, "arm": cell.arm or None, **dict.fromkeys(AXES), **given}
 
 
 def _typed(axis: str, text: str) -> str | float | None:

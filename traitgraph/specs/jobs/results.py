@@ -42,8 +42,10 @@ class Cell(NamedTuple):
     study: str
     arm: str
     method: str
-    label: str
+    method_label: str
     """The method as reports print it, with what tells its variants apart: 'prompt intensity=very'."""
+    merge_label: str
+    """The merge method likewise: 'dare density=0.5'."""
     axes: tuple[tuple[str, str], ...]
     """Axis and value, of those that apply: those of `Axes` in their order, then `alpha:TRAIT` and those of plug-ins."""
     benchmark: str
