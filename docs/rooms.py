@@ -51,7 +51,7 @@ def room_imports() -> Arrows:
 
 
 def _room(module: str) -> str:
-    """`specs.study` of `traitgraph.specs.study.axes`; nothing for a module that lies in no floor."""
+    """`specs.study` of `traitgraph.specs.study.traits`; nothing for a module that lies in no floor."""
     folder = ROOT / module.replace(".", "/")
     parts = (folder if folder.is_dir() else folder.parent).relative_to(ROOT / "traitgraph").parts
     return ".".join(parts if parts[:1] == ("launchers",) else parts[:2])

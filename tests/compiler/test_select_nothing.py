@@ -1,4 +1,4 @@
-"""A selection that nothing meets is a slip of the pen, not an empty success."""
+"""A selection that nothing meets is a mistake, not an empty success."""
 
 from __future__ import annotations
 

@@ -50,6 +50,30 @@ def test_modules_and_folders_that_a_page_names_exist(page: Path) -> None:
     assert [path for path in named if not (PROJECT / "traitgraph" / path).exists()] == []
 
 
+def names_nothing(dotted: str) -> bool:
+    """Whether the text is neither a module of ours nor a name that stands in one."""
+    module, _, name = dotted.rpartition(".")
+    here, above = (PROJECT / each.replace(".", "/") for each in (dotted, module))
+    if here.is_dir() or here.with_suffix(".py").is_file():
+        return False
+    file = above / "__init__.py" if above.is_dir() else above.with_suffix(".py")
+    return not file.is_file() or re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")) is None
+
+
+def test_modules_that_pages_and_sources_name_in_full_exist() -> None:
+    """Old names are in the table of `traitgraph/moved.py` alone; `x.py` in a docstring is a file that there is."""
+    sources = [file for file in sorted((PROJECT / "traitgraph").rglob("*.py")) if file.name != "moved.py"]
+    folders = ("traitgraph", "tests", "docs", "benchmarks")
+    known = {file.name for folder in folders for file in (PROJECT / folder).rglob("*.py")}
+    gone = []
+    for file in [*PAGES, *sources]:
+        text = file.read_text(encoding="utf-8")
+        named = re.findall(r"(?<![\w.\"])traitgraph\.(?:specs|compiler|runtime|launchers|api|cli)(?:\.\w+)+", text)
+        gone += [f"{file.name}: {each}" for each in named if names_nothing(each)]
+        gone += [f"{file.name}: {each}" for each in re.findall(r"`(?:\w+/)*(\w+\.py)`", text) if each not in known]
+    assert gone == []
+
+
 @pytest.fixture(scope="module")
 def rooms() -> ModuleType:
     """The script that draws the rooms."""

@@ -47,7 +47,7 @@ def test_signs_are_no_words(text: str) -> None:
         ('{"joy": "happy"}', "category 'joy': needs a list of words"),
         ('{"joy": {"happy": 1}}', "category 'joy': needs a list of words"),
         ('{"joy": []}', "category 'joy': needs a list of words"),
-        ('{"joy": [3]}', "category 'joy': 3 is no text"),
+        ('{"joy": [3]}', "category 'joy': 3 is not a text"),
         ('{"joy": ["hap*y"]}', "category 'joy': 'hap*y': `*` can only stand at the end"),
         ('{"joy": ["*"]}', "category 'joy': '*' is not one word"),
         ('{"joy": ["well done"]}', "category 'joy': 'well done' is not one word"),

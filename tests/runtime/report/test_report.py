@@ -286,7 +286,7 @@ def test_a_single_strength_is_a_condition(rows: list[ResultRow]) -> None:
 
 
 def test_two_merge_methods_are_two_charts(rows: list[ResultRow]) -> None:
-    ties = [{**each, "merge": "ties"} for each in rows if each["method"] == "vector"]
+    ties = [{**each, "merge_label": "ties"} for each in rows if each["method"] == "vector"]
     names = [chart.name for chart in charts_of(judge(summarise([*rows, *ties])))]  # type: ignore[list-item]  # a changed row
     assert "reply_contrast · task_arithmetic" in names
     assert "reply_contrast · ties" in names

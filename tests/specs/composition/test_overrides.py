@@ -151,7 +151,7 @@ def test_applying_overrides_leaves_the_original_alone() -> None:
         ("exclude.7.arm=a", "TG021", "'exclude' is a list of 2 elements; there is no '7'", None),
         ("model.id=a", "TG021", "'model' is small and holds no key 'id'", "replace it: 'model={id: a}'"),
         ("~model=big", "TG023", "'model' is small, not big", None),
-        ("~exclude.0", "TG023", "an element of a list cannot be deleted", "give the list anew: exclude=[...]"),
+        ("~exclude.0", "TG023", "an element of a list cannot be deleted", "give the whole list: exclude=[...]"),
     ],
 )  # fmt: skip
 def test_an_override_that_fits_nowhere_names_what_is_near(text: str, code: str, message: str, hint: str | None) -> None:

@@ -260,4 +260,19 @@ def test_what_plugins_were_told_to_import_before_is_found_and_told_where_it_is()
         sys.modules.pop(old, None)
         with pytest.warns(DeprecationWarning, match=f"{old} is {new} now; import from traitgraph.plugins"):
             importlib.import_module(old)
+        importlib.import_module(new)
     assert importlib.import_module("traitgraph.specs.instruments").Instrument is Benchmark
+    for old, name in (  # as the pages for authors of plug-ins had them
+        ("specs.merge_methods", "MergeMethod"),
+        ("specs.study.steering_operators", "SteeringOperator"),
+        ("specs.jobs.kinds", "JobKind"),
+        ("runtime.merging.steps", "Steps"),
+        ("runtime.locations", "verified"),
+        ("runtime.leads", "lead_of"),
+        ("runtime.models.prompt_messages", "lead_of"),
+        ("runtime.models.engines", "Engine"),
+        ("runtime.chat", "prompt_ids"),
+        ("runtime.generation", "written_texts"),
+        ("runtime.dialogues", "load_dialogues"),
+    ):
+        assert callable(getattr(importlib.import_module(f"traitgraph.{old}"), name))

@@ -71,7 +71,7 @@ def test_a_task_that_the_folder_lacks_is_told_at_its_key_with_near_names(tasks: 
     ("text", "why"),
     [
         ("a: [1\n", "line 1: this list has no `]`"),
-        ("- task: bad\n", "it is no mapping"),
+        ("- task: bad\n", "it is not a mapping"),
         ("include: bad.yaml\ntask: bad\n", "bad.yaml includes itself"),
         ("include: gone\ntask: bad\n", "gone: No such file or directory"),
         ("[" * 1_000_000, "line 1: values are nested more than 64 deep"),

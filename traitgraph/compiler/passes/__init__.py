@@ -1,1 +1,1 @@
-"""The passes from a study to tasks, one file each, named as the pass. Must not know each other."""
+"""The passes from a study to tasks, one file each; that of `lowering` has its own room. Must not know each other."""

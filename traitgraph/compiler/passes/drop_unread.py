@@ -1,4 +1,4 @@
-"""Leave out jobs that nothing reads, so that nothing is made in vain."""
+"""Leave out jobs that nothing reads, so that no work is wasted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Give every job its key: equal work has an equal key on every machine, in every study.
 
 What goes into a job key, and nothing else:
-1. the scheme (`identity.SCHEME`) and the tag "job"
+1. the scheme (`hashing.SCHEME`) and the tag "job"
 2. the kind of job and the version of that kind
 3. the digest of the template: every parameter of the kind that is not a row field, without the absent ones
 4. the row: the kind's row fields of this job, without the absent ones

@@ -1,1 +1,1 @@
-"""Analyses across subjects: cosines between personality vectors, correlations between measured traits."""
+"""Analyses across subjects: cosines between vectors, correlations between traits. Must not load a model."""

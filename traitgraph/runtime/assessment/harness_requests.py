@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.jobs.locations import verified
+from traitgraph.runtime.jobs.process import randomness_kept
 from traitgraph.runtime.models.chat import (
     TEMPLATE_VARIABLES,
     ChatTemplateError,
@@ -260,16 +261,11 @@ def seeded() -> Iterator[None]:
     import numpy
     import torch
 
-    plain, array = random.getstate(), numpy.random.get_state()
-    with torch.random.fork_rng():
+    with randomness_kept():
         random.seed(LOADING_SEED)
         numpy.random.seed(SAMPLING_SEED)
         torch.manual_seed(SAMPLING_SEED)
-        try:
-            yield
-        finally:
-            random.setstate(plain)
-            numpy.random.set_state(array)
+        yield
 
 
 def harness_model(loaded: LoadedModel) -> HFLM:

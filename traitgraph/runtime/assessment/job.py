@@ -1,6 +1,6 @@
 """The job `assess`: put one subject on the loaded base, measure it with one benchmark, write what was found.
 
-The function that measures is named by the benchmark's written form, as text: no benchmark is imported here.
+The function that measures is named by the benchmark's written form, as text, and imported when it is called.
 """
 
 from __future__ import annotations

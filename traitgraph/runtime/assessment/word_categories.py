@@ -185,7 +185,7 @@ def _faults(name: str, entries: object) -> Iterator[tuple[tuple[int, ...], str]]
     else:
         for number, entry in enumerate(entries):
             if not isinstance(entry, str):
-                yield (number,), f"{json.dumps(entry)} is no text"
+                yield (number,), f"{json.dumps(entry)} is not a text"
             elif "*" in entry.removesuffix("*"):
                 yield (number,), f"'{entry}': `*` can only stand at the end"
             elif _WORD.fullmatch(_plain(entry.removesuffix("*"))) is None:

@@ -1,4 +1,1 @@
-"""Decoding guided by an expert: DExperts and its additive form, with one copy of the weights where that can be.
-
-Must not know what the written dialogues are for: training reads them, or a person.
-"""
+"""Decoding guided by an expert: DExperts and its additive form. Must not know what the dialogues are for."""

@@ -1,8 +1,9 @@
-"""The process that a job runs in: how many share its task, what memory is free and was taken, libraries kept quiet."""
+"""The process that a job runs in: who shares its task, memory free and taken, quiet libraries, kept generators."""
 
 from __future__ import annotations
 
 import os
+import random
 import resource
 import sys
 import warnings
@@ -113,3 +114,18 @@ def quiet_libraries() -> Iterator[None]:
         for category in HARMLESS:
             warnings.simplefilter("ignore", category)
         yield
+
+
+@contextmanager
+def randomness_kept() -> Iterator[None]:
+    """Leave the process's random generators after the block as they were before it."""
+    import numpy
+    import torch
+
+    plain, array = random.getstate(), numpy.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(plain)
+            numpy.random.set_state(array)

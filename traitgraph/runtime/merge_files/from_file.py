@@ -271,7 +271,7 @@ def _check_unaltered(folder: Path) -> None:
     except BadArtifactError as fault:
         faults = [str(fault)]
     if faults:
-        raise MergeError(f"{folder}: not what its job wrote ({faults[0]}); run the study again, which makes it anew")
+        raise MergeError(f"{folder}: not what its job wrote ({faults[0]}); run the study again, which makes it again")
 
 
 # ---------------------------------------------------------------- files
@@ -367,5 +367,5 @@ def layers_of_model(folder: Path) -> int:
     parts = [part for part in (config, config.get("text_config")) if isinstance(part, dict)]
     found = (part.get(name) for part in parts for name in LAYERS)
     if (layers := next((each for each in found if isinstance(each, int)), None)) is None:
-        raise MergeError(f"{folder / 'config.json'}: `num_hidden_layers` is no number: how many layers has the model?")
+        raise MergeError(f"{folder / 'config.json'}: `num_hidden_layers` is not a number: how many layers are there?")
     return layers

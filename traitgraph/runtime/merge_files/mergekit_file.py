@@ -258,7 +258,7 @@ class _Reader:
             return float(value)
         if isinstance(value, Sequence) and value and all(_is_number(each) for each in value):
             return Gradient(tuple(float(each) for each in value), outside="first")
-        self._refuse(where, f"`{shown(value)}` is no number, no list of numbers and no list of filters")
+        self._refuse(where, f"`{shown(value)}` is not a number, a list of numbers or a list of filters")
         return 0.0
 
     # ---------------------------------------------------------------- options of the method

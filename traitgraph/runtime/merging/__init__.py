@@ -1,7 +1,7 @@
-"""Personality vectors, merge methods and merged models. See docs/merging.md.
+"""Merges: methods, recipes, and the merged weights, in memory and on disk. Must not know a loaded model.
 
-The two functions to build on are `merge_state_dicts` and `merge_vectors`; `Checkpoint` reads files in pieces.
-Must not know a loaded model: `subjects` puts a merge into one.
+The two functions to build on are `merge_state_dicts` and `merge_vectors`; `Checkpoint` reads files in pieces. See
+docs/merging.md. `subjects` puts a merge into a loaded model.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def _numbers(weights: Sequence[float] | str) -> list[float]:
     try:
         if not isinstance(weights, str):
             return [float(weight) for weight in weights]
-        raise TypeError("a text is no list of numbers")
+        raise TypeError("a text is not a list of numbers")
     except (TypeError, ValueError, RuntimeError) as error:
         raise MergeError(f"weights: a list with one number for each vector is needed, not {weights!r}") from error
 

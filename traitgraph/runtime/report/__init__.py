@@ -1,4 +1,4 @@
-"""The report of a study: one self-contained HTML page, the table as CSV, and the charts as SVG.
+"""The report of a study: one HTML page, the table as CSV, the charts as SVG. Must not know how a figure was measured.
 
 scores -> curves -> findings -> charts -> page (headlines, drawing, tables) and figures
 """

@@ -76,7 +76,7 @@ CHECKS: dict[str, Check] = {
         high=0.5,
     ),
     "failures": Check(
-        "Is there an answer to score? Share of questions with a likelihood that is no number, or with a text in which "
+        "Is there an answer to score? Share of questions with a likelihood that is not a number, or a text in which "
         "the task finds no answer; they count as the task counts them.",
         "{value} of the questions have no answer that can be read",
         high=0.1,

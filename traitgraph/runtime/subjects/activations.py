@@ -189,7 +189,7 @@ def steer_block(
         at = passes.columns(positions, hidden.shape[1])
         before = hidden[:, at].float()
         after = act.apply(before, direction, coefficient)
-        if after.shape != before.shape:  # an assignment would spread it over the positions without a word
+        if after.shape != before.shape:  # an assignment would spread it over the positions without an error
             raise SteeringError(
                 f"the steering operator {act.kind!r} makes {list(after.shape)} of activations {list(before.shape)}"
             )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
-from traitgraph.runtime.jobs.process import quiet_libraries, world_size
+from traitgraph.runtime.jobs.process import quiet_libraries, randomness_kept, world_size
 from traitgraph.runtime.models.chat import as_heard
 from traitgraph.runtime.models.loading import LoadedModel, load_model, open_model
 from traitgraph.runtime.subjects.workbench import leave_subject
@@ -77,7 +77,7 @@ def _run_training(context: JobContext, params: AnyTrain, loaded: LoadedModel, ro
     rows = [{**row, "prompt": as_heard(loaded.tokenizer, row["prompt"])} for row in rows]
     if validation is not None:
         rows, held = hold_back(rows, validation.share, params.seed)
-    with quiet_libraries(), _randomness_kept():
+    with quiet_libraries(), randomness_kept():  # a training seeds every generator
         trainer = _trainer(context, params, loaded, rows, held)
         best = BestState(trainer, context.partial) if held else None
         if best is not None:
@@ -236,23 +236,6 @@ def _lora_config(lora: Lora, model: PreTrainedModel) -> LoraConfig:
         bias="none",
         task_type="CAUSAL_LM",
     )
-
-
-@contextmanager
-def _randomness_kept() -> Iterator[None]:
-    """Leave the process's random generators as they were: a training seeds them all."""
-    import random
-
-    import numpy
-    import torch
-
-    plain, array = random.getstate(), numpy.random.get_state()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(plain)
-            numpy.random.set_state(array)
 
 
 @contextmanager

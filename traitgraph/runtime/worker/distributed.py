@@ -22,7 +22,7 @@ from traitgraph.specs.jobs.params import JobRow
 PATIENCE = timedelta(days=30)
 """Followers wait so long for the next job: rank 0 may wait for another run's artifact. torchrun ends them with it."""
 SETTLE_SECONDS = 60.0
-"""A process whose part of a job has ended waits so long for the others; longer means that they wait for it in vain."""
+"""A process whose part of a job has ended waits so long for the others; after that they must be stuck in theirs."""
 END = "end"
 
 
@@ -119,8 +119,8 @@ def follow(
 ) -> int:
     """Join rank 0 in every job until it ends; the exit code.
 
-    `call` runs one job with a folder to throw away. Rank 0 records failures; when one befell this process alone, rank 0
-    waits for it in vain, so `record` notes it here. Raises Stopped then: torchrun ends all processes with this one.
+    `call` runs one job with a folder to throw away. Rank 0 records failures; when this process alone fails, rank 0 is
+    left waiting for it, so `record` notes it here. Raises Stopped then: torchrun ends all processes with this one.
     """
     number = 0
     while True:

@@ -224,7 +224,7 @@ def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
         if many and place != ("method",):
             path = (*place, many[0]) if place != ("data",) else place
-            what = f"`{many[0]}` has several values; here it is no axis"
+            what = f"`{many[0]}` has several values; here it is not an axis"
             yield text.error("TG104", what, path, "give one value, or an arm for each")
 
 
@@ -276,7 +276,7 @@ def _zip(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         if unused and _inherits(text, "zip"):
             continue  # the study's zip concerns the arms that have these axes
         if unused:
-            what = f"`{unused[0]}` is no axis of method `{arm.method.kind}`"
+            what = f"`{unused[0]}` is not an axis of method `{arm.method.kind}`"
             there = [name for name in get_args(AxisName) if name in axes]
             yield text.error("TG124", what, path, f"its axes are: {', '.join(there)}")
         elif len(set(group)) < len(group):

@@ -1,6 +1,6 @@
 """Include, exclude and when, given to the arms that they speak of, where each must change something.
 
-A value that no arm has is a slip of the pen. Whether a point is there is told by the factors of an arm's product,
+A value that no arm has is a typing mistake. Whether a point is there is told by the factors of an arm's product,
 without making all of it.
 """
 
@@ -30,7 +30,7 @@ from .usage import Read
 F = TypeVar("F", Filter, When)
 
 MOST = 5_000_000
-"""An arm with more points is a slip of the pen (a step of 1e-5 for each of a thousand seeds), not a study."""
+"""An arm with more points is a mistake (a step of 1e-5 for each of a thousand seeds), not a study."""
 
 
 def with_filters(

@@ -111,7 +111,7 @@ def _with(place: Any, path: Path, value: object) -> Any:
 def _without(data: dict[str, object], path: Path, override: Override) -> Any:
     around, name = value_at(data, path[:-1]), path[-1]
     if not isinstance(around, dict):
-        hint = f"give the list anew: {dotted(path[:-1])}=[...]"
+        hint = f"give the whole list: {dotted(path[:-1])}=[...]"
         raise _Impossible("TG023", "an element of a list cannot be deleted", hint)
     if override.values and around[str(name)] != override.value:
         raise _Impossible("TG023", f"{override.key!r} is {_short(around[str(name)])}, not {spelled(override.value)}")

@@ -102,7 +102,8 @@ def _arm_text(
 ) -> ArmText | None:
     if not ARM_NAME.match(name):
         hint = "a name has letters, digits and - _, and starts with one of the first"
-        found.append(document.error("TG104", f"'{name}' is no name for an arm", ("arms", name), hint, at_key=True))
+        what = f"'{name}' cannot be the name of an arm"
+        found.append(document.error("TG104", what, ("arms", name), hint, at_key=True))
     arm = {} if arm is None else arm
     if not isinstance(arm, Mapping):
         what = f"the arm '{name}' is not a mapping"

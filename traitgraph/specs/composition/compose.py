@@ -118,7 +118,7 @@ def more_swept(params: object, overrides: Sequence[str]) -> list[str]:
 
 
 def _given_twice(parsed: Sequence[Override]) -> list[Diagnostic]:
-    """A fault for each override that an earlier one would lose its value to; Hydra takes the last without a word."""
+    """A fault for each override that an earlier one would lose its value to; Hydra takes the last and says nothing."""
     faults = []
     for number, later in enumerate(parsed):
         earlier = next((each for each in parsed[:number] if each.action != "delete" and _overwrites(later, each)), None)

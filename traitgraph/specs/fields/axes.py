@@ -21,7 +21,7 @@ from .pydantic_errors import each_read, fault, located, validated
 from .wording import shown
 
 LONGEST = 100_000
-"""An axis with more values is a slip of the pen (a step of 1e-9), not a study."""
+"""An axis with more values is a mistake (a step of 1e-9), not a study."""
 
 DIGITS = 12
 """Significant digits of the values of a range by count, whose exact values may have no end (1/3)."""

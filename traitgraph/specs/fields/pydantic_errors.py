@@ -192,7 +192,7 @@ def _one_value(found: ErrorDetails, path: Path) -> str | None:
         return None
     if any(isinstance(step, int) for step in path):
         return None  # inside a list: no arm can be told by it
-    return "it is no axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
+    return "it is not an axis: " + an_arm_for_each(inside_arm(path), [shown(value).strip() for value in values])
 
 
 def as_written(location: Sequence[int | str], data: object) -> Path:

@@ -1,4 +1,4 @@
-"""Folders of other programs, read by names and text as they read them: models of transformers, tasks of lm-eval.
+"""Folders of other programs: models of transformers, tasks of lm-eval. Must not know the language: no key, no preset.
 
-Imports neither program. Must not know the language: no key, no preset.
+Read by names and text as these programs read them; imports neither.
 """

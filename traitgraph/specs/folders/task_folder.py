@@ -295,7 +295,7 @@ def _mapping_of(path: Path) -> dict[str, Any]:
     except OSError as fault:
         raise UnreadableError(f"{path.name}: {fault.strerror}") from fault
     except ValueError as fault:
-        raise UnreadableError(f"{path.name!r} is no name of a file") from fault
+        raise UnreadableError(f"{path.name!r} cannot be the name of a file") from fault
 
 
 @lru_cache(maxsize=4096)
@@ -318,7 +318,7 @@ def _parsed(path: Path, here: Path, stamp: tuple[int, ...]) -> dict[str, Any]:
         span = faults[0].span
         raise UnreadableError((f"line {span.line}: " if span else "") + faults[0].message)
     if not isinstance(root, MappingNode):
-        raise UnreadableError("it is no mapping")
+        raise UnreadableError("it is not a mapping")
     try:
         found = _plain(root, source, repeat(None, MAX_VALUES))
     except (RecursionError, StopIteration):

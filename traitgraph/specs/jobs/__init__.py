@@ -1,1 +1,1 @@
-"""The job row that compiler and runtime share, and the results it leads to. Must not know how a spec writes it."""
+"""What compiler and runtime share: the job row, results, and the file of a single merge. Must not know an arm."""

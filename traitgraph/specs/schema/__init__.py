@@ -1,1 +1,1 @@
-"""The language told to others: JSON Schema, the reference, a first spec. Changes nothing."""
+"""The language told to others: JSON Schema, the reference, a first spec. Must not read a spec."""

@@ -19,7 +19,7 @@ axes ({from, to, step}), not spelled out.
 
 TG004 the file is not YAML
 Indentation, quotes or brackets do not fit together. The mark shows where reading stopped, which may be a little below
-the slip.
+the mistake.
 
 TG005 the file is empty
 A study needs at least `study`, `model`, `method` and `benchmarks`.
@@ -127,7 +127,7 @@ TG108 a file or folder is not there
 Relative paths start at the folder of the spec. Where a folder is wanted, a file does not do.
 
 TG109 an override that another one takes back
-Of two overrides of one key the last would win without a word, under a name that may tell of both. Several values are
+Of two overrides of one key the last would win silently, under a name that may tell of both. Several values are
 one sweep, `-m key=a,b`; `~key` before `+key=value` replaces a mapping whole.
 
 TG110 two subjects of one name
@@ -160,8 +160,8 @@ One alpha for each trait, or a listed combination, names every trait once.
 TG124 axes that cannot be zipped
 Zipped axes must be axes of the method, of one length, and in one group.
 
-TG125 a hole that matches nothing
-A value in `exclude` or `when` that no axis has is a slip of the pen, and so are values that never stand together.
+TG125 a filter that matches nothing
+A value in `exclude` or `when` that no axis has is a typing mistake, and so are values that never stand together.
 `include` adds new numbers; new models, traits and the like need an arm.
 
 TG126 nothing is left of an arm

@@ -162,7 +162,7 @@ def odd_character(value: object, *, number: bool) -> str | None:
         unseen = unicodedata.category(letter) in ("Zs", "Zl", "Zp", "Cf", "Cc", "Co") and letter not in " \t\r\n"
         if unseen or (number and not letter.isascii() and not letter.isalpha()):
             name = unicodedata.name(letter, "a character without a name")
-            return f"it holds U+{ord(letter):04X}, {name}: type it anew in plain characters"
+            return f"it holds U+{ord(letter):04X}, {name}: type it again in plain characters"
     return None
 
 

@@ -111,9 +111,6 @@ class Arm(Spec):
 HEAD = ("study", "description", "cluster", "tracking")
 """Keys of a study that are read as they are."""
 
-FILLED_IN = ("name", "alpha_of", "excluded", "included", "rules")
-"""Fields of an arm that no one writes in it."""
-
 
 class Study(Spec):
     """One study, complete: nothing in it refers to another file, and every arm stands alone."""

@@ -25,7 +25,7 @@ from traitgraph.specs.fields.templates import ConditionText
 from traitgraph.specs.fields.wording import shown
 
 MOST = 1_000_000
-"""More repeats or tokens of an answer are a slip of the pen."""
+"""More repeats or tokens of an answer are a typing mistake."""
 
 
 OWN_ENGINE = "transformers"

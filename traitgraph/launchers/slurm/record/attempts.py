@@ -87,7 +87,7 @@ def array_path(run: Path, array: str) -> Path:
 
 
 def attempt_path(run: Path, task: str) -> Path:
-    """What is told of the last attempt at a task; the folder's name is older than ours for it."""
+    """What is told of the last attempt at a task; `accounts` is what runs on disk call the folder."""
     return slurm_folder(run) / "accounts" / f"{task}.json"
 
 

@@ -1,6 +1,6 @@
 """What a site allows: read once before a submission, so that a spec that cannot run is refused with its reason.
 
-How many jobs this user may have in the queue, and for how long, is the word of the QoS and association that tasks use.
+How many jobs this user may have in the queue, and for how long, is set by the QoS and association that tasks use.
 SLURM takes the first that sets a limit: the QoS of the partition, the QoS of the job, the association. A QoS that no
 task asks for says nothing.
 """

@@ -72,7 +72,7 @@ def explain(record: SubmissionRecord, probe: ProbeState) -> Problem:
         return Problem(f"the probe ended as {probe.slurm_state}", "try: traitgraph doctor")
     if code:
         return Problem(f"the probe ended with exit code {code}", f"see {probe_log(folder)}, or try: traitgraph doctor")
-    return Problem("the probe ended without a word", "do the compute nodes see the store? try: traitgraph doctor")
+    return Problem("the probe ended and left no findings", "do the compute nodes see the store? try: traitgraph doctor")
 
 
 def read_exit_code(run: Path, job: str) -> int:
@@ -110,7 +110,7 @@ def _site_digest(record: SubmissionRecord) -> str:
 
 
 def wants_probe(store: Store, record: SubmissionRecord) -> bool:
-    """Whether a new run needs a probe: none spoke well of this site before, and it takes the place of no task."""
+    """Whether a new run needs a probe: none has succeeded at this site before, and it takes the place of no task."""
     most = record.text.most_submitted
     if most is not None and most < FEWEST and most <= len(record.run.table().tasks):
         return False

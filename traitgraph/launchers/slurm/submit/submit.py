@@ -1,4 +1,4 @@
-"""Bring the arrays of a run into the queue: each task once, whatever was interrupted where, and nothing by halves.
+"""Bring the arrays of a run into the queue: each task once, wherever an earlier call stopped, and whole or not at all.
 
 Arrays without parents are held until everything is submitted. So no parent can end before its children are known to
 SLURM, and what a refusal by sbatch leaves in the queue can be withdrawn before any of it has run. On a site's first run

@@ -1,1 +1,1 @@
-"""How far a run is, and what a person does with it."""
+"""What a person asks of a run or a site, and does with a run. Must not know what a job computes."""

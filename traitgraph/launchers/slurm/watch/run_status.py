@@ -36,7 +36,7 @@ class TaskStatus:
     node: str = ""
     cause: str = ""
     message: str = ""
-    """Last words; of a task that waits, SLURM's reason."""
+    """Its last message; of a task that waits, SLURM's reason."""
     seconds: float | None = None
     """Length of the last attempt that ended."""
     restarts: int = 0
@@ -149,7 +149,7 @@ def guess_seconds_left(tasks: Sequence[TaskStatus], planned: Iterable[Task]) -> 
             return None
         share = 1 - task.done / task.jobs
         if share == 1 and task.state == "running":
-            share = 0.5  # how far its first job is, nobody tells
+            share = 0.5  # nothing tells how far its first job is
         seconds += length * share
     return seconds / max(1, sum(task.state == "running" for task in tasks))
 

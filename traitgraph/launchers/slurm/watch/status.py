@@ -177,7 +177,7 @@ class _Reading:
         return self._task(task, again, job=entry.task_id, message=entry.reason)
 
     def _ended(self, task: Task, job: str, state: str, node: str) -> TaskStatus:
-        """A task whose job has ended without a word of its array task."""
+        """A task whose job has ended, and whose array task wrote no record of that."""
         kind, cause = _SLURM_CAUSES.get(state, ("failed", f"the job ended as {state}"))
         attempt = self.attempts[task.id]
         if attempt and attempt.cause:

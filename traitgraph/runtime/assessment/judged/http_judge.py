@@ -137,7 +137,7 @@ class HttpJudge:
             except (OSError, aiohttp.ClientError) as error:
                 fault = f"not reachable: {printable(str(error))}"
             except (ValueError, LookupError, TypeError, RecursionError):
-                fault = "what came back is no chat completion; is `url` the base address?"
+                fault = "what came back is not a chat completion; is `url` the base address?"
             fault = f"{self._url}: {self._without_key(fault)}"
             if final:
                 raise JudgeError(fault)
@@ -179,7 +179,7 @@ def _content(body: bytes) -> str:
     """The text of a chat completion. Raises ValueError, LookupError or TypeError for anything else."""
     content = json.loads(body)["choices"][0]["message"]["content"]
     if content is not None and not isinstance(content, str):
-        raise TypeError("the content is no text")
+        raise TypeError("the content is not a text")
     # Half of a surrogate pair is no character: it could be neither shown nor written.
     return (content or "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").strip()
 
