@@ -33,7 +33,7 @@ def test_two_hundred_models() -> None:
 def test_alpha_zero_is_the_base_model_whatever_the_vector() -> None:
     plan = plan_of(SWEEP)
     assert _vector_arm(plan) == (12, 9, 9, 18)
-    at_zero = {cell.job for cell in plan.cells if cell.alpha == "0"}
+    at_zero = {cell.job for cell in plan.cells if cell.coordinates["alpha"] == "0"}
     assert len(at_zero) == 2, "one assessment of the base for each benchmark"
     direct = plan_of(
         SWEEP.replace("method: vector", "method: direct"), "~traits", "~levels", "~alpha", "~data", "~train"
@@ -49,10 +49,12 @@ def test_a_prompt_makes_subjects_but_no_models() -> None:
 def test_every_subject_has_a_cell_for_every_benchmark() -> None:
     plan = plan_of(SWEEP)
     assert len(plan.cells) == 12 * 2
-    cell = next(cell for cell in plan.cells if cell.alpha == "0.5" and cell.benchmark == "arc_easy")
-    assert cell[:10] == (
-        "sweep", "vector", "vector", "model", "extraversion", "high", "task_arithmetic", "0.5", "", "0",
-    )  # fmt: skip
+    cell = next(each for each in plan.cells if each.coordinates["alpha"] == "0.5" and each.benchmark == "arc_easy")
+    assert cell[:4] == ("sweep", "vector", "vector", "vector")
+    assert dict(cell.axes) == {
+        "model": "model", "data": "dialogues", "trait": "extraversion", "level": "high", "merge": "task_arithmetic",
+        "alpha": "0.5", "seed": "0",
+    }  # fmt: skip
     assert keys_by_label(plan)["assess arc_easy extraversion high alpha 0.5"] == cell.job
 
 

@@ -22,7 +22,7 @@ def _saved(tmp_path: Path) -> SavedPlan:
     file.write_text(save_plan(plan).model_dump_json(), encoding="utf-8")
     saved = read_plan(file)
     assert saved.table == plan.job_table()
-    assert saved.result_cells() == plan.cells
+    assert list(saved.cells) == plan.cells
     return saved
 
 

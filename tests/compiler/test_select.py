@@ -140,13 +140,14 @@ def test_an_analysis_is_selected_by_what_its_subjects_share() -> None:
 
 def test_cells_follow_from_jobs_as_jobs_do() -> None:
     cells = _plan("kind=train,data=talks,trait=openness,level=high+", text=AXES).cells
-    assert {(cell.trait, cell.level) for cell in cells} == {("openness", "high")}
+    assert {(cell.coordinates["trait"], cell.coordinates["level"]) for cell in cells} == {("openness", "high")}
     assert {cell.arm for cell in cells} == {"scaled", "carried"}
 
 
 def test_cells_are_selected_like_jobs() -> None:
     cells = _plan("trait=extraversion,alpha>=0.5,benchmark=mini-ipip").cells
-    assert {(cell.trait, cell.alpha) for cell in cells} == {("extraversion", "0.5"), ("extraversion", "1")}
+    found = {(cell.coordinates["trait"], cell.coordinates["alpha"]) for cell in cells}
+    assert found == {("extraversion", "0.5"), ("extraversion", "1")}
     assert len(cells) == 4
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from traitgraph.api.tracking import fitting_name, subject_runs
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan
-from traitgraph.runtime.results.table import ResultRow
+from traitgraph.runtime.results.table import ResultRow, coordinates
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.source.diagnostics import SpecError
 from traitgraph.specs.study.vocabulary import BIG_FIVE
@@ -58,7 +59,7 @@ def faults(folder: Path, text: str, *overrides: str) -> list[tuple[str, str]]:
 def rows_of(plan: Plan) -> list[ResultRow]:
     """A row for each cell of a plan, as if every job had measured 1."""
     fields = {"repeat": None, "metric": "m", "value": 1.0, "stderr": None, "n": 1, "same_as": None, "role": "score"}
-    return [ResultRow(**cell._asdict(), **fields) for cell in plan.cells]  # type: ignore[typeddict-item]  # of a dict
+    return [cast("ResultRow", {**coordinates(cell), **fields}) for cell in plan.cells]
 
 
 def assert_one_job_for_each_name(plan: Plan) -> None:

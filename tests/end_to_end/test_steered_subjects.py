@@ -35,14 +35,14 @@ def test_layers_and_coefficients_are_swept_and_reported(traitgraph: CommandLine,
     printed = traitgraph("results", "shifted.yaml", "--store", "shifted", "--csv")
     rows = csv.DictReader(io.StringIO(printed.stdout))
     scores = {
-        (row["method"], row["level"], row["alpha"]): float(row["value"])
+        (row["layer"], row["level"], row["coefficient"]): float(row["value"])
         for row in rows
         if (row["benchmark"], row["metric"]) == ("reply_contrast", "extraversion")
     }
-    base = scores.pop(("direct", "", ""))
+    base = scores.pop(("", "", ""))
     assert len(scores) == 12
     for layer in (1, 2):
-        at = {key[1:]: value for key, value in scores.items() if key[0] == f"steer layer={layer}"}
+        at = {key[1:]: value for key, value in scores.items() if key[0] == str(layer)}
         assert at["high", "0"] == at["low", "0"] == base
         assert at["high", "1"] == pytest.approx(at["low", "-1"])
         assert at["high", "1"] != pytest.approx(base)

@@ -51,7 +51,9 @@ def test_no_merged_weights_are_written(undisturbed: Path) -> None:
 def test_results_print_the_same_rows_as_csv_and_json(traitgraph: CommandLine, undisturbed: Path) -> None:
     rows = read_rows(traitgraph, undisturbed)
     printed = json.loads(traitgraph("results", "study.yaml", "--store", undisturbed, "--json").stdout)
-    assert [{name: "" if value is None else str(value) for name, value in row.items()} for row in printed] == rows
+    assert len(printed) == len(rows)
+    for one, other in zip(printed, rows, strict=True):
+        assert {name: None if text == "" else type(one[name])(text) for name, text in other.items()} == one
 
 
 def test_alpha_zero_scores_exactly_as_direct(traitgraph: CommandLine, undisturbed: Path) -> None:

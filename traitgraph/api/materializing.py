@@ -54,7 +54,7 @@ def materialize(
             recipes, folders = [store.open("merge", row.key).path for row in group], [written[row.key] for row in group]
             model, whole = _model_of(group[0]), Checkpoint(base)
             # What cards call the base: its id on the hub, else its name in the study; never a path of this machine.
-            name = model.id if isinstance(model, HubModel) else plan.cells[0].model
+            name = model.id if isinstance(model, HubModel) else dict(plan.cells[0].axes)["model"]
             checked.append((whole, outputs_of(recipes, folders, whole, form=form, dtype=dtype, base_name=name)))
         for checkpoint, outputs in checked:
             write_outputs(checkpoint, outputs, form=form, rank=rank, progress=progress)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.dimensions import axis_names
 from traitgraph.compiler.ir.selector import parse_selector
 from traitgraph.compiler.pipeline import compile_study
 from traitgraph.compiler.plan import Plan as CompiledPlan
@@ -107,12 +108,13 @@ def plan_study(
 
     `whole`: as if the store were empty.
     """
+    axes = [name for arm in study.arms for name in axis_names(arm)] if select else []
     context = Context(
         digest_of=DigestMemory(store.root).digest_of,
         harness=harness_identity,
         task_minutes=task_minutes,
         cluster=cluster,
-        select=tuple(map(parse_selector, select)),
+        select=tuple(parse_selector(text, axes) for text in select),
     )
     if not whole:
         context = replace(context, present=store.snapshot(), durations=store.durations())

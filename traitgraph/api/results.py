@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -21,12 +21,12 @@ from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.report import write_report
 from traitgraph.runtime.results.provenance import About, Failure, describe_results
-from traitgraph.runtime.results.table import ResultRow, result_rows, to_json, write_csv
+from traitgraph.runtime.results.table import ResultRow, result_rows, table_of, to_json, write_csv
 from traitgraph.runtime.store.durable import make_folder, write_json
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.records import by_cause
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
+from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.source.hashing import digest, digest_file
 from traitgraph.specs.study.study import HEAD, Study
 
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NoResultError", "ResultRow", "Results", "answers", "report", "results", "to_json", "write_csv"]
 
-STRENGTHS = ("alpha", "gamma", "seed")
-"""Columns of text that a frame holds as numbers, where each text is one."""
 SHOWN_SUBJECTS = 5
 STAMP = "made-from.json"
 LONGEST = 80
@@ -83,7 +81,7 @@ class Results(Sequence[ResultRow]):
         return f"<{len(self.rows):,} rows{left}>"
 
     def frame(self) -> pandas.DataFrame:
-        """The rows as a DataFrame with the columns of results.csv; alpha, gamma and seed are numbers where they can be.
+        """The rows as a DataFrame with the columns of results.csv: Int64, float64, or text; missing where undefined.
 
         Raises UsageError where pandas is not installed.
         """
@@ -91,11 +89,53 @@ class Results(Sequence[ResultRow]):
             import pandas
         except ImportError:
             raise UsageError("not installed: pandas; next: pip install pandas") from None
-        frame = pandas.DataFrame([dict(row) for row in self.rows], columns=list(RESULT_COLUMNS))
-        for name in STRENGTHS:
-            with suppress(ValueError):  # "0.5+1" stays a text
-                frame[name] = pandas.to_numeric(frame[name].replace("", None))
-        return frame
+        types: dict[type, Any] = {int: "Int64", float: "float64", str: object}
+        columns = table_of(self.rows).items()
+        return pandas.DataFrame({name: pandas.Series(values, dtype=types[kind]) for name, (kind, values) in columns})
+
+    def write(self, path: str | Path) -> None:
+        """Write the rows to a file that is there whole or not at all; its suffix says how: .csv, .json or .parquet.
+
+        Raises UsageError for another suffix, for parquet where pyarrow is not installed, and for a place that takes no
+        file.
+        """
+        path = Path(path)
+        if path.suffix not in FORMS:
+            raise UsageError(f"{path}: the suffix says how rows are written; there are: {', '.join(FORMS)}")
+        part = path.with_name(f".{path.name}.part")
+        try:
+            FORMS[path.suffix](self.rows, part)
+            part.replace(path)
+        except OSError as problem:
+            raise UsageError(f"cannot write {path}: {problem.strerror}") from problem
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _write_parquet(rows: Sequence[ResultRow], path: Path) -> None:
+    """The columns of results.csv as int64, double or string; null where undefined."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise UsageError("not installed: pyarrow; next: pip install pyarrow") from None
+    types = {int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
+    columns = {name: pyarrow.array(values, types[kind]) for name, (kind, values) in table_of(rows).items()}
+    parquet.write_table(pyarrow.table(columns), path)
+
+
+def _write_csv(rows: Sequence[ResultRow], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(rows, stream)
+
+
+FORMS: dict[str, Callable[[Sequence[ResultRow], Path], object]] = {
+    ".csv": _write_csv,
+    ".json": lambda rows, path: path.write_text(to_json(rows), encoding="utf-8"),
+    ".parquet": _write_parquet,
+}
+"""Suffix of a file -> what writes rows into one."""
 
 
 def results(

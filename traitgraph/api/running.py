@@ -233,7 +233,7 @@ def _run_saved(path: Path, place: Store | str | Path | None, workers: int, tell:
     """Run exactly the plan of a file. Raises SpecError where it does not fit the store or the files any more."""
     saved = read_plan(path)
     store = place if isinstance(place, Store) else Store(Path(place or default_store()))
-    if damages := set_aside_damaged(saved.result_cells(), store):
+    if damages := set_aside_damaged(saved.cells, store):
         tell("\n".join(damages))  # a damaged one is gone, which may be a reason to refuse
     check_fit(saved, store.snapshot(), DigestMemory(store.root).digest_of)
     table = saved.table

@@ -19,14 +19,14 @@ from typing import Any
 
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
-from traitgraph.runtime.results.subjects import Subject, strength, subject_name, subject_of
+from traitgraph.runtime.results.subjects import Subject, subject_name, subject_of
 from traitgraph.runtime.results.summaries import BenchmarkScores, summarise
-from traitgraph.runtime.results.table import ResultRow, result_rows
+from traitgraph.runtime.results.table import ResultRow, result_rows, table_of
 from traitgraph.runtime.store.durable import write_json
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
 from traitgraph.runtime.training.training import RECORD_FILE
-from traitgraph.specs.jobs.results import RESULT_COLUMNS
+from traitgraph.specs.jobs.results import MEASURED
 from traitgraph.specs.source.credentials import masked
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.study.job_kinds import is_training
@@ -112,28 +112,25 @@ def _folder(report: Path) -> Path:
 
 def subject_runs(rows: Sequence[ResultRow], items: ItemScores | None = None) -> Iterator[MirrorRun]:
     """One run for each subject: its coordinates as config, its mean scores with their errors as summary."""
-    seeds: dict[tuple[Subject, str], list[ResultRow]] = {}
+    seeds: dict[tuple[Subject, int | None], list[ResultRow]] = {}
     for row in rows:
         seeds.setdefault((subject_of(row), row["seed"]), []).append(row)
     several = [name for name in ("model", "merge") if len({getattr(subject, name) for subject, _ in seeds} - {""}) > 1]
     for (subject, seed), own in list(seeds.items())[:MAX_RUNS]:
-        coordinates = {**subject._asdict(), "seed": seed}
-        config = {name: _number(value) for name, value in coordinates.items() if value}
-        told = [getattr(subject, name) for name in several] + ([f"seed {seed}"] if seed else [])
+        coordinates = {**subject._asdict(), "seed": "" if seed is None else str(seed)}
+        axes = {name: values[0] for name, (_, values) in table_of(own[:1]).items() if name not in ("study", *MEASURED)}
+        told = [getattr(subject, name) for name in several] + ([] if seed is None else [f"seed {seed}"])
         yield MirrorRun(
             id=digest("wandb subject", {"study": own[0]["study"], **coordinates}),
             name=", ".join(filter(None, [subject_name(subject), *told])),
             job_type="subject",
-            config={**config, "jobs": sorted({row["job"] for row in own})},
+            config={
+                **{name: value for name, value in axes.items() if value is not None},
+                "jobs": sorted({row["job"] for row in own}),
+            },
             summary=dict(_scores(summarise(own, items))),
             tags=tuple(dict.fromkeys(filter(None, (*subject.trait.split("+"), *subject.level.split("+"))))),
         )
-
-
-def _number(text: str) -> str | float:
-    """Strengths as numbers, so that W&B can draw scores against them."""
-    value = strength(text)
-    return value if value > float("-inf") else text
 
 
 def _scores(benchmarks: Sequence[BenchmarkScores]) -> Iterator[tuple[str, float]]:
@@ -211,13 +208,13 @@ def _send(run: MirrorRun, tracker: Wandb, study: str, folder: Path, table: Seque
         for entry in run.history:
             sent.log(dict(entry))
         if table:
-            columns = list(RESULT_COLUMNS)
-            data = [[row[column] for column in columns] for row in table]  # type: ignore[literal-required]  # names of its keys
+            columns = table_of(table)
+            data = list(zip(*(values for _, values in columns.values()), strict=True))
             figures = {
                 f"figures/{path.stem}": wandb.Html(path.read_text(encoding="utf-8"), inject=False)
                 for path in sorted(folder.glob("figures/*.svg"))
             }
-            sent.log({"results": wandb.Table(columns=columns, data=data), **figures})
+            sent.log({"results": wandb.Table(columns=list(columns), data=data), **figures})
             stem = re.sub(r"[^A-Za-z0-9._-]+", "-", run.name)[: LONGEST - 7]
             artifact = wandb.Artifact(f"{stem}-report", type="report")  # both files as one, with versions
             for name in ("report.html", "results.csv"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from traitgraph.api.calls import UsageError, say
 
@@ -13,21 +14,25 @@ from .runs import run_call
 
 
 def results_arguments(parser: argparse.ArgumentParser) -> None:
-    """[--csv | --json]."""
+    """[--csv | --json | -o FILE]."""
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="comma-separated values with a header (the default)")
-    form.add_argument("--json", action="store_true", help="one JSON array of objects")
+    form.add_argument("--json", action="store_true", help="one JSON array of objects, with typed values")
+    where = "write them to a file instead, as its suffix says: .csv, .json or .parquet"
+    form.add_argument("-o", "--output", type=Path, metavar="FILE", help=where)
 
 
 def do_results(options: argparse.Namespace) -> int:
-    """Print every row whose assessment is in the store; say on standard error how many assessments are missing."""
+    """Print or write every row whose assessment is in the store; say on standard error how many are missing."""
     from traitgraph.api.results import results, to_json, write_csv
 
     study = study_of(options)
     found = results(study, options.store, select=options.select)
     if not found:
         raise UsageError(f"no result of {study.study} is in {options.store}; next: {run_call(options, study)}")
-    if options.json:
+    if options.output:
+        found.write(options.output)
+    elif options.json:
         sys.stdout.write(to_json(found))
     else:
         write_csv(found, sys.stdout)

@@ -11,12 +11,14 @@ from itertools import pairwise
 from traitgraph.compiler.cost.price import Price, price_plan, seconds_by_sort
 from traitgraph.compiler.cost.work import JudgeCalls, judge_calls
 from traitgraph.compiler.ir.context import Context
+from traitgraph.compiler.ir.dimensions import axis_columns
 from traitgraph.compiler.ir.ir import (
     BASE,
     MISSING,
     PRESENT,
     UNNEEDED,
     ArmTable,
+    Column,
     Draft,
     TaskDraft,
     row_json,
@@ -28,9 +30,6 @@ from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.study.job_kinds import kind_of
 
 from .label import labels_of
-
-NAMED = tuple(name for name in Cell._fields if name not in ("study", "arm", "benchmark", "job"))
-"""Columns of a cell that differ from subject to subject."""
 
 
 @dataclass(frozen=True)
@@ -180,17 +179,24 @@ class Plan:
 
     def _cells_of(self, arm: ArmTable) -> Iterator[tuple[int, Cell]]:
         """Each result of an arm with its subject; that of an analysis with the first that is compared."""
-        nothing = [""] * arm.subjects.rows  # a column that does not apply
-        texts = [list(map(str, arm.names[name])) if name in arm.names else nothing for name in NAMED]
+        axes = axis_columns(arm.subjects)
+        nothing = [""] * arm.subjects.rows
+        labels = [list(map(str, arm.names[name])) if name in arm.names else nothing for name in ("method", "merge")]
+        named = [
+            Column(tuple((name, str(text)) for text in column.values), column.codes)
+            for name, column in axes.columns.items()
+        ]
+        points = list(zip(*named, strict=True)) if named else [()] * arm.subjects.rows
         hexes = {row: self.draft.keys[row].hex() for _, rows in arm.assessments for row in rows}
         for benchmark, rows in arm.assessments:
-            for place, (row, *named) in enumerate(zip(rows, *texts, strict=True)):
-                yield place, Cell._make((arm.study, arm.name, *named, benchmark, hexes[row]))
+            for place, row in enumerate(rows):
+                of = (arm.study, arm.name, arm.method, labels[0][place], labels[1][place])
+                yield place, Cell(*of, points[place], benchmark, hexes[row])
         for each in arm.comparisons:
-            shared = [
-                text[each.subject] if name in each.shared else "" for name, text in zip(NAMED, texts, strict=True)
-            ]
-            yield each.subject, Cell._make((arm.study, arm.name, *shared, each.name, self.draft.keys[each.row].hex()))
+            shared = tuple((name, text) for name, text in points[each.subject] if name in each.shared)
+            merge = labels[1][each.subject] if "merge" in each.shared else ""
+            of = (arm.study, arm.name, arm.method, labels[0][each.subject], merge)
+            yield each.subject, Cell(*of, shared, each.name, self.draft.keys[each.row].hex())
 
     def job_table(self) -> JobTable:
         """Rows and tasks for what is missing, as workers read them; rows come after the rows they need."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from traitgraph.runtime.results.provenance import About, Failure, Stage
 from traitgraph.runtime.results.table import ResultRow
+from traitgraph.specs.jobs.results import AXES
 from traitgraph.specs.source.hashing import digest
 
 SUBJECT = ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma")
@@ -17,11 +18,18 @@ DOMAINS = ("openness", "conscientiousness", "extraversion", "agreeableness", "ne
 
 def row(**fields: object) -> ResultRow:
     """A row with everything empty that is not given."""
-    empty: dict[str, object] = dict.fromkeys(
-        ("arm", "method", "model", "trait", "level", "merge", "alpha", "gamma", "seed", "benchmark", "metric"), ""
-    )
-    base = {"study": "made-up", "model": "tiny", "repeat": None, "value": 0.0, "stderr": None, "n": 12, "role": "score"}
-    base |= {"effective_alpha": None, "survives": None}
+    empty: dict[str, object] = {**dict.fromkeys(("arm", "method", "benchmark", "metric"), ""), **dict.fromkeys(AXES)}
+    base: dict[str, object] = {
+        "study": "made-up",
+        "model": "tiny",
+        "repeat": None,
+        "value": 0.0,
+        "stderr": None,
+        "n": 12,
+        "role": "score",
+    }
+    base |= {"effective_alpha": None, "survives": None, "method_label": fields.get("method", "")}
+    base["merge_label"] = fields.get("merge", "")
     of_job = (*SUBJECT, "seed", "benchmark")  # each measurement is a job of its own
     apart = {"job": digest("job", [str(fields.get(name, "")) for name in of_job]), "same_as": None}
     return ResultRow(**{**empty, **base, **apart, **fields})  # type: ignore[typeddict-item]  # made from text

@@ -160,7 +160,7 @@ def test_a_vector_without_a_level_is_no_gap() -> None:
 def test_a_level_alone_that_fails_a_check_is_said_on_the_card() -> None:
     """Though most strengths pass it: the one that is judged does not."""
     rows = curve_rows([0.0, 0.5, 1.0])
-    rows += [{**each, "metric": "parse_failures", "value": float(each["alpha"] == "1.0"), "role": "validity"}
+    rows += [{**each, "metric": "parse_failures", "value": float(str(each["alpha"]) == "1.0"), "role": "validity"}
              for each in rows]  # fmt: skip
     (finding,) = found_in(rows).found
     assert (finding.verdict, finding.faults) == ("shifts", ("parse_failures",))
@@ -243,7 +243,7 @@ def test_a_slope_is_that_of_a_regression_with_the_error_of_its_scores() -> None:
 def test_a_slope_is_over_what_survived_rounding() -> None:
     """Half of the strength was rounded away, so the slope over what is left is twice as steep."""
     rows = curve_rows([0, 0.4, 0.8])
-    rounded = [{**each, "effective_alpha": float(each["alpha"]) / 2} for each in rows]
+    rounded = [{**each, "effective_alpha": float(str(each["alpha"])) / 2} for each in rows]
     slopes = [found_in(table).found[0].slope for table in (rows, rounded)]  # type: ignore[arg-type]  # a changed row
     assert slopes[0] is not None
     assert slopes[1] is not None
@@ -256,7 +256,7 @@ def test_slope_line_and_correlation_are_over_one_strength() -> None:
 
     rows = curve_rows([0, 1.1, 0.9, 1.6])
     for left, name, ends in ((1.0, "alpha", 1.5), (0.995, "alpha", 1.5), (0.5, "effective alpha", 0.75)):
-        kept = [{**each, "effective_alpha": float(each["alpha"]) * left} for each in rows]
+        kept = [{**each, "effective_alpha": float(str(each["alpha"])) * left} for each in rows]
         (found,) = judge(summarise(kept))  # type: ignore[arg-type]  # a changed row
         (panel,) = strength_charts(found.benchmark)[0].panels
         assert isinstance(panel, Panel)
@@ -493,7 +493,8 @@ def test_conditions_that_are_not_there_stay_in_the_count() -> None:
         for trait in DOMAINS[:2] for level, value in (("high", 4.5), ("low", 1.5))
     ]  # fmt: skip
     lost = rows.pop()
-    cell = Cell(**{name: lost[name] for name in Cell._fields})  # type: ignore[literal-required]  # fields are columns
+    axes = tuple((name, str(lost[name])) for name in ("model", "trait", "level"))
+    cell = Cell("made-up", "told", "prompt", "prompt", "", axes, "q", lost["job"])
     (found,) = judge(summarise(rows, missing=[cell]))
     assert [finding.verdict for finding in found.found] == ["moves", "missing"]
     assert "1 of 2 conditions; not measured under 1" in headline(found)[0]

@@ -279,14 +279,14 @@ def test_a_study_of_prompts_alone_has_conditions_and_no_curves(rows: list[Result
 
 
 def test_a_single_strength_is_a_condition(rows: list[ResultRow]) -> None:
-    some = [each for each in rows if each["alpha"] in ("", "-1")]
+    some = [each for each in rows if str(each["alpha"]) in ("None", "-1")]
     text = Page(render_page(some, about())).text
     assert "Score against strength" not in text
     assert "vectors: extraversion high, alpha -1" in text
 
 
 def test_two_merge_methods_are_two_charts(rows: list[ResultRow]) -> None:
-    ties = [{**each, "merge": "ties"} for each in rows if each["method"] == "vector"]
+    ties = [{**each, "merge_label": "ties"} for each in rows if each["method"] == "vector"]
     names = [chart.name for chart in charts_of(judge(summarise([*rows, *ties])))]  # type: ignore[list-item]  # a changed row
     assert "reply_contrast · task_arithmetic" in names
     assert "reply_contrast · ties" in names
@@ -311,17 +311,17 @@ def test_gamma_is_an_axis_as_good_as_alpha() -> None:
 
 
 def steering_rows() -> list[ResultRow]:
-    """Steering of one trait at both levels, at two layers; its coefficient stands in the column `alpha`."""
+    """Steering of one trait at both levels, at two layers."""
     return [
-        row(arm="steered", method=f"steer layer={layer}", trait="openness", level=level, alpha=alpha, benchmark="b",
-            metric="openness", value=sign * float(alpha), stderr=0.1)
+        row(arm="steered", method="steer", method_label=f"steer layer={layer}", trait="openness", level=level,
+            coefficient=alpha, benchmark="b", metric="openness", value=sign * float(alpha), stderr=0.1)
         for layer in (10, 15) for level, sign in (("high", 1), ("low", -1)) for alpha in ("0", "0.5", "4")
     ]  # fmt: skip
 
 
 def test_a_value_of_several_words_is_one_value() -> None:
     same = {"arm": "prompted", "trait": "t", "level": "high", "benchmark": "b", "metric": "m", "value": 1.0}
-    page = render_page([row(method=f"prompt intensity={word}", **same) for word in ("a bit", "very")], about())
+    page = render_page([row(method_label=f"prompt intensity={word}", **same) for word in ("a bit", "very")], about())
     assert "intensity a bit" in page
     assert "a, bit" not in page
 

@@ -44,11 +44,8 @@ def publish(store: Store, row: JobRow, metrics: tuple[float | None, ...] = VALUE
     return row
 
 
-def cell(row: JobRow, **fields: str) -> Cell:
-    empty = dict.fromkeys(Cell._fields, "")
-    return Cell(
-        **{**empty, "study": "s", "arm": "base", "method": "direct", "benchmark": "b", **fields, "job": row.key}
-    )
+def cell(row: JobRow, arm: str = "base", method: str = "direct", **axes: str) -> Cell:
+    return Cell("s", arm, method, method, axes.get("merge", ""), tuple(axes.items()), "b", row.key)
 
 
 def test_rows_carry_the_coordinates_of_their_cell_and_the_values_of_their_job(tmp_path: Path) -> None:
@@ -56,7 +53,8 @@ def test_rows_carry_the_coordinates_of_their_cell_and_the_values_of_their_job(tm
     rows, missing = result_rows([cell(publish(store, job("assess", "one")), alpha="0.30")], store)
     assert missing == []
     assert [row["value"] for row in rows] == list(VALUES)
-    assert {(row["study"], row["alpha"], row["job"]) for row in rows} == {("s", "0.30", digest("assess", "one"))}
+    assert {(row["study"], row["alpha"], row["job"]) for row in rows} == {("s", 0.3, digest("assess", "one"))}
+    assert repr(rows[0]["alpha"]) == "0.30", "a number prints as it was written"
 
 
 def test_cells_that_share_a_job_have_rows_each(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import cast
 
 from traitgraph.specs.fields.references import Named
+from traitgraph.specs.jobs.results import AXES
 from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import Combination
@@ -27,11 +29,11 @@ NOUNS = {
     "seed": "seeds", "gamma": "gammas", "layer": "layers", "coefficient": "coefficients", "alpha": "alphas",
 }  # fmt: skip
 
-CELL_COLUMNS = ("model", "trait", "level", "merge", "alpha", "gamma", "seed")
-"""Axes with a column of their own in the results; the others are told in the column `method`."""
+LABELLED = ("model", "trait", "level", "merge", "alpha", "gamma", "seed")
+"""Axes that the label of a subject tells one by one; the others are told with its method."""
 
 FURTHER = ("data", "onto", "intensity", "layer", "coefficient")
-"""The others: a selection knows each by its own name."""
+"""The others of the language."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,46 @@ def texts_of(axis: str, values: Sequence[object]) -> dict[str, tuple[str, ...]]:
 
 
 def coordinates(names: Table, subjects: Table) -> Table:
-    """The columns of the results, and the axes without a column of their own, as text."""
-    further = {
-        name: Column(texts_of(name, subjects[name].values)[name], subjects[name].codes)
-        for name in FURTHER
-        if name in subjects
+    """The labels of subjects, and every axis by its own name, as text."""
+    return Table({**axis_columns(subjects).columns, **names.columns}, names.rows)
+
+
+def axis_columns(subjects: Table) -> Table:
+    """Every axis of some subjects as results have it, as text: in the order of the table, then those not in it."""
+    columns = {
+        name: Column(texts, column.codes)
+        for axis, column in subjects.columns.items()
+        for name, texts in _columns_of(axis, column.values).items()
     }
-    return Table({**names.columns, **further}, names.rows)
+    return Table({name: columns[name] for name in sorted(columns, key=_column_place)}, subjects.rows)
+
+
+def _columns_of(axis: str, values: Sequence[object]) -> dict[str, tuple[str, ...]]:
+    """As `texts_of`, but what a name tells has a column: options of merge methods, gammas of generated dialogues.
+
+    [ties, dare(density=0.5), dare(density=0.2)] -> merge: ties, dare, dare    merge.density: 0.2, 0.5, 0.2
+    """
+    if axis == "data":
+        gammas = tuple(
+            text_of(data.generate.gamma[0]) if isinstance(data, GeneratedDataSpec) else "" for data in values
+        )
+        return texts_of(axis, values) | ({"data.gamma": gammas} if len({*gammas} - {""}) > 1 else {})
+    if axis != "merge":
+        return texts_of(axis, values)
+    methods = cast("Sequence[MergeMethod]", values)
+    options = dict.fromkeys(name for names in _telling_options(methods) for name in names)
+    given = {name: [getattr(method, name, None) for method in methods] for name in options}
+    texts = {f"merge.{name}": tuple("" if each is None else text_of(each) for each in given[name]) for name in options}
+    return {axis: tuple(map(_kind, methods)), **texts}
+
+
+def axis_names(arm: Arm) -> list[str]:
+    """The columns that the axes of an arm have in results."""
+    return [name for axis, values in arm.axes().items() for name in _columns_of(axis, values)]
+
+
+def _column_place(name: str) -> int:
+    return AXES.index(name) if name in AXES else len(AXES)
 
 
 def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
@@ -109,10 +144,23 @@ def merge_names(methods: Sequence[MergeMethod]) -> tuple[str, ...]:
 
     [ties, dare(density=0.5), dare(density=0.2)] -> ties, dare density=0.5, dare density=0.2
     """
-    kinds = [str(getattr(method, "kind", type(method).__name__)) for method in methods]
-    names = []
-    for kind, method in zip(kinds, methods, strict=True):
-        alike = [other for other, other_kind in zip(methods, kinds, strict=True) if other_kind == kind]
-        telling = (name for name, value in method if any(getattr(other, name) != value for other in alike))
-        names.append(" ".join([kind, *(f"{name}={text_of(getattr(method, name))}" for name in telling)]))
-    return tuple(names)
+    return tuple(
+        " ".join([_kind(method), *(f"{name}={text_of(getattr(method, name))}" for name in telling)])
+        for method, telling in zip(methods, _telling_options(methods), strict=True)
+    )
+
+
+def _telling_options(methods: Sequence[MergeMethod]) -> list[list[str]]:
+    """For each merge method the options in which it differs from others of its kind."""
+    return [
+        [
+            name
+            for name, value in method
+            if any(getattr(other, name) != value for other in methods if _kind(other) == _kind(method))
+        ]
+        for method in methods
+    ]
+
+
+def _kind(method: MergeMethod) -> str:
+    return str(getattr(method, "kind", type(method).__name__))

@@ -5,25 +5,24 @@
     kind=assess+                         and what follows from the jobs that it names
     key=3f2a                             a job, by the start of its key
 
-Names are those of the results, the axes without a column there, kind and key. A method and a merge are known by their
-first word as well; alpha is that of the results, where a steered subject has its coefficient. Several selections
-together select what any of them does. A job that lacks a coordinate meets no condition on it.
+Names are those of the results, kind and key. A method and a merge are known as labels tell them as well ('steer
+layer=10'), and alpha is the coefficient of a steered subject, and any of the alphas of a composed one. Several
+selections together select what any of them does. A job that lacks a coordinate meets no condition on it.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.jobs.results import AXES
 from traitgraph.specs.source.diagnostics import Diagnostic, Span, SpecError, near_names
 
-from .dimensions import FURTHER
-
-NAMES = (*(name for name in Cell._fields if name != "job"), *FURTHER, "kind", "key")
+NAMES = ("study", "arm", "method", *AXES, "benchmark", "kind", "key")
+"""What every study knows; one may have axes beside these: `alpha:TRAIT`, `merge.OPTION`, those of a plug-in."""
 BY_FIRST_WORD = ("method", "merge")
 """Names whose texts begin with a kind: 'prompt intensity=very', 'ties density=0.2'."""
 OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
@@ -34,7 +33,7 @@ OPERATORS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     ">": operator.gt,
 }
 """How numbers compare; = and != compare texts as well."""
-_CONDITION = r"\s*(?P<name>\w+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
+_CONDITION = r"\s*(?P<name>[\w.:-]+)\s*(?P<operator>!=|<=|>=|=|<|>)\s*(?P<values>.*?)\s*(?P<follow>\+?)\s*$"
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,13 @@ def number_in(text: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def parse_selector(text: str) -> Selector:
-    """The selection that a text means. Raises SpecError with every fault in it."""
+def parse_selector(text: str, axes: Iterable[str] = ()) -> Selector:
+    """The selection that a text means; `axes` are names beside NAMES. Raises SpecError with every fault in it."""
+    names = tuple(dict.fromkeys((*NAMES, *axes)))
     conditions, faults, follow, column = [], [], False, 1
     for part in text.split(","):
         found = re.match(_CONDITION, part)
-        fault = _fault(part, found)
+        fault = _fault(part, found, names)
         if fault:
             span = Span("--select", 1, column + len(part) - len(part.lstrip()), max(1, len(part.strip())), text)
             faults.append(Diagnostic("TG203", "error", fault[0], span, "", fault[1]))
@@ -105,14 +105,14 @@ def parse_selector(text: str) -> Selector:
     return Selector(tuple(conditions), follow)
 
 
-def _fault(part: str, found: re.Match[str] | None) -> tuple[str, str] | None:
+def _fault(part: str, found: re.Match[str] | None, names: Sequence[str]) -> tuple[str, str] | None:
     """What is wrong with a part of a selection, and the repair."""
     if found is None or not found["values"]:
-        bare = "; in quotes: a shell takes < and > for itself" if part.strip() in NAMES else ""
+        bare = "; in quotes: a shell takes < and > for itself" if part.strip() in names else ""
         return f"not a condition: '{part.strip()}'", f"give: name=value, for example 'trait=openness,alpha>0.5'{bare}"
-    if found["name"] not in NAMES:
-        near = near_names(found["name"], NAMES)
-        listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(NAMES)}"
+    if found["name"] not in names:
+        near = near_names(found["name"], names)
+        listed = f"near: {', '.join(near)}" if near else f"there are: {', '.join(names)}"
         return f"unknown name '{found['name']}' in a selection", listed
     if found["operator"] not in ("=", "!=") and any(number_in(each) is None for each in found["values"].split("|")):
         return f"'{found['values']}' is not a number", "only numbers have an order"

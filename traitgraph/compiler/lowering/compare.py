@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from traitgraph.compiler.ir.builder import Builder
-from traitgraph.compiler.ir.dimensions import FURTHER
+from traitgraph.compiler.ir.dimensions import axis_columns
 from traitgraph.compiler.ir.ir import ArmTable, Column, Comparison, Input, Table, row_ids
 from traitgraph.specs.jobs.params import PluginAnalysis
 from traitgraph.specs.jobs.params import TraitCorrelation as CorrelationParams
@@ -65,7 +65,8 @@ def _of_scores(
     params: CorrelationParams | PluginAnalysis, title: str, measured: Sequence[int], table: ArmTable, builder: Builder
 ) -> Iterator[Comparison]:
     """One comparison for each group of subjects that differ in trait and level only; a plugin's knows their names."""
-    shared = tuple(column for column in table.names.columns if column not in ("trait", "level"))
+    axes = axis_columns(table.subjects).columns
+    shared, told = ([name for name in each if name not in ("trait", "level")] for each in (table.names.columns, axes))
     for _, subjects in table.names.split(shared):
         rows, names = row_ids(dict.fromkeys(measured[subject] for subject in subjects)), None
         if isinstance(params, PluginAnalysis):
@@ -73,7 +74,7 @@ def _of_scores(
             names = tuple(map(builder.name_of, rows))
         inputs = (Input("assess", rows, width=len(rows), unordered=names is None),)
         row = _add(title, params, inputs, builder, names)
-        yield Comparison(title, row, subjects[0], (*shared, *FURTHER))
+        yield Comparison(title, row, subjects[0], (*shared, *told))
 
 
 def _add(

@@ -13,7 +13,7 @@ from math import prod
 from typing import cast
 
 from traitgraph.compiler.ir.context import Context
-from traitgraph.compiler.ir.dimensions import CELL_COLUMNS, Dimension, dimensions_of, texts_of
+from traitgraph.compiler.ir.dimensions import LABELLED, Dimension, dimensions_of, texts_of
 from traitgraph.compiler.ir.ir import ArmTable, Column, Draft, Table, row_ids
 from traitgraph.specs.source.diagnostics import SpecError, error
 from traitgraph.specs.study.filters import Filter, same
@@ -127,7 +127,7 @@ def _index(values: list[object], value: object) -> int:
 
 
 def names_of(arm: Arm, subjects: Table) -> Table:
-    """The columns of the results for each subject, as people read them."""
+    """What each subject is called: a column for its method and one for each axis that a label tells by itself."""
     columns: dict[str, Column] = {}
     for axis, column in subjects.columns.items():
         texts = texts_of(axis, column.values)
@@ -144,8 +144,8 @@ def names_of(arm: Arm, subjects: Table) -> Table:
 
 
 def _with_method(kind: str, names: Table) -> Table:
-    """The names with the column `method`: the kind, and axes without a column of their own: 'prompt intensity=very'."""
-    named = {name: column for name, column in names.columns.items() if name in CELL_COLUMNS}
+    """The names with the column `method`: the kind, and the axes that are told with it: 'prompt intensity=very'."""
+    named = {name: column for name, column in names.columns.items() if name in LABELLED}
     others = ((name, column) for name, column in names.columns.items() if name not in named and len(column.values) > 1)
     words = [[f"{name}={text}" for text in column] for name, column in others]
     texts = (" ".join([kind, *each]) for each in zip(*words, strict=True))

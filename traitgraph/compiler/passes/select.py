@@ -10,7 +10,7 @@ from math import prod
 from traitgraph.compiler.ir.context import Context
 from traitgraph.compiler.ir.dimensions import coordinates, noun_of
 from traitgraph.compiler.ir.ir import ArmTable, Comparison, Draft, row_ids
-from traitgraph.compiler.ir.selector import BY_FIRST_WORD, NAMES, Condition, Selector, number_in
+from traitgraph.compiler.ir.selector import BY_FIRST_WORD, Condition, Selector, number_in
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, near_names
 
 
@@ -84,7 +84,7 @@ def selected_rows(draft: Draft, selector: Selector) -> set[int]:
             continue
         found |= {row for _, _, row in _assessments(draft, arm, selector)}
         found |= _others(draft, arm, selector)
-    if not selector.on(name for name in NAMES if name not in ("kind", "key")):
+    if all(each.name in ("kind", "key") for each in selector.conditions):
         found |= {row for row in range(draft.rows) if _meets_kind(draft, row, selector)}
     return found
 
@@ -118,7 +118,9 @@ def matching_subjects(arm: ArmTable, selector: Selector) -> array[int]:
     """The subjects whose coordinates meet the conditions on them, tested once per value of each column."""
     known = coordinates(arm.names, arm.subjects)
     rows = row_ids(range(known.rows))
-    for condition in selector.on(name for name in NAMES if name not in ("study", "arm", "benchmark", "kind", "key")):
+    for condition in selector.conditions:
+        if condition.name in ("study", "arm", "benchmark", "kind", "key"):
+            continue
         if condition.name not in known:
             return row_ids()
         column = known[condition.name]

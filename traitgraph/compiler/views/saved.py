@@ -29,17 +29,13 @@ from traitgraph.specs.study.judges import LIMITS
 class SavedPlan(Spec):
     """One plan, complete."""
 
-    format: Literal["traitgraph plan 1"] = "traitgraph plan 1"
+    format: Literal["traitgraph plan 2"] = "traitgraph plan 2"
     program: str = Field(description="Version of traitgraph that made the plan.")
     table: JobTable
     versions: dict[str, int] = Field(description="Job kind -> its version, for every kind in the plan.")
     relied_on: dict[Digest, str] = Field(description="Key -> kind of the jobs that were asked for and in the store.")
-    cells: tuple[tuple[str, ...], ...] = Field(description="Every result: the columns of `results.Cell`.")
+    cells: tuple[Cell, ...] = Field(description="Every result: the columns of `results.Cell`.")
     seal: Digest = Field(description="Digest of all of the above.")
-
-    def result_cells(self) -> list[Cell]:
-        """The cells as the report reads them."""
-        return [Cell._make(cell) for cell in self.cells]
 
 
 def save_plan(plan: Plan) -> SavedPlan:
@@ -49,7 +45,7 @@ def save_plan(plan: Plan) -> SavedPlan:
         "table": plan.job_table(),
         "versions": {kind: kind_of(kind).version for kind in sorted(plan.counts.by_kind)},
         "relied_on": {plan.draft.keys[row].hex(): plan.draft.locate(row)[0].kind for row in _relied_on(plan)},
-        "cells": tuple(tuple(cell) for cell in plan.cells),
+        "cells": tuple(plan.cells),
     }
     return SavedPlan(**fields, seal=_seal(fields))
 

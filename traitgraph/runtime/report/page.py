@@ -268,7 +268,10 @@ def _pairs(title: str, pairs: Iterable[Sequence[str]]) -> Markup | None:
 
 def _job_keys(rows: Sequence[ResultRow]) -> Markup | None:
     """Which job measured which subject; the key leads to its folder in the store."""
-    jobs = dict.fromkeys((subject_name(subject_of(row)), row["seed"], row["benchmark"], row["job"]) for row in rows)
+    jobs = dict.fromkeys(
+        (subject_name(subject_of(row)), "" if row["seed"] is None else str(row["seed"]), row["benchmark"], row["job"])
+        for row in rows
+    )
     if not jobs:
         return None
     lines = [[*about, element("code", job[:KEY_DIGITS], title=job)] for *about, job in list(jobs)[:MAX_KEYS]]

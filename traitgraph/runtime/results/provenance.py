@@ -95,7 +95,7 @@ def describe_results(
         description=description,
         overrides=overrides,
         versions={library: ", ".join(sorted(versions[library])) for library in sorted(versions)},
-        seeds=sorted({cell.seed for cell in cells if cell.seed}),
+        seeds=sorted({seed for cell in cells if (seed := dict(cell.axes).get("seed"))}),
         stages=[Stage(kind, len(seconds[kind]), round(sum(seconds[kind]), 1)) for kind in kinds],
         facts=_facts(list(manifests.values()), names or {}),
         failures=failures,

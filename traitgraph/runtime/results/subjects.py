@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from traitgraph.specs.study.vocabulary import BIG_FIVE
-
-from .table import ResultRow
 
 
 class Subject(NamedTuple):
@@ -18,11 +16,13 @@ class Subject(NamedTuple):
 
     arm: str
     method: str
+    """With what tells its variants apart: the `method_label` of its rows; so is `merge`."""
     model: str
     trait: str
     level: str
     merge: str
     alpha: str
+    """Of a steered subject its coefficient; of a composed one perhaps several: '0.5+1'."""
     gamma: str
 
     @property
@@ -36,9 +36,16 @@ class Subject(NamedTuple):
         return self._replace(alpha="", gamma="")
 
 
-def subject_of(row: ResultRow) -> Subject:
-    """The subject that a row is about."""
-    return Subject(*(str(row[name]) for name in Subject._fields))  # type: ignore[literal-required]  # fields are columns
+def subject_of(row: Mapping[str, object]) -> Subject:
+    """The subject that a row, or the coordinates of a cell, are about."""
+    told = dict(row, method=row["method_label"], merge=row["merge_label"], alpha=_strength_of(row))
+    return Subject(*("" if told[name] is None else str(told[name]) for name in Subject._fields))
+
+
+def _strength_of(row: Mapping[str, object]) -> object:
+    if (one := row["alpha"]) is not None or (one := row["coefficient"]) is not None:
+        return one
+    return "+".join(str(value) for name, value in row.items() if name.startswith("alpha:") and value is not None)
 
 
 def subject_order(subject: Subject) -> tuple[object, ...]:

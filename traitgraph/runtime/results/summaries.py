@@ -20,7 +20,7 @@ from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .statistics import Estimate, combined
 from .subjects import Subject, subject_of, subject_order
-from .table import ResultRow
+from .table import ResultRow, coordinates
 
 MORE_IS_BETTER = frozenset({"acc", "acc_norm", "exact_match"})
 """Metrics of lm-eval's registry whose direction is known where a row does not say it."""
@@ -137,7 +137,7 @@ def summarise(
     Undefined values are left out. With `items`, errors are those over items.
     `missing` are assessments that are not there.
     """
-    absent = [(cell.benchmark, Subject(*(getattr(cell, name) for name in Subject._fields))) for cell in missing]
+    absent = [(cell.benchmark, subject_of(coordinates(cell))) for cell in missing]
     groups = defaultdict[str, list[ResultRow]](list)
     for row in rows:
         groups[row["benchmark"]].append(row)
@@ -178,7 +178,7 @@ def _score(metric: str, found: Sequence[ResultRow], items: ItemScores | None) ->
     seed_of = {row["job"]: row["seed"] for row in reversed(found)}
     # The base at strength 0 is one measurement, whatever seeds its rows name.
     rows = [row for row in found if seed_of[row["job"]] == row["seed"]]
-    known, seeds = [row for row in rows if row["value"] is not None], dict[str, list[ResultRow]]()
+    known, seeds = [row for row in rows if row["value"] is not None], dict[int | None, list[ResultRow]]()
     for row in known:
         seeds.setdefault(row["seed"], []).append(row)
     each = [_of_seed(metric, own, items) for own in seeds.values()]

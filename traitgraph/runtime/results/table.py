@@ -9,7 +9,8 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import TextIO, TypedDict, cast
+from types import NoneType
+from typing import Any, Self, TextIO, cast, get_args, get_type_hints
 
 from traitgraph.runtime.assessment.measurement import METRICS_FILE, read_rows
 from traitgraph.runtime.merging.recipe import RECIPE
@@ -17,28 +18,43 @@ from traitgraph.runtime.merging.statistics import WARN_BELOW
 from traitgraph.runtime.store.artifacts import Artifact, BadArtifactError
 from traitgraph.runtime.store.errors import DamagedArtifactError, MissingArtifactError
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.jobs.results import RESULT_COLUMNS, Cell
+from traitgraph.specs.jobs.results import AXES, MEASURED, RESULT_COLUMNS, Axes, Cell
 from traitgraph.specs.source.diagnostics import without_escapes
 
 _FORMULA, _NUMBER = re.compile(r"\s*[=+@\t\r\uff1d\uff0b\uff0d\uff20-]"), re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 """What a spreadsheet would compute; an apostrophe before it keeps it a text. A negative number stays a number."""
 
 
-class ResultRow(TypedDict):
-    """One number with its coordinates; '' and None where a column does not apply or the value is undefined."""
+class Number(float):
+    """A number of a spec: it computes as a float, and prints as it was written."""
+
+    def __new__(cls, text: str) -> Self:
+        """Read the text of a decimal number."""
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+    def __repr__(self) -> str:
+        """As it was written."""
+        return self.text
+
+
+class ResultRow(Axes):
+    """One number with its coordinates; None where a column does not apply or the value is undefined.
+
+    A row has more entries where its study has more axes: `alpha:TRAIT`, `merge.OPTION`, those of plug-ins.
+    """
 
     study: str
-    arm: str
+    arm: str | None
     method: str
-    model: str
-    trait: str
-    level: str
-    merge: str
-    alpha: str
+    method_label: str
+    """The method with what tells its variants apart, as the report prints it; not a column, as is `merge_label`."""
+    merge_label: str
     effective_alpha: float | None
     """alpha times `survives`; None where no one alpha scales a vector, or its merge is gone."""
-    gamma: str
-    seed: str
     repeat: int | None
     benchmark: str
     metric: str
@@ -55,6 +71,10 @@ class ResultRow(TypedDict):
     higher_is_better: bool | None
     """Of a task's metric; None where nobody says. Not a column, as is `filter`: which of several reads the answers."""
     filter: str | None
+
+
+_TYPES = {name: tuple(set(get_args(hint) or (hint,)) - {NoneType}) for name, hint in get_type_hints(ResultRow).items()}
+"""Column -> the types of its values."""
 
 
 def result_rows(cells: Iterable[Cell], store: Store) -> tuple[list[ResultRow], list[Cell]]:
@@ -106,7 +126,7 @@ def rounding_losses(rows: Iterable[ResultRow]) -> list[str]:
     arms: dict[str, dict[str, float]] = {}
     for row in rows:
         if (share := row.get("survives")) is not None:
-            arms.setdefault(row["arm"], {})[row["job"]] = share
+            arms.setdefault(row["arm"] or row["method"], {})[row["job"]] = share
     return [
         f"{arm}: in {len(low)} of {len(shares)} assessments of merged models less than {WARN_BELOW:.0%} of the change "
         f"survives rounding, in the worst {min(low):.0%}; the effective alpha stands beside alpha in results.csv. Take "
@@ -116,16 +136,28 @@ def rounding_losses(rows: Iterable[ResultRow]) -> list[str]:
     ]
 
 
+def coordinates(cell: Cell) -> dict[str, Any]:
+    """The coordinates of a cell as a row has them: every axis of the language and the cell's own, each of its type."""
+    given = {name: _typed(name, text) for name, text in cell.axes}
+    named = {name: value for name, value in cell._asdict().items() if name != "axes"}
+    return {**named, "arm": cell.arm or None, **dict.fromkeys(AXES), **given}
+
+
+def _typed(axis: str, text: str) -> str | float | None:
+    """What the text of an axis says; of an axis that is not in `Axes`, a number where it is one."""
+    kinds = _TYPES.get(axis, (float, str))
+    if int in kinds and text.isdecimal():
+        return int(text)
+    return Number(text) if float in kinds and _NUMBER.fullmatch(text) else text or None
+
+
 def _row(cell: Cell, metric: dict[str, object], same_as: str | None, survives: float | None) -> ResultRow:
-    try:
-        effective = None if survives is None else float(cell.alpha) * survives
-    except ValueError:  # one alpha for each of several traits
-        effective = None
+    named = coordinates(cell)
+    alpha = named["alpha"]
+    effective = None if survives is None or alpha is None else alpha * survives
     measured = {"same_as": same_as, "survives": survives, "effective_alpha": effective}
     fields = {"role": "score", "higher_is_better": None, "filter": None, **metric, **measured}
-    return cast(
-        "ResultRow", {**cell._asdict(), **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}}
-    )
+    return cast("ResultRow", {**named, **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}})
 
 
 def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
@@ -134,9 +166,10 @@ def write_csv(rows: Sequence[ResultRow], stream: TextIO) -> None:
     Open a file for it with newline="" (as for every csv writer).
     """
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(RESULT_COLUMNS)
+    columns = columns_of(rows)
+    writer.writerow(map(_cell_text, columns))
     for row in rows:
-        writer.writerow([_cell_text(value) for value in _columns(row).values()])
+        writer.writerow([_cell_text(value) for value in values_of(row, columns)])
 
 
 def _cell_text(value: object) -> str:
@@ -150,8 +183,35 @@ def _cell_text(value: object) -> str:
 
 def to_json(rows: Sequence[ResultRow]) -> str:
     """The same rows as one JSON array, one row a line; null where undefined."""
-    return "[\n" + ",\n".join(json.dumps(_columns(row)) for row in rows) + "\n]\n"
+    columns = columns_of(rows)
+    lines = (json.dumps(dict(zip(columns, values_of(row, columns), strict=True))) for row in rows)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def _columns(row: ResultRow) -> dict[str, object]:
-    return {column: cast("dict[str, object]", row)[column] for column in RESULT_COLUMNS}
+def columns_of(rows: Iterable[ResultRow]) -> tuple[str, ...]:
+    """The columns of a table: RESULT_COLUMNS, and after the axes there those that only its study has."""
+    own = dict.fromkeys(name for row in rows for name in row if name not in ResultRow.__annotations__)
+    return (*RESULT_COLUMNS[: -len(MEASURED)], *own, *MEASURED)
+
+
+def values_of(row: ResultRow, columns: Iterable[str]) -> list[Any]:
+    """What a row says in each of the columns."""
+    return list(map(cast("dict[str, object]", row).get, columns))
+
+
+def table_of(rows: Sequence[ResultRow]) -> dict[str, tuple[type, list[Any]]]:
+    """The columns of a table, each with the type of its values (int, float or str) and these, None where undefined.
+
+    A column that may hold words and numbers is of the type that fits all of it.
+    """
+    columns = columns_of(rows)
+    values = zip(*(values_of(row, columns) for row in rows), strict=True) if rows else ((),) * len(columns)
+    return {name: _of_one_type(name, list(found)) for name, found in zip(columns, values, strict=True)}
+
+
+def _of_one_type(name: str, values: list[Any]) -> tuple[type, list[Any]]:
+    kinds = _TYPES.get(name, (float, str))
+    there = [value for value in values if value is not None]
+    fits = (kind for kind in (int, float) if kind in kinds and all(isinstance(value, (int, kind)) for value in there))
+    kind = kinds[0] if len(kinds) == 1 else next(fits, str) if there else str
+    return kind, [None if value is None else kind(value) for value in values]

@@ -187,11 +187,11 @@ see docs/merging.md.
 TG203 a selection that cannot be read
 --select takes conditions that must all hold, joined by commas, such as trait=agreeableness,alpha>0.5,kind=assess+,
 where the + adds what follows from the jobs. = and != take one of several values (trait=openness|neuroticism), < <= >
->= a number. Names are the columns of the results (study, arm, method, model, trait, level, merge, alpha, gamma, seed,
-benchmark), the other axes (data, onto, intensity, layer, coefficient), kind (train, vector, assess, ...) and key, of
-which the start is enough. A method and a merge are known by their first word as well: method=prompt takes every
-intensity. alpha is that of the results, where a steered subject has its coefficient. A job that lacks a coordinate
-meets no condition on it.
+>= a number. Names are columns of the results (study, arm, method, benchmark, and each axis: model, data, trait, level,
+merge, onto, intensity, layer, coefficient, alpha, gamma, seed, in some studies alpha:openness or merge.density), kind
+(train, vector, assess, ...) and key, of which the start is enough. A method and a merge may be named as labels name
+them, 'steer layer=10'. alpha is the coefficient of a steered subject too, and each alpha of a composed one. A job that
+lacks a coordinate meets no condition on it.
 
 TG204 no such job
 A job is named by the first characters of its key, as `results` and `graph --full` print it, or by its label ('train
