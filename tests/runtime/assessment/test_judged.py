@@ -243,7 +243,7 @@ ODD = {
     "a broken head": ([b"Bearer " + KEY.encode() + b" says hello\r\n\r\n"], "no answer in proper HTTP"),
     "a gzip bomb": (
         [HEAD, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 50_000_000)],
-        "no chat completion",
+        "not a chat completion",
     ),
     "cut off": ([HEAD, b"Content-Length: 1000\r\n\r\n", b'{"choices'], "no answer in proper HTTP"),
     "a bad chunk": (
@@ -323,14 +323,14 @@ def test_a_signal_ends_the_wait_for_a_reply_at_once(interview: Interview) -> Non
         over.set()
 
 
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices": ' * 200_000])
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices": ' * 200_000], ids=["lists", "mappings"])
 def test_a_reply_nested_without_end_is_an_unreadable_reply(
     interview: Interview, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(over_http, "ATTEMPTS", 1)
     with judge_server(lambda prompt: body) as server:
         context, params = interview(http_judge(server.url))
-        with pytest.raises(JudgeError, match="no chat completion"):
+        with pytest.raises(JudgeError, match="not a chat completion"):
             assess(context, params)
 
 
