@@ -50,8 +50,10 @@ def test_experts_are_trained_dialogues_written_and_models_trained_on_them(
     assert all(record["written"] + len(record["empty"]) == 32 for record in records)
     printed = traitgraph("results", "study.yaml", "--csv", cwd=folder)
     rows = list(csv.DictReader(io.StringIO(printed.stdout)))
-    subjects = {(row["arm"], row["method"], row["level"]) for row in rows if row["metric"] == "extraversion"}
-    assert {arm for arm, _, _ in subjects} == {"base", "tuned"}
+    subjects = {
+        (row["arm"], row["method"], row["data.gamma"], row["level"]) for row in rows if row["metric"] == "extraversion"
+    }
+    assert {subject[:2] for subject in subjects} == {("base", "direct"), ("tuned", "sft")}
     assert len(subjects) == 5
     again = traitgraph("run", "study.yaml", cwd=folder)
     assert "16 in .traitgraph, 0 to run" in again.stderr

@@ -63,7 +63,7 @@ def neurons(context: JobContext, params: NeuronsParams) -> None:
     leave_subject(context, loaded)
     gated_mlps(loaded.model)  # before anything is written
     questions = load_trait_prompts(context, params.data, params.trait)[: params.limit]
-    prompts: Prompts = {level: prompt_message_of(context, prompt) for level, prompt in params.prompts.items()}
+    prompts: Prompts = {level: prompt_message_of(context, getattr(params, level)) for level in BIG_FIVE.levels}
     answers = _answers(context, params, loaded, questions, prompts)
     firing: dict[str, Firing] = {
         level: _firing(context, loaded, answers, level, prompts[level]) for level in BIG_FIVE.levels

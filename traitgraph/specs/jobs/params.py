@@ -155,11 +155,6 @@ class NeuronsParams(JobParams):
     high: Prompt
     low: Prompt
 
-    @property
-    def prompts(self) -> dict[Level, Prompt]:
-        """Level -> what the model is told before it answers."""
-        return {level: getattr(self, level) for level in BIG_FIVE.levels}
-
 
 class VectorParams(JobParams):
     """phi = theta_tuned - theta_base; low-rank factors stay factors.
