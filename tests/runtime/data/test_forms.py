@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -207,13 +208,14 @@ def test_a_saved_folder_names_files_of_its_own(tmp_path: Path, file: str, text: 
         read_dialogues(tmp_path, table="arrow")
 
 
-REAL = Path("/work/shared/data/dialogues/big5chat-contexts.jsonl")
+REAL = os.environ.get("TRAITGRAPH_REAL_DIALOGUES", "")
+"""BIG5-CHAT's contexts with replies, which nobody may pass on."""
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="BIG5-CHAT's dialogues are not on this machine")
+@pytest.mark.skipif(not REAL, reason="TRAITGRAPH_REAL_DIALOGUES names no file of real dialogues")
 def test_real_dialogues_are_one_in_every_form(tmp_path: Path) -> None:
     names = {"prompt": "turn_0", "reply": "response_dexperts"}
-    plain = read_dialogues(REAL, names)
+    plain = read_dialogues(Path(REAL), names)
     assert len(plain) == 100
     rows = [{**row._asdict(), "split": "train" if number % 2 else "heldout"} for number, row in enumerate(plain)]
     wanted = sorted(read_dialogues(lines(tmp_path / "plain.jsonl", rows)))
