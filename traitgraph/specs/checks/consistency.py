@@ -39,7 +39,8 @@ _WORDS = re.compile(r"(\d+) words")
 def check_arm(read: Read) -> Iterator[Diagnostic]:
     """What does not fit together in one arm."""
     for check in (
-        _training, _levels, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts, _texts,
+        _training, _levels, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts,
+        _texts,
     ):  # fmt: skip
         yield from check(*read)
 
