@@ -68,7 +68,7 @@ def test_each_side_of_the_middle_has_the_words_of_its_pole() -> None:
     [
         ({"high": 1.0, "top": 1.0, "low": -1.0}, {}, "`top` stands where `high` stands"),
         ({"high": 2.0, "low": -1.0}, {}, "less than or equal to 1"),
-        ({"high": math.nan, "low": -1.0}, {}, "greater than or equal to -1"),
+        ({"high": math.nan, "low": -1.0}, {}, "nan"),
         ({"high": 1.0}, {}, "at least 2"),
         ({"High": 1.0, "low": -1.0}, {}, "'High' cannot be the name"),
         ({"all": 1.0, "low": -1.0}, {}, "'all' cannot be the name"),

@@ -123,7 +123,7 @@ def test_the_adjectives_of_the_big_five_are_the_markers_that_job_keys_hold() -> 
         name: tuple(tuple(trait[side]["adjectives"]) for side in ("low", "high")) for name, trait in traits.items()
     }
     assert markers == {
-        name: (BIG_FIVE.adjectives(name, "low"), BIG_FIVE.adjectives(name, "high"))
+        name: tuple(BIG_FIVE.pole(name, level).adjectives for level in ("low", "high"))
         for name in BIG_FIVE.traits
         if name in traits
     }

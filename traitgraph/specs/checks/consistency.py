@@ -62,6 +62,7 @@ def _training(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
 def _levels(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """Levels that have the opposite that something needs, and steer somewhere, each elsewhere."""
     words, method = arm.vocabulary, arm.method
+    place = ("levels",) if "levels" in text.values else ("vocabulary",)
     if "levels" not in method.uses or "levels" in text.faulty:
         return
     opposed = "`contrast`" if isinstance(method, Vector) and method.contrast else ""
@@ -72,19 +73,17 @@ def _levels(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         opposed = "`anti_expert: opposite`"
     if opposed and (alone := [level for level in arm.levels if not words.mirrored(level)]):
         what = f"{opposed} needs an opposite of `{alone[0]}`: no level stands at {-words.position(alone[0]):g}"
-        yield text.error(
-            "TG123", what, ("levels",), f"its levels: {_positions(words)}; give one there, or other levels"
-        )
+        yield text.error("TG123", what, place, f"its levels: {_positions(words)}; give one there, or other levels")
     if (opposed == "`contrast`" or isinstance(method, Steer | Npti)) and (still := _at_rest(arm)):
         what = f"`{still}` stands at 0, which is no direction: method `{method.kind}` would change nothing there"
-        yield text.error("TG123", what, ("levels",), "leave it out, and compare with an arm of method `direct`")
+        yield text.error("TG123", what, place, "leave it out, and compare with an arm of method `direct`")
     elif isinstance(method, Steer | Npti):
         for side in (1, -1):
             same = [level for level in arm.levels if words.sign(level) == side]
             if len(same) > 1:
                 strength = "coefficient" if isinstance(method, Steer) else "gamma"
                 what = f"{' and '.join(same)} are steered alike: the direction is that between the outermost levels"
-                yield text.error("TG123", what, ("levels",), f"give one level of each side; how far: `{strength}`")
+                yield text.error("TG123", what, place, f"give one level of each side; how far: `{strength}`")
 
 
 def _at_rest(arm: Arm) -> str | None:

@@ -33,12 +33,9 @@ def fault(kind: str, /, **facts: object) -> PydanticCustomError:
     return PydanticCustomError(kind, WORDINGS[kind].message, facts)
 
 
-def located(
-    place: str | int | tuple[str | int, ...], written: object, kind: str, /, **facts: object
-) -> ValidationError:
+def located(place: str | int, written: object, kind: str, /, **facts: object) -> ValidationError:
     """A fault at a place inside the value that is being validated, where `written` stands."""
-    steps = place if isinstance(place, tuple) else (place,)
-    found = InitErrorDetails(type=fault(kind, **facts), loc=steps, input=written)
+    found = InitErrorDetails(type=fault(kind, **facts), loc=(place,), input=written)
     return ValidationError.from_exception_data("spec", [found])
 
 

@@ -138,7 +138,9 @@ class DescriptionPrompt(Prompt):
         return self._of(trait, level)
 
     def _of(self, trait: Trait, level: Level) -> str:
-        return self.descriptions.get(trait, {}).get(level) or self.vocabulary.pole(trait, level).description
+        if self.descriptions:  # given for some, a reader takes them for all
+            return self.descriptions.get(trait, {}).get(level, "")
+        return self.vocabulary.pole(trait, level).description
 
 
 class AdjectivesPrompt(Prompt):
@@ -204,11 +206,15 @@ class IntensityPrompt(Prompt):
         return ("definitions", self._definition), ("anchors", self._anchors)
 
     def _definition(self, trait: Trait) -> str:
-        return self.definitions.get(trait) or self.vocabulary.complete.traits[trait].description
+        if self.definitions:
+            return self.definitions.get(trait, "")
+        return self.vocabulary.complete.traits[trait].description
 
     def _anchors(self, trait: Trait) -> tuple[str, ...]:
+        if self.anchors:
+            return self.anchors.get(trait, ())
         name = self.vocabulary.complete.traits[trait].high.name
-        return self.anchors.get(trait) or (tuple(f"{degree} {name}" for degree in DEGREES) if name else ())
+        return tuple(f"{degree} {name}" for degree in DEGREES) if name else ()
 
     def own_axes(self) -> dict[str, tuple[object, ...]]:
         """The levels 1 to 5."""

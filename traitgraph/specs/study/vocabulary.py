@@ -12,9 +12,10 @@ from functools import cache, cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
+from pydantic_core import InitErrorDetails, ValidationError
 
 from traitgraph.specs.fields.base import Spec
-from traitgraph.specs.fields.pydantic_errors import located
+from traitgraph.specs.fields.pydantic_errors import fault
 from traitgraph.specs.source.library import LIBRARY
 from traitgraph.specs.source.yaml import read_document, to_plain
 
@@ -60,20 +61,28 @@ class Vocabulary(Spec):
     @model_validator(mode="after")
     def _tells_apart(self) -> Self:
         """Names that rows can hold; positions and letters that tell apart; facets of a trait that is there."""
+        found: list[InitErrorDetails] = []
+
+        def tell(place: tuple[str, ...], written: object, kind: str, **facts: object) -> None:
+            found.append(InitErrorDetails(type=fault(kind, **facts), loc=place, input=written))
+
         for key, names in (("traits", self.traits), ("levels", self.levels)):
-            if odd := [name for name in names if not NAME.fullmatch(name) or name != name.lower() or name == "all"]:
-                raise located((key, odd[0]), odd[0], "vocabulary_name", value=odd[0])
+            for name in names:
+                if not NAME.fullmatch(name) or name != name.lower() or name == "all":
+                    tell((key, name), name, "vocabulary_name", value=name)
         by_position: dict[float, str] = {}
         for name, position in self.levels.items():
             if (other := by_position.setdefault(position, name)) != name:
-                raise located(("levels", name), position, "position_twice", name=name, other=other)
+                tell(("levels", name), position, "position_twice", name=name, other=other)
         by_letter: dict[str, str] = {}
         for name, words in self.traits.items():
             if words.letter and (other := by_letter.setdefault(words.letter, name)) != name:
-                raise located(("traits", name, "letter"), words.letter, "letter_twice", name=name, other=other)
+                tell(("traits", name, "letter"), words.letter, "letter_twice", name=name, other=other)
             if words.facet_of and words.facet_of not in (whole := self.whole_traits):
                 at = ("traits", name, "facet_of")
-                raise located(at, words.facet_of, "name_unknown", noun="trait", value=words.facet_of, names=whole)
+                tell(at, words.facet_of, "name_unknown", noun="trait", value=words.facet_of, names=whole)
+        if found:
+            raise ValidationError.from_exception_data("vocabulary", found)
         self.__dict__["levels"] = dict(sorted(self.levels.items(), key=lambda level: -level[1]))
         return self
 
