@@ -379,7 +379,7 @@ def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
 
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
-    rows = [{ASKED: row.prompt} for row in read()]
+    rows = [{ASKED: str(row.prompt)} for row in read()]
     if validation:
         for seed in seeds:
             hold_back(rows, validation.share, seed)

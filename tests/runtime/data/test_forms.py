@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.dialogues import dialogue_rows
-from traitgraph.runtime.data.conversations import Conversation
+from traitgraph.runtime.data.conversations import messages_of
 from traitgraph.runtime.data.data_files import DataError
 from traitgraph.runtime.data.dialogues import overlaps, read_dialogues, read_scenarios, texts_of
 from traitgraph.specs.folders.tables import table_of
@@ -107,7 +107,7 @@ def test_each_form_gives_the_rows_of_the_plain_one(tmp_path: Path, name: str) ->
     found = read_dialogues(path, table=table_of(path))
     assert sorted(found) == sorted(plain)  # splits part the rows
     assert found == plain or name == "splits"
-    assert not any(isinstance(row.prompt, Conversation) for row in found)
+    assert all(isinstance(row.prompt, str) for row in found)
 
 
 def test_a_field_map_reaches_inside(tmp_path: Path) -> None:
@@ -123,10 +123,11 @@ def test_a_field_map_reaches_inside(tmp_path: Path) -> None:
 
 def test_the_last_message_is_the_reply_and_all_before_it_is_said(tmp_path: Path) -> None:
     (found,) = read_dialogues(lines(tmp_path / "d.jsonl", [{**ROW, "messages": TURNS}]))
-    assert isinstance(found.prompt, Conversation)
-    assert list(found.prompt.messages) == TURNS[:-1]
+    assert messages_of(found.prompt) == TURNS[:-1]
     assert found.reply == "I love it."
-    assert found.prompt == "system: You are kind.\n\nuser: Hello.\n\nassistant: Hi!\n\nuser: Art?"
+    assert str(found.prompt) == found.pair == "system: You are kind.\n\nuser: Hello.\n\nassistant: Hi!\n\nuser: Art?"
+    with pytest.raises(TypeError, match="not JSON serializable"):  # as text only where somebody says so
+        json.dumps(found._asdict())
     beside = {**ROW, "system": "You are kind.", "chat": TURNS[1:]}
     assert read_dialogues(lines(tmp_path / "d.jsonl", [beside]), {"messages": "chat"}) == [found]
 
@@ -134,8 +135,7 @@ def test_the_last_message_is_the_reply_and_all_before_it_is_said(tmp_path: Path)
 def test_an_input_follows_the_instruction_after_a_blank_line(tmp_path: Path) -> None:
     row = {**ROW, "instruction": "Sum up.", "input": "Art is long.", "output": "Long.", "system": "Be brief."}
     (found,) = read_dialogues(lines(tmp_path / "d.jsonl", [row]))
-    assert isinstance(found.prompt, Conversation)
-    assert [each["content"] for each in found.prompt.messages] == ["Be brief.", "Sum up.\n\nArt is long."]
+    assert [each["content"] for each in messages_of(found.prompt)] == ["Be brief.", "Sum up.\n\nArt is long."]
     (found,) = read_dialogues(
         lines(tmp_path / "d.jsonl", [{**row, "output": "", "answer": "Long."}]), {"reply": "answer"}, "alpaca"
     )

@@ -24,6 +24,7 @@ from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
+from .conversations import Said
 from .fields import Fields, checked
 from .rows import DialogueError, Row, raw_rows
 
@@ -42,7 +43,7 @@ class Dialogue(NamedTuple):
     trait: Trait
     level: Level
     split: str
-    prompt: str
+    prompt: Said
     reply: str
     pair: str
 
@@ -51,7 +52,7 @@ class ReplyPair(NamedTuple):
     """A prompt with a reply of each of two opposite levels."""
 
     pair: str
-    prompt: str
+    prompt: Said
     replies: Mapping[Level, str]
 
 
@@ -60,7 +61,7 @@ class Scenario(NamedTuple):
 
     id: str
     split: str
-    prompt: str
+    prompt: Said
 
 
 class Question(NamedTuple):
@@ -68,7 +69,7 @@ class Question(NamedTuple):
 
     id: str
     trait: Trait
-    prompt: str
+    prompt: Said
 
 
 class Asked(NamedTuple):
@@ -76,7 +77,7 @@ class Asked(NamedTuple):
 
     trait: Trait | None
     split: str
-    prompt: str
+    prompt: Said
 
 
 def load_questions(context: JobContext, data: DataRef) -> list[Question]:
@@ -110,7 +111,7 @@ def read_scenarios(
     return checked(raw_rows(path, table), fields or {}, _scenario, "scenarios", form)
 
 
-def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
+def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[Said]:
     """Distinct prompts of the training split, in file order; of rows that name a trait only those of this one.
 
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
@@ -127,7 +128,7 @@ def read_asked(
     return checked(raw_rows(path, table), fields or {}, _asked, "data", form)
 
 
-def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
+def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[Said]:
     """What `load_trait_prompts` gives, of rows that were read."""
     found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
     if not found:
@@ -273,9 +274,9 @@ def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
     return {place: (_spoken(getattr(row, "prompt", "")), _spoken(getattr(row, "reply", ""))) for place, row in kept}
 
 
-def _spoken(text: str) -> str:
+def _spoken(text: Said) -> str:
     """A text as people compare it: the number of blanks and the way accents are encoded aside."""
-    return " ".join(normalize("NFC", text).split())
+    return " ".join(normalize("NFC", str(text)).split())
 
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
@@ -331,7 +332,7 @@ def _dialogue(row: Fields, number: int) -> Dialogue:
         split=split,
         prompt=prompt,
         reply=reply,
-        pair=prompt if pair is None else str(pair),
+        pair=str(prompt if pair is None else pair),
     )
 
 

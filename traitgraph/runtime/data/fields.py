@@ -19,7 +19,7 @@ from traitgraph.specs.folders.tables import reach
 from traitgraph.specs.source.diagnostics import Diagnostic, near_hint, near_names
 from traitgraph.specs.study.data import Form
 
-from .conversations import Message, NoConversationError, prompt_of, read_messages
+from .conversations import Message, NoConversationError, Said, read_messages, said_by
 from .data_files import SHOWN_FAULTS, NotJson, almost, first_faults, not_json
 from .rows import DialogueError, Row
 
@@ -51,18 +51,19 @@ class Fields:
         self.row, self.values, self.names, self.key, self.form = row, values, names, key, form
         self.faults: dict[object, Callable[[], Diagnostic]] = {}  # told of the first row only, and telling takes time
 
-    def said(self, *, reply: bool) -> tuple[str, str]:
+    def said(self, *, reply: bool) -> tuple[Said, str]:
         """What is said to the model, and the reply to it ('' where none is asked for); faults where there is none."""
         self.form = form = self.form or self._recognised(reply)
         if form is None:
             return "", ""
         if form == "messages":
             return self._conversation(reply)
-        prompt = self.text("prompt")
+        text = self.text("prompt")
+        prompt: Said = text
         if form == "alpaca":
             self._all_is_read(BESIDE)
             extra = self.values.get("input")
-            prompt = prompt_of(self._with_system([{"role": "user", "content": _joined(prompt, extra)}]))
+            prompt = said_by(self._with_system([{"role": "user", "content": _joined(text, extra)}]))
         elif self.names.get("prompt") == "instruction":
             self._all_is_read(("input", "system", *BESIDE))
         return prompt, self.text("reply") if reply else ""
@@ -96,7 +97,7 @@ class Fields:
             return f"`{next(name for name in CHATS if self.values.get(name) is not None)}`"
         return " with ".join(f"`{name}`" for name in COLUMNS[form].values() if self.values.get(name) is not None)
 
-    def _conversation(self, reply: bool) -> tuple[str, str]:
+    def _conversation(self, reply: bool) -> tuple[Said, str]:
         column = self.names.get("messages") or next((name for name in CHATS if name in self.values), CHATS[0])
         if (value := reach(self.values, column)) is None:
             self.faults["messages"] = lambda: self._without_text("messages", None)
@@ -111,7 +112,7 @@ class Fields:
             self.faults["messages", reason] = lambda: self.row.fault(f"`{column}` {reason}", hint, column)
             return "", ""
         last = found.pop()["content"] if found[-1]["role"] == "assistant" else ""
-        return prompt_of(found), last if reply else ""
+        return said_by(found), last if reply else ""
 
     def _with_system(self, messages: list[Message]) -> list[Message]:
         """Messages under the row's field `system`, when it holds text."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.data.conversations import Conversation
+from traitgraph.runtime.data.conversations import Said, messages_of
 from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
@@ -147,11 +147,11 @@ def _write(
         yield from rows
 
 
-def _said(prompt: str, reply: str) -> dict[str, object]:
+def _said(prompt: Said, reply: str) -> dict[str, object]:
     """A prompt and its reply as training reads them."""
-    if isinstance(prompt, Conversation):
-        return {"messages": [*prompt.messages, {"role": "assistant", "content": reply}]}
-    return {"prompt": prompt, "reply": reply}
+    if isinstance(prompt, str):
+        return {"prompt": prompt, "reply": reply}
+    return {"messages": [*messages_of(prompt), {"role": "assistant", "content": reply}]}
 
 
 def _publish(
