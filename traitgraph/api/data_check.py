@@ -42,12 +42,11 @@ from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
-from traitgraph.specs.folders.tables import is_saved
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
-from traitgraph.specs.source.hashing import counted_files, encode
+from traitgraph.specs.source.hashing import counted_files, encode, is_saved
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation

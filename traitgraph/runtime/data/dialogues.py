@@ -19,7 +19,7 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import named, verified
 from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.store.errors import HubError
-from traitgraph.specs.folders.tables import Table
+from traitgraph.specs.folders.tables import Table, labelled
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
@@ -157,7 +157,8 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
         raise HubError(f"{data.id}: {reason}; run from another folder")
     with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
-    return (Row(data.id, number, "", row, "id") for number, row in enumerate(rows))
+    features = rows.features.to_dict()
+    return (Row(data.id, number, "", labelled(row, features), "id") for number, row in enumerate(rows))
 
 
 def read_dialogues(
