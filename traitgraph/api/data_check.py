@@ -17,6 +17,7 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
 from traitgraph.runtime.assessment.word_categories import read_lexicon
+from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
 from traitgraph.runtime.data.dialogues import (
     SHOWN_OVERLAPS,
@@ -44,7 +45,7 @@ from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
-from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
+from traitgraph.specs.jobs.refs import FileData, FolderModel, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import counted_files, encode, is_saved
 from traitgraph.specs.study.data import Form
@@ -122,9 +123,8 @@ def stops_a_run(fault: Diagnostic) -> bool:
     return fault.code != SHARED_PROMPTS
 
 
-def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
+def study_data_faults(study: Study, arms: Iterable[Sample], files: Read) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
-    files: Read = {}
     found, seen = list[Diagnostic](), set[object]()
     for _, builder in arms:
         locations = _small(builder.resolver.locations)
@@ -133,6 +133,26 @@ def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
             found += _faults_of(stage, locations, files, _writers(stage, builder.stages, offsets))
         found += _overlaps(builder.stages, locations, files, seen)
     return _each_once(found, study)
+
+
+def conversations(arms: Iterable[Sample], files: Read) -> Iterator[tuple[str, Conversation, str]]:
+    """Folder of a model, a conversation that it is to hear, and its small file: the first of each order of roles."""
+    seen = set[object]()
+    for _, builder in arms:
+        locations = _small(builder.resolver.locations)
+        for stage in builder.stages:
+            if not isinstance(model := stage.template.get("model"), FolderModel):
+                continue
+            where = builder.resolver.locations[model.digest]
+            for need in _needs(stage):
+                path, rows = _path(need.data, locations), _rows(need.data, need.reader, locations, files)
+                place = (where, need.reader, encode(need.data))
+                if path is None or not isinstance(rows, list) or need.input == "examples" or place in seen:
+                    continue
+                seen.add(place)
+                said = [row.prompt for row in rows if isinstance(row.prompt, Conversation)]
+                orders = {tuple(role for role, _ in each.turns): each for each in reversed(said)}
+                yield from ((where, each, shown(path)) for each in orders.values())
 
 
 def data_forms(arms: Iterable[Sample]) -> list[str]:
