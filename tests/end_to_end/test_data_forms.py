@@ -88,7 +88,15 @@ def test_each_form_trains_the_same_adapter_and_gives_the_same_figures(
     said = capsys.readouterr().err
     assert "messages.jsonl: 16 rows of the form `messages`\n" in said
     assert "plain.jsonl" not in said
+    assert main(["plan", "forms.yaml", "--store", "store", "--json"]) == 0
+    forms = json.loads(capsys.readouterr().out)["data_forms"]
+    assert forms == {
+        str(tmp_path / f"{name}.jsonl"): "16 rows of the form `messages`" for name in ("messages", "turns")
+    }
     assert main(["run", "forms.yaml", "--store", "store"]) == 0
+    page = Path("store/reports/forms/report.html").read_text()
+    assert "turns.jsonl (16 rows of the form `messages`) " in page
+    assert "plain.jsonl (" not in page
     trained = {
         each: json.loads((each / "training.json").read_text())["model_sees"] for each in Path("store/train").iterdir()
     }

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.runtime.data.conversations import messages_of
+from traitgraph.runtime.data.data_files import shown
 from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX
 from traitgraph.runtime.models.chat import (
     TEMPLATE_VARIABLES,
@@ -68,7 +70,10 @@ def read_and_check(
 
 def forms_told(study: Study) -> list[str]:
     """As what form the rows of a study without faults are read, a line for each file that is not plain."""
-    return data_forms(sample_arms(study))
+    builders = [builder for _, builder in sample_arms(study)]
+    locations = dict(chain.from_iterable(builder.resolver.locations.items() for builder in builders))
+    found = data_forms(chain.from_iterable(builder.stages for builder in builders), locations)
+    return [f"{shown(Path(where))}: {words}" for where, words in found.items()]
 
 
 def _faults_of(study: Study) -> Iterator[Diagnostic]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, chain, product
@@ -155,23 +157,21 @@ def conversations(arms: Iterable[Sample], files: Read) -> Iterator[tuple[str, Co
                 yield from ((where, each, shown(path)) for each in orders.values())
 
 
-def data_forms(arms: Iterable[Sample]) -> list[str]:
-    """What the rows of small local files were read as, a line for each file that is not plain throughout."""
-    told: dict[object, str] = {}
-    for _, builder in arms:
-        locations = _small(builder.resolver.locations)
-        for need in (need for stage in builder.stages for need in _needs(stage)):
-            path, data = _path(need.data, locations), need.data
-            if path is None or not isinstance(data, FileData) or encode(data) in told:
-                continue
-            asks_only = need.reader in (read_asked, read_questions, read_scenarios)
+def data_forms(stages: Iterable[Stage], locations: Mapping[str, str]) -> dict[str, str]:
+    """Location of each small local file that is not plain throughout -> as what its rows are read."""
+    told: dict[str, str] = {}
+    locations = _small(locations)
+    for need in (need for stage in stages for need in _needs(stage)):
+        path, data = _path(need.data, locations), need.data
+        if path is None or not isinstance(data, FileData) or str(path) in told:
+            continue
+        asks_only = need.reader in (read_asked, read_questions, read_scenarios)
+        forms = Counter[Form]()
+        with suppress(DataError, OSError):  # its faults are told elsewhere
             forms = forms_of(raw_rows(path, data.table), data.fields, data.form, reply=not asks_only)
-            told[encode(data)] = f"{shown(path)}: {_in_words(forms)}" if forms.keys() - {"plain"} else ""
-    return list(filter(None, told.values()))
-
-
-def _in_words(forms: Mapping[Form, int]) -> str:
-    return ", ".join(f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
+        each = (f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
+        told[str(path)] = ", ".join(each) if forms.keys() - {"plain"} else ""
+    return {where: words for where, words in told.items() if words}
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:
