@@ -25,6 +25,7 @@ from traitgraph.runtime.data.dialogues import (
     SHOWN_OVERLAPS,
     Dialogue,
     Overlap,
+    RowReader,
     Texts,
     contrasting_pairs,
     differing_rows,
@@ -40,7 +41,6 @@ from traitgraph.runtime.data.dialogues import (
     training_rows,
     trait_prompts,
 )
-from traitgraph.runtime.data.fields import forms_of
 from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
@@ -73,7 +73,7 @@ class Need(NamedTuple):
     """Rows that jobs read: where they lie, who reads them, and what must go well with them."""
 
     data: object
-    reader: Callable[..., list[Any]]
+    reader: RowReader[Any]
     checks: Callable[[list[Any]], list[Check]]
     split: Literal["train", "heldout", ""] = ""
     """Which of their splits the jobs learn from, or are measured with; ''; any."""
@@ -165,10 +165,9 @@ def data_forms(stages: Iterable[Stage], locations: Mapping[str, str]) -> dict[st
         path, data = _path(need.data, locations), need.data
         if path is None or not isinstance(data, FileData) or str(path) in told:
             continue
-        asks_only = need.reader in (read_asked, read_questions, read_scenarios)
         forms = Counter[Form]()
         with suppress(DataError, OSError):  # its faults are told elsewhere
-            forms = forms_of(raw_rows(path, data.table), data.fields, data.form, reply=not asks_only)
+            forms = need.reader.forms(path, data)
         each = (f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
         told[str(path)] = ", ".join(each) if forms.keys() - {"plain"} else ""
     return {where: words for where, words in told.items() if words}
@@ -215,7 +214,7 @@ def _path(data: object, locations: Mapping[str, str]) -> Path | None:
 
 
 def _rows(
-    data: object, reader: Callable[..., list[Any]], locations: Mapping[str, str], files: Read
+    data: object, reader: RowReader[Any], locations: Mapping[str, str], files: Read
 ) -> list[Any] | tuple[Diagnostic, ...] | None:
     """The rows of a local file, or what is wrong with it; None for other data."""
     path = _path(data, locations)

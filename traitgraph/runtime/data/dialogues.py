@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, NamedTuple, cast
 from unicodedata import normalize
 
 from traitgraph.runtime.jobs.context import JobContext
@@ -25,7 +25,7 @@ from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
 from .conversations import Said
-from .fields import Fields, checked
+from .fields import Fields, Made, checked, forms_of
 from .rows import DialogueError, Row, raw_rows
 
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
@@ -80,35 +80,28 @@ class Asked(NamedTuple):
     prompt: Said
 
 
-def load_questions(context: JobContext, data: DataRef) -> list[Question]:
-    """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
+class RowReader(Generic[Made]):
+    """Reads rows of one sort, in whatever form. Raises DialogueError for rows that do not fit, OSError without a file.
 
-    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    `made` makes one of the fields of a row and its number; `key` is that of the spec under which such data stand.
     """
-    assert not isinstance(data, GeneratedData), "a spec names questions that are there"
-    return checked(_rows_of(context, data), data.fields, _question, "questions", data.form)
 
+    def __init__(self, made: Callable[[Fields, int], Made], key: str = "data", *, reply: bool = False) -> None:
+        self.made, self.key, self.reply = made, key, reply
 
-def read_questions(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Question]:
-    """All questions of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _question, "questions", form)
+    def __call__(
+        self, path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+    ) -> list[Made]:
+        """All rows of a file as a spec names them: `fields`, `form`, and how a table is written."""
+        return checked(raw_rows(path, table), fields or {}, self.made, self.key, form)
 
+    def load(self, context: JobContext, data: FileData | HubData) -> list[Made]:
+        """All rows of a data source that is there, in its order."""
+        return checked(_rows_of(context, data), data.fields, self.made, self.key, data.form)
 
-def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
-    """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
-
-    Raises DialogueError for rows that do not fit, OSError for a missing file.
-    """
-    return checked(_rows_of(context, data), data.fields, _scenario, "scenarios", data.form)
-
-
-def read_scenarios(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Scenario]:
-    """All prompts of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _scenario, "scenarios", form)
+    def forms(self, path: Path, data: FileData) -> Counter[Form]:
+        """How many rows of a file have each form."""
+        return forms_of(raw_rows(path, data.table), data.fields, data.form, reply=self.reply)
 
 
 def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[Said]:
@@ -117,18 +110,11 @@ def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
-    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked, "data", data.form), trait)
+        return trait_prompts(load_dialogues(context, data), trait)
+    return trait_prompts(read_asked.load(context, data), trait)
 
 
-def read_asked(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Asked]:
-    """All rows of a file as questions that may be about one trait, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _asked, "data", form)
-
-
-def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[Said]:
+def trait_prompts(rows: Iterable[Asked | Dialogue], trait: Trait) -> list[Said]:
     """What `load_trait_prompts` gives, of rows that were read."""
     found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
     if not found:
@@ -143,7 +129,7 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     """
     if isinstance(data, GeneratedData):
         return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
-    return checked(_rows_of(context, data), data.fields, _dialogue, "data", data.form)
+    return read_dialogues.load(context, data)
 
 
 def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
@@ -159,13 +145,6 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
     features = rows.features.to_dict()
     return (Row(data.id, number, "", labelled(row, features), "id") for number, row in enumerate(rows))
-
-
-def read_dialogues(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Dialogue]:
-    """All rows of a file, in whatever form, as a spec names them: `fields`, `form`, and how a table is written."""
-    return checked(raw_rows(path, table), fields or {}, _dialogue, "data", form)
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -344,3 +323,8 @@ def _id(row: Fields, number: int) -> str:
 
 def _split(row: Fields) -> str:
     return SPLITS.get(row.word("split", SPLITS, default="train"), "")
+
+
+read_dialogues = RowReader(_dialogue, reply=True)
+read_questions, read_scenarios = RowReader(_question, "questions"), RowReader(_scenario, "scenarios")
+read_asked = RowReader(_asked)
