@@ -70,10 +70,15 @@ def read_and_check(
 
 def forms_told(study: Study) -> list[str]:
     """As what form the rows of a study without faults are read, a line for each file that is not plain."""
-    builders = [builder for _, builder in sample_arms(study)]
-    locations = dict(chain.from_iterable(builder.resolver.locations.items() for builder in builders))
-    found = data_forms(chain.from_iterable(builder.stages for builder in builders), locations)
+    found = data_forms(*_together(sample_arms(study)))
     return [f"{shown(Path(where))}: {words}" for where, words in found.items()]
+
+
+def _together(arms: Iterable[Sample]) -> tuple[list[Stage], dict[str, str]]:
+    """The stages of all arms, and where lies what they read."""
+    builders = [builder for _, builder in arms]
+    stages = [stage for builder in builders for stage in builder.stages]
+    return stages, dict(chain.from_iterable(builder.resolver.locations.items() for builder in builders))
 
 
 def _faults_of(study: Study) -> Iterator[Diagnostic]:
@@ -100,15 +105,15 @@ def template_faults(arms: Iterable[Sample], files: Read | None = None) -> list[D
 
     Of the rows of small files one conversation of each sequence of roles; `files` has what was read of them.
     """
+    stages, locations = _together(arms)
     texts: dict[str, dict[PromptMessage, None]] = {}
-    arms = list(arms)
-    for _, builder in arms:
-        for stage in builder.stages:
-            if isinstance(model := stage.template.get("model"), FolderModel):
-                said = texts.setdefault(builder.resolver.locations[model.digest], {})
-                said |= dict.fromkeys(_texts(stage))
+    for stage in stages:
+        if isinstance(model := stage.template.get("model"), FolderModel):
+            said = texts.setdefault(locations[model.digest], {})
+            said |= dict.fromkeys(_texts(stage))
     asked = [(where, messages("?", text), "") for where in texts for text in texts[where]]
-    asked += [(where, messages_of(said), f"{file}: ") for where, said, file in conversations(arms, files or {})]
+    spoken = conversations(stages, locations, files or {})
+    asked += [(where, messages_of(said), f"{file}: ") for where, said, file in spoken]
     renders = {where: _renderer(Path(where)) for where in texts}
     found = (_fault(render, said, where, file) for where, said, file in asked if (render := renders[where]))
     return list(dict.fromkeys(filter(None, found)))

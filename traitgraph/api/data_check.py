@@ -137,24 +137,23 @@ def study_data_faults(study: Study, arms: Iterable[Sample], files: Read) -> list
     return _each_once(found, study)
 
 
-def conversations(arms: Iterable[Sample], files: Read) -> Iterator[tuple[str, Conversation, str]]:
+def conversations(
+    stages: Iterable[Stage], locations: Mapping[str, str], files: Read
+) -> Iterator[tuple[str, Conversation, str]]:
     """Folder of a model, a conversation that it is to hear, and its small file: the first of each order of roles."""
-    seen = set[object]()
-    for _, builder in arms:
-        locations = _small(builder.resolver.locations)
-        for stage in builder.stages:
-            if not isinstance(model := stage.template.get("model"), FolderModel):
+    small, seen = _small(locations), set[object]()
+    for stage in stages:
+        if not isinstance(model := stage.template.get("model"), FolderModel):
+            continue
+        for need in _needs(stage):
+            path, rows = _path(need.data, small), _rows(need.data, need.reader, small, files)
+            place = (model.digest, need.reader, encode(need.data))
+            if path is None or not isinstance(rows, list) or need.input == "examples" or place in seen:
                 continue
-            where = builder.resolver.locations[model.digest]
-            for need in _needs(stage):
-                path, rows = _path(need.data, locations), _rows(need.data, need.reader, locations, files)
-                place = (where, need.reader, encode(need.data))
-                if path is None or not isinstance(rows, list) or need.input == "examples" or place in seen:
-                    continue
-                seen.add(place)
-                said = [row.prompt for row in rows if isinstance(row.prompt, Conversation)]
-                orders = {tuple(role for role, _ in each.turns): each for each in reversed(said)}
-                yield from ((where, each, shown(path)) for each in orders.values())
+            seen.add(place)
+            said = [row.prompt for row in rows if isinstance(row.prompt, Conversation)]
+            orders = {tuple(role for role, _ in each.turns): each for each in reversed(said)}
+            yield from ((locations[model.digest], each, shown(path)) for each in orders.values())
 
 
 def data_forms(stages: Iterable[Stage], locations: Mapping[str, str]) -> dict[str, str]:

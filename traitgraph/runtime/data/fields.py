@@ -74,28 +74,23 @@ class Fields:
             return "plain"
         if "messages" in self.names:
             return "messages"
-        begun: list[Form] = [form for form in COLUMNS if self._holds(form, "prompt")]
-        whole = [form for form in begun if not reply or self._holds(form, "reply")]
-        chats = [name for name in CHATS if self.values.get(name) is not None]
+        found = {
+            form: [name for name in names.values() or CHATS if self.values.get(name) is not None]
+            for form, names in COLUMNS.items()
+        }
+        begun = [form for form, there in found.items() if there and COLUMNS[form].get("prompt", there[0]) in there]
+        whole = [f for f in begun if not reply or COLUMNS[f].get("reply", found[f][0]) in found[f]]
         if len(whole) > 1:
             hint = f"say which is meant: {' or '.join(self._line(form=form) for form in whole)}"
-            what = f"columns of two forms: {' and '.join(map(self._described, whole))}"
-            self.faults["forms", *whole] = lambda: self.row.fault(what, hint)
+            what = " and ".join(" with ".join(f"`{name}`" for name in found[form]) for form in whole)
+            self.faults["forms", *whole] = lambda: self.row.fault(f"columns of two forms: {what}", hint)
             return None
+        chats = found["messages"]
         if "messages" in whole and len(chats) > 1:
             hint = f"say which is meant: {self._mapped('messages', chats[0])}"
             self.faults["chats"] = lambda: self.row.fault(f"two columns hold messages: {' and '.join(chats)}", hint)
             return None
         return (whole or begun or ["plain"])[0]
-
-    def _holds(self, form: Form, name: str) -> bool:
-        columns = CHATS if form == "messages" else (COLUMNS[form][name],)
-        return any(self.values.get(column) is not None for column in columns)
-
-    def _described(self, form: Form) -> str:
-        if form == "messages":
-            return f"`{next(name for name in CHATS if self.values.get(name) is not None)}`"
-        return " with ".join(f"`{name}`" for name in COLUMNS[form].values() if self.values.get(name) is not None)
 
     def _conversation(self, reply: bool) -> tuple[Said, str]:
         column = self.names.get("messages") or next((name for name in CHATS if name in self.values), CHATS[0])
