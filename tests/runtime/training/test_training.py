@@ -13,6 +13,7 @@ from tests.runtime.contexts import MakeContext, located
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.training.checkpoints import train_with_checkpoints
 from traitgraph.runtime.training.training import train
 from traitgraph.specs.jobs.params import TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -112,7 +113,7 @@ def test_gradient_checkpointing_leaves_no_trace(
     """As on a GPU, where it is on: afterwards no module has a hook, and none checkpoints."""
     from traitgraph.runtime.training import training
 
-    plain, run = training.trainer_arguments, training.train_with_checkpoints
+    plain = training.trainer_arguments
     was_on = list[bool]()
 
     def with_checkpointing(*arguments: Any) -> Any:
@@ -122,7 +123,7 @@ def test_gradient_checkpointing_leaves_no_trace(
         return made
 
     def watched(trainer: Any, context: JobContext) -> None:
-        run(trainer, context)
+        train_with_checkpoints(trainer, context)
         was_on.append(trainer.model.is_gradient_checkpointing)
 
     monkeypatch.setattr(training, "trainer_arguments", with_checkpointing)
