@@ -57,6 +57,13 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert all(f"  {name} " in shown.stdout for name in COMMANDS)
 
 
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    from traitgraph import __version__
+
+    shown = call("--version", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, f"traitgraph {__version__}\n")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, tmp_path: Path) -> None:
     shown = call(name, "--help", cwd=tmp_path)

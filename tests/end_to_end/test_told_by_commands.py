@@ -43,6 +43,42 @@ def test_verify_sets_aside_what_is_damaged_and_leaves_alone_what_another_version
     assert "1 artifacts, 0 bytes read, 0 damaged, 1 left alone\n" in capsys.readouterr().err
 
 
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(starter_spec("study"))
+    return path
+
+
+def test_status_gives_machines_what_is_missing_of_each_kind(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(spec), "--json", "--store", str(spec.parent / "store")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["study"], found["missing"], found["failures"]) == ("study", 7, [])
+    assert {kind: each["jobs"] for kind, each in found["kinds"].items()} == {"prepare": 1, "assess": 5, "collect": 1}
+
+
+def test_a_report_of_nothing_is_refused_with_the_call_that_comes_first(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = spec.parent / "store"
+    assert main(["report", str(spec), "--store", str(store)]) == 2
+    told = f"traitgraph report: no result of study study is in {store}; next: traitgraph run {spec} --store {store}\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("words", [["levels=[high]"], ["-m"], ["--select", "level=high"], ["--launcher", "slurm"]])
+def test_a_saved_plan_takes_nothing_that_would_change_it(
+    words: list[str], spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, store = str(spec.parent / "plan.json"), spec.parent / "store"
+    assert main(["plan", str(spec), "--store", str(store), "-o", plan]) == 0
+    capsys.readouterr()
+    # At no price: were it not refused, it would not run for minutes.
+    assert main(["run", plan, *words, "--store", str(store), "--max-gpu-hours", "0"]) == 2
+    assert "a saved plan runs as it is: no overrides" in capsys.readouterr().err
+    assert not store.exists()
+
+
 def test_diff_gives_machines_what_it_tells_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     old.write_text(starter_spec("study"))
