@@ -211,24 +211,27 @@ def _without_strengths(
         family = family_of(condition, axis) if axis else condition
         if family not in drawn:
             levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
+    bases: dict[tuple[str, str, str], list[Score]] = {}
+    for metric in benchmark.main_metrics:
+        for subject, score in benchmark.scores[metric].items():
+            if subject.method == "direct":
+                bases.setdefault((metric, subject.model, subject.context), []).append(score)
     found = []
     for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each))):
         match tuple(levels[condition].get(level) for level in BIG_FIVE.ends):
             case Score() as upper, Score() as lower:
-                found.append(_condition(benchmark, condition, upper, lower))
+                alike = bases.get((condition.trait, condition.model, condition.context), [])
+                found.append(_condition(benchmark, condition, upper, lower, alike))
             case (str() as lack, str() | Score()) | (Score(), str() as lack):
                 found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
     return found
 
 
-def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low: Score) -> Finding:
-    """Both levels of a condition; their shifts are those from the bare model, where it was measured once."""
+def _condition(
+    benchmark: BenchmarkScores, condition: Subject, high: Score, low: Score, bases: Sequence[Score]
+) -> Finding:
+    """Both levels of a condition; their shifts are those from the bare model in its context, if measured once."""
     metric = condition.trait
-    bases = [
-        score
-        for subject, score in benchmark.scores[metric].items()
-        if (subject.method, subject.model) == ("direct", condition.model)
-    ]
     finding = _finding(benchmark, condition, metric, (high, low))
     if len(bases) == 1:
         first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from itertools import islice, product
+from typing import Annotated, Any, Literal
 
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
@@ -20,6 +21,20 @@ from .vocabulary import BIG_FIVE, Level, Trait
 
 Combination = tuple[tuple[Trait, Level], ...]
 """One level for each of several traits, in the order of the vocabulary."""
+
+Combinations = Literal["all"] | tuple[dict[Trait, Level], ...]
+"""Every combination of levels over the traits, or a list of them."""
+
+MOST_COMBINATIONS = 10_000
+"""More of them are a mistake (two levels of sixteen traits), not a study."""
+
+
+def chosen(combinations: Combinations, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> tuple[Combination, ...]:
+    """The combinations that are meant, `traits` in their order; of too many only one more than there may be."""
+    if combinations == "all":
+        every = product(levels, repeat=len(traits))
+        return tuple(tuple(zip(traits, each, strict=True)) for each in islice(every, MOST_COMBINATIONS + 1))
+    return tuple(tuple((trait, each[trait]) for trait in traits if trait in each) for each in combinations)
 
 
 class WordAxis(FieldForm):
