@@ -118,7 +118,7 @@ class _RowFault(NamedTuple):
 def _of_file(written: ContextFile, context: ReadContext) -> tuple[SubjectContext, ...]:
     path = existing(written.path, context.folder, "path", ".jsonl")
     shown_as = str(context.folder / written.path)
-    names = {"name": "name", "system": "system", "user": "user"} | dict(written.fields.items())
+    names: dict[str, str] = {**written.fields}
     found: dict[str, SubjectContext] = {}
     lines: dict[str, int] = {}
     faults: dict[str, list[tuple[TableRow, _RowFault]]] = {}
@@ -142,13 +142,17 @@ def _of_file(written: ContextFile, context: ReadContext) -> tuple[SubjectContext
     return tuple(found.values())
 
 
-def _of_row(row: TableRow, names: Mapping[str, str]) -> SubjectContext | _RowFault:
-    values: object = row.values
-    if not isinstance(values, dict):
+def _of_row(row: TableRow, mapped: Mapping[str, str]) -> SubjectContext | _RowFault:
+    whole: object = row.values
+    if not isinstance(whole, dict):
         return _RowFault("row", "a row is a mapping of fields: {...}")
-    values = {ours: reach(values, theirs) for ours, theirs in names.items()}
+    names = {"name": "name", "system": "system", "user": "user", **mapped}
+    values = {ours: reach(whole, theirs) for ours, theirs in names.items()}
     for ours, value in values.items():
         may_be_number = ours == "name" and isinstance(value, int)
+        if value is None and ours in mapped and names[ours] not in whole:
+            near = near_hint(names[ours], map(str, whole))
+            return _RowFault(ours, f"`{names[ours]}` is missing", f"{near}\nwrite: fields: {{{ours}: NAME}}")
         if value is not None and not isinstance(value, str) and not may_be_number:
             return _RowFault(f"type {ours}", f"`{names[ours]}` must hold text, not {shown(value)}")
         if isinstance(value, str) and not value.strip():
@@ -157,7 +161,7 @@ def _of_row(row: TableRow, names: Mapping[str, str]) -> SubjectContext | _RowFau
     if values["name"] is None or not texts:
         wanted = "name" if texts else "system"
         lack = "`{name}` is missing" if texts else "the row has no `{system}` and no `{user}`"
-        near = near_hint(names[wanted], map(str, row.values))
+        near = near_hint(names[wanted], map(str, whole))
         return _RowFault(wanted, lack.format(**names), f"{near}\nwrite: fields: {{{wanted}: NAME}}")
     if not re.fullmatch(NAME, name := str(values["name"])):
         odd = WORDINGS["context_name"]
