@@ -23,12 +23,11 @@ from traitgraph.runtime.models.chat import (
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.checks.validate import validate
 from traitgraph.specs.composition.compose import compose
-from traitgraph.specs.jobs.params import Prompt
+from traitgraph.specs.jobs.params import NeuronsParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error, has_errors, warning
 from traitgraph.specs.study.models import PackagedModelSpec
 from traitgraph.specs.study.study import Study
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .data_check import data_forms, study_data_faults
 from .preflight import Sample, arms_without_runtime, fixed_shots, package_faults, sample_arms
@@ -105,7 +104,7 @@ def _texts(stage: Stage) -> Iterator[PromptMessage]:
     """The texts that precede what the model of a stage is asked."""
     template: Any = stage.template
     if getattr(template.get("benchmark"), "chat_template", True):
-        for name in ("prompt", "persona", *BIG_FIVE.levels):
+        for name in ("prompt", "persona", *NeuronsParams.row_fields[1:]):
             told: Any = stage.table[name].values if name in stage.table else ()
             yield from map(PromptMessage.of, filter(None, told))
     if "training" in template and template["training"].instruction:

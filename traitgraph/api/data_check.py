@@ -51,7 +51,7 @@ from traitgraph.specs.source.hashing import counted_files, encode
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .preflight import Sample
 
@@ -60,8 +60,14 @@ SHARED_ROWS, SHARED_PROMPTS = "TG226", "TG227"
 SMALL = 32 << 20
 """Files that a check reads, in bytes: some hundred thousand dialogues, in about a second."""
 
-Read = dict[object, "list[Any] | tuple[Diagnostic, ...]"]
-"""File and names of its fields -> its rows, or what is wrong with it."""
+
+class Read(dict[object, "list[Any] | tuple[Diagnostic, ...]"]):
+    """File and names of its fields -> its rows, or what is wrong with it; and the traits that rows may name."""
+
+    def __init__(self, study: Study | None) -> None:
+        super().__init__()
+        self.traits = (study.traits if study else ()) or BIG_FIVE.whole_traits
+
 
 Check = Callable[[], object]
 """Something that raises DialogueError for rows that lack what a job needs."""
@@ -75,8 +81,8 @@ class Need(NamedTuple):
     checks: Callable[[list[Any]], list[Check]]
     split: Literal["train", "heldout", ""] = ""
     """Which of their splits the jobs learn from, or are measured with; ''; any."""
-    traits: Collection[str] = tuple(BIG_FIVE.traits)
-    """Traits whose rows they are."""
+    traits: Collection[str] = ()
+    """Traits whose rows they are; none: of all."""
     input: str = "data"
     """The input that has them where other jobs write them."""
     writer: Mapping[str, Any] = MappingProxyType({})
@@ -85,8 +91,8 @@ class Need(NamedTuple):
 
 def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     """What is wrong with the local files that missing jobs read, or only with the small ones; each fault once."""
-    files: Read = {}
     draft = plan.draft
+    files = Read(draft.source)
     locations = draft.locations if whole else _small(draft.locations)
     found = [
         _faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets))
@@ -112,7 +118,8 @@ def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
 
 def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
     """Held-out rows of each arm that stand in its training: errors, or warnings where only the prompt does."""
-    draft, seen, known = plan.draft, set[object](), {} if files is None else files
+    draft, seen = plan.draft, set[object]()
+    known = Read(draft.source) if files is None else files
     for arm in draft.arms:
         stages = [draft.stages[index] for index in dict.fromkeys(map(draft.stage_of, arm.jobs))]
         yield from _overlaps(stages, locations, known, seen)
@@ -125,7 +132,7 @@ def stops_a_run(fault: Diagnostic) -> bool:
 
 def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
-    files: Read = {}
+    files = Read(study)
     found, seen = list[Diagnostic](), set[object]()
     for _, builder in arms:
         locations = _small(builder.resolver.locations)
@@ -204,7 +211,9 @@ def _rows(
         return None
     place = (reader, encode(data))
     if place not in files:
-        files[place] = _read(partial(reader, path, data.fields, data.form, data.table), path)
+        known: dict[str, Any] = {} if reader is read_scenarios else {"traits": files.traits}
+        known |= {"levels": data.levels} if reader is read_dialogues else {}
+        files[place] = _read(partial(reader, path, data.fields, data.form, data.table, **known), path)
     return files[place]
 
 
@@ -249,7 +258,9 @@ def _split(need: Need, rows: list[Any] | tuple[Diagnostic, ...] | None) -> Texts
 
     def counts(row: Any) -> bool:
         about = getattr(row, "trait", None)
-        return getattr(row, "split", need.split) == need.split and (about is None or about in need.traits)
+        return getattr(row, "split", need.split) == need.split and (
+            about is None or not need.traits or about in need.traits
+        )
 
     return texts_of(rows[: need.writer.get("limit")], counts) if isinstance(rows, list) else {}
 
@@ -296,7 +307,7 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
-            digest, reader = about.reference, partial(read_reference, traits=tuple(BIG_FIVE.traits))
+            digest, reader = about.reference, partial(read_reference, traits=about.traits or BIG_FIVE.whole_traits)
         case "lm_eval" if about.definition in locations:
             if (place := (about.definition, about.task, about.shots)) not in files:
                 files[place] = tuple(TaskFolder(Path(locations[place[0]])).faults_of(about.task, about.shots))
@@ -324,11 +335,11 @@ def _needs(stage: Stage) -> Iterator[Need]:
     template: Any = stage.template
     match stage.kind:
         case "train" | "train_joint":
-            traits = tuple(filter(None, _values(stage, "trait"))) or tuple(BIG_FIVE.traits)
+            traits = tuple(filter(None, _values(stage, "trait"))) or template.get("traits") or BIG_FIVE.whole_traits
             yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
         case "activations":
             traits = _values(stage, "trait")
-            differ = _for_each(traits, differing_rows, template["read_out"])
+            differ = _for_each(traits, differing_rows, template["read_out"], _levels(template["data"]).ends)
             yield Need(template["data"], read_dialogues, differ, "train", traits)
         case "neurons":
             traits = _values(stage, "trait")
@@ -348,7 +359,7 @@ def _needs(stage: Stage) -> Iterator[Need]:
 def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
     match benchmark.kind:
         case "reply_contrast":
-            pairs = _for_each(benchmark.traits, contrasting_pairs)
+            pairs = _for_each(benchmark.traits, contrasting_pairs, _levels(benchmark.data).ends)
             yield Need(benchmark.data, read_dialogues, pairs, "heldout", benchmark.traits)
         case "layer_similarity":
             yield Need(benchmark.data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
@@ -356,25 +367,38 @@ def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
             yield Need(benchmark.questions, read_questions, partial(_some, "open questions"), "heldout")
 
 
-def _for_each(values: Collection[Any], reader: Callable[..., object], *more: str) -> Callable[[list[Any]], list[Check]]:
+def _for_each(
+    values: Collection[Any], reader: Callable[..., object], *more: object
+) -> Callable[[list[Any]], list[Check]]:
     """A check for each value: that the jobs' own reader takes the rows for it."""
     return lambda rows: [partial(reader, rows, value, *more) for value in values]
 
 
 def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
     template: Any = stage.template
-    training = template["training"]
-    there = BIG_FIVE.in_order({row.trait for row in rows if row.split == "train"})
+    training, scale = template["training"], _levels(template["data"])
+    there = template.get("traits") or BIG_FIVE.in_order({row.trait for row in rows if row.split == "train"})
     models = [[trait] if trait else there for trait in _values(stage, "trait") or (None,)]  # None: one for all traits
     read: list[Callable[[], Sequence[Any]]]
     if isinstance(training, DpoTraining):
-        read = [partial(reply_pairs, rows, trait, "train") for traits in models for trait in traits]
+        read = [
+            partial(reply_pairs, rows, trait, "train", scale.in_descent(level, opposite))
+            for traits in models
+            for trait in traits
+            for level in _values(stage, "level") or tuple(scale.levels)
+            for opposite in scale.opposites(level)
+        ]
     elif stage.kind == "train_joint":
-        read = [partial(joint_rows, rows, traits) for traits in models]
+        read = [partial(joint_rows, rows, traits, tuple(scale.levels)) for traits in models]
     else:
         conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
         read = [partial(training_rows, rows, *condition) for condition in conditions]
     return [partial(_held_back, each, training.validation, _values(stage, "seed")) for each in read]
+
+
+def _levels(data: Any) -> Vocabulary:
+    """The levels of the rows of a data source."""
+    return Vocabulary.of_levels(data.levels)
 
 
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:

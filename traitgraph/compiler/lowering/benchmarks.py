@@ -58,7 +58,9 @@ def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolve
                 rows = dialogue_rows(value, arm, builder)
                 fields[field] = rows.data
             case DataSpec() if written.in_jobs:
-                fields[field] = resolver.data(value)
+                fields[field] = resolver.data(value, arm.vocabulary)
+            case tuple() if field == "traits" and written.in_jobs:  # in which order a spec has them changes nothing
+                fields[field] = arm.vocabulary.in_order(value)
             case JudgeSpec():
                 judge, prepared = _judge(value, builder)
                 fields[field] = judge

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from traitgraph.runtime.jobs.context import JobContext
@@ -22,7 +23,7 @@ from traitgraph.runtime.store.errors import HubError
 from traitgraph.specs.folders.tables import Table
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.data import Form
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
 from .fields import Fields, checked
 from .rows import DialogueError, Row, raw_rows
@@ -85,14 +86,18 @@ def load_questions(context: JobContext, data: DataRef) -> list[Question]:
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
     assert not isinstance(data, GeneratedData), "a spec names questions that are there"
-    return checked(_rows_of(context, data), data.fields, _question, "questions", data.form)
+    return checked(_rows_of(context, data), data.fields, partial(_question, context.traits), "questions", data.form)
 
 
 def read_questions(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+    path: Path,
+    fields: Mapping[str, str] | None = None,
+    form: Form | None = None,
+    table: Table | None = None,
+    traits: Collection[str] = BIG_FIVE.whole_traits,
 ) -> list[Question]:
     """All questions of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _question, "questions", form)
+    return checked(raw_rows(path, table), fields or {}, partial(_question, traits), "questions", form)
 
 
 def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
@@ -117,14 +122,19 @@ def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list
     """
     if isinstance(data, GeneratedData):
         return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
-    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked, "data", data.form), trait)
+    made = partial(_asked, context.traits)
+    return trait_prompts(checked(_rows_of(context, data), data.fields, made, "data", data.form), trait)
 
 
 def read_asked(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+    path: Path,
+    fields: Mapping[str, str] | None = None,
+    form: Form | None = None,
+    table: Table | None = None,
+    traits: Collection[str] = BIG_FIVE.whole_traits,
 ) -> list[Asked]:
     """All rows of a file as questions that may be about one trait, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _asked, "data", form)
+    return checked(raw_rows(path, table), fields or {}, partial(_asked, traits), "data", form)
 
 
 def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
@@ -141,8 +151,10 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
-    return checked(_rows_of(context, data), data.fields, _dialogue, "data", data.form)
+        made = (folder / GENERATED_FILE for folder in context.inputs[generated])
+        return [row for file in made for row in read_dialogues(file, traits=context.traits, levels=data.levels)]
+    named = partial(_dialogue, context.traits, Vocabulary.of_levels(data.levels).levels)
+    return checked(_rows_of(context, data), data.fields, named, "data", data.form)
 
 
 def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
@@ -160,10 +172,19 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
 
 
 def read_dialogues(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
+    path: Path,
+    fields: Mapping[str, str] | None = None,
+    form: Form | None = None,
+    table: Table | None = None,
+    traits: Collection[str] = BIG_FIVE.whole_traits,
+    levels: dict[str, float] | None = None,
 ) -> list[Dialogue]:
-    """All rows of a file, in whatever form, as a spec names them: `fields`, `form`, and how a table is written."""
-    return checked(raw_rows(path, table), fields or {}, _dialogue, "data", form)
+    """All rows of a file, in whatever form, as a spec names them: `fields`, `form`, and how a table is written.
+
+    `traits`, `levels`: what rows may name, levels with their positions; None: high and low.
+    """
+    named = partial(_dialogue, traits, Vocabulary.of_levels(levels).levels)
+    return checked(raw_rows(path, table), fields or {}, named, "data", form)
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -174,11 +195,13 @@ def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> 
     return rows
 
 
-def joint_rows(dialogues: Iterable[Dialogue], traits: Collection[Trait]) -> list[Dialogue]:
-    """The training split of some traits at both levels, in file order. Raises DialogueError when one level has none."""
+def joint_rows(
+    dialogues: Iterable[Dialogue], traits: Collection[Trait], levels: Collection[Level] = BIG_FIVE.ends
+) -> list[Dialogue]:
+    """The training split of some traits at all levels, in file order. Raises DialogueError when one level has none."""
     rows = [row for row in dialogues if row.trait in traits and row.split == "train"]
     there = {(row.trait, row.level) for row in rows}
-    if missing := [f"{trait} {level}" for trait in traits for level in BIG_FIVE.levels if (trait, level) not in there]:
+    if missing := [f"{trait} {level}" for trait in traits for level in levels if (trait, level) not in there]:
         raise DialogueError(f"the data have no training row for {', '.join(missing)}")
     if not rows:
         raise DialogueError("the data have no training row")
@@ -228,20 +251,22 @@ def same_replies(pair: ReplyPair) -> bool:
     return len(set(map(_spoken, pair.replies.values()))) < 2
 
 
-def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait) -> None:
+def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait, levels: tuple[Level, Level] = BIG_FIVE.ends) -> None:
     """Raises DialogueError where held-out pairs of a trait are missing, or have one reply at both levels."""
-    if same := [pair.pair for pair in reply_pairs(dialogues, trait, "heldout") if same_replies(pair)]:
+    if same := [pair.pair for pair in reply_pairs(dialogues, trait, "heldout", levels) if same_replies(pair)]:
         named = ", ".join([*map(repr, same[:SHOWN_OVERLAPS]), *["..."] * (len(same) > SHOWN_OVERLAPS)])
         count = f"{len(same)} held-out pairs" if len(same) > 1 else "one held-out pair"
         raise DialogueError(f"{count} of {trait} with the same reply at both levels, which says nothing: {named}")
 
 
-def differing_rows(dialogues: Sequence[Dialogue], trait: Trait, read_out: str) -> dict[Level, list[Dialogue]]:
-    """The training split of a trait at both levels. Raises DialogueError where what is read does not differ by level.
+def differing_rows(
+    dialogues: Sequence[Dialogue], trait: Trait, read_out: str, levels: tuple[Level, Level] = BIG_FIVE.ends
+) -> dict[Level, list[Dialogue]]:
+    """The training split of a trait at two levels. Raises DialogueError where what is read does not differ by level.
 
     Equal prompts have equal activations, and a direction between them is noise.
     """
-    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in BIG_FIVE.levels}
+    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in levels}
     read = [
         Counter((row.prompt, row.reply if read_out == "response" else "") for row in each) for each in rows.values()
     ]
@@ -311,23 +336,22 @@ def _scenario(row: Fields, number: int) -> Scenario:
     return Scenario(id=_id(row, number), split=_split(row), prompt=row.said(reply=False)[0])
 
 
-def _question(row: Fields, number: int) -> Question:
-    return Question(_id(row, number), cast("Trait", row.word("trait", BIG_FIVE.traits)), row.said(reply=False)[0])
+def _question(traits: Collection[str], row: Fields, number: int) -> Question:
+    return Question(_id(row, number), row.word("trait", traits), row.said(reply=False)[0])
 
 
-def _asked(row: Fields, number: int) -> Asked:
-    about = row.word("trait", BIG_FIVE.traits) if row.get("trait") else None
-    return Asked(cast("Trait | None", about), _split(row), row.said(reply=False)[0])
+def _asked(traits: Collection[str], row: Fields, number: int) -> Asked:
+    return Asked(row.word("trait", traits) if row.get("trait") else None, _split(row), row.said(reply=False)[0])
 
 
-def _dialogue(row: Fields, number: int) -> Dialogue:
-    trait, level, split = row.word("trait", BIG_FIVE.traits), row.word("level", BIG_FIVE.levels), _split(row)
+def _dialogue(traits: Collection[str], levels: Collection[str], row: Fields, number: int) -> Dialogue:
+    trait, level, split = row.word("trait", traits), row.word("level", levels), _split(row)
     prompt, reply = row.said(reply=True)
     pair = row.optional("pair")
     return Dialogue(
         id=_id(row, number),
-        trait=cast("Trait", trait),
-        level=cast("Level", level),
+        trait=trait,
+        level=level,
         split=split,
         prompt=prompt,
         reply=reply,

@@ -19,7 +19,7 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.params import Prompt, TrainJointParams, TrainParams
 from traitgraph.specs.study.training import DpoTraining, Training
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
 from .callbacks import say
 
@@ -35,13 +35,18 @@ AnyTrain = TrainParams | TrainJointParams
 def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
     """What the trainer is given: replies of each level, or pairs of replies to one prompt.
 
-    Of a pair each level's reply is chosen, and the opposite level's rejected. Raises DialogueError when the data have
+    Of a pair each level's reply is chosen, and that of the opposite level rejected; of a level in the middle those of
+    both ends. Raises DialogueError when the data have
     no such row or pair.
     """
-    dialogues = load_dialogues(context, params.data)
-    there = {row.trait for row in dialogues if row.split == "train"}
-    traits = (params.trait,) if params.trait else BIG_FIVE.in_order(there)
-    levels: tuple[Level, ...] = (params.level,) if isinstance(params, TrainParams) else tuple(BIG_FIVE.levels)
+    dialogues, scale = load_dialogues(context, params.data), Vocabulary.of_levels(params.data.levels)
+    traits: tuple[Trait, ...] = (params.trait,) if params.trait else ()
+    if isinstance(params, TrainParams):
+        levels: tuple[Level, ...] = (params.level,)
+    else:
+        there = {row.trait for row in dialogues if row.split == "train"}
+        traits = traits or params.traits or BIG_FIVE.in_order(there)
+        levels = tuple(scale.levels)
     if isinstance(params.training, DpoTraining):
         return [
             _row(
@@ -49,13 +54,13 @@ def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
             )
             for trait in traits
             for level in levels
-            for opposite in [BIG_FIVE.opposite(level)]
-            for pair in reply_pairs(dialogues, trait, "train", BIG_FIVE.pair(level))
+            for opposite in scale.opposites(level)
+            for pair in reply_pairs(dialogues, trait, "train", scale.in_descent(level, opposite))
         ]
     if isinstance(params, TrainParams):
         found = training_rows(dialogues, params.trait, params.level)
     else:
-        found = joint_rows(dialogues, traits)
+        found = joint_rows(dialogues, traits, levels)
     return [_row(params.training, row.trait, row.level, row.prompt, completion=row.reply) for row in found]
 
 

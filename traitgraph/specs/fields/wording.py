@@ -170,6 +170,15 @@ WORDINGS: dict[str, Wording] = {
     "context_name": Wording("TG104", "'{value}' cannot be the name of a context", _NAME, at_key=True),
     "context_combined": Wording("TG106", "'{value}' is a combination itself", "name the contexts that it joins"),
     "file_empty": Wording("TG108", "'{value}' has no row"),
+    # vocabularies
+    "vocabulary_name": Wording(
+        "TG104", "'{value}' cannot be the name of a trait or level",
+        "give small letters and digits, with - _ . or blanks between them; `all` is taken", at_key=True,
+    ),
+    "position_twice": Wording(
+        "TG105", "`{name}` stands where `{other}` stands", "give each level a position of its own, from -1 to 1"
+    ),
+    "letter_twice": Wording("TG105", "`{name}` has the letter of `{other}`", "give each trait a letter of its own"),
     # names
     "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
     "name_ambiguous": Wording(

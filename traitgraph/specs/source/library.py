@@ -55,7 +55,7 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 LIBRARY = Path(__file__).parents[1] / "library"
 
-GROUPS = ("model", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
+GROUPS = ("model", "vocabulary", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
 """Groups of the library, in the order in which the documentation lists them."""
 
 

@@ -32,7 +32,6 @@ from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_fo
 from .data import Data, Rows
 from .judges import Judge
 from .traits import Traits
-from .vocabulary import BIG_FIVE
 
 WRITTEN_NUMBER = 16
 """A number at the head of an answer needs no more. [tokens]"""
@@ -150,10 +149,6 @@ class ReplyContrast(Benchmark):
     traits: Traits = Field(
         (), validate_default=False, description="Traits whose replies are scored; absent: the arm's."
     )
-
-    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
-        """The traits in an order of their own: that of the spec changes nothing."""
-        return {"traits": BIG_FIVE.in_order(self.traits)}
 
 
 def _judge_where_one_rates(schema: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from traitgraph.specs.source.diagnostics import Diagnostic, Span, error, near_hi
 
 SHOWN_LINES = 5
 """Lines with one fault that are named; the others are counted."""
+Part = Literal["name", "system", "user"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -40,7 +41,7 @@ class ContextFile(Spec):
     """A file of contexts, one a row."""
 
     path: str = Field(min_length=1, description="A .jsonl, .csv or .parquet file; relative to the spec's folder.")
-    fields: dict[Literal["name", "system", "user"], str] = Field(
+    fields: dict[Part, str] = Field(
         {}, description="Our field (name, system, user): the file's field, or a path inside one (`meta.id`)."
     )
 
@@ -118,13 +119,12 @@ class _RowFault(NamedTuple):
 def _of_file(written: ContextFile, context: ReadContext) -> tuple[SubjectContext, ...]:
     path = existing(written.path, context.folder, "path", ".jsonl")
     shown_as = str(context.folder / written.path)
-    names: dict[str, str] = {**written.fields}
     found: dict[str, SubjectContext] = {}
     lines: dict[str, int] = {}
     faults: dict[str, list[tuple[TableRow, _RowFault]]] = {}
     try:
         for row in rows_of(path):
-            made = _of_row(row, names)
+            made = _of_row(row, written.fields)
             if isinstance(made, SubjectContext) and (first := lines.setdefault(made.name, row.number)) != row.number:
                 made = _RowFault("twice", f"the name '{made.name}' stands in {_place(row)} {first:,} too")
             if isinstance(made, SubjectContext):
@@ -142,11 +142,11 @@ def _of_file(written: ContextFile, context: ReadContext) -> tuple[SubjectContext
     return tuple(found.values())
 
 
-def _of_row(row: TableRow, mapped: Mapping[str, str]) -> SubjectContext | _RowFault:
+def _of_row(row: TableRow, mapped: Mapping[Part, str]) -> SubjectContext | _RowFault:
     whole: object = row.values
     if not isinstance(whole, dict):
         return _RowFault("row", "a row is a mapping of fields: {...}")
-    names = {"name": "name", "system": "system", "user": "user", **mapped}
+    names: dict[Part, str] = {"name": "name", "system": "system", "user": "user", **mapped}
     values = {ours: reach(whole, theirs) for ours, theirs in names.items()}
     for ours, value in values.items():
         may_be_number = ours == "name" and isinstance(value, int)
@@ -159,7 +159,7 @@ def _of_row(row: TableRow, mapped: Mapping[str, str]) -> SubjectContext | _RowFa
             return _RowFault(f"empty {ours}", f"`{names[ours]}` is empty")
     texts = {ours: str(values[ours]).strip() for ours in ("system", "user") if values[ours] is not None}
     if values["name"] is None or not texts:
-        wanted = "name" if texts else "system"
+        wanted: Part = "name" if texts else "system"
         lack = "`{name}` is missing" if texts else "the row has no `{system}` and no `{user}`"
         near = near_hint(names[wanted], map(str, whole))
         return _RowFault(wanted, lack.format(**names), f"{near}\nwrite: fields: {{{wanted}: NAME}}")

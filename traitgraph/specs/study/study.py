@@ -29,7 +29,7 @@ from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
 from .traits import AlphaAxis, Levels, Traits, chosen
-from .vocabulary import BIG_FIVE, Trait
+from .vocabulary import BIG_FIVE, Trait, Vocabulary
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
@@ -68,8 +68,13 @@ class Arm(Spec):
     name: Name = Field("", description="Name of the arm; a study without arms has one, named after its method.")
     method: AnyMethod = Field(description="How personality is induced.")
     model: Models = Field((), description="Axis: base model, or several.")
-    traits: Traits = Field((), description="Axis: Big Five traits, or `all`.")
-    levels: Levels = Field(tuple(BIG_FIVE.levels), description="Axis: high, low; by default both.")
+    vocabulary: Annotated[Vocabulary, PresetOr("vocabulary", "vocabulary", Vocabulary)] = Field(
+        BIG_FIVE, description="What traits and levels there are; absent: the Big Five, high and low."
+    )
+    traits: Traits = Field((), description="Axis: traits of the vocabulary, or `all`.")
+    levels: Levels = Field(
+        tuple(BIG_FIVE.levels), description="Axis: levels of the vocabulary; by default all, as high and low."
+    )
     contexts: Contexts = Field(
         (), description="Axis: named texts that stand around a subject, whatever its method; or a file of them."
     )
@@ -106,7 +111,7 @@ class Arm(Spec):
         own |= {f"alpha:{trait}": values for trait, values in self.alpha_of.items()}
         own |= {"onto": self.onto.alpha} if self.onto else {}
         if combinations := getattr(self.method, "combinations", None):
-            several = chosen(combinations, BIG_FIVE.in_order(self.traits), self.levels)
+            several = chosen(combinations, self.vocabulary.in_order(self.traits), self.levels)
             own |= {"trait": (), "level": (), "combination": several}
         return {name: values for name, values in (own | self.method.own_axes()).items() if values}
 
@@ -131,6 +136,12 @@ class Study(Spec):
     tracking: Tracking = Field(Tracking(), description="Where the run is mirrored.")
     file: Path = Field(description="The file it was read from; relative paths of the spec started at its folder.")
     overrides: tuple[str, ...] = Field((), description="What was put in place of the file's values, as it was typed.")
+
+    @property
+    def traits(self) -> tuple[Trait, ...]:
+        """Traits that rows of data may name; none where they are those of the Big Five."""
+        named = Vocabulary.joined(arm.vocabulary for arm in self.arms).traits
+        return () if named.keys() <= BIG_FIVE.traits.keys() else tuple(named)
 
     def resolved_arms(self) -> tuple[Arm, ...]:
         """Every arm with the study's keys filled in, presets and paths resolved, and axes as tuples of exact values."""
