@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, chain, product
@@ -17,11 +19,13 @@ from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
 from traitgraph.runtime.assessment.word_categories import read_lexicon
+from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
 from traitgraph.runtime.data.dialogues import (
     SHOWN_OVERLAPS,
     Dialogue,
     Overlap,
+    RowReader,
     Texts,
     contrasting_pairs,
     differing_rows,
@@ -37,17 +41,16 @@ from traitgraph.runtime.data.dialogues import (
     training_rows,
     trait_prompts,
 )
-from traitgraph.runtime.data.fields import forms_of
+from traitgraph.runtime.data.fields import Words
 from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
-from traitgraph.specs.folders.tables import is_saved
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
-from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
+from traitgraph.specs.jobs.refs import FileData, FolderModel, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
-from traitgraph.specs.source.hashing import counted_files, encode
+from traitgraph.specs.source.hashing import counted_files, encode, is_saved
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
@@ -64,7 +67,7 @@ SMALL = 32 << 20
 class Read(dict[object, "list[Any] | tuple[Diagnostic, ...]"]):
     """File and names of its fields -> its rows, or what is wrong with it; and the traits that rows may name."""
 
-    def __init__(self, study: Study | None) -> None:
+    def __init__(self, study: Study | None = None) -> None:
         super().__init__()
         self.traits = (study.traits if study else ()) or BIG_FIVE.whole_traits
 
@@ -77,7 +80,7 @@ class Need(NamedTuple):
     """Rows that jobs read: where they lie, who reads them, and what must go well with them."""
 
     data: object
-    reader: Callable[..., list[Any]]
+    reader: RowReader[Any]
     checks: Callable[[list[Any]], list[Check]]
     split: Literal["train", "heldout", ""] = ""
     """Which of their splits the jobs learn from, or are measured with; ''; any."""
@@ -130,9 +133,8 @@ def stops_a_run(fault: Diagnostic) -> bool:
     return fault.code != SHARED_PROMPTS
 
 
-def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
+def study_data_faults(study: Study, arms: Iterable[Sample], files: Read) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
-    files = Read(study)
     found, seen = list[Diagnostic](), set[object]()
     for _, builder in arms:
         locations = _small(builder.resolver.locations)
@@ -143,23 +145,39 @@ def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
     return _each_once(found, study)
 
 
-def data_forms(arms: Iterable[Sample]) -> list[str]:
-    """What the rows of small local files were read as, a line for each file that is not plain throughout."""
-    told: dict[object, str] = {}
-    for _, builder in arms:
-        locations = _small(builder.resolver.locations)
-        for need in (need for stage in builder.stages for need in _needs(stage)):
-            path, data = _path(need.data, locations), need.data
-            if path is None or not isinstance(data, FileData) or encode(data) in told:
+def conversations(
+    stages: Iterable[Stage], locations: Mapping[str, str], files: Read
+) -> Iterator[tuple[str, Conversation, str]]:
+    """Folder of a model, a conversation that it is to hear, and its small file: the first of each order of roles."""
+    small, seen = _small(locations), set[object]()
+    for stage in stages:
+        if not isinstance(model := stage.template.get("model"), FolderModel):
+            continue
+        for need in _needs(stage):
+            path, rows = _path(need.data, small), _rows(need.data, need.reader, small, files)
+            place = (model.digest, need.reader, encode(need.data))
+            if path is None or not isinstance(rows, list) or need.input == "examples" or place in seen:
                 continue
-            asks_only = need.reader in (read_asked, read_questions, read_scenarios)
-            forms = forms_of(raw_rows(path, data.table), data.fields, data.form, reply=not asks_only)
-            told[encode(data)] = f"{shown(path)}: {_in_words(forms)}" if forms.keys() - {"plain"} else ""
-    return list(filter(None, told.values()))
+            seen.add(place)
+            said = [row.prompt for row in rows if isinstance(row.prompt, Conversation)]
+            orders = {tuple(role for role, _ in each.turns): each for each in reversed(said)}
+            yield from ((locations[model.digest], each, shown(path)) for each in orders.values())
 
 
-def _in_words(forms: Mapping[Form, int]) -> str:
-    return ", ".join(f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
+def data_forms(stages: Iterable[Stage], locations: Mapping[str, str]) -> dict[str, str]:
+    """Location of each small local file that is not plain throughout -> as what its rows are read."""
+    told: dict[str, str] = {}
+    locations = _small(locations)
+    for need in (need for stage in stages for need in _needs(stage)):
+        path, data = _path(need.data, locations), need.data
+        if path is None or not isinstance(data, FileData) or str(path) in told:
+            continue
+        forms = Counter[Form]()
+        with suppress(DataError, OSError):  # its faults are told elsewhere
+            forms = need.reader.forms(path, data)
+        each = (f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
+        told[str(path)] = ", ".join(each) if forms.keys() - {"plain"} else ""
+    return {where: words for where, words in told.items() if words}
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:
@@ -203,7 +221,7 @@ def _path(data: object, locations: Mapping[str, str]) -> Path | None:
 
 
 def _rows(
-    data: object, reader: Callable[..., list[Any]], locations: Mapping[str, str], files: Read
+    data: object, reader: RowReader[Any], locations: Mapping[str, str], files: Read
 ) -> list[Any] | tuple[Diagnostic, ...] | None:
     """The rows of a local file, or what is wrong with it; None for other data."""
     path = _path(data, locations)
@@ -211,9 +229,8 @@ def _rows(
         return None
     place = (reader, encode(data))
     if place not in files:
-        known: dict[str, Any] = {} if reader is read_scenarios else {"traits": files.traits}
-        known |= {"levels": data.levels} if reader is read_dialogues else {}
-        files[place] = _read(partial(reader, path, data.fields, data.form, data.table, **known), path)
+        words = Words(files.traits, _levels(data).levels)
+        files[place] = _read(partial(reader, path, data.fields, data.form, data.table, words), path)
     return files[place]
 
 
@@ -403,7 +420,7 @@ def _levels(data: Any) -> Vocabulary:
 
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
-    rows = [{ASKED: row.prompt} for row in read()]
+    rows = [{ASKED: str(row.prompt)} for row in read()]
     if validation:
         for seed in seeds:
             hold_back(rows, validation.share, seed)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.runtime.contexts import MakeContext
 from tests.tiny_model import CHAT_TEMPLATE, tiny_tokenizer
-from traitgraph.runtime.data.conversations import Conversation
+from traitgraph.runtime.data.conversations import said_by
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.models.chat import (
     ChatTemplateError,
@@ -54,7 +54,7 @@ def test_a_context_stands_before_the_prompt_and_the_prompt_before_the_rows_own(m
     assert said(Prompt(system="", before_user="Be quick.")) == ["Own.", "Be quick.\n\nTea?"]
 
 
-TURNS = Conversation([
+TURNS = said_by([
     {"role": "system", "content": "You are at home."}, {"role": "user", "content": "Morning!"},
     {"role": "assistant", "content": "Hello there."}, {"role": "user", "content": "Tea?"},
 ])  # fmt: skip
@@ -69,7 +69,6 @@ def test_a_conversation_is_rendered_whole_under_the_text_of_a_condition(loaded: 
     context, reply = turn(loaded.tokenizer, TURNS, "Please.")
     assert loaded.tokenizer.decode(list(context)) == prompt_text(loaded.tokenizer, TURNS)
     assert loaded.tokenizer.decode(list(reply)) == "Please.<|im_end|>"
-    assert TURNS.messages[0]["content"] == "You are at home."  # the row itself stays as it is
 
 
 def test_a_template_that_drops_an_earlier_turn_is_refused() -> None:

@@ -61,7 +61,7 @@ def measure(
         for level, reply, score in zip(pair.replies, pair.replies.values(), both, strict=True):
             per_token.setdefault((trait, level), []).append(score.per_token)
             heard = {"reply": reply, "tokens": len(score.logprobs), "loglik": score.total}
-            answers.append({"trait": trait, "pair": pair.pair, "level": level, "prompt": pair.prompt, **heard})
+            answers.append({"trait": trait, "pair": pair.pair, "level": level, "prompt": str(pair.prompt), **heard})
     metrics = []
     for trait in benchmark.traits:
         upper, lower = (per_token[trait, level] for level in ends)

@@ -10,22 +10,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 from unicodedata import normalize
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import named, verified
 from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.store.errors import HubError
-from traitgraph.specs.folders.tables import Table
+from traitgraph.specs.folders.tables import Table, labelled
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
-from .fields import Fields, checked
+from .conversations import Said
+from .fields import BIG_FIVE_WORDS, Fields, Made, Words, checked, forms_of
 from .rows import DialogueError, Row, raw_rows
 
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
@@ -43,7 +43,7 @@ class Dialogue(NamedTuple):
     trait: Trait
     level: Level
     split: str
-    prompt: str
+    prompt: Said
     reply: str
     pair: str
 
@@ -52,7 +52,7 @@ class ReplyPair(NamedTuple):
     """A prompt with a reply of each of two opposite levels."""
 
     pair: str
-    prompt: str
+    prompt: Said
     replies: Mapping[Level, str]
 
 
@@ -61,7 +61,7 @@ class Scenario(NamedTuple):
 
     id: str
     split: str
-    prompt: str
+    prompt: Said
 
 
 class Question(NamedTuple):
@@ -69,7 +69,7 @@ class Question(NamedTuple):
 
     id: str
     trait: Trait
-    prompt: str
+    prompt: Said
 
 
 class Asked(NamedTuple):
@@ -77,67 +77,54 @@ class Asked(NamedTuple):
 
     trait: Trait | None
     split: str
-    prompt: str
+    prompt: Said
 
 
-def load_questions(context: JobContext, data: DataRef) -> list[Question]:
-    """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
+class RowReader(Generic[Made]):
+    """Reads rows of one sort, in whatever form. Raises DialogueError for rows that do not fit, OSError without a file.
 
-    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    `made` makes one of the fields of a row and its number; `key` is that of the spec under which such data stand.
     """
-    assert not isinstance(data, GeneratedData), "a spec names questions that are there"
-    return checked(_rows_of(context, data), data.fields, partial(_question, context.traits), "questions", data.form)
+
+    def __init__(self, made: Callable[[Fields, int], Made], key: str = "data", *, reply: bool = False) -> None:
+        self.made, self.key, self.reply = made, key, reply
+
+    def __call__(
+        self,
+        path: Path,
+        fields: Mapping[str, str] | None = None,
+        form: Form | None = None,
+        table: Table | None = None,
+        words: Words = BIG_FIVE_WORDS,
+    ) -> list[Made]:
+        """All rows of a file as a spec names them: `fields`, `form`, and how a table is written."""
+        return checked(raw_rows(path, table), fields or {}, self.made, self.key, form, words)
+
+    def load(self, context: JobContext, data: FileData | HubData) -> list[Made]:
+        """All rows of a data source that is there, in its order."""
+        return checked(_rows_of(context, data), data.fields, self.made, self.key, data.form, words_of(context, data))
+
+    def forms(self, path: Path, data: FileData) -> Counter[Form]:
+        """How many rows of a file have each form."""
+        return forms_of(raw_rows(path, data.table), data.fields, data.form, reply=self.reply)
 
 
-def read_questions(
-    path: Path,
-    fields: Mapping[str, str] | None = None,
-    form: Form | None = None,
-    table: Table | None = None,
-    traits: Collection[str] = BIG_FIVE.whole_traits,
-) -> list[Question]:
-    """All questions of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, partial(_question, traits), "questions", form)
+def words_of(context: JobContext, data: DataRef) -> Words:
+    """What rows of a data source may name: the traits of the study, the levels of these data."""
+    return Words(context.traits, Vocabulary.of_levels(data.levels).levels)
 
 
-def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
-    """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
-
-    Raises DialogueError for rows that do not fit, OSError for a missing file.
-    """
-    return checked(_rows_of(context, data), data.fields, _scenario, "scenarios", data.form)
-
-
-def read_scenarios(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Scenario]:
-    """All prompts of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _scenario, "scenarios", form)
-
-
-def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
+def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[Said]:
     """Distinct prompts of the training split, in file order; of rows that name a trait only those of this one.
 
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
-    made = partial(_asked, context.traits)
-    return trait_prompts(checked(_rows_of(context, data), data.fields, made, "data", data.form), trait)
+        return trait_prompts(load_dialogues(context, data), trait)
+    return trait_prompts(read_asked.load(context, data), trait)
 
 
-def read_asked(
-    path: Path,
-    fields: Mapping[str, str] | None = None,
-    form: Form | None = None,
-    table: Table | None = None,
-    traits: Collection[str] = BIG_FIVE.whole_traits,
-) -> list[Asked]:
-    """All rows of a file as questions that may be about one trait, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, partial(_asked, traits), "data", form)
-
-
-def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
+def trait_prompts(rows: Iterable[Asked | Dialogue], trait: Trait) -> list[Said]:
     """What `load_trait_prompts` gives, of rows that were read."""
     found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
     if not found:
@@ -151,10 +138,9 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        made = (folder / GENERATED_FILE for folder in context.inputs[generated])
-        return [row for file in made for row in read_dialogues(file, traits=context.traits, levels=data.levels)]
-    named = partial(_dialogue, context.traits, Vocabulary.of_levels(data.levels).levels)
-    return checked(_rows_of(context, data), data.fields, named, "data", data.form)
+        files, words = (folder / GENERATED_FILE for folder in context.inputs[generated]), words_of(context, data)
+        return [row for file in files for row in read_dialogues(file, words=words)]
+    return read_dialogues.load(context, data)
 
 
 def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
@@ -168,23 +154,8 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
         raise HubError(f"{data.id}: {reason}; run from another folder")
     with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
-    return (Row(data.id, number, "", row, "id") for number, row in enumerate(rows))
-
-
-def read_dialogues(
-    path: Path,
-    fields: Mapping[str, str] | None = None,
-    form: Form | None = None,
-    table: Table | None = None,
-    traits: Collection[str] = BIG_FIVE.whole_traits,
-    levels: dict[str, float] | None = None,
-) -> list[Dialogue]:
-    """All rows of a file, in whatever form, as a spec names them: `fields`, `form`, and how a table is written.
-
-    `traits`, `levels`: what rows may name, levels with their positions; None: high and low.
-    """
-    named = partial(_dialogue, traits, Vocabulary.of_levels(levels).levels)
-    return checked(raw_rows(path, table), fields or {}, named, "data", form)
+    features = rows.features.to_dict()
+    return (Row(data.id, number, "", labelled(row, features), "id") for number, row in enumerate(rows))
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -298,9 +269,9 @@ def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
     return {place: (_spoken(getattr(row, "prompt", "")), _spoken(getattr(row, "reply", ""))) for place, row in kept}
 
 
-def _spoken(text: str) -> str:
+def _spoken(text: Said) -> str:
     """A text as people compare it: the number of blanks and the way accents are encoded aside."""
-    return " ".join(normalize("NFC", text).split())
+    return " ".join(normalize("NFC", str(text)).split())
 
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
@@ -336,16 +307,18 @@ def _scenario(row: Fields, number: int) -> Scenario:
     return Scenario(id=_id(row, number), split=_split(row), prompt=row.said(reply=False)[0])
 
 
-def _question(traits: Collection[str], row: Fields, number: int) -> Question:
-    return Question(_id(row, number), row.word("trait", traits), row.said(reply=False)[0])
+def _question(row: Fields, number: int) -> Question:
+    return Question(_id(row, number), row.word("trait", row.words.traits), row.said(reply=False)[0])
 
 
-def _asked(traits: Collection[str], row: Fields, number: int) -> Asked:
-    return Asked(row.word("trait", traits) if row.get("trait") else None, _split(row), row.said(reply=False)[0])
+def _asked(row: Fields, number: int) -> Asked:
+    return Asked(
+        row.word("trait", row.words.traits) if row.get("trait") else None, _split(row), row.said(reply=False)[0]
+    )
 
 
-def _dialogue(traits: Collection[str], levels: Collection[str], row: Fields, number: int) -> Dialogue:
-    trait, level, split = row.word("trait", traits), row.word("level", levels), _split(row)
+def _dialogue(row: Fields, number: int) -> Dialogue:
+    trait, level, split = row.word("trait", row.words.traits), row.word("level", row.words.levels), _split(row)
     prompt, reply = row.said(reply=True)
     pair = row.optional("pair")
     return Dialogue(
@@ -355,7 +328,7 @@ def _dialogue(traits: Collection[str], levels: Collection[str], row: Fields, num
         split=split,
         prompt=prompt,
         reply=reply,
-        pair=prompt if pair is None else str(pair),
+        pair=str(prompt if pair is None else pair),
     )
 
 
@@ -366,3 +339,8 @@ def _id(row: Fields, number: int) -> str:
 
 def _split(row: Fields) -> str:
     return SPLITS.get(row.word("split", SPLITS, default="train"), "")
+
+
+read_dialogues = RowReader(_dialogue, reply=True)
+read_questions, read_scenarios = RowReader(_question, "questions"), RowReader(_scenario, "scenarios")
+read_asked = RowReader(_asked)

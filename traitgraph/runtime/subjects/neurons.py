@@ -22,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.data.dialogues import load_trait_prompts
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, prompt_message_of
@@ -76,7 +77,7 @@ def _prompt(loaded: LoadedModel, answer: Answer, prompts: Prompts) -> tuple[int,
 
 
 def _answers(
-    context: JobContext, params: NeuronsParams, loaded: LoadedModel, questions: Sequence[str], prompts: Prompts
+    context: JobContext, params: NeuronsParams, loaded: LoadedModel, questions: Sequence[Said], prompts: Prompts
 ) -> list[Answer]:
     """The likeliest answer to each question at each level."""
     asked = [{"level": level, "question": question} for level in prompts for question in questions]
@@ -123,7 +124,7 @@ def _publish(
     tensors = {f"probability.{level}": each.probability() for level, each in firing.items()}
     tensors |= {f"quantile.{level}": each.quantile(params.quantile) for level, each in firing.items()}
     save_file(tensors, context.out / TENSORS)
-    write_json_lines(context.out / REPLIES, answers)
+    write_json_lines(context.out / REPLIES, [{**each, "question": str(each["question"])} for each in answers])
     record = {
         "trait": params.trait,
         "questions": len(answers) // len(firing),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.data.dialogues import joint_rows, load_dialogues, reply_pairs, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
@@ -24,7 +25,7 @@ from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 from .callbacks import say
 
 ASKED = "asked"
-"""Field of a row that holds its prompt, without the instruction that tells its condition."""
+"""Field of a row that holds its prompt as text, without the instruction that tells its condition."""
 MAX_CUT = 0.05
 """Share of rows that may lose their end where a spec does not say: of more, the model learns not to stop."""
 
@@ -64,13 +65,14 @@ def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
     return [_row(params.training, row.trait, row.level, row.prompt, completion=row.reply) for row in found]
 
 
-def _row(training: Training, trait: Trait, level: Level, asked: str, **replies: str) -> Row:
+def _row(training: Training, trait: Trait, level: Level, asked: Said, **replies: str) -> Row:
     """A row as trl wants it, under its instruction, and the bare prompt, by which rows are held back."""
     instruction, place = training.instruction, training.instruction_place
     text = filled(instruction, trait, level) if instruction else None
     prompt_message = PromptMessage.of(Prompt(system=text, place=place)) if text else None
     said = {name: [{"role": "assistant", "content": text}] for name, text in replies.items()}
-    return {ASKED: asked, "prompt": messages(asked, prompt_message), **said, "chat_template_kwargs": TEMPLATE_VARIABLES}
+    row = {ASKED: str(asked), "prompt": messages(asked, prompt_message)}
+    return {**row, **said, "chat_template_kwargs": TEMPLATE_VARIABLES}
 
 
 def hold_back(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
