@@ -4,7 +4,7 @@ An axis of named texts, or a file of them, one a row (biographies, personas). Mu
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
@@ -18,8 +18,8 @@ from traitgraph.specs.fields.wording import WORDINGS, shown
 from traitgraph.specs.folders.tables import TableError, TableRow, reach, rows_of
 from traitgraph.specs.source.diagnostics import Diagnostic, Span, error, near_hint
 
-SHOWN_LINES = 5
-"""Lines with one fault that are named; the others are counted."""
+SHOWN_ROWS = 5
+"""Rows with one fault that are named; the others are counted."""
 Part = Literal["name", "system", "user"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -118,28 +118,24 @@ class _RowFault(NamedTuple):
 
 def _of_file(written: ContextFile, context: ReadContext) -> tuple[SubjectContext, ...]:
     path = existing(written.path, context.folder, "path", ".jsonl")
-    shown_as = str(context.folder / written.path)
-    found: dict[str, SubjectContext] = {}
-    lines: dict[str, int] = {}
+    found: dict[str, tuple[SubjectContext, TableRow]] = {}
     faults: dict[str, list[tuple[TableRow, _RowFault]]] = {}
     try:
         for row in rows_of(path):
             made = _of_row(row, written.fields)
-            if isinstance(made, SubjectContext) and (first := lines.setdefault(made.name, row.number)) != row.number:
-                made = _RowFault("twice", f"the name '{made.name}' stands in {_place(row)} {first:,} too")
-            if isinstance(made, SubjectContext):
-                found[made.name] = made
-            else:
+            if isinstance(made, SubjectContext) and (first := found.setdefault(made.name, (made, row))[1]) is not row:
+                made = _RowFault("twice", f"the name '{made.name}' stands in {_unit(row)} {first.number:,} too")
+            if isinstance(made, _RowFault):
                 faults.setdefault(made.cause, []).append((row, made))
     except TableError as problem:
-        row = TableRow(problem.line, problem.text, {})
-        faults["unread"] = [(row, _RowFault("unread", str(problem), problem.hint))]
+        unread = TableRow(problem.line, problem.text, {})
+        faults["unread"] = [(unread, _RowFault("unread", str(problem), problem.hint))]
     if not found and not faults:
         raise located("path", written.path, "file_empty", value=written.path)
     if faults:
-        context.diagnostics += _told(shown_as, faults.values())
+        context.diagnostics += (_told(str(context.folder / written.path), rows) for rows in faults.values())
         raise fault("reported")
-    return tuple(found.values())
+    return tuple(made for made, _ in found.values())
 
 
 def _of_row(row: TableRow, mapped: Mapping[Part, str]) -> SubjectContext | _RowFault:
@@ -147,38 +143,37 @@ def _of_row(row: TableRow, mapped: Mapping[Part, str]) -> SubjectContext | _RowF
     if not isinstance(whole, dict):
         return _RowFault("row", "a row is a mapping of fields: {...}")
     names: dict[Part, str] = {"name": "name", "system": "system", "user": "user", **mapped}
-    values = {ours: reach(whole, theirs) for ours, theirs in names.items()}
-    for ours, value in values.items():
-        may_be_number = ours == "name" and isinstance(value, int)
-        if value is None and ours in mapped and names[ours] not in whole:
-            near = near_hint(names[ours], map(str, whole))
-            return _RowFault(ours, f"`{names[ours]}` is missing", f"{near}\nwrite: fields: {{{ours}: NAME}}")
-        if value is not None and not isinstance(value, str) and not may_be_number:
-            return _RowFault(f"type {ours}", f"`{names[ours]}` must hold text, not {shown(value)}")
-        if isinstance(value, str) and not value.strip():
-            return _RowFault(f"empty {ours}", f"`{names[ours]}` is empty")
-    texts = {ours: str(values[ours]).strip() for ours in ("system", "user") if values[ours] is not None}
-    if values["name"] is None or not texts:
-        wanted: Part = "name" if texts else "system"
-        lack = "`{name}` is missing" if texts else "the row has no `{system}` and no `{user}`"
-        near = near_hint(names[wanted], map(str, whole))
-        return _RowFault(wanted, lack.format(**names), f"{near}\nwrite: fields: {{{wanted}: NAME}}")
-    if not re.fullmatch(NAME, name := str(values["name"])):
+    said: dict[Part, str] = {}
+    for ours, theirs in names.items():
+        value = reach(whole, theirs)
+        if value is None and (ours == "name" or (ours in mapped and theirs not in whole)):
+            return _lacking(ours, f"`{theirs}` is missing", theirs, whole)
+        if value is not None and not isinstance(value, str) and not (ours == "name" and isinstance(value, int)):
+            return _RowFault(f"type {ours}", f"`{theirs}` must hold text, not {shown(value)}")
+        if value is not None and not (text := str(value).strip()):
+            return _RowFault(f"empty {ours}", f"`{theirs}` is empty")
+        said |= {ours: text} if value is not None else {}
+    if said.keys() == {"name"}:
+        return _lacking("system", "the row has no `{system}` and no `{user}`".format(**names), names["system"], whole)
+    if not re.fullmatch(NAME, said["name"]):
         odd = WORDINGS["context_name"]
-        return _RowFault("shape", odd.message.format(value=shown(name)), odd.repair({}))
-    return SubjectContext(name=name, **texts)
+        return _RowFault("shape", odd.message.format(value=shown(said["name"])), odd.repair({}))
+    return SubjectContext(**said)
 
 
-def _place(row: TableRow) -> str:
+def _lacking(ours: Part, message: str, theirs: str, row: Mapping[str, object]) -> _RowFault:
+    return _RowFault(f"no {ours}", message, f"{near_hint(theirs, row)}\nwrite: fields: {{{ours}: NAME}}")
+
+
+def _unit(row: TableRow) -> str:
     return "line" if row.text else "row"
 
 
-def _told(file: str, faults: Iterable[Sequence[tuple[TableRow, _RowFault]]]) -> Iterator[Diagnostic]:
-    """One fault for each cause, at the first row that has it, with how many rows have it and where."""
-    for rows in faults:
-        row, about = rows[0]
-        numbers = [f"{each.number:,}" for each, _ in rows[:SHOWN_LINES]] + ["..."] * (len(rows) > SHOWN_LINES)
-        more = f", in {len(rows):,} rows ({_place(row)}s {', '.join(numbers)})" if len(rows) > 1 else ""
-        span = Span(file, row.number, 1, max(1, len(row.text)), row.text) if row.text else None
-        at = "" if span else f"{file}: " + (f"row {row.number}: " if row.number else "")
-        yield error("TG212", f"{at}{about.message}{more}", span, "contexts.path", about.hint)
+def _told(file: str, rows: Sequence[tuple[TableRow, _RowFault]]) -> Diagnostic:
+    """The fault of the first row that has one cause, with how many rows have it and where."""
+    row, about = rows[0]
+    numbers = [f"{each.number:,}" for each, _ in rows[:SHOWN_ROWS]] + ["..."] * (len(rows) > SHOWN_ROWS)
+    more = f", in {len(rows):,} rows ({_unit(row)}s {', '.join(numbers)})" if len(rows) > 1 else ""
+    span = Span(file, row.number, 1, max(1, len(row.text)), row.text) if row.text else None
+    at = "" if span else f"{file}: " + (f"row {row.number}: " if row.number else "")
+    return error("TG212", f"{at}{about.message}{more}", span, "contexts.path", about.hint)
