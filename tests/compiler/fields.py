@@ -168,7 +168,19 @@ def _prompts() -> Iterator[Flip]:
     yield Flip("IntensityPrompt.template", "arms.graded.method.template", "{trait} {level} {anchor}", "assess")
 
 
+def _contexts() -> Iterator[Flip]:
+    yield Flip("Arm.contexts", "arms.instructed.contexts", {"a": {"system": "b"}}, "assess")
+    for name in ("system", "user"):
+        yield Flip(f"ContextText.{name}", "arms.tuned.contexts", {"a": {name: "b"}}, "assess")
+    yield Flip("ContextFile.path", "arms.plain.contexts", {"path": "people.jsonl"}, "assess")
+    fields = {"path": "people.jsonl", "fields": {"system": "biography"}}
+    yield Flip("ContextFile.fields", "arms.plain.contexts", fields, "assess")
+
+
 def _methods() -> Iterator[Flip]:
+    combined = {"kind": "prompt", "style": "instruction", "combinations": "all"}
+    both = {"method": combined, "model": "o/instructed", "traits": ["openness", "extraversion"]}
+    yield Flip("Prompt.combinations", "arms.instructed", both, "assess")
     told = {"method": {"kind": "sft", "conditions": "joint"}, "train": {"instruction": "{trait} {level}"}}
     yield Flip("Tuned.conditions", "arms.tuned", {**STUDY["arms"]["tuned"], **told}, "train")
     yield Flip("Vector.contrast", "arms.scaled.method.contrast", True, "vector")
@@ -334,7 +346,7 @@ def _sampling() -> Iterator[Flip]:
 
 FLIPS = (
     *_training(), *_prompts(), *_methods(), *_merges(), *_models(), *_data(), *_benchmarks(), *_arms(),
-    *_sampling(),
+    *_sampling(), *_contexts(),
 )  # fmt: skip
 
 NO_FLIP = {

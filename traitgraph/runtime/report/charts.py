@@ -198,7 +198,12 @@ def _line(curve: Curve, words: Vocabulary) -> Line:
 
 def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Iterator[Reference]:
     """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
-    scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == family.model}
+    alike = family.model, family.context
+    scores = {
+        subject: score
+        for subject, score in benchmark.scores[metric].items()
+        if (subject.model, subject.context) == alike
+    }
     if direct := [subject for subject in scores if subject.method == "direct"]:
         yield Reference(arm_name(direct[0]), "direct", scores[direct[0]].value)
     for level in benchmark.words.levels:
@@ -273,7 +278,7 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
             }
             shown[metric] = sorted(found, key=lambda each: places[each[0]])
     subjects = {subject for found in shown.values() for subject, _ in found}
-    if all(subject.method == "direct" for subject in subjects):
+    if all(subject.method == "direct" and not subject.context for subject in subjects):
         return None
     traits = {subject.trait for subject in subjects}
     if benchmark.about_traits and traits & shown.keys():

@@ -58,7 +58,8 @@ def _comparison(rows: Sequence[ResultRow], reference: str) -> Markup:
     by_layer = any("," in metric for metric in pairs)
     subject = subject_of(rows[0])
     strengths = (f"{name} {plain(float(text))}" for name, text in subject.strengths.items())
-    title = f"{rows[0]['benchmark']}: {', '.join(filter(None, (subject.arm, subject.model, *strengths)))}"
+    of = ", ".join(filter(None, (subject.arm, subject.model, subject.context, *strengths)))
+    title = f"{rows[0]['benchmark']}: {of}"
     return element(
         "figure",
         element("h3", title + (", layer by layer" if by_layer else "")),

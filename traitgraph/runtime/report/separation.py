@@ -6,7 +6,7 @@ A score that rises under the high and under the low level says nothing about the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.results.statistics import ERROR, Estimate
@@ -213,12 +213,19 @@ def _without_strengths(
         family = family_of(condition, axis) if axis else condition
         if family not in drawn:
             levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
+    bases: dict[tuple[str, str, str], list[Score]] = {}
+    for metric in benchmark.main_metrics:
+        for subject, score in benchmark.scores[metric].items():
+            if subject.method == "direct":
+                bases.setdefault((metric, subject.model, subject.context), []).append(score)
     found = []
     for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each, benchmark.words))):
         outermost = _outermost(benchmark, levels[condition])
         match [levels[condition][level] for level in outermost]:
             case Score() as upper, Score() as lower:
-                found.append(_condition(benchmark, condition, upper, lower, outermost))
+                both = {outermost[0]: upper, outermost[1]: lower}
+                alike = bases.get((condition.trait, condition.model, condition.context), [])
+                found.append(_condition(benchmark, condition, both, alike))
             case (str() as lack, str() | Score()) | (Score(), str() as lack):
                 found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
     return found
@@ -232,20 +239,16 @@ def _outermost(benchmark: BenchmarkScores, levels: Iterable[str]) -> tuple[str, 
 
 
 def _condition(
-    benchmark: BenchmarkScores, condition: Subject, high: Score, low: Score, levels: Iterable[str]
+    benchmark: BenchmarkScores, condition: Subject, both: Mapping[str, Score], bases: Sequence[Score]
 ) -> Finding:
-    """Both levels of a condition; their shifts are those from the bare model, where it was measured once."""
+    """Both levels of a condition; their shifts are those from the bare model in its context, if measured once."""
+    high, low = both.values()
     metric = condition.trait
-    bases = [
-        score
-        for subject, score in benchmark.scores[metric].items()
-        if (subject.method, subject.model) == ("direct", condition.model)
-    ]
     finding = _finding(benchmark, condition, metric, (high, low))
     if len(bases) == 1:
         first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))
         finding = finding._replace(shifts=(first, second))
-    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in levels)))
+    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in both)))
 
 
 def _finding(

@@ -20,7 +20,6 @@ from .labels import (
     number,
     or_dash,
     p_text,
-    plural,
     size,
     unit,
     with_error,
@@ -29,9 +28,6 @@ from .labels import (
 from .markup import Markup, element, table
 from .separation import Finding
 from .validity import checks_of
-
-MAX_SUBJECTS = 2000
-"""Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
 
 
 def chip(verdict: str, words: str | None = None) -> Markup:
@@ -191,10 +187,8 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     buttons = [
         element("th", element("button", name, type="button"), scope="col", class_=kind) for name, kind in columns
     ]
-    rows = [_subject_cells(subject, used, measures) for subject in subjects[:MAX_SUBJECTS]]
-    left_out = len(subjects) - len(rows)
-    note = element("p", f"{plural(left_out, 'more subject')} in results.csv.", class_="note") if left_out > 0 else None
-    return element("div", table(buttons, rows, class_="sortable", above=element("tr", *groups), long=0), note)
+    rows = [_subject_cells(subject, used, measures) for subject in subjects]
+    return table(buttons, rows, class_="sortable", above=element("tr", *groups), long=0)
 
 
 def _column_name(name: str, subjects: Sequence[Subject]) -> str:

@@ -172,9 +172,10 @@ def _checked(name: str, scores: Scores) -> Checked:
     last = name.rpartition(".")[2]
     of_level = OF_A_LEVEL.format(level=last.removesuffix(LOGLIK)) if last.endswith(LOGLIK) else ""
     meaning = known.meaning if known else SUFFIXES.get(last, of_level)
-    direct = [score.value for subject, score in scores.items() if subject.method == "direct"]
+    base = [subject for subject in scores if subject.method == "direct"]
+    base = [subject for subject in base if subject.context == base[0].context]
     strengths = [score.value for subject, score in scores.items() if subject.strengths]
-    others = [score.value for subject, score in scores.items() if subject.method != "direct" and not subject.strengths]
+    others = [score.value for subject, score in scores.items() if subject not in base and not subject.strengths]
     # What stands under several names (the base at strength 0 of each vector) is one subject.
     values = list({score.jobs: score.value for score in scores.values()}.values())
     failing = sum(map(known.fails, values)) if known else 0
@@ -182,7 +183,7 @@ def _checked(name: str, scores: Scores) -> Checked:
         name,
         meaning,
         known.wanted if known else "",
-        direct[0] if direct else None,
+        scores[base[0]].value if base else None,
         _range(others),
         _range(strengths),
         failing,

@@ -24,6 +24,8 @@ class Subject(NamedTuple):
     alpha: str
     """Of a steered subject its coefficient; of a composed one perhaps several: '0.5+1'."""
     gamma: str
+    context: str = ""
+    """What stands around it."""
 
     @property
     def strengths(self) -> dict[str, str]:
@@ -95,8 +97,9 @@ def level_name(family: Subject) -> str:
 
 
 def variant_of(subject: Subject) -> str:
-    """What tells variants of one arm's method apart: 'layer 10' of 'steer layer=10'; '' for the only one."""
-    return ", ".join(part.replace("=", " ") for part in re.split(r" (?=\w+=)", subject.method)[1:])
+    """What tells variants of one arm's method apart: context, 'layer 10' of 'steer layer=10'; '' for the only one."""
+    parts = (part.replace("=", " ") for part in re.split(r" (?=\w+=)", subject.method)[1:])
+    return ", ".join(filter(None, [subject.context, *parts]))
 
 
 def arm_name(subject: Subject) -> str:
