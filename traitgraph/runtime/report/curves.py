@@ -100,7 +100,7 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
         for (family, axis), points in families.items()
         if len(points) > 1
     ]
-    return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family)))
+    return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family, benchmark.words)))
 
 
 def axis_of(subject: Subject) -> AxisName | None:

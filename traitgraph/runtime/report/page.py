@@ -22,7 +22,7 @@ from .contexts import contexts_section
 from .drawing import chart_on_page, style_sheet
 from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
-from .labels import VERDICTS, plural, sample_size, unit
+from .labels import VERDICTS, contrast, plural, sample_size, unit
 from .markup import Markup, element, join, table
 from .separation import Verdict
 from .tables import checks_table, chip, correlations_table, effects_table, findings_table, gaps_table, subjects_table
@@ -211,7 +211,8 @@ FAMILY_NOTE = element(
 
 def _conditions(found: Sequence[Findings], charts: Sequence[Markup]) -> Markup:
     gaps = gaps_table(found)
-    title = element("h3", "High minus low, for each condition at both levels")
+    which = contrast(found[0].benchmark).capitalize() if found else ""
+    title = element("h3", f"{which}, for each condition at both levels")
     return join([*charts, *([title, FAMILY_NOTE, gaps] if gaps else [])])
 
 

@@ -14,6 +14,7 @@ from .labels import (
     MINUS,
     VERDICTS,
     at_strength,
+    contrast,
     count_text,
     fixed,
     number,
@@ -51,7 +52,13 @@ def findings_table(found: Sequence[Findings]) -> Markup:
     rows = []
     for benchmark, finding in ((group.benchmark, finding) for group in found for finding in group.over_strengths):
         curve = finding.curves[0]
-        figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
+        figure = (
+            " − ".join(benchmark.words.sides)
+            if finding.is_pair
+            else "worst − start"
+            if benchmark.kind == "task"
+            else "change"
+        )
         rows.append([
             level_name(finding.subject), *([labels[curve.family]] if several else []),
             _measure(benchmark, curve.metric), verdict_chip(finding),
@@ -93,7 +100,7 @@ def _measure(benchmark: BenchmarkScores, metric: str) -> str:
 
 
 def gaps_table(found: Sequence[Findings]) -> Markup | None:
-    """High minus low for every condition without a strength; None where there is none at both levels."""
+    """Upper minus lower level for every condition without a strength; None where there is none at both levels."""
     names = subject_names(gap.subject for group in found for gap in group.without_strength)
     rows = [
         [
@@ -102,7 +109,8 @@ def gaps_table(found: Sequence[Findings]) -> Markup | None:
         ]
         for group in found for gap in group.without_strength
     ]  # fmt: skip
-    head = ["condition", "measure", "high minus low ± 95 % interval", "unit", "p (Holm)", "found with 80 % power"]
+    which = contrast(found[0].benchmark) if found else ""
+    head = ["condition", "measure", f"{which} ± 95 % interval", "unit", "p (Holm)", "found with 80 % power"]
     return table([*head, "items", "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
 
 

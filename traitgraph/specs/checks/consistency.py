@@ -242,6 +242,14 @@ def _wording(prompt: object) -> tuple[object, ...]:
 
 def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
     """Entries of lists of the study that no arm uses, where each arm by itself may leave them to others."""
+    scales: dict[str, tuple[float, str]] = {}
+    for text, arm in read:
+        for level, position in arm.vocabulary.levels.items():
+            known, other = scales.setdefault(level, (position, arm.name or text.name))
+            if known != position:
+                what = f"`{level}` stands at {position:g} here and at {known:g} in the arm `{other}`"
+                hint = "a level is one thing in a study: give it one position, or another name"
+                yield text.error("TG123", what, ("vocabulary",), hint)
     heirs = [(text, arm) for text, arm in read if _inherits(text, "analyses") and "analyses" not in text.faulty]
     for index, analysis in enumerate(heirs[0][1].analyses if heirs else ()):
         reasons = [_no_comparison(analysis, text, arm) for text, arm in heirs]

@@ -138,9 +138,14 @@ class Study(Spec):
     overrides: tuple[str, ...] = Field((), description="What was put in place of the file's values, as it was typed.")
 
     @property
+    def words(self) -> Vocabulary:
+        """The traits and levels of all arms."""
+        return Vocabulary.joined(arm.vocabulary for arm in self.arms)
+
+    @property
     def traits(self) -> tuple[Trait, ...]:
         """Traits that rows of data may name; none where they are those of the Big Five."""
-        named = Vocabulary.joined(arm.vocabulary for arm in self.arms).traits
+        named = self.words.traits
         return () if named.keys() <= BIG_FIVE.traits.keys() else tuple(named)
 
     def resolved_arms(self) -> tuple[Arm, ...]:
