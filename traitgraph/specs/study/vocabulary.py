@@ -26,6 +26,8 @@ Domain = Literal["O", "C", "E", "A", "N"]
 
 NAME = re.compile(r"\w[\w .-]{0,63}")
 """A trait or a level: it stands in rows, labels and selections (`trait=openness,level=high`)."""
+TAKEN = ("all", "direction")
+"""Names that mean something else: every word of an axis, and the tensor beside those of the levels."""
 
 
 class Pole(Spec):
@@ -68,7 +70,7 @@ class Vocabulary(Spec):
 
         for key, names in (("traits", self.traits), ("levels", self.levels)):
             for name in names:
-                if not NAME.fullmatch(name) or name != name.lower() or name == "all":
+                if not NAME.fullmatch(name) or name != name.lower() or name in TAKEN:
                     tell((key, name), name, "vocabulary_name", value=name)
         by_position: dict[float, str] = {}
         for name, position in self.levels.items():
