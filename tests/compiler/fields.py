@@ -314,8 +314,6 @@ def _arms() -> Iterator[Flip]:
     others = {pole: {"adjectives": ["a", "b", "c", "d", pole]} for pole in ("high", "low")}
     words = {"preset": "big-five", "traits": {"openness": others}}
     yield Flip("Arm.vocabulary", "arms.marked.vocabulary", words, "assess")
-    turned = {"preset": "big-five", "levels": {"high": -1, "low": 1}}
-    yield Flip("Vocabulary.levels", "arms.shifted.vocabulary", turned, "activations assess")
     yield Flip("Arm.data", "arms.tuned.data", "other.jsonl", "train")
     yield Flip("Arm.merge", "arms.scaled.merge", ["ties", "dare"])
     yield Flip("Arm.alpha", "arms.scaled.alpha", [0.5, 1, 2])
@@ -366,6 +364,7 @@ NO_FLIP = {
         "said by prompts: tests/end_to_end/effects.py",
     ),
     "Vocabulary.traits": "Arm.vocabulary",
+    "Vocabulary.levels": "one position a study: tests/end_to_end/test_own_vocabulary.py",
     "TraitWords.letter": "names a trait in questionnaires",
     "TraitWords.facet_of": "only chooses traits: tests/specs/study/test_declared_vocabularies.py",
     "Arm.zip": "only chooses points: the golden file zipped_and_conditional",

@@ -347,7 +347,6 @@ def _arms() -> Iterator[Effect]:
     yield Effect("TraitWords.description", "degrees", meant, own)
     called = {"vocabulary": {"traits": {"extraversion": {"high": {"name": "homely"}}}}}
     yield Effect("Pole.name", "degrees", called, own)
-    yield Effect("Vocabulary.levels", "steered", {"vocabulary": {"levels": {"high": -1, "low": 1}}}, own)
     yield Effect("Arm.data", "tuned", {"data": "./asked.jsonl"}, {"benchmarks": [CONTRAST]})
     yield Effect("Arm.train", "tuned", {"train": {"steps": 5}})
     yield Effect("Arm.merge", "composed", {"merge": "linear"}, FULL)
