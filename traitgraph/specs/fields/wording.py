@@ -187,7 +187,8 @@ WORDINGS: dict[str, Wording] = {
     # vocabularies
     "vocabulary_name": Wording(
         "TG104", "'{value}' cannot be the name of a trait or level",
-        "give small letters and digits, with - _ . or blanks between them; `all` is taken", at_key=True,
+        "give small letters and digits, with - _ . or blanks between them; `all` and `direction` are taken",
+        at_key=True,
     ),
     "position_twice": Wording(
         "TG105", "`{name}` stands where `{other}` stands", "give each level a position of its own, from -1 to 1"
