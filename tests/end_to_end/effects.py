@@ -244,6 +244,8 @@ def _benchmarks(judge: str) -> Iterator[Effect]:
     yield _benchmark("ReplyContrast.data", CONTRAST, {"data": "./asked.jsonl"})
     yield _benchmark("ReplyContrast.traits", CONTRAST, {"traits": ["neuroticism"]})
     yield _benchmark("Questionnaire.items", FOUR, {"items": "./five.json"})
+    for name in ("weighed", "named", "optional"):
+        yield _benchmark("Questionnaire.items", FOUR, {"items": f"./{name}.json"})
     yield _benchmark("Questionnaire.mode", FOUR, {"mode": "generate"})
     interview = {**FOUR, "mode": "interview", "judge": LOCAL_JUDGE}
     yield _benchmark("Questionnaire.judge", interview, {"judge": {"local": "./other"}})
@@ -347,6 +349,13 @@ def write_study(folder: Path, changes: list[Effect]) -> Path:
     items = [{"id": n, "text": f"Am number {n}", "domain": "OCEAN"[n % 5], "keyed": 1} for n in range(5)]
     write_questionnaire(folder / "five.json", name="five", items=items[2:4])
     write_questionnaire(folder / "big.json", name="big", items=items)
+    weighed = [{**items[2], "weight": 0, "facet": "some"}, items[2] | {"id": 9}]
+    write_questionnaire(folder / "weighed.json", name="weighed", items=weighed)
+    named = {"often": {"min": 0, "max": 1, "anchors": ["never", "always"]}}
+    named_items = [{**item, "domain": "X", "response_scale": "often"} for item in items]
+    write_questionnaire(folder / "named.json", scales=named, domains={"X": "extraversion"}, items=named_items)
+    options = [{"text": level, "trait": "E", "level": level} for level in ("high", "low")]
+    write_questionnaire(folder / "optional.json", items=[{"id": 1, "text": "Which?", "options": options}])
     (folder / "words.json").write_text(json.dumps({"vowels": ["a*", "i*", "e*"]}))
     (folder / "letters.json").write_text(json.dumps({"consonants": ["t*", "n*", "o*", "s*", "r*"]}))
     for name, off in (("human", 0.3), ("nobody", 0.0)):

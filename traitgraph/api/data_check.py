@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate, chain, product
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
-from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import questionnaire_for
 from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
 from traitgraph.runtime.data.dialogues import (
@@ -292,7 +292,7 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
     kind = about.kind if isinstance(used, ResolvedBenchmark | TraitCorrelation) else ""
     match kind:
         case "questionnaire":
-            digest, reader = about.items, _items
+            digest, reader = about.items, _items_asked(about.mode)
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
@@ -312,8 +312,9 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
     return found if isinstance(found, tuple) else ()
 
 
-def _items(path: Path) -> Collection[object]:
-    return read_questionnaire(path).items
+@cache
+def _items_asked(mode: str) -> Callable[[Path], Collection[object]]:
+    return lambda path: questionnaire_for(path, mode).items
 
 
 # ---------------------------------------------------------------- what the jobs of a stage need

@@ -68,7 +68,7 @@ def count_items(path: Path) -> int:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0
-    items = found.get("items") if isinstance(found, dict) else None
+    items = found.get("items") if isinstance(found, dict) else found  # TRAIT's file is a list
     return len(items) if isinstance(items, list) else 0
 
 

@@ -27,7 +27,7 @@ from traitgraph.specs.fields.references import Name
 from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_folder
 from traitgraph.specs.folders.task_folder import TaskFolder
-from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder
+from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder, user_folder
 
 from .data import Data, Rows
 from .judges import Judge
@@ -182,7 +182,11 @@ class Questionnaire(Benchmark):
     files: ClassVar[tuple[str, ...]] = ("items",)
     function: ClassVar[str] = "traitgraph.runtime.assessment.questionnaires.modes:measure"
     in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers")
-    items: str = Field(min_length=1, description="A questionnaire of the library, or the path of a JSON file of items.")
+    items: str = Field(
+        min_length=1,
+        description="A questionnaire of the library or of yours (`questionnaire/NAME.json` beside the spec, or in "
+        "`~/.config/traitgraph`), or the path of a JSON file of items, ours or TRAIT's.",
+    )
     mode: Annotated[str, KnownName("", MODES.names, MODES.builtin)] = Field(
         "choice", description="How items are asked and answers read.", json_schema_extra=_about_modes
     )
@@ -210,13 +214,16 @@ class Questionnaire(Benchmark):
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
-        path = questionnaire_path(self.items) or from_folder(folder, self.items)
+        path = questionnaire_path(self.items, folder) or from_folder(folder, self.items)
         if is_folder(path):
             raise file_wanted(path, self.items, "items", ".json")
         if not is_file(path) and ("/" in self.items or self.items.endswith(".json")):
             raise nothing_at(path, self.items, "items", ".json")
         if not is_file(path):
             facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+            if self.items.lower().replace("_", "-") in PROTECTED:
+                facts |= {"noun": "benchmark", "instead": where_to_put(self.items)}
+                raise located("items", self.items, "choice_unknown", **facts)
             raise located("items", self.items, "name_unknown", **facts)
         named = self.name or _name_inside(path) or path.stem
         return self.model_copy(update={"items": str(path), "name": named})
@@ -369,10 +376,23 @@ def questionnaire_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (LIBRARY / "questionnaire").glob("*.json")))
 
 
-def questionnaire_path(name: str) -> Path | None:
-    """The file of a questionnaire of the library, or None."""
-    path = LIBRARY / "questionnaire" / f"{name}.json"
-    return path if not set(name) & set("/\\\0") and is_file(path) else None
+def questionnaire_path(name: str, folder: Path | None = None) -> Path | None:
+    """The file of a questionnaire by its name: beside the spec, in the user's folder or in the library; or None."""
+    folders = (folder, user_folder(), LIBRARY) if folder else (LIBRARY,)
+    paths = [each / "questionnaire" / f"{name}.json" for each in folders if not set(name) & set("/\\\0")]
+    return next(filter(is_file, paths), None)
+
+
+PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3", "neo-ffi", "neo-ffi-3")
+"""Questionnaires of the Big Five that people ask for and that we may not ship."""
+
+
+def where_to_put(name: str) -> str:
+    """How a user makes one of them known."""
+    return (
+        "its wording is protected and does not come with us: put its items (docs/data.md) into\n"
+        f"questionnaire/{name}.json beside the spec, or ~/.config/traitgraph/questionnaire/{name}.json for every spec"
+    )
 
 
 def _name_inside(path: Path) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from traitgraph.runtime.assessment.measurement import Measurement, Metric, disclaimers
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import verified
-from traitgraph.runtime.models.chat import answer_ids, prompt_ids, prompt_message_of
+from traitgraph.runtime.models.chat import PromptMessage, answer_ids, prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import engine_of
 from traitgraph.runtime.models.likelihood import Request
 from traitgraph.runtime.models.loading import LoadedModel
@@ -28,7 +28,7 @@ from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.study.benchmarks import MODES, WRITTEN_NUMBER
 from traitgraph.specs.study.training import Sampling
 
-from .items import Questionnaire, read_questionnaire
+from .items import Item, Questionnaire, questionnaire_for
 from .rated_numbers import rated_number
 from .scores import ItemAnswers, domain_means, questionnaire_metrics, sampled_step
 
@@ -45,7 +45,7 @@ def measure(
 
 def items_of(context: JobContext, benchmark: ResolvedBenchmark) -> Questionnaire:
     """The questionnaire of a benchmark. Raises QuestionnaireError."""
-    return read_questionnaire(verified(context.locations, benchmark.items))
+    return questionnaire_for(verified(context.locations, benchmark.items), benchmark.mode)
 
 
 def measure_choices(
@@ -54,56 +54,94 @@ def measure_choices(
     """Domain scores of each repeat and their expectation, with validity checks; see `scores.py`."""
     questionnaire = items_of(context, benchmark)
     sampling, prompt_message = params.sampling or NO_SAMPLING, prompt_message_of(context, params.prompt)
-    forms, tokenizer = _forms(questionnaire.response_scale.anchors), loaded.tokenizer
-    logprobs = []  # of each form, for each item, log p of each answer in scale order [nats]
-    for number, (before, options) in enumerate(forms):
-        context.progress(number, len(forms), "forms of the questionnaire")
-        prompts = [before + questionnaire.statement(item) for item in questionnaire.items]
-        replies = [answer_ids(tokenizer, prompts[0], option, prompt_message) for option in options]
-        contexts = [prompt_ids(tokenizer, prompt, prompt_message) for prompt in prompts]
-        requests = [Request(ids, reply) for ids in contexts for reply in replies]
-        scores = iter(engine_of(sampling).likelihoods(loaded, requests))
-        logprobs.append([tuple(next(scores).total for _ in options) for _ in prompts])
-    context.progress(len(forms), len(forms), "forms of the questionnaire")
+    orders, on_scale = (
+        ("forward", questionnaire.second_order),
+        [item for item in questionnaire.items if not item.options],
+    )
+    ways = [[_choice(questionnaire, item, order) for item in questionnaire.items] for order in orders]
+    ways += [[(YES_NO + questionnaire.statement(item), ("Yes", "No")) for item in on_scale]] if on_scale else []
+    logprobs = []  # of each way of asking, for each item, log p of each answer in the order of the file [nats]
+    for number, way in enumerate(ways):
+        context.progress(number, len(ways), "forms of the questionnaire")
+        logprobs.append(_answer_logprobs(loaded, way, prompt_message, sampling))
+    context.progress(len(ways), len(ways), "forms of the questionnaire")
+    yes_no = dict(zip((item.id for item in on_scale), logprobs[-1], strict=True)) if on_scale else {}
     answers = [
-        ItemAnswers(item, (forward, backward), yes_no)
-        for item, forward, backward, yes_no in zip(questionnaire.items, *logprobs, strict=True)
+        ItemAnswers(item, (forward, other), yes_no.get(item.id, ()))
+        for item, forward, other in zip(questionnaire.items, *logprobs[:2], strict=True)
     ]
-    rows = [_row(questionnaire, answer, sampling) for answer in answers]
+    rows = [_row(questionnaire, answer, orders, sampling) for answer in answers]
     return Measurement(rows, questionnaire_metrics(questionnaire, answers, sampling))
 
 
-def _forms(anchors: Sequence[str]) -> tuple[tuple[str, Sequence[str]], ...]:
-    """Each way of asking every item: the prompt before the statement, and the answers in scale order."""
-    letters = ascii_uppercase[: len(anchors)]
-
-    def choice(listed: Sequence[str]) -> str:
-        options = "\n".join(f"{letter}. {anchor}" for letter, anchor in zip(letters, listed, strict=True))
-        # The statement stands last, so that all items share everything before it.
-        return f"How accurately does a statement describe you? Answer with one letter.\n{options}\nStatement: "
-
-    return (
-        (choice(anchors), letters),
-        # Listed from the top: the first letter now stands for the last step, so answers in scale order are reversed.
-        (choice(anchors[::-1]), letters[::-1]),
-        ("Does this statement describe you? Answer with Yes or No.\nStatement: ", ("Yes", "No")),
-    )
+YES_NO = "Does this statement describe you? Answer with Yes or No.\nStatement: "
 
 
-def _row(questionnaire: Questionnaire, answer: ItemAnswers, sampling: Sampling) -> dict[str, object]:
-    """Everything that was heard and drawn for one item."""
-    scale, item = questionnaire.response_scale, answer.item
-    return {
-        "item": item.id,
-        "statement": questionnaire.statement(item),
-        "trait": item.trait,
-        "keyed": item.keyed,
-        "scale": scale.ends,
-        "logprobs_forward": list(answer.orders[0]),
-        "logprobs_backward": list(answer.orders[1]),
-        "logprobs_yes_no": list(answer.yes_no),
-        "answers": [scale.min + sampled_step(answer, sampling, repeat) for repeat in range(sampling.repeats)],
+def _answer_logprobs(
+    loaded: LoadedModel,
+    asked: Sequence[tuple[str, Sequence[str]]],
+    prompt_message: PromptMessage | None,
+    sampling: Sampling,
+) -> list[tuple[float, ...]]:
+    """log p of every answer to each prompt, given both. [nats]"""
+    tokenizer, (first, _) = loaded.tokenizer, asked[0]
+    replies = {
+        answer: answer_ids(tokenizer, first, answer, prompt_message)
+        for answer in dict.fromkeys(answer for _, answers in asked for answer in answers)
     }
+    contexts = [(prompt_ids(tokenizer, prompt, prompt_message), answers) for prompt, answers in asked]
+    requests = [Request(ids, replies[answer]) for ids, answers in contexts for answer in answers]
+    scores = iter(engine_of(sampling).likelihoods(loaded, requests))
+    return [tuple(next(scores).total for _ in answers) for _, answers in asked]
+
+
+def _choice(questionnaire: Questionnaire, item: Item, order: str) -> tuple[str, Sequence[str]]:
+    """The prompt of an item, and the letter of each answer in the order of the file."""
+    answers = questionnaire.answers(item)
+    places = listed(order, len(answers))
+    options = "\n".join(f"{letter}. {answers[place]}" for letter, place in zip(ascii_uppercase, places, strict=False))
+    letters = tuple(ascii_uppercase[places.index(number)] for number in range(len(answers)))
+    if item.options:
+        return f"{item.text}\n{options}\nWhich answer fits you best? Answer with one letter.", letters
+    # The statement stands last, so that all items share everything before it.
+    told = f"How accurately does a statement describe you? Answer with one letter.\n{options}\nStatement: "
+    return told + questionnaire.statement(item), letters
+
+
+def listed(order: str, count: int) -> list[int]:
+    """Which of so many answers stands at each place of the list.
+
+    >>> listed("forward", 4), listed("backward", 4), listed("swapped", 5)
+    ([0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2, 4])
+    """
+    if order == "swapped":
+        return [place ^ 1 if place ^ 1 < count else place for place in range(count)]
+    return list(range(count))[:: -1 if order == "backward" else 1]
+
+
+def about_item(questionnaire: Questionnaire, item: Item, answer: float | None = None) -> dict[str, Any]:
+    """What a row of raw answers says of its item and answer, so that scores can be computed from rows alone."""
+    about: dict[str, Any] = {"trait": item.trait, "keyed": item.keyed or 0, "scale": questionnaire.ends}
+    if item.weight != 1:
+        about["weight"] = item.weight
+    if not questionnaire.is_plain(item) and answer is not None:
+        about["counted"] = questionnaire.counts(item, answer)
+    return about
+
+
+def _row(
+    questionnaire: Questionnaire, answer: ItemAnswers, orders: Sequence[str], sampling: Sampling
+) -> dict[str, object]:
+    """Everything that was heard and drawn for one item."""
+    item = answer.item
+    row = {"item": item.id, "statement": questionnaire.statement(item), **about_item(questionnaire, item)}
+    if not questionnaire.is_plain(item):
+        row |= {"options": questionnaire.answers(item), "points": questionnaire.points(item)}
+    row |= {f"logprobs_{order}": list(logprobs) for order, logprobs in zip(orders, answer.orders, strict=True)}
+    if answer.yes_no:
+        row["logprobs_yes_no"] = list(answer.yes_no)
+    first = 1 if item.options else questionnaire.scale_of(item).min
+    return {**row, "answers": [first + sampled_step(answer, sampling, repeat) for repeat in range(sampling.repeats)]}
 
 
 def measure_numbers(
@@ -112,13 +150,8 @@ def measure_numbers(
     """Domain means of each repeat over the items with a usable answer (`n`); `parse_failures` is the share without."""
     questionnaire = items_of(context, benchmark)
     sampling, prompt_message = params.sampling or Sampling(), prompt_message_of(context, params.prompt)
-    scale, items, traits = questionnaire.response_scale, questionnaire.items, questionnaire.traits()
-    question = (
-        f"How accurately does a statement describe you, on a scale from {scale.min} to {scale.max}? "
-        f"{scale.steps(', ')}. Write the number only.\nStatement: "
-    )
-    asked = [question + (item.second_person or questionnaire.statement(item)) for item in items]
-    prompts = [prompt_ids(loaded.tokenizer, each, prompt_message) for each in asked]
+    asked = [(item, *_number_wanted(questionnaire, item)) for item in questionnaire.items]
+    prompts = [prompt_ids(loaded.tokenizer, prompt, prompt_message) for _, prompt, _ in asked]
     rows: list[dict[str, Any]] = []
     answers = []
     for repeat in range(sampling.repeats):
@@ -129,15 +162,28 @@ def measure_numbers(
             max_new_tokens=min(sampling.max_new_tokens, WRITTEN_NUMBER),
             stream=f"{sampling.seed}/{repeat}",
         )
-        for item, (text, _) in zip(items, texts, strict=True):
-            answer = rated_number(text, scale.ends)
-            place = {"item": item.id, "repeat": repeat, "trait": item.trait, "keyed": item.keyed, "scale": scale.ends}
-            rows.append({**place, "text": text, "answer": answer})
+        for (item, _, ends), (text, _) in zip(asked, texts, strict=True):
+            answer = rated_number(text, ends)
+            row = {"item": item.id, "repeat": repeat, **about_item(questionnaire, item, answer)}
+            rows.append({**row, "text": text, "answer": answer})
             answers.append((item, repeat, answer))
         context.progress(repeat + 1, sampling.repeats, "repeats")
     metrics = [
-        *domain_means(questionnaire, sorted(answers, key=lambda each: traits.index(each[0].trait))),
+        *domain_means(questionnaire, answers),
         disclaimers(row["text"] for row in rows),
         Metric.share("parse_failures", (row["answer"] is None for row in rows)),
     ]
     return Measurement(rows, metrics)
+
+
+def _number_wanted(questionnaire: Questionnaire, item: Item) -> tuple[str, tuple[int, int]]:
+    """The prompt that asks for a number, and the least and the largest that is an answer."""
+    if item.options:
+        options = "\n".join(f"{number}. {option.text}" for number, option in enumerate(item.options, 1))
+        return f"{item.text}\n{options}\nWhich answer fits you best? Write its number only.", (1, len(item.options))
+    scale = questionnaire.scale_of(item)
+    question = (
+        f"How accurately does a statement describe you, on a scale from {scale.min} to {scale.max}? "
+        f"{scale.steps(', ')}. Write the number only.\nStatement: "
+    )
+    return question + (item.second_person or questionnaire.statement(item)), scale.ends
