@@ -23,6 +23,7 @@ from traitgraph.specs.study import (
     analyses,
     benchmarks,
     data,
+    forms,
     merge_methods,
     methods,
     models,
@@ -37,7 +38,7 @@ from .specs import named_digest
 FILES = ("rows.jsonl", "other.jsonl", "words.json", "matrix.json", "model.gguf", "other.gguf")
 FOLDERS = ("task", "other-task")
 LANGUAGE: tuple[ModuleType, ...] = (
-    analyses, data, benchmarks, merge_methods, methods, models, prompts, study, training,
+    analyses, data, benchmarks, forms, merge_methods, methods, models, prompts, study, training,
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from tests.runtime.dialogues import REPLIES
+from tests.runtime.questionnaires import ITEMS as FOUR_ITEMS
 from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
 from traitgraph.specs.source.hashing import digest
@@ -246,6 +247,20 @@ def _benchmarks(judge: str) -> Iterator[Effect]:
     yield _benchmark("Questionnaire.items", FOUR, {"items": "./five.json"})
     for name in ("weighed", "named", "optional"):
         yield _benchmark("Questionnaire.items", FOUR, {"items": f"./{name}.json"})
+    two = {"option_order": ["forward", "backward"], "wording": ["accurate", {"template": "{statement}? {options}"}]}
+    forms: Values = {
+        "option_order": ["forward", "swapped"], "wording": ["accurate", "agree"], "labels": ["digits", "words"],
+        "language": {"other": "./other_words.json"},
+    }  # fmt: skip
+    for name, value in forms.items():
+        yield _benchmark(f"Forms.{name}", {**FOUR, "forms": two}, {"forms": {**two, name: value}})
+    yield _benchmark("Questionnaire.forms", {**FOUR, "mode": "generate"}, {"forms": two})
+    for number in (1, 2):
+        drawn = {"forms": {"option_order": [{"shuffled": number}]}}
+        yield _benchmark("Shuffled.shuffled", {**FOUR, "forms": two}, drawn)
+    for name, value in {"template": "{options}! {statement}", "name": "mine"}.items():
+        wording = [{"template": "{options} {statement}", name: value}]
+        yield _benchmark(f"Template.{name}", {**FOUR, "forms": two}, {"forms": {"wording": wording}})
     yield _benchmark("Questionnaire.mode", FOUR, {"mode": "generate"})
     interview = {**FOUR, "mode": "interview", "judge": LOCAL_JUDGE}
     yield _benchmark("Questionnaire.judge", interview, {"judge": {"local": "./other"}})
@@ -356,6 +371,8 @@ def write_study(folder: Path, changes: list[Effect]) -> Path:
     write_questionnaire(folder / "named.json", scales=named, domains={"X": "extraversion"}, items=named_items)
     options = [{"text": level, "trait": "E", "level": level} for level in ("high", "low")]
     write_questionnaire(folder / "optional.json", items=[{"id": 1, "text": "Which?", "options": options}])
+    reworded = [{**item, "text": f"Happen to be number {item['id']}"} for item in FOUR_ITEMS]
+    write_questionnaire(folder / "other_words.json", stem="They say that I ...", items=reworded)
     (folder / "words.json").write_text(json.dumps({"vowels": ["a*", "i*", "e*"]}))
     (folder / "letters.json").write_text(json.dumps({"consonants": ["t*", "n*", "o*", "s*", "r*"]}))
     for name, off in (("human", 0.3), ("nobody", 0.0)):

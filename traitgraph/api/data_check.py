@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
-from traitgraph.runtime.assessment.questionnaires.items import questionnaire_for
+from traitgraph.runtime.assessment.questionnaires.items import questionnaire_for, translation_of
 from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
 from traitgraph.runtime.data.dialogues import (
@@ -292,7 +292,9 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
     kind = about.kind if isinstance(used, ResolvedBenchmark | TraitCorrelation) else ""
     match kind:
         case "questionnaire":
-            digest, reader = about.items, _items_asked(about.mode)
+            files_of = ((about.forms and about.forms.language) or {}).values()
+            languages = tuple(locate(locations[each]) for each in files_of if each in locations)
+            digest, reader = about.items, _items_asked(about.mode, languages)
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
@@ -313,8 +315,12 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
 
 
 @cache
-def _items_asked(mode: str) -> Callable[[Path], Collection[object]]:
-    return lambda path: questionnaire_for(path, mode).items
+def _items_asked(mode: str, languages: tuple[Path, ...]) -> Callable[[Path], Collection[object]]:
+    def read(path: Path) -> Collection[object]:
+        questionnaire = questionnaire_for(path, mode)
+        return [translation_of(questionnaire, each) for each in languages] or questionnaire.items
+
+    return read
 
 
 # ---------------------------------------------------------------- what the jobs of a stage need

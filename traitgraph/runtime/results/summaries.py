@@ -78,6 +78,8 @@ class BenchmarkScores(NamedTuple):
     """Subjects that the study has and the results lack."""
     rows: Rows = MappingProxyType({})
     """The rows behind the scores, those without a value among them."""
+    forms: Sequence[ResultRow] = ()
+    """The rows of single forms of a questionnaire: what is over all of them are the scores."""
 
     def sign(self, metric: str) -> int:
         """Of a task: 1 where more is better, -1 where less is; 0 where nobody says."""
@@ -150,8 +152,10 @@ def summarise(
             items.scale(own[0]["job"]) if items else None,
             frozenset(subject for benchmark, subject in absent if benchmark == name),
             scored,
+            [row for row in asked if row.get("form") is not None],
         )
-        for name, own in groups.items()
+        for name, asked in groups.items()
+        for own in [[row for row in asked if row.get("form") is None]]
     ]
 
 

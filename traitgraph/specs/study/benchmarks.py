@@ -30,6 +30,7 @@ from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder, user_folder
 
 from .data import Data, Rows
+from .forms import Forms
 from .judges import Judge
 from .traits import Traits
 from .vocabulary import BIG_FIVE
@@ -59,6 +60,8 @@ class Mode:
     """Tokens after which an answer ends in any case; 0: none is written; None: only `sampling` ends it."""
     reads_numbers: bool = True
     """Whether a number is read from a text: by which edition of the rules is then part of the key."""
+    forms: tuple[str, ...] = ()
+    """Axes of `forms` that it can ask."""
 
 
 MODES: Registry[Mode] = Registry(
@@ -71,12 +74,14 @@ MODES: Registry[Mode] = Registry(
             "traitgraph.runtime.assessment.questionnaires.modes:measure_choices",
             longest_answer=0,
             reads_numbers=False,
+            forms=("option_order", "wording", "labels", "language"),
         ),
         Mode(
             "generate",
             f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
             "traitgraph.runtime.assessment.questionnaires.modes:measure_numbers",
             longest_answer=WRITTEN_NUMBER,
+            forms=("option_order", "wording", "language"),
         ),
         Mode(
             "interview",
@@ -181,7 +186,7 @@ class Questionnaire(Benchmark):
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("items",)
     function: ClassVar[str] = "traitgraph.runtime.assessment.questionnaires.modes:measure"
-    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers")
+    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers", "forms")
     items: str = Field(
         min_length=1,
         description="A questionnaire of the library or of yours (`questionnaire/NAME.json` beside the spec, or in "
@@ -191,6 +196,9 @@ class Questionnaire(Benchmark):
         "choice", description="How items are asked and answers read.", json_schema_extra=_about_modes
     )
     judge: Judge | None = Field(None, validate_default=False, description="Who rates the answers of an interview.")
+    forms: Forms | None = Field(
+        None, description="Other ways to ask the same items, each axis with every other; one job asks them all."
+    )
 
     @model_validator(mode="after")
     def _judge_where_needed(self) -> Self:
@@ -201,6 +209,10 @@ class Questionnaire(Benchmark):
         if not judged and self.judge is not None:
             useless = f"`judge` has no effect with `mode: {self.mode}`"
             raise located("judge", self.judge.name, "no_effect", message=useless)
+        for axis in self.forms.values if self.forms else ():
+            if axis not in MODES.get(self.mode).forms:
+                useless = f"`forms.{axis}` has no effect with `mode: {self.mode}`"
+                raise located("forms", axis, "no_effect", message=useless)
         return self
 
     @property
@@ -226,7 +238,8 @@ class Questionnaire(Benchmark):
                 raise located("items", self.items, "choice_unknown", **facts)
             raise located("items", self.items, "name_unknown", **facts)
         named = self.name or _name_inside(path) or path.stem
-        return self.model_copy(update={"items": str(path), "name": named})
+        forms = self.forms and self.forms.settled(folder)
+        return self.model_copy(update={"items": str(path), "name": named, "forms": forms})
 
 
 class OpenQuestions(Benchmark):

@@ -88,6 +88,7 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
     contrasts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     times = Counter[tuple[str, ...]]()
     documents: dict[str, str] = {}
+    forms: dict[tuple[str, str, object], list[float | None]] = {}
     for row in rows:
         if "document" in row:
             name = f"{row['task']}/{row['document']}"
@@ -101,8 +102,15 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
         if not (weight := row.get("weight", 1.0)):
             continue  # asked, and not scored
         for metric, item, keyed, answer in _answers(row, temperature):
-            known = found.setdefault(metric, {}).get(item, ItemAnswer(keyed, (), weight))
-            found[metric][item] = known._replace(values=(*known.values, answer))
+            known = found.setdefault(metric, {}).setdefault(item, ItemAnswer(keyed, (), weight))
+            if "form" in row:
+                forms.setdefault((metric, item, row.get("repeat")), []).append(answer)
+            else:
+                found[metric][item] = known._replace(values=(*known.values, answer))
+    for (metric, item, _), answers in forms.items():  # of one repeat: their mean, as scores have it
+        usable = [answer for answer in answers if answer is not None]
+        mean = math.fsum(usable) / len(usable) if usable else None
+        found[metric][item] = found[metric][item]._replace(values=(*found[metric][item].values, mean))
     for trait, pairs in contrasts.items():
         found[trait] = {name: ItemAnswer(0, (value,)) for name, value in pairs.items()}
     return found

@@ -44,6 +44,7 @@ from traitgraph.specs.fields.pydantic_errors import fault as a_fault
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.benchmarks import MODES
+from traitgraph.specs.study.forms import QuestionText
 from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .trait_file import TRAIT_FIELDS, as_questionnaire, is_trait_file
@@ -199,6 +200,10 @@ class Questionnaire(_Open):
     wording: Literal["given", "left to the user"] = Field(
         "given", description="left to the user: a key whose items may lack their text until whoever may use it adds it."
     )
+    instructions: dict[str, QuestionText] = Field(
+        {},
+        description="Name of a wording -> its text in the file's language, with {statement}, {options} and {answer}.",
+    )
     second_order: Literal["backward", "swapped"] = Field(
         "backward", description="How options are listed the second time: from the last, or with neighbours swapped."
     )
@@ -350,6 +355,19 @@ def questionnaire_for(path: Path, mode: str, words: Words | None = None) -> Ques
                 what = f"item {item.id} has options, and `mode: {mode}` rates agreement with a statement"
                 raise QuestionnaireError([fault_at(path, None, what, "ask it with `mode: choice`, or `generate`")])
     return questionnaire
+
+
+def translation_of(questionnaire: Questionnaire, path: Path, words: Words | None = None) -> Questionnaire:
+    """The same items in other words. Raises QuestionnaireError for other items or other numbers of answers, OSError."""
+    other = read_questionnaire(path, words)
+    theirs = {item.id: item for item in other.items}
+    for item in questionnaire.items:
+        lacks = "has no" if item.id not in theirs else "has another number of answers to"
+        if item.id in theirs and len(other.answers(theirs[item.id])) == len(questionnaire.answers(item)):
+            continue
+        what = f"a language of {questionnaire.name}, and {lacks} item {item.id}"
+        raise QuestionnaireError([fault_at(path, None, what, "every language holds all items, by the same `id`")])
+    return other.model_copy(update={"items": tuple(theirs[item.id] for item in questionnaire.items)})
 
 
 def _lacking(rows: list[Any], path: Path, text: str, place: tuple[str, ...]) -> list[Diagnostic]:

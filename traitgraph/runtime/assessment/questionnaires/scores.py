@@ -36,9 +36,12 @@ Counted = tuple[Item, int | None, Mapping[str, float] | None]
 
 
 def questionnaire_metrics(
-    questionnaire: Questionnaire, answers: Sequence[ItemAnswers], sampling: Sampling
+    questionnaire: Questionnaire,
+    answers: Sequence[ItemAnswers],
+    sampling: Sampling,
+    orders: Sequence[str] = ("forward", "backward"),
 ) -> list[Metric]:
-    """All metrics of one administration.
+    """All metrics of one administration; `orders` names how options were listed each time that an item was put.
 
     score     <trait>            domain mean of the drawn answers, one a repeat
               <trait>.expected   what the mean of infinitely many repeats would be
@@ -61,8 +64,9 @@ def questionnaire_metrics(
     def chosen(each: ItemAnswers, step: int) -> dict[str, float]:
         return {trait: counts[step] for trait, counts in points[each.item.id].items()}
 
-    def centre(each: ItemAnswers, order: int) -> float:
-        probabilities = option_probabilities(each.orders[order], 1.0)  # about the model, not about the draw
+    def centre(each: ItemAnswers, order: str) -> float:
+        there = tuple(heard for heard, name in zip(each.orders, orders, strict=True) if name == order)
+        probabilities = answer_distribution(each._replace(orders=there), 1.0)  # about the model, not about the draw
         return next(iter(expected(each, probabilities).values())) if each.item.options else _centre(probabilities)
 
     drawn = (
@@ -77,17 +81,24 @@ def questionnaire_metrics(
         if each.item.options and each.item.options[0].level
         for shares in [answer_distribution(each, 1.0)]
     ]
+    first, *others = dict.fromkeys(orders)
+    order_correlation = [
+        Metric(
+            "order_correlation",
+            correlation([centre(each, first) for each in answers], [centre(each, other) for each in answers]),
+            len(answers),
+            role="validity",
+        )
+        for other in others[:1]
+    ]
     return [
         *means_of(questionnaire, drawn),
         *(each._replace(metric=f"{each.metric}.expected") for each in means_of(questionnaire, means)),
         *(each._replace(metric=f"{each.metric}.likeliest") for each in means_of(questionnaire, likeliest)),
         _mass("option_mass", [order for answer in answers for order in answer.orders]),
-        Metric(
-            "order_correlation", correlation(*([centre(each, at) for each in answers] for at in (0, 1))), len(answers),
-            role="validity",
-        ),
+        *order_correlation,
         *_yes_no_metrics([answer for answer in answers if answer.yes_no], questionnaire.traits()),
-    ]  # fmt: skip
+    ]
 
 
 def domain_means(
