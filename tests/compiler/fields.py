@@ -308,6 +308,11 @@ def _arms() -> Iterator[Flip]:
     yield Flip("Arm.method", "arms.plain.method", "prompt", "assess")
     yield Flip("Arm.traits", "arms.tuned.traits", ["openness", "neuroticism"])
     yield Flip("Arm.levels", "arms.tuned.levels", ["high"], "unused")
+    others = {pole: {"adjectives": ["a", "b", "c", "d", pole]} for pole in ("high", "low")}
+    words = {"preset": "big-five", "traits": {"openness": others}}
+    yield Flip("Arm.vocabulary", "arms.marked.vocabulary", words, "assess")
+    turned = {"preset": "big-five", "levels": {"high": -1, "low": 1}}
+    yield Flip("Vocabulary.levels", "arms.shifted.vocabulary", turned, "activations assess")
     yield Flip("Arm.data", "arms.tuned.data", "other.jsonl", "train")
     yield Flip("Arm.merge", "arms.scaled.merge", ["ties", "dare"])
     yield Flip("Arm.alpha", "arms.scaled.alpha", [0.5, 1, 2])
@@ -346,6 +351,20 @@ NO_FLIP = {
     "Arm.name": "test_names_of_arms_and_studies_change_no_key",
     "Arm.train": "Training.*",
     "Arm.sampling": "Sampling.*",
+    **dict.fromkeys(
+        (
+            "TraitWords.high",
+            "TraitWords.low",
+            "TraitWords.description",
+            "Pole.name",
+            "Pole.description",
+            "Pole.adjectives",
+        ),
+        "said by prompts: tests/end_to_end/effects.py",
+    ),
+    "Vocabulary.traits": "Arm.vocabulary",
+    "TraitWords.letter": "names a trait in questionnaires",
+    "TraitWords.facet_of": "only chooses traits: tests/specs/study/test_declared_vocabularies.py",
     "Arm.zip": "only chooses points: the golden file zipped_and_conditional",
     "Arm.alpha_of": "filled in from alpha",
     "Arm.excluded": "only chooses points: the golden file composed_levels",

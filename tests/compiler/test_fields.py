@@ -30,6 +30,7 @@ from traitgraph.specs.study import (
     prompts,
     study,
     training,
+    vocabulary,
 )
 
 from .fields import FLIPS, NO_FLIP, STUDY, Flip, flipped
@@ -38,7 +39,7 @@ from .specs import named_digest
 FILES = ("rows.jsonl", "other.jsonl", "words.json", "matrix.json", "model.gguf", "other.gguf")
 FOLDERS = ("task", "other-task")
 LANGUAGE: tuple[ModuleType, ...] = (
-    analyses, data, benchmarks, forms, merge_methods, methods, models, prompts, study, training,
+    analyses, benchmarks, data, forms, merge_methods, methods, models, prompts, study, training, vocabulary,
 )  # fmt: skip
 
 

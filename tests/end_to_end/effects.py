@@ -42,6 +42,17 @@ GRADED = {
     "anchors": ANCHORS,
 }  # fmt: skip
 DESCRIBED = {"extraversion": {"high": "You go out each night."}}
+WORDS = {
+    "traits": {
+        "extraversion": {
+            "description": "To go out.",
+            "letter": "E",
+            "high": {"name": "outgoing", "description": "You go out.", "adjectives": ["loud", "bold"]},
+            "low": {"name": "reserved", "description": "You stay in.", "adjectives": ["shy", "calm"]},
+        }
+    },
+    "levels": {"high": 1, "low": -1},
+}
 LOCAL_JUDGE = {"local": "./model"}
 TASK = {"kind": "lm_eval", "task": "number", "folder": "./tasks"}
 FOUR = {"kind": "questionnaire", "items": "./four.json"}
@@ -53,6 +64,8 @@ BASES: dict[str, Values] = {
     "described": {"method": {"kind": "prompt", "style": "description", "descriptions": DESCRIBED}},
     "marked": {"method": {"kind": "prompt", "style": "adjectives"}},
     "graded": {"method": GRADED},
+    "worded": {"method": {"kind": "prompt", "style": "description"}},
+    "degrees": {"method": {"kind": "prompt", "style": "intensity", "intensity": 4}},
     "tuned": {"method": "sft"},
     "preferred": {"method": "dpo", "train": {"method": "dpo"}},
     "scaled": {"method": {"kind": "vector"}, "alpha": 1},
@@ -325,6 +338,20 @@ def _arms() -> Iterator[Effect]:
     yield Effect("Arm.method", "plain", {"method": "prompt"})
     yield Effect("Arm.traits", "told", {"traits": ["neuroticism"]}, {"benchmarks": [CONTRAST]})
     yield Effect("Arm.levels", "told", {"levels": ["low"]})
+    own = {"vocabulary": WORDS}
+    for pole in ("high", "low"):
+        words = {"vocabulary": {"traits": {"extraversion": {pole: {"adjectives": ["grey", "blue"]}}}}}
+        yield Effect("Pole.adjectives", "marked", words, {**own, "levels": [pole], "method": {"count": 2}})
+        yield Effect(f"TraitWords.{pole}", "marked", words, {**own, "levels": [pole], "method": {"count": 2}})
+    yield Effect("Vocabulary.traits", "marked", words, {**own, "levels": [pole], "method": {"count": 2}})
+    yield Effect("Arm.vocabulary", "marked", {"vocabulary": "big-five"}, {**own, "method": {"count": 2}})
+    said = {"vocabulary": {"traits": {"extraversion": {"high": {"description": "You stay at home."}}}}}
+    yield Effect("Pole.description", "worded", said, own)
+    meant = {"vocabulary": {"traits": {"extraversion": {"description": "To stay at home."}}}}
+    yield Effect("TraitWords.description", "degrees", meant, own)
+    called = {"vocabulary": {"traits": {"extraversion": {"high": {"name": "homely"}}}}}
+    yield Effect("Pole.name", "degrees", called, own)
+    yield Effect("Vocabulary.levels", "steered", {"vocabulary": {"levels": {"high": -1, "low": 1}}}, own)
     yield Effect("Arm.data", "tuned", {"data": "./asked.jsonl"}, {"benchmarks": [CONTRAST]})
     yield Effect("Arm.train", "tuned", {"train": {"steps": 5}})
     yield Effect("Arm.merge", "composed", {"merge": "linear"}, FULL)

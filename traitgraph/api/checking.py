@@ -1,16 +1,20 @@
 """Every fault of a study that can be told without running it: of its text, its files, and what a run would miss.
 
-Texts of conditions are rendered by chat templates that lie on this machine: does each reach the model? No torch.
+Texts of conditions and conversations are rendered by chat templates that lie on this machine: does each reach the
+model? No torch.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from traitgraph.compiler.ir.ir import Stage
+from traitgraph.runtime.data.conversations import messages_of
+from traitgraph.runtime.data.data_files import shown
 from traitgraph.runtime.jobs.locations import PACKAGE_PREFIX
 from traitgraph.runtime.models.chat import (
     TEMPLATE_VARIABLES,
@@ -23,13 +27,13 @@ from traitgraph.runtime.models.chat import (
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.checks.validate import validate
 from traitgraph.specs.composition.compose import compose
+from traitgraph.specs.jobs.params import NeuronsParams
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error, has_errors, warning
 from traitgraph.specs.study.models import PackagedModelSpec
 from traitgraph.specs.study.study import Study
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
-from .data_check import data_forms, study_data_faults
+from .data_check import Read, conversations, data_forms, study_data_faults
 from .preflight import Sample, arms_without_runtime, fixed_shots, package_faults, sample_arms
 
 SHOWN_ARMS = 8
@@ -66,7 +70,15 @@ def read_and_check(
 
 def forms_told(study: Study) -> list[str]:
     """As what form the rows of a study without faults are read, a line for each file that is not plain."""
-    return data_forms(sample_arms(study))
+    found = data_forms(*_together(sample_arms(study)))
+    return [f"{shown(Path(where))}: {words}" for where, words in found.items()]
+
+
+def _together(arms: Iterable[Sample]) -> tuple[list[Stage], dict[str, str]]:
+    """The stages of all arms, and where lies what they read."""
+    builders = [builder for _, builder in arms]
+    stages = [stage for builder in builders for stage in builder.stages]
+    return stages, dict(chain.from_iterable(builder.resolver.locations.items() for builder in builders))
 
 
 def _faults_of(study: Study) -> Iterator[Diagnostic]:
@@ -79,24 +91,31 @@ def _faults_of(study: Study) -> Iterator[Diagnostic]:
     models = {model for arm in study.resolved_arms() for model in arm.model if isinstance(model, PackagedModelSpec)}
     lacking = {f"{PACKAGE_PREFIX}{model.package}/{model.file}" for model in models if not model.location()}
     yield from (warning("TG036", fault) for fault in package_faults(sorted(lacking)))
-    yield from study_data_faults(study, arms)
-    yield from template_faults(arms)
+    files = Read(study)
+    yield from study_data_faults(study, arms, files)
+    yield from template_faults(arms, files)
     yield from (warning("TG214", text) for text in fixed_shots(study))
 
 
-# ---------------------------------------------------------------- texts of conditions
+# ---------------------------------------------------------------- what chat templates show
 
 
-def template_faults(arms: Iterable[Sample]) -> list[Diagnostic]:
-    """A word for each model whose template moves the text of a condition, an error where one is lost; each once."""
+def template_faults(arms: Iterable[Sample], files: Read | None = None) -> list[Diagnostic]:
+    """A word for each model whose template moves what is said to it, an error where that is refused or lost; each once.
+
+    Of the rows of small files one conversation of each sequence of roles; `files` has what was read of them.
+    """
+    stages, locations = _together(arms)
     texts: dict[str, dict[PromptMessage, None]] = {}
-    for _, builder in arms:
-        for stage in builder.stages:
-            if isinstance(model := stage.template.get("model"), FolderModel):
-                said = texts.setdefault(builder.resolver.locations[model.digest], {})
-                said |= dict.fromkeys(_texts(stage))
-    renders = [(render, where) for where in texts if (render := _renderer(Path(where)))]
-    found = (_fault(render, text, where) for render, where in renders for text in texts[where])
+    for stage in stages:
+        if isinstance(model := stage.template.get("model"), FolderModel):
+            said = texts.setdefault(locations[model.digest], {})
+            said |= dict.fromkeys(_texts(stage))
+    asked = [(where, messages("?", text), "") for where in texts for text in texts[where]]
+    spoken = conversations(stages, locations, Read() if files is None else files)
+    asked += [(where, messages_of(said), f"{file}: ") for where, said, file in spoken]
+    renders = {where: _renderer(Path(where)) for where in texts}
+    found = (_fault(render, said, where, file) for where, said, file in asked if (render := renders[where]))
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -104,25 +123,35 @@ def _texts(stage: Stage) -> Iterator[PromptMessage]:
     """The texts that precede what the model of a stage is asked."""
     template: Any = stage.template
     if getattr(template.get("benchmark"), "chat_template", True):
-        for name in ("prompt", "persona", *BIG_FIVE.levels):
+        for name in ("prompt", "persona", *NeuronsParams.row_fields[1:]):
             told: Any = stage.table[name].values if name in stage.table else ()
             yield from (PromptMessage(each.system, each.place or "system") for each in told if each)
     if "training" in template and template["training"].instruction:
         yield PromptMessage(template["training"].instruction, template["training"].instruction_place or "system")
 
 
-def _fault(render: Render, text: PromptMessage, model: str) -> Diagnostic | None:
-    asked = messages("?", text)
+def _fault(render: Render, asked: list[Message], model: str, file: str) -> Diagnostic | None:
+    """What a template does with what is asked: with the text of a condition, or with a conversation of a file."""
+    from jinja2 import TemplateError
+
     try:
         if heard(asked, render)[0] is asked:
             return None
     except ChatTemplateError as fault:
-        return error("TG039", f"{model}: {fault}", hint="give another text, or a model whose template shows it")
-    except Exception:  # what only transformers has, and refusals of a form of its own: the run will tell
-        return None
-    what = "has no place for a system message: the text of a condition stands at the head of the user's message"
-    hint = "`place: user` (for `train`: `instruction_place: user`) says so, or take a model with a system role"
-    return warning("TG038", f"the chat template of {model} {what}", hint=hint)
+        return error(
+            "TG039", f"{file}{model}: {fault}", hint="say it otherwise, or take a model whose template shows it"
+        )
+    except Exception as fault:
+        if type(fault) is not TemplateError:  # what only transformers has: the run will tell
+            return None
+        refused = f"{file}the chat template of {model} refuses {', '.join(each['role'] for each in asked)}: {fault}"
+        return error("TG039", refused, hint="say it otherwise, or take a model whose template takes it")
+    moved, hint = "the text of a condition", "`place: user` (for `train`: `instruction_place: user`) says so"
+    if file:
+        moved, hint = "that of a row", "write it there yourself"
+    what = f"has no place for a system message: {moved} stands at the head of the user's message"
+    repair = f"{hint}, or take a model with a system role"
+    return warning("TG038", f"{file}the chat template of {model} {what}", hint=repair)
 
 
 def _renderer(folder: Path) -> Render | None:
@@ -137,7 +166,8 @@ def _renderer(folder: Path) -> Render | None:
         template = ImmutableSandboxedEnvironment(**options).from_string(text, {"raise_exception": _refuse})
     except Exception:  # no jinja2, no such file, or a template that only transformers reads
         return None
-    known = TEMPLATE_VARIABLES | {name: value for name, value in config.items() if isinstance(value, str)}
+    words = {name: value for name, value in config.items() if isinstance(value, str)}
+    known = {"tools": None, "documents": None, **TEMPLATE_VARIABLES, **words}
     return lambda said: template.render(known, messages=said, add_generation_prompt=True)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from itertools import accumulate, chain, product
 from pathlib import Path
 from types import MappingProxyType
@@ -15,13 +17,16 @@ from typing import Any, Literal, NamedTuple
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
+from traitgraph.runtime.assessment.questionnaires.items import Words as ItemWords
 from traitgraph.runtime.assessment.questionnaires.items import questionnaire_for, translation_of
 from traitgraph.runtime.assessment.word_categories import read_lexicon
+from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
 from traitgraph.runtime.data.dialogues import (
     SHOWN_OVERLAPS,
     Dialogue,
     Overlap,
+    RowReader,
     Texts,
     contrasting_pairs,
     differing_rows,
@@ -37,21 +42,20 @@ from traitgraph.runtime.data.dialogues import (
     training_rows,
     trait_prompts,
 )
-from traitgraph.runtime.data.fields import forms_of
+from traitgraph.runtime.data.fields import Words
 from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
 from traitgraph.runtime.models.chat import replies_to_show
 from traitgraph.runtime.training.rows import ASKED, hold_back
-from traitgraph.specs.folders.tables import is_saved
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
-from traitgraph.specs.jobs.refs import FileData, GeneratedData, ResolvedBenchmark
+from traitgraph.specs.jobs.refs import FileData, FolderModel, GeneratedData, ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic
-from traitgraph.specs.source.hashing import counted_files, encode
+from traitgraph.specs.source.hashing import counted_files, encode, is_saved
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
 from traitgraph.specs.study.training import DpoTraining, Validation
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .preflight import Sample
 
@@ -60,8 +64,14 @@ SHARED_ROWS, SHARED_PROMPTS = "TG226", "TG227"
 SMALL = 32 << 20
 """Files that a check reads, in bytes: some hundred thousand dialogues, in about a second."""
 
-Read = dict[object, "list[Any] | tuple[Diagnostic, ...]"]
-"""File and names of its fields -> its rows, or what is wrong with it."""
+
+class Read(dict[object, "list[Any] | tuple[Diagnostic, ...]"]):
+    """File and names of its fields -> its rows, or what is wrong with it; and the traits that rows may name."""
+
+    def __init__(self, study: Study | None = None) -> None:
+        super().__init__()
+        self.traits = (study.traits if study else ()) or BIG_FIVE.whole_traits
+
 
 Check = Callable[[], object]
 """Something that raises DialogueError for rows that lack what a job needs."""
@@ -71,12 +81,12 @@ class Need(NamedTuple):
     """Rows that jobs read: where they lie, who reads them, and what must go well with them."""
 
     data: object
-    reader: Callable[..., list[Any]]
+    reader: RowReader[Any]
     checks: Callable[[list[Any]], list[Check]]
     split: Literal["train", "heldout", ""] = ""
     """Which of their splits the jobs learn from, or are measured with; ''; any."""
-    traits: Collection[str] = tuple(BIG_FIVE.traits)
-    """Traits whose rows they are."""
+    traits: Collection[str] = ()
+    """Traits whose rows they are; none: of all."""
     input: str = "data"
     """The input that has them where other jobs write them."""
     writer: Mapping[str, Any] = MappingProxyType({})
@@ -85,8 +95,8 @@ class Need(NamedTuple):
 
 def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
     """What is wrong with the local files that missing jobs read, or only with the small ones; each fault once."""
-    files: Read = {}
     draft = plan.draft
+    files = Read(draft.source)
     locations = draft.locations if whole else _small(draft.locations)
     found = [
         _faults_of(stage, locations, files, _writers(stage, draft.stages, draft.offsets))
@@ -112,7 +122,8 @@ def _from_spec(fault: Diagnostic, study: Study | None) -> Diagnostic:
 
 def overlap_faults(plan: Plan, locations: Mapping[str, str], files: Read | None = None) -> Iterator[Diagnostic]:
     """Held-out rows of each arm that stand in its training: errors, or warnings where only the prompt does."""
-    draft, seen, known = plan.draft, set[object](), {} if files is None else files
+    draft, seen = plan.draft, set[object]()
+    known = Read(draft.source) if files is None else files
     for arm in draft.arms:
         stages = [draft.stages[index] for index in dict.fromkeys(map(draft.stage_of, arm.jobs))]
         yield from _overlaps(stages, locations, known, seen)
@@ -123,9 +134,8 @@ def stops_a_run(fault: Diagnostic) -> bool:
     return fault.code != SHARED_PROMPTS
 
 
-def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
+def study_data_faults(study: Study, arms: Iterable[Sample], files: Read) -> list[Diagnostic]:
     """What is wrong with the small local files that a study reads, whatever a store holds; each fault once."""
-    files: Read = {}
     found, seen = list[Diagnostic](), set[object]()
     for _, builder in arms:
         locations = _small(builder.resolver.locations)
@@ -136,23 +146,39 @@ def study_data_faults(study: Study, arms: Iterable[Sample]) -> list[Diagnostic]:
     return _each_once(found, study)
 
 
-def data_forms(arms: Iterable[Sample]) -> list[str]:
-    """What the rows of small local files were read as, a line for each file that is not plain throughout."""
-    told: dict[object, str] = {}
-    for _, builder in arms:
-        locations = _small(builder.resolver.locations)
-        for need in (need for stage in builder.stages for need in _needs(stage)):
-            path, data = _path(need.data, locations), need.data
-            if path is None or not isinstance(data, FileData) or encode(data) in told:
+def conversations(
+    stages: Iterable[Stage], locations: Mapping[str, str], files: Read
+) -> Iterator[tuple[str, Conversation, str]]:
+    """Folder of a model, a conversation that it is to hear, and its small file: the first of each order of roles."""
+    small, seen = _small(locations), set[object]()
+    for stage in stages:
+        if not isinstance(model := stage.template.get("model"), FolderModel):
+            continue
+        for need in _needs(stage):
+            path, rows = _path(need.data, small), _rows(need.data, need.reader, small, files)
+            place = (model.digest, need.reader, encode(need.data))
+            if path is None or not isinstance(rows, list) or need.input == "examples" or place in seen:
                 continue
-            asks_only = need.reader in (read_asked, read_questions, read_scenarios)
-            forms = forms_of(raw_rows(path, data.table), data.fields, data.form, reply=not asks_only)
-            told[encode(data)] = f"{shown(path)}: {_in_words(forms)}" if forms.keys() - {"plain"} else ""
-    return list(filter(None, told.values()))
+            seen.add(place)
+            said = [row.prompt for row in rows if isinstance(row.prompt, Conversation)]
+            orders = {tuple(role for role, _ in each.turns): each for each in reversed(said)}
+            yield from ((locations[model.digest], each, shown(path)) for each in orders.values())
 
 
-def _in_words(forms: Mapping[Form, int]) -> str:
-    return ", ".join(f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
+def data_forms(stages: Iterable[Stage], locations: Mapping[str, str]) -> dict[str, str]:
+    """Location of each small local file that is not plain throughout -> as what its rows are read."""
+    told: dict[str, str] = {}
+    locations = _small(locations)
+    for need in (need for stage in stages for need in _needs(stage)):
+        path, data = _path(need.data, locations), need.data
+        if path is None or not isinstance(data, FileData) or str(path) in told:
+            continue
+        forms = Counter[Form]()
+        with suppress(DataError, OSError):  # its faults are told elsewhere
+            forms = need.reader.forms(path, data)
+        each = (f"{number:,} row{'s' * (number > 1)} of the form `{form}`" for form, number in forms.items())
+        told[str(path)] = ", ".join(each) if forms.keys() - {"plain"} else ""
+    return {where: words for where, words in told.items() if words}
 
 
 def _small(locations: Mapping[str, str]) -> dict[str, str]:
@@ -196,7 +222,7 @@ def _path(data: object, locations: Mapping[str, str]) -> Path | None:
 
 
 def _rows(
-    data: object, reader: Callable[..., list[Any]], locations: Mapping[str, str], files: Read
+    data: object, reader: RowReader[Any], locations: Mapping[str, str], files: Read
 ) -> list[Any] | tuple[Diagnostic, ...] | None:
     """The rows of a local file, or what is wrong with it; None for other data."""
     path = _path(data, locations)
@@ -204,7 +230,8 @@ def _rows(
         return None
     place = (reader, encode(data))
     if place not in files:
-        files[place] = _read(partial(reader, path, data.fields, data.form, data.table), path)
+        words = Words(files.traits, _levels(data).levels)
+        files[place] = _read(partial(reader, path, data.fields, data.form, data.table, words), path)
     return files[place]
 
 
@@ -249,7 +276,9 @@ def _split(need: Need, rows: list[Any] | tuple[Diagnostic, ...] | None) -> Texts
 
     def counts(row: Any) -> bool:
         about = getattr(row, "trait", None)
-        return getattr(row, "split", need.split) == need.split and (about is None or about in need.traits)
+        return getattr(row, "split", need.split) == need.split and (
+            about is None or not need.traits or about in need.traits
+        )
 
     return texts_of(rows[: need.writer.get("limit")], counts) if isinstance(rows, list) else {}
 
@@ -289,38 +318,38 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
     """What is wrong with the items or words that a benchmark asks for or counts, or the matrix of an analysis."""
     reader: Callable[[Path], Collection[object]]
     about: Any = used
+    how: object = None
     kind = about.kind if isinstance(used, ResolvedBenchmark | TraitCorrelation) else ""
     match kind:
         case "questionnaire":
             files_of = ((about.forms and about.forms.language) or {}).values()
             languages = tuple(locate(locations[each]) for each in files_of if each in locations)
-            digest, reader = about.items, _items_asked(about.mode, languages)
+            words = ItemWords.of(about, files.traits)
+            how = str((about.mode, languages, words))
+            digest, reader = about.items, partial(_items_asked, mode=about.mode, languages=languages, words=words)
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
-            digest, reader = about.reference, partial(read_reference, traits=tuple(BIG_FIVE.traits))
+            digest, reader = about.reference, partial(read_reference, traits=about.traits or BIG_FIVE.whole_traits)
         case "lm_eval" if about.definition in locations:
-            if (place := (about.definition, about.task, about.shots)) not in files:
-                files[place] = tuple(TaskFolder(Path(locations[place[0]])).faults_of(about.task, about.shots))
-            return files[place]
+            if (task := (about.definition, about.task, about.shots)) not in files:
+                files[task] = tuple(TaskFolder(Path(locations[task[0]])).faults_of(about.task, about.shots))
+            return files[task]
         case _:
             return ()
     if digest not in locations:
         return ()
-    if (reader, digest) not in files:
+    place = how or reader, digest
+    if place not in files:
         path = locate(locations[digest])
-        files[reader, digest] = _read(partial(reader, path), path)
-    found = files[reader, digest]
+        files[place] = _read(partial(reader, path), path)
+    found = files[place]
     return found if isinstance(found, tuple) else ()
 
 
-@cache
-def _items_asked(mode: str, languages: tuple[Path, ...]) -> Callable[[Path], Collection[object]]:
-    def read(path: Path) -> Collection[object]:
-        questionnaire = questionnaire_for(path, mode)
-        return [translation_of(questionnaire, each) for each in languages] or questionnaire.items
-
-    return read
+def _items_asked(path: Path, mode: str, languages: tuple[Path, ...], words: ItemWords) -> Collection[object]:
+    questionnaire = questionnaire_for(path, mode, words)
+    return [translation_of(questionnaire, each, words) for each in languages] or questionnaire.items
 
 
 # ---------------------------------------------------------------- what the jobs of a stage need
@@ -331,11 +360,11 @@ def _needs(stage: Stage) -> Iterator[Need]:
     template: Any = stage.template
     match stage.kind:
         case "train" | "train_joint":
-            traits = tuple(filter(None, _values(stage, "trait"))) or tuple(BIG_FIVE.traits)
+            traits = tuple(filter(None, _values(stage, "trait"))) or template.get("traits") or BIG_FIVE.whole_traits
             yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
         case "activations":
             traits = _values(stage, "trait")
-            differ = _for_each(traits, differing_rows, template["read_out"])
+            differ = _for_each(traits, differing_rows, template["read_out"], _levels(template["data"]).ends)
             yield Need(template["data"], read_dialogues, differ, "train", traits)
         case "neurons":
             traits = _values(stage, "trait")
@@ -355,7 +384,7 @@ def _needs(stage: Stage) -> Iterator[Need]:
 def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
     match benchmark.kind:
         case "reply_contrast":
-            pairs = _for_each(benchmark.traits, contrasting_pairs)
+            pairs = _for_each(benchmark.traits, contrasting_pairs, _levels(benchmark.data).ends)
             yield Need(benchmark.data, read_dialogues, pairs, "heldout", benchmark.traits)
         case "layer_similarity":
             yield Need(benchmark.data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
@@ -363,30 +392,43 @@ def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
             yield Need(benchmark.questions, read_questions, partial(_some, "open questions"), "heldout")
 
 
-def _for_each(values: Collection[Any], reader: Callable[..., object], *more: str) -> Callable[[list[Any]], list[Check]]:
+def _for_each(
+    values: Collection[Any], reader: Callable[..., object], *more: object
+) -> Callable[[list[Any]], list[Check]]:
     """A check for each value: that the jobs' own reader takes the rows for it."""
     return lambda rows: [partial(reader, rows, value, *more) for value in values]
 
 
 def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
     template: Any = stage.template
-    training = template["training"]
-    there = BIG_FIVE.in_order({row.trait for row in rows if row.split == "train"})
+    training, scale = template["training"], _levels(template["data"])
+    there = template.get("traits") or BIG_FIVE.in_order({row.trait for row in rows if row.split == "train"})
     models = [[trait] if trait else there for trait in _values(stage, "trait") or (None,)]  # None: one for all traits
     read: list[Callable[[], Sequence[Any]]]
     if isinstance(training, DpoTraining):
-        read = [partial(reply_pairs, rows, trait, "train") for traits in models for trait in traits]
+        read = [
+            partial(reply_pairs, rows, trait, "train", scale.in_descent(level, opposite))
+            for traits in models
+            for trait in traits
+            for level in _values(stage, "level") or tuple(scale.levels)
+            for opposite in scale.opposites(level)
+        ]
     elif stage.kind == "train_joint":
-        read = [partial(joint_rows, rows, traits) for traits in models]
+        read = [partial(joint_rows, rows, traits, tuple(scale.levels)) for traits in models]
     else:
         conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
         read = [partial(training_rows, rows, *condition) for condition in conditions]
     return [partial(_held_back, each, training.validation, _values(stage, "seed")) for each in read]
 
 
+def _levels(data: Any) -> Vocabulary:
+    """The levels of the rows of a data source."""
+    return Vocabulary.of_levels(data.levels)
+
+
 def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
     """Read the rows of a training, and hold some back where it asks for that."""
-    rows = [{ASKED: row.prompt} for row in read()]
+    rows = [{ASKED: str(row.prompt)} for row in read()]
     if validation:
         for seed in seeds:
             hold_back(rows, validation.share, seed)

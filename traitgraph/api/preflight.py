@@ -109,12 +109,25 @@ def package_faults(locations: Iterable[str]) -> list[str]:
 
 def small_data_faults(plan: Plan) -> list[Diagnostic]:
     """What is wrong with the small files of the user's that missing jobs read; without such files nothing is loaded."""
-    elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
-    if all(where.startswith(elsewhere) for where in plan.draft.locations.values()):
+    if not _reads_files(plan):
         return []
     from .data_check import data_faults
 
     return data_faults(plan, whole=False)
+
+
+def small_data_forms(plan: Plan) -> dict[str, str]:
+    """As what the rows of such files are read, by their paths, where not all are plain."""
+    if not _reads_files(plan):
+        return {}
+    from .data_check import data_forms
+
+    return data_forms(plan.draft.stages, plan.draft.locations)
+
+
+def _reads_files(plan: Plan) -> bool:
+    elsewhere = ("package:", "environment:", LIMITS, str(LIBRARY))
+    return not all(where.startswith(elsewhere) for where in plan.draft.locations.values())
 
 
 # ---------------------------------------------------------------- tasks of lm-eval

@@ -31,7 +31,7 @@ from traitgraph.specs.source.hashing import digest, digest_file
 from traitgraph.specs.study.study import HEAD, Study
 
 from .calls import Tell, UsageError, silent, tell_people
-from .data_check import overlap_faults
+from .data_check import data_forms, overlap_faults
 from .planning import Plan, planned, set_aside_damaged
 from .status import study_status
 from .tracking import mirror
@@ -277,6 +277,11 @@ def _about(study: Study, plan: CompiledPlan, store: Store) -> About:
         Failure(cause, [each.label for each in group], group[0].log)
         for cause, group in by_cause(study_status(plan, store).failures)
     ]
+    forms = data_forms(plan.draft.stages, plan.draft.locations)
+    names = {
+        digest: f"{PurePath(place).name}{f' ({forms[place]})' if place in forms else ''}"
+        for digest, place in plan.draft.locations.items()
+    }
     return describe_results(
         study.study,
         study.file.read_text(encoding="utf-8", errors="replace"),
@@ -284,7 +289,7 @@ def _about(study: Study, plan: CompiledPlan, store: Store) -> About:
         store,
         description=study.description,
         overrides=study.overrides,
-        names={digest: PurePath(place).name for digest, place in plan.draft.locations.items()},
+        names=names,
         failures=failures,
         notes=[f"{fault.message}." for fault in overlap_faults(plan, plan.draft.locations)],
     )

@@ -32,7 +32,8 @@ def do_plan(options: argparse.Namespace) -> int:
         told = render_json(faults)["diagnostics"]
         from traitgraph.compiler.views.print_plan import plan_json
 
-        print_json({**plan_json(plan), "without_runtime": lacking, "data_faults": told})
+        forms = preflight.small_data_forms(plan)
+        print_json({**plan_json(plan), "without_runtime": lacking, "data_faults": told, "data_forms": forms})
     else:
         sys.stdout.write(f"{plan}\n")
     for text in preflight.unversioned_tasks(plan.spec):

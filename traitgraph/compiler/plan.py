@@ -204,6 +204,7 @@ class Plan:
         return JobTable(
             study=self.study,
             locations=dict(self.draft.locations),
+            traits=self.draft.source.traits if self.draft.source else (),
             rows=tuple(map(self.job_row, missing)),
             tasks=tuple(map(self._task, self.tasks)),
         )

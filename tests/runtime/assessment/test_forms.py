@@ -17,7 +17,7 @@ from traitgraph.runtime.assessment.measurement import Measurement, write_measure
 from traitgraph.runtime.assessment.questionnaires.asking import SETS, WORDINGS, choice, listed, number_wanted
 from traitgraph.runtime.assessment.questionnaires.form_scores import Choices, sensitivities
 from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
-from traitgraph.runtime.assessment.questionnaires.items import Questionnaire, QuestionnaireError, translation_of
+from traitgraph.runtime.assessment.questionnaires.items import Questionnaire, QuestionnaireError, Words, translation_of
 from traitgraph.runtime.assessment.questionnaires.scores import option_probabilities
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.params import AssessParams
@@ -190,7 +190,7 @@ def test_every_name_of_the_language_has_its_text() -> None:
 
 def test_a_file_may_word_the_questions_in_its_language(tmp_path: Path) -> None:
     path = write_questionnaire(tmp_path / "de.json", **OTHER, instructions={"accurate": "{options} Wie? {statement}"})
-    german = translation_of(FOUR, path)
+    german = translation_of(FOUR, path, Words())
     assert choice(german, german.items[0], "forward", {}).prompt.endswith("Wie? Ich bin Satz 1.")
 
 
@@ -207,4 +207,4 @@ def test_a_file_may_word_the_questions_in_its_language(tmp_path: Path) -> None:
 )
 def test_a_language_holds_the_same_items(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
     with pytest.raises(QuestionnaireError, match=fault):
-        translation_of(FOUR, write_questionnaire(tmp_path / "de.json", **changes))
+        translation_of(FOUR, write_questionnaire(tmp_path / "de.json", **changes), Words())

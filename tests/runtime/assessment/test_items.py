@@ -225,9 +225,9 @@ def test_an_interview_asks_no_item_with_options(tmp_path: Path) -> None:
     """It would have the judge rate agreement with a question."""
     valued = {"id": 1, "text": "?", "domain": "E", "options": [option("a", value=0), option("b", value=1)]}
     path = written(tmp_path, valued)
-    assert questionnaire_for(path, "choice").items
+    assert questionnaire_for(path, "choice", Words()).items
     with pytest.raises(QuestionnaireError, match="item 1 has options, and `mode: interview` rates agreement"):
-        questionnaire_for(path, "interview")
+        questionnaire_for(path, "interview", Words())
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,16 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.contexts import MakeContext
 from tests.runtime.dialogues import dialogue_rows
-from traitgraph.runtime.data.conversations import Conversation
+from traitgraph.compiler.ir.context import count_dialogues
+from traitgraph.runtime.data.conversations import messages_of
 from traitgraph.runtime.data.data_files import DataError
-from traitgraph.runtime.data.dialogues import overlaps, read_dialogues, read_scenarios, texts_of
+from traitgraph.runtime.data.dialogues import load_dialogues, overlaps, read_dialogues, read_scenarios, texts_of
 from traitgraph.specs.folders.tables import table_of
+from traitgraph.specs.jobs.params import VectorParams
+from traitgraph.specs.jobs.refs import HubData, HubModel
+from traitgraph.specs.source.hashing import digest_path
 
 Rows = list[dict[str, Any]]
 ROW = {"trait": "openness", "level": "high"}
@@ -84,6 +89,18 @@ def write_splits(path: Path, rows: Rows) -> Path:
     return path
 
 
+def with_labels(rows: Rows) -> Any:
+    """Numbers in place of words, whose names stand in the features; one of them inside a column."""
+    from datasets import ClassLabel, Dataset
+
+    known = {name: sorted({row[name] for row in rows}) for name in ("trait", "split", "level")}
+    coded = [{**row, **{name: words.index(row[name]) for name, words in known.items()}} for row in rows]
+    made = Dataset.from_list([{**row, "meta": {"level": row.pop("level")}} for row in coded])
+    labels = {name: ClassLabel(names=words) for name, words in known.items()}
+    inner = {"level": labels.pop("level")}
+    return made.cast(type(made.features)({**made.features, **labels, "meta": inner}))
+
+
 FORMS: dict[str, Callable[[Path, Rows], Path]] = {
     "list.json": lambda path, rows: (path.write_text(json.dumps(rows, indent=1)), path)[1],
     "messages.jsonl": lambda path, rows: lines(path, [as_messages(row) for row in rows]),
@@ -107,7 +124,7 @@ def test_each_form_gives_the_rows_of_the_plain_one(tmp_path: Path, name: str) ->
     found = read_dialogues(path, table=table_of(path))
     assert sorted(found) == sorted(plain)  # splits part the rows
     assert found == plain or name == "splits"
-    assert not any(isinstance(row.prompt, Conversation) for row in found)
+    assert all(isinstance(row.prompt, str) for row in found)
 
 
 def test_a_field_map_reaches_inside(tmp_path: Path) -> None:
@@ -121,12 +138,63 @@ def test_a_field_map_reaches_inside(tmp_path: Path) -> None:
     assert read_dialogues(lines(tmp_path / "d.jsonl", [whole]), {"prompt": "a.b"})[0].prompt == "Art?"
 
 
+@pytest.mark.parametrize("where", ["saved", "rows.parquet", "hub"])
+def test_class_labels_are_read_by_their_names(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_context: MakeContext
+) -> None:
+    """As `datasets` keeps them: numbers in the rows, names beside the rows."""
+    rows, fields = dialogue_rows(), {"level": "meta.level"}
+    plain, made = read_dialogues(lines(tmp_path / "plain.jsonl", rows)), with_labels(rows)
+    monkeypatch.setattr("datasets.load_dataset", lambda *args, **options: made)
+    path = tmp_path / where
+    made.to_parquet(path) if where == "rows.parquet" else made.save_to_disk(path)
+    if where == "hub":
+        data = HubData(id="owner/labelled", revision="main", fields=fields)
+        assert load_dialogues(make_context(VectorParams(model=HubModel(id="o/m", revision="main"))), data) == plain
+        return
+    assert read_dialogues(path, fields, table=table_of(path)) == plain
+    assert count_dialogues(path, fields, table_of(path)) == count_dialogues(tmp_path / "plain.jsonl", {})
+
+
+def test_a_row_without_its_label_is_told(tmp_path: Path) -> None:
+    made = with_labels(dialogue_rows())
+    without = made.map(lambda row: {"trait": -1}, load_from_cache_file=False)
+    without.save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match=r"row 1: `trait` must hold text, not -1, in \d+ rows"):
+        read_dialogues(tmp_path / "saved", {"level": "meta.level"}, table="arrow")
+
+
+@pytest.mark.parametrize("name", ["saved", "splits"])
+def test_what_datasets_keeps_for_itself_is_no_part_of_a_saved_folder(tmp_path: Path, name: str) -> None:
+    """`map` and `shuffle` leave files of their own beside the rows; a key must not change by them."""
+    from datasets import load_from_disk
+
+    path = FORMS[name](tmp_path / name, dialogue_rows())
+    before, rows = digest_path(path), read_dialogues(path, table="arrow")
+    load_from_disk(path).map(lambda row: {"reply": "Other."}).shuffle(seed=1)
+    assert len(list(path.rglob("cache-*.arrow"))) >= 2
+    assert (digest_path(path), read_dialogues(path, table="arrow")) == (before, rows)
+    shard = next(path.rglob("data-*.arrow"))
+    shard.rename(shard.with_name("cache-1.arrow"))
+    state = shard.with_name("state.json")
+    state.write_text(state.read_text().replace(shard.name, "cache-1.arrow"))
+    assert read_dialogues(path, table="arrow") == rows
+    named = digest_path(path)
+    shard.with_name("cache-1.arrow").write_bytes(b"")
+    assert digest_path(path) != named  # its rows lie there
+    other = FORMS[name](tmp_path / "other" / name, dialogue_rows()).parent
+    whole = digest_path(other)
+    (other / name / "cache-2.arrow").write_bytes(b"")
+    assert digest_path(other) != whole  # a folder of other things counts all that it holds
+
+
 def test_the_last_message_is_the_reply_and_all_before_it_is_said(tmp_path: Path) -> None:
     (found,) = read_dialogues(lines(tmp_path / "d.jsonl", [{**ROW, "messages": TURNS}]))
-    assert isinstance(found.prompt, Conversation)
-    assert list(found.prompt.messages) == TURNS[:-1]
+    assert messages_of(found.prompt) == TURNS[:-1]
     assert found.reply == "I love it."
-    assert found.prompt == "system: You are kind.\n\nuser: Hello.\n\nassistant: Hi!\n\nuser: Art?"
+    assert str(found.prompt) == found.pair == "system: You are kind.\n\nuser: Hello.\n\nassistant: Hi!\n\nuser: Art?"
+    with pytest.raises(TypeError, match="not JSON serializable"):  # as text only where somebody says so
+        json.dumps(found._asdict())
     beside = {**ROW, "system": "You are kind.", "chat": TURNS[1:]}
     assert read_dialogues(lines(tmp_path / "d.jsonl", [beside]), {"messages": "chat"}) == [found]
 
@@ -134,8 +202,7 @@ def test_the_last_message_is_the_reply_and_all_before_it_is_said(tmp_path: Path)
 def test_an_input_follows_the_instruction_after_a_blank_line(tmp_path: Path) -> None:
     row = {**ROW, "instruction": "Sum up.", "input": "Art is long.", "output": "Long.", "system": "Be brief."}
     (found,) = read_dialogues(lines(tmp_path / "d.jsonl", [row]))
-    assert isinstance(found.prompt, Conversation)
-    assert [each["content"] for each in found.prompt.messages] == ["Be brief.", "Sum up.\n\nArt is long."]
+    assert [each["content"] for each in messages_of(found.prompt)] == ["Be brief.", "Sum up.\n\nArt is long."]
     (found,) = read_dialogues(
         lines(tmp_path / "d.jsonl", [{**row, "output": "", "answer": "Long."}]), {"reply": "answer"}, "alpaca"
     )

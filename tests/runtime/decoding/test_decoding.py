@@ -11,7 +11,7 @@ import pytest
 
 from tests.runtime.contexts import MakeContext
 from tests.tiny_model import tiny_llama, tiny_tokenizer
-from traitgraph.runtime.data.conversations import Conversation
+from traitgraph.runtime.data.conversations import messages_of
 from traitgraph.runtime.data.dialogues import read_dialogues
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.decoding.guided import (
@@ -250,8 +250,7 @@ def test_scenes_of_several_messages_stay_whole_in_what_is_written(
     context.row = context.row.model_copy(update={"inputs": {"expert": ("e" * 32,)}})
     generate(context, params)
     (row,) = read_dialogues(context.out / "dialogues.jsonl")
-    assert isinstance(row.prompt, Conversation)
-    assert list(row.prompt.messages) == said
+    assert messages_of(row.prompt) == said
     assert "It is late." in json.loads((context.out / "generation.json").read_text())["writer_sees"]
 
 

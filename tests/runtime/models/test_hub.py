@@ -15,7 +15,7 @@ from tests.tiny_model import save_tiny_model
 from traitgraph.api.calls import UsageError
 from traitgraph.api.preflight import check_hub
 from traitgraph.launchers.slurm.watch.doctor import hub_models
-from traitgraph.runtime.data.dialogues import load_questions
+from traitgraph.runtime.data.dialogues import read_questions
 from traitgraph.runtime.jobs.locations import Locations, hub_folder, pinned
 from traitgraph.runtime.models.loading import load_model
 from traitgraph.runtime.store.errors import HubError, cause_of
@@ -46,7 +46,7 @@ def test_a_folder_of_the_same_name_is_not_taken_for_the_hub(
     monkeypatch.chdir(tmp_path)
     context, data = make_context(VectorParams(model=REF)), HubData(id=REF.id, revision="main")
     with pytest.raises(HubError, match="in place of the hub's; run from another folder"):
-        load_questions(context, data)
+        read_questions.load(context, data)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     cached(tmp_path / "cache", "c" * 40)
     snapshot = tmp_path / "cache/models--some-owner--some-model/snapshots" / ("c" * 40)

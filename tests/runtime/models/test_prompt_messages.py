@@ -9,7 +9,7 @@ import pytest
 
 from tests.runtime.contexts import MakeContext
 from tests.tiny_model import CHAT_TEMPLATE, tiny_tokenizer
-from traitgraph.runtime.data.conversations import Conversation
+from traitgraph.runtime.data.conversations import said_by
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.models.chat import (
     ChatTemplateError,
@@ -35,7 +35,7 @@ def test_a_lead_in_the_user_messages_stands_in_each_of_them(loaded: LoadedModel)
     assert text != prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy."))
 
 
-TURNS = Conversation([
+TURNS = said_by([
     {"role": "system", "content": "You are at home."}, {"role": "user", "content": "Morning!"},
     {"role": "assistant", "content": "Hello there."}, {"role": "user", "content": "Tea?"},
 ])  # fmt: skip
@@ -50,7 +50,6 @@ def test_a_conversation_is_rendered_whole_under_the_text_of_a_condition(loaded: 
     context, reply = turn(loaded.tokenizer, TURNS, "Please.")
     assert loaded.tokenizer.decode(list(context)) == prompt_text(loaded.tokenizer, TURNS)
     assert loaded.tokenizer.decode(list(reply)) == "Please.<|im_end|>"
-    assert TURNS.messages[0]["content"] == "You are at home."  # the row itself stays as it is
 
 
 def test_a_template_that_drops_an_earlier_turn_is_refused() -> None:

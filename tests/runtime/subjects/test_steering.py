@@ -16,6 +16,7 @@ import torch
 from tests.runtime.contexts import MakeContext
 from tests.runtime.steered import TRAIT, assess_context, assessed, contrast_of, hooks_of
 from traitgraph.runtime.assessment.harness_requests import harness_model
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.data.dialogues import read_dialogues, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import Stopped
@@ -87,7 +88,7 @@ def test_the_direction_is_the_difference_of_the_mean_hidden_states_of_replies(
     assert all(high > low for high, low in zip(*record["projections"].values(), strict=True))
 
 
-def plain_mean(loaded: LoadedModel, prompt: str, reply: str) -> torch.Tensor:
+def plain_mean(loaded: LoadedModel, prompt: Said, reply: str) -> torch.Tensor:
     """Mean hidden states over a reply without its end of turn: [blocks + 1, hidden]."""
     before, after = turn(loaded.tokenizer, prompt, reply)
     assert loaded.tokenizer.decode(after[-1:]) == "<|im_end|>"

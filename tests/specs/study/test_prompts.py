@@ -16,7 +16,6 @@ from traitgraph.specs.study.prompts import (
     InstructionPrompt,
     IntensityPrompt,
     Prompt,
-    adjectives,
     drawn,
 )
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
@@ -33,12 +32,12 @@ def test_each_adjective_has_its_modifier_once(intensity: str, modifier: str) -> 
     """'very emotionally stable', not 'very emotionally very stable' as in the published script."""
     prompt = AdjectivesPrompt(count=None)
     text = prompt.system("neuroticism", "low", intensity).removeprefix("You are ").removesuffix(".")
-    assert text.split(", ") == [modifier + word for word in adjectives("neuroticism", "low")]
+    assert text.split(", ") == [modifier + word for word in drawn("neuroticism", "low", None, 0)]
 
 
 def test_there_are_52_pairs_of_markers() -> None:
     """Of E 9, A 11, C 10, N 10, O 12, as Serapio-Garcia et al. list them."""
-    counts = {trait: len(adjectives(trait, level)) for trait in TRAITS for level in LEVELS}
+    counts = {trait: len(drawn(trait, level, None, 0)) for trait in TRAITS for level in LEVELS}
     assert counts == {
         "openness": 12, "conscientiousness": 10, "extraversion": 9, "agreeableness": 11, "neuroticism": 10,
     }  # fmt: skip
@@ -50,7 +49,7 @@ def test_there_are_52_pairs_of_markers() -> None:
 def test_adjectives_are_drawn_without_repetition_and_the_same_each_time(trait: Trait, level: Level) -> None:
     first = drawn(trait, level, 5, seed=0)
     assert len(set(first)) == 5
-    assert set(first) <= set(adjectives(trait, level))
+    assert set(first) <= set(drawn(trait, level, None, 0))
     assert first == drawn(trait, level, 5, seed=0)
     assert any(drawn(trait, level, 5, seed=seed) != first for seed in range(1, 5))
 

@@ -5,29 +5,28 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import traitgraph
-from traitgraph.specs.study.prompts import FEWEST, adjectives
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Domain, Level, Trait, TraitWords, Vocabulary
+from traitgraph.specs.study.prompts import drawn
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Pole, TraitWords, Vocabulary
 
 SOURCE = Path(traitgraph.__file__).parent
 NINE = {f"level {step}": step / 4 for step in range(-4, 5)}
 
+SIGNS = ("plus ", "minus ")
+
 Positions = dict[str, float]
 mirrored_positions = st.lists(st.floats(0.01, 1), unique=True, min_size=1, max_size=5).map(
-    lambda places: {
-        f"{sign}{place}": math.copysign(place, -1 if sign == "-" else 1) for place in places for sign in "+-"
-    }
+    lambda places: {f"{sign}{place}": -place if sign == "minus " else place for place in places for sign in SIGNS}
 )
 
 
-def vocabulary(levels: Positions, **traits: TraitWords) -> Vocabulary[str, str]:
-    return Vocabulary(traits or {"warmth": TraitWords()}, levels)
+def vocabulary(levels: Positions, **traits: TraitWords) -> Vocabulary:
+    return Vocabulary(traits=traits or {"warmth": TraitWords()}, levels=levels)
 
 
 @given(mirrored_positions, st.randoms())
@@ -43,33 +42,39 @@ def test_levels_go_by_their_positions(positions: Positions, random: Random) -> N
         assert known.opposite(known.opposite(level)) == level
         assert positions[known.opposite(level)] == -position
         assert known.sign(level) == -known.sign(known.opposite(level)) == math.copysign(1, position)
-        assert set(known.pair(level)) == {level, known.opposite(level)}
-        assert known.pair(level) == known.pair(known.opposite(level))
-        assert positions[known.pair(level)[0]] > 0
+        assert known.opposites(level) == (known.opposite(level),)
+        upper, lower = known.in_descent(level, known.opposite(level))
+        assert {upper, lower} == {level, known.opposite(level)}
+        assert positions[upper] > 0 > positions[lower]
 
 
 def test_a_level_in_the_middle_pushes_nowhere_and_is_its_own_opposite() -> None:
     known = vocabulary(NINE)
     assert known.sign("level 0") == 0
     assert known.opposite("level 0") == "level 0"
-    assert known.adjectives("warmth", "level 0") == ()
-    assert known.ends == ("level 4", "level -4")
+    assert known.opposites("level 0") == known.ends == ("level 4", "level -4")
+    assert known.pole("warmth", "level 0") == Pole()
 
 
 def test_each_side_of_the_middle_has_the_words_of_its_pole() -> None:
-    known = vocabulary(NINE, warmth=TraitWords(upper=("kind",), lower=("icy",)))
-    assert {known.adjectives("warmth", level) for level in ("level 1", "level 4")} == {("kind",)}
-    assert {known.adjectives("warmth", level) for level in ("level -1", "level -4")} == {("icy",)}
+    kind, icy = Pole(adjectives=("kind",)), Pole(adjectives=("icy",))
+    known = vocabulary(NINE, warmth=TraitWords(high=kind, low=icy))
+    assert [known.pole("warmth", level) for level in ("level 1", "level 4")] == [kind] * 2
+    assert [known.pole("warmth", level) for level in ("level -1", "level -4")] == [icy] * 2
 
 
 @pytest.mark.parametrize(
     ("levels", "traits", "told"),
     [
-        ({"high": 1.0, "top": 1.0, "low": -1.0}, {}, "different positions"),
-        ({"high": 2.0, "low": -1.0}, {}, "from -1 to 1"),
-        ({"high": math.nan, "low": -1.0}, {}, "from -1 to 1"),
-        ({"high": 1.0}, {}, "at least two"),
-        (NINE, {"warmth": TraitWords(letter="W"), "wit": TraitWords(letter="W")}, "one letter: W, W"),
+        ({"high": 1.0, "top": 1.0, "low": -1.0}, {}, "`top` stands where `high` stands"),
+        ({"high": 2.0, "low": -1.0}, {}, "less than or equal to 1"),
+        ({"high": math.nan, "low": -1.0}, {}, "nan"),
+        ({"high": 1.0}, {}, "at least 2"),
+        ({"High": 1.0, "low": -1.0}, {}, "'High' cannot be the name"),
+        ({"all": 1.0, "low": -1.0}, {}, "'all' cannot be the name"),
+        ({"a,b": 1.0, "low": -1.0}, {}, "'a,b' cannot be the name"),
+        (NINE, {"warmth": TraitWords(letter="W"), "wit": TraitWords(letter="W")}, "`wit` has the letter of `warmth`"),
+        (NINE, {"warmth": TraitWords(), "wit": TraitWords(facet_of="humour")}, "unknown trait 'humour'"),
     ],
 )
 def test_what_cannot_be_a_vocabulary_is_refused(levels: Positions, traits: dict[str, TraitWords], told: str) -> None:
@@ -79,7 +84,8 @@ def test_what_cannot_be_a_vocabulary_is_refused(levels: Positions, traits: dict[
 
 def test_a_level_without_an_opposite_and_an_unknown_one_are_told() -> None:
     known = vocabulary({"some": 0.5, "much": 1.0, "none": -1.0})
-    for asked, level in ((known.opposite, "some"), (known.pair, "some"), (known.sign, "medium")):
+    assert not known.mirrored("some")
+    for asked, level in ((known.opposite, "some"), (known.opposites, "some"), (known.sign, "medium")):
         with pytest.raises(KeyError):
             asked(level)
 
@@ -87,18 +93,17 @@ def test_a_level_without_an_opposite_and_an_unknown_one_are_told() -> None:
 def test_the_big_five_are_as_they_were() -> None:
     """Frozen values: they are parts of job keys, of artifacts and of what files call a trait."""
     traits = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
-    assert tuple(BIG_FIVE.traits) == traits == get_args(Trait)
-    assert tuple(BIG_FIVE.levels) == ("high", "low") == get_args(Level) == BIG_FIVE.ends
+    assert tuple(BIG_FIVE.traits) == traits == BIG_FIVE.whole_traits
+    assert tuple(BIG_FIVE.levels) == ("high", "low") == BIG_FIVE.ends
     assert BIG_FIVE.trait_of_letter == dict(zip("OCEAN", traits, strict=True))
-    assert tuple(BIG_FIVE.trait_of_letter) == get_args(Domain)
     assert (BIG_FIVE.opposite("high"), BIG_FIVE.opposite("low")) == ("low", "high")
     assert (BIG_FIVE.sign("high"), BIG_FIVE.sign("low")) == (1, -1)
-    assert BIG_FIVE.pair("high") == BIG_FIVE.pair("low") == ("high", "low")
+    assert BIG_FIVE.in_descent("low", "high") == ("high", "low")
     assert BIG_FIVE.in_order({"neuroticism", "openness", "warmth"}) == ("openness", "neuroticism")
     assert BIG_FIVE.place("extraversion", "low") == (2, 1)
     assert BIG_FIVE.place("warmth", "") == (5, 2)
-    assert FEWEST == 9
-    pairs = list(zip(adjectives("extraversion", "low"), adjectives("extraversion", "high"), strict=True))
+    lower, upper = (drawn("extraversion", level, None, 0) for level in ("low", "high"))
+    pairs = list(zip(lower, upper, strict=True))
     assert pairs[:2] == [("unfriendly", "friendly"), ("introverted", "extraverted")]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from traitgraph.compiler.ir.context import Counts
 from traitgraph.compiler.ir.ir import Draft, Input, Stage
 from traitgraph.specs.jobs.refs import FileData, GeneratedData, HubData
 from traitgraph.specs.source.hashing import encode
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .hardware import Range
 
@@ -86,8 +86,8 @@ def _prompts(stage: Stage, data: object, draft: Draft) -> Iterator[Range]:
         if counts:
             about = sum(sum(_matching(counts, (each, None), "train")) for each in (trait, ""))
             leveled = any(level for (_, level, _) in counts)
-            yield Range(max(1, about / len(BIG_FIVE.levels)) if leveled else max(1, about), max(1, about))
-        elif rows := rows_of(stage, data, (trait, BIG_FIVE.ends[0]), draft):
+            yield Range(max(1, about / 2) if leveled else max(1, about), max(1, about))
+        elif rows := rows_of(stage, data, (trait, levels_of(stage).ends[0]), draft):
             yield rows
         else:
             yield QUESTIONS
@@ -112,7 +112,15 @@ def _number(wanted: Condition, stage: Stage) -> int:
     trait, level = wanted
     if trait is None and level is None and (made := _dialogues(stage)):
         return made.width
-    return (1 if trait is not None else len(BIG_FIVE.traits)) * (1 if level is not None else len(BIG_FIVE.levels))
+    every = stage.template.get("traits") or BIG_FIVE.traits
+    assert isinstance(every, Collection), "the traits of a joint training"
+    return (1 if trait is not None else len(every)) * (1 if level is not None else len(levels_of(stage).levels))
+
+
+def levels_of(stage: Stage) -> Vocabulary:
+    """The levels of the dialogues that a stage reads."""
+    benchmark = stage.template.get("benchmark")
+    return Vocabulary.of_levels(getattr(stage.template.get("data", getattr(benchmark, "data", None)), "levels", None))
 
 
 def _dialogues(stage: Stage) -> Input | None:

@@ -14,9 +14,8 @@ from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel, Resolve
 from traitgraph.specs.study.benchmarks import MODES
 from traitgraph.specs.study.forms import forms_asked
 from traitgraph.specs.study.training import DpoTraining, Sampling, Training
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
-from .data_rows import counts_of, questions_of, replies_of, rows_of, training_rows
+from .data_rows import counts_of, levels_of, questions_of, replies_of, rows_of, training_rows
 from .hardware import NOTHING, Range, total
 
 
@@ -84,7 +83,7 @@ def work_of(stage: Stage, draft: Draft) -> Work:
         case "generate":
             return _writing_work(stage, replies_of(stage, draft))
         case "neurons":
-            return _writing_work(stage, questions_of(stage, draft).times(len(BIG_FIVE.levels)))
+            return _writing_work(stage, questions_of(stage, draft).times(2))
     return Work()
 
 
@@ -110,7 +109,7 @@ def _replies(stage: Stage, benchmark: ResolvedBenchmark, draft: Draft) -> Range:
     known = [
         rows_of(stage, benchmark.data, (trait, level), draft, "heldout")
         for trait in benchmark.traits
-        for level in BIG_FIVE.ends
+        for level in levels_of(stage).ends
     ]
     return total([each or REPLIES_OF_A_TRAIT.times(0.5) for each in known])
 

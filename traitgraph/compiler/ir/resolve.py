@@ -16,7 +16,7 @@ from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.data import DataSpec, FileDataSpec, HubDataSpec
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, ModelSpec, PackagedModelSpec
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
-from traitgraph.specs.study.vocabulary import Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
 from .context import Context, Counts
 
@@ -50,6 +50,16 @@ class Resolver:
             self.items[digest] = self.context.count_items(Path(path))
         return digest
 
+    def item_words(self, path: str, vocabulary: Vocabulary) -> dict[str, object]:
+        """Letters and levels that a questionnaire's file uses, where the vocabulary means others than the Big Five."""
+        meant, usual = vocabulary.trait_of_letter, BIG_FIVE.trait_of_letter
+        if meant == usual and vocabulary.own_levels is None:
+            return {}
+        used, levels = self.context.words_of_items(Path(path))
+        letters = {each: meant[each] for each in sorted(used) if each in meant and meant[each] != usual.get(each)}
+        places = {each: vocabulary.levels[each] for each in sorted(levels) if each in vocabulary.levels}
+        return {"letters": letters or None, "levels": places if levels and vocabulary.own_levels else None}
+
     def model(self, spec: ModelSpec) -> ModelReference:
         """The model as a job carries it."""
         trust = spec.trust_remote_code
@@ -68,14 +78,16 @@ class Resolver:
                 return FolderModel(digest=digest, dtype=spec.dtype or "float32", trust_remote_code=trust)
         raise AssertionError(f"no job form for {type(spec).__name__}")
 
-    def data(self, spec: DataSpec) -> DataReference:
-        """The dialogue data as a job carries it."""
+    def data(self, spec: DataSpec, vocabulary: Vocabulary = BIG_FIVE) -> DataReference:
+        """The dialogue data as a job carries it: with the levels of its rows, where they are not the default's."""
+        levels = vocabulary.own_levels
         # What is called otherwise there, and which field holds the messages.
         fields = {str(ours): name for ours, name in spec.fields.items() if ours != name or ours == "messages"}
         match spec:
             case FileDataSpec():
                 path = Path(spec.path)
-                data = FileData(digest=self.digest(spec.path), fields=fields, form=spec.form, table=table_of(path))
+                digest, table = self.digest(spec.path), table_of(path)
+                data = FileData(digest=digest, fields=fields, form=spec.form, table=table, levels=levels)
                 if (name := encode(data)) not in self.rows:
                     self.rows[name] = self.context.count_rows(path, data.fields, data.table)
                 return data
@@ -87,6 +99,7 @@ class Resolver:
                     split=spec.split,
                     fields=fields,
                     form=spec.form,
+                    levels=levels,
                 )
         raise AssertionError(f"no job form for {type(spec).__name__}")
 

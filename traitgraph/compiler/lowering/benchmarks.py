@@ -62,13 +62,17 @@ def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolve
                 rows = dialogue_rows(value, arm, builder)
                 fields[field] = rows.data
             case DataSpec() if written.in_jobs:
-                fields[field] = resolver.data(value)
+                fields[field] = resolver.data(value, arm.vocabulary)
+            case tuple() if field == "traits" and written.in_jobs:  # in which order a spec has them changes nothing
+                fields[field] = arm.vocabulary.in_order(value)
             case JudgeSpec():
                 judge, prepared = _judge(value, builder)
                 fields[field] = judge
             case _ if field not in ("kind", "name"):
                 fields[field] = value
     fields |= written.facts(resolver.context.harness)
+    if isinstance(written, Questionnaire):
+        fields |= resolver.item_words(written.items, arm.vocabulary)
     if written.in_jobs:
         if isinstance(written, LmEval):
             fields["definition"] = files.pop("folder", None)

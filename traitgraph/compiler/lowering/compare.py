@@ -15,6 +15,7 @@ from traitgraph.specs.source.diagnostics import SpecError, error
 from traitgraph.specs.study.analyses import LayerSimilarity, TraitCorrelation, VectorSimilarity
 from traitgraph.specs.study.benchmarks import Questionnaire
 from traitgraph.specs.study.study import Arm
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 VECTOR_COLUMNS = ("model", "data", "seed")
 """What all vectors of one comparison share."""
@@ -32,7 +33,9 @@ def compare(arm: Arm, table: ArmTable, scaled: Scaled, builder: Builder) -> Iter
                 yield from _vectors(SimilarityParams(scope=analysis.scope), table, scaled, builder)
             case TraitCorrelation():
                 reference = builder.resolver.digest(analysis.reference)
-                params = CorrelationParams(reference=reference, shuffles=analysis.shuffles)
+                whole = arm.vocabulary.whole_traits
+                traits = None if whole == BIG_FIVE.whole_traits else whole
+                params = CorrelationParams(reference=reference, shuffles=analysis.shuffles, traits=traits)
                 several = sum(isinstance(each, TraitCorrelation) for each in arm.analyses) > 1
                 against = f" {Path(analysis.reference).stem}" if several else ""
                 for name in [each.name for each in arm.benchmarks if isinstance(each, Questionnaire)]:

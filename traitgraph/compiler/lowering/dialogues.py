@@ -24,7 +24,7 @@ class Rows:
 
     data: DataRef
     made: Mapping[Condition, int] = field(default_factory=dict)
-    """Trait and level -> row of its `generate` job; empty for data that are there."""
+    """Trait and level -> row of its `generate` job, in the vocabulary's order; empty for data that are there."""
 
     def inputs(self, conditions: Iterable[Iterable[Condition]], name: str = "data") -> tuple[Input, ...]:
         """The input of jobs that need the dialogues of these conditions; as many for each job."""
@@ -36,8 +36,7 @@ class Rows:
 
 def repeated(rows: Rows, jobs: int, name: str = "data") -> tuple[Input, ...]:
     """The input of jobs that read the dialogues of every condition."""
-    conditions = sorted(rows.made, key=lambda condition: BIG_FIVE.place(*condition))
-    return rows.inputs([conditions] * jobs, name)
+    return rows.inputs([rows.made] * jobs, name)
 
 
 def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
@@ -46,18 +45,26 @@ def dialogue_rows(spec: DataSpec, arm: Arm, builder: Builder) -> Rows:
     Both levels: held-out pairs and preferences need the other one. What nothing reads is left out later.
     """
     if not isinstance(spec, GeneratedDataSpec):
-        return Rows(builder.resolver.data(spec))
-    conditions = [(trait, level) for trait in BIG_FIVE.in_order(arm.traits) for level in BIG_FIVE.levels]
-    rows = _generate(spec.generate, conditions, builder)
-    return Rows(GeneratedData(), dict(zip(conditions, rows, strict=True)))
+        return Rows(builder.resolver.data(spec, arm.vocabulary))
+    words = arm.vocabulary
+    conditions = [(trait, level) for trait in words.in_order(arm.traits) for level in words.levels]
+    rows = _generate(spec.generate, conditions, arm, builder)
+    return Rows(GeneratedData(levels=words.own_levels), dict(zip(conditions, rows, strict=True)))
 
 
-def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builder) -> array[int]:
+def own_traits(arm: Arm) -> tuple[Trait, ...] | None:
+    """The traits of an arm as a job over all of them names them; None where they are all of the Big Five."""
+    whole = BIG_FIVE.whole_traits
+    usual = arm.vocabulary.whole_traits == whole and set(arm.traits) <= set(whole)
+    return None if usual else arm.vocabulary.in_order(arm.traits)
+
+
+def _generate(spec: Generation, conditions: Sequence[Condition], arm: Arm, builder: Builder) -> array[int]:
     model, expert = builder.resolver.model(spec.model), builder.resolver.model(spec.expert.model)
     subtracts = spec.combine == "difference" and spec.anti_expert == "opposite"
     text = spec.expert.instruction
     told = [filled(text, trait, level) for trait, level in conditions]
-    others = [filled(text, trait, BIG_FIVE.opposite(level)) if subtracts else None for trait, level in conditions]
+    others = [filled(text, trait, arm.vocabulary.opposite(level)) if subtracts else None for trait, level in conditions]
     personas = [spec.persona and condition_prompt(spec.persona, *each) for each in conditions]
     columns: dict[str, Sequence[object]] = {
         "trait": [trait for trait, _ in conditions],
@@ -82,29 +89,35 @@ def _generate(spec: Generation, conditions: Sequence[Condition], builder: Builde
     inputs = (
         *constant_input("model", prepare(builder, model), len(rows)),
         *constant_input("expert_model", prepare(builder, expert), len(rows)),
-        *_experts(spec, conditions, builder, subtracts),
+        *_experts(spec, conditions, arm, builder, subtracts),
     )
     return builder.add("generate", template, table, inputs, where=where)
 
 
-def _experts(spec: Generation, conditions: Sequence[Condition], builder: Builder, subtracts: bool) -> Iterator[Input]:
+def _experts(
+    spec: Generation, conditions: Sequence[Condition], arm: Arm, builder: Builder, subtracts: bool
+) -> Iterator[Input]:
     """The trained expert of each condition, and that of the opposite level where it is subtracted."""
     if spec.expert.train is None:
         return
-    trained = dict(zip(conditions, _train_experts(spec.expert, conditions, builder), strict=True))
+    trained = dict(zip(conditions, _train_experts(spec.expert, conditions, arm, builder), strict=True))
     yield Input("expert", row_ids(trained[condition] for condition in conditions))
     if subtracts:
-        yield Input("anti", row_ids(trained[trait, BIG_FIVE.opposite(level)] for trait, level in conditions))
+        yield Input("anti", row_ids(trained[trait, arm.vocabulary.opposite(level)] for trait, level in conditions))
 
 
-def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Builder) -> array[int]:
+def _train_experts(expert: Expert, conditions: Sequence[Condition], arm: Arm, builder: Builder) -> array[int]:
     assert expert.data is not None, "validation: an expert with `train` has `data`"
     assert expert.train is not None, "only such an expert is trained"
     training = expert.train
     if training.instruction is None:  # an expert is trained on what it will see
         training = training.model_copy(update={"instruction": expert.instruction, "instruction_place": "user"})
     model = builder.resolver.model(expert.model)
-    template = {"model": model, "data": builder.resolver.data(expert.data), "training": training}
+    template: dict[str, object] = {
+        "model": model,
+        "data": builder.resolver.data(expert.data, arm.vocabulary),
+        "training": training,
+    }
     wanted: list[tuple[Trait | None, Level | None]] = [  # what the expert of each condition is for; None: for all
         {"separate": (trait, level), "trait": (trait, None), "joint": (None, None)}[expert.conditions]
         for trait, level in conditions
@@ -116,6 +129,8 @@ def _train_experts(expert: Expert, conditions: Sequence[Condition], builder: Bui
     kind = "train_joint"
     if expert.conditions == "separate":
         kind, columns["level"] = "train", levels
+    elif expert.conditions == "joint":
+        template["traits"] = own_traits(arm)
     shown = {name: column.map(lambda value: value or "") for name, column in (("trait", traits), ("level", levels))}
     inputs = constant_input("model", prepare(builder, model), len(distinct))
     where = Table(shown, len(distinct))

@@ -10,11 +10,11 @@ from typing import cast
 from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
 from traitgraph.compiler.ir.resolve import condition_prompt
-from traitgraph.specs.jobs.params import NeuronSteering, OperatorSteering, Steering
+from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering, OperatorSteering, Steering
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.method import Add
 from traitgraph.specs.study.methods import Npti, Steer
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+from traitgraph.specs.study.vocabulary import Level, Trait, Vocabulary
 
 from .dialogues import Condition, dialogue_rows
 from .trained import first_places
@@ -31,14 +31,16 @@ def lower_steer(group: Group, builder: Builder) -> list[Made]:
     assert isinstance(method, Steer)
     place = _measured(group, builder, "activations", {"read_out": method.read_out})
     shifts, codes = group.subjects.distinct(SHIFT)
-    values = tuple(_shift(method, *row) for row in zip(*(shifts[name] for name in SHIFT), strict=True))
+    values = tuple(
+        _shift(method, group.arm.vocabulary, *row) for row in zip(*(shifts[name] for name in SHIFT), strict=True)
+    )
     return [_made(group, "activations", place, "steering", Column(values, codes))]
 
 
-def _shift(method: Steer, level: Level, layer: object, coefficient: object) -> Steering:
+def _shift(method: Steer, vocabulary: Vocabulary, level: Level, layer: object, coefficient: object) -> Steering:
     assert isinstance(layer, int)
     assert isinstance(coefficient, Decimal)
-    signed = coefficient if BIG_FIVE.sign(level) > 0 else -coefficient  # the direction that is measured points up
+    signed = coefficient if vocabulary.sign(level) > 0 else -coefficient  # the direction that is measured points up
     shared = {"layer": layer, "coefficient": signed, "positions": method.positions, "normalise": method.normalise}
     if method.operation == Add():
         return Steering.model_validate(shared)
@@ -53,8 +55,14 @@ def lower_npti(group: Group, builder: Builder) -> list[Made]:
     place = _measured(group, builder, "neurons", search, method)
     levels, codes = group.subjects.distinct(("level", "gamma"))
     fixed = ("neurons", "difference", "share", "midpoint", "steepness", "seed")
+    words = group.arm.vocabulary
     values = tuple(
-        NeuronSteering(level=level, gamma=gamma, **{name: getattr(method, name) for name in fixed})
+        NeuronSteering(
+            level=(ends := words.ends[:: words.sign(str(level))])[0],
+            opposite=ends[1] if words.own_levels else None,
+            gamma=gamma,
+            **{name: getattr(method, name) for name in fixed},
+        )
         for level, gamma in zip(levels["level"], levels["gamma"], strict=True)
     )
     return [_made(group, "neurons", place, "neurons", Column(values, codes))]
@@ -74,10 +82,11 @@ def _measured(
     for shared, rows in conditions.split(("data",)):
         data = dialogue_rows(cast("DataSpec", shared["data"]), group.arm, builder)
         traits = [cast("Trait", conditions["trait"][row]) for row in rows]
-        values = {"trait": tuple(traits), **(_personas(method, traits) if method else {})}
+        ends = group.arm.vocabulary.ends
+        values = {"trait": tuple(traits), **(_personas(method, traits, ends) if method else {})}
         each_once = row_ids(range(len(traits)))
         table = Table({name: Column(column, each_once) for name, column in values.items()}, len(rows))
-        needed: list[list[Condition]] = [[(trait, level) for level in BIG_FIVE.levels] for trait in traits]
+        needed: list[list[Condition]] = [[(trait, level) for level in ends] for trait in traits]
         inputs = (*group.model_input(len(rows)), *data.inputs(needed))
         where = group.where(("model", "trait", "data"), row_ids(first[row] for row in rows))
         template = {"model": group.model, "data": data.data, **settings}
@@ -86,10 +95,10 @@ def _measured(
     return row_ids(numbers[row] for row in place)
 
 
-def _personas(method: Npti, traits: list[Trait]) -> dict[str, tuple[object, ...]]:
-    """The prompts under which the model answers about each trait at each level."""
+def _personas(method: Npti, traits: list[Trait], ends: tuple[Level, Level]) -> dict[str, tuple[object, ...]]:
+    """The prompts under which the model answers about each trait at the highest and the lowest level."""
     strength = method.personas.own_axes().get("intensity", (None,))[0]
     return {
-        level: tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits)
-        for level in BIG_FIVE.levels
+        end: tuple(condition_prompt(method.personas, trait, level, strength) for trait in traits)
+        for end, level in zip(NeuronsParams.row_fields[1:], ends, strict=True)
     }

@@ -15,9 +15,8 @@ from traitgraph.specs.study.methods import Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.training import DpoTraining
 from traitgraph.specs.study.traits import Combination
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
 
-from .dialogues import Condition, dialogue_rows, repeated
+from .dialogues import Condition, dialogue_rows, own_traits, repeated
 
 CONDITION = ("data", "trait", "level", "seed")
 """What one training depends on, besides the model and the settings of the arm."""
@@ -55,7 +54,8 @@ def train(
         table = conditions.only(("seed",) if joint else ("trait", "level", "seed")).take(rows)
         dialogues = repeated(data, len(rows)) if joint else data.inputs(_needed(group, table))
         where = group.where(("model", "seed", "data"), places) if joint else named_conditions(group, conditions, places)
-        template = {"model": group.model, "data": data.data, "training": group.arm.train}
+        traits = {"traits": own_traits(group.arm)} if joint else {}
+        template = {"model": group.model, "data": data.data, "training": group.arm.train, **traits}
         kind, inputs = "train_joint" if joint else "train", (*group.model_input(len(rows)), *dialogues)
         numbers = builder.add(kind, template, table, inputs, where=where.take(rows))
         for row, number in zip(rows, numbers, strict=True):
@@ -72,9 +72,8 @@ def named_conditions(group: Group, conditions: Table, places: Sequence[int]) -> 
 def _needed(group: Group, table: Table) -> Iterable[list[Condition]]:
     """The dialogues that each training reads: those of its condition, and for preferences those of the other level."""
     for trait, level in zip(table["trait"], table["level"], strict=True):
-        own = (cast("Trait", trait), cast("Level", level))
-        both = isinstance(group.arm.train, DpoTraining)
-        yield [own, (own[0], BIG_FIVE.opposite(own[1]))] if both else [own]
+        others = group.arm.vocabulary.opposites(str(level)) if isinstance(group.arm.train, DpoTraining) else ()
+        yield [(str(trait), each) for each in (str(level), *others)]
 
 
 def lower_direct(group: Group, builder: Builder) -> list[Made]:

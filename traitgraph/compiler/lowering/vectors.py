@@ -16,7 +16,6 @@ from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Vector
 from traitgraph.specs.study.models import Onto
 from traitgraph.specs.study.traits import Combination
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .trained import CONDITION, first_places, named_conditions, train
 
@@ -33,20 +32,23 @@ def lower_vector(group: Group, builder: Builder) -> list[Made]:
 
 def lower_compose(group: Group, builder: Builder) -> list[Made]:
     """base + the vectors of several traits at one level each, under one alpha or one per trait."""
-    conditions, places, place = _pairs(group.subjects)
+    conditions, places, place = _pairs(group)
     vectors = _vectors(group, builder, conditions, places, contrast=False)
     lists = [row_ids(vectors[row] for row in rows) for rows in place]
     return make_merges(group, builder, lists, _coefficients(group, len(lists)))
 
 
-def _pairs(subjects: Table) -> tuple[Table, array[int], list[array[int]]]:
+def _pairs(group: Group) -> tuple[Table, array[int], list[array[int]]]:
     """The distinct (data, seed, trait, level) of composed subjects, a subject of the data and seed of each, and for
     each trait the one that a subject uses.
     """
+    subjects = group.subjects
     combos = cast("tuple[Combination, ...]", subjects["combination"].values)
     traits = [trait for trait, _ in combos[0]]
     shared, place = subjects.distinct(("data", "seed"))
-    levels = [level for level in BIG_FIVE.levels if any(level == pair[1] for combo in combos for pair in combo)]
+    levels = [
+        level for level in group.arm.vocabulary.levels if any(level == pair[1] for combo in combos for pair in combo)
+    ]
     each = len(traits) * len(levels)
     rows = row_ids(row for row in range(shared.rows) for _ in range(each))
     table = shared.take(rows)
@@ -71,7 +73,8 @@ def _coefficients(group: Group, traits: int) -> Column:
     subjects = group.subjects
     if "alpha" in subjects:
         return subjects["alpha"].map(lambda alpha: (alpha,) * traits)
-    return Column.of(zip(*(subjects[f"alpha:{trait}"] for trait in BIG_FIVE.in_order(group.arm.traits)), strict=True))
+    ordered = group.arm.vocabulary.in_order(group.arm.traits)
+    return Column.of(zip(*(subjects[f"alpha:{trait}"] for trait in ordered), strict=True))
 
 
 def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence[int], *, contrast: bool) -> array[int]:
@@ -79,7 +82,9 @@ def _vectors(group: Group, builder: Builder, conditions: Table, places: Sequence
     tuned = train(group, builder, conditions, places)
     inputs = [*group.model_input(len(tuned)), Input("tuned", tuned)]
     if contrast:
-        others = Table({**conditions.columns, "level": conditions["level"].map(BIG_FIVE.opposite)}, conditions.rows)
+        others = Table(
+            {**conditions.columns, "level": conditions["level"].map(group.arm.vocabulary.opposite)}, conditions.rows
+        )
         inputs.append(Input("opposite", train(group, builder, others, places)))
     where = named_conditions(group, conditions, places)
     return builder.add("vector", {"model": group.model}, Table({}, len(tuned)), inputs, where=where)

@@ -50,10 +50,11 @@ def read_reference(path: Path, traits: Sequence[Trait]) -> list[list[float]]:
         matrix, turned = [], []
     cells = [pair for row, column in zip(matrix, turned, strict=False) for pair in zip(row, column, strict=False)]
     symmetric = all(abs(left) <= 1 and abs(left - right) < SAME for left, right in cells)
+    letters = {trait: letter for letter, trait in BIG_FIVE.trait_of_letter.items()} if len(traits) == 5 else {}
     if len(cells) != len(traits) ** 2 or not symmetric or any(row[i] < 1 - SAME for i, row in enumerate(matrix)):
         size, order = (
             f"{len(traits)} x {len(traits)}",
-            " ".join(BIG_FIVE.traits[trait].letter or trait for trait in traits),
+            " ".join(letters.get(trait, trait) for trait in traits),
         )
         what = f"must hold a symmetric {size} matrix with ones on its diagonal, in the order {order}"
         raise DataError([fault_at(path, None, what)])

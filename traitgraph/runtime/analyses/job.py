@@ -35,7 +35,7 @@ def analyse(context: JobContext, params: AnalyseParams) -> None:
         measurement = vector_similarity(vectors, names, by_layer=params.analysis.scope == "layer")
     else:
         # The inputs have no order of their own; a draw of shuffles needs one.
-        traits = tuple(BIG_FIVE.traits)
+        traits = params.analysis.traits or BIG_FIVE.whole_traits
         folders = sorted(zip(context.row.inputs["assess"], context.inputs["assess"], strict=True))
         reference = read_reference(verified(context.locations, params.analysis.reference), traits)
         of_traits = {key: mean_scores(folder, traits) for key, folder in folders}

@@ -56,7 +56,7 @@ def measure(
     answers = list[dict[str, object]]()
     for row, each in zip(rows, cosines, strict=True):
         place = {"id": row.id, "trait": row.trait, "level": row.level, "split": row.split}
-        answers.append({**place, "prompt": row.prompt, "reply": row.reply, "cosines": each})
+        answers.append({**place, "prompt": str(row.prompt), "reply": row.reply, "cosines": each})
     columns = zip(*cosines, strict=True)
     return Measurement(answers, [Metric.over(f"{LAYER}{layer}", column) for layer, column in enumerate(columns)])
 

@@ -1,6 +1,6 @@
 """Which held-out reply does a model find likelier, that of a person high or low in a trait?
 
-For each held-out pair: (log p per token of the high reply) - (log p per token of the low reply), both after the same
+For each held-out pair: (log p per token of the reply at the highest level) - (the same at the lowest), both after one
 prompt, teacher-forced, the end of the turn included. Per token, so that a longer reply does not lose by its length.
 """
 
@@ -14,7 +14,7 @@ from traitgraph.runtime.models.likelihood import Request, continuation_likelihoo
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import ResolvedBenchmark
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import Vocabulary
 
 from .measurement import Measurement, Metric
 
@@ -40,8 +40,9 @@ def measure(
     dialogues = load_dialogues(context, benchmark.data)
     has_examples = params.prompt is not None and params.prompt.examples is not None
     learnt = has_examples or not context.inputs.keys() <= {"model", "data"}
+    ends = Vocabulary.of_levels(benchmark.data.levels).ends
     shared = held_out_overlaps(dialogues, benchmark.traits, learnt=learnt)
-    found = [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout")]
+    found = [(trait, pair) for trait in benchmark.traits for pair in reply_pairs(dialogues, trait, "heldout", ends)]
     pairs = [(trait, pair) for trait, pair in found if not same_replies(pair)]
     if without := [trait for trait in benchmark.traits if trait not in {known for known, _ in pairs}]:
         raise DialogueError(f"every held-out pair of {', '.join(without)} has the same reply at both levels")
@@ -60,16 +61,13 @@ def measure(
         for level, reply, score in zip(pair.replies, pair.replies.values(), both, strict=True):
             per_token.setdefault((trait, level), []).append(score.per_token)
             heard = {"reply": reply, "tokens": len(score.logprobs), "loglik": score.total}
-            answers.append({"trait": trait, "pair": pair.pair, "level": level, "prompt": pair.prompt, **heard})
+            answers.append({"trait": trait, "pair": pair.pair, "level": level, "prompt": str(pair.prompt), **heard})
     metrics = []
     for trait in benchmark.traits:
-        upper, lower = (per_token[trait, level] for level in BIG_FIVE.ends)
+        upper, lower = (per_token[trait, level] for level in ends)
         metrics += [
             Metric.over(trait, [a - b for a, b in zip(upper, lower, strict=True)]),
-            *(
-                Metric.over(f"{trait}.{level}{LOGLIK}", per_token[trait, level], role="validity")
-                for level in BIG_FIVE.ends
-            ),
+            *(Metric.over(f"{trait}.{level}{LOGLIK}", per_token[trait, level], role="validity") for level in ends),
         ]
     if shared:
         rows = sum(row.split == "heldout" and row.trait in benchmark.traits for row in dialogues)

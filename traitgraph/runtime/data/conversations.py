@@ -7,6 +7,7 @@ user and assistant by turns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from traitgraph.specs.source.diagnostics import near_hint
 
@@ -16,31 +17,31 @@ NAMES = (("role", "content"), ("from", "value"))
 Message = dict[str, str]
 
 
-class Conversation(str):
-    """A prompt of several messages. Chat templates get the messages; as text, each stands under its role.
+@dataclass(frozen=True)
+class Conversation:
+    """Several messages before a reply. As text, each stands under its role; JSON refuses it, so that none is lost."""
 
-    A text, so that prompts are compared, grouped, kept and shown as those of one message are.
-    """
+    turns: tuple[tuple[str, str], ...]
+    """Role and content of each message, the last of the user."""
 
-    messages: tuple[Message, ...]
-
-    def __new__(cls, messages: Sequence[Message]) -> Conversation:
-        """Of messages with `role` and `content`, the last of the user."""
-        made = super().__new__(cls, "\n\n".join(f"{each['role']}: {each['content']}" for each in messages))
-        made.messages = tuple(messages)
-        return made
+    def __str__(self) -> str:
+        return "\n\n".join(f"{role}: {content}" for role, content in self.turns)
 
 
-def prompt_of(messages: Sequence[Message]) -> str:
-    """The prompt that messages are: plain text where it is one message of the user."""
-    return messages[0]["content"] if len(messages) == 1 else Conversation(messages)
+Said = str | Conversation
+"""What is said before a reply: the text of one message of the user, or several messages."""
 
 
-def messages_of(prompt: str) -> list[Message]:
-    """The messages that a prompt stands for."""
-    if isinstance(prompt, Conversation):
-        return [dict(each) for each in prompt.messages]
-    return [{"role": "user", "content": prompt}]
+def said_by(messages: Sequence[Message]) -> Said:
+    """What messages say: plain text where it is one message of the user."""
+    turns = tuple((each["role"], each["content"]) for each in messages)
+    return turns[0][1] if len(turns) == 1 else Conversation(turns)
+
+
+def messages_of(said: Said) -> list[Message]:
+    """The messages, by our names."""
+    turns = (("user", said),) if isinstance(said, str) else said.turns
+    return [{"role": role, "content": content} for role, content in turns]
 
 
 class NoConversationError(ValueError):

@@ -12,19 +12,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, NamedTuple
 from unicodedata import normalize
 
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.jobs.locations import named, verified
 from traitgraph.runtime.jobs.process import quiet_libraries
 from traitgraph.runtime.store.errors import HubError
-from traitgraph.specs.folders.tables import Table
+from traitgraph.specs.folders.tables import Table, labelled
 from traitgraph.specs.jobs.refs import DataRef, FileData, GeneratedData, HubData
 from traitgraph.specs.study.data import Form
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
-from .fields import Fields, checked
+from .conversations import Said
+from .fields import BIG_FIVE_WORDS, Fields, Made, Words, checked, forms_of
 from .rows import DialogueError, Row, raw_rows
 
 SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
@@ -42,7 +43,7 @@ class Dialogue(NamedTuple):
     trait: Trait
     level: Level
     split: str
-    prompt: str
+    prompt: Said
     reply: str
     pair: str
 
@@ -51,7 +52,7 @@ class ReplyPair(NamedTuple):
     """A prompt with a reply of each of two opposite levels."""
 
     pair: str
-    prompt: str
+    prompt: Said
     replies: Mapping[Level, str]
 
 
@@ -60,7 +61,7 @@ class Scenario(NamedTuple):
 
     id: str
     split: str
-    prompt: str
+    prompt: Said
 
 
 class Question(NamedTuple):
@@ -68,7 +69,7 @@ class Question(NamedTuple):
 
     id: str
     trait: Trait
-    prompt: str
+    prompt: Said
 
 
 class Asked(NamedTuple):
@@ -76,58 +77,54 @@ class Asked(NamedTuple):
 
     trait: Trait | None
     split: str
-    prompt: str
+    prompt: Said
 
 
-def load_questions(context: JobContext, data: DataRef) -> list[Question]:
-    """The questions of a data source that is there, in its order; only `prompt` and `trait` are needed.
+class RowReader(Generic[Made]):
+    """Reads rows of one sort, in whatever form. Raises DialogueError for rows that do not fit, OSError without a file.
 
-    Raises DialogueError for rows that do not fit, OSError for a missing file.
+    `made` makes one of the fields of a row and its number; `key` is that of the spec under which such data stand.
     """
-    assert not isinstance(data, GeneratedData), "a spec names questions that are there"
-    return checked(_rows_of(context, data), data.fields, _question, "questions", data.form)
+
+    def __init__(self, made: Callable[[Fields, int], Made], key: str = "data", *, reply: bool = False) -> None:
+        self.made, self.key, self.reply = made, key, reply
+
+    def __call__(
+        self,
+        path: Path,
+        fields: Mapping[str, str] | None = None,
+        form: Form | None = None,
+        table: Table | None = None,
+        words: Words = BIG_FIVE_WORDS,
+    ) -> list[Made]:
+        """All rows of a file as a spec names them: `fields`, `form`, and how a table is written."""
+        return checked(raw_rows(path, table), fields or {}, self.made, self.key, form, words)
+
+    def load(self, context: JobContext, data: FileData | HubData) -> list[Made]:
+        """All rows of a data source that is there, in its order."""
+        return checked(_rows_of(context, data), data.fields, self.made, self.key, data.form, words_of(context, data))
+
+    def forms(self, path: Path, data: FileData) -> Counter[Form]:
+        """How many rows of a file have each form."""
+        return forms_of(raw_rows(path, data.table), data.fields, data.form, reply=self.reply)
 
 
-def read_questions(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Question]:
-    """All questions of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _question, "questions", form)
+def words_of(context: JobContext, data: DataRef) -> Words:
+    """What rows of a data source may name: the traits of the study, the levels of these data."""
+    return Words(context.traits, Vocabulary.of_levels(data.levels).levels)
 
 
-def load_scenarios(context: JobContext, data: FileData | HubData) -> list[Scenario]:
-    """The prompts of a data source, in its order; other fields but `id` and `split` are not needed.
-
-    Raises DialogueError for rows that do not fit, OSError for a missing file.
-    """
-    return checked(_rows_of(context, data), data.fields, _scenario, "scenarios", data.form)
-
-
-def read_scenarios(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Scenario]:
-    """All prompts of a file, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _scenario, "scenarios", form)
-
-
-def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[str]:
+def load_trait_prompts(context: JobContext, data: DataRef, trait: Trait) -> list[Said]:
     """Distinct prompts of the training split, in file order; of rows that name a trait only those of this one.
 
     Replies and levels are not needed. Raises DialogueError when there is none, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        return trait_prompts([Asked(row.trait, row.split, row.prompt) for row in load_dialogues(context, data)], trait)
-    return trait_prompts(checked(_rows_of(context, data), data.fields, _asked, "data", data.form), trait)
+        return trait_prompts(load_dialogues(context, data), trait)
+    return trait_prompts(read_asked.load(context, data), trait)
 
 
-def read_asked(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Asked]:
-    """All rows of a file as questions that may be about one trait, as `read_dialogues` reads rows."""
-    return checked(raw_rows(path, table), fields or {}, _asked, "data", form)
-
-
-def trait_prompts(rows: Iterable[Asked], trait: Trait) -> list[str]:
+def trait_prompts(rows: Iterable[Asked | Dialogue], trait: Trait) -> list[Said]:
     """What `load_trait_prompts` gives, of rows that were read."""
     found = [row.prompt for row in rows if row.trait in (trait, None) and row.split == "train"]
     if not found:
@@ -141,8 +138,9 @@ def load_dialogues(context: JobContext, data: DataRef, generated: str = "data") 
     Raises DialogueError for rows that do not fit, OSError for a missing file.
     """
     if isinstance(data, GeneratedData):
-        return [row for folder in context.inputs[generated] for row in read_dialogues(folder / GENERATED_FILE)]
-    return checked(_rows_of(context, data), data.fields, _dialogue, "data", data.form)
+        files, words = (folder / GENERATED_FILE for folder in context.inputs[generated]), words_of(context, data)
+        return [row for file in files for row in read_dialogues(file, words=words)]
+    return read_dialogues.load(context, data)
 
 
 def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
@@ -156,14 +154,8 @@ def _rows_of(context: JobContext, data: FileData | HubData) -> Iterable[Row]:
         raise HubError(f"{data.id}: {reason}; run from another folder")
     with named(data.id, data.revision), quiet_libraries():
         rows = load_dataset(data.id, name=data.config, revision=data.revision, split=data.split)
-    return (Row(data.id, number, "", row, "id") for number, row in enumerate(rows))
-
-
-def read_dialogues(
-    path: Path, fields: Mapping[str, str] | None = None, form: Form | None = None, table: Table | None = None
-) -> list[Dialogue]:
-    """All rows of a file, in whatever form, as a spec names them: `fields`, `form`, and how a table is written."""
-    return checked(raw_rows(path, table), fields or {}, _dialogue, "data", form)
+    features = rows.features.to_dict()
+    return (Row(data.id, number, "", labelled(row, features), "id") for number, row in enumerate(rows))
 
 
 def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> list[Dialogue]:
@@ -174,11 +166,13 @@ def training_rows(dialogues: Iterable[Dialogue], trait: Trait, level: Level) -> 
     return rows
 
 
-def joint_rows(dialogues: Iterable[Dialogue], traits: Collection[Trait]) -> list[Dialogue]:
-    """The training split of some traits at both levels, in file order. Raises DialogueError when one level has none."""
+def joint_rows(
+    dialogues: Iterable[Dialogue], traits: Collection[Trait], levels: Collection[Level] = BIG_FIVE.ends
+) -> list[Dialogue]:
+    """The training split of some traits at all levels, in file order. Raises DialogueError when one level has none."""
     rows = [row for row in dialogues if row.trait in traits and row.split == "train"]
     there = {(row.trait, row.level) for row in rows}
-    if missing := [f"{trait} {level}" for trait in traits for level in BIG_FIVE.levels if (trait, level) not in there]:
+    if missing := [f"{trait} {level}" for trait in traits for level in levels if (trait, level) not in there]:
         raise DialogueError(f"the data have no training row for {', '.join(missing)}")
     if not rows:
         raise DialogueError("the data have no training row")
@@ -228,20 +222,22 @@ def same_replies(pair: ReplyPair) -> bool:
     return len(set(map(_spoken, pair.replies.values()))) < 2
 
 
-def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait) -> None:
+def contrasting_pairs(dialogues: Iterable[Dialogue], trait: Trait, levels: tuple[Level, Level] = BIG_FIVE.ends) -> None:
     """Raises DialogueError where held-out pairs of a trait are missing, or have one reply at both levels."""
-    if same := [pair.pair for pair in reply_pairs(dialogues, trait, "heldout") if same_replies(pair)]:
+    if same := [pair.pair for pair in reply_pairs(dialogues, trait, "heldout", levels) if same_replies(pair)]:
         named = ", ".join([*map(repr, same[:SHOWN_OVERLAPS]), *["..."] * (len(same) > SHOWN_OVERLAPS)])
         count = f"{len(same)} held-out pairs" if len(same) > 1 else "one held-out pair"
         raise DialogueError(f"{count} of {trait} with the same reply at both levels, which says nothing: {named}")
 
 
-def differing_rows(dialogues: Sequence[Dialogue], trait: Trait, read_out: str) -> dict[Level, list[Dialogue]]:
-    """The training split of a trait at both levels. Raises DialogueError where what is read does not differ by level.
+def differing_rows(
+    dialogues: Sequence[Dialogue], trait: Trait, read_out: str, levels: tuple[Level, Level] = BIG_FIVE.ends
+) -> dict[Level, list[Dialogue]]:
+    """The training split of a trait at two levels. Raises DialogueError where what is read does not differ by level.
 
     Equal prompts have equal activations, and a direction between them is noise.
     """
-    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in BIG_FIVE.levels}
+    rows: dict[Level, list[Dialogue]] = {level: training_rows(dialogues, trait, level) for level in levels}
     read = [
         Counter((row.prompt, row.reply if read_out == "response" else "") for row in each) for each in rows.values()
     ]
@@ -273,9 +269,9 @@ def texts_of(rows: Iterable[object], wanted: Callable[[Any], bool]) -> Texts:
     return {place: (_spoken(getattr(row, "prompt", "")), _spoken(getattr(row, "reply", ""))) for place, row in kept}
 
 
-def _spoken(text: str) -> str:
+def _spoken(text: Said) -> str:
     """A text as people compare it: the number of blanks and the way accents are encoded aside."""
-    return " ".join(normalize("NFC", text).split())
+    return " ".join(normalize("NFC", str(text)).split())
 
 
 def overlaps(heldout: Texts, training: Texts) -> list[Overlap]:
@@ -312,26 +308,27 @@ def _scenario(row: Fields, number: int) -> Scenario:
 
 
 def _question(row: Fields, number: int) -> Question:
-    return Question(_id(row, number), cast("Trait", row.word("trait", BIG_FIVE.traits)), row.said(reply=False)[0])
+    return Question(_id(row, number), row.word("trait", row.words.traits), row.said(reply=False)[0])
 
 
 def _asked(row: Fields, number: int) -> Asked:
-    about = row.word("trait", BIG_FIVE.traits) if row.get("trait") else None
-    return Asked(cast("Trait | None", about), _split(row), row.said(reply=False)[0])
+    return Asked(
+        row.word("trait", row.words.traits) if row.get("trait") else None, _split(row), row.said(reply=False)[0]
+    )
 
 
 def _dialogue(row: Fields, number: int) -> Dialogue:
-    trait, level, split = row.word("trait", BIG_FIVE.traits), row.word("level", BIG_FIVE.levels), _split(row)
+    trait, level, split = row.word("trait", row.words.traits), row.word("level", row.words.levels), _split(row)
     prompt, reply = row.said(reply=True)
     pair = row.optional("pair")
     return Dialogue(
         id=_id(row, number),
-        trait=cast("Trait", trait),
-        level=cast("Level", level),
+        trait=trait,
+        level=level,
         split=split,
         prompt=prompt,
         reply=reply,
-        pair=prompt if pair is None else str(pair),
+        pair=str(prompt if pair is None else pair),
     )
 
 
@@ -342,3 +339,8 @@ def _id(row: Fields, number: int) -> str:
 
 def _split(row: Fields) -> str:
     return SPLITS.get(row.word("split", SPLITS, default="train"), "")
+
+
+read_dialogues = RowReader(_dialogue, reply=True)
+read_questions, read_scenarios = RowReader(_question, "questions"), RowReader(_scenario, "scenarios")
+read_asked = RowReader(_asked)

@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from traitgraph.specs.folders.tables import reach
 from traitgraph.specs.source.diagnostics import Diagnostic, near_hint, near_names
 from traitgraph.specs.study.data import Form
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
-from .conversations import Message, NoConversationError, prompt_of, read_messages
+from .conversations import Message, NoConversationError, Said, read_messages, said_by
 from .data_files import SHOWN_FAULTS, NotJson, almost, first_faults, not_json
 from .rows import DialogueError, Row
 
@@ -40,29 +41,46 @@ BESIDE = ("context", "history", "tools")
 SHOWN_PLACES = 3
 
 
+class Words(NamedTuple):
+    """Traits and levels that rows may name."""
+
+    traits: Collection[str]
+    levels: Collection[str]
+
+
+BIG_FIVE_WORDS = Words(BIG_FIVE.whole_traits, BIG_FIVE.ends)
+
+
 class Fields:
     """The fields of one row by our names; `faults` gathers what is wrong with them, by cause."""
 
-    __slots__ = ("faults", "form", "key", "names", "row", "values")
+    __slots__ = ("faults", "form", "key", "names", "row", "values", "words")
 
     def __init__(
-        self, row: Row, values: Mapping[str, object], names: Mapping[str, str], key: str, form: Form | None = None
+        self,
+        row: Row,
+        values: Mapping[str, object],
+        names: Mapping[str, str],
+        key: str,
+        form: Form | None = None,
+        words: Words = BIG_FIVE_WORDS,
     ) -> None:
-        self.row, self.values, self.names, self.key, self.form = row, values, names, key, form
+        self.row, self.values, self.names, self.key, self.form, self.words = row, values, names, key, form, words
         self.faults: dict[object, Callable[[], Diagnostic]] = {}  # told of the first row only, and telling takes time
 
-    def said(self, *, reply: bool) -> tuple[str, str]:
+    def said(self, *, reply: bool) -> tuple[Said, str]:
         """What is said to the model, and the reply to it ('' where none is asked for); faults where there is none."""
         self.form = form = self.form or self._recognised(reply)
         if form is None:
             return "", ""
         if form == "messages":
             return self._conversation(reply)
-        prompt = self.text("prompt")
+        text = self.text("prompt")
+        prompt: Said = text
         if form == "alpaca":
             self._all_is_read(BESIDE)
             extra = self.values.get("input")
-            prompt = prompt_of(self._with_system([{"role": "user", "content": _joined(prompt, extra)}]))
+            prompt = said_by(self._with_system([{"role": "user", "content": _joined(text, extra)}]))
         elif self.names.get("prompt") == "instruction":
             self._all_is_read(("input", "system", *BESIDE))
         return prompt, self.text("reply") if reply else ""
@@ -73,30 +91,25 @@ class Fields:
             return "plain"
         if "messages" in self.names:
             return "messages"
-        begun: list[Form] = [form for form in COLUMNS if self._holds(form, "prompt")]
-        whole = [form for form in begun if not reply or self._holds(form, "reply")]
-        chats = [name for name in CHATS if self.values.get(name) is not None]
+        found = {
+            form: [name for name in names.values() or CHATS if self.values.get(name) is not None]
+            for form, names in COLUMNS.items()
+        }
+        begun = [form for form, there in found.items() if there and COLUMNS[form].get("prompt", there[0]) in there]
+        whole = [f for f in begun if not reply or COLUMNS[f].get("reply", found[f][0]) in found[f]]
         if len(whole) > 1:
             hint = f"say which is meant: {' or '.join(self._line(form=form) for form in whole)}"
-            what = f"columns of two forms: {' and '.join(map(self._described, whole))}"
-            self.faults["forms", *whole] = lambda: self.row.fault(what, hint)
+            what = " and ".join(" with ".join(f"`{name}`" for name in found[form]) for form in whole)
+            self.faults["forms", *whole] = lambda: self.row.fault(f"columns of two forms: {what}", hint)
             return None
+        chats = found["messages"]
         if "messages" in whole and len(chats) > 1:
             hint = f"say which is meant: {self._mapped('messages', chats[0])}"
             self.faults["chats"] = lambda: self.row.fault(f"two columns hold messages: {' and '.join(chats)}", hint)
             return None
         return (whole or begun or ["plain"])[0]
 
-    def _holds(self, form: Form, name: str) -> bool:
-        columns = CHATS if form == "messages" else (COLUMNS[form][name],)
-        return any(self.values.get(column) is not None for column in columns)
-
-    def _described(self, form: Form) -> str:
-        if form == "messages":
-            return f"`{next(name for name in CHATS if self.values.get(name) is not None)}`"
-        return " with ".join(f"`{name}`" for name in COLUMNS[form].values() if self.values.get(name) is not None)
-
-    def _conversation(self, reply: bool) -> tuple[str, str]:
+    def _conversation(self, reply: bool) -> tuple[Said, str]:
         column = self.names.get("messages") or next((name for name in CHATS if name in self.values), CHATS[0])
         if (value := reach(self.values, column)) is None:
             self.faults["messages"] = lambda: self._without_text("messages", None)
@@ -111,7 +124,7 @@ class Fields:
             self.faults["messages", reason] = lambda: self.row.fault(f"`{column}` {reason}", hint, column)
             return "", ""
         last = found.pop()["content"] if found[-1]["role"] == "assistant" else ""
-        return prompt_of(found), last if reply else ""
+        return said_by(found), last if reply else ""
 
     def _with_system(self, messages: list[Message]) -> list[Message]:
         """Messages under the row's field `system`, when it holds text."""
@@ -205,6 +218,7 @@ def checked(
     made: Callable[[Fields, int], Made],
     key: str = "data",
     form: Form | None = None,
+    words: Words = BIG_FIVE_WORDS,
 ) -> list[Made]:
     """What is made of each row and its number, counted from 1; `key` is that of the spec under which the data stand.
 
@@ -220,7 +234,7 @@ def checked(
         elif not isinstance(value, Mapping):
             faults.setdefault(Mapping, []).append((row, partial(row.fault, "a row is a mapping of fields: {...}")))
         else:
-            fields = Fields(row, value, names, key, form)
+            fields = Fields(row, value, names, key, form, words)
             found.append(made(fields, number))
             for cause, tell in fields.faults.items():
                 faults.setdefault(cause, []).append((row, tell))

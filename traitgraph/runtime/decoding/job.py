@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitgraph.runtime.data.conversations import Conversation
-from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, load_scenarios
+from traitgraph.runtime.data.conversations import Said, messages_of
+from traitgraph.runtime.data.dialogues import GENERATED_FILE, Scenario, read_scenarios
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.jobs.process import quiet_libraries
@@ -44,7 +44,7 @@ def generate(context: JobContext, params: GenerateParams) -> None:
     raises  DialogueError for scenarios that cannot be read or when every reply is empty, VocabularyError for an expert
             of another vocabulary, Stopped between two batches
     """
-    scenarios = load_scenarios(context, params.scenarios)[: params.limit]
+    scenarios = read_scenarios.load(context, params.scenarios)[: params.limit]
     if not scenarios:
         raise DialogueError("the scenarios have no rows")
     writer = open_model(context, params.model)
@@ -147,11 +147,11 @@ def _write(
         yield from rows
 
 
-def _said(prompt: str, reply: str) -> dict[str, object]:
+def _said(prompt: Said, reply: str) -> dict[str, object]:
     """A prompt and its reply as training reads them."""
-    if isinstance(prompt, Conversation):
-        return {"messages": [*prompt.messages, {"role": "assistant", "content": reply}]}
-    return {"prompt": prompt, "reply": reply}
+    if isinstance(prompt, str):
+        return {"prompt": prompt, "reply": reply}
+    return {"messages": [*messages_of(prompt), {"role": "assistant", "content": reply}]}
 
 
 def _publish(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, cast
 
 from traitgraph.specs.jobs.params import JobRow
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 Value = TypeVar("Value")
 
@@ -108,6 +109,8 @@ class JobContext:
     """Whether the time is nearly up: a long job that can go on later saves what it has and raises `Stopped`."""
     partial: Path | None = None
     """Folder of this job that outlives the process, for checkpoints; goes when the job is done."""
+    traits: Collection[str] = BIG_FIVE.whole_traits
+    """Traits that rows of data may name."""
 
 
 def without_torch(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from traitgraph.runtime.data.conversations import Message as Message
-from traitgraph.runtime.data.conversations import messages_of
+from traitgraph.runtime.data.conversations import Said, messages_of
 from traitgraph.runtime.data.dialogues import Dialogue, load_dialogues, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
@@ -71,8 +71,8 @@ def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> li
     return replies
 
 
-def messages(user: str, prompt: PromptMessage | None = None) -> list[Message]:
-    """What is said to the model, a text or a `Conversation`, under a prompt message, when there is one."""
+def messages(user: Said, prompt: PromptMessage | None = None) -> list[Message]:
+    """What is said to the model under a prompt message, when there is one."""
     return with_prompt_message(messages_of(user), prompt)
 
 
@@ -91,12 +91,12 @@ def with_prompt_message(conversation: list[Message], prompt: PromptMessage | Non
     ]
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: str, prompt: PromptMessage | None = None) -> tuple[int, ...]:
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: Said, prompt: PromptMessage | None = None) -> tuple[int, ...]:
     """Token ids of a user message up to where the assistant's reply begins."""
     return _ids(tokenizer, prompt_text(tokenizer, user, prompt))
 
 
-def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: PromptMessage | None = None) -> Turn:
+def turn(tokenizer: PreTrainedTokenizerBase, user: Said, reply: str, prompt: PromptMessage | None = None) -> Turn:
     """A user message and a given reply, cut where the reply begins."""
     before = prompt_text(tokenizer, user, prompt)
     whole = _whole_text(tokenizer, user, reply, prompt)
@@ -108,7 +108,7 @@ def turn(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: Prom
 
 
 def answer_ids(
-    tokenizer: PreTrainedTokenizerBase, user: str, answer: str, prompt: PromptMessage | None = None
+    tokenizer: PreTrainedTokenizerBase, user: Said, answer: str, prompt: PromptMessage | None = None
 ) -> tuple[int, ...]:
     """Token ids of an answer that begins the assistant's reply, with what the template puts in front of it.
 
@@ -120,12 +120,12 @@ def answer_ids(
     return _parted(tokenizer, before, head + answer if found and whole.startswith(before) else answer).reply
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerBase, user: str, prompt: PromptMessage | None = None) -> str:
+def prompt_text(tokenizer: PreTrainedTokenizerBase, user: Said, prompt: PromptMessage | None = None) -> str:
     """The rendered text of a user message up to where the assistant's reply begins."""
     return _heard(tokenizer, messages(user, prompt), begin_reply=True)[1]
 
 
-def _whole_text(tokenizer: PreTrainedTokenizerBase, user: str, reply: str, prompt: PromptMessage | None) -> str:
+def _whole_text(tokenizer: PreTrainedTokenizerBase, user: Said, reply: str, prompt: PromptMessage | None) -> str:
     conversation: list[Message] = [*messages(user, prompt), {"role": "assistant", "content": reply}]
     return _heard(tokenizer, conversation, begin_reply=False)[1]
 

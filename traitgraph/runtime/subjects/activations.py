@@ -1,6 +1,6 @@
 """Steering by a direction of activations: the job `activations` measures it, the subject of `steer` is shifted by it.
 
-Direction = mean at the high level - mean at the low level (Persona Vectors: mean over the tokens of each reply, then
+Direction = mean at the highest level - mean at the lowest (Persona Vectors: mean over the tokens of each reply, then
 over replies), after every block. The replies are given: those of people, of a corpus, or written before by a `generate`
 job. The subject: what one block puts out, changed by an operator with the direction.
 """
@@ -24,7 +24,7 @@ from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import ActivationsParams, OperatorSteering, Steering
 from traitgraph.specs.source.hashing import digest_stream
 from traitgraph.specs.study.method import Add, SteeringOperator
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level
+from traitgraph.specs.study.vocabulary import Level, Vocabulary
 
 from .spans import Span, SteeringError, counted, in_batches, read_batch, reply_span
 from .workbench import leave_subject
@@ -39,26 +39,25 @@ _PARTIAL = "sums.safetensors"
 
 
 def activations(context: JobContext, params: ActivationsParams) -> None:
-    """Measure the direction from low to high after every block.
+    """Measure the direction from the lowest level to the highest after every block.
 
     reads   data?                      dialogues of `generate` jobs; the training split of the trait
-    writes  activations.safetensors    high, low, direction: float32 [blocks, hidden]
+    writes  activations.safetensors    LEVEL (both), direction: float32 [blocks, hidden]
             activations.json           numbers of replies and tokens, norms and projections block by block
     raises  DialogueError for a level without rows, SteeringError where nothing differs, Stopped between two batches
     """
-    read = differing_rows(load_dialogues(context, params.data), params.trait, params.read_out)
+    ends = Vocabulary.of_levels(params.data.levels).ends
+    read = differing_rows(load_dialogues(context, params.data), params.trait, params.read_out, ends)
     loaded = open_model(context, params.model)
     leave_subject(context, loaded)
     spans: dict[str, list[Span]] = {
         level: [_span(loaded, row, params.read_out) for row in rows] for level, rows in read.items()
     }
     sums = _sums(
-        context, loaded, [(level, batch) for level in BIG_FIVE.levels for batch in in_batches(loaded, spans[level])]
+        context, loaded, [(row, batch) for row, level in enumerate(ends) for batch in in_batches(loaded, spans[level])]
     )
-    means: dict[str, torch.Tensor] = {
-        level: total / len(spans[level]) for level, total in zip(BIG_FIVE.levels, sums, strict=True)
-    }
-    _publish(context.out, params, spans, means)
+    means: dict[str, torch.Tensor] = {level: total / len(spans[level]) for level, total in zip(ends, sums, strict=True)}
+    _publish(context.out, params, spans, means, ends)
 
 
 def _span(loaded: LoadedModel, row: Dialogue, read_out: str) -> Span:
@@ -68,8 +67,8 @@ def _span(loaded: LoadedModel, row: Dialogue, read_out: str) -> Span:
     return Span(prompt, 0 if read_out == "prompt" else len(prompt) - 1)
 
 
-def _sums(context: JobContext, loaded: LoadedModel, batches: Sequence[tuple[Level, list[Span]]]) -> torch.Tensor:
-    """Sum over replies of their mean activations: float64 [levels, blocks, hidden], on the CPU.
+def _sums(context: JobContext, loaded: LoadedModel, batches: Sequence[tuple[int, list[Span]]]) -> torch.Tensor:
+    """Sum over replies of their mean activations: float64 [2 levels, blocks, hidden], on the CPU.
 
     What is summed is kept after each batch, in this order, so that an interrupted job gives the same bits.
     """
@@ -79,16 +78,16 @@ def _sums(context: JobContext, loaded: LoadedModel, batches: Sequence[tuple[Leve
     blocks = decoder_blocks(loaded.model)
     hidden = loaded.model.config.get_text_config().hidden_size
     sums, done = _earlier(context.partial) or (
-        torch.zeros(len(BIG_FIVE.levels), len(blocks), hidden, dtype=torch.float64),
+        torch.zeros(2, len(blocks), hidden, dtype=torch.float64),
         0,
     )
-    for number, (level, batch) in enumerate(batches):
+    for number, (row, batch) in enumerate(batches):
         context.progress(number, len(batches), "batches of replies")
         if number < done:
             continue
         if context.stop_wanted():
             raise Stopped("saved")
-        sums[list(BIG_FIVE.levels).index(level)] += _sum_of(loaded, blocks, batch)
+        sums[row] += _sum_of(loaded, blocks, batch)
         if context.partial is not None:
             tensors = {"sums": sums, "done": torch.tensor(number + 1)}
             save_file(tensors, context.partial / f".{_PARTIAL}", metadata={"seal": _seal(sums, number + 1)})
@@ -128,11 +127,15 @@ def _seal(sums: torch.Tensor, done: int) -> str:
 
 
 def _publish(
-    out: Path, params: ActivationsParams, spans: dict[str, list[Span]], means: dict[str, torch.Tensor]
+    out: Path,
+    params: ActivationsParams,
+    spans: dict[str, list[Span]],
+    means: dict[str, torch.Tensor],
+    ends: tuple[Level, Level],
 ) -> None:
     from safetensors.torch import save_file
 
-    upper, lower = BIG_FIVE.ends
+    upper, lower = ends
     direction = means[upper] - means[lower]
     norms = direction.norm(dim=1)
     if not norms.all():

@@ -22,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.data.dialogues import load_trait_prompts
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import PromptMessage, prompt_ids, prompt_message_of
@@ -31,7 +32,7 @@ from traitgraph.runtime.models.resumable_generation import KeptTexts, write_miss
 from traitgraph.runtime.store.durable import write_json, write_json_lines
 from traitgraph.runtime.vectors.hooks import Removable
 from traitgraph.specs.jobs.params import NeuronsParams, NeuronSteering
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .spans import Span, SteeringError, counted, in_batches, read_batch, reply_span
 from .workbench import leave_subject
@@ -63,11 +64,11 @@ def neurons(context: JobContext, params: NeuronsParams) -> None:
     leave_subject(context, loaded)
     gated_mlps(loaded.model)  # before anything is written
     questions = load_trait_prompts(context, params.data, params.trait)[: params.limit]
-    prompts: Prompts = {level: prompt_message_of(context, getattr(params, level)) for level in BIG_FIVE.levels}
+    ends = Vocabulary.of_levels(params.data.levels).ends
+    asked = zip(ends, (params.high, params.low), strict=True)
+    prompts: Prompts = {level: prompt_message_of(context, prompt) for level, prompt in asked}
     answers = _answers(context, params, loaded, questions, prompts)
-    firing: dict[str, Firing] = {
-        level: _firing(context, loaded, answers, level, prompts[level]) for level in BIG_FIVE.levels
-    }
+    firing = {level: _firing(context, loaded, answers, level, prompts[level]) for level in ends}
     _publish(context, params, firing, answers, loaded.tokenizer.decode(_prompt(loaded, answers[0], prompts)))
 
 
@@ -76,10 +77,10 @@ def _prompt(loaded: LoadedModel, answer: Answer, prompts: Prompts) -> tuple[int,
 
 
 def _answers(
-    context: JobContext, params: NeuronsParams, loaded: LoadedModel, questions: Sequence[str], prompts: Prompts
+    context: JobContext, params: NeuronsParams, loaded: LoadedModel, questions: Sequence[Said], prompts: Prompts
 ) -> list[Answer]:
     """The likeliest answer to each question at each level."""
-    asked = [{"level": level, "question": question} for level in BIG_FIVE.levels for question in questions]
+    asked = [{"level": level, "question": question} for level in prompts for question in questions]
     kept = KeptTexts(context.partial, "replies")
     write_missing(
         context,
@@ -123,11 +124,11 @@ def _publish(
     tensors = {f"probability.{level}": each.probability() for level, each in firing.items()}
     tensors |= {f"quantile.{level}": each.quantile(params.quantile) for level, each in firing.items()}
     save_file(tensors, context.out / TENSORS)
-    write_json_lines(context.out / REPLIES, answers)
+    write_json_lines(context.out / REPLIES, [{**each, "question": str(each["question"])} for each in answers])
     record = {
         "trait": params.trait,
-        "questions": len(answers) // len(BIG_FIVE.levels),
-        "empty": {level: sum(a["level"] == level and not a["reply"] for a in answers) for level in BIG_FIVE.levels},
+        "questions": len(answers) // len(firing),
+        "empty": {level: sum(a["level"] == level and not a["reply"] for a in answers) for level in firing},
         "tokens": {level: each.tokens for level, each in firing.items()},
         "model_sees": seen,
     }
@@ -222,7 +223,7 @@ def neuron_sets(measured: dict[str, torch.Tensor], steering: NeuronSteering) -> 
     """
     import torch
 
-    pole, other = steering.level, BIG_FIVE.opposite(steering.level)
+    pole, other = steering.level, steering.opposite or BIG_FIVE.opposite(steering.level)
     delta = measured[f"probability.{pole}"] - measured[f"probability.{other}"]
     up, down = (_chosen(each.flatten(), steering) for each in (delta, -delta))
     generator = torch.Generator().manual_seed(steering.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.models.chat import PromptMessage, turn
 from traitgraph.runtime.models.likelihood import BATCH_TOKENS, Tokens, batches_by_length, padded
 from traitgraph.runtime.models.loading import LoadedModel
@@ -26,7 +27,7 @@ class Span(NamedTuple):
 
 
 def reply_span(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, reply: str, prompt_message: PromptMessage | None = None
+    tokenizer: PreTrainedTokenizerBase, prompt: Said, reply: str, prompt_message: PromptMessage | None = None
 ) -> Span:
     """The tokens of a reply, without those that end the turn, after its prompt."""
     before, after = turn(tokenizer, prompt, reply, prompt_message)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.data.dialogues import joint_rows, load_dialogues, reply_pairs, training_rows
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
@@ -19,12 +20,12 @@ from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
 from traitgraph.specs.study.training import DpoTraining, Training
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
 from .callbacks import say
 
 ASKED = "asked"
-"""Field of a row that holds its prompt, without the instruction that tells its condition."""
+"""Field of a row that holds its prompt as text, without the instruction that tells its condition."""
 MAX_CUT = 0.05
 """Share of rows that may lose their end where a spec does not say: of more, the model learns not to stop."""
 
@@ -35,13 +36,18 @@ AnyTrain = TrainParams | TrainJointParams
 def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
     """What the trainer is given: replies of each level, or pairs of replies to one prompt.
 
-    Of a pair each level's reply is chosen, and the opposite level's rejected. Raises DialogueError when the data have
+    Of a pair each level's reply is chosen, and that of the opposite level rejected; of a level in the middle those of
+    both ends. Raises DialogueError when the data have
     no such row or pair.
     """
-    dialogues = load_dialogues(context, params.data)
-    there = {row.trait for row in dialogues if row.split == "train"}
-    traits = (params.trait,) if params.trait else BIG_FIVE.in_order(there)
-    levels: tuple[Level, ...] = (params.level,) if isinstance(params, TrainParams) else tuple(BIG_FIVE.levels)
+    dialogues, scale = load_dialogues(context, params.data), Vocabulary.of_levels(params.data.levels)
+    traits: tuple[Trait, ...] = (params.trait,) if params.trait else ()
+    if isinstance(params, TrainParams):
+        levels: tuple[Level, ...] = (params.level,)
+    else:
+        there = {row.trait for row in dialogues if row.split == "train"}
+        traits = traits or params.traits or BIG_FIVE.in_order(there)
+        levels = tuple(scale.levels)
     if isinstance(params.training, DpoTraining):
         return [
             _row(
@@ -49,22 +55,23 @@ def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
             )
             for trait in traits
             for level in levels
-            for opposite in [BIG_FIVE.opposite(level)]
-            for pair in reply_pairs(dialogues, trait, "train", BIG_FIVE.pair(level))
+            for opposite in scale.opposites(level)
+            for pair in reply_pairs(dialogues, trait, "train", scale.in_descent(level, opposite))
         ]
     if isinstance(params, TrainParams):
         found = training_rows(dialogues, params.trait, params.level)
     else:
-        found = joint_rows(dialogues, traits)
+        found = joint_rows(dialogues, traits, levels)
     return [_row(params.training, row.trait, row.level, row.prompt, completion=row.reply) for row in found]
 
 
-def _row(training: Training, trait: Trait, level: Level, asked: str, **replies: str) -> Row:
+def _row(training: Training, trait: Trait, level: Level, asked: Said, **replies: str) -> Row:
     """A row as trl wants it, under its instruction, and the bare prompt, by which rows are held back."""
     instruction, place = training.instruction, training.instruction_place
     prompt_message = PromptMessage(filled(instruction, trait, level), place or "system") if instruction else None
     said = {name: [{"role": "assistant", "content": text}] for name, text in replies.items()}
-    return {ASKED: asked, "prompt": messages(asked, prompt_message), **said, "chat_template_kwargs": TEMPLATE_VARIABLES}
+    row = {ASKED: str(asked), "prompt": messages(asked, prompt_message)}
+    return {**row, **said, "chat_template_kwargs": TEMPLATE_VARIABLES}
 
 
 def hold_back(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:

@@ -35,6 +35,7 @@ from traitgraph.runtime.store.errors import BLOCKED, DamagedArtifactError, Missi
 from traitgraph.runtime.store.records import Failure, RunRecord, TaskEnd, failure_of, now
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .distributed import Leader, follow, key_values, rank, take_own_device
 from .events import Event, EventName, Observer, claim_standard_output
@@ -200,7 +201,10 @@ class TaskRunner:
 
         seed_from_key(row.key, kind)
         locations, partial_work = Locations(self.table.locations, self._digests), self.store.partial(row.key)
-        context = JobContext(row, inputs, out, locations, self.session, progress, self.stop_wanted, partial_work)
+        traits = self.table.traits or BIG_FIVE.whole_traits
+        context = JobContext(
+            row, inputs, out, locations, self.session, progress, self.stop_wanted, partial_work, traits
+        )
         kind.function(context, params)
         locations.check_again()
         if locations.commits and rank() == 0:

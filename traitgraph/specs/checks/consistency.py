@@ -19,11 +19,11 @@ from traitgraph.specs.study.benchmarks import Linguistic, Questionnaire
 from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
-from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned
+from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned, Vector
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import PerTrait
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import Vocabulary
 
 from .usage import Read
 
@@ -39,7 +39,8 @@ _WORDS = re.compile(r"(\d+) words")
 def check_arm(read: Read) -> Iterator[Diagnostic]:
     """What does not fit together in one arm."""
     for check in (
-        _training, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts, _texts,
+        _training, _levels, _alpha, _combinations, _merges, _experts, _quantised, _layers, _analyses, _zip, _prompts,
+        _texts,
     ):  # fmt: skip
         yield from check(*read)
 
@@ -51,11 +52,46 @@ def _training(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         hint = f"give: train: {{method: {wanted}, ...}} in this arm, or another method"
         yield text.error("TG121", what, ("train", "method"), hint)
     if isinstance(arm.method, Tuned) and arm.method.conditions == "joint" and arm.train:
-        told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, BIG_FIVE.levels)]
+        told = [filled(arm.train.instruction or "", *condition) for condition in product(arm.traits, arm.levels)]
         if len(set(told)) < len(told):
             what = "one model for all conditions needs a `train.instruction` that differs, or it cannot tell them apart"
             hint = "give: train: {instruction: 'You are ...: {trait} - {level}', ...}"
             yield text.error("TG122", what, ("method", "conditions"), hint)
+
+
+def _levels(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
+    """Levels that have the opposite that something needs, and steer somewhere, each elsewhere."""
+    words, method = arm.vocabulary, arm.method
+    place = ("levels",) if "levels" in text.values else ("vocabulary",)
+    if "levels" not in method.uses or "levels" in text.faulty:
+        return
+    opposed = "`contrast`" if isinstance(method, Vector) and method.contrast else ""
+    if arm.train and arm.train.method == "dpo" and "train" in method.uses:
+        opposed = "`dpo`, which rejects the replies of the opposite level,"
+    written = next((data.generate for data in arm.data if isinstance(data, GeneratedDataSpec)), None)
+    if written and written.combine == "difference" and written.anti_expert == "opposite":
+        opposed = "`anti_expert: opposite`"
+    if opposed and (alone := [level for level in arm.levels if not words.mirrored(level)]):
+        what = f"{opposed} needs an opposite of `{alone[0]}`: no level stands at {-words.position(alone[0]):g}"
+        yield text.error("TG123", what, place, f"its levels: {_positions(words)}; give one there, or other levels")
+    if (opposed == "`contrast`" or isinstance(method, Steer | Npti)) and (still := _at_rest(arm)):
+        what = f"`{still}` stands at 0, which is no direction: method `{method.kind}` would change nothing there"
+        yield text.error("TG123", what, place, "leave it out, and compare with an arm of method `direct`")
+    elif isinstance(method, Steer | Npti):
+        for side in (1, -1):
+            same = [level for level in arm.levels if words.sign(level) == side]
+            if len(same) > 1:
+                strength = "coefficient" if isinstance(method, Steer) else "gamma"
+                what = f"{' and '.join(same)} are steered alike: the direction is that between the outermost levels"
+                yield text.error("TG123", what, place, f"give one level of each side; how far: `{strength}`")
+
+
+def _at_rest(arm: Arm) -> str | None:
+    return next((level for level in arm.levels if not arm.vocabulary.sign(level)), None)
+
+
+def _positions(words: Vocabulary) -> str:
+    return ", ".join(f"{level} {position:g}" for level, position in words.levels.items())
 
 
 def _alpha(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
@@ -91,7 +127,7 @@ def _combinations(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
             yield text.error("TG123", what, path, "give a level for every trait")
         elif "levels" not in text.faulty and (other := set(combination.values()) - set(arm.levels)):
             what = f"this combination has the level {', '.join(sorted(other))}, and `levels` has not"
-            yield text.error("TG123", what, path, f"give: levels: [{', '.join(BIG_FIVE.levels)}]")
+            yield text.error("TG123", what, path, f"give: levels: [{', '.join(arm.vocabulary.levels)}]")
 
 
 def _merges(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:

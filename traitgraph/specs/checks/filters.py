@@ -7,7 +7,7 @@ without making all of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain, islice, product
 from math import prod
@@ -24,6 +24,7 @@ from traitgraph.specs.source.hashing import number_text
 from traitgraph.specs.source.positions import Document, Path
 from traitgraph.specs.study.filters import Filter, When, same
 from traitgraph.specs.study.study import Arm
+from traitgraph.specs.study.vocabulary import Vocabulary
 
 from .usage import Read
 
@@ -37,6 +38,7 @@ def with_filters(
     data: Mapping[str, object], read: Sequence[Read], document: Document, context: ReadContext, found: list[Diagnostic]
 ) -> tuple[Arm, ...]:
     """The arms with their rules, exclusions and inclusions; faults go to `found`."""
+    context = replace(context, vocabulary=Vocabulary.joined(arm.vocabulary for _, arm in read))
     excluded = _read(Filter, "exclude", data, document, context, found)
     included = _read(Filter, "include", data, document, context, found)
     rules = _read(When, "when", data, document, context, found)

@@ -9,7 +9,8 @@ defaults  what is left open takes the arm's value, what its method does not use 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from traitgraph.specs.study.analyses import Analysis
 from traitgraph.specs.study.benchmarks import Benchmark
 from traitgraph.specs.study.study import HEAD, Arm, Study
 from traitgraph.specs.study.traits import PerTrait
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .consistency import check_ablations, check_arm, check_shared
 from .filters import with_filters
@@ -83,6 +85,11 @@ def _arm(text: ArmText, document: Document, context: ReadContext) -> Arm | None:
         if key not in ARM_KEYS and key in text.own:
             context.diagnostics.append(unknown_key(key, ARM_KEYS, (*text.prefix, key), document))
     values = {key: value for key, value in text.values.items() if key in ARM_KEYS}
+    vocabulary = _vocabulary(text, values, document, context)
+    if vocabulary is None:  # its words are not known: what names them is not told as well
+        return None
+    context, values["vocabulary"] = replace(context, vocabulary=vocabulary), vocabulary
+    values.setdefault("levels", "all")
     try:
         return validated(Arm, values, context)
     except ValidationError as problems:
@@ -92,8 +99,26 @@ def _arm(text: ArmText, document: Document, context: ReadContext) -> Arm | None:
         text.faulty |= {str(fault["loc"][0]) for fault in problems.errors()}
     sound = {key: value for key, value in values.items() if key not in text.faulty}
     try:
-        return validated(Arm, {"method": "direct", **sound}, ReadContext(context.file))
+        return validated(Arm, {"method": "direct", **sound}, ReadContext(context.file, vocabulary=context.vocabulary))
     except ValidationError:
+        return None
+
+
+def _vocabulary(
+    text: ArmText, values: Mapping[str, object], document: Document, context: ReadContext
+) -> Vocabulary | None:
+    """The words of an arm, None if they cannot be read; all of the default only where a facet is named: reading takes
+    time.
+    """
+    if "vocabulary" not in values:
+        named = values.get("traits")
+        words = [word for word in (named if isinstance(named, tuple) else (named,)) if isinstance(word, str)]
+        odd = [word for word in words if word not in BIG_FIVE.traits and word != "all"]
+        return BIG_FIVE.complete if any(word in BIG_FIVE.complete.traits for word in odd) else BIG_FIVE
+    try:
+        return validated(Arm, {"method": "direct", "vocabulary": values["vocabulary"]}, context).vocabulary
+    except ValidationError as problems:
+        context.diagnostics += diagnose(problems, values, document, text.place)
         return None
 
 

@@ -20,8 +20,8 @@ AXIS_KEYS: dict[str, str] = {
 """Axis -> the key of an arm that holds it."""
 
 ARM_KEYS = (
-    "method", "model", "traits", "levels", "data", "train", "merge", "alpha", "gamma", "onto", "prompt", "seeds",
-    "benchmarks", "analyses", "sampling", "keep", "zip",
+    "method", "model", "vocabulary", "traits", "levels", "data", "train", "merge", "alpha", "gamma", "onto", "prompt",
+    "seeds", "benchmarks", "analyses", "sampling", "keep", "zip",
 )  # fmt: skip
 """Keys that an arm may have, in the order of the reference."""
 

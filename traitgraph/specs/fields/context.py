@@ -47,6 +47,8 @@ class ReadContext:
 
     file: Path = field(default_factory=lambda: Path.cwd() / "spec.yaml")
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    vocabulary: object = None
+    """That of the arm which is being read (`study/traits.py` knows what it is); None: the default."""
     _presets: dict[tuple[str, str], Preset] = field(default_factory=dict)
 
     @property

@@ -165,6 +165,15 @@ WORDINGS: dict[str, Wording] = {
     ),
     "ends_equal": Wording("TG105", "both ends of the range are {value}: write the value alone"),
     "axis_long": Wording("TG105", "the range has more than {longest} values"),
+    # vocabularies
+    "vocabulary_name": Wording(
+        "TG104", "'{value}' cannot be the name of a trait or level",
+        "give small letters and digits, with - _ . or blanks between them; `all` is taken", at_key=True,
+    ),
+    "position_twice": Wording(
+        "TG105", "`{name}` stands where `{other}` stands", "give each level a position of its own, from -1 to 1"
+    ),
+    "letter_twice": Wording("TG105", "`{name}` has the letter of `{other}`", "give each trait a letter of its own"),
     # names
     "name_unknown": Wording("TG106", "unknown {noun} '{value}'", _near_named),
     "name_ambiguous": Wording(

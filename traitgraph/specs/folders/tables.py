@@ -10,17 +10,17 @@ import csv
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from traitgraph.specs.source.hashing import SPLITS, STATE
 from traitgraph.specs.source.library import is_file, is_folder
 
 Table = Literal["csv", "parquet", "arrow"]
 """How a table is written; `arrow` is a folder of `save_to_disk`."""
 TABLES: dict[str, Table] = {".csv": "csv", ".parquet": "parquet"}
-STATE, SPLITS = "state.json", "dataset_dict.json"
-"""What `datasets` writes into the folder of a data set, and of one with splits."""
 
 
 class TableRow(NamedTuple):
@@ -42,11 +42,6 @@ class TableError(ValueError):
 def table_of(path: Path) -> Table | None:
     """How a file or folder is written, by its name; None: as JSON."""
     return "arrow" if is_folder(path) else TABLES.get(path.suffix)
-
-
-def is_saved(folder: Path) -> bool:
-    """Whether `datasets` has saved a folder."""
-    return is_file(folder / STATE) or is_file(folder / SPLITS)
 
 
 def reach(values: Mapping[str, object], name: str) -> object:
@@ -126,12 +121,29 @@ def arrow_rows(path: Path, table: Table, columns: Collection[str] | None = None)
                 for batch in batches:
                     if columns is not None:
                         batch = batch.select([name for name in batch.schema.names if name in columns])
+                    features = _features(batch.schema.metadata or {})
                     for values in batch.to_pylist():
                         number += 1
+                        values = labelled(values, features) if features else values
                         yield TableRow(number, "", {"split": split, **values} if split else values)
     except (pyarrow.ArrowException, UnicodeDecodeError) as problem:
         reason = str(problem).strip().partition("\n")[0]
         raise TableError(f"not a table that can be read ({type(problem).__name__}: {reason})") from problem
+
+
+def _features(metadata: Mapping[bytes, bytes]) -> Any:
+    """What `datasets` wrote of the columns of a table; None where it has no class labels."""
+    told = metadata.get(b"huggingface", b"")
+    with suppress(ValueError, LookupError, TypeError):
+        return json.loads(told)["info"]["features"] if b"ClassLabel" in told else None
+
+
+def labelled(value: Any, feature: Any) -> Any:
+    """A value with a name for each number that is a class label, by the `features` of `datasets` as plain data."""
+    if isinstance(feature, Mapping) and isinstance(value, Mapping):
+        return {key: labelled(each, feature.get(key)) for key, each in value.items()}
+    names = feature["names"] if isinstance(feature, Mapping) and feature.get("_type") == "ClassLabel" else ()
+    return names[value] if value in range(len(names)) else value  # -1: no label
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -65,6 +65,7 @@ class NeuronSteering(Spec):
     """Neurons of a trait's pole turned up by gamma, those of the other pole turned off (NPTI)."""
 
     level: Level
+    opposite: Level | None = Field(None, description="The other pole; absent: low for high, high for low.")
     gamma: Number
     neurons: int
     difference: float
@@ -103,6 +104,7 @@ class TrainJointParams(JobParams):
     data: DataRef
     training: AnyTraining
     trait: Trait | None = Field(None, description="Absent: rows of all traits.")
+    traits: tuple[Trait, ...] | None = Field(None, description="All traits; absent: those of the Big Five with rows.")
     seed: int
 
 
@@ -130,7 +132,7 @@ class GenerateParams(JobParams):
 
 
 class ActivationsParams(JobParams):
-    """Mean activations at the high level less those at the low level, for one trait, after every block."""
+    """Mean activations at the highest level less those at the lowest, for one trait, after every block."""
 
     kind: ClassVar[str] = "activations"
     row_fields: ClassVar[tuple[str, ...]] = ("trait",)
@@ -141,10 +143,10 @@ class ActivationsParams(JobParams):
 
 
 class NeuronsParams(JobParams):
-    """How often and how strongly each gate unit fires under high and under low prompts of one trait."""
+    """How often and how strongly each gate unit fires under prompts of the highest and of the lowest level."""
 
     kind: ClassVar[str] = "neurons"
-    row_fields: ClassVar[tuple[str, ...]] = ("trait", *BIG_FIVE.levels)
+    row_fields: ClassVar[tuple[str, ...]] = ("trait", *BIG_FIVE.ends)
     model: ModelRef
     data: DataRef = Field(description="Questions that are answered.")
     limit: int | None = Field(None, description="Only the first n questions of the trait.")
@@ -152,8 +154,8 @@ class NeuronsParams(JobParams):
     max_new_tokens: int
     quantile: float = Field(description="Quantile of the activations above zero that is measured.")
     trait: Trait
-    high: Prompt
-    low: Prompt
+    high: Prompt = Field(description="Of the highest level.")
+    low: Prompt = Field(description="Of the lowest level.")
 
 
 class VectorParams(JobParams):
@@ -209,6 +211,7 @@ class TraitCorrelation(Spec):
     kind: Literal["trait_correlation"] = "trait_correlation"
     reference: Digest
     shuffles: int
+    traits: tuple[Trait, ...] | None = Field(None, description="In the order of the matrix; absent: O C E A N.")
 
 
 class PluginAnalysis(Spec):
@@ -261,5 +264,6 @@ class JobTable(Spec):
     format: Literal[1] = 1
     study: str
     locations: dict[str, str] = Field(description="Digest of a file or folder -> path on this machine.")
+    traits: tuple[Trait, ...] = Field((), description="Traits that rows may name; none: those of the Big Five.")
     rows: tuple[JobRow, ...]
     tasks: tuple[Task, ...]

@@ -65,6 +65,7 @@ class FileData(Spec):
         default_factory=dict, description="Our field (prompt, reply, trait, level, split, pair) -> the file's field."
     )
     form: Form | None = Field(None, description="Form of the rows; absent: recognised row by row.")
+    levels: dict[str, float] | None = Field(None, description="Position of each level; absent: high 1, low -1.")
     table: Table | None = Field(None, description="How the rows are written; absent: JSON.")
 
 
@@ -78,6 +79,7 @@ class HubData(Spec):
     split: str = Field("train", description="Split that is read.")
     fields: dict[str, str] = Field(default_factory=dict, description="Our field -> the data set's field.")
     form: Form | None = Field(None, description="Form of the rows; absent: recognised row by row.")
+    levels: dict[str, float] | None = Field(None, description="Position of each level; absent: high 1, low -1.")
 
 
 class GeneratedData(Spec):
@@ -87,6 +89,7 @@ class GeneratedData(Spec):
     """
 
     kind: Literal["generated"] = "generated"
+    levels: dict[str, float] | None = Field(None, description="Position of each level; absent: high 1, low -1.")
 
 
 DataRef = Annotated[FileData | HubData | GeneratedData, Field(discriminator="kind")]

@@ -32,6 +32,10 @@ CONDITIONS = ("if", "then", "else")
 """What a model says beside its keys."""
 
 
+RANGE_KEYS = ("from", "to", "step", "count", "log")
+"""Keys of a range, which no trait can have as its name in a mapping of axes."""
+
+
 class Forms:
     """Builds schemas with a common table of definitions."""
 
@@ -210,10 +214,10 @@ class Forms:
 
     @form.register
     def trait_axis(self, axis: TraitAxis) -> Schema:
-        """An axis, or one for each trait."""
+        """An axis, or one for each trait, whatever traits there are."""
         one = self.axis(axis)
-        each = {"type": "object", "properties": dict.fromkeys(BIG_FIVE.traits, one), "additionalProperties": False}
-        return {"anyOf": [one, {**each, "minProperties": 1}]}
+        each = {"type": "object", "properties": dict.fromkeys(BIG_FIVE.traits, one), "additionalProperties": one}
+        return {"anyOf": [one, {**each, "minProperties": 1, "propertyNames": {"not": {"enum": list(RANGE_KEYS)}}}]}
 
 
 def _members(choice: Choice, outer: tuple[str, ...] = ()) -> Iterable[Member]:

@@ -22,8 +22,9 @@ from traitgraph.specs.study.methods import METHODS
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 from traitgraph.specs.study.study import HEAD, Arm, Study
 from traitgraph.specs.study.training import TRAINING_CHOICE
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
-from .forms import Forms, Schema
+from .forms import RANGE_KEYS, Forms, Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_FILE = "traitgraph.schema.json"
@@ -68,10 +69,34 @@ def study_schema() -> Schema:
             "then": {"allOf": list(_arm_rules())},
             "else": {"properties": {key: keys[key] for key in ("train", "sampling")}, "allOf": list(_flat_rules())},
         },
+        "allOf": [_default_words()],
         "$defs": forms.definitions,
     }
     greek: Schema = _with_greek(whole)
     return greek
+
+
+def _default_words() -> Schema:
+    """Without a `vocabulary` the words are those of the default; with one only the reader knows them."""
+    traits, levels = list(BIG_FIVE.complete.traits), list(BIG_FIVE.levels)
+    words = {"traits": _words_of(traits), "levels": _words_of(levels)}
+    one_each = {"type": "object", "propertyNames": {"enum": [*traits, *RANGE_KEYS]}}
+    combination = {"propertyNames": {"enum": traits}, "additionalProperties": {"enum": levels}}
+    combined = _mapping({"combinations": {"anyOf": [{"type": "string"}, {"type": "array", "items": combination}]}})
+    words |= {
+        "alpha": {"anyOf": [{"not": {"type": "object"}}, one_each]},
+        "method": {"anyOf": [{"not": {"type": "object"}}, combined]},
+    }
+    elsewhere: Schema = {"anyOf": [{"required": ["vocabulary"]}, {"required": ["defaults"]}]}
+    in_no_arm = {"additionalProperties": {"not": {"required": ["vocabulary"]}}}
+    return {
+        "if": {"not": elsewhere, "properties": {"arms": in_no_arm}},
+        "then": {"properties": {**words, "arms": {"additionalProperties": {"properties": words}}}},
+    }
+
+
+def _words_of(words: list[str]) -> Schema:
+    return {"anyOf": [{"enum": ["all", *words]}, {"type": "array", "items": {"enum": words}}]}
 
 
 def _arms(keys: dict[str, Schema]) -> dict[str, Schema]:
@@ -132,7 +157,7 @@ def _has_method(shape: Schema) -> Schema:
 
 
 def _mapping(properties: Schema, *required: str) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(required)}
+    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
 
 
 def _given(key: str) -> Schema:

@@ -92,11 +92,12 @@ A preset may name a file that a Python package ships. A plan needs the file's di
 
 TG038 a chat template has no place for a system message
 Some templates refuse a system message or leave it out. The text of a condition then stands at the head of the user's
-message, and the results have a row `system_as_user`. `place: user` says so in the spec.
+message, and the results have a row `system_as_user`. `place: user` says so in the spec. A system message of a row of
+the data moves in the same way.
 
-TG039 a chat template does not show the text of a condition
-A prompt, an instruction or a persona that never reaches the model would change no result, silently. White space and
-capitals do not count.
+TG039 a chat template does not show what is said
+A prompt, an instruction, a persona or a message of a row that never reaches the model would change no result, silently.
+White space and capitals do not count. Some templates refuse a conversation of several turns: no job could render it.
 
 TG101 an unknown key
 No key is ever ignored: a misspelt option would otherwise change nothing, silently. The keys of each mapping are in

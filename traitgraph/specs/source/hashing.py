@@ -18,8 +18,12 @@ from typing import BinaryIO
 
 from pydantic import BaseModel
 
+from .library import is_file
+
 DIGEST_BYTES = 16
 SCHEME = b"traitgraph/1"
+STATE, SPLITS = "state.json", "dataset_dict.json"
+"""What `datasets` writes into the folder of a data set that it saves, and of one with splits."""
 
 
 def encode(value: object, *, nulls: bool = False) -> bytes:
@@ -97,10 +101,22 @@ def digest_path(path: Path) -> str:
 
 
 def counted_files(path: Path) -> list[Path]:
-    """The files that a digest of the path covers: a file itself, else all below a folder but what is hidden."""
+    """The files that a digest of the path covers: a file itself, else all below a folder but what is hidden.
+
+    Of a saved data set not what `map` and the like have put beside its rows since, for themselves.
+    """
     if not path.is_dir():
         return [path]
-    return [file for file in path.rglob("*") if file.is_file() and not is_hidden(file.relative_to(path))]
+    files = [file for file in path.rglob("*") if file.is_file() and not is_hidden(file.relative_to(path))]
+    if not is_saved(path):
+        return files
+    listed = b"".join(file.read_bytes() for file in files if file.name == STATE)
+    return [file for file in files if not file.match("cache-*.arrow") or file.name.encode() in listed]
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `datasets` has saved a folder."""
+    return is_file(folder / STATE) or is_file(folder / SPLITS)
 
 
 def is_hidden(relative: Path) -> bool:

@@ -62,7 +62,7 @@ def user_folder() -> Path:
     return from_folder(Path.home(), home or ".config") / "traitgraph"
 
 
-GROUPS = ("model", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
+GROUPS = ("model", "vocabulary", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
 """Groups of the library, in the order in which the documentation lists them."""
 
 

@@ -33,7 +33,6 @@ from .data import Data, Rows
 from .forms import Forms
 from .judges import Judge
 from .traits import Traits
-from .vocabulary import BIG_FIVE
 
 WRITTEN_NUMBER = 16
 """A number at the head of an answer needs no more. [tokens]"""
@@ -156,10 +155,6 @@ class ReplyContrast(Benchmark):
         (), validate_default=False, description="Traits whose replies are scored; absent: the arm's."
     )
 
-    def facts(self, harness: Callable[[str | None], str | None]) -> dict[str, object]:
-        """The traits in an order of their own: that of the spec changes nothing."""
-        return {"traits": BIG_FIVE.in_order(self.traits)}
-
 
 def _judge_where_one_rates(schema: dict[str, Any]) -> None:
     """Tell JSON Schema what `Questionnaire` checks: an interview, and nothing else, has a judge."""
@@ -186,7 +181,7 @@ class Questionnaire(Benchmark):
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("items",)
     function: ClassVar[str] = "traitgraph.runtime.assessment.questionnaires.modes:measure"
-    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers", "forms")
+    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers", "forms", "letters", "levels")
     items: str = Field(
         min_length=1,
         description="A questionnaire of the library or of yours (`questionnaire/NAME.json` beside the spec, or in "

@@ -22,8 +22,8 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import existing, file_wanted, located
 from traitgraph.specs.fields.references import Local, Named, Reference
 from traitgraph.specs.fields.templates import ConditionText
-from traitgraph.specs.folders.tables import TABLES, is_saved
-from traitgraph.specs.source.hashing import number_text
+from traitgraph.specs.folders.tables import TABLES
+from traitgraph.specs.source.hashing import is_saved, number_text
 from traitgraph.specs.source.library import HUB_ID, is_folder
 
 from .models import Model

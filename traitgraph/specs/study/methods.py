@@ -21,8 +21,8 @@ from traitgraph.specs.fields.registry import Registry
 
 from .method import Add, AnySteeringOperator, Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
-from .traits import Combination
-from .vocabulary import BIG_FIVE, Level, Trait
+from .traits import Combination, LevelWord, TraitWord
+from .vocabulary import Level, Trait
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]
 
@@ -80,16 +80,15 @@ class Compose(Method):
     uses: ClassVar[frozenset[str]] = TRAINED | {"merge", "alpha", "keep", "onto", "prompt"}
     needs: ClassVar[tuple[str, ...]] = ("traits", "data", "train", "alpha")
     makes_vectors: ClassVar[bool] = True
-    combinations: Literal["all"] | tuple[dict[Trait, Level], ...] = Field(
+    combinations: Literal["all"] | tuple[dict[TraitWord, LevelWord], ...] = Field(
         "all", description="all: every combination of the levels over the traits (2 levels, 5 traits: 32); or a list."
     )
 
     def chosen(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> tuple[Combination, ...]:
-        """The level combinations that are composed."""
-        ordered = BIG_FIVE.in_order(traits)
+        """The level combinations that are composed; `traits` in the order of the vocabulary."""
         if self.combinations == "all":
-            return tuple(tuple(zip(ordered, each, strict=True)) for each in product(levels, repeat=len(ordered)))
-        return tuple(tuple((trait, each[trait]) for trait in ordered if trait in each) for each in self.combinations)
+            return tuple(tuple(zip(traits, each, strict=True)) for each in product(levels, repeat=len(traits)))
+        return tuple(tuple((trait, each[trait]) for trait in traits if trait in each) for each in self.combinations)
 
 
 class Steer(Method):

@@ -12,9 +12,10 @@ intensity      a trait defined, five anchors, and the level to reach (SAC)
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, PrivateAttr, ValidationInfo, model_validator
 
 from traitgraph.specs.fields.axes import NumberAxis, whole_numbers
 from traitgraph.specs.fields.choice import Choice
@@ -23,34 +24,31 @@ from traitgraph.specs.fields.templates import CONDITION, ConditionText, filled, 
 from traitgraph.specs.source.hashing import digest
 
 from .method import Method
-from .traits import WordAxis
-from .vocabulary import BIG_FIVE, Level, Trait
+from .traits import LevelWord, TraitWord, WordAxis, vocabulary_of
+from .vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
 
-def adjectives(trait: Trait, level: Level) -> tuple[str, ...]:
-    """Every marker of one pole, in the order of the list.
+def drawn(
+    trait: Trait, level: Level, count: int | None, seed: int, vocabulary: Vocabulary = BIG_FIVE
+) -> tuple[str, ...]:
+    """`count` different adjectives of one pole in an order that the seed decides; all of them in list order for None.
 
-    >>> adjectives("extraversion", "low")[:2]
+    >>> drawn("extraversion", "low", None, 0)[:2]
     ('unfriendly', 'introverted')
     """
-    return BIG_FIVE.adjectives(trait, level)
-
-
-def drawn(trait: Trait, level: Level, count: int | None, seed: int) -> tuple[str, ...]:
-    """`count` different markers of one pole in an order that the seed decides; all of them in list order for None."""
-    words = adjectives(trait, level)
+    words = vocabulary.pole(trait, level).adjectives
     if count is None:
         return words
     return tuple(sorted(words, key=lambda word: digest("marker", [seed, trait, level, word]))[:count])
 
 
-FEWEST = min(len(adjectives(trait, level)) for trait in BIG_FIVE.traits for level in BIG_FIVE.levels)
-"""Markers of the trait with the fewest: more than that cannot be drawn for every condition."""
-
 StepAxis = Annotated[tuple[int, ...], NumberAxis(whole_numbers, "integer", least=1, most=5)]
 
 Modifier = Literal["a bit", "plain", "very", "extremely"]
 MODIFIERS: tuple[str, ...] = ("a bit", "plain", "very", "extremely")
+
+DEGREES = ("not at all", "slightly", "moderately", "very", "extremely")
+"""Of a pole's name, from level 1 to level 5, where no anchors are given; our wording."""
 
 
 class Prompt(Method):
@@ -63,6 +61,17 @@ class Prompt(Method):
     place: Literal["system", "user"] = Field(
         "system", description="system: a system message. user: in front of every user message, as BIG5-CHAT asks items."
     )
+    _vocabulary: Vocabulary = PrivateAttr(default_factory=lambda: BIG_FIVE)
+
+    @model_validator(mode="after")
+    def _with_words(self, info: ValidationInfo) -> Self:
+        self._vocabulary = vocabulary_of(info)
+        return self
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of the traits that it is about."""
+        return self._vocabulary
 
     def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
         """What is not given for some of these conditions, such as 'descriptions of low openness'; None if nothing."""
@@ -107,22 +116,31 @@ class DemonstrationPrompt(Prompt):
 
 
 class DescriptionPrompt(Prompt):
-    """A paragraph about a person at that pole; published ones belong to their authors and must be given."""
+    """A paragraph about a person at that pole: the vocabulary's, or one that is given; published ones must be."""
 
     style: Literal["description"] = Field("description", description="A paragraph about a person at that pole.")
-    descriptions: dict[Trait, dict[Level, str]] = Field(
-        description="The paragraphs: trait, then level. A model writes them from key words in P2 (arXiv:2206.07550)."
+    descriptions: dict[TraitWord, dict[LevelWord, str]] = Field(
+        {},
+        description="Paragraphs in the place of the vocabulary's: trait, then level. A model writes them from key "
+        "words in P2 (arXiv:2206.07550).",
     )
 
     def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
         """The first condition without a paragraph."""
         pairs = ((trait, level) for trait in traits for level in levels)
-        return next((f"`descriptions` of {b} {a}" for a, b in pairs if b not in self.descriptions.get(a, {})), None)
+        return next(
+            (f"`descriptions` of {level} {trait}" for trait, level in pairs if not self._of(trait, level)), None
+        )
 
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
         """The paragraph of the condition."""
         assert level is not None, "a description belongs to a level"
-        return self.descriptions[trait][level]
+        return self._of(trait, level)
+
+    def _of(self, trait: Trait, level: Level) -> str:
+        if self.descriptions:  # given for some, a reader takes them for all
+            return self.descriptions.get(trait, {}).get(level, "")
+        return self.vocabulary.pole(trait, level).description
 
 
 class AdjectivesPrompt(Prompt):
@@ -133,12 +151,19 @@ class AdjectivesPrompt(Prompt):
         ("plain",), validate_default=False, description="Axis: modifier of each adjective; plain is none."
     )
     count: int | None = Field(
-        5, ge=1, le=FEWEST, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
+        5, ge=1, description="Adjectives drawn for each condition; null takes all. (5: Personality Vector)"
     )
     seed: int = Field(0, ge=0, description="Seed of the draw.")
     template: Annotated[str, placeholders("adjectives", needs=("adjectives",))] = Field(
         "You are {adjectives}.", description="The text, with {adjectives}; our wording."
     )
+
+    def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
+        """The first condition with fewer adjectives than are drawn."""
+        for trait, level in ((trait, level) for trait in traits for level in levels):
+            if (there := len(self.vocabulary.pole(trait, level).adjectives)) < (self.count or 1):
+                return f"{self.count or 1} adjectives of {level} {trait}, the vocabulary has {there}"
+        return None
 
     def own_axes(self) -> dict[str, tuple[object, ...]]:
         """The modifiers."""
@@ -148,7 +173,7 @@ class AdjectivesPrompt(Prompt):
         """The template with the drawn adjectives, for example 'very calm, very patient'."""
         assert level is not None, "adjectives belong to a level"
         modifier = "" if intensity in (None, "plain") else f"{intensity} "
-        words = [modifier + word for word in drawn(trait, level, self.count, self.seed)]
+        words = [modifier + word for word in drawn(trait, level, self.count, self.seed, self.vocabulary)]
         return self.template.format(adjectives=", ".join(words))
 
 
@@ -158,9 +183,12 @@ class IntensityPrompt(Prompt):
     style: Literal["intensity"] = Field("intensity", description="A definition, five anchors, and the level to reach.")
     uses: ClassVar[frozenset[str]] = frozenset({"traits"})
     intensity: StepAxis = Field(description="Axis: the level to reach, 1 (least) to 5 (most).")
-    definitions: dict[Trait, str] = Field(description="What each trait means, in one sentence.")
-    anchors: dict[Trait, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
-        description="Five words for each trait, from level 1 to level 5."
+    definitions: dict[TraitWord, str] = Field(
+        {}, description="What each trait means, in one sentence; absent: the vocabulary's description."
+    )
+    anchors: dict[TraitWord, Annotated[tuple[str, ...], Field(min_length=5, max_length=5)]] = Field(
+        {},
+        description="Five words for each trait, from level 1 to level 5; absent: made of the name of its upper pole.",
     )
     template: Annotated[
         str, placeholders("trait", "definition", "anchors", "level", "anchor", needs=("level", "anchor"))
@@ -171,8 +199,22 @@ class IntensityPrompt(Prompt):
 
     def lacks(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
         """The first trait without a definition or anchors."""
-        needed = ((name, trait) for trait in traits for name in ("definitions", "anchors"))
-        return next((f"`{name}` of {trait}" for name, trait in needed if trait not in getattr(self, name)), None)
+        needed = ((name, of(trait), trait) for trait in traits for name, of in self._words())
+        return next((f"`{name}` of {trait}" for name, words, trait in needed if not words), None)
+
+    def _words(self) -> tuple[tuple[str, Callable[[Trait], str | tuple[str, ...]]], ...]:
+        return ("definitions", self._definition), ("anchors", self._anchors)
+
+    def _definition(self, trait: Trait) -> str:
+        if self.definitions:
+            return self.definitions.get(trait, "")
+        return self.vocabulary.complete.traits[trait].description
+
+    def _anchors(self, trait: Trait) -> tuple[str, ...]:
+        if self.anchors:
+            return self.anchors.get(trait, ())
+        name = self.vocabulary.complete.traits[trait].high.name
+        return tuple(f"{degree} {name}" for degree in DEGREES) if name else ()
 
     def own_axes(self) -> dict[str, tuple[object, ...]]:
         """The levels 1 to 5."""
@@ -181,9 +223,9 @@ class IntensityPrompt(Prompt):
     def system(self, trait: Trait, level: Level | None, intensity: object = None) -> str:
         """The template for one level of one trait."""
         assert isinstance(intensity, int), "this style has an axis of levels"
-        anchors = self.anchors[trait]
+        anchors = self._anchors(trait)
         listed = ", ".join(f"{number} {word}" for number, word in enumerate(anchors, 1))
-        known = {"trait": trait, "definition": self.definitions[trait], "anchors": listed}
+        known = {"trait": trait, "definition": self._definition(trait), "anchors": listed}
         return self.template.format(**known, level=intensity, anchor=anchors[intensity - 1])
 
 

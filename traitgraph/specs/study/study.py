@@ -28,7 +28,7 @@ from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
 from .traits import AlphaAxis, Levels, Traits
-from .vocabulary import BIG_FIVE, Trait
+from .vocabulary import BIG_FIVE, Trait, Vocabulary
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
@@ -67,8 +67,13 @@ class Arm(Spec):
     name: Name = Field("", description="Name of the arm; a study without arms has one, named after its method.")
     method: AnyMethod = Field(description="How personality is induced.")
     model: Models = Field((), description="Axis: base model, or several.")
-    traits: Traits = Field((), description="Axis: Big Five traits, or `all`.")
-    levels: Levels = Field(tuple(BIG_FIVE.levels), description="Axis: high, low; by default both.")
+    vocabulary: Annotated[Vocabulary, PresetOr("vocabulary", "vocabulary", Vocabulary)] = Field(
+        BIG_FIVE, description="What traits and levels there are; absent: the Big Five, high and low."
+    )
+    traits: Traits = Field((), description="Axis: traits of the vocabulary, or `all`.")
+    levels: Levels = Field(
+        tuple(BIG_FIVE.levels), description="Axis: levels of the vocabulary; by default all, as high and low."
+    )
     data: DataAxis = Field((), description="Axis: dialogues for training and held-out measures.")
     train: Train | None = Field(None, description="How personality models are trained.")
     merge: Merges = Field((TaskArithmetic(),), description="Axis: how vectors become one change of the weights.")
@@ -101,7 +106,11 @@ class Arm(Spec):
         own |= {f"alpha:{trait}": values for trait, values in self.alpha_of.items()}
         own |= {"onto": self.onto.alpha} if self.onto else {}
         if isinstance(self.method, Compose):
-            own |= {"trait": (), "level": (), "combination": self.method.chosen(self.traits, self.levels)}
+            own |= {
+                "trait": (),
+                "level": (),
+                "combination": self.method.chosen(self.vocabulary.in_order(self.traits), self.levels),
+            }
         return {name: values for name, values in (own | self.method.own_axes()).items() if values}
 
     def admits(self, point: Mapping[str, object]) -> bool:
@@ -125,6 +134,12 @@ class Study(Spec):
     tracking: Tracking = Field(Tracking(), description="Where the run is mirrored.")
     file: Path = Field(description="The file it was read from; relative paths of the spec started at its folder.")
     overrides: tuple[str, ...] = Field((), description="What was put in place of the file's values, as it was typed.")
+
+    @property
+    def traits(self) -> tuple[Trait, ...]:
+        """Traits that rows of data may name; none where they are those of the Big Five."""
+        named = Vocabulary.joined(arm.vocabulary for arm in self.arms).traits
+        return () if named.keys() <= BIG_FIVE.traits.keys() else tuple(named)
 
     def resolved_arms(self) -> tuple[Arm, ...]:
         """Every arm with the study's keys filled in, presets and paths resolved, and axes as tuples of exact values."""

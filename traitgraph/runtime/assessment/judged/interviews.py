@@ -18,7 +18,7 @@ from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnai
 from traitgraph.runtime.assessment.questionnaires.modes import about_item, items_of
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number, said
 from traitgraph.runtime.assessment.questionnaires.scores import domain_means
-from traitgraph.runtime.data.dialogues import Question, load_questions
+from traitgraph.runtime.data.dialogues import Question, read_questions
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
@@ -102,7 +102,7 @@ def measure_traits(
 
     Raises DialogueError when there is no question.
     """
-    questions = load_questions(context, benchmark.questions)
+    questions = read_questions.load(context, benchmark.questions)
     if not questions:
         raise DialogueError("the open questions have no rows")
     judged = judged_answers(

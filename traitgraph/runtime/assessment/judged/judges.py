@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from traitgraph.runtime.assessment.measurement import Metric, disclaimers
+from traitgraph.runtime.data.conversations import Said
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import engine_of
@@ -84,7 +85,7 @@ def judged_answers(
     loaded: LoadedModel,
     params: AssessParams,
     judge: ResolvedJudge,
-    questions: Sequence[str],
+    questions: Sequence[Said],
     prompt_of: Callable[[int, str], str],
 ) -> list[Judged]:
     """Every question answered and judged once a repeat; `prompt_of(number, answer)` is what the judge reads.
@@ -109,7 +110,7 @@ def judged_answers(
     to_rate = {name: prompt_of(number, answers[name]) for name, (number, _) in asked.items() if answers[name].strip()}
     open_judge(context, judge).reply(context, to_rate, replies)
     return [
-        Judged(number, repeat, questions[number], answers[name], replies.texts.get(name))
+        Judged(number, repeat, str(questions[number]), answers[name], replies.texts.get(name))
         for name, (number, repeat) in asked.items()
     ]
 

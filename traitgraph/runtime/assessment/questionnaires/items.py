@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -41,6 +41,7 @@ from traitgraph.runtime.data.data_files import (
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, located, model_at, to_be_told, validated
 from traitgraph.specs.fields.pydantic_errors import fault as a_fault
+from traitgraph.specs.jobs.refs import ResolvedBenchmark
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.benchmarks import MODES
@@ -54,8 +55,14 @@ class Words(NamedTuple):
     """What the words of a file mean: letters of traits, names of traits, and levels with their positions."""
 
     letters: Mapping[str, str] = BIG_FIVE.trait_of_letter
-    traits: Sequence[str] = tuple(BIG_FIVE.traits)
-    levels: Mapping[str, float] = BIG_FIVE.levels  # type: ignore[assignment]  # of any word
+    traits: Collection[str] = tuple(BIG_FIVE.traits)
+    levels: Mapping[str, float] = BIG_FIVE.levels
+
+    @classmethod
+    def of(cls, benchmark: ResolvedBenchmark, traits: Collection[str]) -> Words:
+        """Of a study with these traits; letters and levels that are not the Big Five's stand in its jobs."""
+        letters = {**BIG_FIVE.trait_of_letter, **(benchmark.letters or {})}
+        return cls(letters, traits, BIG_FIVE.levels if benchmark.levels is None else benchmark.levels)
 
 
 def _words(info: ValidationInfo) -> Words:
@@ -346,7 +353,7 @@ def read_questionnaire(path: Path, words: Words | None = None) -> Questionnaire:
     return read
 
 
-def questionnaire_for(path: Path, mode: str, words: Words | None = None) -> Questionnaire:
+def questionnaire_for(path: Path, mode: str, words: Words) -> Questionnaire:
     """The questionnaire of a file that is asked in a mode. Raises QuestionnaireError, OSError."""
     questionnaire = read_questionnaire(path, words)
     if MODES.get(mode).judged:
@@ -357,7 +364,7 @@ def questionnaire_for(path: Path, mode: str, words: Words | None = None) -> Ques
     return questionnaire
 
 
-def translation_of(questionnaire: Questionnaire, path: Path, words: Words | None = None) -> Questionnaire:
+def translation_of(questionnaire: Questionnaire, path: Path, words: Words) -> Questionnaire:
     """The same items in other words. Raises QuestionnaireError for other items or other numbers of answers, OSError."""
     other = read_questionnaire(path, words)
     theirs = {item.id: item for item in other.items}

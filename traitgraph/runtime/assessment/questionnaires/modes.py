@@ -30,7 +30,7 @@ from traitgraph.specs.study.training import Sampling
 
 from .asking import YES_NO, Asked, choice, number_wanted
 from .form_scores import choice_form_metrics, number_form_metrics
-from .items import Item, Questionnaire, questionnaire_for, translation_of
+from .items import Item, Questionnaire, Words, questionnaire_for, translation_of
 from .rated_numbers import rated_number
 from .scores import ItemAnswers, domain_means, questionnaire_metrics, sampled_step
 
@@ -47,7 +47,8 @@ def measure(
 
 def items_of(context: JobContext, benchmark: ResolvedBenchmark) -> Questionnaire:
     """The questionnaire of a benchmark. Raises QuestionnaireError."""
-    return questionnaire_for(verified(context.locations, benchmark.items), benchmark.mode)
+    words = Words.of(benchmark, context.traits)
+    return questionnaire_for(verified(context.locations, benchmark.items), benchmark.mode, words)
 
 
 class Form(NamedTuple):
@@ -71,8 +72,9 @@ def forms_of(context: JobContext, benchmark: ResolvedBenchmark, questionnaire: Q
     forms: Forms | None = benchmark.forms
     if forms is None:
         return [Form({}, questionnaire, ("forward", questionnaire.second_order))]
+    words = Words.of(benchmark, context.traits)
     languages = {
-        name: translation_of(questionnaire, verified(context.locations, digest))
+        name: translation_of(questionnaire, verified(context.locations, digest), words)
         for name, digest in (forms.language or {}).items()
     }
     return [
