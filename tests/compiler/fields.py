@@ -272,6 +272,7 @@ def _benchmarks() -> Iterator[Flip]:
     text = {"template": "{options} {statement}"}
     yield Flip("Template.template", f"{form}.wording", [text], "assess", stage="letters")
     yield Flip("Template.name", f"{form}.wording", [{**text, "name": "own"}], "assess", stage="letters")
+    yield Flip("Questionnaire.follow_ups", f"{place}.1.follow_ups", ["Why?"], "assess", stage="mini-ipip")
     yield Flip("Questionnaire.forms", form, {"labels": ["words"]}, "assess", stage="letters")
     yield Flip("Questionnaire.mode", f"{place}.1", plain, "assess", stage="mini-ipip")
     other = {**JUDGE, "model": "judge-2"}

@@ -277,6 +277,7 @@ def _benchmarks(judge: str) -> Iterator[Effect]:
     yield _benchmark("Questionnaire.mode", FOUR, {"mode": "generate"})
     interview = {**FOUR, "mode": "interview", "judge": LOCAL_JUDGE}
     yield _benchmark("Questionnaire.judge", interview, {"judge": {"local": "./other"}})
+    yield _benchmark("Questionnaire.follow_ups", interview, {"follow_ups": ["Why?", "Since when?"]})
     yield _benchmark("LocalJudgeSpec.local", interview, {"judge": {"local": "./other"}})
     yield _benchmark("JudgeSpec.temperature", interview, {"judge": {"local": "./model", "temperature": 2}})
     opened = {"kind": "open_questions", "questions": "./asked.jsonl", "judge": LOCAL_JUDGE}

@@ -56,6 +56,7 @@ JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("data", "questions"), DATA), "items": DIGESTS, "lexicon": DIGESTS, "task": TEXT, "judge": JUDGE,
     "definition": st.none() | DIGESTS, "rows": st.integers(1, 9), "mode": st.sampled_from(MODES.names()),
     "forms": st.none() | ASKED, "letters": st.none() | st.just({"H": "honesty"}),
+    "follow_ups": st.none() | st.just(("Why?",)),
     "levels": st.none() | st.just({"some": 1}),
     "chat_template": st.booleans(), **dict.fromkeys(("traits", "prompts"), st.lists(TEXT, max_size=2)),
     **dict.fromkeys(("harness", "filters", "shots", "limit", "numbers"), st.none() | st.just(2)),

@@ -72,6 +72,13 @@ def test_what_would_change_nothing_or_cannot_be_asked_is_refused(tmp_path: Path,
     assert "spec.yaml:5:" in str(raised.value)
 
 
+def test_only_an_interview_goes_on(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("study: s\nmodel: o/m\nmethod: direct\nbenchmarks: [{kind: mini-ipip, follow_ups: [Why?]}]\n")
+    with pytest.raises(SpecError, match="`follow_ups` has no effect with `mode: choice`"):
+        load_study(spec)
+
+
 def test_a_mode_refuses_an_axis_that_it_does_not_ask(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"`forms\.labels` has no effect with `mode: generate`"):
         forms_of(tmp_path, "{labels: [letters]}", "generate")

@@ -130,7 +130,7 @@ def _assess_work(stage: Stage, draft: Draft) -> Work:
             if answer == 0:
                 # Both orders of options or every form, a pass for all repeats.
                 return Work(read=items.times(forms_asked(benchmark.forms)).times(ITEM_ALONE))
-            items = items.times(benchmark.forms.count if benchmark.forms else 1)
+            items = items.times(benchmark.forms.count if benchmark.forms else 1 + len(benchmark.follow_ups or ()))
             written = (TURN if answer is None else NUMBER).at_most(longest)
             return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
         case "linguistic" | "story":

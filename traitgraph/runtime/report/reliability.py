@@ -9,7 +9,7 @@ two-way analysis of variance (rows: n subjects, columns: k forms, e: what is lef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitgraph.runtime.assessment.measurement import mean
@@ -79,39 +79,52 @@ def forms_section(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     return join([*parts, element("p", NOTE, class_="note")]) if parts else None
 
 
-def _of_benchmark(benchmark: BenchmarkScores) -> list[Markup]:
+def _of_benchmark(benchmark: BenchmarkScores) -> Iterator[Markup]:
+    """A title and a table; several where arms ask in other forms."""
+    jobs: dict[str, list[ResultRow]] = {}
+    for row in benchmark.forms:
+        if row["same_as"] is None:
+            jobs.setdefault(row["job"], []).append(row)
+    alike: dict[tuple[str, ...], list[list[ResultRow]]] = {}
+    for rows in jobs.values():
+        alike.setdefault(tuple(dict.fromkeys(str(row["form"]) for row in rows)), []).append(rows)
+    for forms, subjects in alike.items():
+        yield from _of_forms(benchmark, forms, subjects)
+
+
+def _of_forms(
+    benchmark: BenchmarkScores, forms: Sequence[str], subjects: Sequence[Sequence[ResultRow]]
+) -> Iterator[Markup]:
+    """Of subjects that were asked in the same forms."""
     import numpy as np
 
-    own = [row for row in benchmark.forms if row["same_as"] is None]
-    jobs, forms = list(dict.fromkeys(row["job"] for row in own)), list(dict.fromkeys(str(row["form"]) for row in own))
     settings = [dict(part.split("=", 1) for part in form.split(",")) for form in forms]
     axes = [axis for axis in settings[0] if len({setting[axis] for setting in settings}) > 1]
-    lost = _lost(own)
-    rows = []
+    table_rows = []
     for trait in benchmark.main_metrics:
-        found = {
-            (row["job"], row["form"]): row["value"] for row in own if row["metric"] in (trait, f"{trait}.expected")
-        }
-        whole = [job for job in jobs if all(found.get((job, form)) is not None for form in forms)]
-        if not whole:
+        found = [
+            {str(row["form"]): row["value"] for row in rows if row["metric"] in (trait, f"{trait}.expected")}
+            for rows in subjects
+        ]
+        whole = [[each.get(form) for form in forms] for each in found]
+        scores = np.array([each for each in whole if None not in each], dtype=np.float64)
+        if not scores.size:
             continue
-        scores = np.array([[found[job, form] for form in forms] for job in whole], dtype=np.float64)
-        cells = [trait, str(len(whole))]
+        cells = [trait, str(len(scores))]
         for axis in axes:
             deviation, widest = spread(scores, [setting[axis] for setting in settings])
             known = benchmark.validity.get(f"{trait}.{axis}{SENSITIVITY}", {}).values()
-            turns = mean([score.value for score in known])
-            cells += [f"{fixed(deviation)} ({fixed(widest)})", or_dash(turns, "{:.0%}".format)]
-        single, alpha = reliability(scores)
-        rows.append([*cells, lost, *(or_dash(each, _coefficient) for each in (single, alpha))])
-    if not rows:
-        return []
-    named = [axis.replace("_", " ") for axis in axes]
-    head = ["trait", "subjects", *(part for axis in named for part in (f"{axis}: spread", "turns"))]
+            own = [score.value for score in known if score.jobs[0] in {rows[0]["job"] for rows in subjects}]
+            cells += [f"{fixed(deviation)} ({fixed(widest)})", or_dash(mean(own), "{:.0%}".format)]
+        coefficients = (or_dash(each, _coefficient) for each in reliability(scores))
+        table_rows.append([*cells, _lost([row for rows in subjects for row in rows]), *coefficients])
+    if not table_rows:
+        return
+    head = ["trait", "subjects", *(part for axis in axes for part in (f"{axis.replace('_', ' ')}: spread", "turns"))]
     head += ["no option", "ICC of one form", "alpha of all"]
     asked = " x ".join(f"{axis} {len({setting[axis] for setting in settings})}" for axis in axes).replace("_", " ")
-    title = element("h3", f"{benchmark.name}: {plural(len(forms), 'form')} ({asked})")
-    return [title, table(head, rows, numbers=range(1, len(head)))]
+    yield element("h3", f"{benchmark.name}: {plural(len(forms), 'form')} ({asked})")
+    yield table(head, table_rows, numbers=range(1, len(head)))
 
 
 def _coefficient(value: float) -> str:

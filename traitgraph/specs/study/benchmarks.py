@@ -61,6 +61,8 @@ class Mode:
     """Whether a number is read from a text: by which edition of the rules is then part of the key."""
     forms: tuple[str, ...] = ()
     """Axes of `forms` that it can ask."""
+    follows_up: bool = False
+    """Whether it goes on with `follow_ups`."""
 
 
 MODES: Registry[Mode] = Registry(
@@ -87,6 +89,7 @@ MODES: Registry[Mode] = Registry(
             "it answers an open question, and `judge` puts the answer on the scale",
             "traitgraph.runtime.assessment.judged.interviews:measure_items",
             judged=True,
+            follows_up=True,
         ),
     ),
     base=Mode,
@@ -181,7 +184,16 @@ class Questionnaire(Benchmark):
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("items",)
     function: ClassVar[str] = "traitgraph.runtime.assessment.questionnaires.modes:measure"
-    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers", "forms", "letters", "levels")
+    in_jobs: ClassVar[tuple[str, ...]] = (
+        "items",
+        "mode",
+        "judge",
+        "numbers",
+        "forms",
+        "follow_ups",
+        "letters",
+        "levels",
+    )
     items: str = Field(
         min_length=1,
         description="A questionnaire of the library or of yours (`questionnaire/NAME.json` beside the spec, or in "
@@ -195,6 +207,12 @@ class Questionnaire(Benchmark):
         None, description="Other ways to ask the same items, each axis with every other; one job asks them all."
     )
 
+    follow_ups: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="What an interview asks next, in turn; the judge reads the whole conversation about an item.",
+    )
+
     @model_validator(mode="after")
     def _judge_where_needed(self) -> Self:
         judged = MODES.get(self.mode).judged
@@ -204,6 +222,9 @@ class Questionnaire(Benchmark):
         if not judged and self.judge is not None:
             useless = f"`judge` has no effect with `mode: {self.mode}`"
             raise located("judge", self.judge.name, "no_effect", message=useless)
+        if self.follow_ups and not MODES.get(self.mode).follows_up:
+            useless = f"`follow_ups` has no effect with `mode: {self.mode}`"
+            raise located("follow_ups", self.follow_ups, "no_effect", message=useless)
         for axis in self.forms.values if self.forms else ():
             if axis not in MODES.get(self.mode).forms:
                 useless = f"`forms.{axis}` has no effect with `mode: {self.mode}`"

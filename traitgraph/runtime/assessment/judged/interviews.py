@@ -48,7 +48,7 @@ def measure_items(
     items = questionnaire.items
     judged = judged_answers(
         context, loaded, params, benchmark.judge, [question_of(questionnaire, item) for item in items],
-        lambda number, answer: item_prompt(questionnaire, items[number], answer),
+        lambda number, answer: item_prompt(questionnaire, items[number], answer), benchmark.follow_ups or (),
     )  # fmt: skip
     scales = [questionnaire.scale_of(item).ends for item in items]
     ratings = [None if each.reply is None else rated_number(each.reply, scales[each.number]) for each in judged]
