@@ -54,6 +54,7 @@ ASKED = st.builds(
 )
 JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("data", "questions"), DATA), "items": DIGESTS, "lexicon": DIGESTS, "task": TEXT, "judge": JUDGE,
+    "meanings": st.none() | st.dictionaries(TEXT, TEXT),
     "definition": st.none() | DIGESTS, "rows": st.integers(1, 9), "mode": st.sampled_from(MODES.names()),
     "forms": st.none() | ASKED, "letters": st.none() | st.just({"H": "honesty"}),
     "follow_ups": st.none() | st.just(("Why?",)),
