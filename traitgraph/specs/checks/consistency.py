@@ -20,9 +20,9 @@ from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned, Vector
-from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
+from traitgraph.specs.study.prompts import PROMPT_STYLES, DemonstrationPrompt, Prompt
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import PerTrait
+from traitgraph.specs.study.traits import MOST_COMBINATIONS, Combinations, PerTrait
 from traitgraph.specs.study.vocabulary import Vocabulary
 
 from .usage import Read
@@ -114,11 +114,18 @@ def _alpha(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
 
 
 def _combinations(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
-    if not isinstance(arm.method, Compose) or arm.method.combinations == "all" or "traits" in text.faulty:
+    combinations: Combinations = getattr(arm.method, "combinations", None) or ()
+    if "traits" in text.faulty:
         return
-    for index, combination in enumerate(arm.method.combinations):
+    if combinations == "all":
+        if (number := len(arm.levels) ** len(arm.traits)) > MOST_COMBINATIONS:
+            what = f"{len(arm.levels)} levels of {len(arm.traits)} traits have {number:,} combinations"
+            hint = "give fewer traits, or those that you mean: method: {combinations: [...]}"
+            yield text.error("TG105", f"{what}, more than {MOST_COMBINATIONS:,}", ("traits",), hint)
+        return
+    for index, combination in enumerate(combinations):
         path = ("method", "combinations", index)
-        if combination in arm.method.combinations[:index]:
+        if combination in combinations[:index]:
             what = "this combination stands twice in the list"
             yield text.error("TG105", what, path)
         elif set(combination) != set(arm.traits):
@@ -235,6 +242,14 @@ def _wording(prompt: object) -> tuple[object, ...]:
 
 def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
     """Entries of lists of the study that no arm uses, where each arm by itself may leave them to others."""
+    scales: dict[str, tuple[float, str]] = {}
+    for text, arm in read:
+        for level, position in arm.vocabulary.levels.items():
+            known, other = scales.setdefault(level, (position, arm.name or text.name))
+            if known != position:
+                what = f"`{level}` stands at {position:g} here and at {known:g} in the arm `{other}`"
+                hint = "a level is one thing in a study: give it one position, or another name"
+                yield text.error("TG123", what, ("vocabulary",), hint)
     heirs = [(text, arm) for text, arm in read if _inherits(text, "analyses") and "analyses" not in text.faulty]
     for index, analysis in enumerate(heirs[0][1].analyses if heirs else ()):
         reasons = [_no_comparison(analysis, text, arm) for text, arm in heirs]
@@ -251,6 +266,14 @@ def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnosti
 def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """Every prompt has a text for each condition, and only subjects made by prompting have an axis of intensities."""
     for place, prompt in _prompts_of(arm):
+        combined = place in (("method",), ("prompt",)) and getattr(arm.method, "combinations", None)
+        if prompt.combinations and place != ("method",):
+            what = "`combinations` has no effect here: which traits a subject has is said by its method"
+            yield text.error("TG120", what, (*place, "combinations") if place != ("data",) else place, "delete it")
+        elif combined and not (prompt.joins and (place == ("prompt",) or "levels" in prompt.uses)):
+            what = f"the prompt style `{prompt.style}` has no text of several traits, each at its level"
+            styles = [name for name, style in PROMPT_STYLES.items() if style.joins and "levels" in style.uses]
+            yield text.error("TG123", what, place, f"give one of these styles: {', '.join(styles)}")
         if "traits" not in text.faulty and "levels" not in text.faulty:
             if lacking := prompt.lacks(arm.traits, arm.levels):
                 what = f"the prompt has no {lacking}"

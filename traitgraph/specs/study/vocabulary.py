@@ -88,11 +88,11 @@ class Vocabulary(Spec):
 
     @classmethod
     def joined(cls, several: Iterable["Vocabulary"]) -> "Vocabulary":
-        """The words of several, to look words up in; positions may tie."""
+        """The words of several, to look words up in: of opposites, with which positions may tie, it knows nothing."""
         levels, traits = dict[Level, float](), dict[Trait, TraitWords]()
         for each in several:
             levels, traits = {**levels, **each.levels}, {**traits, **each.traits}
-        return cls.model_construct(traits=traits, levels=levels)
+        return cls.model_construct(traits=traits, levels=dict(sorted(levels.items(), key=lambda level: -level[1])))
 
     @classmethod
     def of_levels(cls, levels: dict[Level, float] | None) -> "Vocabulary":
@@ -119,6 +119,12 @@ class Vocabulary(Spec):
         """The level at the highest position and that at the lowest: a contrast is the first minus the second."""
         upper, *_, lower = self.levels
         return upper, lower
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """How sentences name two opposite levels: by their names, by their sides where there are several pairs."""
+        sides = [[level for level in self.levels if self.sign(level) == side] for side in (1, -1)]
+        return (sides[0][0], sides[1][0]) if [*map(len, sides)] == [1, 1] else ("upper", "lower")
 
     def position(self, level: str) -> float:
         """Where a level stands, from -1 to 1. Raises KeyError for what is no level."""
