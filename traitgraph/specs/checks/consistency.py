@@ -20,10 +20,16 @@ from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned, Vector
-from traitgraph.specs.study.prompts import PROMPT_STYLES, DemonstrationPrompt, Prompt
+from traitgraph.specs.study.prompts import (
+    PROMPT_STYLES,
+    AdjectivesPrompt,
+    DemonstrationPrompt,
+    DescriptionPrompt,
+    Prompt,
+)
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import MOST_COMBINATIONS, Combinations, PerTrait
-from traitgraph.specs.study.vocabulary import Vocabulary
+from traitgraph.specs.study.vocabulary import Level, Trait, Vocabulary
 
 from .usage import Read
 
@@ -71,13 +77,20 @@ def _levels(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     written = next((data.generate for data in arm.data if isinstance(data, GeneratedDataSpec)), None)
     if written and written.combine == "difference" and written.anti_expert == "opposite":
         opposed = "`anti_expert: opposite`"
-    if opposed and (alone := [level for level in arm.levels if not words.mirrored(level)]):
+    all_levels = bool(written) or (isinstance(method, Tuned) and method.conditions == "joint")
+    asked = tuple(words.levels) if all_levels else arm.levels
+    if opposed and (alone := [level for level in asked if not words.mirrored(level)]):
         what = f"{opposed} needs an opposite of `{alone[0]}`: no level stands at {-words.position(alone[0]):g}"
         yield text.error("TG123", what, place, f"its levels: {_positions(words)}; give one there, or other levels")
     if (opposed == "`contrast`" or isinstance(method, Steer | Npti)) and (still := _at_rest(arm)):
         what = f"`{still}` stands at 0, which is no direction: method `{method.kind}` would change nothing there"
         yield text.error("TG123", what, place, "leave it out, and compare with an arm of method `direct`")
     elif isinstance(method, Steer | Npti):
+        upper, lower = words.ends
+        if words.sign(upper) == words.sign(lower):
+            what = f"`{upper}` and `{lower}` stand on one side of 0: their difference says nothing of either"
+            yield text.error("TG123", what, ("vocabulary",), "give a level of the other side, or one at 0")
+            return
         for side in (1, -1):
             same = [level for level in arm.levels if words.sign(level) == side]
             if len(same) > 1:
@@ -265,7 +278,7 @@ def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnosti
 
 def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """Every prompt has a text for each condition, and only subjects made by prompting have an axis of intensities."""
-    for place, prompt in _prompts_of(arm):
+    for place, prompt, levels in _prompts_of(arm):
         combined = place in (("method",), ("prompt",)) and getattr(arm.method, "combinations", None)
         if prompt.combinations and place != ("method",):
             what = "`combinations` has no effect here: which traits a subject has is said by its method"
@@ -275,12 +288,14 @@ def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
             styles = [name for name, style in PROMPT_STYLES.items() if style.joins and "levels" in style.uses]
             yield text.error("TG123", what, place, f"give one of these styles: {', '.join(styles)}")
         if "traits" not in text.faulty and "levels" not in text.faulty:
-            if lacking := prompt.lacks(arm.traits, arm.levels):
+            if lacking := prompt.lacks(arm.traits, levels):
                 what = f"the prompt has no {lacking}"
                 yield text.error("TG123", what, place, "give it, or fewer traits or levels")
-            elif place[0] == "method" and (alike := _alike(prompt, arm)):
+            elif place[0] == "method" and (alike := _alike(prompt, arm.traits, levels)):
                 what = f"the prompt says the same for {alike}: these conditions cannot differ"
-                yield text.error("TG123", what, place, "name {trait} and {level} in it")
+                shared = "levels on one side of the middle share the vocabulary's words: give one of each side"
+                of_poles = isinstance(prompt, AdjectivesPrompt | DescriptionPrompt)
+                yield text.error("TG123", what, place, shared if of_poles else "name {trait} and {level} in it")
         many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
         if many and place != ("method",):
             path = (*place, many[0]) if place != ("data",) else place
@@ -288,12 +303,14 @@ def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
             yield text.error("TG104", what, path, "give one value, or an arm for each")
 
 
-def _alike(prompt: Prompt, arm: Arm) -> str | None:
+def _alike(prompt: Prompt, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
     """Two conditions with one text: 'openness high and openness low'; demonstrations differ by their examples."""
     if isinstance(prompt, DemonstrationPrompt):
         return None
+    if isinstance(prompt, AdjectivesPrompt):
+        prompt = prompt.model_copy(update={"count": None})  # two draws from the same words are no two conditions
     seen: dict[str, str] = {}
-    axes = (arm.traits, arm.levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
+    axes = (traits, levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
     for condition in product(*axes):
         name, text = " ".join(str(each) for each in condition if each), prompt.system(*condition)
         if text in seen:
@@ -302,15 +319,19 @@ def _alike(prompt: Prompt, arm: Arm) -> str | None:
     return None
 
 
-def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:
+def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt, tuple[Level, ...]]]:
+    """Where each prompt stands, and the levels that it is to say: neurons are told apart by those at both ends,
+    dialogues are written at every level.
+    """
     if isinstance(arm.method, Prompt):
-        yield ("method",), arm.method
+        yield ("method",), arm.method, arm.levels
     if isinstance(arm.method, Npti):
-        yield ("method", "personas"), arm.method.personas
+        yield ("method", "personas"), arm.method.personas, arm.vocabulary.ends
     if arm.prompt and "prompt" in arm.method.uses:
-        yield ("prompt",), arm.prompt
-    generated = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
-    yield from ((("data",), persona) for persona in generated[:1] if persona and "data" in arm.method.uses)
+        yield ("prompt",), arm.prompt, arm.levels
+    personas = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
+    for persona in personas[:1] if "data" in arm.method.uses else ():
+        yield from [(("data",), persona, tuple(arm.vocabulary.levels))] if persona else ()
 
 
 def _texts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
