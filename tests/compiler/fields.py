@@ -168,7 +168,19 @@ def _prompts() -> Iterator[Flip]:
     yield Flip("IntensityPrompt.template", "arms.graded.method.template", "{trait} {level} {anchor}", "assess")
 
 
+def _contexts() -> Iterator[Flip]:
+    yield Flip("Arm.contexts", "arms.instructed.contexts", {"a": {"system": "b"}}, "assess")
+    for name in ("system", "user"):
+        yield Flip(f"ContextText.{name}", "arms.tuned.contexts", {"a": {name: "b"}}, "assess")
+    yield Flip("ContextFile.path", "arms.plain.contexts", {"path": "people.jsonl"}, "assess")
+    fields = {"path": "people.jsonl", "fields": {"system": "biography"}}
+    yield Flip("ContextFile.fields", "arms.plain.contexts", fields, "assess")
+
+
 def _methods() -> Iterator[Flip]:
+    combined = {"kind": "prompt", "style": "instruction", "combinations": "all"}
+    both = {"method": combined, "model": "o/instructed", "traits": ["openness", "extraversion"]}
+    yield Flip("Prompt.combinations", "arms.instructed", both, "assess")
     told = {"method": {"kind": "sft", "conditions": "joint"}, "train": {"instruction": "{trait} {level}"}}
     yield Flip("Tuned.conditions", "arms.tuned", {**STUDY["arms"]["tuned"], **told}, "train")
     yield Flip("Vector.contrast", "arms.scaled.method.contrast", True, "vector")
@@ -302,8 +314,6 @@ def _arms() -> Iterator[Flip]:
     others = {pole: {"adjectives": ["a", "b", "c", "d", pole]} for pole in ("high", "low")}
     words = {"preset": "big-five", "traits": {"openness": others}}
     yield Flip("Arm.vocabulary", "arms.marked.vocabulary", words, "assess")
-    turned = {"preset": "big-five", "levels": {"high": -1, "low": 1}}
-    yield Flip("Vocabulary.levels", "arms.shifted.vocabulary", turned, "activations assess")
     yield Flip("Arm.data", "arms.tuned.data", "other.jsonl", "train")
     yield Flip("Arm.merge", "arms.scaled.merge", ["ties", "dare"])
     yield Flip("Arm.alpha", "arms.scaled.alpha", [0.5, 1, 2])
@@ -334,7 +344,7 @@ def _sampling() -> Iterator[Flip]:
 
 FLIPS = (
     *_training(), *_prompts(), *_methods(), *_merges(), *_models(), *_data(), *_benchmarks(), *_arms(),
-    *_sampling(),
+    *_sampling(), *_contexts(),
 )  # fmt: skip
 
 NO_FLIP = {
@@ -354,6 +364,7 @@ NO_FLIP = {
         "said by prompts: tests/end_to_end/effects.py",
     ),
     "Vocabulary.traits": "Arm.vocabulary",
+    "Vocabulary.levels": "one position a study: tests/end_to_end/test_own_vocabulary.py",
     "TraitWords.letter": "names a trait in questionnaires",
     "TraitWords.facet_of": "only chooses traits: tests/specs/study/test_declared_vocabularies.py",
     "Arm.zip": "only chooses points: the golden file zipped_and_conditional",

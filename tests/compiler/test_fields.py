@@ -22,6 +22,7 @@ from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.study import (
     analyses,
     benchmarks,
+    contexts,
     data,
     merge_methods,
     methods,
@@ -38,7 +39,7 @@ from .specs import named_digest
 FILES = ("rows.jsonl", "other.jsonl", "words.json", "matrix.json", "model.gguf", "other.gguf")
 FOLDERS = ("task", "other-task")
 LANGUAGE: tuple[ModuleType, ...] = (
-    analyses, data, benchmarks, merge_methods, methods, models, prompts, study, training, vocabulary,
+    analyses, benchmarks, contexts, data, merge_methods, methods, models, prompts, study, training, vocabulary,
 )  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def _plan(document: object) -> Plan:
         folder = Path(name)
         for file in FILES:
             (folder / file).write_text("{}\n", encoding="utf-8")
+        (folder / "people.jsonl").write_text('{"name": "a", "system": "b", "biography": "c"}\n', encoding="utf-8")
         for each in FOLDERS:
             (folder / each).mkdir()
             (folder / each / "tasks.yaml").write_text("task: own\ntag: arc_easy\n", encoding="utf-8")

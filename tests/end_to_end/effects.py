@@ -158,6 +158,8 @@ def _prompts() -> Iterator[Effect]:
     yield Effect("IntensityPrompt.definitions", "graded", {"method": {"definitions": {"extraversion": "to talk"}}})
     shuffled = {"extraversion": ANCHORS["extraversion"][::-1]}
     yield Effect("IntensityPrompt.anchors", "graded", {"method": {"anchors": shuffled}})
+    two = {"traits": ["extraversion", "neuroticism"], "benchmarks": [CONTRAST]}
+    yield Effect("Prompt.combinations", "told", {"method": {"combinations": "all"}}, two)
     yield Effect("IntensityPrompt.template", "graded", {"method": {"template": "{trait} {level} {anchor}"}})
 
 
@@ -316,6 +318,17 @@ def _analyses() -> Iterator[Effect]:
         yield Effect(f"TraitCorrelation.{name}", "told", {"analyses": [{**human, name: value}]}, also)
 
 
+def _contexts() -> Iterator[Effect]:
+    for base in ("plain", "told", "tuned", "scaled", "composed", "steered", "fired"):
+        yield Effect("Arm.contexts", base, {"contexts": {"village": {"system": "You live in a village."}}})
+    for name in ("system", "user"):
+        both = {"contexts": {"a": {"system": "You are ill.", "user": "Be quick."}}}
+        yield Effect(f"ContextText.{name}", "told", {"contexts": {"a": {name: "You are well."}}}, both)
+    people = {"contexts": {"path": "./people.jsonl"}}
+    yield Effect("ContextFile.path", "plain", {"contexts": {"path": "./others.jsonl"}}, people)
+    yield Effect("ContextFile.fields", "plain", {"contexts": {"fields": {"system": "biography"}}}, people)
+
+
 def _arms() -> Iterator[Effect]:
     yield Effect("Arm.model", "plain", {"model": "./other"})
     yield Effect("Arm.method", "plain", {"method": "prompt"})
@@ -334,7 +347,6 @@ def _arms() -> Iterator[Effect]:
     yield Effect("TraitWords.description", "degrees", meant, own)
     called = {"vocabulary": {"traits": {"extraversion": {"high": {"name": "homely"}}}}}
     yield Effect("Pole.name", "degrees", called, own)
-    yield Effect("Vocabulary.levels", "steered", {"vocabulary": {"levels": {"high": -1, "low": 1}}}, own)
     yield Effect("Arm.data", "tuned", {"data": "./asked.jsonl"}, {"benchmarks": [CONTRAST]})
     yield Effect("Arm.train", "tuned", {"train": {"steps": 5}})
     yield Effect("Arm.merge", "composed", {"merge": "linear"}, FULL)
@@ -360,7 +372,7 @@ def effects(judge: str) -> list[Effect]:
     """Every change; `judge` is the address of a judge that can be asked."""
     return [
         *_trainings(), *_prompts(), *_methods(), *_merges(), *_models(), *_data(), *_benchmarks(judge), *_analyses(),
-        *_arms(),
+        *_arms(), *_contexts(),
     ]  # fmt: skip
 
 
@@ -416,6 +428,10 @@ def write_rows(folder: Path) -> None:
     asked += [{**row, "pair": f"{row['pair']}-x", "prompt": f"{row['prompt']} Tell me."} for row in rows]
     renamed = [{**row, "asked": row["prompt"], "said": row["reply"], "other": row["reply"][::-1]} for row in rows]
     two = [{**row, "instruction": row["prompt"], "output": row["reply"][::-1]} for row in rows]
+    people = [{"name": "ann", "system": "You are ill.", "biography": "You were born here."}]
+    others = [{"name": "ann", "system": "You are well."}]
+    for name, each in (("people", people), ("others", others)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in each))
     for name, each in (("dialogues", rows), ("asked", asked), ("renamed", renamed), ("two_forms", two)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in each))
 

@@ -57,6 +57,13 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert all(f"  {name} " in shown.stdout for name in COMMANDS)
 
 
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    from traitgraph import __version__
+
+    shown = call("--version", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, f"traitgraph {__version__}\n")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, tmp_path: Path) -> None:
     shown = call(name, "--help", cwd=tmp_path)
@@ -89,6 +96,39 @@ def test_init_takes_the_name_of_the_study_or_of_its_file(name: str, tmp_path: Pa
     assert call("init", name, cwd=tmp_path).returncode == 0
     assert {path.name for path in tmp_path.iterdir()} == {"talk.yaml", "traitgraph.schema.json"}
     assert "\nstudy: talk\n" in "\n" + (tmp_path / "talk.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["a/b"], "not a name for a study: 'a/b'; use letters, digits, '-', '_' and '.'"),
+        (["taken"], "taken.yaml is there already; choose another name"),
+        (["new", "--folder", "taken.yaml/studies"], "cannot make taken.yaml/studies: Not a directory"),
+    ],
+)
+def test_init_says_why_it_writes_nothing(words: list[str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "taken.yaml").write_text("mine")
+    refused = call("init", *words, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (2, f"traitgraph init: {told}\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("taken.yaml", "mine")]
+
+
+@pytest.mark.parametrize(
+    ("lock", "told"),
+    [
+        (None, "cannot read the lock study.lock.json: No such file or directory; write it without --check"),
+        ("{", "cannot read the lock study.lock.json: Expecting property name"),
+        ("[]", "study.lock.json is no lock; write it without --check"),
+    ],
+)
+def test_what_is_no_lock_is_compared_with_nothing(lock: str | None, told: str, tmp_path: Path) -> None:
+    """Exit code 2, not the 1 of a difference."""
+    call("init", cwd=tmp_path)
+    if lock is not None:
+        (tmp_path / "study.lock.json").write_text(lock)
+    refused = call("lock", "study.yaml", "--check", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"traitgraph lock: {told}")
 
 
 def test_results_of_nothing_are_no_success(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ NO_EFFECT = {
     "Sampling.engine": "there is one of ours: tests/end_to_end/test_plugin_answers.py",
     "Steer.operation": "others than `add` are of other packages: tests/end_to_end/test_steering_operators.py",
     "Training.max_cut": "lets rows be cut or refuses: tests/runtime/training/test_training.py",
+    "Vocabulary.levels": "one position a study: tests/end_to_end/test_own_vocabulary.py",
     "TraitWords.letter": "names a trait in questionnaires: tests/runtime/assessment/questionnaires",
     "TraitWords.facet_of": "only chooses traits: tests/specs/study/test_declared_vocabularies.py",
     "Arm.alpha_of": "filled in from alpha",

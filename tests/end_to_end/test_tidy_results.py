@@ -32,7 +32,8 @@ arms:
   pruned: {method: vector, alpha: 0.30, merge: [ties, {kind: dare, density: 0.5}, {kind: dare, density: 0.25}]}
 """
 AXES = (
-    "model", "data", "trait", "level", "merge", "onto", "intensity", "layer", "coefficient", "alpha", "gamma", "seed",
+    "model", "data", "trait", "level", "context", "merge", "onto", "intensity", "layer", "coefficient", "alpha",
+    "gamma", "seed",
     "alpha:extraversion", "alpha:neuroticism", "merge.density",
 )  # fmt: skip
 

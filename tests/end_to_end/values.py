@@ -50,6 +50,7 @@ JUDGE = st.builds(ResolvedJudge, kind=st.just("api"), url=TEXT, model=TEXT, temp
 )
 JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("data", "questions"), DATA), "items": DIGESTS, "lexicon": DIGESTS, "task": TEXT, "judge": JUDGE,
+    "meanings": st.none() | st.dictionaries(TEXT, TEXT),
     "definition": st.none() | DIGESTS, "rows": st.integers(1, 9), "mode": st.sampled_from(MODES.names()),
     "chat_template": st.booleans(), **dict.fromkeys(("traits", "prompts"), st.lists(TEXT, max_size=2)),
     **dict.fromkeys(("harness", "filters", "shots", "limit", "numbers"), st.none() | st.just(2)),

@@ -27,7 +27,7 @@ from traitgraph.runtime.models.chat import (
 from traitgraph.specs.checks.multirun import load_sweep
 from traitgraph.specs.checks.validate import validate
 from traitgraph.specs.composition.compose import compose
-from traitgraph.specs.jobs.params import NeuronsParams
+from traitgraph.specs.jobs.params import NeuronsParams, Prompt
 from traitgraph.specs.jobs.refs import FolderModel
 from traitgraph.specs.source.diagnostics import Diagnostic, SpecError, error, has_errors, warning
 from traitgraph.specs.study.models import PackagedModelSpec
@@ -125,9 +125,10 @@ def _texts(stage: Stage) -> Iterator[PromptMessage]:
     if getattr(template.get("benchmark"), "chat_template", True):
         for name in ("prompt", "persona", *NeuronsParams.row_fields[1:]):
             told: Any = stage.table[name].values if name in stage.table else ()
-            yield from (PromptMessage(each.system, each.place or "system") for each in told if each)
+            yield from map(PromptMessage.of, filter(None, told))
     if "training" in template and template["training"].instruction:
-        yield PromptMessage(template["training"].instruction, template["training"].instruction_place or "system")
+        training = template["training"]
+        yield PromptMessage.of(Prompt(system=training.instruction, place=training.instruction_place))
 
 
 def _fault(render: Render, asked: list[Message], model: str, file: str) -> Diagnostic | None:

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
+from traitgraph.runtime.assessment.judged.interviews import meanings_of
 from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
 from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.conversations import Conversation
@@ -381,7 +382,8 @@ def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
         case "layer_similarity":
             yield Need(benchmark.data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
         case "open_questions":
-            yield Need(benchmark.questions, read_questions, partial(_some, "open questions"), "heldout")
+            rated = _for_each((benchmark.meanings,), meanings_of)
+            yield Need(benchmark.questions, read_questions, rated, "heldout")
 
 
 def _for_each(

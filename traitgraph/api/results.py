@@ -230,7 +230,7 @@ def write_study_report(study: Study, plan: CompiledPlan, store: Store) -> Path:
     store.make_way(folder)
     make_folder(folder, store.root)
     (folder / STAMP).unlink(missing_ok=True)
-    page = write_report(rows, about, folder, ItemScores(store), missing)
+    page = write_report(rows, about, folder, ItemScores(store), missing, study.words)
     files = (page, folder / "results.csv", *folder.glob("figures/*.svg"))
     sealed = {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
     write_json(folder / STAMP, {"made_from": made_from, "files": sealed})

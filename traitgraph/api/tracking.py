@@ -31,6 +31,7 @@ from traitgraph.specs.source.credentials import masked
 from traitgraph.specs.source.hashing import digest
 from traitgraph.specs.study.job_kinds import is_training
 from traitgraph.specs.study.study import Study, Wandb
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 MAX_RUNS = 2000
 """Subjects beyond this are left to the table of the study's run: each run takes the client about 0.1 s."""
@@ -172,7 +173,7 @@ def study_run(study: Study, plan: Plan, rows: Sequence[ResultRow]) -> MirrorRun:
         id=digest("wandb study", study.study),
         name=study.study,
         job_type="study",
-        config=study.model_dump(mode="json", exclude={"file", "overrides"}),
+        config=_resolved(study),
         summary={
             "jobs": plan.counts.jobs,
             "assessments": len(jobs),
@@ -180,6 +181,17 @@ def study_run(study: Study, plan: Plan, rows: Sequence[ResultRow]) -> MirrorRun:
             "results_digest": digest("results", [[str(value) for value in row.values()] for row in rows]),
         },
     )
+
+
+def _resolved(study: Study) -> dict[str, Any]:
+    """The study as plain data; of another vocabulary than the default its names and levels, without all the prose."""
+    plain = study.model_dump(
+        mode="json", exclude={"file": True, "overrides": True, "arms": {"__all__": {"vocabulary"}}}
+    )
+    for arm, told in zip(study.arms, plain["arms"], strict=True):
+        if arm.vocabulary not in (BIG_FIVE, BIG_FIVE.complete):
+            told["vocabulary"] = {"traits": list(arm.vocabulary.traits), "levels": arm.vocabulary.levels}
+    return plain
 
 
 # ---------------------------------------------------------------- sending

@@ -8,11 +8,12 @@ from pathlib import PurePath
 
 from traitgraph.compiler.ir.dimensions import FURTHER, text_of
 from traitgraph.compiler.ir.ir import Draft, Stage
+from traitgraph.specs.jobs.params import Prompt
 from traitgraph.specs.jobs.refs import HubModel
 from traitgraph.specs.source.hashing import encode
 from traitgraph.specs.study.training import DpoTraining
 
-WITH_NAME = ("alpha", "gamma", "seed", "data")
+WITH_NAME = ("alpha", "gamma", "seed", "data", "context")
 """Coordinates whose values do not say what they are."""
 
 ALWAYS = ("trait", "level", "alpha", "gamma")
@@ -53,7 +54,8 @@ def _subject_words(stage: Stage) -> list[str]:
     if stage.kind != "assess":
         return []
     tuned = any(each.name == "tuned" for each in stage.inputs)
-    prompted = "prompt" in stage.table or stage.template.get("prompt") is not None
+    prompts = stage.table["prompt"].values if "prompt" in stage.table else ()
+    prompted = any(isinstance(each, Prompt) and each.system for each in (*prompts, stage.template.get("prompt")))
     return ["tuned"] * tuned + ["prompted"] * prompted
 
 

@@ -22,10 +22,12 @@ from tests.runtime.questionnaires import ITEMS, write_questionnaire
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.judged import http_judge as over_http
-from traitgraph.runtime.assessment.judged.interviews import item_prompt
+from traitgraph.runtime.assessment.judged.interviews import item_prompt, meanings_of, trait_prompt
 from traitgraph.runtime.assessment.judged.judges import Judged, JudgeError, ModelJudge, outcome_metrics
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale, read_questionnaire
+from traitgraph.runtime.data.dialogues import Question
+from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.models.resumable_generation import KeptTexts
@@ -41,6 +43,7 @@ from traitgraph.specs.jobs.refs import (
 from traitgraph.specs.source.hashing import digest_path
 from traitgraph.specs.study.judges import LIMITS, JudgeLimits
 from traitgraph.specs.study.training import Sampling
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Pole, TraitWords, Vocabulary
 
 KEY = "a-secret-of-the-test"
 TWO_REPEATS = Sampling(temperature=1.0, repeats=2, max_new_tokens=6)
@@ -468,6 +471,7 @@ def test_open_questions_give_trait_and_fluency_with_errors(
         context = make_context(params)
         assess(context, params)
     assert server.authorizations == [None] * 3  # no `key_from`, no key
+    assert all("ion (of the Big Five) the" in told or "ism (of the Big Five) the" in told for told in server.prompts)
     found = {row["metric"]: (row["value"], row["stderr"], row["n"]) for row in rows_of(context.out, "metrics")}
     assert found["extraversion"] == (3.0, 1.0, 2)
     assert found["extraversion.fluency"] == (4.0, 1.0, 2)
@@ -476,6 +480,23 @@ def test_open_questions_give_trait_and_fluency_with_errors(
     assert found["refusals"][0] == 0
     assert [(row["outcome"], row["scale"]) for row in rows_of(context.out)] == [
         ("rated", [1, 5]), ("rated", [1, 5]), ("unreadable", [1, 5])]  # fmt: skip
+
+
+def test_a_judge_is_told_what_a_trait_of_a_vocabulary_means() -> None:
+    """Its description and the names of its poles; without a description it cannot rate, the five by default aside."""
+    words = TraitWords(description="To say what one thinks.", high=Pole(name="frank"), low=Pole(name="guarded"))
+    vocabulary = Vocabulary(traits={"candour": words, "openness": TraitWords()})
+    asked = Question("1", "candour", "What of me?")
+    meaning = meanings_of([asked], vocabulary.meanings)["candour"]
+    assert meaning == "To say what one thinks; high: frank, low: guarded"
+    assert f"trait: how much candour ({meaning}) the person who answered shows" in trait_prompt(asked, meaning, "You.")
+    with pytest.raises(DialogueError, match="a judge cannot rate openness by the name alone"):
+        meanings_of([asked._replace(trait="openness")], vocabulary.meanings)
+    assert BIG_FIVE.meanings is None
+    assert meanings_of([asked._replace(trait="openness")], None) == {"openness": "of the Big Five"}
+    only_facets = BIG_FIVE.complete.meanings
+    assert only_facets
+    assert not only_facets.keys() & BIG_FIVE.traits.keys()
 
 
 def test_a_judge_is_not_under_the_influence_of_the_subject(

@@ -201,7 +201,7 @@ def test_a_prompt_is_all_that_differs_between_base_and_prompted(
     model = harness_model(loaded)
     base, prompted, in_front = (
         frozen_tasks(locations, model, Rendering(benchmark, prompt_message)).tasks[0].documents
-        for prompt_message in (None, PromptMessage(PERSON), PromptMessage(PERSON, "user"))
+        for prompt_message in (None, PromptMessage(PERSON), PromptMessage(user=PERSON))
     )
     added = f"<|im_start|>system\n{PERSON}<|im_end|>\n" if chat else f"{PERSON}\n\n"
     assert [document.prompt for document in prompted] == [added + document.prompt for document in base]

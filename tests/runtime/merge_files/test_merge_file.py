@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,26 @@ def test_a_dry_run_needs_no_folder_and_a_merge_does(folder: Path, capsys: pytest
     assert main(["merge", recipe]) == 2
     assert "name the new folder: -o DIR" in capsys.readouterr().err
     assert sorted(folder.iterdir()) == before
+
+
+def test_what_a_merge_matched_is_told_to_people_and_to_machines(
+    folder: Path, base_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.runtime.vectors.test_fitting import vision_language_model
+
+    vision_language_model(base_folder, folder / "vlm", rows=3)
+    text = "base: vlm\nnames: {model.: model.language_model.}\nvocabulary: common\n"
+    words = ["merge", str(written(folder, text + "vectors: [{model: tuned1, of: base}]\n")), "--dry-run"]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    ((embedding, rows),) = found["rows_in_common"].items()
+    assert (embedding, len(found["matched"])) == ("model.language_model.embed_tokens.weight", 20)
+    assert main(words) == 0
+    told = capsys.readouterr().err.splitlines()
+    theirs, ours = next(iter(found["matched"].items()))
+    assert f"20 under other names, first {theirs} -> {ours}" in told
+    assert "left as in the base: model.vision_tower.w" in told
+    assert f"rows in common: the first {rows} of {embedding}" in told
 
 
 @pytest.mark.parametrize("there", [True, False])

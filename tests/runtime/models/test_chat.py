@@ -106,10 +106,10 @@ def templated(template: str) -> PreTrainedTokenizerBase:
 
 
 @pytest.mark.parametrize("template", [DROPS, REFUSES], ids=["leaves it out", "refuses it"])
-@pytest.mark.parametrize("user", ["Hello?", TOLD.text], ids=["other words", "the same words"])
+@pytest.mark.parametrize("user", ["Hello?", TOLD.system], ids=["other words", "the same words"])
 def test_a_system_message_without_a_place_goes_to_the_head_of_the_users(template: str, user: str) -> None:
     """In prompts, before scored replies and in what is learnt, all alike."""
-    tokenizer, inside = templated(template), f"{TOLD.text}\n\n{user}"
+    tokenizer, inside = templated(template), f"{TOLD.system}\n\n{user}"
     assert prompt_text(tokenizer, user, TOLD) == prompt_text(tokenizer, inside)
     assert turn(tokenizer, user, "I do.", TOLD) == turn(tokenizer, inside, "I do.")
     assert as_heard(tokenizer, messages(user, TOLD)) == messages(inside)
@@ -125,7 +125,7 @@ def test_white_space_and_capitals_are_the_templates_own_affair() -> None:
 def test_a_text_that_a_template_cuts_is_named(place: Literal["system", "user"]) -> None:
     tokenizer = templated(CHAT_TEMPLATE.replace("message['content']", "message['content'][:20]"))
     with pytest.raises(ChatTemplateError, match=r"leaves out a message of the user.*'You are a Person with high openn"):
-        prompt_text(tokenizer, "Hello?", TOLD._replace(place=place))
+        prompt_text(tokenizer, "Hello?", PromptMessage(**{place: TOLD.system}))
 
 
 def test_earlier_turns_that_a_template_forgets_are_named() -> None:

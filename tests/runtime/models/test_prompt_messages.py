@@ -28,11 +28,30 @@ from traitgraph.specs.source.hashing import digest_path
 def test_a_lead_in_the_user_messages_stands_in_each_of_them(loaded: LoadedModel) -> None:
     conversation = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     conversation.append({"role": "user", "content": "c"})
-    found = [each["content"] for each in with_prompt_message(conversation, PromptMessage("You are shy.", "user"))]
+    found = [each["content"] for each in with_prompt_message(conversation, PromptMessage(user="You are shy."))]
     assert found == ["You are shy.\n\na", "b", "You are shy.\n\nc"]
-    text = prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy.", "user"))
+    text = prompt_text(loaded.tokenizer, "Hello", PromptMessage(user="You are shy."))
     assert text == prompt_text(loaded.tokenizer, "You are shy.\n\nHello")
     assert text != prompt_text(loaded.tokenizer, "Hello", PromptMessage("You are shy."))
+
+
+def test_a_context_stands_before_the_prompt_and_the_prompt_before_the_rows_own(make_context: MakeContext) -> None:
+    """In the system message and in every user message alike: what is nearest to the question is said last."""
+    around = {"before_system": "You live in a village.", "before_user": "Be quick."}
+    model = FolderModel(digest="0" * 32)
+
+    def said(prompt: Prompt) -> list[str]:
+        message = prompt_message_of(make_context(VectorParams(model=model)), prompt)
+        asked = [{"role": "system", "content": "Own."}, {"role": "user", "content": "Tea?"}]
+        return [each["content"] for each in with_prompt_message(asked, message)]
+
+    assert said(Prompt(system="You are shy.", **around)) == [
+        "You live in a village.\n\nYou are shy.\n\nOwn.", "Be quick.\n\nTea?",
+    ]  # fmt: skip
+    assert said(Prompt(system="You are shy.", place="user", **around)) == [
+        "You live in a village.\n\nOwn.", "Be quick.\n\nYou are shy.\n\nTea?",
+    ]  # fmt: skip
+    assert said(Prompt(system="", before_user="Be quick.")) == ["Own.", "Be quick.\n\nTea?"]
 
 
 TURNS = said_by([
@@ -81,7 +100,7 @@ def shown(make_context: MakeContext, model: FolderModel, data: FileData, count: 
         make_context(VectorParams(model=model)), Prompt(system="They said:\n{examples}", examples=examples)
     )
     assert prompt_message is not None
-    first, *lines = prompt_message.text.split("\n")
+    first, *lines = prompt_message.system.split("\n")
     assert first == "They said:"
     return lines
 

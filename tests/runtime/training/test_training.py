@@ -11,8 +11,9 @@ import pytest
 
 from tests.runtime.contexts import MakeContext, located
 from traitgraph.runtime.data.rows import DialogueError
-from traitgraph.runtime.jobs.context import Stopped
+from traitgraph.runtime.jobs.context import JobContext, Stopped
 from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.training.checkpoints import train_with_checkpoints
 from traitgraph.runtime.training.training import train
 from traitgraph.specs.jobs.params import TrainParams
 from traitgraph.specs.jobs.refs import FileData, FolderModel
@@ -113,14 +114,22 @@ def test_gradient_checkpointing_leaves_no_trace(
     from traitgraph.runtime.training import training
 
     plain = training.trainer_arguments
+    was_on = list[bool]()
 
     def with_checkpointing(*arguments: Any) -> Any:
         made = plain(*arguments)
-        made.gradient_checkpointing = True
+        # The second is the name that newer releases of transformers read.
+        made.gradient_checkpointing = made.activation_checkpointing = True
         return made
 
+    def watched(trainer: Any, context: JobContext) -> None:
+        train_with_checkpoints(trainer, context)
+        was_on.append(trainer.model.is_gradient_checkpointing)
+
     monkeypatch.setattr(training, "trainer_arguments", with_checkpointing)
+    monkeypatch.setattr(training, "train_with_checkpoints", watched)
     train(make_context(params), params)
+    assert was_on == [True]
     assert not any(module._forward_hooks for module in loaded.model.modules())
     assert not loaded.model.is_gradient_checkpointing
 

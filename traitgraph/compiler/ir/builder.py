@@ -84,7 +84,7 @@ class Group:
     def where(self, columns: Sequence[str], rows: Sequence[int]) -> Table:
         """The coordinates of these subjects, for labels and selections."""
         known = coordinates(self.names, self.subjects)
-        return known.only(name for name in (*COORDINATES, *FURTHER) if name in columns).take(rows)
+        return known.only(name for name in (*COORDINATES, "context", *FURTHER) if name in columns).take(rows)
 
 
 @dataclass(frozen=True)

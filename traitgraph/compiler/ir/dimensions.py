@@ -19,7 +19,7 @@ from .ir import Column, Table
 
 ORDER = (
     "model", "data", "merge", "onto", "intensity", "combination", "trait", "level", "seed", "gamma", "layer",
-    "coefficient", "alpha",
+    "coefficient", "alpha", "context",
 )  # fmt: skip
 """Order of the axes in a table, the last fastest: what is swept on one loaded model comes last."""
 
@@ -27,9 +27,10 @@ NOUNS = {
     "model": "models", "data": "data sets", "merge": "merge methods", "onto": "domain alphas",
     "intensity": "intensities", "combination": "level combinations", "trait": "traits", "level": "levels",
     "seed": "seeds", "gamma": "gammas", "layer": "layers", "coefficient": "coefficients", "alpha": "alphas",
+    "context": "contexts",
 }  # fmt: skip
 
-LABELLED = ("model", "trait", "level", "merge", "alpha", "gamma", "seed")
+LABELLED = ("model", "trait", "level", "context", "merge", "alpha", "gamma", "seed")
 """Axes that the label of a subject tells one by one; the others are told with its method."""
 
 FURTHER = ("data", "onto", "intensity", "layer", "coefficient")

@@ -13,6 +13,7 @@ from traitgraph.specs.jobs.params import Demonstrations
 from traitgraph.specs.jobs.params import Prompt as PromptText
 from traitgraph.specs.jobs.refs import DataRef, FileData, FolderModel, GgufModel, HubData, HubModel
 from traitgraph.specs.source.hashing import encode
+from traitgraph.specs.study.contexts import SubjectContext
 from traitgraph.specs.study.data import DataSpec, FileDataSpec, HubDataSpec
 from traitgraph.specs.study.models import HubModelSpec, LocalModelSpec, ModelSpec, PackagedModelSpec
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
@@ -105,3 +106,10 @@ def condition_prompt(
         examples = Demonstrations(data=data, trait=trait, level=level, count=prompt.examples, seed=prompt.seed)
     place = "user" if prompt.place == "user" else None
     return PromptText(system=prompt.system(trait, level, intensity), place=place, examples=examples)
+
+
+def in_context(prompt: PromptText | None, context: SubjectContext) -> PromptText | None:
+    """The prompt with a context around it; without either nothing, as if no context had been written."""
+    around = {"before_system": context.system, "before_user": context.user}
+    said = {field: text for field, text in around.items() if text}
+    return (prompt or PromptText(system="")).model_copy(update=said) if said else prompt

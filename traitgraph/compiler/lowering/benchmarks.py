@@ -9,7 +9,7 @@ from traitgraph.compiler.ir.ir import Input, row_ids
 from traitgraph.specs.jobs.refs import PLUGIN, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.source.hashing import takes_back
 from traitgraph.specs.study.analyses import LayerSimilarity
-from traitgraph.specs.study.benchmarks import LmEval, Measured, Questionnaire
+from traitgraph.specs.study.benchmarks import LmEval, Measured, OpenQuestions, Questionnaire
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.judges import JudgeSpec
 from traitgraph.specs.study.models import ModelSpec
@@ -58,7 +58,7 @@ def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolve
                 rows = dialogue_rows(value, arm, builder)
                 fields[field] = rows.data
             case DataSpec() if written.in_jobs:
-                fields[field] = resolver.data(value, arm.vocabulary)
+                fields[field] = resolver.data(value)  # questions have no level
             case tuple() if field == "traits" and written.in_jobs:  # in which order a spec has them changes nothing
                 fields[field] = arm.vocabulary.in_order(value)
             case JudgeSpec():
@@ -67,6 +67,8 @@ def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolve
             case _ if field not in ("kind", "name"):
                 fields[field] = value
     fields |= written.facts(resolver.context.harness)
+    if isinstance(written, OpenQuestions):
+        fields["meanings"] = arm.vocabulary.meanings
     if written.in_jobs:
         if isinstance(written, LmEval):
             fields["definition"] = files.pop("folder", None)

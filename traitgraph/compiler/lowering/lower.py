@@ -23,7 +23,7 @@ from traitgraph.specs.study.study import Arm
 
 from .benchmarks import Resolved, resolve_all
 from .compare import compare
-from .trained import lower_direct, lower_prompt, lower_tuned, with_arm_prompt
+from .trained import lower_direct, lower_prompt, lower_tuned, with_arm_prompt, with_contexts
 from .vectors import lower_compose, lower_vector
 
 Lowering = Callable[[Group, Builder], list[Made]]
@@ -77,7 +77,7 @@ def lower_arm(table: ArmTable, arm: Arm, builder: Builder) -> ArmTable:
     scaled: list[tuple[array[int], array[int]]] = []
     for shared, rows in table.subjects.split(("model",)):
         group = _group(table, arm, shared["model"], rows, builder)
-        made = with_arm_prompt(group, lowering(group, builder), builder)
+        made = with_contexts(group, with_arm_prompt(group, lowering(group, builder), builder))
         for each in made:
             if each.weights is not None:
                 scatter_rows(zip(each.places, each.weights, strict=True), rows, weights)
@@ -124,7 +124,7 @@ def assess(group: Group, made: Iterable[Made], benchmark: Resolved, builder: Bui
     for each in made:
         rows = len(each.places)
         inputs = (*group.model_input(rows), *each.inputs, *benchmark.inputs(rows))
-        where = group.where(COORDINATES, each.places)
+        where = group.where((*COORDINATES, "context"), each.places)
         fields: dict[str, Column] = dict(each.columns)
         numbers = builder.add("assess", template, Table(fields, rows), inputs, where=where, name=benchmark.name)
         pairs += zip(each.places, numbers, strict=True)

@@ -9,7 +9,9 @@ from typing import cast
 
 from traitgraph.compiler.ir.builder import Builder, Group, Made
 from traitgraph.compiler.ir.ir import Column, Input, Table, row_ids
-from traitgraph.compiler.ir.resolve import condition_prompt
+from traitgraph.compiler.ir.resolve import condition_prompt, in_context
+from traitgraph.specs.jobs.params import Prompt as PromptText
+from traitgraph.specs.study.contexts import SubjectContext
 from traitgraph.specs.study.data import DataSpec
 from traitgraph.specs.study.methods import Tuned
 from traitgraph.specs.study.prompts import DemonstrationPrompt, Prompt
@@ -104,6 +106,21 @@ def with_arm_prompt(group: Group, made: list[Made], builder: Builder) -> list[Ma
         )
         for each in made
     ]
+
+
+def with_contexts(group: Group, made: list[Made]) -> list[Made]:
+    """The same subjects, each in its context: what makes one is shared by all of its contexts."""
+    if "context" not in group.subjects:
+        return made
+    placed = []
+    for each in made:
+        prompts = each.columns.get("prompt", Column.constant(None, len(each.places)))
+        both = {"prompt": prompts, "context": group.subjects["context"].take(each.places)}
+        distinct, codes = Table(both, len(each.places)).distinct(both)
+        pairs = zip(distinct["prompt"], distinct["context"], strict=True)
+        texts = (in_context(cast("PromptText | None", prompt), cast("SubjectContext", one)) for prompt, one in pairs)
+        placed.append(replace(each, columns={**each.columns, "prompt": Column(tuple(texts), codes)}))
+    return placed
 
 
 def subject_prompts(

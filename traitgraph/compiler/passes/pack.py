@@ -86,7 +86,7 @@ def _pack_subjects(
     ahead, tasks = [], []
     for same_model in _by_model(draft, stages):
         limit = max(_wanted(draft, draft.stages[index], context) for index in same_model)  # a task asks for the most
-        subjects = _sweeps(_subjects(draft, same_model, estimator), limit)
+        subjects = _sweeps(_subjects(draft, same_model, estimator, limit), limit)
         packed = _chunks(subjects, limit)
         shared = _shared_vectors(draft, same_model, packed)
         if shared:
@@ -98,9 +98,13 @@ def _pack_subjects(
     return ahead, tasks
 
 
-def _subjects(draft: Draft, stages: Iterable[int], estimator: Estimator) -> list[Unit]:
-    """One unit per subject: its recipe first, then its assessments."""
+def _subjects(draft: Draft, stages: Iterable[int], estimator: Estimator, limit: float) -> list[Unit]:
+    """One unit per subject: its recipe first, then its assessments.
+
+    What stands on the base, be it thousands of prompts and contexts, is cut into units of the `limit`. [s]
+    """
     units: dict[int, Unit] = {}
+    base = -1
     for index in stages:
         stage = draft.stages[index]
         if stage.kind == "vector":
@@ -110,12 +114,13 @@ def _subjects(draft: Draft, stages: Iterable[int], estimator: Estimator) -> list
         makes = inputs.get("merge") or inputs.get("tuned")  # weights of an assessment's subject, if not the base's
         for row in _missing(draft, index):
             place = row - draft.offsets[index]
-            subject = row if stage.kind == "merge" else makes.refs[place] if makes else NO_TASK
+            subject = row if stage.kind == "merge" else makes.refs[place] if makes else base
             unit = units.setdefault(subject, Unit())
             if stage.kind == "merge" and "vectors" in inputs:
                 unit.vectors.extend(ref for ref in inputs["vectors"].of(place) if draft.status[ref] == MISSING)
             unit.rows.append(row)
             unit.seconds += seconds
+            base -= subject == base and unit.seconds >= limit
     return list(units.values())
 
 

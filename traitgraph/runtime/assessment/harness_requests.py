@@ -224,15 +224,12 @@ def _build_requests(task: Task, model: HFLM, rendering: Rendering) -> None:
     chat = rendering.benchmark.chat_template
     if chat and not model.tokenizer.chat_template:
         raise ChatTemplateError(f"the model has no chat template; give `chat_template: false` for {task.config.task}")
-    prompt_message = rendering.prompt_message or PromptMessage("")
-    system = prompt_message.text if prompt_message.place == "system" or not chat else None
-    if system and not chat:
+    system, user = rendering.prompt_message or PromptMessage()
+    if not chat and (system := "\n\n".join(filter(None, (system, user)))):
         system += task.config.fewshot_delimiter  # the harness puts nothing between it and the question
 
-    in_front = prompt_message if prompt_message.place == "user" else None
-
     def rendered(conversation: list[Message], **options: Any) -> str:
-        text: str = model.apply_chat_template(with_prompt_message(conversation, in_front), **options)
+        text: str = model.apply_chat_template(with_prompt_message(conversation, PromptMessage(user=user)), **options)
         return text
 
     task.build_all_requests(

@@ -77,7 +77,7 @@ def _check_repeats(measurement: Measurement, params: AssessParams) -> None:
 def _stands_with_user(loaded: LoadedModel, params: AssessParams) -> bool:
     """Whether the subject's system message went into the user's, because the chat template has no place for it."""
     plain = not loaded.tokenizer.chat_template or not getattr(params.benchmark, "chat_template", True)
-    if params.prompt is None or params.prompt.place or plain:
+    if params.prompt is None or plain or not (system := PromptMessage.of(params.prompt).system):
         return False
-    asked = messages("?", PromptMessage(params.prompt.system))
+    asked = messages("?", PromptMessage(system))
     return as_heard(loaded.tokenizer, asked) != asked

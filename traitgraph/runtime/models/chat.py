@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from traitgraph.runtime.data.conversations import Message as Message
 from traitgraph.runtime.data.conversations import Said, messages_of
@@ -37,11 +37,23 @@ class Turn(NamedTuple):
 
 
 class PromptMessage(NamedTuple):
-    """Text that comes before what a user says: the prompt that makes a subject."""
+    """Text that comes before what a user says: the context around a subject, and the prompt that makes it."""
 
-    text: str
-    place: Literal["system", "user"] = "system"
-    """A message of its own, or the head of every user message."""
+    system: str = ""
+    """A message of its own."""
+    user: str = ""
+    """The head of every user message."""
+
+    @classmethod
+    def of(cls, prompt: Prompt, text: str | None = None) -> Self:
+        """Those of a prompt, in each place the context first; `text` for the prompt's own."""
+        said = prompt.system if text is None else text
+        system, user = ("", said) if prompt.place == "user" else (said, "")
+        return cls(_paragraphs(prompt.before_system, system), _paragraphs(prompt.before_user, user))
+
+
+def _paragraphs(*texts: str | None) -> str:
+    return "\n\n".join(filter(None, texts))
 
 
 def prompt_message_of(context: JobContext, prompt: Prompt | None) -> PromptMessage | None:
@@ -57,7 +69,7 @@ def prompt_message_of(context: JobContext, prompt: Prompt | None) -> PromptMessa
         replies = replies_to_show(load_dialogues(context, wanted.data, "examples"), wanted)
         drawn = random.Random(wanted.seed).sample(replies, wanted.count)  # without repeats
         text = text.replace(PLACE, "\n".join(f"- {reply}" for reply in drawn))
-    return PromptMessage(text, prompt.place or "system")
+    return PromptMessage.of(prompt, text)
 
 
 def replies_to_show(dialogues: Iterable[Dialogue], wanted: Demonstrations) -> list[str]:
@@ -78,17 +90,16 @@ def messages(user: Said, prompt: PromptMessage | None = None) -> list[Message]:
 
 def with_prompt_message(conversation: list[Message], prompt: PromptMessage | None) -> list[Message]:
     """The conversation under a prompt message, when there is one and it is not empty."""
-    if prompt is None or not prompt.text:
-        return conversation
-    if prompt.place == "system":
-        if conversation[0]["role"] == "system":  # one of the row's own: templates take one
-            first, *conversation = conversation
-            return [{"role": "system", "content": f"{prompt.text}\n\n{first['content']}"}, *conversation]
-        return [{"role": "system", "content": prompt.text}, *conversation]
-    return [
-        {**each, "content": f"{prompt.text}\n\n{each['content']}"} if each["role"] == "user" else each
-        for each in conversation
-    ]
+    system, user = prompt or PromptMessage()
+    if user:
+        conversation = [
+            {**each, "content": _paragraphs(user, each["content"])} if each["role"] == "user" else each
+            for each in conversation
+        ]
+    if system and conversation[0]["role"] == "system":  # one of the row's own: templates take one
+        first, *conversation = conversation
+        system = _paragraphs(system, first["content"])
+    return [{"role": "system", "content": system}, *conversation] if system else conversation
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, user: Said, prompt: PromptMessage | None = None) -> tuple[int, ...]:

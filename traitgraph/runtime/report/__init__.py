@@ -15,6 +15,7 @@ from traitgraph.runtime.results.provenance import About
 from traitgraph.runtime.results.summaries import summarise
 from traitgraph.runtime.results.table import ResultRow, write_csv
 from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .charts import charts_of
 from .comparisons import is_comparison
@@ -33,13 +34,15 @@ def write_report(
     out_dir: Path,
     items: ItemScores | None = None,
     missing: Sequence[Cell] = (),
+    words: Vocabulary = BIG_FIVE,
 ) -> Path:
     """Write `report.html`, `results.csv` and `figures/*.svg` into a folder; returns the path of the page.
 
-    With `items`, changes are tested item by item; `missing` are assessments that should be there.
+    With `items`, changes are tested item by item; `missing` are assessments that should be there; `words` are
+    the traits and levels of the study.
     Equal input gives equal bytes. Figures of an earlier report in the same folder are removed.
     """
-    judged = judge(summarise((row for row in rows if not is_comparison(row)), items, missing))
+    judged = judge(summarise((row for row in rows if not is_comparison(row)), items, missing, words))
     figures = {f"{FIGURES}/{name}": chart for name, chart in figure_files(charts_of(judged)).items()}
     (out_dir / FIGURES if figures else out_dir).mkdir(parents=True, exist_ok=True)
     with _written(out_dir / TABLE) as stream:

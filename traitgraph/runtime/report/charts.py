@@ -23,11 +23,11 @@ from traitgraph.runtime.results.subjects import (
     variant_of,
 )
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import Vocabulary
 
 from .curves import Curve, axis_of, family_labels, own_curves, without_strength
 from .findings import Findings, chance_of
-from .labels import at_strength, axis_title, number, plain, spread_note, unit, with_spread
+from .labels import at_strength, axis_title, contrast, number, plain, spread_note, unit, with_spread
 
 MAX_ROWS = 60
 """Conditions beyond this are left to the table: a chart with more rows is not read."""
@@ -43,9 +43,9 @@ BELOW = "low"
 Range = tuple[float, float]
 
 
-def role_of(level: str) -> str:
+def role_of(level: str, words: Vocabulary) -> str:
     """How what belongs to a level is drawn; 'other' for a level in the middle and for none."""
-    sign = BIG_FIVE.sign(level) if level in BIG_FIVE.levels else 0
+    sign = words.sign(level) if level in words.levels else 0
     return {1: ABOVE, -1: BELOW}.get(sign, "other")
 
 
@@ -166,7 +166,7 @@ def _titled(*parts: str) -> str:
 def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Curve]) -> Chart:
     words = benchmark.kind == "words"
     panels: dict[str, list[Curve]] = {}
-    for curve in curves if words else sorted(curves, key=lambda each: subject_order(each.family)):
+    for curve in curves if words else sorted(curves, key=lambda each: subject_order(each.family, benchmark.words)):
         panels.setdefault(curve.metric if words else curve.family.trait, []).append(curve)
     points = [point for curve in curves for point in curve.points]
     x_range = padded([point.effective for point in points], 0.04)
@@ -175,7 +175,7 @@ def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Cur
             title=name or of[0].family.arm,
             x_title=max((curve.axis_title for curve in of), key=len),
             y_title=axis_title(benchmark, of[0].metric),
-            lines=tuple(map(_line, of)),
+            lines=tuple(_line(curve, benchmark.words) for curve in of),
             references=tuple(_references(benchmark, of[0].metric, of[0].family)),
             x_range=x_range,
             y_range=_y_range(benchmark, of if words else curves),
@@ -186,26 +186,33 @@ def _strength_chart(benchmark: BenchmarkScores, title: str, curves: Sequence[Cur
     return Chart(title, title, drawn, spread_note(benchmark, [point.score for point in points]), "curves")
 
 
-def _line(curve: Curve) -> Line:
+def _line(curve: Curve, words: Vocabulary) -> Line:
     level, marks = curve.family.level, []
     for point in sorted(curve.points, key=lambda each: each.effective):
         left = "" if point.effective == point.strength else f" (effective {number(point.effective)})"
         at = at_strength(curve.family, curve.axis, point.strength)
         label = f"{level} {at}{left}: {with_spread(point.score)}".strip()
         marks.append(Mark(point.effective, point.score.value, point.score.half, label))
-    return Line(f"{arm_name(curve.family)} {level}".strip(), role_of(level), tuple(marks))
+    return Line(f"{arm_name(curve.family)} {level}".strip(), role_of(level, words), tuple(marks))
 
 
 def _references(benchmark: BenchmarkScores, metric: str, family: Subject) -> Iterator[Reference]:
     """The base model, the prompt of each level when there is exactly one, and chance where the benchmark tells it."""
-    scores = {subject: score for subject, score in benchmark.scores[metric].items() if subject.model == family.model}
+    alike = family.model, family.context
+    scores = {
+        subject: score
+        for subject, score in benchmark.scores[metric].items()
+        if (subject.model, subject.context) == alike
+    }
     if direct := [subject for subject in scores if subject.method == "direct"]:
         yield Reference(arm_name(direct[0]), "direct", scores[direct[0]].value)
-    for level in BIG_FIVE.levels:
+    for level in benchmark.words.levels:
         wanted = ("prompt", family.trait, level)
         prompts = [each for each in scores if (method_kind(each), each.trait, each.level) == wanted]
         if len(prompts) == 1:
-            yield Reference(f"{arm_name(prompts[0])} {level}", role_of(level), scores[prompts[0]].value)
+            yield Reference(
+                f"{arm_name(prompts[0])} {level}", role_of(level, benchmark.words), scores[prompts[0]].value
+            )
     if (chance := chance_of(benchmark, metric)) is not None:
         yield Reference("chance", "chance", chance)
 
@@ -219,13 +226,13 @@ def layer_charts(benchmark: BenchmarkScores) -> list[Chart]:
         return []
     farthest: dict[Subject, Subject] = {}
     for subject in next(iter(benchmark.scores.values())):
-        if subject.trait and subject.level in BIG_FIVE.levels:
+        if subject.trait and subject.level in benchmark.words.levels:
             known = farthest.setdefault(subject.unscaled, subject)
             if (strength(subject.gamma), strength(subject.alpha)) > (strength(known.gamma), strength(known.alpha)):
                 farthest[subject.unscaled] = subject
     several = len({subject.model for subject in farthest.values()}) > 1
     groups: dict[str, list[Subject]] = {}
-    for subject in sorted(farthest.values(), key=subject_order):
+    for subject in sorted(farthest.values(), key=lambda each: subject_order(each, benchmark.words)):
         axis = axis_of(subject)
         at = at_strength(subject, axis, strength(getattr(subject, axis))) if axis else ""
         model = subject.model if several else ""
@@ -247,7 +254,7 @@ def _layer_chart(benchmark: BenchmarkScores, title: str, subjects: Sequence[Subj
         )
         found += scores.values()
         lines.setdefault(subject.trait, []).append(
-            Line(f"{arm_name(subject)} {subject.level}", role_of(subject.level), marks)
+            Line(f"{arm_name(subject)} {subject.level}", role_of(subject.level, benchmark.words), marks)
         )
     x_range = padded([mark.x for of in lines.values() for line in of for mark in line.marks], 0.04)
     y_range, y_title = padded([1.0, *_ends(found)], 0.06), axis_title(benchmark, LAYER)
@@ -265,11 +272,13 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
         found = without_strength(benchmark.scores[metric], curves)
         arms = list(dict.fromkeys(subject.arm for subject, _ in found))
         if 0 < len(found) <= MAX_ROWS:
-            shown[metric] = sorted(
-                found, key=lambda each: (each[0].method != "direct", arms.index(each[0].arm), *subject_order(each[0]))
-            )
+            places = {
+                subject: (subject.method != "direct", arms.index(subject.arm), *subject_order(subject, benchmark.words))
+                for subject, _ in found
+            }
+            shown[metric] = sorted(found, key=lambda each: places[each[0]])
     subjects = {subject for found in shown.values() for subject, _ in found}
-    if all(subject.method == "direct" for subject in subjects):
+    if all(subject.method == "direct" and not subject.context for subject in subjects):
         return None
     traits = {subject.trait for subject in subjects}
     if benchmark.about_traits and traits & shown.keys():
@@ -279,7 +288,7 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     for metric, found in shown.items():
         # Rare words and frequent ones have no scale in common.
         scale = [score for _, score in found] if benchmark.kind == "words" else everything
-        bars = tuple(_condition(subject, score, metric) for subject, score in found)
+        bars = tuple(_condition(subject, score, metric, benchmark.words) for subject, score in found)
         panels.append(DotPanel(metric, axis_title(benchmark, metric), bars, _value_range(benchmark, scale)))
     note = spread_note(benchmark, everything)
     if any(bar.role == "other" for panel in panels for bar in panel.bars):
@@ -287,10 +296,10 @@ def condition_chart(benchmark: BenchmarkScores) -> Chart | None:
     return Chart(benchmark.name, f"{benchmark.name} conditions", tuple(panels), note, "conditions")
 
 
-def _condition(subject: Subject, score: Score, metric: str) -> Bar:
+def _condition(subject: Subject, score: Score, metric: str, words: Vocabulary) -> Bar:
     """Coloured by level where the level bears on the metric: under the trait itself, and under a task."""
-    own = metric == subject.trait or metric not in BIG_FIVE.traits
-    role = "direct" if subject.method == "direct" else role_of(subject.level) if own else "other"
+    own = metric == subject.trait or metric not in words.traits
+    role = "direct" if subject.method == "direct" else role_of(subject.level, words) if own else "other"
     return _bar(subject_name(subject), role, score)
 
 
@@ -299,7 +308,7 @@ def _bar(name: str, role: str, score: Score | Estimate) -> Bar:
 
 
 def gap_chart(found: Findings) -> Chart | None:
-    """High minus low of everything that is judged at both levels, with its interval; None for nothing."""
+    """Upper minus lower level of everything that is judged at both levels, with its interval; None for nothing."""
     judged = [each for each in found.found if each.is_pair and not math.isnan(each.change.value)][:MAX_ROWS]
     if not judged:
         return None
@@ -314,7 +323,7 @@ def gap_chart(found: Findings) -> Chart | None:
     )
     name = found.benchmark.name
     reach = padded([0.0, *_ends(each.change for each in judged)], 0.06)
-    panel = DotPanel("High minus low", unit(found.benchmark), bars, reach)
+    panel = DotPanel(contrast(found.benchmark).capitalize(), unit(found.benchmark), bars, reach)
     note = "Bars: 95 % interval of each gap by itself. Circles: as intended, and the checks hold."
     return Chart(f"{name} · what is judged", f"{name} gaps", (panel,), note, "moved")
 

@@ -15,7 +15,7 @@ from traitgraph.runtime.assessment.word_categories import WORDS
 from traitgraph.runtime.results.subjects import strength, subject_of
 from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
 from traitgraph.runtime.results.table import ResultRow
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import Vocabulary
 
 from .labels import fixed, number, plain, plural, signed
 from .markup import Markup, element, join, table
@@ -58,7 +58,8 @@ def _comparison(rows: Sequence[ResultRow], reference: str) -> Markup:
     by_layer = any("," in metric for metric in pairs)
     subject = subject_of(rows[0])
     strengths = (f"{name} {plain(float(text))}" for name, text in subject.strengths.items())
-    title = f"{rows[0]['benchmark']}: {', '.join(filter(None, (subject.arm, subject.model, *strengths)))}"
+    of = ", ".join(filter(None, (subject.arm, subject.model, subject.context, *strengths)))
+    title = f"{rows[0]['benchmark']}: {of}"
     return element(
         "figure",
         element("h3", title + (", layer by layer" if by_layer else "")),
@@ -128,9 +129,9 @@ FEWEST = 2
 """Subjects at each level without which a correlation is 1 or -1, or is none."""
 
 NOTE = (
-    "Point-biserial correlation (Pearson's r, high counting 1 and low 0) of a category's mean share with the level, "
-    "over the n subjects of an arm and trait; strengths of 0 and below are left out. Strengths of one vector are no "
-    "independent subjects, so nothing here is a test."
+    "Point-biserial correlation (Pearson's r, a level counting by its position: 1 at the top, 0 at the bottom) of a "
+    "category's mean share with the level, over the n subjects of an arm and trait; strengths of 0 and below are left "
+    "out. Strengths of one vector are no independent subjects, so nothing here is a test."
 )
 
 Group = tuple[str, str, str, str]
@@ -144,7 +145,7 @@ def levels_section(benchmarks: Iterable[BenchmarkScores]) -> Markup | None:
 
 
 def _levels(benchmark: BenchmarkScores) -> Markup | None:
-    columns = {metric: _pairs(benchmark.scores[metric]) for metric in benchmark.main_metrics}
+    columns = {metric: _pairs(benchmark.scores[metric], benchmark.words) for metric in benchmark.main_metrics}
     rows = []
     for group, counted in columns[WORDS].items():
         known = [column.get(group, []) for column in columns.values()]
@@ -153,7 +154,7 @@ def _levels(benchmark: BenchmarkScores) -> Markup | None:
     return join([element("h3", benchmark.name), _shaded_table(list(columns), rows)]) if rows else None
 
 
-def _pairs(scores: Scores) -> Pairs:
+def _pairs(scores: Scores, words: Vocabulary) -> Pairs:
     """Arm, model (of several), merge and trait -> level (1 at the top, 0 at the bottom) and score of each subject.
 
     Only of subjects pushed towards their level, and without those of which a level has too few.
@@ -162,9 +163,9 @@ def _pairs(scores: Scores) -> Pairs:
     found: dict[Group, list[tuple[float, float]]] = {}
     for subject, score in scores.items():
         pushed = all(strength(text) > 0 for text in subject.strengths.values())
-        if subject.trait and subject.level in BIG_FIVE.levels and pushed:
+        if subject.trait and subject.level in words.levels and pushed:
             group = (subject.arm, subject.model if several else "", subject.merge, subject.trait)
-            found.setdefault(group, []).append(((BIG_FIVE.position(subject.level) + 1) / 2, score.value))
+            found.setdefault(group, []).append(((words.position(subject.level) + 1) / 2, score.value))
     counts = {group: Counter(level for level, _ in pairs) for group, pairs in found.items()}
     return {
         group: pairs

@@ -100,7 +100,7 @@ def curves_of(benchmark: BenchmarkScores, metric: str) -> list[Curve]:
         for (family, axis), points in families.items()
         if len(points) > 1
     ]
-    return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family)))
+    return sorted(found, key=lambda curve: (curve.family.arm, *subject_order(curve.family, benchmark.words)))
 
 
 def axis_of(subject: Subject) -> AxisName | None:
@@ -131,7 +131,7 @@ def own_curves(benchmark: BenchmarkScores) -> list[Curve]:
     return [curve for curve in curves if not benchmark.about_traits or curve.metric == curve.family.trait]
 
 
-_FAMILY_FIELDS = ("arm", "method", "model", "merge", "alpha", "gamma")
+_FAMILY_FIELDS = ("arm", "method", "model", "merge", "alpha", "gamma", "context")
 
 
 def family_labels(curves: Iterable[Curve]) -> dict[Subject, str]:
@@ -142,7 +142,7 @@ def family_labels(curves: Iterable[Curve]) -> dict[Subject, str]:
     def labelled(family: Subject, name: str) -> str:
         value = str(getattr(family, name))
         if name == "method":  # an arm has one method, but may have variants of it
-            return variant_of(family) or ("" if "arm" in varying else value)
+            return variant_of(family._replace(context="")) or ("" if "arm" in varying else value)
         return f"{strength_name(family, name)} {value}" if value and name in ("alpha", "gamma") else value
 
     return {family: ", ".join(filter(None, (labelled(family, name) for name in varying))) for family in families}

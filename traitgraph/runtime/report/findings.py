@@ -45,7 +45,7 @@ RULES = (
     "letter the expected answer counts, otherwise the mean over repeats; items that fewer than half of the repeats "
     "answered are left out. Repeats are no observations of a trait: they tell how far answers are drawn apart. "
     "± is half of the 95 % interval everywhere. "
-    "A condition is judged by its gap: high minus low, a vector or steering at its largest strength. "
+    "A condition is judged by its gap: the upper level minus the lower, a vector or steering at its largest strength. "
     "Of a questionnaire the gap is half the difference between items keyed + and items keyed −, in which a shift of "
     "every answer cancels; "
     "its scatter is that of all items of the form about the mean of their trait and keying, or that of the trait's own "

@@ -55,13 +55,13 @@ def _of_traits(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> Itera
         families = [finding.curves[0].family for finding in pairs]
         of_traits = len({family.trait for family in families}) == len(pairs)
         total = plural(len(pairs), "trait") if of_traits else f"{plural(len(pairs), 'pair')} of {noun(families)}s"
-        yield f"High and low come apart {_counts(pairs, 'in', total)}."
+        yield f"{' and '.join(benchmark.words.sides).capitalize()} come apart {_counts(pairs, 'in', total)}."
     if alone:
         counted = _counts(alone, "with", plural(len(alone), noun([finding.subject for finding in alone])))
         yield f"The score moves {counted}. Without the opposite level this may be a shift of every answer."
     if judged := [finding for finding in findings if finding.lack is None]:
         yield _largest(benchmark, [each for each in judged if each.verdict in ("moves", "shifts")] or judged)
-    yield from _shared(pairs)
+    yield from _shared(benchmark, pairs)
     yield from _limit(benchmark, "gap" if pairs else "change", judged)
     yield from _specificity(benchmark, pairs)
 
@@ -70,7 +70,8 @@ def _of_gaps(benchmark: BenchmarkScores, gaps: Sequence[Finding]) -> Iterator[st
     """The conditions without a strength."""
     if not gaps:
         return
-    text = f"Without a strength, high and low come apart {_counts(gaps, 'under', plural(len(gaps), 'condition'))}"
+    both = " and ".join(benchmark.words.sides)
+    text = f"Without a strength, {both} come apart {_counts(gaps, 'under', plural(len(gaps), 'condition'))}"
     judged = [gap for gap in gaps if gap.lack is None]
     if judged:
         largest = max(judged, key=_moved)
@@ -128,7 +129,8 @@ def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     if finding.is_pair:
         high, low = (number(score.value) for score in finding.scores)
         at = at_strength(curve.family, curve.axis, finding.at)
-        return f"The largest gap is that of {name}: high {high}, low {low} at {at}, a gap of {how}."
+        upper, lower = benchmark.words.sides
+        return f"The largest gap is that of {name}: {upper} {high}, {lower} {low} at {at}, a gap of {how}."
     first, last = curve.start, curve.points[-1]
     at = at_strength(curve.family, curve.axis, first.strength)
     return (
@@ -137,16 +139,16 @@ def _largest(benchmark: BenchmarkScores, findings: Sequence[Finding]) -> str:
     )
 
 
-def _shared(pairs: Sequence[Finding]) -> Iterator[str]:
+def _shared(benchmark: BenchmarkScores, pairs: Sequence[Finding]) -> Iterator[str]:
     """The largest shift that both levels share, in figures."""
     shared = [finding for finding in pairs if finding.verdict == "shared"]
     if not shared:
         return
     finding = max(shared, key=lambda each: abs(sum(change.value for change in each.shifts or ())))
     assert finding.shifts is not None, "known where both levels shift"
-    high, low = finding.shifts
+    (high, low), (upper, lower) = finding.shifts, benchmark.words.sides
     yield (
-        f"For {vector_name(finding.subject)} both levels shift the same way: high by {with_error(high)}, low by "
+        f"For {vector_name(finding.subject)} both levels shift the same way: {upper} by {with_error(high)}, {lower} by "
         f"{with_error(low)}; the gap between them is {with_error(finding.change)}."
     )
 

@@ -95,10 +95,15 @@ def unit(benchmark: BenchmarkScores) -> str:
     return "nats per token" if benchmark.kind == "reply_contrast" else ""
 
 
+def contrast(benchmark: BenchmarkScores) -> str:
+    """Which levels are subtracted from which: 'high minus low'."""
+    return " minus ".join(benchmark.words.sides)
+
+
 def axis_title(benchmark: BenchmarkScores, metric: str) -> str:
     """The label of a score axis, with its unit."""
     if benchmark.kind == "reply_contrast":
-        return "high minus low reply [nats per token]"
+        return f"{contrast(benchmark)} reply [nats per token]"
     if benchmark.kind == "questionnaire":
         return "score [{:g} to {:g}]".format(*benchmark.scale) if benchmark.scale else "score"
     if benchmark.kind == "words":

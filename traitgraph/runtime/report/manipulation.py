@@ -103,21 +103,23 @@ def without_push(subject: Subject) -> Subject:
 
 
 def conditions_alike(benchmark: BenchmarkScores) -> list[Alike]:
-    """Arms (of one model and merge) between whose conditions a benchmark about traits shows no difference."""
+    """Arms (of one model, merge and context) between whose conditions a benchmark about traits shows no difference."""
     if not benchmark.about_traits:
         return []
     measured = list(dict.fromkeys(subject for scores in benchmark.scores.values() for subject in scores))
-    arms: dict[tuple[str, ...], list[Subject]] = {}
+    arms: dict[Subject, list[Subject]] = {}
     for subject in sorted(_strongest(measured)):
-        arms.setdefault((subject.arm, subject.method, subject.model, subject.merge), []).append(subject)
+        arms.setdefault(subject.unscaled._replace(trait="", level=""), []).append(subject)
+    bases = {(each.model, each.context): each for each in reversed(measured) if each.method == "direct"}
     found = []
     for members in arms.values():
-        base = [each for each in measured if each.method == "direct" and each.model == members[0].model]
-        compared = members if len(members) > 1 else [*members, *base[:1]]
+        base = bases.get((members[0].model, members[0].context))
+        compared = [*members, base] if len(members) == 1 and base else members
         test = _test(benchmark, compared) if len(compared) > 1 else None
         if test is not None and not test.differ:
             conditions = frozenset(map(without_push, members))
-            found.append(Alike(arm_name(members[0]), len(compared), conditions, test))
+            arm = " in ".join(filter(None, (arm_name(members[0]), members[0].context)))
+            found.append(Alike(arm, len(compared), conditions, test))
     return found
 
 

@@ -15,6 +15,8 @@ class Markup(str):
     __slots__ = ()
 
 
+MOST_ROWS = 2000
+"""Rows of a table beyond this are left out: a browser sorts this many without a wait."""
 LONG = 24
 """Tables with more rows scroll inside their box."""
 VOID = frozenset({"meta", "br", "hr", "line", "circle", "path", "rect", "col"})
@@ -62,12 +64,15 @@ def table(
     """A table in a box that scrolls by itself, also downwards from more than `long` rows on.
 
     A cell is text, or a whole `th` or `td`. `numbers` are the places of right-aligned columns, `above` is a first row
-    over the head.
+    over the head. Rows beyond `MOST_ROWS` are left out and counted.
     """
     header = element("thead", above, element("tr", *_cells("th", head, numbers, scope="col")))
-    body = [element("tr", *_cells("td", row, numbers)) for row in rows]
+    listed = list(rows)
+    body = [element("tr", *_cells("td", row, numbers)) for row in listed[:MOST_ROWS]]
     inner = element("table", header, element("tbody", *body), class_=class_)
-    return element("div", inner, class_="scroll tall" if len(body) > long else "scroll", tabindex="0")
+    left_out = f"{len(listed) - len(body):,} more in results.csv." if len(listed) > len(body) else None
+    note = element("p", left_out, class_="note") if left_out else None
+    return element("div", inner, note, class_="scroll tall" if len(body) > long else "scroll", tabindex="0")
 
 
 def _cells(kind: str, row: Sequence[str], numbers: Collection[int], **attributes: object) -> Iterable[Markup]:

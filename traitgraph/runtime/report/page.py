@@ -18,10 +18,11 @@ from traitgraph.specs.jobs.results import duration_text
 
 from .charts import Chart, Section, charts_of
 from .comparisons import comparisons_section, is_comparison, levels_section
+from .contexts import contexts_section
 from .drawing import chart_on_page, style_sheet
 from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
-from .labels import VERDICTS, plural, sample_size, unit
+from .labels import VERDICTS, contrast, plural, sample_size, unit
 from .markup import Markup, element, join, table
 from .separation import Verdict
 from .tables import checks_table, chip, correlations_table, effects_table, findings_table, gaps_table, subjects_table
@@ -30,7 +31,6 @@ from .validity import faults_of
 MOST_FAILED = 5
 """Jobs that failed for one reason and are named."""
 KEY_DIGITS = 8
-MAX_KEYS = 2000
 EFFECTS = (
     "Change of every score from strength 0 (or the weakest) to the largest, ± 95 % interval. "
     "In bold: the own trait. The line below a number compares sizes."
@@ -64,6 +64,7 @@ def render_page(
         ("moved", "What moved", _moved(found, drawn("moved"))),
         ("curves", "Score against strength", _curves(found, drawn("curves"))),
         ("conditions", "Conditions without a strength", _conditions(found, drawn("conditions"))),
+        ("contexts", "Contexts", contexts_section(benchmarks)),
         ("comparisons", "Comparisons across subjects", comparisons_section(rows, about.references)),
         ("words", "Words and levels", levels_section(benchmarks)),
         ("layers", "Hidden states, layer by layer", join(drawn("layers"))),
@@ -210,7 +211,8 @@ FAMILY_NOTE = element(
 
 def _conditions(found: Sequence[Findings], charts: Sequence[Markup]) -> Markup:
     gaps = gaps_table(found)
-    title = element("h3", "High minus low, for each condition at both levels")
+    which = contrast(found[0].benchmark).capitalize() if found else ""
+    title = element("h3", f"{which}, for each condition at both levels")
     return join([*charts, *([title, FAMILY_NOTE, gaps] if gaps else [])])
 
 
@@ -274,7 +276,6 @@ def _job_keys(rows: Sequence[ResultRow]) -> Markup | None:
     )
     if not jobs:
         return None
-    lines = [[*about, element("code", job[:KEY_DIGITS], title=job)] for *about, job in list(jobs)[:MAX_KEYS]]
-    rest = f" The first {MAX_KEYS:,} are listed; all are in results.csv." if len(jobs) > MAX_KEYS else ""
-    summary = element("summary", f"Keys of {plural(len({job for *_, job in jobs}), 'assessment')}, by subject.{rest}")
+    lines = [[*about, element("code", job[:KEY_DIGITS], title=job)] for *about, job in jobs]
+    summary = element("summary", f"Keys of {plural(len({job for *_, job in jobs}), 'assessment')}, by subject.")
     return element("details", summary, table(["subject", "seed", "benchmark", "job"], lines))

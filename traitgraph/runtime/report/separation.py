@@ -6,13 +6,12 @@ A score that rises under the high and under the low level says nothing about the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from traitgraph.runtime.results.statistics import ERROR, Estimate
 from traitgraph.runtime.results.subjects import Subject, strength, subject_order
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .curves import Curve, axis_of, change_of, family_of, own_curves, slope_of, without_strength
 from .validity import failing
@@ -131,7 +130,7 @@ def lacking(benchmark: BenchmarkScores) -> dict[Subject, Lack]:
     groups = (*benchmark.rows.values(), *benchmark.validity.values())
     measured: dict[Subject, Lack] = {subject: "failed" for found in groups for subject in found}
     lacks: dict[Subject, Lack] = {**dict.fromkeys(benchmark.missing, "missing"), **measured}
-    asked = benchmark.scores or BIG_FIVE.traits
+    asked = benchmark.scores or benchmark.words.traits
     return {
         subject: lack
         for subject, lack in lacks.items()
@@ -149,14 +148,17 @@ def _over_strengths(benchmark: BenchmarkScores, curves: Sequence[Curve], lacks: 
     absent = {(family_of(subject, axis), axis): lack for subject, lack in lacks.items() if (axis := axis_of(subject))}
     found = []
     for curve in curves:
-        level = curve.family.level
-        is_level = level in BIG_FIVE.levels
-        opposite = curve.family._replace(level=BIG_FIVE.opposite(level)) if is_level else None
+        level, words = curve.family.level, benchmark.words
+        sign = words.sign(level) if level in words.levels else 1
+        mirrored = [each for each in words.levels if sign and words.levels[each] == -words.levels.get(level, 2)]
+        opposites = [curve.family._replace(level=each) for each in mirrored]
+        opposite = next((each for each in opposites if each in by_family or (each, curve.axis) in absent), None)
         other = by_family.get(opposite) if opposite else None
         shared = {point.strength for point in curve.points} & {point.strength for point in (other or curve).points}
         if other is None or not any(shared):  # at strength 0 both are the base
-            found.append(_level(benchmark, curve, absent.get((opposite, curve.axis)) if opposite else None))
-        elif BIG_FIVE.sign(level) > 0:
+            lack = absent.get((opposite, curve.axis)) if opposite else None
+            found += [_level(benchmark, curve, sign, lack)] if sign else []  # the middle has no direction to be judged
+        elif sign > 0:
             found.append(_pair(benchmark, curve, other, shared))
     return sorted(found, key=lambda finding: not finding.is_pair)
 
@@ -180,14 +182,14 @@ def _pair(benchmark: BenchmarkScores, high: Curve, low: Curve, strengths: set[fl
     )
 
 
-def _level(benchmark: BenchmarkScores, curve: Curve, lack: Lack | None) -> Finding:
-    """A vector whose opposite level was not measured: up for high, down for low."""
-    last, level = curve.points[-1], curve.family.level
+def _level(benchmark: BenchmarkScores, curve: Curve, sign: int, lack: Lack | None) -> Finding:
+    """A vector whose opposite level was not measured: up for a level above the middle, down for one below."""
+    last = curve.points[-1]
     finding = _finding(benchmark, curve.family, curve.metric, (last.score,), curve.change)
     return finding._replace(
         curves=(curve,),
         at=last.strength,
-        sign=-1.0 if level in BIG_FIVE.levels and BIG_FIVE.sign(level) < 0 else 1.0,
+        sign=float(sign),
         slope=slope_of(curve.metric, [(1.0, each.effective, each.score) for each in curve.points], curve.items),
         lack=lack or finding.lack,
         faults=failing(benchmark, last.subject),
@@ -211,29 +213,42 @@ def _without_strengths(
         family = family_of(condition, axis) if axis else condition
         if family not in drawn:
             levels.setdefault(condition if condition in levels else family, {}).setdefault(subject.level, lack)
+    bases: dict[tuple[str, str, str], list[Score]] = {}
+    for metric in benchmark.main_metrics:
+        for subject, score in benchmark.scores[metric].items():
+            if subject.method == "direct":
+                bases.setdefault((metric, subject.model, subject.context), []).append(score)
     found = []
-    for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each))):
-        match tuple(levels[condition].get(level) for level in BIG_FIVE.ends):
+    for condition in sorted(levels, key=lambda each: (each.arm, *subject_order(each, benchmark.words))):
+        outermost = _outermost(benchmark, levels[condition])
+        match [levels[condition][level] for level in outermost]:
             case Score() as upper, Score() as lower:
-                found.append(_condition(benchmark, condition, upper, lower))
+                both = {outermost[0]: upper, outermost[1]: lower}
+                alike = bases.get((condition.trait, condition.model, condition.context), [])
+                found.append(_condition(benchmark, condition, both, alike))
             case (str() as lack, str() | Score()) | (Score(), str() as lack):
                 found.append(Finding(condition, condition.trait, Estimate(math.nan), lack=lack))
     return found
 
 
-def _condition(benchmark: BenchmarkScores, condition: Subject, high: Score, low: Score) -> Finding:
-    """Both levels of a condition; their shifts are those from the bare model, where it was measured once."""
+def _outermost(benchmark: BenchmarkScores, levels: Iterable[str]) -> tuple[str, ...]:
+    """The highest and the lowest of some levels; none where they lie on one side of the middle."""
+    known = sorted((each for each in levels if each in benchmark.words.levels), key=benchmark.words.position)
+    apart = len(known) > 1 and benchmark.words.sign(known[0]) < benchmark.words.sign(known[-1])
+    return (known[-1], known[0]) if apart else ()
+
+
+def _condition(
+    benchmark: BenchmarkScores, condition: Subject, both: Mapping[str, Score], bases: Sequence[Score]
+) -> Finding:
+    """Both levels of a condition; their shifts are those from the bare model in its context, if measured once."""
+    high, low = both.values()
     metric = condition.trait
-    bases = [
-        score
-        for subject, score in benchmark.scores[metric].items()
-        if (subject.method, subject.model) == ("direct", condition.model)
-    ]
     finding = _finding(benchmark, condition, metric, (high, low))
     if len(bases) == 1:
         first, second = (change_of(metric, [(1, score), (-1, bases[0])], benchmark.items) for score in (high, low))
         finding = finding._replace(shifts=(first, second))
-    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in BIG_FIVE.ends)))
+    return finding._replace(faults=failing(benchmark, *(condition._replace(level=level) for level in both)))
 
 
 def _finding(

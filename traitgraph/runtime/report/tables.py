@@ -14,12 +14,12 @@ from .labels import (
     MINUS,
     VERDICTS,
     at_strength,
+    contrast,
     count_text,
     fixed,
     number,
     or_dash,
     p_text,
-    plural,
     size,
     unit,
     with_error,
@@ -28,9 +28,6 @@ from .labels import (
 from .markup import Markup, element, table
 from .separation import Finding
 from .validity import checks_of
-
-MAX_SUBJECTS = 2000
-"""Rows beyond this are left to results.csv: a browser sorts this many without a wait."""
 
 
 def chip(verdict: str, words: str | None = None) -> Markup:
@@ -55,7 +52,13 @@ def findings_table(found: Sequence[Findings]) -> Markup:
     rows = []
     for benchmark, finding in ((group.benchmark, finding) for group in found for finding in group.over_strengths):
         curve = finding.curves[0]
-        figure = "high − low" if finding.is_pair else "worst − start" if benchmark.kind == "task" else "change"
+        figure = (
+            " − ".join(benchmark.words.sides)
+            if finding.is_pair
+            else "worst − start"
+            if benchmark.kind == "task"
+            else "change"
+        )
         rows.append([
             level_name(finding.subject), *([labels[curve.family]] if several else []),
             _measure(benchmark, curve.metric), verdict_chip(finding),
@@ -97,7 +100,7 @@ def _measure(benchmark: BenchmarkScores, metric: str) -> str:
 
 
 def gaps_table(found: Sequence[Findings]) -> Markup | None:
-    """High minus low for every condition without a strength; None where there is none at both levels."""
+    """Upper minus lower level for every condition without a strength; None where there is none at both levels."""
     names = subject_names(gap.subject for group in found for gap in group.without_strength)
     rows = [
         [
@@ -106,7 +109,8 @@ def gaps_table(found: Sequence[Findings]) -> Markup | None:
         ]
         for group in found for gap in group.without_strength
     ]  # fmt: skip
-    head = ["condition", "measure", "high minus low ± 95 % interval", "unit", "p (Holm)", "found with 80 % power"]
+    which = contrast(found[0].benchmark) if found else ""
+    head = ["condition", "measure", f"{which} ± 95 % interval", "unit", "p (Holm)", "found with 80 % power"]
     return table([*head, "items", "verdict"], rows, numbers=[2, 4, 5, 6]) if rows else None
 
 
@@ -183,10 +187,8 @@ def subjects_table(benchmarks: Sequence[BenchmarkScores]) -> Markup | None:
     buttons = [
         element("th", element("button", name, type="button"), scope="col", class_=kind) for name, kind in columns
     ]
-    rows = [_subject_cells(subject, used, measures) for subject in subjects[:MAX_SUBJECTS]]
-    left_out = len(subjects) - len(rows)
-    note = element("p", f"{plural(left_out, 'more subject')} in results.csv.", class_="note") if left_out > 0 else None
-    return element("div", table(buttons, rows, class_="sortable", above=element("tr", *groups), long=0), note)
+    rows = [_subject_cells(subject, used, measures) for subject in subjects]
+    return table(buttons, rows, class_="sortable", above=element("tr", *groups), long=0)
 
 
 def _column_name(name: str, subjects: Sequence[Subject]) -> str:

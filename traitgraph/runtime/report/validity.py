@@ -13,7 +13,6 @@ from traitgraph.runtime.assessment.reply_contrast import LOGLIK, SAME_REPLIES, S
 from traitgraph.runtime.assessment.word_categories import CUT, EMPTY
 from traitgraph.runtime.results.subjects import Subject
 from traitgraph.runtime.results.summaries import BenchmarkScores, Scores
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .labels import fixed
 
@@ -108,17 +107,15 @@ SUFFIXES: dict[str, str] = {
     "the same data as well, with another reply; absent where none does.",
     SAME_REPLIES: "Do both levels say different things? Share of held-out pairs with one reply at both; they are left "
     "out. Absent where there is none.",
-    **{
-        f"{level}{LOGLIK}": f"Which part of the contrast moves? Log-likelihood of the {level} replies that were held "
-        "out [nats per token]."
-        for level in BIG_FIVE.ends
-    },
     "system_as_user": "Where does the prompt stand? 1: at the head of the user's message, as the template has no place "
     "for a system message.",
     "fluency": "Does it still write well? The judge's rating of the answers, from 1 to 5.",
     "yes_no": "Do yes and no agree with the scale? Log-odds of yes, items keyed − turned round [nats].",
 }
 """Figures without a threshold, by the last part of their name."""
+OF_A_LEVEL = (
+    "Which part of the contrast moves? Log-likelihood of the {level} replies that were held out [nats per token]."
+)
 
 
 class Checked(NamedTuple):
@@ -172,10 +169,13 @@ def failing(benchmark: BenchmarkScores, *subjects: Subject) -> tuple[str, ...]:
 
 def _checked(name: str, scores: Scores) -> Checked:
     known = CHECKS.get(name)
-    meaning = known.meaning if known else SUFFIXES.get(name.rpartition(".")[2], "")
-    direct = [score.value for subject, score in scores.items() if subject.method == "direct"]
+    last = name.rpartition(".")[2]
+    of_level = OF_A_LEVEL.format(level=last.removesuffix(LOGLIK)) if last.endswith(LOGLIK) else ""
+    meaning = known.meaning if known else SUFFIXES.get(last, of_level)
+    base = [subject for subject in scores if subject.method == "direct"]
+    base = [subject for subject in base if subject.context == base[0].context]
     strengths = [score.value for subject, score in scores.items() if subject.strengths]
-    others = [score.value for subject, score in scores.items() if subject.method != "direct" and not subject.strengths]
+    others = [score.value for subject, score in scores.items() if subject not in base and not subject.strengths]
     # What stands under several names (the base at strength 0 of each vector) is one subject.
     values = list({score.jobs: score.value for score in scores.values()}.values())
     failing = sum(map(known.fails, values)) if known else 0
@@ -183,7 +183,7 @@ def _checked(name: str, scores: Scores) -> Checked:
         name,
         meaning,
         known.wanted if known else "",
-        direct[0] if direct else None,
+        scores[base[0]].value if base else None,
         _range(others),
         _range(strengths),
         failing,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 
 class Subject(NamedTuple):
@@ -24,6 +24,8 @@ class Subject(NamedTuple):
     alpha: str
     """Of a steered subject its coefficient; of a composed one perhaps several: '0.5+1'."""
     gamma: str
+    context: str = ""
+    """What stands around it."""
 
     @property
     def strengths(self) -> dict[str, str]:
@@ -48,9 +50,9 @@ def _strength_of(row: Mapping[str, object]) -> object:
     return "+".join(str(value) for name, value in row.items() if name.startswith("alpha:") and value is not None)
 
 
-def subject_order(subject: Subject) -> tuple[object, ...]:
+def subject_order(subject: Subject, words: Vocabulary = BIG_FIVE) -> tuple[object, ...]:
     """Sort key: model, merge, trait and level in the order of the vocabulary, then strengths as numbers."""
-    trait_place, level_place = BIG_FIVE.place(subject.trait, subject.level)
+    trait_place, level_place = words.place(subject.trait, subject.level)
     places = ((trait_place, subject.trait), (level_place, subject.level))
     return (subject.model, subject.merge, *places, strength(subject.gamma), strength(subject.alpha))
 
@@ -95,8 +97,9 @@ def level_name(family: Subject) -> str:
 
 
 def variant_of(subject: Subject) -> str:
-    """What tells variants of one arm's method apart: 'layer 10' of 'steer layer=10'; '' for the only one."""
-    return ", ".join(part.replace("=", " ") for part in re.split(r" (?=\w+=)", subject.method)[1:])
+    """What tells variants of one arm's method apart: context, 'layer 10' of 'steer layer=10'; '' for the only one."""
+    parts = (part.replace("=", " ") for part in re.split(r" (?=\w+=)", subject.method)[1:])
+    return ", ".join(filter(None, [subject.context, *parts]))
 
 
 def arm_name(subject: Subject) -> str:

@@ -16,7 +16,7 @@ from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
 from traitgraph.runtime.assessment.reply_contrast import LOGLIK
 from traitgraph.runtime.assessment.word_categories import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
-from traitgraph.specs.study.vocabulary import BIG_FIVE
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
 from .statistics import Estimate, combined
 from .subjects import Subject, subject_of, subject_order
@@ -78,6 +78,8 @@ class BenchmarkScores(NamedTuple):
     """Subjects that the study has and the results lack."""
     rows: Rows = MappingProxyType({})
     """The rows behind the scores, those without a value among them."""
+    words: Vocabulary = BIG_FIVE
+    """The traits and levels of the study."""
 
     def sign(self, metric: str) -> int:
         """Of a task: 1 where more is better, -1 where less is; 0 where nobody says."""
@@ -101,9 +103,9 @@ class BenchmarkScores(NamedTuple):
             return "words"
         if self.scores and all(name.startswith(LAYER) for name in self.scores):
             return "layers"
-        if any(name.endswith(f".{BIG_FIVE.ends[0]}{LOGLIK}") for name in self.validity):
+        if any(name.endswith(LOGLIK) for name in self.validity):
             return "reply_contrast"
-        if any(name in BIG_FIVE.traits for name in self.scores) or (
+        if any(name in self.words.traits for name in self.scores) or (
             not self.scores and "parse_failures" in self.validity
         ):
             return "questionnaire"
@@ -126,16 +128,19 @@ class BenchmarkScores(NamedTuple):
             return [next(reversed(self.scores))]
         if self.kind == "task":
             return [metric for metric in self.scores if metric.partition(".")[2] not in self.scores]
-        return list(BIG_FIVE.in_order(self.scores))
+        return list(self.words.in_order(self.scores))
 
 
 def summarise(
-    rows: Iterable[ResultRow], items: ItemScores | None = None, missing: Iterable[Cell] = ()
+    rows: Iterable[ResultRow],
+    items: ItemScores | None = None,
+    missing: Iterable[Cell] = (),
+    words: Vocabulary = BIG_FIVE,
 ) -> list[BenchmarkScores]:
     """Scores of every benchmark, in the order in which the rows first name it.
 
     Undefined values are left out. With `items`, errors are those over items.
-    `missing` are assessments that are not there.
+    `missing` are assessments that are not there, `words` the traits and levels of the study.
     """
     absent = [(cell.benchmark, subject_of(coordinates(cell))) for cell in missing]
     groups = defaultdict[str, list[ResultRow]](list)
@@ -150,6 +155,7 @@ def summarise(
             items.scale(own[0]["job"]) if items else None,
             frozenset(subject for benchmark, subject in absent if benchmark == name),
             scored,
+            words,
         )
         for name, own in groups.items()
     ]
@@ -238,7 +244,9 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
 
 def subjects_in_order(benchmarks: Iterable[BenchmarkScores]) -> list[Subject]:
     """Every subject once: arms in the order of the rows, then trait, level, and strengths as numbers."""
-    groups = (scores for each in benchmarks for scores in (*each.scores.values(), *each.validity.values()))
+    known = list(benchmarks)
+    words = known[0].words if known else BIG_FIVE
+    groups = (scores for each in known for scores in (*each.scores.values(), *each.validity.values()))
     found = list(dict.fromkeys(chain.from_iterable(groups)))
     arms = list(dict.fromkeys(subject.arm for subject in found))
-    return sorted(found, key=lambda subject: (arms.index(subject.arm), *subject_order(subject)))
+    return sorted(found, key=lambda subject: (arms.index(subject.arm), *subject_order(subject, words)))

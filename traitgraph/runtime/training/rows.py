@@ -18,7 +18,7 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import TEMPLATE_VARIABLES, PromptMessage, messages
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.fields.templates import filled
-from traitgraph.specs.jobs.params import TrainJointParams, TrainParams
+from traitgraph.specs.jobs.params import Prompt, TrainJointParams, TrainParams
 from traitgraph.specs.study.training import DpoTraining, Training
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
@@ -68,7 +68,8 @@ def trainer_rows(context: JobContext, params: AnyTrain) -> list[Row]:
 def _row(training: Training, trait: Trait, level: Level, asked: Said, **replies: str) -> Row:
     """A row as trl wants it, under its instruction, and the bare prompt, by which rows are held back."""
     instruction, place = training.instruction, training.instruction_place
-    prompt_message = PromptMessage(filled(instruction, trait, level), place or "system") if instruction else None
+    text = filled(instruction, trait, level) if instruction else None
+    prompt_message = PromptMessage.of(Prompt(system=text, place=place)) if text else None
     said = {name: [{"role": "assistant", "content": text}] for name, text in replies.items()}
     row = {ASKED: str(asked), "prompt": messages(asked, prompt_message)}
     return {**row, **said, "chat_template_kwargs": TEMPLATE_VARIABLES}

@@ -20,10 +20,16 @@ from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned, Vector
-from traitgraph.specs.study.prompts import AdjectivesPrompt, DemonstrationPrompt, DescriptionPrompt, Prompt
+from traitgraph.specs.study.prompts import (
+    PROMPT_STYLES,
+    AdjectivesPrompt,
+    DemonstrationPrompt,
+    DescriptionPrompt,
+    Prompt,
+)
 from traitgraph.specs.study.study import Arm
-from traitgraph.specs.study.traits import PerTrait
-from traitgraph.specs.study.vocabulary import Vocabulary
+from traitgraph.specs.study.traits import MOST_COMBINATIONS, Combinations, PerTrait
+from traitgraph.specs.study.vocabulary import Level, Trait, Vocabulary
 
 from .usage import Read
 
@@ -71,13 +77,20 @@ def _levels(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     written = next((data.generate for data in arm.data if isinstance(data, GeneratedDataSpec)), None)
     if written and written.combine == "difference" and written.anti_expert == "opposite":
         opposed = "`anti_expert: opposite`"
-    if opposed and (alone := [level for level in arm.levels if not words.mirrored(level)]):
+    all_levels = bool(written) or (isinstance(method, Tuned) and method.conditions == "joint")
+    asked = tuple(words.levels) if all_levels else arm.levels
+    if opposed and (alone := [level for level in asked if not words.mirrored(level)]):
         what = f"{opposed} needs an opposite of `{alone[0]}`: no level stands at {-words.position(alone[0]):g}"
         yield text.error("TG123", what, place, f"its levels: {_positions(words)}; give one there, or other levels")
     if (opposed == "`contrast`" or isinstance(method, Steer | Npti)) and (still := _at_rest(arm)):
         what = f"`{still}` stands at 0, which is no direction: method `{method.kind}` would change nothing there"
         yield text.error("TG123", what, place, "leave it out, and compare with an arm of method `direct`")
     elif isinstance(method, Steer | Npti):
+        upper, lower = words.ends
+        if words.sign(upper) == words.sign(lower):
+            what = f"`{upper}` and `{lower}` stand on one side of 0: their difference says nothing of either"
+            yield text.error("TG123", what, ("vocabulary",), "give a level of the other side, or one at 0")
+            return
         for side in (1, -1):
             same = [level for level in arm.levels if words.sign(level) == side]
             if len(same) > 1:
@@ -114,11 +127,18 @@ def _alpha(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
 
 
 def _combinations(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
-    if not isinstance(arm.method, Compose) or arm.method.combinations == "all" or "traits" in text.faulty:
+    combinations: Combinations = getattr(arm.method, "combinations", None) or ()
+    if "traits" in text.faulty:
         return
-    for index, combination in enumerate(arm.method.combinations):
+    if combinations == "all":
+        if (number := len(arm.levels) ** len(arm.traits)) > MOST_COMBINATIONS:
+            what = f"{len(arm.levels)} levels of {len(arm.traits)} traits have {number:,} combinations"
+            hint = "give fewer traits, or those that you mean: method: {combinations: [...]}"
+            yield text.error("TG105", f"{what}, more than {MOST_COMBINATIONS:,}", ("traits",), hint)
+        return
+    for index, combination in enumerate(combinations):
         path = ("method", "combinations", index)
-        if combination in arm.method.combinations[:index]:
+        if combination in combinations[:index]:
             what = "this combination stands twice in the list"
             yield text.error("TG105", what, path)
         elif set(combination) != set(arm.traits):
@@ -235,6 +255,14 @@ def _wording(prompt: object) -> tuple[object, ...]:
 
 def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnostic]:
     """Entries of lists of the study that no arm uses, where each arm by itself may leave them to others."""
+    scales: dict[str, tuple[float, str]] = {}
+    for text, arm in read:
+        for level, position in arm.vocabulary.levels.items():
+            known, other = scales.setdefault(level, (position, arm.name or text.name))
+            if known != position:
+                what = f"`{level}` stands at {position:g} here and at {known:g} in the arm `{other}`"
+                hint = "a level is one thing in a study: give it one position, or another name"
+                yield text.error("TG123", what, ("vocabulary",), hint)
     heirs = [(text, arm) for text, arm in read if _inherits(text, "analyses") and "analyses" not in text.faulty]
     for index, analysis in enumerate(heirs[0][1].analyses if heirs else ()):
         reasons = [_no_comparison(analysis, text, arm) for text, arm in heirs]
@@ -250,12 +278,20 @@ def check_shared(read: Sequence[Read], document: Document) -> Iterator[Diagnosti
 
 def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
     """Every prompt has a text for each condition, and only subjects made by prompting have an axis of intensities."""
-    for place, prompt in _prompts_of(arm):
+    for place, prompt, levels in _prompts_of(arm):
+        combined = place in (("method",), ("prompt",)) and getattr(arm.method, "combinations", None)
+        if prompt.combinations and place != ("method",):
+            what = "`combinations` has no effect here: which traits a subject has is said by its method"
+            yield text.error("TG120", what, (*place, "combinations") if place != ("data",) else place, "delete it")
+        elif combined and not (prompt.joins and (place == ("prompt",) or "levels" in prompt.uses)):
+            what = f"the prompt style `{prompt.style}` has no text of several traits, each at its level"
+            styles = [name for name, style in PROMPT_STYLES.items() if style.joins and "levels" in style.uses]
+            yield text.error("TG123", what, place, f"give one of these styles: {', '.join(styles)}")
         if "traits" not in text.faulty and "levels" not in text.faulty:
-            if lacking := prompt.lacks(arm.traits, arm.levels):
+            if lacking := prompt.lacks(arm.traits, levels):
                 what = f"the prompt has no {lacking}"
                 yield text.error("TG123", what, place, "give it, or fewer traits or levels")
-            elif place[0] == "method" and (alike := _alike(prompt, arm)):
+            elif place[0] == "method" and (alike := _alike(prompt, arm.traits, levels)):
                 what = f"the prompt says the same for {alike}: these conditions cannot differ"
                 shared = "levels on one side of the middle share the vocabulary's words: give one of each side"
                 of_poles = isinstance(prompt, AdjectivesPrompt | DescriptionPrompt)
@@ -267,14 +303,14 @@ def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
             yield text.error("TG104", what, path, "give one value, or an arm for each")
 
 
-def _alike(prompt: Prompt, arm: Arm) -> str | None:
+def _alike(prompt: Prompt, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> str | None:
     """Two conditions with one text: 'openness high and openness low'; demonstrations differ by their examples."""
     if isinstance(prompt, DemonstrationPrompt):
         return None
     if isinstance(prompt, AdjectivesPrompt):
         prompt = prompt.model_copy(update={"count": None})  # two draws from the same words are no two conditions
     seen: dict[str, str] = {}
-    axes = (arm.traits, arm.levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
+    axes = (traits, levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
     for condition in product(*axes):
         name, text = " ".join(str(each) for each in condition if each), prompt.system(*condition)
         if text in seen:
@@ -283,15 +319,19 @@ def _alike(prompt: Prompt, arm: Arm) -> str | None:
     return None
 
 
-def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt]]:
+def _prompts_of(arm: Arm) -> Iterator[tuple[tuple[str, ...], Prompt, tuple[Level, ...]]]:
+    """Where each prompt stands, and the levels that it is to say: neurons are told apart by those at both ends,
+    dialogues are written at every level.
+    """
     if isinstance(arm.method, Prompt):
-        yield ("method",), arm.method
+        yield ("method",), arm.method, arm.levels
     if isinstance(arm.method, Npti):
-        yield ("method", "personas"), arm.method.personas
+        yield ("method", "personas"), arm.method.personas, arm.vocabulary.ends
     if arm.prompt and "prompt" in arm.method.uses:
-        yield ("prompt",), arm.prompt
-    generated = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
-    yield from ((("data",), persona) for persona in generated[:1] if persona and "data" in arm.method.uses)
+        yield ("prompt",), arm.prompt, arm.levels
+    personas = [data.generate.persona for data in arm.data if isinstance(data, GeneratedDataSpec)]
+    for persona in personas[:1] if "data" in arm.method.uses else ():
+        yield from [(("data",), persona, tuple(arm.vocabulary.levels))] if persona else ()
 
 
 def _texts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:

@@ -101,7 +101,7 @@ def _read(
         return ()
 
 
-WORDS = ("model", "data", "trait", "level", "merge", "intensity")
+WORDS = ("model", "data", "trait", "level", "context", "merge", "intensity")
 """Axes of names: what a new name stands for is not known here. On the others `include` may give new numbers."""
 
 OF_METHOD = ("intensity", "layer", "coefficient")

@@ -19,7 +19,7 @@ from traitgraph.specs.study.prompts import Prompt
 from traitgraph.specs.study.study import Arm
 
 Read = tuple[ArmText, Arm]
-ALWAYS = frozenset({"name", "method", "model", "vocabulary", "benchmarks", "analyses", "zip"})
+ALWAYS = frozenset({"name", "method", "model", "vocabulary", "contexts", "benchmarks", "analyses", "zip"})
 NEEDED = ("model", "benchmarks")
 SHOWN_ARMS = 4
 

@@ -15,12 +15,13 @@ from traitgraph.specs.source.positions import Document, Path, leaves, merged
 
 AXIS_KEYS: dict[str, str] = {
     "model": "model", "data": "data", "merge": "merge", "trait": "traits", "level": "levels", "seed": "seeds",
-    "gamma": "gamma", "alpha": "alpha",
+    "gamma": "gamma", "alpha": "alpha", "context": "contexts",
 }  # fmt: skip
 """Axis -> the key of an arm that holds it."""
 
 ARM_KEYS = (
-    "method", "model", "vocabulary", "traits", "levels", "data", "train", "merge", "alpha", "gamma", "onto", "prompt",
+    "method", "model", "vocabulary", "traits", "levels", "contexts", "data", "train", "merge", "alpha", "gamma", "onto",
+    "prompt",
     "seeds", "benchmarks", "analyses", "sampling", "keep", "zip",
 )  # fmt: skip
 """Keys that an arm may have, in the order of the reference."""

@@ -171,7 +171,7 @@ def _base(spec: Document, candidates: Sequence[Override]) -> Base:
 
 
 _LISTED = {
-    *((key,) for key in (*AXIS_KEYS.values(), "benchmarks", "analyses")),
+    *((key,) for key in (*AXIS_KEYS.values(), "benchmarks", "analyses") if key != "contexts"),
     *(("method", key) for key in ("intensity", "layer", "coefficient")),
     ("onto", "alpha"),
 }

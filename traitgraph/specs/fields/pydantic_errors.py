@@ -61,11 +61,11 @@ def nothing_at(path: FilePath, written: str, key: str, suffix: str = "") -> Vali
     return located(key, written, "path_missing", value=written, key=path.name, names=beside(path, suffix))
 
 
-def each_read(items: Iterable[object], read: Callable[[object], T]) -> list[T]:
-    """What `read` makes of each item. Raises ValidationError with the faults of all items, located by their index."""
+def each_read(items: Iterable[object] | Mapping[str, object], read: Callable[[object], T]) -> list[T]:
+    """What `read` makes of each item. Raises ValidationError with the faults of all, located by their index or key."""
     results: list[T] = []
     faults: list[InitErrorDetails] = []
-    for place, item in enumerate(items):
+    for place, item in items.items() if isinstance(items, Mapping) else enumerate(items):
         try:
             results.append(read(item))
         except PydanticCustomError as problem:

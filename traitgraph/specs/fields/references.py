@@ -23,7 +23,8 @@ from .pydantic_errors import each_read, existing, fault, validated
 from .registry import Registry
 from .wording import shown
 
-Name = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
+Name = Annotated[str, Field(pattern=f"^({NAME})?$")]
 
 
 class Named(Spec):

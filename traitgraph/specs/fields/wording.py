@@ -54,6 +54,7 @@ def _near_named(about: About) -> str | None:
     forms = {
         "model": "a hub id is `owner/name`, a folder starts with ./, a file ends in .gguf",
         "data set": "a hub id is `owner/name`, a file ends in .jsonl, .json, .csv or .parquet, a folder starts with ./",
+        "context": "a context is null, {system: ..., user: ...}, or a list of names of others",
         "target of adapters": "modules stand in a list: [q_proj, v_proj]",
     }
     own = f"one of your own is a file {about['group']}/NAME.yaml beside the spec" if "group" in about else None
@@ -179,10 +180,15 @@ WORDINGS: dict[str, Wording] = {
     ),
     "ends_equal": Wording("TG105", "both ends of the range are {value}: write the value alone"),
     "axis_long": Wording("TG105", "the range has more than {longest} values"),
+    # contexts
+    "context_name": Wording("TG104", "'{value}' cannot be the name of a context", _NAME, at_key=True),
+    "context_combined": Wording("TG106", "'{value}' is a combination itself", "name the contexts that it joins"),
+    "file_empty": Wording("TG108", "'{value}' has no row"),
     # vocabularies
     "vocabulary_name": Wording(
         "TG104", "'{value}' cannot be the name of a trait or level",
-        "give small letters and digits, with - _ . or blanks between them; `all` is taken", at_key=True,
+        "give small letters and digits, with - _ . or blanks between them; `all` and `direction` are taken",
+        at_key=True,
     ),
     "position_twice": Wording(
         "TG105", "`{name}` stands where `{other}` stands", "give each level a position of its own, from -1 to 1"

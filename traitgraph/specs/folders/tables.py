@@ -63,6 +63,30 @@ def reach(values: Mapping[str, object], name: str) -> object:
     return found
 
 
+def rows_of(path: Path) -> Iterator[TableRow]:
+    """The rows of a file: JSON, one object a line (blank lines are skipped), CSV or Parquet.
+
+    Raises TableError, OSError.
+    """
+    if (table := table_of(path)) not in (None, "csv"):
+        yield from arrow_rows(path, table)
+        return
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise TableError(f"not UTF-8: {problem.reason} at byte {problem.start:,}") from problem
+    if table == "csv":
+        yield from csv_rows(text)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            if line.strip():
+                yield TableRow(number, line, json.loads(line))
+        except (ValueError, RecursionError) as problem:
+            why = f": {problem.msg} at column {problem.colno}" if isinstance(problem, json.JSONDecodeError) else ""
+            raise TableError(f"not JSON{why}", number, line, "write one object a line: {...}") from problem
+
+
 def csv_rows(text: str) -> Iterator[TableRow]:
     """The rows of a CSV text: a header, commas, double quotes. A cell without text is None. Raises TableError."""
     csv.field_size_limit(sys.maxsize)  # else cells of more than 128 KiB are refused

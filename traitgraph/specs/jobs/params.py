@@ -37,13 +37,15 @@ class Demonstrations(Spec):
 
 
 class Prompt(Spec):
-    """The prompt that makes a subject: text that precedes every conversation."""
+    """The prompt that makes a subject, and the context around it: text that precedes every conversation."""
 
-    system: str = Field(description="The text.")
+    system: str = Field(description="The text; empty where there is a context alone.")
     place: Literal["user"] | None = Field(
         None, description="user: in front of every user message; absent: the system message."
     )
     examples: Demonstrations | None = Field(None, description="What stands for {examples} in the text.")
+    before_system: str | None = Field(None, description="Text of a context: the head of the system message.")
+    before_user: str | None = Field(None, description="Text of a context: the head of every user message.")
 
 
 class Steering(Spec):

@@ -19,6 +19,7 @@ class Axes(TypedDict):
     data: str | None
     trait: str | None
     level: str | None
+    context: str | None
     merge: str | None
     onto: float | None
     intensity: str | int | None

@@ -14,9 +14,10 @@ from traitgraph.specs.fields.axes import CountRange, LogRange, NumberAxis, StepR
 from traitgraph.specs.fields.base import FORM, Spec
 from traitgraph.specs.fields.choice import Choice, Choices
 from traitgraph.specs.fields.context import ReadContext
-from traitgraph.specs.fields.references import PresetOr, Reference
+from traitgraph.specs.fields.references import NAME, PresetOr, Reference
 from traitgraph.specs.study.benchmark_list import BenchmarkList, standing_for
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
+from traitgraph.specs.study.contexts import ContextAxis, ContextFile, ContextText
 from traitgraph.specs.study.traits import TraitAxis
 from traitgraph.specs.study.vocabulary import BIG_FIVE
 
@@ -211,6 +212,15 @@ class Forms:
             many = {"type": "array", "items": {"anyOf": [number, *ranges]}, "minItems": 1, "uniqueItems": True}
             self.definitions[name] = {"anyOf": [number, many, *ranges], "description": "Values of an axis."}
         return _reference_to(name)
+
+    @form.register
+    def contexts(self, axis: ContextAxis) -> Schema:
+        """A mapping from names to contexts, or a file of them."""
+        names: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+        text = {"allOf": [self.model(ContextText), {"minProperties": 1}]}
+        name = {"pattern": f"^{NAME}$", "not": {"const": "path"}}
+        named = {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, text, names]}}
+        return {"anyOf": [self.model(ContextFile), {**named, "propertyNames": name, "minProperties": 1}]}
 
     @form.register
     def trait_axis(self, axis: TraitAxis) -> Schema:

@@ -114,7 +114,7 @@ It is outside the range or not among the words that the key takes.
 
 TG105 an axis that cannot be
 An axis is a value, a list, or a range. A range by step must hit its end exactly, in decimals; an axis holds each
-value once, and at least one. An arm has at most 5,000,000 points.
+value once, and at least one. An arm has at most 5,000,000 points, and at most 10,000 combinations of levels.
 
 TG106 an unknown name
 The name of a trait, method, preset, benchmark, questionnaire or arm that does not exist. Presets may also lie beside
@@ -156,7 +156,8 @@ TG122 a joint model that cannot tell its conditions apart
 One model for all traits and levels learns them by `train.instruction`, a text with {trait} and {level}.
 
 TG123 traits that do not fit together
-One alpha for each trait, or a listed combination, names every trait once.
+One alpha for each trait, or a listed combination, names every trait once. A prompt has a text for each trait and
+level; where traits are combined, one that can stand beside those of the others.
 
 TG124 axes that cannot be zipped
 Zipped axes must be axes of the method, of one length, and in one group.
@@ -189,10 +190,10 @@ TG203 a selection that cannot be read
 --select takes conditions that must all hold, joined by commas, such as trait=agreeableness,alpha>0.5,kind=assess+,
 where the + adds what follows from the jobs. = and != take one of several values (trait=openness|neuroticism), < <= >
 >= a number. Names are columns of the results (study, arm, method, benchmark, and each axis: model, data, trait, level,
-merge, onto, intensity, layer, coefficient, alpha, gamma, seed, in some studies alpha:openness or merge.density), kind
-(train, vector, assess, ...) and key, of which the start is enough. A method and a merge may be named as labels name
-them, 'steer layer=10'. alpha is the coefficient of a steered subject too, and each alpha of a composed one. A job that
-lacks a coordinate meets no condition on it.
+context, merge, onto, intensity, layer, coefficient, alpha, gamma, seed, in some studies alpha:openness or
+merge.density), kind (train, vector, assess, ...) and key, of which the start is enough. A method and a merge may be
+named as labels name them, 'steer layer=10'. alpha is the coefficient of a steered subject too, and each alpha of a
+composed one. A job that lacks a coordinate meets no condition on it.
 
 TG204 no such job
 A job is named by the first characters of its key, as `results` and `graph --full` print it, or by its label ('train

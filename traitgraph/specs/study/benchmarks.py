@@ -223,7 +223,7 @@ class OpenQuestions(Benchmark):
     kind: Literal["open_questions"] = Field("open_questions", description="Free answers, rated by a judge.")
     draws: ClassVar[bool] = True
     function: ClassVar[str] = "traitgraph.runtime.assessment.judged.interviews:measure_traits"
-    in_jobs: ClassVar[tuple[str, ...]] = ("questions", "judge", "numbers")
+    in_jobs: ClassVar[tuple[str, ...]] = ("questions", "judge", "numbers", "meanings")
     questions: Rows = Field(description="Rows with a prompt and a trait.")
     judge: Judge = Field(description="Who rates the answers.")
 

@@ -5,8 +5,8 @@ when     `when: [{if: {merge: ties}, only: {alpha: [0.1, 0.2]}}]`: where the fir
 include  points beside the product: `include: [{arm: scaling, trait: openness, level: high, alpha: 3}]`
 exclude  points that are left out: `exclude: [{arm: composing, alpha: 0.4, merge: ties}]`
 
-A point is a mapping from the axes of an arm, in the singular (model, data, trait, level, seed, merge, alpha, gamma,
-onto, intensity, layer, coefficient), to one value of each.
+A point is a mapping from the axes of an arm, in the singular (model, data, trait, level, context, seed, merge, alpha,
+gamma, onto, intensity, layer, coefficient), to one value of each.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,9 @@ from .merge_methods import MergeMethod, Merges
 from .traits import Levels, Traits
 
 AxisName = Literal[
-    "model", "data", "trait", "level", "seed", "merge", "alpha", "gamma", "onto", "intensity", "layer", "coefficient"
-]
+    "model", "data", "trait", "level", "context", "seed", "merge", "alpha", "gamma", "onto", "intensity", "layer",
+    "coefficient",
+]  # fmt: skip
 
 
 class _Texts(FieldForm):
@@ -62,6 +63,7 @@ class Filter(Spec):
     data: Texts = Field((), description="Names of data sets.")
     trait: Traits = Field((), description="Traits.")
     level: Levels = Field((), description="Levels.")
+    context: Texts = Field((), description="Names of contexts.")
     seed: SeedAxis = Field((), description="Seeds.")
     merge: Merges = Field((), description="Merge methods; options that are not given may be any.")
     alpha: Axis = Field((), description="Alphas.")

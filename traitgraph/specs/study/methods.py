@@ -10,7 +10,6 @@ steer     the base with activations shifted at one layer              activation
 npti      the base with trait neurons turned up and down              neurons -> assess
 """
 
-from itertools import product
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -21,8 +20,7 @@ from traitgraph.specs.fields.registry import Registry
 
 from .method import Add, AnySteeringOperator, Method
 from .prompts import PROMPT_STYLES, AnyPrompt, InstructionPrompt, Prompt
-from .traits import Combination, LevelWord, TraitWord
-from .vocabulary import Level, Trait
+from .traits import Combinations
 
 __all__ = ["METHODS", "AnyMethod", "Compose", "Direct", "Dpo", "Method", "Npti", "Prompt", "Sft", "Steer", "Vector"]
 
@@ -80,15 +78,9 @@ class Compose(Method):
     uses: ClassVar[frozenset[str]] = TRAINED | {"merge", "alpha", "keep", "onto", "prompt"}
     needs: ClassVar[tuple[str, ...]] = ("traits", "data", "train", "alpha")
     makes_vectors: ClassVar[bool] = True
-    combinations: Literal["all"] | tuple[dict[TraitWord, LevelWord], ...] = Field(
+    combinations: Combinations = Field(
         "all", description="all: every combination of the levels over the traits (2 levels, 5 traits: 32); or a list."
     )
-
-    def chosen(self, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> tuple[Combination, ...]:
-        """The level combinations that are composed; `traits` in the order of the vocabulary."""
-        if self.combinations == "all":
-            return tuple(tuple(zip(traits, each, strict=True)) for each in product(levels, repeat=len(traits)))
-        return tuple(tuple((trait, each[trait]) for trait in traits if trait in each) for each in self.combinations)
 
 
 class Steer(Method):

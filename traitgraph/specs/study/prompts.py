@@ -24,7 +24,7 @@ from traitgraph.specs.fields.templates import CONDITION, ConditionText, filled, 
 from traitgraph.specs.source.hashing import digest
 
 from .method import Method
-from .traits import LevelWord, TraitWord, WordAxis, vocabulary_of
+from .traits import Combinations, LevelWord, TraitWord, WordAxis, vocabulary_of
 from .vocabulary import BIG_FIVE, Level, Trait, Vocabulary
 
 
@@ -58,8 +58,15 @@ class Prompt(Method):
     uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels"})
     needs: ClassVar[tuple[str, ...]] = ("traits",)
     style: str
+    joins: ClassVar[bool] = True
+    """Whether its texts for several traits make one text."""
     place: Literal["system", "user"] = Field(
         "system", description="system: a system message. user: in front of every user message, as BIG5-CHAT asks items."
+    )
+    combinations: Combinations | None = Field(
+        None,
+        description="One subject for each combination of levels over the traits: all, or a list, as of `compose`; its "
+        "text is those of its traits, a line each. Only of the method.",
     )
     _vocabulary: Vocabulary = PrivateAttr(default_factory=lambda: BIG_FIVE)
 
@@ -101,6 +108,7 @@ class DemonstrationPrompt(Prompt):
     style: Literal["demonstration"] = Field("demonstration", description="Replies of the condition as examples.")
     uses: ClassVar[frozenset[str]] = frozenset({"traits", "levels", "data"})
     needs: ClassVar[tuple[str, ...]] = ("traits", "data")
+    joins: ClassVar[bool] = False
     examples: PositiveInt = Field(10, description="How many replies. (10: BIG5-CHAT)")
     seed: int = Field(
         42, ge=0, description="Seed of the draw; `-m method.seed=1,2,3` makes a subject of each draw. (42: BIG5-CHAT)"

@@ -20,14 +20,15 @@ from traitgraph.specs.fields.references import Name, PresetOr
 from .analyses import Analyses
 from .benchmark_list import Benchmarks
 from .cluster import Cluster
+from .contexts import Contexts
 from .data import DataAxis
 from .filters import Filter, When, Zip
 from .merge_methods import Merges, TaskArithmetic
-from .methods import AnyMethod, Compose
+from .methods import AnyMethod
 from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
-from .traits import AlphaAxis, Levels, Traits
+from .traits import AlphaAxis, Levels, Traits, chosen
 from .vocabulary import BIG_FIVE, Trait, Vocabulary
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
@@ -74,6 +75,9 @@ class Arm(Spec):
     levels: Levels = Field(
         tuple(BIG_FIVE.levels), description="Axis: levels of the vocabulary; by default all, as high and low."
     )
+    contexts: Contexts = Field(
+        (), description="Axis: named texts that stand around a subject, whatever its method; or a file of them."
+    )
     data: DataAxis = Field((), description="Axis: dialogues for training and held-out measures.")
     train: Train | None = Field(None, description="How personality models are trained.")
     merge: Merges = Field((TaskArithmetic(),), description="Axis: how vectors become one change of the weights.")
@@ -102,15 +106,13 @@ class Arm(Spec):
         One alpha per trait gives an axis `alpha:TRAIT` for each; `onto` is the axis of its alpha; where traits are
         composed, level combinations stand for trait and level.
         """
-        own = {name: getattr(self, key) for name, key in AXIS_KEYS.items() if key == "model" or key in self.method.uses}
+        used = {"model", "contexts"} | self.method.uses
+        own = {name: getattr(self, key) for name, key in AXIS_KEYS.items() if key in used}
         own |= {f"alpha:{trait}": values for trait, values in self.alpha_of.items()}
         own |= {"onto": self.onto.alpha} if self.onto else {}
-        if isinstance(self.method, Compose):
-            own |= {
-                "trait": (),
-                "level": (),
-                "combination": self.method.chosen(self.vocabulary.in_order(self.traits), self.levels),
-            }
+        if combinations := getattr(self.method, "combinations", None):
+            several = chosen(combinations, self.vocabulary.in_order(self.traits), self.levels)
+            own |= {"trait": (), "level": (), "combination": several}
         return {name: values for name, values in (own | self.method.own_axes()).items() if values}
 
     def admits(self, point: Mapping[str, object]) -> bool:
@@ -136,9 +138,14 @@ class Study(Spec):
     overrides: tuple[str, ...] = Field((), description="What was put in place of the file's values, as it was typed.")
 
     @property
+    def words(self) -> Vocabulary:
+        """The traits and levels of all arms."""
+        return Vocabulary.joined(arm.vocabulary for arm in self.arms)
+
+    @property
     def traits(self) -> tuple[Trait, ...]:
         """Traits that rows of data may name; none where they are those of the Big Five."""
-        named = Vocabulary.joined(arm.vocabulary for arm in self.arms).traits
+        named = self.words.traits
         return () if named.keys() <= BIG_FIVE.traits.keys() else tuple(named)
 
     def resolved_arms(self) -> tuple[Arm, ...]:

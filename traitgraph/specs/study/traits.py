@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
+from itertools import islice, product
 from typing import Annotated, Any, Literal
 
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
@@ -112,6 +113,20 @@ Traits = Annotated[tuple[Trait, ...], VocabularyAxis("trait", ("all", *BIG_FIVE.
 
 Levels = Annotated[tuple[Level, ...], VocabularyAxis("level", ("all", *BIG_FIVE.levels))]
 """An axis of levels."""
+
+Combinations = Literal["all"] | tuple[dict[TraitWord, LevelWord], ...]
+"""Every combination of levels over the traits, or a list of them."""
+
+MOST_COMBINATIONS = 10_000
+"""More of them are a mistake (two levels of sixteen traits), not a study."""
+
+
+def chosen(combinations: Combinations, traits: tuple[Trait, ...], levels: tuple[Level, ...]) -> tuple[Combination, ...]:
+    """The combinations that are meant, `traits` in their order; of too many only one more than there may be."""
+    if combinations == "all":
+        every = product(levels, repeat=len(traits))
+        return tuple(tuple(zip(traits, each, strict=True)) for each in islice(every, MOST_COMBINATIONS + 1))
+    return tuple(tuple((trait, each[trait]) for trait in traits if trait in each) for each in combinations)
 
 
 class PerTrait(tuple[Decimal, ...]):

@@ -26,6 +26,8 @@ Domain = Literal["O", "C", "E", "A", "N"]
 
 NAME = re.compile(r"\w[\w .-]{0,63}")
 """A trait or a level: it stands in rows, labels and selections (`trait=openness,level=high`)."""
+TAKEN = ("all", "direction")
+"""Names that mean something else: every word of an axis, and the tensor beside those of the levels."""
 
 
 class Pole(Spec):
@@ -44,6 +46,13 @@ class TraitWords(Spec):
     low: Pole = Field(Pole(), description="People below the middle.")
     letter: str | None = Field(None, pattern=r"^[^\s,]+$", description="What the keys of questionnaires call it.")
     facet_of: str | None = Field(None, description="The trait that it is a part of; `traits: all` leaves it out.")
+
+    @property
+    def meaning(self) -> str:
+        """What a judge is told that it is, with the names of its poles; empty without a description."""
+        poles = (("high", self.high.name), ("low", self.low.name))
+        named = ", ".join(f"{side}: {name}" for side, name in poles if name)
+        return self.description and "; ".join(filter(None, (self.description.rstrip("."), named)))
 
 
 class Vocabulary(Spec):
@@ -68,7 +77,7 @@ class Vocabulary(Spec):
 
         for key, names in (("traits", self.traits), ("levels", self.levels)):
             for name in names:
-                if not NAME.fullmatch(name) or name != name.lower() or name == "all":
+                if not NAME.fullmatch(name) or name != name.lower() or name in TAKEN:
                     tell((key, name), name, "vocabulary_name", value=name)
         by_position: dict[float, str] = {}
         for name, position in self.levels.items():
@@ -88,11 +97,11 @@ class Vocabulary(Spec):
 
     @classmethod
     def joined(cls, several: Iterable["Vocabulary"]) -> "Vocabulary":
-        """The words of several, to look words up in; positions may tie."""
+        """The words of several, to look words up in: of opposites, with which positions may tie, it knows nothing."""
         levels, traits = dict[Level, float](), dict[Trait, TraitWords]()
         for each in several:
             levels, traits = {**levels, **each.levels}, {**traits, **each.traits}
-        return cls.model_construct(traits=traits, levels=levels)
+        return cls.model_construct(traits=traits, levels=dict(sorted(levels.items(), key=lambda level: -level[1])))
 
     @classmethod
     def of_levels(cls, levels: dict[Level, float] | None) -> "Vocabulary":
@@ -103,6 +112,15 @@ class Vocabulary(Spec):
     def own_levels(self) -> dict[Level, float] | None:
         """The levels where they are not those of the Big Five: what `of_levels` takes."""
         return None if self.levels == BIG_FIVE.levels else self.levels
+
+    @property
+    def meanings(self) -> dict[Trait, str] | None:
+        """The meaning of each trait, less the five that a judge knows by their names; None where there is no other."""
+        if self._preset:
+            return None
+        usual, five = BIG_FIVE.complete.traits, BIG_FIVE.traits
+        own = ((name, words) for name, words in self.traits.items() if name not in five or words != usual[name])
+        return {name: words.meaning for name, words in own} or None
 
     @cached_property
     def whole_traits(self) -> tuple[Trait, ...]:
@@ -119,6 +137,12 @@ class Vocabulary(Spec):
         """The level at the highest position and that at the lowest: a contrast is the first minus the second."""
         upper, *_, lower = self.levels
         return upper, lower
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """How sentences name two opposite levels: by their names, by their sides where there are several pairs."""
+        sides = [[level for level in self.levels if self.sign(level) == side] for side in (1, -1)]
+        return (sides[0][0], sides[1][0]) if [*map(len, sides)] == [1, 1] else ("upper", "lower")
 
     def position(self, level: str) -> float:
         """Where a level stands, from -1 to 1. Raises KeyError for what is no level."""

@@ -10,7 +10,7 @@ the evaluation of NPTI does (arXiv:2410.12327); the judge's prompt is ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
@@ -24,6 +24,7 @@ from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.params import AssessParams
 from traitgraph.specs.jobs.refs import ResolvedBenchmark
+from traitgraph.specs.study.vocabulary import BIG_FIVE, Trait
 
 from .judges import Judged, judged_answers, outcome_metrics
 
@@ -100,14 +101,13 @@ def measure_traits(
 ) -> Measurement:
     """Mean rating of each trait and of the fluency of its answers, with standard errors over questions, each repeat.
 
-    Raises DialogueError when there is no question.
+    Raises DialogueError when there is no question, or one about a trait of which nothing is said.
     """
     questions = read_questions.load(context, benchmark.questions)
-    if not questions:
-        raise DialogueError("the open questions have no rows")
+    meanings = meanings_of(questions, benchmark.meanings)
     judged = judged_answers(
         context, loaded, params, benchmark.judge, [question.prompt for question in questions],
-        lambda number, answer: trait_prompt(questions[number], answer),
+        lambda number, answer: trait_prompt(questions[number], meanings[questions[number].trait], answer),
     )  # fmt: skip
     rated = [(questions[each.number], each, parsed_ratings(each.reply)) for each in judged]
     rows: list[dict[str, object]] = [
@@ -129,12 +129,29 @@ def measure_traits(
     return Measurement(rows, [*_scores(rated), *outcome_metrics(outcomes, judged)])
 
 
-def trait_prompt(question: Question, answer: str) -> str:
+def meanings_of(questions: Iterable[Question], given: Mapping[Trait, str] | None) -> dict[Trait, str]:
+    """What the judge is told of the trait of each question; the five are known by name, unless they are redefined.
+
+    Raises DialogueError when there is no question, or one about a trait of which nothing is said.
+    """
+    known = {**dict.fromkeys(BIG_FIVE.whole_traits, "of the Big Five"), **(given or {})}
+    traits = dict.fromkeys(question.trait for question in questions)
+    if not traits:
+        raise DialogueError("the open questions have no rows")
+    if without := [trait for trait in traits if not known.get(trait)]:
+        raise DialogueError(
+            f"a judge cannot rate {', '.join(without)} by the name alone: give it a `description` in `vocabulary`"
+        )
+    return {trait: known[trait] for trait in traits}
+
+
+def trait_prompt(question: Question, meaning: str, answer: str) -> str:
     """What the judge reads: the trait, the question, the answer and the form of its reply."""
     return (
-        f"You rate an answer. Judge two things separately, each from 1 to 5.\ntrait: how much {question.trait} (of the "
-        "Big Five) the person who answered shows; 1 = very low, 3 = neither low nor high, 5 = very high.\nfluency: how "
-        "well the answer reads as language, whatever it says; 1 = broken, 5 = faultless.\n\n"
+        "You rate an answer. Judge two things separately, each from 1 to 5.\n"
+        f"trait: how much {question.trait} ({meaning}) the person who answered shows; 1 = very low, 3 = neither low "
+        "nor high, 5 = very high.\n"
+        "fluency: how well the answer reads as language, whatever it says; 1 = broken, 5 = faultless.\n\n"
         f"Question: {question.prompt}\nAnswer: <<<\n{answer}\n>>>\n\n"
         "Reply with two lines and nothing else:\ntrait: NUMBER\nfluency: NUMBER\n"
         "Write x instead of a number where the answer is a refusal or shows nothing of the trait."

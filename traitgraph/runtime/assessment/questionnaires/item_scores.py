@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from traitgraph.runtime.assessment.measurement import ANSWERS_FILE, read_rows
 from traitgraph.runtime.store.errors import StoreError
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 from .scores import keyed_value, option_probabilities
 
@@ -84,6 +83,7 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
     contrasts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     times = Counter[tuple[str, ...]]()
     documents: dict[str, str] = {}
+    upper = ""
     for row in rows:
         if "document" in row:
             name = f"{row['task']}/{row['document']}"
@@ -92,7 +92,8 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
             reply = (row["trait"], row["pair"], row["level"])
             name = f"{row['pair']}/{times[reply]}"  # several pairs may have one name
             times[reply] += 1
-            sign = BIG_FIVE.sign(row["level"])
+            upper = upper or row["level"]  # of each pair that of the highest level comes first
+            sign = 1 if row["level"] == upper else -1
             contrasts[row["trait"]][name] += sign * row["loglik"] / row["tokens"]
         for metric, item, keyed, answer in _answers(row, temperature):
             known = found.setdefault(metric, {}).get(item, ItemAnswer(keyed, ()))
