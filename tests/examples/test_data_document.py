@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.tiny_model import model_like
-from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.item_file import read_questionnaire
 from traitgraph.runtime.assessment.word_categories import category_counts, read_lexicon, words_of
 from traitgraph.specs.checks.validate import load_study
 from traitgraph.specs.study.benchmarks import Benchmark, Linguistic, Questionnaire

@@ -16,7 +16,8 @@ import pytest
 from traitgraph.api.planning import plan_study
 from traitgraph.cli import main
 from traitgraph.compiler.plan import ArmCounts, Plan
-from traitgraph.runtime.assessment.questionnaires.items import Words, read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.item_file import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Words
 from traitgraph.runtime.store.store import Store
 from traitgraph.specs.checks.validate import load_study, validate
 from traitgraph.specs.composition.compose import compose

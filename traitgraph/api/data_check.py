@@ -11,15 +11,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import accumulate, chain, product
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
-from traitgraph.runtime.assessment.judged.interviews import meanings_of
+from traitgraph.runtime.assessment.questionnaires.item_file import questionnaire_for, translation_of
 from traitgraph.runtime.assessment.questionnaires.items import Words as ItemWords
-from traitgraph.runtime.assessment.questionnaires.items import questionnaire_for, translation_of
 from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
@@ -29,25 +27,13 @@ from traitgraph.runtime.data.dialogues import (
     Overlap,
     RowReader,
     Texts,
-    contrasting_pairs,
-    differing_rows,
-    joint_rows,
     overlaps,
-    read_asked,
-    read_dialogues,
-    read_questions,
     read_scenarios,
-    reply_pairs,
-    spread_rows,
     texts_of,
-    training_rows,
-    trait_prompts,
 )
 from traitgraph.runtime.data.fields import Words
 from traitgraph.runtime.data.rows import DialogueError, raw_rows
 from traitgraph.runtime.jobs.locations import locate
-from traitgraph.runtime.models.chat import replies_to_show
-from traitgraph.runtime.training.rows import ASKED, hold_back
 from traitgraph.specs.folders.task_folder import TaskFolder
 from traitgraph.specs.jobs.params import TraitCorrelation
 from traitgraph.specs.jobs.refs import FileData, FolderModel, GeneratedData, ResolvedBenchmark
@@ -55,9 +41,9 @@ from traitgraph.specs.source.diagnostics import Diagnostic
 from traitgraph.specs.source.hashing import counted_files, encode, is_saved
 from traitgraph.specs.study.data import Form
 from traitgraph.specs.study.study import Study
-from traitgraph.specs.study.training import DpoTraining, Validation
-from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
+from .data_needs import Check, Need, levels_of, needs_of
 from .preflight import Sample
 
 SHARED_ROWS, SHARED_PROMPTS = "TG226", "TG227"
@@ -72,26 +58,6 @@ class Read(dict[object, "list[Any] | tuple[Diagnostic, ...]"]):
     def __init__(self, study: Study | None = None) -> None:
         super().__init__()
         self.traits = (study.traits if study else ()) or BIG_FIVE.whole_traits
-
-
-Check = Callable[[], object]
-"""Something that raises DialogueError for rows that lack what a job needs."""
-
-
-class Need(NamedTuple):
-    """Rows that jobs read: where they lie, who reads them, and what must go well with them."""
-
-    data: object
-    reader: RowReader[Any]
-    checks: Callable[[list[Any]], list[Check]]
-    split: Literal["train", "heldout", ""] = ""
-    """Which of their splits the jobs learn from, or are measured with; ''; any."""
-    traits: Collection[str] = ()
-    """Traits whose rows they are; none: of all."""
-    input: str = "data"
-    """The input that has them where other jobs write them."""
-    writer: Mapping[str, Any] = MappingProxyType({})
-    """Of scenes: the parameters of the jobs that write to them."""
 
 
 def data_faults(plan: Plan, whole: bool = True) -> list[Diagnostic]:
@@ -155,7 +121,7 @@ def conversations(
     for stage in stages:
         if not isinstance(model := stage.template.get("model"), FolderModel):
             continue
-        for need in _needs(stage):
+        for need in needs_of(stage):
             path, rows = _path(need.data, small), _rows(need.data, need.reader, small, files)
             place = (model.digest, need.reader, encode(need.data))
             if path is None or not isinstance(rows, list) or need.input == "examples" or place in seen:
@@ -170,7 +136,7 @@ def data_forms(stages: Iterable[Stage], locations: Mapping[str, str]) -> dict[st
     """Location of each small local file that is not plain throughout -> as what its rows are read."""
     told: dict[str, str] = {}
     locations = _small(locations)
-    for need in (need for stage in stages for need in _needs(stage)):
+    for need in (need for stage in stages for need in needs_of(stage)):
         path, data = _path(need.data, locations), need.data
         if path is None or not isinstance(data, FileData) or str(path) in told:
             continue
@@ -205,7 +171,7 @@ def _faults_of(
 ) -> Iterator[Diagnostic]:
     used = stage.template.get("benchmark") or stage.template.get("analysis")
     yield from _faults_of_file(used, locations, files)
-    for need in _needs(stage):
+    for need in needs_of(stage):
         path, rows = _path(need.data, locations), _rows(need.data, need.reader, locations, files)
         if isinstance(need.data, GeneratedData) and (writer := writers.get(need.input)):
             scenes: Any = writer.template["scenarios"]
@@ -231,7 +197,7 @@ def _rows(
         return None
     place = (reader, encode(data))
     if place not in files:
-        words = Words(files.traits, _levels(data).levels)
+        words = Words(files.traits, levels_of(data).levels)
         files[place] = _read(partial(reader, path, data.fields, data.form, data.table, words), path)
     return files[place]
 
@@ -256,7 +222,7 @@ def _overlaps(
     stages: Sequence[Stage], locations: Mapping[str, str], files: Read, seen: set[object]
 ) -> Iterator[Diagnostic]:
     """What is held out and stands in training, in the data of one arm; `seen` holds the pairs that were compared."""
-    needs = [need for stage in stages for need in _needs(stage)]
+    needs = [need for stage in stages for need in needs_of(stage)]
     if any(isinstance(need.data, GeneratedData) and need.split == "heldout" for need in needs):
         needs += [need._replace(split="heldout") for need in needs if need.writer]
     sides = ([need for need in needs if need.split == split] for split in ("heldout", "train"))
@@ -351,105 +317,6 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
 def _items_asked(path: Path, mode: str, languages: tuple[Path, ...], words: ItemWords) -> Collection[object]:
     questionnaire = questionnaire_for(path, mode, words)
     return [translation_of(questionnaire, each, words) for each in languages] or questionnaire.items
-
-
-# ---------------------------------------------------------------- what the jobs of a stage need
-
-
-def _needs(stage: Stage) -> Iterator[Need]:
-    """The rows that the jobs of a stage read, with what must go well with them."""
-    template: Any = stage.template
-    match stage.kind:
-        case "train" | "train_joint":
-            traits = tuple(filter(None, _values(stage, "trait"))) or template.get("traits") or BIG_FIVE.whole_traits
-            yield Need(template["data"], read_dialogues, partial(_trained, stage), "train", traits)
-        case "activations":
-            traits = _values(stage, "trait")
-            differ = _for_each(traits, differing_rows, template["read_out"], _levels(template["data"]).ends)
-            yield Need(template["data"], read_dialogues, differ, "train", traits)
-        case "neurons":
-            traits = _values(stage, "trait")
-            yield Need(template["data"], read_asked, _for_each(traits, trait_prompts), "train", traits)
-        case "generate":
-            some = partial(_some, "scenarios")
-            yield Need(template["scenarios"], read_scenarios, some, "train", writer=template)
-        case "assess":
-            yield from _of_benchmark(template["benchmark"])
-            for prompt in _values(stage, "prompt"):
-                if prompt and prompt.examples:
-                    wanted = prompt.examples
-                    checks = _for_each((wanted,), replies_to_show)
-                    yield Need(wanted.data, read_dialogues, checks, "train", (wanted.trait,), input="examples")
-
-
-def _of_benchmark(benchmark: ResolvedBenchmark) -> Iterator[Need]:
-    match benchmark.kind:
-        case "reply_contrast":
-            pairs = _for_each(benchmark.traits, contrasting_pairs, _levels(benchmark.data).ends)
-            yield Need(benchmark.data, read_dialogues, pairs, "heldout", benchmark.traits)
-        case "layer_similarity":
-            yield Need(benchmark.data, read_dialogues, lambda rows: [partial(spread_rows, rows, 1)], "heldout")
-        case "open_questions":
-            rated = _for_each((benchmark.meanings,), meanings_of)
-            yield Need(benchmark.questions, read_questions, rated, "heldout")
-
-
-def _for_each(
-    values: Collection[Any], reader: Callable[..., object], *more: object
-) -> Callable[[list[Any]], list[Check]]:
-    """A check for each value: that the jobs' own reader takes the rows for it."""
-    return lambda rows: [partial(reader, rows, value, *more) for value in values]
-
-
-def _trained(stage: Stage, rows: list[Dialogue]) -> list[Check]:
-    template: Any = stage.template
-    training, scale = template["training"], _levels(template["data"])
-    there = template.get("traits") or BIG_FIVE.in_order({row.trait for row in rows if row.split == "train"})
-    models = [[trait] if trait else there for trait in _values(stage, "trait") or (None,)]  # None: one for all traits
-    read: list[Callable[[], Sequence[Any]]]
-    if isinstance(training, DpoTraining):
-        read = [
-            partial(reply_pairs, rows, trait, "train", scale.in_descent(level, opposite))
-            for traits in models
-            for trait in traits
-            for level in _values(stage, "level") or tuple(scale.levels)
-            for opposite in scale.opposites(level)
-        ]
-    elif stage.kind == "train_joint":
-        read = [partial(joint_rows, rows, traits, tuple(scale.levels)) for traits in models]
-    else:
-        conditions: Any = dict.fromkeys(zip(stage.table["trait"], stage.table["level"], strict=True))
-        read = [partial(training_rows, rows, *condition) for condition in conditions]
-    return [partial(_held_back, each, training.validation, _values(stage, "seed")) for each in read]
-
-
-def _levels(data: Any) -> Vocabulary:
-    """The levels of the rows of a data source."""
-    return Vocabulary.of_levels(data.levels)
-
-
-def _held_back(read: Callable[[], Sequence[Any]], validation: Validation | None, seeds: Sequence[int]) -> None:
-    """Read the rows of a training, and hold some back where it asks for that."""
-    rows = [{ASKED: str(row.prompt)} for row in read()]
-    if validation:
-        for seed in seeds:
-            hold_back(rows, validation.share, seed)
-
-
-def _some(what: str, rows: list[Any]) -> list[Check]:
-    def check() -> None:
-        if not rows:
-            raise DialogueError(f"the {what} have no rows")
-
-    return [check]
-
-
-def _values(stage: Stage, name: str) -> tuple[Any, ...]:
-    """The distinct values of a row field; none where the stage has no such field."""
-    if name not in stage.table:
-        return ()
-    column = stage.table[name]
-    return tuple(column.values[code] for code in dict.fromkeys(column.codes))
 
 
 def _read(reader: Callable[[], Collection[Any]], path: Path) -> list[Any] | tuple[Diagnostic, ...]:

@@ -16,8 +16,9 @@ from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement, write_measurement
 from traitgraph.runtime.assessment.questionnaires.asking import SETS, WORDINGS, choice, listed, number_wanted
 from traitgraph.runtime.assessment.questionnaires.form_scores import Choices, sensitivities
+from traitgraph.runtime.assessment.questionnaires.item_file import QuestionnaireError, translation_of
 from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
-from traitgraph.runtime.assessment.questionnaires.items import Questionnaire, QuestionnaireError, Words, translation_of
+from traitgraph.runtime.assessment.questionnaires.items import Questionnaire, Words
 from traitgraph.runtime.assessment.questionnaires.scores import option_probabilities
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.specs.jobs.params import AssessParams

@@ -14,13 +14,13 @@ import pytest
 from tests.runtime.contexts import MakeContext
 from tests.runtime.questionnaires import DOCUMENT, ITEMS
 from traitgraph.runtime.assessment.job import run_benchmark
-from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
-from traitgraph.runtime.assessment.questionnaires.items import (
+from traitgraph.runtime.assessment.questionnaires.item_file import (
     QuestionnaireError,
-    Words,
     questionnaire_for,
     read_questionnaire,
 )
+from traitgraph.runtime.assessment.questionnaires.item_scores import item_answers
+from traitgraph.runtime.assessment.questionnaires.items import Words
 from traitgraph.runtime.assessment.questionnaires.scores import ItemAnswers, domain_means, questionnaire_metrics
 from traitgraph.runtime.models.loading import LoadedModel
 from traitgraph.runtime.results.statistics import Estimate, reweighed

@@ -26,7 +26,8 @@ from traitgraph.runtime.assessment.judged import http_judge as over_http
 from traitgraph.runtime.assessment.judged.interviews import item_prompt, meanings_of, measure_items, trait_prompt
 from traitgraph.runtime.assessment.judged.judges import Judged, JudgeError, ModelJudge, outcome_metrics
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
-from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale, read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.item_file import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale
 from traitgraph.runtime.data.conversations import messages_of
 from traitgraph.runtime.data.dialogues import Question
 from traitgraph.runtime.data.rows import DialogueError

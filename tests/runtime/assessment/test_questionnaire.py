@@ -12,7 +12,8 @@ from tests.runtime.contexts import MakeContext
 from tests.runtime.questionnaires import DOCUMENT, ITEMS, write_questionnaire
 from traitgraph.runtime.assessment.job import run_benchmark
 from traitgraph.runtime.assessment.measurement import Measurement
-from traitgraph.runtime.assessment.questionnaires.items import Questionnaire, read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.item_file import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Questionnaire
 from traitgraph.runtime.assessment.questionnaires.scores import (
     ItemAnswers,
     answer_distribution,

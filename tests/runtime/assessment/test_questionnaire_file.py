@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.questionnaires import write_questionnaire
-from traitgraph.runtime.assessment.questionnaires.items import QuestionnaireError, read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.item_file import QuestionnaireError, read_questionnaire
 
 GOOD = {"id": 7, "text": "Talk a lot", "domain": "E", "keyed": 1}
 ITEM_PURPOSE = "`text`: The statement as published, without its stem."

@@ -30,7 +30,8 @@ from traitgraph.specs.study.training import Sampling
 
 from .asking import YES_NO, Asked, choice, number_wanted
 from .form_scores import choice_form_metrics, number_form_metrics
-from .items import Item, Questionnaire, Words, questionnaire_for, translation_of
+from .item_file import questionnaire_for, translation_of
+from .items import Item, Questionnaire, Words
 from .rated_numbers import rated_number
 from .scores import ItemAnswers, domain_means, questionnaire_metrics, sampled_step
 
