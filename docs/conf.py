@@ -40,7 +40,7 @@ pygments_style = "friendly"
 
 CONTENTS = {
     "Start": ["docs/why", "docs/tutorial", "docs/patterns"],
-    "Use": ["docs/language", "docs/data", "docs/merging", "docs/slurm", "docs/python", "docs/trust"],
+    "Use": ["docs/language", "docs/vocabulary", "docs/data", "docs/merging", "docs/slurm", "docs/python", "docs/trust"],
     "Extend": ["README", "method", "merge-method", "questionnaire-mode", "benchmarks", "analysis"],
     "Maintain": ["docs/architecture", "docs/glossary", "CONTRIBUTING", "docs/releasing", "docs/decisions/README"],
     "More": ["benchmarks/README", "examples/data/README", "CHANGELOG"],

@@ -62,11 +62,11 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     [
         (OF_ROWS + TRAIN + "method: sft\n", LOW, "no training row for openness high"),
         (OF_ROWS + TRAIN + "method: {kind: sft, conditions: joint}\n", HIGH, "no training row for openness low"),
-        (OF_ROWS + PREFER + "method: dpo\n", LOW, "no pair of a high and a low reply for openness, split train"),
+        (OF_ROWS + PREFER + "method: dpo\n", LOW, "no pair of replies, high and low, for openness, split train"),
         (
             OF_ROWS + PREFER + "method: {kind: dpo, conditions: joint}\n",
             HIGH,
-            "no pair of a high and a low reply for openness, split train",
+            "no pair of replies, high and low, for openness, split train",
         ),
         (OF_ROWS + "method: {kind: steer, layer: 1, coefficient: 1}\n", HIGH, "no training row for openness low"),
         (OF_ROWS + "method: npti\ngamma: 1\n", HELD_OUT, "no question about openness"),

@@ -157,7 +157,7 @@ def test_scenes_in_both_splits_are_told_before_dialogues_are_written_to_them(
 @pytest.mark.parametrize(
     ("spec", "written", "told"),
     [
-        (WRITTEN, [("train", "a")], "no pair of a high and a low reply for openness, split heldout"),
+        (WRITTEN, [("train", "a")], "no pair of replies, high and low, for openness, split heldout"),
         (WRITTEN, [("test", "a")], "no training row for openness high"),
         (WRITTEN.replace("    combine", "    limit: 1\n    combine"), [("train", "a"), ("test", "b")], "split heldout"),
         (

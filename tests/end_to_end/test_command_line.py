@@ -223,7 +223,7 @@ ROW = '{"trait": "extraversion", "level": "high", "prompt": "Hello?", "reply": "
     ("rows", "told"),
     [
         (ROW, "no training row for extraversion low"),
-        (ROW + ROW.replace("high", "low"), "no pair of a high and a low reply for extraversion"),
+        (ROW + ROW.replace("high", "low"), "no pair of replies, high and low, for extraversion"),
         (ROW.replace('"level": "high", ', ""), "error[TG212]: `level` is missing\n --> rows.jsonl:1:1\n"),
         ("not JSON\n", "error[TG212]: not JSON: expecting value\n --> rows.jsonl:1:1\n"),
     ],

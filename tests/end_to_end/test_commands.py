@@ -243,7 +243,7 @@ def test_check_reads_the_small_data_of_a_study(traitgraph: CommandLine, study_fo
     )
     assert told.returncode == 2, told.stderr
     assert "error[TG212]: dialogues.jsonl: the data have no training row for openness high\n" in told.stderr
-    assert "no pair of a high and a low reply for openness" in told.stderr
+    assert "no pair of replies, high and low, for openness" in told.stderr
     assert "error[TG212]: `response_scale` is missing\n --> items.json:1:1\n" in told.stderr
     assert "next:" not in told.stderr
 

@@ -29,6 +29,6 @@ def test_every_subject_is_measured_in_every_context(traitgraph: CommandLine, tmp
     assert len(set(scores.values())) == len(scores)
     chosen = traitgraph("results", "study.yaml", "--select", "context=neglected,arm=told", "--json", cwd=tmp_path)
     assert {row["context"] for row in json.loads(chosen.stdout)} == {"neglected"}
-    (tmp_path / "alone.yaml").write_text(spec[: spec.index("contexts:")] + spec[spec.index("benchmarks:") :])
+    (tmp_path / "alone.yaml").write_text(spec[: spec.index("contexts:")] + spec[spec.index("data:") :])
     again = traitgraph("run", "alone.yaml", cwd=tmp_path)
     assert "3 in .traitgraph" in again.stderr, "what was measured under `plain` is found"

@@ -47,15 +47,19 @@ def overlap(one: str, other: str) -> float:
     return len(left & right) / len(left | right)
 
 
-@pytest.fixture(scope="module")
-def dialogues() -> list[Row]:
-    return [{key: str(value) for key, value in row.items()} for row in read_rows(DATA / "dialogues.jsonl")]
+PROMISED = {
+    "dialogues": (TRAITS, {"train": 40, "heldout": 12}),
+    "sycophancy": (("sycophancy",), {"train": 28, "heldout": 12}),
+}
 
 
-def test_every_trait_and_level_has_40_training_and_12_held_out_replies(dialogues: list[Row]) -> None:
-    counts = Counter((row["trait"], row["level"], row["split"]) for row in dialogues)
-    expected = {"train": 40, "heldout": 12}
-    assert counts == {(t, lv, split): n for t in TRAITS for lv in LEVELS for split, n in expected.items()}
+@pytest.fixture(scope="module", params=PROMISED)
+def dialogues(request: pytest.FixtureRequest) -> list[Row]:
+    rows = read_rows(DATA / f"{request.param}.jsonl")
+    traits, splits = PROMISED[request.param]
+    counts = Counter((row["trait"], row["level"], row["split"]) for row in rows)
+    assert counts == {(t, lv, split): n for t in traits for lv in LEVELS for split, n in splits.items()}
+    return [{key: str(value) for key, value in row.items()} for row in rows]
 
 
 def test_a_pair_is_one_high_and_one_low_reply_to_the_same_prompt(dialogues: list[Row]) -> None:
@@ -83,12 +87,18 @@ def test_nothing_is_said_twice(dialogues: list[Row]) -> None:
     assert len({row["prompt"] for row in dialogues}) == len(dialogues) / 2
 
 
-@pytest.mark.parametrize("split", ["train", "heldout"])
-@pytest.mark.parametrize("trait", TRAITS)
-def test_high_and_low_replies_are_equally_long_within_ten_percent(dialogues: list[Row], trait: str, split: str) -> None:
-    replies = [row for row in dialogues if (row["trait"], row["split"]) == (trait, split)]
-    length = {level: mean(len(tokens(row["reply"])) for row in replies if row["level"] == level) for level in LEVELS}
-    assert abs(length["high"] - length["low"]) < 0.1 * length["low"], length
+def by_condition(rows: list[Row], *more: str) -> dict[tuple[str, ...], dict[str, list[str]]]:
+    """Trait (and more) -> level -> replies."""
+    found: dict[tuple[str, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[(row["trait"], *(row[key] for key in more))][row["level"]].append(row["reply"])
+    return found
+
+
+def test_high_and_low_replies_are_equally_long_within_ten_percent(dialogues: list[Row]) -> None:
+    for condition, replies in by_condition(dialogues, "split").items():
+        length = {level: mean(len(tokens(reply)) for reply in replies[level]) for level in LEVELS}
+        assert abs(length["high"] - length["low"]) < 0.1 * length["low"], (condition, length)
 
 
 def test_no_reply_shouts_or_asks(dialogues: list[Row]) -> None:
@@ -96,20 +106,16 @@ def test_no_reply_shouts_or_asks(dialogues: list[Row]) -> None:
     assert [row["id"] for row in dialogues if set("!?") & set(row["reply"])] == []
 
 
-@pytest.mark.parametrize("trait", TRAITS)
-def test_commas_do_not_give_the_level_away(dialogues: list[Row], trait: str) -> None:
-    commas = {
-        level: sum(row["reply"].count(",") for row in dialogues if (row["trait"], row["level"]) == (trait, level))
-        for level in LEVELS
-    }
-    assert max(commas.values()) < 1.3 * min(commas.values()), commas
+def test_commas_do_not_give_the_level_away(dialogues: list[Row]) -> None:
+    for trait, replies in by_condition(dialogues).items():
+        commas = {level: sum(reply.count(",") for reply in replies[level]) for level in LEVELS}
+        assert max(commas.values()) < 1.3 * min(commas.values()), (trait, commas)
 
 
 def test_openings_vary(dialogues: list[Row]) -> None:
     """No two words open more than a seventh of the replies of one trait and level."""
-    for trait in TRAITS:
-        for level in LEVELS:
-            replies = [row["reply"] for row in dialogues if (row["trait"], row["level"]) == (trait, level)]
+    for trait, levels in by_condition(dialogues).items():
+        for level, replies in levels.items():
             _, most = Counter(tuple(words(reply)[:2]) for reply in replies).most_common(1)[0]
             assert most <= len(replies) / 7, (trait, level)
 

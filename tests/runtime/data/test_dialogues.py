@@ -146,7 +146,7 @@ def test_pairs_join_the_levels_of_one_prompt(tmp_path: Path) -> None:
     path = written(tmp_path / "d.jsonl", ROW, {**ROW, "level": "low", "reply": "No."}, {**ROW, "prompt": "Music?"})
     (pair,) = reply_pairs(read_dialogues(path), "openness", "train")
     assert (pair.prompt, pair.replies) == ("Art?", {"high": "I love it.", "low": "No."})
-    with pytest.raises(DialogueError, match="no pair of a high and a low reply for openness, split heldout"):
+    with pytest.raises(DialogueError, match="no pair of replies, high and low, for openness, split heldout"):
         reply_pairs(read_dialogues(path), "openness", "heldout")
 
 

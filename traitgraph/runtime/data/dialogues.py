@@ -213,7 +213,7 @@ def reply_pairs(
         )
     ]
     if not pairs:
-        raise DialogueError(f"the data have no pair of a {first} and a {second} reply for {trait}, split {split}")
+        raise DialogueError(f"the data have no pair of replies, {first} and {second}, for {trait}, split {split}")
     return pairs
 
 

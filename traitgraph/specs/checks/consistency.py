@@ -20,7 +20,13 @@ from traitgraph.specs.study.data import GeneratedDataSpec
 from traitgraph.specs.study.filters import AxisName
 from traitgraph.specs.study.merge_methods import MergeMethod
 from traitgraph.specs.study.methods import Compose, Npti, Steer, Tuned, Vector
-from traitgraph.specs.study.prompts import PROMPT_STYLES, DemonstrationPrompt, Prompt
+from traitgraph.specs.study.prompts import (
+    PROMPT_STYLES,
+    AdjectivesPrompt,
+    DemonstrationPrompt,
+    DescriptionPrompt,
+    Prompt,
+)
 from traitgraph.specs.study.study import Arm
 from traitgraph.specs.study.traits import MOST_COMBINATIONS, Combinations, PerTrait
 from traitgraph.specs.study.vocabulary import Level, Trait, Vocabulary
@@ -287,7 +293,9 @@ def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
                 yield text.error("TG123", what, place, "give it, or fewer traits or levels")
             elif place[0] == "method" and (alike := _alike(prompt, arm.traits, levels)):
                 what = f"the prompt says the same for {alike}: these conditions cannot differ"
-                yield text.error("TG123", what, place, "name {trait} and {level} in it")
+                shared = "levels on one side of the middle share the vocabulary's words: give one of each side"
+                of_poles = isinstance(prompt, AdjectivesPrompt | DescriptionPrompt)
+                yield text.error("TG123", what, place, shared if of_poles else "name {trait} and {level} in it")
         many = [name for name, values in prompt.own_axes().items() if len(values) > 1]
         if many and place != ("method",):
             path = (*place, many[0]) if place != ("data",) else place
@@ -299,6 +307,8 @@ def _alike(prompt: Prompt, traits: tuple[Trait, ...], levels: tuple[Level, ...])
     """Two conditions with one text: 'openness high and openness low'; demonstrations differ by their examples."""
     if isinstance(prompt, DemonstrationPrompt):
         return None
+    if isinstance(prompt, AdjectivesPrompt):
+        prompt = prompt.model_copy(update={"count": None})  # two draws from the same words are no two conditions
     seen: dict[str, str] = {}
     axes = (traits, levels if "levels" in prompt.uses else (None,), prompt.own_axes().get("intensity", (None,)))
     for condition in product(*axes):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from traitgraph.specs.source.diagnostics import near_hint
 from traitgraph.specs.source.hashing import number_text
-from traitgraph.specs.source.library import DIGEST, HUB_ID, VARIABLE
+from traitgraph.specs.source.library import DIGEST, HUB_ID, LIBRARY, VARIABLE
 
 SHOWN_FILES = 3
 About = Mapping[str, Any]
@@ -58,7 +58,21 @@ def _near_named(about: About) -> str | None:
         "target of adapters": "modules stand in a list: [q_proj, v_proj]",
     }
     own = f"one of your own is a file {about['group']}/NAME.yaml beside the spec" if "group" in about else None
-    return "\n".join(line for line in (_near(about), forms.get(str(about["noun"])), own) if line) or None
+    near, noun = _near(about), str(about["noun"])
+    if noun in ("trait", "level") and "facet_of" not in about and not (near or "").startswith("near"):
+        own = _declared(noun, str(about["value"]))
+    return "\n".join(line for line in (near, forms.get(noun), own) if line) or None
+
+
+def _declared(noun: str, word: str) -> str:
+    """How a study comes to a trait or level that its vocabulary has not."""
+    if noun == "level":
+        return "others are declared, such as: vocabulary: {preset: big-five, levels: {low: -1, medium: 0, high: 1}}"
+    entry = re.compile(rf"^  {re.escape(word)}:$", flags=re.MULTILINE)
+    having = [file.stem for file in sorted(LIBRARY.glob("vocabulary/*.yaml")) if entry.search(file.read_text("utf-8"))]
+    if not having:
+        return "others are declared, such as: vocabulary: {traits: {NAME: {}}}"
+    return "\n".join(f"`vocabulary: {name}` has it" for name in having)
 
 
 def _near_task(about: About) -> str:

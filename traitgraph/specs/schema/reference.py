@@ -38,6 +38,7 @@ from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 from traitgraph.specs.study.study import HEAD, Arm, Study, Wandb
 from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
+from traitgraph.specs.study.vocabulary import Pole, TraitWords, Vocabulary
 
 INTRODUCTION = Path(__file__).with_name("introduction.md")
 
@@ -84,6 +85,9 @@ def _lines() -> Iterator[str]:
     yield from _table(_rows(Arm, ARM_KEYS))
     yield "\n## Axes\n"
     yield from _models((StepRange, CountRange, LogEnds))
+    yield "## Vocabularies\n"
+    yield "A preset's name, `{preset: NAME, levels: ...}`, or these keys in place ([how](../vocabulary.md)).\n"
+    yield from _models((Vocabulary, TraitWords, Pole))
     yield "## Methods\n"
     yield from _registry(METHODS, skip="prompt")
     yield "## Steering operators\n"

@@ -89,7 +89,7 @@ class Vocabulary(Spec):
                 tell(("traits", name, "letter"), words.letter, "letter_twice", name=name, other=other)
             if words.facet_of and words.facet_of not in (whole := self.whole_traits):
                 at = ("traits", name, "facet_of")
-                tell(at, words.facet_of, "name_unknown", noun="trait", value=words.facet_of, names=whole)
+                tell(at, words.facet_of, "name_unknown", noun="trait", value=words.facet_of, names=whole, facet_of=name)
         if found:
             raise ValidationError.from_exception_data("vocabulary", found)
         self.__dict__["levels"] = dict(sorted(self.levels.items(), key=lambda level: -level[1]))
