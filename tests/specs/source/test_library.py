@@ -9,7 +9,7 @@ import pytest
 from tests.specs.files import write
 from traitgraph.api.planning import plan_study
 from traitgraph.runtime.store.store import Store
-from traitgraph.specs.checks.validate import load_study, validate
+from traitgraph.specs.checks.validate import load_study
 from traitgraph.specs.composition.compose import compose
 from traitgraph.specs.fields.templates import filled
 from traitgraph.specs.source.diagnostics import SpecError
@@ -111,16 +111,6 @@ def personality_vector() -> Study:
 
 def arm_of(study: Study, name: str) -> Arm:
     return next(arm for arm in study.arms if arm.name == name)
-
-
-@pytest.mark.parametrize("file", sorted(PAPERS.glob("*.yaml")), ids=lambda file: file.stem)
-def test_a_paper_compiles_without_fault_or_warning(file: Path, tmp_path: Path) -> None:
-    document, faults = compose(file)
-    assert document is not None
-    study, found = validate(document)
-    assert study is not None
-    assert not faults + found
-    assert plan_study(study, Store(tmp_path / "store")).counts.jobs > 1000
 
 
 def test_personality_vector_declares_its_200_scaled_and_4_x_128_composed_models(
