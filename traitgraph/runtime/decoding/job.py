@@ -169,7 +169,7 @@ def _publish(
     rows = [
         {
             "id": scenario.id,
-            "pair": scenario.id,  # high and low replies to one scenario form a pair
+            "pair": scenario.id,  # replies of all levels to one scenario form a pair
             "split": scenario.split,
             "trait": params.trait,
             "level": params.level,

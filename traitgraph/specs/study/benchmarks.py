@@ -1,7 +1,7 @@
 """What a subject is measured with, as a spec writes it: `benchmarks: [mini-ipip, {kind: lm_eval, task: arc_easy}]`.
 
 kind             measures
-reply_contrast   likelihood gap between high and low held-out replies
+reply_contrast   likelihood gap between held-out replies of the highest and the lowest level
 questionnaire    items on a scale: by option likelihood, by a written number, or by interview and judge
 open_questions   free answers to questions about the trait, rated by a judge
 linguistic       word categories in free self-descriptions
@@ -145,9 +145,9 @@ class Benchmark(Measured):
 
 
 class ReplyContrast(Benchmark):
-    """Log-likelihood gap per token between high and low held-out replies to the same prompt, for each trait."""
+    """Log-likelihood gap per token between held-out replies of the highest and the lowest level to one prompt."""
 
-    kind: Literal["reply_contrast"] = Field("reply_contrast", description="Gap between high and low held-out replies.")
+    kind: Literal["reply_contrast"] = Field("reply_contrast", description="Gap between held-out replies of both ends.")
     fills: ClassVar[tuple[str, ...]] = ("traits", "data")
     function: ClassVar[str] = "traitgraph.runtime.assessment.reply_contrast:measure"
     in_jobs: ClassVar[tuple[str, ...]] = ("data", "traits")

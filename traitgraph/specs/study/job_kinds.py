@@ -100,7 +100,7 @@ _BUILT_IN = (
     ),
     JobKind(
         "activations", f"{_PARAMS}:ActivationsParams", f"{_RUNTIME}.subjects.activations:activations",
-        "mean activations of a trait, high minus low, at each layer",
+        "mean activations of a trait, highest level minus lowest, at each layer",
         inputs=("model", "data"), order=40, is_means=True, seconds=(1, 10),
     ),
     JobKind(

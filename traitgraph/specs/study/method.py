@@ -50,8 +50,8 @@ class SteeringOperator(Spec):
         """The new activations at the steered positions, in the shape of `hidden`; it is not to be changed in place.
 
         hidden       float32 [rows, tokens, width], what the block puts out
-        direction    float32 [width], mean at the high level less mean at the low level
-        coefficient  the study's, negative for the low level
+        direction    float32 [width], mean at the highest level less mean at the lowest
+        coefficient  the study's, negative for a level below the middle
         """
         raise NotImplementedError
 
