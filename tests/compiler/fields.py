@@ -276,6 +276,16 @@ def _benchmarks() -> Iterator[Flip]:
     yield Flip("ReplyContrast.traits", f"{place}.0.traits", ["neuroticism"], "assess", stage="reply_contrast")
     yield Flip("Questionnaire.items", f"{place}.1.items", "ipip-neo-120", "assess", stage="mini-ipip")
     plain = {"kind": "questionnaire", "items": "mini-ipip", "mode": "generate"}
+    form = f"{place}.6.forms"
+    for axis, values in {"option_order": ["forward"], "wording": ["agree"], "labels": ["digits"]}.items():
+        yield Flip(f"Forms.{axis}", f"{form}.{axis}", values, "assess", stage="letters")
+    yield Flip("Forms.language", f"{form}.language", {"de": "words.json"}, "assess", stage="letters")
+    yield Flip("Shuffled.shuffled", f"{form}.option_order", [{"shuffled": 1}], "assess", stage="letters")
+    text = {"template": "{options} {statement}"}
+    yield Flip("Template.template", f"{form}.wording", [text], "assess", stage="letters")
+    yield Flip("Template.name", f"{form}.wording", [{**text, "name": "own"}], "assess", stage="letters")
+    yield Flip("Questionnaire.follow_ups", f"{place}.1.follow_ups", ["Why?"], "assess", stage="mini-ipip")
+    yield Flip("Questionnaire.forms", form, {"labels": ["words"]}, "assess", stage="letters")
     yield Flip("Questionnaire.mode", f"{place}.1", plain, "assess", stage="mini-ipip")
     other = {**JUDGE, "model": "judge-2"}
     yield Flip("Questionnaire.judge", f"{place}.1.judge", other, "assess", stage="mini-ipip")

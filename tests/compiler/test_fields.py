@@ -24,6 +24,7 @@ from traitgraph.specs.study import (
     benchmarks,
     contexts,
     data,
+    forms,
     merge_methods,
     methods,
     models,
@@ -39,7 +40,7 @@ from .specs import named_digest
 FILES = ("rows.jsonl", "other.jsonl", "words.json", "matrix.json", "model.gguf", "other.gguf")
 FOLDERS = ("task", "other-task")
 LANGUAGE: tuple[ModuleType, ...] = (
-    analyses, benchmarks, contexts, data, merge_methods, methods, models, prompts, study, training, vocabulary,
+    analyses, benchmarks, contexts, data, forms, merge_methods, methods, models, prompts, study, training, vocabulary,
 )  # fmt: skip
 
 

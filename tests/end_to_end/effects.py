@@ -16,6 +16,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from tests.runtime.dialogues import REPLIES
+from tests.runtime.questionnaires import ITEMS as FOUR_ITEMS
 from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
 from traitgraph.specs.source.hashing import digest
@@ -259,9 +260,26 @@ def _benchmarks(judge: str) -> Iterator[Effect]:
     yield _benchmark("ReplyContrast.data", CONTRAST, {"data": "./asked.jsonl"})
     yield _benchmark("ReplyContrast.traits", CONTRAST, {"traits": ["neuroticism"]})
     yield _benchmark("Questionnaire.items", FOUR, {"items": "./five.json"})
+    for name in ("weighed", "named", "optional"):
+        yield _benchmark("Questionnaire.items", FOUR, {"items": f"./{name}.json"})
+    two = {"option_order": ["forward", "backward"], "wording": ["accurate", {"template": "{statement}? {options}"}]}
+    forms: Values = {
+        "option_order": ["forward", "swapped"], "wording": ["accurate", "agree"], "labels": ["digits", "words"],
+        "language": {"other": "./other_words.json"},
+    }  # fmt: skip
+    for name, value in forms.items():
+        yield _benchmark(f"Forms.{name}", {**FOUR, "forms": two}, {"forms": {**two, name: value}})
+    yield _benchmark("Questionnaire.forms", {**FOUR, "mode": "generate"}, {"forms": two})
+    for number in (1, 2):
+        drawn = {"forms": {"option_order": [{"shuffled": number}]}}
+        yield _benchmark("Shuffled.shuffled", {**FOUR, "forms": two}, drawn)
+    for name, value in {"template": "{options}! {statement}", "name": "mine"}.items():
+        wording = [{"template": "{options} {statement}", name: value}]
+        yield _benchmark(f"Template.{name}", {**FOUR, "forms": two}, {"forms": {"wording": wording}})
     yield _benchmark("Questionnaire.mode", FOUR, {"mode": "generate"})
     interview = {**FOUR, "mode": "interview", "judge": LOCAL_JUDGE}
     yield _benchmark("Questionnaire.judge", interview, {"judge": {"local": "./other"}})
+    yield _benchmark("Questionnaire.follow_ups", interview, {"follow_ups": ["Why?", "Since when?"]})
     yield _benchmark("LocalJudgeSpec.local", interview, {"judge": {"local": "./other"}})
     yield _benchmark("JudgeSpec.temperature", interview, {"judge": {"local": "./model", "temperature": 2}})
     opened = {"kind": "open_questions", "questions": "./asked.jsonl", "judge": LOCAL_JUDGE}
@@ -386,6 +404,15 @@ def write_study(folder: Path, changes: list[Effect]) -> Path:
     items = [{"id": n, "text": f"Am number {n}", "domain": "OCEAN"[n % 5], "keyed": 1} for n in range(5)]
     write_questionnaire(folder / "five.json", name="five", items=items[2:4])
     write_questionnaire(folder / "big.json", name="big", items=items)
+    weighed = [{**items[2], "weight": 0, "facet": "some"}, items[2] | {"id": 9}]
+    write_questionnaire(folder / "weighed.json", name="weighed", items=weighed)
+    named = {"often": {"min": 0, "max": 1, "anchors": ["never", "always"]}}
+    named_items = [{**item, "domain": "X", "response_scale": "often"} for item in items]
+    write_questionnaire(folder / "named.json", scales=named, domains={"X": "extraversion"}, items=named_items)
+    options = [{"text": level, "trait": "E", "level": level} for level in ("high", "low")]
+    write_questionnaire(folder / "optional.json", items=[{"id": 1, "text": "Which?", "options": options}])
+    reworded = [{**item, "text": f"Happen to be number {item['id']}"} for item in FOUR_ITEMS]
+    write_questionnaire(folder / "other_words.json", stem="They say that I ...", items=reworded)
     (folder / "words.json").write_text(json.dumps({"vowels": ["a*", "i*", "e*"]}))
     (folder / "letters.json").write_text(json.dumps({"consonants": ["t*", "n*", "o*", "s*", "r*"]}))
     for name, off in (("human", 0.3), ("nobody", 0.0)):

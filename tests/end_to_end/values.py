@@ -24,6 +24,7 @@ from traitgraph.specs.jobs.refs import PLUGIN, FileData, FolderModel, HubData, R
 from traitgraph.specs.source.library import DIGEST
 from traitgraph.specs.study.analyses import LayerSimilarity
 from traitgraph.specs.study.benchmarks import BENCHMARKS, MODES, Measured
+from traitgraph.specs.study.forms import Forms
 from traitgraph.specs.study.training import OWN_ENGINE
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="{}"), min_size=1, max_size=6)
@@ -48,10 +49,16 @@ DATA = st.builds(FileData, digest=DIGESTS) | st.builds(HubData, id=TEXT, revisio
 JUDGE = st.builds(ResolvedJudge, kind=st.just("api"), url=TEXT, model=TEXT, temperature=st.just(0.5)) | st.builds(
     ResolvedJudge, kind=st.just("local"), model=st.builds(FolderModel, digest=DIGESTS), temperature=st.just(0.5)
 )
+ASKED = st.builds(
+    Forms, labels=st.just(("digits",)), language=st.none() | st.dictionaries(st.just("de"), DIGESTS, min_size=1)
+)
 JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("data", "questions"), DATA), "items": DIGESTS, "lexicon": DIGESTS, "task": TEXT, "judge": JUDGE,
     "meanings": st.none() | st.dictionaries(TEXT, TEXT),
     "definition": st.none() | DIGESTS, "rows": st.integers(1, 9), "mode": st.sampled_from(MODES.names()),
+    "forms": st.none() | ASKED, "letters": st.none() | st.just({"H": "honesty"}),
+    "follow_ups": st.none() | st.just(("Why?",)),
+    "levels": st.none() | st.just({"some": 1}),
     "chat_template": st.booleans(), **dict.fromkeys(("traits", "prompts"), st.lists(TEXT, max_size=2)),
     **dict.fromkeys(("harness", "filters", "shots", "limit", "numbers"), st.none() | st.just(2)),
 }  # fmt: skip

@@ -58,6 +58,15 @@ def test_the_questionnaire_is_one_and_a_spec_finds_it(tmp_path: Path) -> None:
     assert [item.keyed for item in read.items] == [1, -1, 1]
 
 
+def test_items_with_answers_of_their_own_are_read_as_shown(tmp_path: Path) -> None:
+    """On the scale of the first item, as the text says."""
+    (tmp_path / "mixed.json").write_text(shown("json", "Items with answers of their own"), encoding="utf-8")
+    form = read_questionnaire(tmp_path / "mixed.json")
+    counts = [form.points(item) for item in form.items]
+    assert counts[:2] == [{"conscientiousness": [0, 1, 2, 3]}, {"agreeableness": [0, 2, 3]}]
+    assert counts[2] == {"conscientiousness": [3, 0], "extraversion": [0, 3]}
+
+
 def test_judged_benchmarks_are_read_as_shown(tmp_path: Path) -> None:
     (tmp_path / "tidiness.json").write_text(shown("json", "A questionnaire of your own"), encoding="utf-8")
     (tmp_path / "questions.jsonl").write_text('{"trait": "openness", "prompt": "What do you read?"}\n')

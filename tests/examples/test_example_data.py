@@ -169,7 +169,10 @@ def test_the_reasoning_task_names_its_file_beside_itself() -> None:
     assert all((folder / name).is_file() for name in task["dataset_kwargs"]["data_files"].values())
 
 
-@pytest.mark.parametrize(("name", "items", "reversed_items"), [("mini-ipip", 20, 11), ("ipip-neo-120", 120, 55)])
+@pytest.mark.parametrize(
+    ("name", "items", "reversed_items"),
+    [("mini-ipip", 20, 11), ("ipip-neo-120", 120, 55), ("ipip-neo-300", 300, 148), ("mpi-120", 120, 55)],
+)
 def test_a_questionnaire_has_its_published_shape(name: str, items: int, reversed_items: int) -> None:
     """Donnellan et al. 2006: 4 items per domain, 11 of 20 reversed; Johnson 2014: 24 per domain, 55 of 120 reversed."""
     questionnaire = json.loads((QUESTIONNAIRES / f"{name}.json").read_text(encoding="utf-8"))
@@ -183,7 +186,7 @@ def test_a_questionnaire_has_its_published_shape(name: str, items: int, reversed
     assert questionnaire["source"]
 
 
-@pytest.mark.parametrize("name", ["mini-ipip", "ipip-neo-120"])
+@pytest.mark.parametrize("name", ["mini-ipip", "ipip-neo-120", "ipip-neo-300"])
 def test_second_person_statements_address_the_reader(name: str) -> None:
     questionnaire = json.loads((QUESTIONNAIRES / f"{name}.json").read_text(encoding="utf-8"))
     for row in questionnaire["items"]:
@@ -199,4 +202,5 @@ def test_each_facet_of_the_120_items_has_four() -> None:
 
 
 def test_no_copyrighted_items_are_shipped() -> None:
-    assert sorted(path.stem for path in QUESTIONNAIRES.glob("*.json")) == ["ipip-neo-120", "mini-ipip"]
+    assert sorted(path.stem for path in QUESTIONNAIRES.glob("*.json")) == [
+        "ipip-neo-120", "ipip-neo-300", "mini-ipip", "mpi-120"]  # fmt: skip

@@ -18,7 +18,8 @@ from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.judged.interviews import meanings_of
-from traitgraph.runtime.assessment.questionnaires.items import read_questionnaire
+from traitgraph.runtime.assessment.questionnaires.items import Words as ItemWords
+from traitgraph.runtime.assessment.questionnaires.items import questionnaire_for, translation_of
 from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.conversations import Conversation
 from traitgraph.runtime.data.data_files import DataError, fault_at, shown
@@ -318,31 +319,38 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
     """What is wrong with the items or words that a benchmark asks for or counts, or the matrix of an analysis."""
     reader: Callable[[Path], Collection[object]]
     about: Any = used
+    how: object = None
     kind = about.kind if isinstance(used, ResolvedBenchmark | TraitCorrelation) else ""
     match kind:
         case "questionnaire":
-            digest, reader = about.items, _items
+            files_of = ((about.forms and about.forms.language) or {}).values()
+            languages = tuple(locate(locations[each]) for each in files_of if each in locations)
+            words = ItemWords.of(about, files.traits)
+            how = str((about.mode, languages, words))
+            digest, reader = about.items, partial(_items_asked, mode=about.mode, languages=languages, words=words)
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
             digest, reader = about.reference, partial(read_reference, traits=about.traits or BIG_FIVE.whole_traits)
         case "lm_eval" if about.definition in locations:
-            if (place := (about.definition, about.task, about.shots)) not in files:
-                files[place] = tuple(TaskFolder(Path(locations[place[0]])).faults_of(about.task, about.shots))
-            return files[place]
+            if (task := (about.definition, about.task, about.shots)) not in files:
+                files[task] = tuple(TaskFolder(Path(locations[task[0]])).faults_of(about.task, about.shots))
+            return files[task]
         case _:
             return ()
     if digest not in locations:
         return ()
-    if (reader, digest) not in files:
+    place = how or reader, digest
+    if place not in files:
         path = locate(locations[digest])
-        files[reader, digest] = _read(partial(reader, path), path)
-    found = files[reader, digest]
+        files[place] = _read(partial(reader, path), path)
+    found = files[place]
     return found if isinstance(found, tuple) else ()
 
 
-def _items(path: Path) -> Collection[object]:
-    return read_questionnaire(path).items
+def _items_asked(path: Path, mode: str, languages: tuple[Path, ...], words: ItemWords) -> Collection[object]:
+    questionnaire = questionnaire_for(path, mode, words)
+    return [translation_of(questionnaire, each, words) for each in languages] or questionnaire.items
 
 
 # ---------------------------------------------------------------- what the jobs of a stage need

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import json
 import os
+import re
 import signal
 import threading
 import traceback
@@ -22,14 +23,16 @@ from tests.runtime.questionnaires import ITEMS, write_questionnaire
 from tests.tiny_model import save_tiny_model
 from traitgraph.runtime.assessment.job import assess
 from traitgraph.runtime.assessment.judged import http_judge as over_http
-from traitgraph.runtime.assessment.judged.interviews import item_prompt, meanings_of, trait_prompt
+from traitgraph.runtime.assessment.judged.interviews import item_prompt, meanings_of, measure_items, trait_prompt
 from traitgraph.runtime.assessment.judged.judges import Judged, JudgeError, ModelJudge, outcome_metrics
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire, Scale, read_questionnaire
+from traitgraph.runtime.data.conversations import messages_of
 from traitgraph.runtime.data.dialogues import Question
 from traitgraph.runtime.data.rows import DialogueError
 from traitgraph.runtime.jobs.context import JobContext, Stopped
-from traitgraph.runtime.models.loading import LoadedModel
+from traitgraph.runtime.models.chat import prompt_ids
+from traitgraph.runtime.models.loading import LoadedModel, open_model
 from traitgraph.runtime.models.resumable_generation import KeptTexts
 from traitgraph.runtime.subjects.workbench import leave_subject, weights_checksum
 from traitgraph.runtime.worker.task import signals_heeded
@@ -118,6 +121,34 @@ def test_ratings_are_keyed_and_what_has_none_is_counted(interview: Interview) ->
         (5, "rated", "5"), (2, "rated", "2"), (None, "refused", "x"), (None, "unreadable", "3 or 4"),
     ]  # fmt: skip
     assert all(row["text"] and row["question"] for row in rows)
+
+
+def test_follow_ups_go_on_with_the_conversation_and_the_judge_reads_all_of_it(
+    interview: Interview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The subject reads its own earlier answers; without follow-ups the first answers are the same."""
+    with judge_server(lambda prompt: "4") as server:
+        context, params = interview(http_judge(server.url))
+        assess(context, params)
+        alone = {(row["item"], row["repeat"]): row["text"] for row in rows_of(context.out)}
+        heard: list[list[str]] = []
+
+        def noted(tokenizer: Any, user: str, prompt_message: Any = None) -> tuple[int, ...]:
+            heard.append([each["content"] for each in messages_of(user)])
+            return prompt_ids(tokenizer, user, prompt_message)
+
+        monkeypatch.setattr("traitgraph.runtime.assessment.judged.judges.prompt_ids", noted)
+        benchmark = params.benchmark.model_copy(update={"follow_ups": ("Why?", "Since when?")})
+        params = params.model_copy(update={"benchmark": benchmark})
+        follow = dataclasses.replace(context, partial=None)
+        measured = measure_items(follow, open_model(follow, params.model), params, benchmark)
+    assert len(heard) == 3 * 8
+    for row in measured.answers:
+        first, second, _ = re.split(r"\n\n\[(?:Why|Since when)\?\]\n\n", str(row["text"]))
+        assert first == alone[row["item"], row["repeat"]]
+        assert [row["question"], first, "Why?", second, "Since when?"] in heard
+        assert any(f"<<<\n{row['text']}\n>>>" in prompt for prompt in server.prompts)
+    assert len({row["text"] for row in measured.answers}) == 8
 
 
 def test_the_judge_sees_item_scale_question_and_answer(interview: Interview) -> None:

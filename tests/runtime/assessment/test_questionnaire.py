@@ -157,7 +157,7 @@ def test_other_scales_are_reversed_about_their_own_middle(tmp_path: Path) -> Non
     scale = {"min": 0, "max": 3, "anchors": ["a", "b", "c", "d"]}
     questionnaire = read_questionnaire(write_questionnaire(tmp_path / "q.json", response_scale=scale))
     answers = [
-        ItemAnswers(item, (peaked(3, steps=4),) * 2, (-1.0, -1.0)) for item in questionnaire.items if item.keyed < 0
+        ItemAnswers(item, (peaked(3, steps=4),) * 2, (-1.0, -1.0)) for item in questionnaire.items if item.keyed == -1
     ]
     metrics = questionnaire_metrics(questionnaire, answers, SAMPLING)
     assert {metric.value for metric in metrics if metric.metric == "extraversion"} == {0}

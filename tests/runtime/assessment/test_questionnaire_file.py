@@ -22,7 +22,7 @@ ITEM_PURPOSE = "`text`: The statement as published, without its stem."
             {"items": [GOOD, {**GOOD, "id": "8", "domain": "Extraversion"}]},
             [
                 "item no. 2, `id`: '8' is not a whole number (a number stands without quotes)",
-                "item no. 2, `domain`: 'Extraversion' is not allowed here (there are: O, C, E, A, N)",
+                "item no. 2, `domain`: unknown trait 'Extraversion' (near: extraversion)",
             ],
         ),
         (

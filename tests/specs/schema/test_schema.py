@@ -198,10 +198,10 @@ def misfits(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def told_late(fault: Diagnostic) -> bool:
     """With arms, what they leave of the study's keys is known only when they are laid over it.
 
-    `train` is whole only then, any arm may use `sampling` or give a benchmark's `data`, and a key that each arm
-    replaces is useless.
+    `train` is whole only then, any arm may use `sampling`, give a benchmark's `data` or have one that takes `traits`,
+    and a key that each arm replaces is useless.
     """
-    if fault.message == "`data` is missing: `reply_contrast` needs it":
+    if fault.message in ("`data` is missing: `reply_contrast` needs it", "`traits` has no effect: no arm uses it"):
         return True
     if "every arm that uses it gives its own" in fault.message:
         return True

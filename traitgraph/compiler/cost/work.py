@@ -12,6 +12,7 @@ from typing import NamedTuple
 from traitgraph.compiler.ir.ir import Draft, Stage
 from traitgraph.specs.jobs.refs import FolderModel, GgufModel, HubModel, ResolvedBenchmark, ResolvedJudge
 from traitgraph.specs.study.benchmarks import MODES
+from traitgraph.specs.study.forms import forms_asked
 from traitgraph.specs.study.training import DpoTraining, Sampling, Training
 
 from .data_rows import counts_of, levels_of, questions_of, replies_of, rows_of, training_rows
@@ -127,7 +128,9 @@ def _assess_work(stage: Stage, draft: Draft) -> Work:
         case "questionnaire":
             items, answer = questions_asked(stage, draft), MODES.get(benchmark.mode).longest_answer
             if answer == 0:
-                return Work(read=items.times(2).times(ITEM_ALONE))  # both orders of options, a pass for all repeats
+                # Both orders of options or every form, a pass for all repeats.
+                return Work(read=items.times(forms_asked(benchmark.forms)).times(ITEM_ALONE))
+            items = items.times(benchmark.forms.count if benchmark.forms else 1 + len(benchmark.follow_ups or ()))
             written = (TURN if answer is None else NUMBER).at_most(longest)
             return Work(read=items.times(repeats).times(ITEM), written=items.times(repeats).times(written))
         case "linguistic" | "story":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from traitgraph.specs.folders.tables import Table, TableError, arrow_rows, csv_rows, reach
 from traitgraph.specs.source.hashing import digest_path
+from traitgraph.specs.study.vocabulary import BIG_FIVE
 
 if TYPE_CHECKING:
     from traitgraph.specs.study.cluster import Cluster
@@ -68,8 +69,24 @@ def count_items(path: Path) -> int:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0
-    items = found.get("items") if isinstance(found, dict) else None
+    items = found.get("items") if isinstance(found, dict) else found  # TRAIT's file is a list
     return len(items) if isinstance(items, list) else 0
+
+
+def words_of_items(path: Path) -> tuple[set[str], set[str]]:
+    """What the items of a questionnaire's file call traits, and the levels that options stand for."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set(), set()
+    items = found.get("items") if isinstance(found, dict) else found
+    known = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    lists = (item["options"] for item in known if isinstance(item.get("options"), list))
+    options = [option for each in lists for option in each if isinstance(option, dict)]
+    levels = {str(option["level"]) for option in options if option.get("level") is not None}
+    if any("response_high1" in item for item in known):  # TRAIT's
+        levels |= set(BIG_FIVE.levels)
+    return {str(each.get(name)) for each in (*known, *options) for name in ("domain", "trait")}, levels
 
 
 def _pieces(path: Path, size: int) -> Iterator[bytes]:
@@ -105,6 +122,8 @@ class Context:
     """Rows of local dialogues, given our field -> its field and how they are written; for prices only."""
     count_items: Callable[[Path], int] = count_items
     """Items of a questionnaire's file; for prices only."""
+    words_of_items: Callable[[Path], tuple[set[str], set[str]]] = words_of_items
+    """What a questionnaire's file calls traits and levels: what these mean is part of a job."""
     harness: Callable[[str | None], str | None] = lambda built_in: None
     """Release of lm-eval, with a digest of the built-in task that is named; None where it is not installed."""
     present: Callable[[str, str], bool] = lambda kind, key: False

@@ -11,6 +11,7 @@ from traitgraph.specs.source.hashing import takes_back
 from traitgraph.specs.study.analyses import LayerSimilarity
 from traitgraph.specs.study.benchmarks import LmEval, Measured, OpenQuestions, Questionnaire
 from traitgraph.specs.study.data import DataSpec
+from traitgraph.specs.study.forms import Forms
 from traitgraph.specs.study.judges import JudgeSpec
 from traitgraph.specs.study.models import ModelSpec
 from traitgraph.specs.study.study import Arm
@@ -54,6 +55,9 @@ def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolve
             case str() if field in written.files:
                 digest = resolver.questionnaire if isinstance(written, Questionnaire) else resolver.digest
                 files[field] = digest(value)
+            case Forms(language=paths) if paths:
+                languages = {name: resolver.questionnaire(path) for name, path in paths.items()}
+                fields[field] = value.model_copy(update={"language": languages})
             case DataSpec() if field == "data":
                 rows = dialogue_rows(value, arm, builder)
                 fields[field] = rows.data
@@ -67,6 +71,8 @@ def resolve(written: Measured, name: str, arm: Arm, builder: Builder) -> Resolve
             case _ if field not in ("kind", "name"):
                 fields[field] = value
     fields |= written.facts(resolver.context.harness)
+    if isinstance(written, Questionnaire):
+        fields |= resolver.item_words(written.items, arm.vocabulary)
     if isinstance(written, OpenQuestions):
         fields["meanings"] = arm.vocabulary.meanings
     if written.in_jobs:

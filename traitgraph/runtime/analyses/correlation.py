@@ -35,7 +35,7 @@ def mean_scores(assessment: Path, names: Container[str] | None = None) -> dict[s
     found: dict[str, list[float]] = defaultdict(list)
     for row in read_rows(assessment / METRICS_FILE):
         wanted = row["role"] == "score" if names is None else row["metric"] in names
-        if wanted and row["value"] is not None:
+        if wanted and row["value"] is not None and row.get("form") is None:
             found[row["metric"]].append(row["value"])
     return {metric: sum(values) / len(values) for metric, values in found.items()}
 

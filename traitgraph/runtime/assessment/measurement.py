@@ -13,8 +13,8 @@ from traitgraph.runtime.store.durable import write_json_lines
 
 ANSWERS_FILE = "answers.jsonl"
 METRICS_FILE = "metrics.jsonl"
-OF_TASKS = ("higher_is_better", "filter")
-"""Fields that only the metrics of a task have."""
+OF_SOME = ("higher_is_better", "filter", "form")
+"""Fields that only the metrics of a task have, or of a form."""
 _AI = re.compile(
     r"\b(?:as|i am|i['\u2019]m)\s+(?:just|only|merely)?\s*an?\s+"
     r"(?:AI\b|artificial intelligence|(?:large )?language model)",
@@ -36,6 +36,8 @@ class Metric(NamedTuple):
     """Of a task: which way a loss goes; None where nobody says, and then nothing is judged."""
     filter: str | None = None
     """Of a task with several: which one read the answers; it ends the name of the metric."""
+    form: str | None = None
+    """Of a questionnaire asked in several: 'option_order=backward,labels=digits'; None for what is over all of them."""
 
     @classmethod
     def over(
@@ -69,7 +71,7 @@ def write_measurement(folder: Path, measurement: Measurement) -> None:
             "stderr": _finite(metric.stderr),
             "n": metric.n,
             "role": metric.role,
-            **{name: value for name in OF_TASKS if (value := getattr(metric, name)) is not None},
+            **{name: value for name in OF_SOME if (value := getattr(metric, name)) is not None},
         }
         for metric in measurement.metrics
     ]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from traitgraph.runtime.assessment.measurement import correlation
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemAnswers, ItemScores
-from traitgraph.runtime.results.statistics import Estimate, combined, spearman
+from traitgraph.runtime.results.statistics import Estimate, combined, reweighed, spearman
 from traitgraph.runtime.results.subjects import Subject, strength, strength_name, subject_order, variant_of
 from traitgraph.runtime.results.summaries import BenchmarkScores, Score, Scores
 
@@ -193,21 +193,22 @@ def _by_item(metric: str, terms: Terms, items: ItemScores, value: float) -> Esti
     known = [form.get(metric, {}) for jobs in forms for form in jobs]
     if not all(known) or any(each.keys() != known[0].keys() for each in known):
         return None
-    shifts: dict[tuple[str, int], list[float]] = {}
+    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
     sizes: list[int] = []
     for trait, answers in forms[0][0].items():
         for item, answer in answers.items():
             total = _total(trait, item, terms, forms) if answer.keyed or trait == metric else None
             if total is not None:  # a reversed item is turned back, so that agreement has one sign
-                shifts.setdefault((trait, answer.keyed), []).append((answer.keyed or 1) * total)
+                found.setdefault((trait, answer.keyed), []).append(((answer.keyed or 1) * total, answer.weight))
                 sizes += [len(answer.values)] * (not answer.keyed)
+    shifts = {cell: reweighed(*zip(*each, strict=True)) for cell, each in found.items()}
     plain = shifts.get((metric, 0))
     if plain is None:
         # Without items keyed the other way a shift of every answer cannot be told from one of the trait.
         return keyed_contrast(shifts, metric) or Estimate(value)
     asked_once = all(score.by_repeat is None for _, score in terms)
-    found = Estimate.over(plain, sizes if asked_once else ())  # a document that tasks share has a value of each
-    return None if asked_once and not math.isclose(found.value, value, abs_tol=1e-6) else found
+    change = Estimate.over(plain, sizes if asked_once else ())  # a document that tasks share has a value of each
+    return None if asked_once and not math.isclose(change.value, value, abs_tol=1e-6) else change
 
 
 def _total(metric: str, item: str, terms: Terms, forms: Sequence[Sequence[ItemAnswers]]) -> float | None:

@@ -24,6 +24,7 @@ from .findings import RULES, Findings, judge
 from .headlines import headline, task_notes
 from .labels import VERDICTS, contrast, plural, sample_size, unit
 from .markup import Markup, element, join, table
+from .reliability import forms_section
 from .separation import Verdict
 from .tables import checks_table, chip, correlations_table, effects_table, findings_table, gaps_table, subjects_table
 from .validity import faults_of
@@ -69,6 +70,7 @@ def render_page(
         ("words", "Words and levels", levels_section(benchmarks)),
         ("layers", "Hidden states, layer by layer", join(drawn("layers"))),
         ("effects", "Effects on other traits", _under(element("p", EFFECTS), effects)),
+        ("forms", "Forms of asking", forms_section(benchmarks)),
         ("checks", "Validity checks", _titled((each.name, checks_table(each)) for each in benchmarks)),
         ("subjects", "All subjects", _under(element("p", SUBJECTS, class_="note"), subjects_table(benchmarks))),
         ("made", "How this was made", _made(rows, about, figures or ())),

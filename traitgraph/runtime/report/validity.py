@@ -9,6 +9,7 @@ import math
 from statistics import median
 from typing import NamedTuple
 
+from traitgraph.runtime.assessment.questionnaires.form_scores import SENSITIVITY
 from traitgraph.runtime.assessment.reply_contrast import LOGLIK, SAME_REPLIES, SHARED_PROMPTS
 from traitgraph.runtime.assessment.word_categories import CUT, EMPTY
 from traitgraph.runtime.results.subjects import Subject
@@ -135,8 +136,15 @@ class Checked(NamedTuple):
 
 
 def checks_of(benchmark: BenchmarkScores) -> list[Checked]:
-    """Every validity metric of a benchmark, in the order of the rows; 'chance' is a reference, not a check."""
-    return [_checked(name, scores) for name, scores in benchmark.validity.items() if name != "chance" and scores]
+    """Every validity metric of a benchmark, in the order of the rows.
+
+    'chance' is a reference, not a check, and sensitivities to forms have a table of their own.
+    """
+    return [
+        _checked(name, scores)
+        for name, scores in benchmark.validity.items()
+        if scores and name != "chance" and not name.endswith(SENSITIVITY)
+    ]
 
 
 YES_NO_FORM = frozenset({"yes_no_mass", "yes_bias"})

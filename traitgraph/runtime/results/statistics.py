@@ -15,6 +15,21 @@ ERROR = 0.05
 POWER = 0.8
 
 
+def reweighed(values: Sequence[float], weights: Sequence[float]) -> Sequence[float]:
+    """Values whose plain mean is the weighted one, and whose spread about it gives that its sandwich error.
+
+    >>> reweighed([1.0, 4.0], [1, 3])
+    [2.125, 4.375]
+    """
+    if len(set(weights)) < 2:
+        return values
+    total = math.fsum(weights)
+    centre = math.fsum(map(operator.mul, weights, values)) / total
+    return [
+        centre + weight * len(values) / total * (value - centre) for weight, value in zip(weights, values, strict=True)
+    ]
+
+
 class Estimate(NamedTuple):
     """A mean, or a weighted sum of means, with its standard error and the degrees of freedom of that (Student's t).
 

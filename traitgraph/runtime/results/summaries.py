@@ -18,7 +18,7 @@ from traitgraph.runtime.assessment.word_categories import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
 from traitgraph.specs.study.vocabulary import BIG_FIVE, Vocabulary
 
-from .statistics import Estimate, combined
+from .statistics import Estimate, combined, reweighed
 from .subjects import Subject, subject_of, subject_order
 from .table import ResultRow, coordinates
 
@@ -78,6 +78,8 @@ class BenchmarkScores(NamedTuple):
     """Subjects that the study has and the results lack."""
     rows: Rows = MappingProxyType({})
     """The rows behind the scores, those without a value among them."""
+    forms: Sequence[ResultRow] = ()
+    """The rows of single forms of a questionnaire: what is over all of them are the scores."""
     words: Vocabulary = BIG_FIVE
     """The traits and levels of the study."""
 
@@ -155,9 +157,11 @@ def summarise(
             items.scale(own[0]["job"]) if items else None,
             frozenset(subject for benchmark, subject in absent if benchmark == name),
             scored,
+            [row for row in asked if row.get("form") is not None],
             words,
         )
-        for name, own in groups.items()
+        for name, asked in groups.items()
+        for own in [[row for row in asked if row.get("form") is None]]
     ]
 
 
@@ -221,7 +225,8 @@ def _of_seed(metric: str, rows: Sequence[ResultRow], items: ItemScores | None) -
     """The score of one assessment."""
     values = [row["value"] for row in rows if row["value"] is not None]
     answers = items.of(rows[0]["job"]).get(metric, {}) if items else {}
-    usable = [answer.value for answer in answers.values() if answer.value is not None]
+    known = [(answer.value, answer.weight) for answer in answers.values() if answer.value is not None]
+    usable = reweighed([value for value, _ in known], [weight for _, weight in known])
     repeated, centre = rows[0]["repeat"] is not None, math.fsum(values) / len(values)
     sizes = [] if repeated else [len(answer.values) for answer in answers.values() if answer.value is not None]
     found, n = Estimate.over(usable, sizes) if usable else Estimate(centre), len(usable)

@@ -56,6 +56,8 @@ class ResultRow(Axes):
     effective_alpha: float | None
     """alpha times `survives`; None where no one alpha scales a vector, or its merge is gone."""
     repeat: int | None
+    form: str | None
+    """Of a questionnaire asked in several: axis and value of each axis; None for what is over all of them."""
     benchmark: str
     metric: str
     value: float | None
@@ -156,7 +158,7 @@ def _row(cell: Cell, metric: dict[str, object], same_as: str | None, survives: f
     alpha = named["alpha"]
     effective = None if survives is None or alpha is None else alpha * survives
     measured = {"same_as": same_as, "survives": survives, "effective_alpha": effective}
-    fields = {"role": "score", "higher_is_better": None, "filter": None, **metric, **measured}
+    fields = {"role": "score", "higher_is_better": None, "filter": None, "form": None, **metric, **measured}
     return cast("ResultRow", {**named, **{name: fields[name] for name in ResultRow.__annotations__ if name in fields}})
 
 

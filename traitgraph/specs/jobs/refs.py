@@ -17,6 +17,7 @@ from traitgraph.specs.source.library import DIGEST
 from traitgraph.specs.study.analyses import ANALYSES
 from traitgraph.specs.study.benchmarks import BENCHMARKS, Measured
 from traitgraph.specs.study.data import Form
+from traitgraph.specs.study.forms import Forms
 from traitgraph.specs.study.judges import key_name, limits_name
 
 Digest = Annotated[str, Field(pattern=DIGEST, description="BLAKE2b-128 of the content, 32 hex digits.")]
@@ -175,7 +176,9 @@ def _read(name: str, value: object) -> object:
     return _reader(name).validate_python(value) if name in _READ and value is not None else value
 
 
-_READ: Mapping[str, Any] = {"data": DataRef, "questions": DataRef, "judge": ResolvedJudge, "model": ModelRef}
+_READ: Mapping[str, Any] = {
+    "data": DataRef, "questions": DataRef, "judge": ResolvedJudge, "model": ModelRef, "forms": Forms,
+}  # fmt: skip
 
 
 @cache

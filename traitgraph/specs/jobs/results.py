@@ -65,7 +65,7 @@ class Cell(NamedTuple):
 
 
 MEASURED = (
-    "effective_alpha", "repeat", "benchmark", "metric", "value", "stderr", "n", "job", "same_as", "role",
+    "effective_alpha", "repeat", "form", "benchmark", "metric", "value", "stderr", "n", "job", "same_as", "role",
 )  # fmt: skip
 RESULT_COLUMNS = ("study", "arm", "method", *AXES, *MEASURED)
 """Columns of `results.csv`: tidy, one row per subject x benchmark x metric (x repeat).

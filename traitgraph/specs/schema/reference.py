@@ -30,6 +30,7 @@ from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questio
 from traitgraph.specs.study.cluster import Cluster
 from traitgraph.specs.study.data import DATA_FORMS, Decoding, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.filters import FILTER_KEYS, Filter, When
+from traitgraph.specs.study.forms import Forms, Shuffled, Template
 from traitgraph.specs.study.judges import JUDGES
 from traitgraph.specs.study.merge_methods import MERGE_METHODS
 from traitgraph.specs.study.method import STEERING_OPERATORS, Method
@@ -109,7 +110,7 @@ def _lines() -> Iterator[str]:
     yield "## Benchmarks\n"
     yield f"Names that need no mapping: {_listed((*questionnaire_names(), *LM_EVAL_TASKS))}.\n"
     yield from _registry(BENCHMARKS)
-    yield from _models((*(judge for _, judge in JUDGES.items()), Sampling))
+    yield from _models((Forms, Shuffled, Template, *(judge for _, judge in JUDGES.items()), Sampling))
     yield "## Analyses\n"
     yield from _registry(ANALYSES)
     yield "## Holes in the product\n"

@@ -55,6 +55,13 @@ VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 LIBRARY = Path(__file__).parents[1] / "library"
 
+
+def user_folder() -> Path:
+    """Where a user keeps what every spec of theirs may name: `$XDG_CONFIG_HOME/traitgraph`."""
+    home = os.environ.get("XDG_CONFIG_HOME")
+    return from_folder(Path.home(), home or ".config") / "traitgraph"
+
+
 GROUPS = ("model", "vocabulary", "data", "train", "sampling", "judge", "benchmark", "questionnaire", "cluster", "paper")
 """Groups of the library, in the order in which the documentation lists them."""
 

@@ -7,6 +7,7 @@ A name is a kind that needs no parameters, a questionnaire of the library, a tas
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic_core import core_schema
@@ -16,10 +17,15 @@ from traitgraph.specs.fields.context import ReadContext, context_of
 from traitgraph.specs.fields.pydantic_errors import fault, validated
 
 from .analyses import ANALYSES
-from .benchmarks import BENCHMARKS, LM_EVAL_TASKS, Benchmark, questionnaire_names, questionnaire_path
-
-PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3", "neo-ffi", "neo-ffi-3")
-"""Questionnaires of the Big Five that people ask for and that we may not ship."""
+from .benchmarks import (
+    BENCHMARKS,
+    LM_EVAL_TASKS,
+    PROTECTED,
+    Benchmark,
+    questionnaire_names,
+    questionnaire_path,
+    where_to_put,
+)
 
 
 class BenchmarkList(Choices):
@@ -46,7 +52,7 @@ class BenchmarkList(Choices):
         if preset := context.preset("benchmark", name):
             whole = {"name": preset.name, **preset.data, **changes}
             return context.reading(preset, lambda _: self._validated(whole, context), changes)
-        return self._validated({**(standing_for(name) or {"kind": name}), **changes}, context)
+        return self._validated({**(standing_for(name, context.folder) or {"kind": name}), **changes}, context)
 
     def _validated(self, value: Mapping[str, object], context: ReadContext) -> Benchmark:
         model = self.model_of(value)
@@ -65,16 +71,13 @@ def _instead(name: str) -> str | None:
     if name in ANALYSES.names():
         return f"it is an analysis: `analyses: {name}`"
     if name.lower().replace("_", "-") in PROTECTED:
-        return (
-            "its wording is protected and does not come with us: put its items into a file (docs/data.md), and write\n"
-            f"{{kind: questionnaire, name: {name}, items: FILE}}"
-        )
+        return where_to_put(name)
     return None
 
 
-def standing_for(name: str) -> dict[str, object] | None:
-    """The mapping that the name of a questionnaire or of a well-known task stands for."""
-    if questionnaire_path(name):
+def standing_for(name: str, folder: Path | None = None) -> dict[str, object] | None:
+    """The mapping that the name of a questionnaire or of a well-known task stands for; `folder`: that of the spec."""
+    if questionnaire_path(name, folder):
         return {"kind": "questionnaire", "name": name, "items": name}
     return {"kind": "lm_eval", "task": name} if name in LM_EVAL_TASKS else None
 

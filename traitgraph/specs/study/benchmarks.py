@@ -27,9 +27,10 @@ from traitgraph.specs.fields.references import Name
 from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.folders.harness_tasks import family_of, near_tasks, tasks_folder
 from traitgraph.specs.folders.task_folder import TaskFolder
-from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder
+from traitgraph.specs.source.library import LIBRARY, from_folder, is_file, is_folder, user_folder
 
 from .data import Data, Rows
+from .forms import Forms
 from .judges import Judge
 from .traits import Traits
 
@@ -58,6 +59,10 @@ class Mode:
     """Tokens after which an answer ends in any case; 0: none is written; None: only `sampling` ends it."""
     reads_numbers: bool = True
     """Whether a number is read from a text: by which edition of the rules is then part of the key."""
+    forms: tuple[str, ...] = ()
+    """Axes of `forms` that it can ask."""
+    follows_up: bool = False
+    """Whether it goes on with `follow_ups`."""
 
 
 MODES: Registry[Mode] = Registry(
@@ -70,18 +75,21 @@ MODES: Registry[Mode] = Registry(
             "traitgraph.runtime.assessment.questionnaires.modes:measure_choices",
             longest_answer=0,
             reads_numbers=False,
+            forms=("option_order", "wording", "labels", "language"),
         ),
         Mode(
             "generate",
             f"the model writes a number, of {WRITTEN_NUMBER} tokens at most",
             "traitgraph.runtime.assessment.questionnaires.modes:measure_numbers",
             longest_answer=WRITTEN_NUMBER,
+            forms=("option_order", "wording", "language"),
         ),
         Mode(
             "interview",
             "it answers an open question, and `judge` puts the answer on the scale",
             "traitgraph.runtime.assessment.judged.interviews:measure_items",
             judged=True,
+            follows_up=True,
         ),
     ),
     base=Mode,
@@ -176,12 +184,34 @@ class Questionnaire(Benchmark):
     draws: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = ("items",)
     function: ClassVar[str] = "traitgraph.runtime.assessment.questionnaires.modes:measure"
-    in_jobs: ClassVar[tuple[str, ...]] = ("items", "mode", "judge", "numbers")
-    items: str = Field(min_length=1, description="A questionnaire of the library, or the path of a JSON file of items.")
+    in_jobs: ClassVar[tuple[str, ...]] = (
+        "items",
+        "mode",
+        "judge",
+        "numbers",
+        "forms",
+        "follow_ups",
+        "letters",
+        "levels",
+    )
+    items: str = Field(
+        min_length=1,
+        description="A questionnaire of the library or of yours (`questionnaire/NAME.json` beside the spec, or in "
+        "`~/.config/traitgraph`), or the path of a JSON file of items, ours or TRAIT's.",
+    )
     mode: Annotated[str, KnownName("", MODES.names, MODES.builtin)] = Field(
         "choice", description="How items are asked and answers read.", json_schema_extra=_about_modes
     )
     judge: Judge | None = Field(None, validate_default=False, description="Who rates the answers of an interview.")
+    forms: Forms | None = Field(
+        None, description="Other ways to ask the same items, each axis with every other; one job asks them all."
+    )
+
+    follow_ups: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="What an interview asks next, in turn; the judge reads the whole conversation about an item.",
+    )
 
     @model_validator(mode="after")
     def _judge_where_needed(self) -> Self:
@@ -192,6 +222,13 @@ class Questionnaire(Benchmark):
         if not judged and self.judge is not None:
             useless = f"`judge` has no effect with `mode: {self.mode}`"
             raise located("judge", self.judge.name, "no_effect", message=useless)
+        if self.follow_ups and not MODES.get(self.mode).follows_up:
+            useless = f"`follow_ups` has no effect with `mode: {self.mode}`"
+            raise located("follow_ups", self.follow_ups, "no_effect", message=useless)
+        for axis in self.forms.values if self.forms else ():
+            if axis not in MODES.get(self.mode).forms:
+                useless = f"`forms.{axis}` has no effect with `mode: {self.mode}`"
+                raise located("forms", axis, "no_effect", message=useless)
         return self
 
     @property
@@ -205,16 +242,20 @@ class Questionnaire(Benchmark):
 
     def settled(self, folder: Path) -> Self:
         """Itself with the absolute path of its items."""
-        path = questionnaire_path(self.items) or from_folder(folder, self.items)
+        path = questionnaire_path(self.items, folder) or from_folder(folder, self.items)
         if is_folder(path):
             raise file_wanted(path, self.items, "items", ".json")
         if not is_file(path) and ("/" in self.items or self.items.endswith(".json")):
             raise nothing_at(path, self.items, "items", ".json")
         if not is_file(path):
             facts = {"noun": "questionnaire", "value": self.items, "names": questionnaire_names()}
+            if self.items.lower().replace("_", "-") in PROTECTED:
+                facts |= {"noun": "benchmark", "instead": where_to_put(self.items)}
+                raise located("items", self.items, "choice_unknown", **facts)
             raise located("items", self.items, "name_unknown", **facts)
         named = self.name or _name_inside(path) or path.stem
-        return self.model_copy(update={"items": str(path), "name": named})
+        forms = self.forms and self.forms.settled(folder)
+        return self.model_copy(update={"items": str(path), "name": named, "forms": forms})
 
 
 class OpenQuestions(Benchmark):
@@ -364,10 +405,23 @@ def questionnaire_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (LIBRARY / "questionnaire").glob("*.json")))
 
 
-def questionnaire_path(name: str) -> Path | None:
-    """The file of a questionnaire of the library, or None."""
-    path = LIBRARY / "questionnaire" / f"{name}.json"
-    return path if not set(name) & set("/\\\0") and is_file(path) else None
+def questionnaire_path(name: str, folder: Path | None = None) -> Path | None:
+    """The file of a questionnaire by its name: beside the spec, in the user's folder or in the library; or None."""
+    folders = (folder, user_folder(), LIBRARY) if folder else (LIBRARY,)
+    paths = [each / "questionnaire" / f"{name}.json" for each in folders if not set(name) & set("/\\\0")]
+    return next(filter(is_file, paths), None)
+
+
+PROTECTED = ("bfi", "bfi-44", "bfi44", "bfi-2", "bfi-10", "neo-pi-r", "neo-pi-3", "neo-ffi", "neo-ffi-3")
+"""Questionnaires of the Big Five that people ask for and that we may not ship."""
+
+
+def where_to_put(name: str) -> str:
+    """How a user makes one of them known."""
+    return (
+        "its wording is protected and does not come with us: put its items (docs/data.md) into\n"
+        f"questionnaire/{name}.json beside the spec, or ~/.config/traitgraph/questionnaire/{name}.json for every spec"
+    )
 
 
 def _name_inside(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from traitgraph.runtime.assessment.measurement import Measurement, Metric
 from traitgraph.runtime.assessment.questionnaires.items import Item, Questionnaire
-from traitgraph.runtime.assessment.questionnaires.modes import items_of
+from traitgraph.runtime.assessment.questionnaires.modes import about_item, items_of
 from traitgraph.runtime.assessment.questionnaires.rated_numbers import REFUSAL, is_refusal, rated_number, said
 from traitgraph.runtime.assessment.questionnaires.scores import domain_means
 from traitgraph.runtime.data.dialogues import Question, read_questions
@@ -46,20 +46,19 @@ def measure_items(
 ) -> Measurement:
     """Domain means of each repeat over the items with a rating (`n`); `refusals` and `parse_failures` are shares."""
     questionnaire = items_of(context, benchmark)
-    items, scale = questionnaire.items, questionnaire.response_scale.ends
+    items = questionnaire.items
     judged = judged_answers(
         context, loaded, params, benchmark.judge, [question_of(questionnaire, item) for item in items],
-        lambda number, answer: item_prompt(questionnaire, items[number], answer),
+        lambda number, answer: item_prompt(questionnaire, items[number], answer), benchmark.follow_ups or (),
     )  # fmt: skip
-    ratings = [None if each.reply is None else rated_number(each.reply, scale) for each in judged]
+    scales = [questionnaire.scale_of(item).ends for item in items]
+    ratings = [None if each.reply is None else rated_number(each.reply, scales[each.number]) for each in judged]
     rated = [(items[each.number], each, rating) for each, rating in zip(judged, ratings, strict=True)]
     rows: list[dict[str, object]] = [
         {
             "item": item.id,
             "repeat": each.repeat,
-            "trait": item.trait,
-            "keyed": item.keyed,
-            "scale": scale,
+            **about_item(questionnaire, item, rating),
             "question": each.question,
             "text": each.answer,
             "judge": each.reply,
@@ -85,7 +84,8 @@ def question_of(questionnaire: Questionnaire, item: Item) -> str:
 
 def item_prompt(questionnaire: Questionnaire, item: Item, answer: str) -> str:
     """What the judge reads: the item, the scale with its anchors, the question and the answer."""
-    scale, steps = questionnaire.response_scale, questionnaire.response_scale.steps("\n")
+    scale = questionnaire.scale_of(item)
+    steps = scale.steps("\n")
     return (
         "You rate an answer from an interview about personality. Decide how accurately the statement describes the "
         f"person who answered, judging by the answer alone.\n\nScale:\n{steps}\n\n"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from traitgraph.runtime.assessment.measurement import Metric, disclaimers
-from traitgraph.runtime.data.conversations import Said
+from traitgraph.runtime.data.conversations import Message, Said, messages_of, said_by
 from traitgraph.runtime.jobs.context import JobContext
 from traitgraph.runtime.models.chat import prompt_ids, prompt_message_of
 from traitgraph.runtime.models.generation import engine_of
@@ -87,32 +87,50 @@ def judged_answers(
     judge: ResolvedJudge,
     questions: Sequence[Said],
     prompt_of: Callable[[int, str], str],
+    follow_ups: Sequence[str] = (),
 ) -> list[Judged]:
     """Every question answered and judged once a repeat; `prompt_of(number, answer)` is what the judge reads.
 
-    Every question is a conversation of its own. All answers are written before the judge is asked, so that one base can
-    be both. Raises JudgeError, and Stopped when the time is nearly up: what was said by then is kept.
+    Every question is a conversation of its own, which goes on with `follow_ups`: then an answer is all that was said
+    after the question. All answers are written before the judge is asked, so that one base can be both. Raises
+    JudgeError, and Stopped when the time is nearly up: what was said by then is kept.
     """
     sampling, prompt_message = params.sampling or Sampling(), prompt_message_of(context, params.prompt)
-    prompts = [prompt_ids(loaded.tokenizer, question, prompt_message) for question in questions]
     kept = KeptTexts(context.partial, "free_answers")
-    for repeat in range(sampling.repeats):
-        named = {f"{repeat}/{number}": prompt for number, prompt in enumerate(prompts)}
-        write_missing(
-            context, loaded, named, kept, f"answers, repeat {repeat + 1} of {sampling.repeats}",
-            temperature=sampling.temperature, max_new_tokens=sampling.max_new_tokens,
-            stream=f"{sampling.seed}/{repeat}", write=engine_of(sampling).write,
-        )  # fmt: skip
-    answers, replies = kept.texts, KeptTexts(context.partial, "judge_replies")
     asked = {
-        f"{repeat}/{number}": (number, repeat) for repeat in range(sampling.repeats) for number in range(len(prompts))
+        f"{repeat}/{number}": (number, repeat) for repeat in range(sampling.repeats) for number in range(len(questions))
     }
+    said = {name: messages_of(questions[number]) for name, (number, _) in asked.items()}
+    for repeat in range(sampling.repeats):
+        for turns, next_question in enumerate([*follow_ups, None]):
+            after = f"/{turns}" if turns else ""
+            names = [name for name, (_, of) in asked.items() if of == repeat]
+            named = {name + after: prompt_ids(loaded.tokenizer, said_by(said[name]), prompt_message) for name in names}
+            write_missing(
+                context, loaded, named, kept, f"answers, repeat {repeat + 1} of {sampling.repeats}",
+                temperature=sampling.temperature, max_new_tokens=sampling.max_new_tokens,
+                stream=f"{sampling.seed}/{repeat}{after}", write=engine_of(sampling).write,
+            )  # fmt: skip
+            for name in names:
+                said[name].append(Message(role="assistant", content=kept.texts[name + after]))
+                if next_question is not None:
+                    said[name].append(Message(role="user", content=next_question))
+    answers = {name: _told(each[-1 - 2 * len(follow_ups) :]) for name, each in said.items()}
+    replies = KeptTexts(context.partial, "judge_replies")
     to_rate = {name: prompt_of(number, answers[name]) for name, (number, _) in asked.items() if answers[name].strip()}
     open_judge(context, judge).reply(context, to_rate, replies)
     return [
         Judged(number, repeat, str(questions[number]), answers[name], replies.texts.get(name))
         for name, (number, repeat) in asked.items()
     ]
+
+
+def _told(messages: Sequence[Message]) -> str:
+    """What was said after the question: the answer; with follow-ups each of them in brackets before its answer."""
+    if not any(each["content"].strip() for each in messages if each["role"] == "assistant"):
+        return ""
+    texts = (f"[{each['content']}]" if each["role"] == "user" else each["content"] for each in messages)
+    return "\n\n".join(texts)
 
 
 def outcome_metrics(outcomes: Sequence[str], judged: Iterable[Judged]) -> list[Metric]:

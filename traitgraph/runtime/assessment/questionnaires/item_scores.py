@@ -6,6 +6,8 @@ items, not repeats, are what a verdict on a trait generalises over.
 
 from __future__ import annotations
 
+import math
+import operator
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -27,6 +29,8 @@ class ItemAnswer(NamedTuple):
     """One a repeat, or one a task that shares a document; None without a usable answer. The expected answer alone where
     the options' probabilities are known.
     """
+    weight: float = 1.0
+    """What it weighs in the mean of its trait."""
 
     @property
     def value(self) -> float | None:
@@ -83,6 +87,7 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
     contrasts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     times = Counter[tuple[str, ...]]()
     documents: dict[str, str] = {}
+    forms: dict[tuple[str, str, object], list[float | None]] = {}
     upper = ""
     for row in rows:
         if "document" in row:
@@ -95,9 +100,18 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
             upper = upper or row["level"]  # of each pair that of the highest level comes first
             sign = 1 if row["level"] == upper else -1
             contrasts[row["trait"]][name] += sign * row["loglik"] / row["tokens"]
+        if not (weight := row.get("weight", 1.0)):
+            continue  # asked, and not scored
         for metric, item, keyed, answer in _answers(row, temperature):
-            known = found.setdefault(metric, {}).get(item, ItemAnswer(keyed, ()))
-            found[metric][item] = known._replace(values=(*known.values, answer))
+            known = found.setdefault(metric, {}).setdefault(item, ItemAnswer(keyed, (), weight))
+            if "form" in row:
+                forms.setdefault((metric, item, row.get("repeat")), []).append(answer)
+            else:
+                found[metric][item] = known._replace(values=(*known.values, answer))
+    for (metric, item, _), answers in forms.items():  # of one repeat: their mean, as scores have it
+        usable = [answer for answer in answers if answer is not None]
+        mean = math.fsum(usable) / len(usable) if usable else None
+        found[metric][item] = found[metric][item]._replace(values=(*found[metric][item].values, mean))
     for trait, pairs in contrasts.items():
         found[trait] = {name: ItemAnswer(0, (value,)) for name, value in pairs.items()}
     return found
@@ -106,13 +120,22 @@ def item_answers(rows: Iterable[Mapping[str, Any]], temperature: float) -> dict[
 def _answers(row: Mapping[str, Any], temperature: float) -> Iterator[tuple[str, str, int, float | None]]:
     """Metric, item, keying and answer of a raw row; several where it counts for several metrics."""
     if "logprobs_forward" in row:
+        listed = (name for name in row if name.startswith("logprobs_") and name != "logprobs_yes_no")
+        orders = [option_probabilities(row[order], temperature) for order in listed]
+        shares = [sum(each) / len(orders) for each in zip(*orders, strict=True)]
+        if "points" in row:
+            for trait, points in row["points"].items():
+                yield trait, str(row["item"]), row["keyed"], math.fsum(map(operator.mul, shares, points))
+            return
         low, high = row["scale"]
-        orders = [option_probabilities(row[f"logprobs_{order}"], temperature) for order in ("forward", "backward")]
-        step = sum(place * sum(both) / 2 for place, both in enumerate(zip(*orders, strict=True)))
+        step = sum(map(operator.mul, range(len(shares)), shares))
         yield row["trait"], str(row["item"]), row["keyed"], keyed_value(low + step, row["keyed"], low, high)
     elif "scale" in row and {"answer", "rating"} & row.keys():
         value, keyed = row.get("answer", row.get("rating")), row.get("keyed", 0)
         name = str(row.get("item", row.get("question_id")))
+        if "counted" in row:
+            yield from ((trait, name, keyed, counted) for trait, counted in row["counted"].items())
+            return
         yield row["trait"], name, keyed, None if value is None else keyed_value(value, keyed, *row["scale"])
     elif isinstance(row.get("values"), dict):
         for kind, value in row["values"].items():
