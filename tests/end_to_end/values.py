@@ -57,7 +57,7 @@ JOB_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "meanings": st.none() | st.dictionaries(TEXT, TEXT),
     "definition": st.none() | DIGESTS, "rows": st.integers(1, 9), "mode": st.sampled_from(MODES.names()),
     "forms": st.none() | ASKED, "letters": st.none() | st.just({"H": "honesty"}),
-    "follow_ups": st.none() | st.just(("Why?",)),
+    "follow_ups": st.none() | st.just(["Why?"]),
     "levels": st.none() | st.just({"some": 1}),
     "chat_template": st.booleans(), **dict.fromkeys(("traits", "prompts"), st.lists(TEXT, max_size=2)),
     **dict.fromkeys(("harness", "filters", "shots", "limit", "numbers"), st.none() | st.just(2)),

@@ -17,6 +17,7 @@ from traitgraph.compiler.ir.ir import Stage
 from traitgraph.compiler.plan import Plan
 from traitgraph.runtime.analyses.correlation import read_reference
 from traitgraph.runtime.assessment.questionnaires.item_file import questionnaire_for, translation_of
+from traitgraph.runtime.assessment.questionnaires.items import Questionnaire
 from traitgraph.runtime.assessment.questionnaires.items import Words as ItemWords
 from traitgraph.runtime.assessment.word_categories import read_lexicon
 from traitgraph.runtime.data.conversations import Conversation
@@ -292,8 +293,9 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
             files_of = ((about.forms and about.forms.language) or {}).values()
             languages = tuple(locate(locations[each]) for each in files_of if each in locations)
             words = ItemWords.of(about, files.traits)
-            how = str((about.mode, languages, words))
-            digest, reader = about.items, partial(_items_asked, mode=about.mode, languages=languages, words=words)
+            how = str((about.mode, languages, words, about.forms))
+            asked = partial(questionnaire_for, mode=about.mode, words=words, forms=about.forms)
+            digest, reader = about.items, partial(_items_asked, asked, languages, words)
         case "linguistic" | "story":
             digest, reader = about.lexicon, read_lexicon
         case "trait_correlation":
@@ -314,8 +316,10 @@ def _faults_of_file(used: object, locations: Mapping[str, str], files: Read) -> 
     return found if isinstance(found, tuple) else ()
 
 
-def _items_asked(path: Path, mode: str, languages: tuple[Path, ...], words: ItemWords) -> Collection[object]:
-    questionnaire = questionnaire_for(path, mode, words)
+def _items_asked(
+    asked: Callable[[Path], Questionnaire], languages: tuple[Path, ...], words: ItemWords, path: Path
+) -> Collection[object]:
+    questionnaire = asked(path)
     return [translation_of(questionnaire, each, words) for each in languages] or questionnaire.items
 
 

@@ -65,6 +65,10 @@ class LogRange(Spec):
     log: LogEnds = Field(description="Ends and number of the values.")
 
 
+RANGE_KEYS = ("from", "to", "step", "count", "log")
+"""Keys of a range: no trait that has an axis of its own can be called so."""
+
+
 def exact(number: object) -> Decimal:
     """A number as it was written: 0.1 is 0.1. Raises a fault for anything that is not a finite number.
 

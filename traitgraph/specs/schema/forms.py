@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import singledispatchmethod
 from typing import Any, TypeVar
 
-from traitgraph.specs.fields.axes import CountRange, LogRange, NumberAxis, StepRange
+from traitgraph.specs.fields.axes import RANGE_KEYS, CountRange, LogRange, NumberAxis, StepRange
 from traitgraph.specs.fields.base import FORM, Spec
 from traitgraph.specs.fields.choice import Choice, Choices
 from traitgraph.specs.fields.context import ReadContext
@@ -31,10 +31,6 @@ KEPT = ("title", "description", "default")
 
 CONDITIONS = ("if", "then", "else")
 """What a model says beside its keys."""
-
-
-RANGE_KEYS = ("from", "to", "step", "count", "log")
-"""Keys of a range, which no trait can have as its name in a mapping of axes."""
 
 
 class Forms:

@@ -14,6 +14,7 @@ from typing import Any
 
 from traitgraph.specs.checks.usage import ALWAYS, NEEDED
 from traitgraph.specs.composition.arms import ARM_KEYS, ARM_NAME
+from traitgraph.specs.fields.axes import RANGE_KEYS
 from traitgraph.specs.source.positions import LATIN
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.filters import FILTER_KEYS
@@ -24,7 +25,7 @@ from traitgraph.specs.study.study import HEAD, Arm, Study
 from traitgraph.specs.study.training import TRAINING_CHOICE
 from traitgraph.specs.study.vocabulary import BIG_FIVE
 
-from .forms import RANGE_KEYS, Forms, Schema
+from .forms import Forms, Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_FILE = "traitgraph.schema.json"

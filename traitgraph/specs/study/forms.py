@@ -36,6 +36,7 @@ QuestionText = Annotated[
     str,
     placeholders("statement", "options", "answer", needs=("statement",)),
     placeholders("statement", "options", "answer", needs=("options",)),
+    Field(json_schema_extra={"allOf": [{"pattern": r"\{statement\}"}, {"pattern": r"\{options\}"}]}),
 ]
 """A text with {statement}, {options}, and {answer}: how to answer, as the labels have it."""
 
@@ -92,10 +93,16 @@ class FormAxis(FieldForm):
         return tuple(each_read(items, read))
 
 
+def _one_is_given(schema: dict[str, Any]) -> None:
+    """Tell JSON Schema what `Forms` checks: it has an axis."""
+    given = {name: {"not": {"type": "null"}} for name in schema["properties"]}
+    schema["anyOf"] = [{"required": [name], "properties": {name: shape}} for name, shape in given.items()]
+
+
 class Forms(Spec):
     """Other ways to ask a questionnaire. What is left out is asked as ever: in two orders of options, averaged."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=_one_is_given)
 
     option_order: Annotated[tuple[str | Shuffled, ...] | None, FormAxis("order of options", ORDERS, Shuffled)] = Field(
         None,

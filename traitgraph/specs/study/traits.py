@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
-from traitgraph.specs.fields.axes import NumberAxis, values_of
+from traitgraph.specs.fields.axes import RANGE_KEYS, NumberAxis, values_of
 from traitgraph.specs.fields.base import FieldForm
 from traitgraph.specs.fields.context import context_of
 from traitgraph.specs.fields.pydantic_errors import again, each_read, fault, located
@@ -152,13 +152,13 @@ class TraitAxis(NumberAxis):
 
 def alphas(value: object, vocabulary: Vocabulary = BIG_FIVE) -> tuple[Decimal, ...]:
     """The values of a shared axis, or `PerTrait` when a mapping names traits. Raises pydantic's errors."""
-    if not isinstance(value, Mapping) or not set(value) & set(vocabulary.traits):
+    if not isinstance(value, Mapping) or not value or set(value) & set(RANGE_KEYS) - set(vocabulary.traits):
         return values_of(value)
     faults: list[InitErrorDetails] = []
     axes: dict[Trait, tuple[Decimal, ...]] = {}
     for key, axis in value.items():
         if key not in vocabulary.traits:
-            unknown = fault("unknown_key", key=str(key), names=tuple(vocabulary.traits))
+            unknown = fault("unknown_key", key=str(key), names=(*vocabulary.traits, *RANGE_KEYS))
             faults.append(InitErrorDetails(type=unknown, loc=(str(key),), input=key))
             continue
         try:

@@ -7,6 +7,7 @@ them by turns, and a second time with each pair the other way round.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ from traitgraph.specs.fields.pydantic_errors import diagnose, keys_of, model_at,
 from traitgraph.specs.source.diagnostics import Diagnostic, near_names, warning
 from traitgraph.specs.source.yaml import to_plain
 from traitgraph.specs.study.benchmarks import MODES
+from traitgraph.specs.study.forms import Forms, Shuffled
 
 from .items import Questionnaire, Words
 
@@ -69,9 +71,17 @@ def read_questionnaire(path: Path, words: Words | None = None) -> Questionnaire:
     return read
 
 
-def questionnaire_for(path: Path, mode: str, words: Words) -> Questionnaire:
-    """The questionnaire of a file that is asked in a mode. Raises QuestionnaireError, OSError."""
+def questionnaire_for(path: Path, mode: str, words: Words, forms: Forms | None = None) -> Questionnaire:
+    """The questionnaire of a file that is asked in a mode, in some forms. Raises QuestionnaireError, OSError."""
     questionnaire = read_questionnaire(path, words)
+    orders = (order for order in (forms and forms.option_order) or () if isinstance(order, Shuffled))
+    most = max((order.shuffled for order in orders), default=0)
+    for item in questionnaire.items:
+        count = len(questionnaire.answers(item))
+        if most > (others := max(0, math.factorial(count) - len(("forward", "backward")))):
+            what = f"item {item.id} has {count} answers, and these {others} orders beside forward and backward"
+            hint = f"`shuffled: {most}` would ask some of them twice"
+            raise QuestionnaireError([fault_at(path, None, what, hint)])
     if MODES.get(mode).judged:
         for item in questionnaire.items:
             if item.options:

@@ -49,7 +49,7 @@ def measure(
 def items_of(context: JobContext, benchmark: ResolvedBenchmark) -> Questionnaire:
     """The questionnaire of a benchmark. Raises QuestionnaireError."""
     words = Words.of(benchmark, context.traits)
-    return questionnaire_for(verified(context.locations, benchmark.items), benchmark.mode, words)
+    return questionnaire_for(verified(context.locations, benchmark.items), benchmark.mode, words, benchmark.forms)
 
 
 class Form(NamedTuple):
