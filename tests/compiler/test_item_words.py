@@ -30,6 +30,8 @@ HEXACO = (
         (HEXACO, ITEMS, {"H": "honesty-humility", "E": "emotionality"}, {"high": 1, "middling": 0}),
         (HEXACO, ITEMS[:1], {"H": "honesty-humility"}, None),
         (HEXACO, [{"response_high1": "a", "personality": "Altruism"}], None, {"high": 1, "low": -1}),
+        # N is no letter of HEXACO: the file is about the Big Five, and E is extraversion
+        (HEXACO, [{"id": n, "text": "?", "domain": letter, "keyed": 1} for n, letter in enumerate("EN")], None, None),
     ],
 )
 def test_a_job_says_what_the_words_of_its_file_mean_and_no_others(

@@ -31,6 +31,8 @@ ITEM_PURPOSE = "`text`: The statement as published, without its stem."
         ),
         ({"items": [{**GOOD, "keyed": 10**400}]}, ["item 7, `keyed`: a number of too many digits"]),
         ({"items": [{**GOOD, "secondperson": "You talk."}]}, ["unknown field 'secondperson' (near: second_person)"]),
+        ({"items": [{**GOOD, "wieght": 0}]}, ["unknown field 'wieght' (near: weight)"]),
+        ({"items": [{**GOOD, "Facet": "anger"}]}, ["unknown field 'Facet' (near: facet)"]),
         ({"items": [GOOD, {**GOOD, "id": 8}, GOOD]}, ["several items have the same id: 7"]),
         ({"items": []}, ["`items`: the list has 0 elements, at least 1 are needed"]),
         (

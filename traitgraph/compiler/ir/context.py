@@ -74,7 +74,7 @@ def count_items(path: Path) -> int:
 
 
 def words_of_items(path: Path) -> tuple[set[str], set[str]]:
-    """What the items of a questionnaire's file call traits, and the levels that options stand for."""
+    """What the items of a questionnaire's file call traits, less what the file declares, and levels of options."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -86,7 +86,9 @@ def words_of_items(path: Path) -> tuple[set[str], set[str]]:
     levels = {str(option["level"]) for option in options if option.get("level") is not None}
     if any("response_high1" in item for item in known):  # TRAIT's
         levels |= set(BIG_FIVE.levels)
-    return {str(each.get(name)) for each in (*known, *options) for name in ("domain", "trait")}, levels
+    own = found.get("domains") if isinstance(found, dict) else None
+    used = {str(each.get(name)) for each in (*known, *options) for name in ("domain", "trait")}
+    return used.difference(own if isinstance(own, dict) else ()), levels
 
 
 def _pieces(path: Path, size: int) -> Iterator[bytes]:

@@ -52,11 +52,15 @@ class Resolver:
         return digest
 
     def item_words(self, path: str, vocabulary: Vocabulary) -> dict[str, object]:
-        """Letters and levels that a questionnaire's file uses, where the vocabulary means others than the Big Five."""
+        """Letters and levels that a questionnaire's file uses, where the vocabulary means others than the Big Five.
+
+        A file with a letter of the Big Five that the vocabulary has not is about the Big Five.
+        """
         meant, usual = vocabulary.trait_of_letter, BIG_FIVE.trait_of_letter
         if meant == usual and vocabulary.own_levels is None:
             return {}
         used, levels = self.context.words_of_items(Path(path))
+        meant = usual if used & usual.keys() - meant.keys() else meant
         letters = {each: meant[each] for each in sorted(used) if each in meant and meant[each] != usual.get(each)}
         places = {each: vocabulary.levels[each] for each in sorted(levels) if each in vocabulary.levels}
         return {"letters": letters or None, "levels": places if levels and vocabulary.own_levels else None}

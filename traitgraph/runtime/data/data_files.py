@@ -64,7 +64,8 @@ def text_of(path: Path) -> str:
 @lru_cache(maxsize=256)
 def almost(name: str, keys: tuple[str, ...]) -> str | None:
     """The key that is a slip for a name which may be left out, such as `splt`; a silent slip would change results."""
-    near = get_close_matches(name, keys, 1, ALMOST)
+    swapped = [key for key in keys if sorted(key.lower()) == sorted(name)]
+    near = swapped or get_close_matches(name, keys, 1, ALMOST)
     return near[0] if near else None
 
 

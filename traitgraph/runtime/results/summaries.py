@@ -107,7 +107,7 @@ class BenchmarkScores(NamedTuple):
             return "layers"
         if any(name.endswith(LOGLIK) for name in self.validity):
             return "reply_contrast"
-        if any(name in self.words.traits for name in self.scores) or (
+        if any(name in self.words.traits or name in BIG_FIVE.traits for name in self.scores) or (
             not self.scores and "parse_failures" in self.validity
         ):
             return "questionnaire"
@@ -130,7 +130,7 @@ class BenchmarkScores(NamedTuple):
             return [next(reversed(self.scores))]
         if self.kind == "task":
             return [metric for metric in self.scores if metric.partition(".")[2] not in self.scores]
-        return list(self.words.in_order(self.scores))
+        return list(dict.fromkeys((*self.words.in_order(self.scores), *BIG_FIVE.in_order(self.scores))))
 
 
 def summarise(

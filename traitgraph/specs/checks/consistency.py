@@ -290,7 +290,8 @@ def _prompts(text: ArmText, arm: Arm) -> Iterator[Diagnostic]:
         if "traits" not in text.faulty and "levels" not in text.faulty:
             if lacking := prompt.lacks(arm.traits, levels):
                 what = f"the prompt has no {lacking}"
-                yield text.error("TG123", what, place, "give it, or fewer traits or levels")
+                rest = "; a vocabulary has no words for a level at 0" if _at_rest(arm) else ""
+                yield text.error("TG123", what, place, f"give it, or fewer traits or levels{rest}")
             elif place[0] == "method" and (alike := _alike(prompt, arm.traits, levels)):
                 what = f"the prompt says the same for {alike}: these conditions cannot differ"
                 shared = "levels on one side of the middle share the vocabulary's words: give one of each side"

@@ -28,6 +28,7 @@ from traitgraph.specs.study.analyses import ANALYSES
 from traitgraph.specs.study.benchmark_list import BenchmarkList
 from traitgraph.specs.study.benchmarks import BENCHMARKS, LM_EVAL_TASKS, questionnaire_names
 from traitgraph.specs.study.cluster import Cluster
+from traitgraph.specs.study.contexts import ContextFile, ContextText
 from traitgraph.specs.study.data import DATA_FORMS, Decoding, Expert, GeneratedDataSpec, Generation
 from traitgraph.specs.study.filters import FILTER_KEYS, Filter, When
 from traitgraph.specs.study.forms import Forms, Shuffled, Template
@@ -89,6 +90,10 @@ def _lines() -> Iterator[str]:
     yield "## Vocabularies\n"
     yield "A preset's name, `{preset: NAME, levels: ...}`, or these keys in place ([how](../vocabulary.md)).\n"
     yield from _models((Vocabulary, TraitWords, Pole))
+    yield "## Contexts\n"
+    yield "A mapping from names to null, to these keys, or to a list of names; or a file of them "
+    yield "([how](../patterns.md#contexts-what-stands-around-a-subject)).\n"
+    yield from _models((ContextText, ContextFile))
     yield "## Methods\n"
     yield from _registry(METHODS, skip="prompt")
     yield "## Steering operators\n"

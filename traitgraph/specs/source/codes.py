@@ -72,7 +72,7 @@ TG030 a preset does not exist
 Presets are files GROUP/NAME.yaml beside the spec or in the library.
 
 TG031 a group of presets does not exist
-The library has the groups model, data, train, sampling, cluster and paper.
+The library has the groups model, vocabulary, data, train, sampling, judge, cluster and paper.
 
 TG032 presets name each other in a circle
 Each preset in the chain builds on the next, and the last on the first.

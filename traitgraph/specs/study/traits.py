@@ -114,7 +114,35 @@ Traits = Annotated[tuple[Trait, ...], VocabularyAxis("trait", ("all", *BIG_FIVE.
 Levels = Annotated[tuple[Level, ...], VocabularyAxis("level", ("all", *BIG_FIVE.levels))]
 """An axis of levels."""
 
-Combinations = Literal["all"] | tuple[dict[TraitWord, LevelWord], ...]
+
+class _CombinationList(FieldForm):
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> dict[str, Any]:
+        one = {"type": "object", "additionalProperties": {"type": "string"}}
+        return {"anyOf": [{"const": "all"}, {"type": "array", "items": one, "minItems": 1}]}
+
+    def read(self, value: object, info: core_schema.ValidationInfo) -> object:
+        """`all`, or mappings from traits to levels. Raises pydantic's errors, those of all mappings together."""
+        if value == "all":
+            return value
+        if not isinstance(value, list | tuple):
+            raise fault("name_unknown", noun="choice of combinations", value=shown(value), names=("all",))
+        if not value:
+            raise fault("axis_empty")
+        vocabulary = vocabulary_of(info)
+
+        def one(written: object) -> dict[Trait, Level]:
+            if not isinstance(written, Mapping):
+                raise fault("dict_type")
+            for trait in written:
+                if trait not in vocabulary.traits:
+                    raise located(trait, trait, "unknown_key", key=trait, names=tuple(vocabulary.traits))
+            levels = each_read(written, lambda level: known_word("level", level, vocabulary.levels))
+            return dict(zip(written, levels, strict=True))
+
+        return tuple(each_read(value, one))
+
+
+Combinations = Annotated[Literal["all"] | tuple[dict[Trait, Level], ...], _CombinationList()]
 """Every combination of levels over the traits, or a list of them."""
 
 MOST_COMBINATIONS = 10_000

@@ -40,9 +40,13 @@ class Words(NamedTuple):
 
     @classmethod
     def of(cls, benchmark: ResolvedBenchmark, traits: Collection[str]) -> Words:
-        """Of a study with these traits; letters and levels that are not the Big Five's stand in its jobs."""
+        """Of a study with these traits, beside which questionnaires of the Big Five may be asked.
+
+        Letters and levels that are not the Big Five's stand in its jobs.
+        """
         letters = {**BIG_FIVE.trait_of_letter, **(benchmark.letters or {})}
-        return cls(letters, traits, BIG_FIVE.levels if benchmark.levels is None else benchmark.levels)
+        levels = BIG_FIVE.levels if benchmark.levels is None else benchmark.levels
+        return cls(letters, (*traits, *BIG_FIVE.traits), levels)
 
 
 def _words(info: ValidationInfo) -> Words:
