@@ -84,3 +84,13 @@ def test_sentences_charts_and_tables_name_the_levels_in_their_order() -> None:
     panels = [panel.title for chart in charts_of(judged) for panel in chart.panels]
     assert "evil" in panels
     assert "Present minus absent" in panels
+
+
+def test_a_measured_trait_of_no_vocabulary_is_shown_last_and_not_left_out() -> None:
+    rows = [
+        row(arm="prompts", method="prompt", trait="wit", level=level, benchmark="b", metric=metric, value=1.0)
+        for level in ("much", "none") for metric in ("psychopathy", "openness", "wit", "wit.expected", "facet:puns")
+    ]  # fmt: skip
+    (benchmark,) = summarise(rows, words=words(FIVE))
+    assert benchmark.main_metrics == ["wit", "openness", "psychopathy"]
+    assert "psychopathy" in render_page(rows, about(), judge([benchmark]))

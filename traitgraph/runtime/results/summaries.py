@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from traitgraph.runtime.assessment.layer_similarity import LAYER
 from traitgraph.runtime.assessment.measurement import mean
 from traitgraph.runtime.assessment.questionnaires.item_scores import ItemScores
+from traitgraph.runtime.assessment.questionnaires.items import FACET
 from traitgraph.runtime.assessment.reply_contrast import LOGLIK
 from traitgraph.runtime.assessment.word_categories import EMPTY, WORDS
 from traitgraph.specs.jobs.results import Cell
@@ -120,7 +121,8 @@ class BenchmarkScores(NamedTuple):
 
     @property
     def main_metrics(self) -> list[str]:
-        """The metrics worth a curve: domains of a questionnaire or contrast; of a group of tasks the pooled ones.
+        """The metrics worth a curve: traits of a questionnaire or contrast, those of no vocabulary last; of a group of
+        tasks the pooled ones.
 
         Of words their number and the lexicon's first categories, of hidden states those after the last block.
         """
@@ -130,7 +132,8 @@ class BenchmarkScores(NamedTuple):
             return [next(reversed(self.scores))]
         if self.kind == "task":
             return [metric for metric in self.scores if metric.partition(".")[2] not in self.scores]
-        return list(dict.fromkeys((*self.words.in_order(self.scores), *BIG_FIVE.in_order(self.scores))))
+        others = (name for name in self.scores if "." not in name and not name.startswith(FACET))
+        return list(dict.fromkeys((*self.words.in_order(self.scores), *BIG_FIVE.in_order(self.scores), *others)))
 
 
 def summarise(
