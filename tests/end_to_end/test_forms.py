@@ -31,7 +31,9 @@ def test_a_slice_of_the_example_runs_and_its_report_says_what_each_axis_changes(
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
-    assert re.search(r"assess +3 +0 +3", call("plan", "forms.yaml"))
+    planned = call("plan", "forms.yaml")
+    assert re.search(r"assess +3 +0 +3", planned)
+    assert ", mini-ipip in 2,500 forms" in planned
     call(*words[1:])
     (page,) = tmp_path.glob(".traitgraph/reports/*/report.html")
     shown = " ".join(re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8")).split())

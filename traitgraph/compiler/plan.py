@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,7 @@ from traitgraph.compiler.ir.ir import (
 from traitgraph.compiler.passes.select import selected_arms, selected_cells
 from traitgraph.specs.jobs.params import JobRow, JobTable, Task
 from traitgraph.specs.jobs.results import Cell
+from traitgraph.specs.study.benchmarks import Questionnaire
 from traitgraph.specs.study.job_kinds import kind_of
 
 from .label import labels_of
@@ -81,6 +82,8 @@ class ArmCounts:
     """Points beside the product."""
     only_zeros_equal: bool = False
     """Whether of the conditions that make one subject all have alpha 0."""
+    forms: Mapping[str, int] = field(default_factory=dict)
+    """Questionnaire -> in how many forms each assessment asks it, where it has forms."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,13 @@ class Plan:
             excluded=arm.excluded,
             included=arm.included,
             only_zeros_equal=_only_zeros_equal(arm, subjects),
+            forms=self._forms(arm.name),
         )
+
+    def _forms(self, name: str) -> dict[str, int]:
+        arms = self.draft.source.arms if self.draft.source else ()
+        asked = (one for arm in arms if arm.name == name for one in arm.benchmarks if isinstance(one, Questionnaire))
+        return {one.name: one.forms.count for one in asked if one.forms}
 
     @cached_property
     def cells(self) -> list[Cell]:

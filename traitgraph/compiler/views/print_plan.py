@@ -14,7 +14,7 @@ def plan_text(plan: Plan) -> str:
     """The plan as plain text, with aligned columns."""
     width = max((len(arm.name) for arm in plan.arms), default=0)
     blocks = [
-        [_headline(plan), *(f"  {arm.name:<{width}}  {arm_formula(arm)}" for arm in plan.arms)],
+        [_headline(plan), *(f"  {arm.name:<{width}}  {arm_formula(arm)}{_forms(arm)}" for arm in plan.arms)],
         _job_lines(plan),
         _task_lines(plan.tasks) or ["nothing to run: everything is in the store"],
         _price_lines(plan) if plan.tasks else [],
@@ -46,6 +46,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "arms": [
             {"name": arm.name, "method": arm.method, "axes": dict(arm.axes)}
             | {name: getattr(arm, name) for name in told}
+            | ({"forms": dict(arm.forms)} if arm.forms else {})
             for arm in plan.arms
         ],
         "counts": {name: getattr(counts, name) for name in names},
@@ -78,6 +79,11 @@ def arm_formula(arm: ArmCounts) -> str:
     why = "alpha 0 counts once" if arm.only_zeros_equal else "equal ones count once"
     shared = f" ({why})" if arm.subjects < arm.conditions else ""
     return f"{points} = {_count(arm.conditions, 'condition')}: {counts}{shared}"
+
+
+def _forms(arm: ArmCounts) -> str:
+    """What each assessment asks in how many forms: ', mini-ipip in 2,500 forms'."""
+    return "".join(f", {name} in {_count(number, 'form')}" for name, number in arm.forms.items())
 
 
 def _count(number: int, noun: str) -> str:
