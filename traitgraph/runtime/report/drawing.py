@@ -32,6 +32,9 @@ NAME_WIDTH, WIDE_NAME_WIDTH = 190.0, 260.0
 
 LETTER = 6.5
 
+NAME_LETTER = 4.7
+"""Of the names of rows, which are smaller."""
+
 SWATCH = 34.0
 
 MAX_COLUMNS = 3
@@ -202,11 +205,21 @@ def _dots(panel: DotPanel, width: float) -> tuple[list[Markup], float]:
         parts.append(_text(plain(tick), x(tick), base + 17, "tick", "middle"))
     for place, bar in enumerate(panel.bars):
         y = TOP + ROW * (place + 0.5)
-        parts.append(_text(bar.name, names - 8, y + 4, f"row-name {bar.role}", "end"))
+        name = _fitting(bar.name, int((names - 8) / NAME_LETTER))
+        parts.append(_text(name, names - 8, y + 4, f"row-name {bar.role}", "end"))
         if bar.spread is not None:
             parts.append(_line(x(bar.value - bar.spread), y, x(bar.value + bar.spread), y, f"whisker {bar.role}"))
         parts.append(_marker(bar.role, x(bar.value), y, bar.label))
     return parts, base + 28
+
+
+def _fitting(name: str, most: int) -> str:
+    """A name of so many letters at most: of a longer one both ends; its marker tells all of it.
+
+    >>> _fitting("composed: wit+warmth high+low", 20)
+    'composed: w…high+low'
+    """
+    return name if len(name) <= most else f"{name[: most // 2 + 1]}…{name[len(name) - most + most // 2 + 2 :]}"
 
 
 def _scale(domain: Range, low: float, high: float) -> Scale:
