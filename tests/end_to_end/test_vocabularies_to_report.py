@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.runtime.questionnaires import write_questionnaire
 from tests.tiny_model import save_tiny_model
 
 from .commands import CommandLine
@@ -49,6 +51,12 @@ STUDY = {
             "data": "two.jsonl",
             "benchmarks": [{"kind": "reply_contrast", "traits": ["wit"]}],
         },
+        "correlated": {
+            "method": "prompt",
+            "vocabulary": {"traits": {"wit": {}, "warmth": {}}},
+            "benchmarks": [{"kind": "questionnaire", "items": "own.json"}],
+            "analyses": [{"kind": "trait_correlation", "reference": "human.json", "shuffles": 0}],
+        },
         "facet": {"method": {"kind": "prompt", "style": "adjectives"}, "traits": ["imagination"],
                   "data": "facet.jsonl"},
     },
@@ -79,6 +87,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, traitgraph: CommandLine) ->
             for split in ("train", "heldout") for number in range(6)
         ]  # fmt: skip
         (folder / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items = [{"id": n, "text": f"Am number {n}", "domain": "wit" if n % 2 else "warmth", "keyed": 1} for n in range(4)]
+    write_questionnaire(folder / "own.json", name="own", items=items)
+    (folder / "human.json").write_text("[[1, 0.3], [0.3, 1]]")
     done = traitgraph("run", "study.yaml", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -102,6 +113,27 @@ def test_every_trait_and_level_is_measured_under_its_own_name(scores: Scores) ->
         ("wit+warmth", f"{one}+{other}") for one in ("high", "low") for other in ("high", "low")
     }
     assert by_arm("base") == [(None, None, "wit"), (None, None, "warmth")]
+
+
+def test_traits_of_ones_own_are_correlated_in_a_matrix_of_their_number(
+    folder: Path, traitgraph: CommandLine, scores: Scores
+) -> None:
+    """Against numpy's coefficient of the means that the results hold, over the four conditions of the arm."""
+    means: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in json.loads(
+        traitgraph("results", "study.yaml", "--select", "arm=correlated", "--json", cwd=folder).stdout
+    ):
+        if row["metric"] in ("wit", "warmth") and row["benchmark"] == "own":
+            means.setdefault((row["trait"], row["level"]), {}).setdefault(row["metric"], []).append(row["value"])
+    table = [[np.mean(each[trait]) for trait in ("wit", "warmth")] for each in means.values()]
+    assert len(table) == 4
+    (found,) = [
+        value for (arm, *_, metric), value in scores.items() if arm == "correlated" and metric == "wit ~ warmth"
+    ]
+    (distance,) = [value for (arm, *_, metric), value in scores.items() if arm == "correlated" and metric == "distance"]
+    expected = np.corrcoef(np.array(table).T)[0, 1]
+    assert found == pytest.approx(expected)
+    assert distance == pytest.approx(np.sqrt(2) * abs(expected - 0.3))
 
 
 def test_each_level_reaches_the_model(scores: Scores) -> None:
