@@ -86,6 +86,9 @@ if TYPE_CHECKING:  # the same for type checkers; a test compares
     from traitgraph.specs.study.training import Sampling as Sampling
     from traitgraph.specs.study.training import SftTraining as SftTraining
     from traitgraph.specs.study.training import Training as Training
+    from traitgraph.specs.study.vocabulary import Pole as Pole
+    from traitgraph.specs.study.vocabulary import TraitWords as TraitWords
+    from traitgraph.specs.study.vocabulary import Vocabulary as Vocabulary
 
 HOMES = {
     "traitgraph.compiler.ir.builder": ("Builder", "Group", "Made"),
@@ -117,6 +120,7 @@ HOMES = {
     "traitgraph.specs.study.method": ("Method", "SteeringOperator"),
     "traitgraph.specs.study.prompts": ("Prompt",),
     "traitgraph.specs.study.training": ("AnswerEngine", "DpoTraining", "Sampling", "SftTraining", "Training"),
+    "traitgraph.specs.study.vocabulary": ("Pole", "TraitWords", "Vocabulary"),
 }
 """What is for others, by the module where it is."""
 RENAMED = {"PromptText": "Prompt", "lead_of": "prompt_message_of"}

@@ -25,6 +25,7 @@ from traitgraph import plugins
 from .commands import command, environment
 
 DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [*DOCS.glob("extending/*.md"), DOCS / "data.md", DOCS / "vocabulary.md"]
 STUDY = """\
 study: extended
 model: ./model
@@ -47,6 +48,13 @@ arms:
   turned: {method: {kind: steer, layer: 1, coefficient: 1, operation: remove}}
   shuffled: {method: {kind: shuffled}}
   voted: {method: vector, merge: {kind: voted, density: 0.5}, alpha: 1}
+  robots:
+    method: {kind: prompt, style: description}
+    vocabulary: {preset: robots, levels: {meek: -1, bold: 1}}
+    traits: all
+    levels: all
+    benchmarks: [mini-ipip]
+    analyses: []
 """
 ADDED = ("slogan", "oath", "random_direction", "shuffled", "span", "remove", "voted", "exclamations")
 ODD = '''
@@ -70,7 +78,7 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 
 def files() -> dict[str, str]:
     """The files that the pages show, by the name in their first line."""
-    pages = "\n".join(page.read_text(encoding="utf-8") for page in [*DOCS.glob("extending/*.md"), DOCS / "data.md"])
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     return {block.split()[1]: block for block in re.findall(r"^```python\n(# .*?)```", pages, re.DOTALL | re.MULTILINE)}
 
 
@@ -112,7 +120,11 @@ def test_schema_and_reference_have_what_plugins_add(call: Call, folder: Path) ->
     env = {**environment(), "PYTHONPATH": str(folder / "site")}
     reference = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
     assert [name for name in ADDED if f"### `{name}`" not in reference] == []
-    assert all(word in reference for word in ("wording: the step whose wording is likeliest", "`counts`", "`plain`"))
+    assert '"robots"' in schema
+    assert all(
+        word in reference
+        for word in ("Of packages: `robots`", "wording: the step whose wording is likeliest", "`counts`", "`plain`")
+    )
     assert "| `times` | whole number > 0 | `1` | How often it is said. |" in reference
 
 
@@ -149,7 +161,11 @@ def test_what_plugins_add_is_planned_run_and_reported(call: Call, folder: Path) 
     high, low = (float(row["value"]) for row in scores if row["arm"] == "told")
     assert float(spans["told"]) == pytest.approx(abs(high - low) / 4)
     report = (folder / ".traitgraph" / "reports" / "extended" / "report.html").read_text(encoding="utf-8")
-    assert [name for name in ADDED if name not in report] == []
+    assert [name for name in (*ADDED, "robots: obedience bold") if name not in report] == []
+    assert {row["level"] for row in rows if row["trait"] == "obedience"} == {"meek", "bold"}
+    near = call("check", "study.yaml", "arms.robots.vocabulary=robts").stderr
+    assert "unknown vocabulary 'robts'" in near
+    assert "near: robots" in near
 
 
 def test_what_others_may_import_is_there_and_the_same_for_type_checkers() -> None:

@@ -16,9 +16,10 @@ from pydantic import Field
 from pydantic_core import PydanticCustomError, ValidationError, core_schema
 
 from traitgraph.specs.source.library import exists, is_file
+from traitgraph.specs.source.positions import merged
 
 from .base import FieldForm, Spec
-from .context import ReadContext, context_of
+from .context import PRESET, ReadContext, context_of
 from .pydantic_errors import each_read, existing, fault, validated
 from .registry import Registry
 from .wording import shown
@@ -73,16 +74,18 @@ class Local(Named):
 
 
 class PresetOr(FieldForm):
-    """Annotation: a mapping of one model, or the name of a preset for it."""
+    """Annotation: a mapping of one model, or the name of a preset for it; `ready` are those that packages hold."""
 
-    def __init__(self, noun: str, group: str, model: type[Spec]) -> None:
-        self.noun, self.group, self.model = noun, group, model
+    def __init__(self, noun: str, group: str, model: type[Spec], ready: Registry[Any] | None = None) -> None:
+        self.noun, self.group, self.model, self.ready = noun, group, model, ready
 
     def read(self, value: object, info: core_schema.ValidationInfo) -> Any:
         """The model of a mapping, of a preset, or of a text. Raises pydantic's errors."""
         if isinstance(value, Spec):
             return value
         context = context_of(info)
+        if (made := self._ready(value, context)) is not None:
+            return made
         if found := context.preset_in(value, self.group, lambda name: self._about(name, context)):
             preset, changes = found
             return context.reading(preset, lambda whole: self._of_mapping(whole, preset.name, context), changes)
@@ -92,6 +95,23 @@ class PresetOr(FieldForm):
             raise fault("choice_type", **self._about(value, context))
         return self._of_mapping(value, "", context)
 
+    def names(self, context: ReadContext) -> tuple[str, ...]:
+        """Every preset, and what packages add."""
+        return (*context.names(self.group), *(self.ready.names() if self.ready else ()))
+
+    def _ready(self, value: object, context: ReadContext) -> Spec | None:
+        """What a package holds under a name that no preset has, changed by what stands beside it."""
+        name = value.get(PRESET) if isinstance(value, Mapping) else value
+        if self.ready is None or not isinstance(name, str) or context.preset(self.group, name):
+            return None
+        if name not in self.ready.names():
+            return None
+        found: Spec = self.ready.get(name)
+        changes = {key: item for key, item in value.items() if key != PRESET} if isinstance(value, Mapping) else {}
+        whole = merged(found.model_dump(exclude_unset=True), changes)
+        assert isinstance(whole, dict), "mappings merge to a mapping"
+        return self._of_mapping(whole, name, context) if changes else found
+
     def _of_text(self, text: str, context: ReadContext) -> Spec:
         raise fault("name_unknown", **self._about(text, context))
 
@@ -99,7 +119,7 @@ class PresetOr(FieldForm):
         return validated(self.model, value, context)
 
     def _about(self, value: object, context: ReadContext) -> dict[str, Any]:
-        return {"noun": self.noun, "value": shown(value), "names": context.names(self.group), "group": self.group}
+        return {"noun": self.noun, "value": shown(value), "names": self.names(context), "group": self.group}
 
 
 class Reference(PresetOr):

@@ -125,14 +125,14 @@ class Forms:
         loose = [{key: part[key] for key in ("type", "properties", "additionalProperties")} for part in parts]
         return {"anyOf": [*forms, *loose]} if loose else schema
 
-    def _presets(self, group: str, members: Iterable[type[Spec]]) -> list[Schema]:
+    def _presets(self, group: str, members: Iterable[type[Spec]], names: Iterable[str] = ()) -> list[Schema]:
         """A preset by its name, or changed in place; those beside the spec are not known here: any name may be one."""
         changed = self._properties(*members)
         loose = {key: True if key in ("kind", "method") else value for key, value in changed.items()}
         name = {
             "type": "string",
             "description": f"Preset of the group `{group}`.",
-            "examples": list(self._context.names(group)),
+            "examples": list(names or self._context.names(group)),
         }
         mapping = {"type": "object", "properties": {**loose, "preset": name}, "required": ["preset"]}
         return [name, {**mapping, "additionalProperties": False}]
@@ -158,7 +158,12 @@ class Forms:
     @form.register
     def preset_or(self, either: PresetOr) -> Schema:
         """A preset, or the mapping itself."""
-        return {"anyOf": [self.model(either.model), *self._presets(either.group, [either.model])]}
+        return {
+            "anyOf": [
+                self.model(either.model),
+                *self._presets(either.group, [either.model], either.names(self._context)),
+            ]
+        }
 
     # -- benchmarks --
 

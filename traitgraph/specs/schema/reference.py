@@ -40,7 +40,7 @@ from traitgraph.specs.study.models import MODEL_FORMS, Onto
 from traitgraph.specs.study.prompts import PROMPT_STYLES
 from traitgraph.specs.study.study import HEAD, Arm, Study, Wandb
 from traitgraph.specs.study.training import TRAININGS, Lora, Sampling, Validation
-from traitgraph.specs.study.vocabulary import Pole, TraitWords, Vocabulary
+from traitgraph.specs.study.vocabulary import VOCABULARIES, Pole, TraitWords, Vocabulary
 
 INTRODUCTION = Path(__file__).with_name("introduction.md")
 
@@ -89,6 +89,8 @@ def _lines() -> Iterator[str]:
     yield from _models((StepRange, CountRange, LogEnds))
     yield "## Vocabularies\n"
     yield "A preset's name, `{preset: NAME, levels: ...}`, or these keys in place ([how](../vocabulary.md)).\n"
+    if VOCABULARIES.names():
+        yield f"Of packages: {_listed(VOCABULARIES.names())}.\n"
     yield from _models((Vocabulary, TraitWords, Pole))
     yield "## Contexts\n"
     yield "A mapping from names to null, to these keys, or to a list of names; or a file of them "

@@ -29,7 +29,7 @@ from .models import Models, Onto
 from .prompts import AnyPrompt
 from .training import Sampling, Samplings, Train
 from .traits import AlphaAxis, Levels, Traits, chosen
-from .vocabulary import BIG_FIVE, Trait, Vocabulary
+from .vocabulary import BIG_FIVE, VOCABULARIES, Trait, Vocabulary
 
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 """The service refuses longer ones, and of an offline run only when it is sent."""
@@ -68,7 +68,7 @@ class Arm(Spec):
     name: Name = Field("", description="Name of the arm; a study without arms has one, named after its method.")
     method: AnyMethod = Field(description="How personality is induced.")
     model: Models = Field((), description="Axis: base model, or several.")
-    vocabulary: Annotated[Vocabulary, PresetOr("vocabulary", "vocabulary", Vocabulary)] = Field(
+    vocabulary: Annotated[Vocabulary, PresetOr("vocabulary", "vocabulary", Vocabulary, VOCABULARIES)] = Field(
         BIG_FIVE, description="What traits and levels there are; absent: the Big Five, high and low."
     )
     traits: Traits = Field((), description="Axis: traits of the vocabulary, or `all`.")

@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails, ValidationError
 
 from traitgraph.specs.fields.base import Spec
 from traitgraph.specs.fields.pydantic_errors import fault
+from traitgraph.specs.fields.registry import Registry
 from traitgraph.specs.source.library import LIBRARY
 from traitgraph.specs.source.yaml import read_document, to_plain
 
@@ -195,6 +196,10 @@ class Vocabulary(Spec):
     def trait_of_letter(self) -> dict[str, Trait]:
         """Letter in a questionnaire's key -> trait, of the traits that have one."""
         return {words.letter: trait for trait, words in self.traits.items() if words.letter}
+
+
+VOCABULARIES: Registry[Vocabulary] = Registry("vocabulary", "traitgraph.vocabularies", (), base=Vocabulary)
+"""Those of packages; ours are files of the library."""
 
 
 def _default() -> Vocabulary:
